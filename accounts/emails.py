@@ -1,0 +1,16 @@
+"""E-mail addresses as log-in names: one spelling for one person."""
+
+import unicodedata
+
+from django.core.exceptions import ValidationError
+
+
+def normalize_email(email: str) -> str:
+    """Give the one form in which an address is stored and looked up: trimmed, NFC, lower case."""
+    return unicodedata.normalize("NFC", email.strip()).lower()
+
+
+def refuse_colon(email: str) -> None:
+    """Raise `ValidationError` for a colon: HTTP Basic splits user and password at the first one (RFC 7617 §2)."""
+    if ":" in email:
+        raise ValidationError("An e-mail address with a colon can't be used here.", code="colon")

@@ -1,0 +1,40 @@
+"""Fresh log-in: what shows or gives away a secret asks for the password again unless it was given just now."""
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.core.exceptions import ReauthenticationRequired
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+
+from accounts.origin import AuthenticatedRequest
+
+P = ParamSpec("P")
+View = Callable[Concatenate[AuthenticatedRequest, P], HttpResponse]
+
+
+def is_fresh(request: HttpRequest) -> bool:
+    """Tell whether the user proved who they are within `ACCOUNT_REAUTHENTICATION_TIMEOUT` seconds."""
+    records = get_authentication_records(request, request.user)
+    return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+
+def fresh_login_required(return_to: Callable[P, str]) -> Callable[[View[P]], View[P]]:
+    """Make a view ask for a fresh log-in. `return_to` gives the page to come back to (nothing posted is kept)."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @login_required
+        @wraps(view)
+        def guarded(request: AuthenticatedRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not is_fresh(request):
+                raise ReauthenticationRequired
+            return view(request, *args, **kwargs)
+
+        guarded.fresh_login_return = return_to  # type: ignore[attr-defined]  # FreshLoginMiddleware reads it
+        return guarded  # type: ignore[return-value]  # login_required widens the request
+
+    return decorate

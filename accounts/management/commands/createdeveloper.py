@@ -1,0 +1,48 @@
+"""`createdeveloper EMAIL`: an account for a developer."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.db import IntegrityError
+
+from accounts import services
+from accounts.emails import normalize_email
+from accounts.models import User
+from accounts.origin import Origin
+
+
+class Command(BaseCommand):
+    """Makes the account. Without a password its owner comes in by “Forgot your password?”."""
+
+    help = "Create a developer's account."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the arguments of HTTP.md §6."""
+        parser.add_argument("email")
+        parser.add_argument("--confirmed", action="store_true", help="the address is known to be theirs")
+        parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Make the account and print its id. Raises `CommandError` for a bad or taken address or a weak password."""
+        candidate = User(email=normalize_email(options["email"]))
+        password = sys.stdin.readline().rstrip("\n") if options["password_stdin"] else None
+        try:
+            candidate.clean_fields(exclude=["password"])
+            if password is not None:
+                validate_password(password, candidate)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        try:
+            user = services.create_user(
+                email=candidate.email,
+                password=password,
+                confirmed=options["confirmed"],
+                origin=Origin.of_command("createdeveloper"),
+            )
+        except IntegrityError as taken:
+            raise CommandError(f"{candidate.email} has an account already.") from taken
+        self.stdout.write(user.pk)

@@ -1,0 +1,26 @@
+"""`newkey sealing|index`: a fresh entry for a key ring."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from vault.rings import new_entry
+
+
+class Command(BaseCommand):
+    """Prints `id:base64` alone on standard output. It changes nothing: put it first in the ring's setting."""
+
+    help = "Print a fresh ring entry."
+    requires_system_checks: list[str] = []  # noqa: RUF012  # Django declares it so  # it is what mends a missing ring
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the ring, and an id if the date will not do."""
+        parser.add_argument("ring", choices=["sealing", "index"])
+        parser.add_argument("--id", help="the entry's id; by default the ring's first letter and the date")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print the entry."""
+        key_id = options["id"] or f"{options['ring'][0]}{timezone.now():%Y%m%d%H%M}"
+        self.stdout.write(new_entry(key_id))

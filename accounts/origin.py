@@ -1,0 +1,48 @@
+"""Who does something and from where: what a verb needs for its audit event."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from django.http import HttpRequest
+
+from accounts.models import User
+
+
+class PortalRequest(HttpRequest):
+    """A request as the portal's middleware leaves it, for annotations. `META["REMOTE_ADDR"]` is the resolved client."""
+
+    request_id: str
+    peer_address: str
+
+
+class AuthenticatedRequest(PortalRequest):
+    """A request behind `login_required`: the user is one of ours."""
+
+    user: User
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The actor of an event (`user:usr_…`, `command:createkey`, `system`), and the addresses it came from."""
+
+    actor: str
+    address: str | None = None
+    peer: str | None = None
+    request_id: str = ""
+
+    @classmethod
+    def of_request(cls, request: HttpRequest, *, actor: str | None = None) -> Self:
+        """Describe a request. Without an actor it is the logged-in user, or `anonymous`."""
+        user = getattr(request, "user", None)
+        named = f"user:{user.pk}" if user is not None and user.is_authenticated else "anonymous"
+        return cls(
+            actor=actor or named,
+            address=request.META.get("REMOTE_ADDR") or None,
+            peer=getattr(request, "peer_address", None) or None,
+            request_id=getattr(request, "request_id", ""),
+        )
+
+    @classmethod
+    def of_command(cls, name: str) -> Self:
+        """Describe an operator at the command line."""
+        return cls(actor=f"command:{name}")

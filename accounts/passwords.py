@@ -1,0 +1,41 @@
+"""Password rules: long, not common, not about this place (NIST SP 800-63B-4 §3.1.1.2). No composition rules."""
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ValidationError
+
+MAX_LENGTH = 256
+"""Far above the 64 that ASVS 6.2.9 asks for, and far below what would make the hash a weapon."""
+MIN_OWN_CHARACTERS = 8
+CONTEXT_WORDS = ("keyportal", "password", "apikey")
+
+
+class LengthValidator:
+    """At least `KEYPORTAL_PASSWORD_LENGTH` characters (15: the password may be the only factor), at most 256."""
+
+    def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
+        """Raise `ValidationError` outside these bounds."""
+        if len(password) < settings.KEYPORTAL_PASSWORD_LENGTH:
+            raise ValidationError(self.get_help_text(), code="password_too_short")
+        if len(password) > MAX_LENGTH:
+            raise ValidationError(f"A password can have up to {MAX_LENGTH} characters.", code="password_too_long")
+
+    def get_help_text(self) -> str:
+        """Give the sentence under the field."""
+        return f"At least {settings.KEYPORTAL_PASSWORD_LENGTH} characters. A few words in a row do well."
+
+
+class ContextValidator:
+    """Not mostly made of words that everyone would try here (ASVS 6.2.11)."""
+
+    def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
+        """Raise `ValidationError` if little is left once these words and digits are taken away."""
+        left = password.lower()
+        for word in CONTEXT_WORDS:
+            left = left.replace(word, "")
+        if left != password.lower() and len(left.strip("0123456789 -_.!")) < MIN_OWN_CHARACTERS:
+            raise ValidationError("This password is too easy to guess here.", code="password_context")
+
+    def get_help_text(self) -> str:
+        """Give the sentence under the field."""
+        return "Not this portal's name."

@@ -1,0 +1,10 @@
+"""Pages of the account that django-allauth does not have."""
+
+from django.urls import path
+
+from accounts import views
+
+urlpatterns = [
+    path("", views.overview, name="account_overview"),
+    path("history/", views.history, name="account_history"),
+]

@@ -1,0 +1,1 @@
+"""Keys and their secrets: the portal's pages, the API, the authentication class."""

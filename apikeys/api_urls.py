@@ -1,0 +1,7 @@
+"""API v1: what a credential can ask about itself."""
+
+from django.urls import path
+
+from apikeys.api import MeView
+
+urlpatterns = [path("me", MeView.as_view(), name="api_me")]

@@ -1,0 +1,149 @@
+"""Forms of the keys. They validate and never write."""
+
+import unicodedata
+from collections.abc import Collection
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+
+from apikeys.models import NAME_LENGTH, APIKey, Environment
+from credentials.client_address import parse_network
+from credentials.models import Scope
+
+PRESETS = {"7": 7, "30": 30, "90": 90, "365": 365}
+EXPIRY_CHOICES = [
+    ("never", "Never"),
+    ("7", "In 7 days"),
+    ("30", "In 30 days"),
+    ("90", "In 90 days"),
+    ("365", "In a year"),
+    ("date", "On a date"),
+]
+MAX_NETWORKS = 50
+FORM_TOKEN_LENGTH = 43
+
+
+def clean_name(name: str) -> str:
+    """Give the name in NFC without surrounding space. Raises `ValidationError` for what can't be seen or misleads.
+
+    Control characters and bidirectional overrides could make one key's name look like another's.
+    """
+    name = unicodedata.normalize("NFC", name).strip()
+    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") for character in name):
+        raise ValidationError("A name can't hold invisible or control characters.", code="invisible")
+    if not name:
+        raise ValidationError("A name is needed.", code="required")
+    return name
+
+
+class ScopeField(forms.MultipleChoiceField):
+    """Check boxes from the catalogue; a restricted scope appears only if the key has it already."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def offer(self, held: Collection[str] = ()) -> None:
+        """Set the choices: what developers may take themselves, and what the key holds."""
+        offered = Scope.objects.filter(restricted=False) | Scope.objects.filter(name__in=held)
+        self.scopes = list(offered)
+        self.choices = [(scope.name, scope.description) for scope in self.scopes]
+
+
+class KeyForm(forms.Form):
+    """What a developer decides about a key, when it is made and later."""
+
+    name = forms.CharField(max_length=NAME_LENGTH, help_text="Where it will be used: “billing server”, “CI”.")
+    scopes = ScopeField(required=False, help_text="What the key may do. Without a scope it only proves who calls.")
+    expiry = forms.ChoiceField(choices=EXPIRY_CHOICES, initial="never", label="Expires")
+    expiry_date = forms.DateField(required=False, label="Date", widget=forms.DateInput(attrs={"type": "date"}))
+    networks = forms.CharField(
+        required=False,
+        max_length=4000,
+        label="Allowed networks",
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text="One address or network a line, such as 203.0.113.7 or 2001:db8::/32. Empty: from anywhere.",
+    )
+
+    def __init__(self, *args: Any, held: Collection[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["scopes"]
+        assert isinstance(field, ScopeField)  # noqa: S101  # for the type checker: it stands a few lines above
+        field.offer(held)
+
+    def clean_name(self) -> str:
+        """Give the name, normalized."""
+        return clean_name(self.cleaned_data["name"])
+
+    def clean_networks(self) -> list[str]:
+        """Give the networks in their canonical form, each once."""
+        lines = self.cleaned_data["networks"].replace(",", " ").split()
+        if len(lines) > MAX_NETWORKS:
+            raise ValidationError(f"Up to {MAX_NETWORKS} networks.", code="too_many")
+        try:
+            return list(dict.fromkeys(str(parse_network(line)) for line in lines))
+        except ValueError as error:
+            raise ValidationError(f"Not a network: {error}.", code="network") from error
+
+    def clean(self) -> dict[str, Any]:
+        """Add `expires_at`: the end of the chosen day, UTC; None for never."""
+        data = super().clean() or self.cleaned_data
+        choice = data.get("expiry")
+        data["expires_at"] = None
+        if choice in PRESETS:
+            data["expires_at"] = timezone.now() + timedelta(days=PRESETS[choice])
+        elif choice == "date" and "expiry_date" in data:
+            data["expires_at"] = self._end_of(data["expiry_date"])
+        return data
+
+    def _end_of(self, day: Any) -> datetime | None:
+        if day is None:
+            self.add_error("expiry_date", "Choose a date.")
+            return None
+        end = datetime.combine(day, time.max, tzinfo=UTC)
+        if end <= timezone.now():
+            self.add_error("expiry_date", "This date is in the past.")
+        return end
+
+
+class NewKeyForm(KeyForm):
+    """A new key. `form_token` makes a double click harmless: one form makes one key."""
+
+    environment = forms.ChoiceField(choices=Environment, initial=Environment.LIVE, widget=forms.RadioSelect)
+    show_once = forms.BooleanField(
+        required=False,
+        label="Show the secret only once",
+        help_text="It is then kept nowhere, and nobody can reveal it later, you included.",
+    )
+    form_token = forms.CharField(widget=forms.HiddenInput, min_length=FORM_TOKEN_LENGTH, max_length=FORM_TOKEN_LENGTH)
+
+    field_order = ("name", "environment", "scopes", "expiry", "expiry_date", "networks", "show_once", "form_token")
+
+    @staticmethod
+    def new_token() -> str:
+        """Give a fresh form token."""
+        return get_random_string(FORM_TOKEN_LENGTH)
+
+
+class RevokeForm(forms.Form):
+    """Why a key is ended. Optional: in a hurry nobody should have to write."""
+
+    reason = forms.CharField(required=False, max_length=200, help_text="For your own history.")
+
+    def clean_reason(self) -> str:
+        """Give the reason, normalized; empty if none was given."""
+        reason = self.cleaned_data["reason"].strip()
+        return clean_name(reason) if reason else ""
+
+
+def key_initial(key: APIKey) -> dict[str, Any]:
+    """Give what the edit form shows of a key at first."""
+    return {
+        "name": key.name,
+        "scopes": key.scope_list,
+        "networks": "\n".join(key.network_list),
+        "expiry": "date" if key.expires_at else "never",
+        "expiry_date": key.expires_at.date() if key.expires_at else None,
+    }

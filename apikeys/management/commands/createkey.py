@@ -1,0 +1,72 @@
+"""`createkey EMAIL --name N`: a key for a developer, made by an operator."""
+
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from accounts.emails import normalize_email
+from accounts.models import User
+from accounts.origin import Origin
+from apikeys import services
+from apikeys.errors import APIKeyError
+from apikeys.forms import clean_name
+from apikeys.models import Environment
+
+
+class Command(BaseCommand):
+    """Prints the secret alone on standard output, so that it can be piped to where it belongs."""
+
+    help = "Create a key and print its secret."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the arguments of HTTP.md §6."""
+        parser.add_argument("email")
+        parser.add_argument("--name", required=True)
+        parser.add_argument("--environment", choices=Environment.values, default=Environment.LIVE)
+        parser.add_argument("--scope", action="append", default=[], metavar="SCOPE")
+        parser.add_argument("--expires", metavar="DATE", help="2027-01-31, or a time such as 2027-01-31T12:00:00Z")
+        parser.add_argument("--restricted", action="store_true", help="allow scopes that only operators grant")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Make the key. Raises `CommandError` with the reason why not."""
+        owner = User.objects.filter(email=normalize_email(options["email"])).first()
+        if owner is None:
+            raise CommandError(f"No account has the address {options['email']}.")
+        try:
+            key, secret = services.create_key(
+                owner=owner,
+                name=clean_name(options["name"]),
+                environment=options["environment"],
+                scopes=options["scope"],
+                expires_at=_read_time(options["expires"]),
+                restricted=options["restricted"],
+                origin=Origin.of_command("createkey"),
+            )
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        except APIKeyError as error:
+            raise CommandError(str(error)) from error
+        self.stderr.write(key.pk)
+        self.stdout.write(secret)
+
+
+def _read_time(text: str | None) -> datetime | None:
+    """Read a date (its end, UTC) or a time with its zone. Raises `ValidationError` for another text or a past time."""
+    if text is None:
+        return None
+    try:
+        day, at = parse_date(text), parse_datetime(text) if "T" in text else None
+    except ValueError as error:
+        raise ValidationError(f"--expires: {error}.") from error
+    if at is None and day is not None:
+        at = datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC)
+    if at is None or at.tzinfo is None:
+        raise ValidationError("--expires takes 2027-01-31, or a time with its zone: 2027-01-31T12:00:00Z.")
+    if at <= timezone.now():
+        raise ValidationError("--expires is in the past.")
+    return at

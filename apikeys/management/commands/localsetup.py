@@ -1,0 +1,39 @@
+"""`localsetup`: what `make run` needs once, on the machine of whoever tries the portal."""
+
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.models import User
+from accounts.origin import Origin
+from accounts.services import create_user
+from credentials.services import add_scope
+
+ACCOUNTS = (("operator@example.com", True), ("developer@example.com", False))
+SCOPES = (
+    ("reports:read", "Read reports (an example; operators keep this catalogue)"),
+    ("reports:write", "Create and change reports (an example)"),
+)
+
+
+class Command(BaseCommand):
+    """Makes an operator, a developer and two example scopes in an empty local portal. Prints the passwords once."""
+
+    help = "Set up a local portal for trying out."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Make what is missing; do nothing in a portal that has users. Raises `CommandError` outside local mode."""
+        if not settings.KEYPORTAL_LOCAL:
+            raise CommandError("Only for local mode (KEYPORTAL_LOCAL=true): production starts without accounts.")
+        if User.objects.exists():
+            return
+        origin = Origin.of_command("localsetup")
+        for name, description in SCOPES:
+            add_scope(name=name, description=description, restricted=False, origin=origin)
+        self.stdout.write("Made for this machine, printed this once:")
+        for email, operator in ACCOUNTS:
+            password = secrets.token_urlsafe(15)
+            create_user(email=email, password=password, confirmed=True, operator=operator, origin=origin)
+            self.stdout.write(f"  {'operator ' if operator else 'developer'}  {email}  {password}")

@@ -1,0 +1,29 @@
+"""`revokekey KEY_ID --reason R`: end a key for good."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.origin import Origin
+from apikeys import services
+from apikeys.models import APIKey
+
+
+class Command(BaseCommand):
+    """Revokes one key; the reason is shown to its owner."""
+
+    help = "Revoke a key."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare key and reason."""
+        parser.add_argument("key_id")
+        parser.add_argument("--reason", required=True)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Revoke the key and say whether it was alive. Raises `CommandError` for an unknown id."""
+        key = APIKey.objects.filter(pk=options["key_id"]).first()
+        if key is None:
+            raise CommandError(f"There is no key {options['key_id']}.")
+        done = services.revoke(key=key, reason=options["reason"][:200], origin=Origin.of_command("revokekey"))
+        self.stdout.write(f"{key.pk} is revoked." if done else f"{key.pk} was revoked already.")

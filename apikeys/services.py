@@ -1,0 +1,204 @@
+"""The verbs of keys: the only place that writes them. Each is one transaction and one audit event.
+
+A race is decided by the row seal: it changes with every change of what authorises a key, so `UPDATE … WHERE seal = the
+one that was read` succeeds for one writer and touches no row for the other, on SQLite as on PostgreSQL.
+"""
+
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.audit import record
+from accounts.canaries import rings_confirmed
+from accounts.models import User
+from accounts.origin import Origin
+from accounts.rings import index_ring, sealing_ring
+from apikeys import notices
+from apikeys.errors import (
+    AlreadyCreatedError,
+    ChangedMeanwhileError,
+    IntegrityViolationError,
+    NotAllowedError,
+    NotRevealableError,
+    ScopeNotAllowedError,
+    TooManyKeysError,
+)
+from apikeys.models import APIKey, KeySecret
+from credentials.models import Scope
+from vault.digests import index_digest
+from vault.errors import VaultError
+from vault.sealing import seal, unseal
+from vault.secret_format import hint, new_secret
+
+logger = logging.getLogger(__name__)
+
+
+def create_key(
+    *,
+    owner: User,
+    name: str,
+    environment: str,
+    scopes: Collection[str] = (),
+    networks: Sequence[str] = (),
+    expires_at: datetime | None = None,
+    show_once: bool = False,
+    restricted: bool = False,
+    form_token: str | None = None,
+    origin: Origin,
+) -> tuple[APIKey, str]:
+    """Make a key and give it with its secret, which nobody sees again unless it is revealed.
+
+    `restricted` allows scopes that only operators grant. A `form_token` makes the call safe to repeat: the second one
+    raises `AlreadyCreatedError`. Raises `NotAllowedError`, `TooManyKeysError`, `ScopeNotAllowedError`.
+    """
+    rings_confirmed()
+    key = APIKey(owner=owner, name=name, environment=environment, networks=" ".join(networks), expires_at=expires_at)
+    key.scopes = " ".join(sorted(set(scopes)))
+    key.form_token = form_token
+    key.seal = key.make_seal()
+    with transaction.atomic():
+        _hold(owner)
+        _refuse_repetition(owner, form_token)
+        _refuse_one_too_many(owner)
+        _refuse_scopes(scopes, held=(), restricted=restricted)
+        key.save(force_insert=True)
+        secret = _add_secret(key, show_once=show_once)
+        record("key_created", subject=f"key:{key.pk}", origin=origin, owner=owner.pk, environment=environment)
+        notices.key_created(key, origin)
+    return key, secret
+
+
+@transaction.atomic
+def edit_key(
+    *,
+    key: APIKey,
+    name: str,
+    scopes: Collection[str],
+    networks: Sequence[str],
+    expires_at: datetime | None,
+    origin: Origin,
+) -> APIKey:
+    """Change what may be changed of a key: name, scopes, networks, expiry.
+
+    Scopes that only operators grant can be kept or dropped, not taken. Raises `ScopeNotAllowedError`,
+    `ChangedMeanwhileError` (also for a revoked key), `IntegrityViolationError`.
+    """
+    _refuse_scopes(scopes, held=key.scope_list, restricted=False)
+    before = {field: getattr(key, field) for field in ("name", "scopes", "networks", "expires_at")}
+    after = {
+        "name": name,
+        "scopes": " ".join(sorted(set(scopes))),
+        "networks": " ".join(networks),
+        "expires_at": expires_at,
+    }
+    if key.revoked_at or not _swap(key, after):
+        raise ChangedMeanwhileError("The key was changed or revoked by somebody else just now.")
+    changed = sorted(field for field in after if before[field] != after[field])
+    record("key_edited", subject=f"key:{key.pk}", origin=origin, changed=changed)
+    return key
+
+
+def reveal(*, secret: KeySecret, origin: Origin) -> str:
+    """Open the ciphertext and give the secret to its owner, on the record; the owner is told by e-mail.
+
+    The caller has seen to a fresh log-in. Raises `NotRevealableError` or `IntegrityViolationError`.
+    """
+    key = secret.key
+    if settings.KEYPORTAL_REVEAL != "reauth" or secret.ciphertext is None or key.revoked_at:
+        raise NotRevealableError("This secret can't be shown again.")
+    with transaction.atomic():
+        record("key_revealed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
+        notices.key_revealed(key, origin)
+        try:
+            return unseal(sealing_ring(), bytes(secret.ciphertext), secret.sealing_context(key))
+        except VaultError as error:
+            logger.exception("integrity_violation: the ciphertext of %s does not open", key.pk)
+            raise IntegrityViolationError("This secret can't be opened.") from error
+
+
+@transaction.atomic
+def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
+    """End a key for good and shred its ciphertexts; the digests stay as tombstones. False if it was revoked before.
+
+    Of any number of callers at once one gets True, and one event is written.
+    """
+    for current in _until_unchanged(key.pk):
+        if current.revoked_at:
+            return False
+        if _swap(current, {"revoked_at": timezone.now(), "revoked_reason": reason}, whatever_was=True):
+            break
+    KeySecret.objects.filter(key=key).update(ciphertext=None)
+    record("key_revoked", subject=f"key:{key.pk}", origin=origin, reason=reason)
+    notices.key_revoked(current, origin)
+    return True
+
+
+def _hold(owner: User) -> None:
+    """Hold the owner's row until the transaction ends, so that two creations stand in line; raise if they are unfit.
+
+    On SQLite the transaction is IMMEDIATE and already alone; `select_for_update` says the same to PostgreSQL.
+    """
+    current = User.objects.select_for_update().only("is_active", "confirmed_at").get(pk=owner.pk)
+    if not current.is_active:
+        raise NotAllowedError("This account is inactive.")
+    if not current.is_confirmed:
+        raise NotAllowedError("Confirm your e-mail address first.")
+
+
+def _refuse_repetition(owner: User, form_token: str | None) -> None:
+    made = APIKey.objects.filter(owner=owner, form_token=form_token).first() if form_token else None
+    if made is not None:
+        raise AlreadyCreatedError(made.pk)
+
+
+def _refuse_one_too_many(owner: User) -> None:
+    limit = settings.KEYPORTAL_MAX_KEYS
+    if APIKey.objects.filter(owner=owner, revoked_at=None).count() >= limit:
+        raise TooManyKeysError(f"You have {limit} keys, which is as many as this portal allows. Revoke one first.")
+
+
+def _refuse_scopes(wanted: Collection[str], *, held: Collection[str], restricted: bool) -> None:
+    taken = set(wanted) - set(held)
+    known = {scope.name: scope for scope in Scope.objects.filter(name__in=taken)}
+    unknown = taken - set(known)
+    if unknown:
+        raise ScopeNotAllowedError(f"Not in the catalogue: {', '.join(sorted(unknown))}.")
+    reserved = sorted(name for name, scope in known.items() if scope.restricted)
+    if reserved and not restricted:
+        raise ScopeNotAllowedError(f"Only operators grant {', '.join(reserved)}.")
+
+
+def _add_secret(key: APIKey, *, show_once: bool) -> str:
+    text = new_secret(settings.KEYPORTAL_BRAND, key.environment)
+    row = KeySecret(key=key, index_key_id=index_ring().primary.id, hint=hint(text))
+    row.digest = index_digest(index_ring().primary, text)
+    if not show_once and settings.KEYPORTAL_REVEAL == "reauth":
+        row.ciphertext = seal(sealing_ring(), text, row.sealing_context(key))
+    row.seal = row.make_seal()
+    row.save(force_insert=True)
+    return text
+
+
+def _swap(key: APIKey, changes: Mapping[str, object], *, whatever_was: bool = False) -> bool:
+    """Write the changes and a new seal if the row is still as it was read; tell whether it was.
+
+    A row that somebody changed past the portal is not sealed anew, except by `revoke`, which can only take away.
+    """
+    if not whatever_was and not key.is_intact():
+        raise IntegrityViolationError("This key was changed outside the portal. Ask an operator.")
+    read = key.seal
+    for field, value in changes.items():
+        setattr(key, field, value)
+    key.seal = key.make_seal()
+    return APIKey.objects.filter(pk=key.pk, seal=read, revoked_at=None).update(**changes, seal=key.seal) == 1
+
+
+def _until_unchanged(key_id: str, attempts: int = 100) -> Iterator[APIKey]:
+    """Yield the key as it stands now, again and again, until a swap has succeeded."""
+    for _ in range(attempts):
+        yield APIKey.objects.get(pk=key_id)
+    raise ChangedMeanwhileError("The key is being changed by many at once. Try again.")

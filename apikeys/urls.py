@@ -1,0 +1,15 @@
+"""Pages of the keys."""
+
+from django.urls import path
+
+from apikeys import views
+
+app_name = "keys"
+urlpatterns = [
+    path("", views.list_keys, name="list"),
+    path("new/", views.new_key, name="new"),
+    path("<str:key_id>/", views.detail, name="detail"),
+    path("<str:key_id>/edit/", views.edit, name="edit"),
+    path("<str:key_id>/secrets/<str:secret_id>/reveal/", views.reveal, name="reveal"),
+    path("<str:key_id>/revoke/", views.revoke, name="revoke"),
+]

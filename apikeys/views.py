@@ -1,0 +1,167 @@
+"""The pages of a developer's keys. One URL, one view, one action; every write is a verb of `apikeys.services`."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.fresh_login import fresh_login_required
+from accounts.models import AuditEvent
+from accounts.origin import AuthenticatedRequest, Origin
+from apikeys import services
+from apikeys.errors import AlreadyCreatedError, APIKeyError, IntegrityViolationError, NotRevealableError
+from apikeys.forms import KeyForm, NewKeyForm, RevokeForm, key_initial
+from apikeys.models import APIKey, Environment, KeySecret
+from apikeys.snippets import snippets
+
+PAGE = 25
+EVENTS = 20
+STATES = (("active", "Active"), ("paused", "Paused"), ("expired", "Expired"), ("revoked", "Revoked"))
+
+
+@login_required
+@require_safe
+def list_keys(request: AuthenticatedRequest) -> HttpResponse:
+    """Show the developer's keys: searched, filtered, 25 a page."""
+    mine = APIKey.objects.of(request.user)
+    query, state, environment = (request.GET.get(name, "")[:100] for name in ("q", "state", "environment"))
+    found = mine.in_state(state).matching(query.replace("\0", ""))
+    if environment in Environment.values:
+        found = found.filter(environment=environment)
+    page = Paginator(found.prefetch_related("secrets"), PAGE).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "query": query,
+        "state": state,
+        "states": STATES,
+        "environment": environment,
+        "environments": Environment.choices,
+        "filtered": bool(query or state or environment),
+        "any": page.paginator.count or mine.exists(),
+    }
+    return render(request, "keys/list.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_variables("secret")
+def new_key(request: AuthenticatedRequest) -> HttpResponse:
+    """Show the form, filled in from the query so that docs can link to it; a good POST makes the key and shows it.
+
+    The secret is in this answer and in no other: there is no redirect that would have to carry it.
+    """
+    if not request.user.is_confirmed:
+        return redirect("keys:list")
+    if request.method != "POST":
+        initial = {"name": request.GET.get("name"), "scopes": request.GET.getlist("scope")}
+        return _show_new(request, NewKeyForm(initial={**initial, "form_token": NewKeyForm.new_token()}))
+    form = NewKeyForm(request.POST)
+    if not form.is_valid():
+        return _show_new(request, form)
+    fields = ("name", "environment", "scopes", "networks", "expires_at", "show_once", "form_token")
+    chosen = {field: form.cleaned_data[field] for field in fields}
+    try:
+        key, secret = services.create_key(owner=request.user, origin=Origin.of_request(request), **chosen)
+    except AlreadyCreatedError as made:
+        messages.info(
+            request, "This key was created by your first click. Its secret is not shown a second time by itself."
+        )
+        return redirect("keys:detail", made.key_id)
+    except APIKeyError as error:
+        form.add_error(None, str(error))
+        return _show_new(request, form)
+    return _show_secret(request, key, secret, created=True)
+
+
+@login_required
+@require_safe
+def detail(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
+    """Show one key: its state, secrets, settings and timeline."""
+    key = _mine(request, key_id)
+    events = AuditEvent.objects.filter(subject_type="key", subject_id=key.pk).order_by("-at", "-id")[:EVENTS]
+    return render(request, "keys/detail.html", {"key": key, "secrets": key.secrets.all(), "events": events})
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
+    """Change name, scopes, networks and expiry of a key that is not revoked."""
+    key = _mine(request, key_id)
+    if key.revoked_at:
+        return redirect("keys:detail", key.pk)
+    form = KeyForm(request.POST or None, held=key.scope_list, initial=key_initial(key))
+    if request.method == "POST" and form.is_valid():
+        fields = ("name", "scopes", "networks", "expires_at")
+        try:
+            services.edit_key(
+                key=key, origin=Origin.of_request(request), **{field: form.cleaned_data[field] for field in fields}
+            )
+        except APIKeyError as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, "Saved. The change holds from the next request on.")
+            return redirect("keys:detail", key.pk)
+    return render(request, "keys/edit.html", {"key": key, "form": form})
+
+
+def _key_page(key_id: str, secret_id: str) -> str:
+    return reverse("keys:detail", args=[key_id]) + "#secrets"
+
+
+@require_POST
+@fresh_login_required(_key_page)
+@sensitive_variables("text")
+def reveal(request: AuthenticatedRequest, key_id: str, secret_id: str) -> HttpResponse:
+    """Show a secret again: POST, after a fresh log-in, on the record, never cached."""
+    secret = get_object_or_404(KeySecret, pk=secret_id, key=_mine(request, key_id))
+    try:
+        text = services.reveal(secret=secret, origin=Origin.of_request(request))
+    except NotRevealableError as error:
+        messages.error(request, str(error))
+        return redirect("keys:detail", key_id)
+    except IntegrityViolationError:
+        return render(request, "keys/broken.html", {"key": secret.key}, status=500)
+    return _show_secret(request, secret.key, text, created=False)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def revoke(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
+    """Ask once, then end the key for good."""
+    key = _mine(request, key_id)
+    form = RevokeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        services.revoke(key=key, reason=form.cleaned_data["reason"], origin=Origin.of_request(request))
+        messages.success(request, f"“{key.name}” is revoked. Whoever still sends it is refused from now on.")
+        return redirect("keys:detail", key.pk)
+    if key.revoked_at:
+        return redirect("keys:detail", key.pk)
+    return render(request, "keys/revoke.html", {"key": key, "form": form})
+
+
+def _mine(request: AuthenticatedRequest, key_id: str) -> APIKey:
+    """Give the developer's own key; 404 for anybody else's, as for one that does not exist."""
+    return get_object_or_404(APIKey.objects.of(request.user).prefetch_related("secrets"), pk=key_id)
+
+
+def _show_new(request: AuthenticatedRequest, form: NewKeyForm) -> HttpResponse:
+    status = 400 if form.is_bound else 200
+    return render(request, "keys/new.html", {"form": form, "my_address": request.META["REMOTE_ADDR"]}, status=status)
+
+
+@sensitive_variables("secret")
+def _show_secret(request: HttpRequest, key: APIKey, secret: str, *, created: bool) -> HttpResponse:
+    context = {
+        "key": key,
+        "secret": secret,
+        "created": created,
+        "kept": key.secrets.exclude(ciphertext=None).exists(),
+        "masked": created or "copy" in request.POST,
+        "snippets": snippets(secret),
+    }
+    return never_cache(render)(request, "keys/secret.html", context)

@@ -1,0 +1,1 @@
+"""What every Bearer credential has in common: the header, the verdict, refusals, scopes, the client's address."""

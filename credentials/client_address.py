@@ -1,0 +1,59 @@
+"""Where a request comes from, behind trusted proxies: the address that the nearest of them vouches for."""
+
+from collections.abc import Mapping
+from functools import cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from django.conf import settings
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+def client_address(environ: Mapping[str, Any]) -> Address | None:
+    """Give the client's address: the peer, or if the peer is a trusted proxy, the first untrusted one from the right.
+
+    None if there is no address at all (a Unix socket). A forwarded entry that is no address ends the walk: what stands
+    left of it was written by nobody we trust.
+    """
+    address = parse_address(environ.get("REMOTE_ADDR", ""))
+    if address is None or not is_trusted_proxy(address):
+        return address
+    for entry in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        hop = parse_address(entry.strip())
+        if hop is None:
+            return address
+        address = hop
+        if not is_trusted_proxy(address):
+            return address
+    return address
+
+
+def is_trusted_proxy(address: Address | None) -> bool:
+    """Tell whether forwarded headers from this peer are to be believed. By default from nobody."""
+    return address is not None and any(address in network for network in _networks(settings.KEYPORTAL_TRUSTED_PROXIES))
+
+
+def parse_address(text: str) -> Address | None:
+    """Read an IPv4 or IPv6 address, with or without a port; None if it is none. ::ffff:1.2.3.4 is 1.2.3.4."""
+    bare = text
+    if text.startswith("["):
+        bare = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        bare = text.partition(":")[0]
+    try:
+        address = ip_address(bare)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def parse_network(text: str) -> Network:
+    """Read `10.0.0.0/8`, `2001:db8::/32` or a single address. Raises ValueError."""
+    return ip_network(text.strip(), strict=True)
+
+
+@cache
+def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(parse_network(text) for text in texts)

@@ -1,0 +1,119 @@
+"""Refusals: why a Bearer header proved nothing. One stable code, one HTTP status, one sentence that helps.
+
+The table is the contract (docs/errors.md); the pages under /docs/errors/ are made from it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One row of the table: `error` is RFC 6750 §3.1's, None where the challenge must name none."""
+
+    status: int
+    title: str
+    advice: str
+    error: str | None = "invalid_token"
+
+
+REASONS: Final[Mapping[str, Reason]] = {
+    "missing_credential": Reason(
+        401,
+        "No credential was sent",
+        "Send your key in the header “Authorization: Bearer <key>”. Some proxies and HTTP clients drop that header on "
+        "redirects or on plain http.",
+        error=None,
+    ),
+    "malformed_request": Reason(
+        400,
+        "The Authorization header is malformed",
+        "Send exactly one Authorization header: the word Bearer, one space, the credential. No quotes, no second "
+        "credential in the query or the body.",
+        error="invalid_request",
+    ),
+    "invalid_token": Reason(
+        401,
+        "This credential is not known here",
+        "It was mistyped, cut off, never issued here, or is of the wrong kind. Compare its first and last characters "
+        "with the hint on your keys page.",
+    ),
+    "expired": Reason(401, "This credential has expired", "Create a new one, or give the key a later expiry."),
+    "retired": Reason(
+        401,
+        "This secret was replaced",
+        "The key was rotated and the overlap is over. Use the key's newer secret.",
+    ),
+    "revoked": Reason(401, "This credential was revoked", "It was ended for good. Create a new key."),
+    "paused": Reason(401, "This key is paused", "Its owner can resume it on the key's page."),
+    "owner_inactive": Reason(
+        401, "The owner's account is inactive", "Ask the people who run this portal to switch the account on again."
+    ),
+    "account_unconfirmed": Reason(
+        403,
+        "The owner has not confirmed their e-mail address",
+        "Open the portal, ask for the confirmation message again and follow its link.",
+    ),
+    "network_refused": Reason(
+        403,
+        "This key is not allowed from this network",
+        "The key's owner keeps a list of allowed networks on the key's page; the address that reached us is not in it.",
+    ),
+    "wrong_environment": Reason(
+        403, "This key belongs to the other environment", "A test key can't be used for live data, nor the other way."
+    ),
+    "insufficient_scope": Reason(
+        403,
+        "This credential lacks a scope",
+        "The answer names the scope that is needed. Give it to the key on its page, or ask an operator for it.",
+        error="insufficient_scope",
+    ),
+    "rate_limited": Reason(
+        429, "Too many requests", "Wait as many seconds as the Retry-After header says, then go on.", error=None
+    ),
+    "unavailable": Reason(
+        503,
+        "keyportal can't check credentials at the moment",
+        "Your credential may be perfectly good: keep it, and try again after the seconds in Retry-After.",
+        error=None,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a credential was refused. `about` is told only to the holder of a genuine one: key id, name, when."""
+
+    code: str
+    scopes: tuple[str, ...] = ()
+    """The scopes that would have been needed, for `insufficient_scope`."""
+    about: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> Reason:
+        """The row of the table for this code."""
+        return REASONS[self.code]
+
+    def challenge(self, realm: str = "keyportal") -> str:
+        """Give the WWW-Authenticate value of RFC 6750 §3."""
+        parts = [f'Bearer realm="{realm}"']
+        if self.reason.error:
+            parts.append(f'error="{self.reason.error}"')
+            parts.append(f'error_description="{self.reason.title}"')
+        if self.scopes:
+            parts.append(f'scope="{" ".join(self.scopes)}"')
+        return ", ".join(parts)
+
+
+class RefusedError(Exception):
+    """A credential was refused. Carries the refusal; says its code and nothing that was sent."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
+def refused(code: str, **about: str) -> RefusedError:
+    """Make the error for this code; `about` tells the holder of a genuine credential which and when."""
+    return RefusedError(Refusal(code=code, about=about))

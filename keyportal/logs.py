@@ -1,0 +1,59 @@
+"""Logs: one line an event, JSON in production, readable locally, each with the request's id, none with a secret."""
+
+import logging
+from contextvars import ContextVar
+from typing import Any
+
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+
+class RequestFilter(logging.Filter):
+    """Puts the request id on every record, and the route in place of the path that a client wrote.
+
+    A path can hold anything: a key pasted into the address bar, the token of a confirmation link.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Amend the record; every record passes."""
+        record.request_id = request_id.get()
+        request = getattr(record, "request", None)
+        path = getattr(request, "path", None)
+        if path is not None and isinstance(record.args, tuple):
+            shown = route(request)
+            record.args = tuple(shown if arg == path else arg for arg in record.args)
+        return True
+
+
+def route(request: Any) -> str:
+    """Give the pattern that a request's path matched, or `(no route)`: what may stand in a log."""
+    match = getattr(request, "resolver_match", None)
+    return f"/{match.route}" if match else "(no route)"
+
+
+def logging_config(style: str) -> dict[str, Any]:
+    """Give Django's LOGGING for `json` or `text`."""
+    fields = "%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s"
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"request": {"()": "keyportal.logs.RequestFilter"}},
+        "formatters": {
+            "text": {"format": fields},
+            "json": {
+                "()": "pythonjsonlogger.json.JsonFormatter",
+                "format": fields,
+                "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+                "reserved_attrs": [*_RESERVED, "request"],
+            },
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": style, "filters": ["request"]}},
+        "root": {"handlers": ["stderr"], "level": "INFO"},
+        "loggers": {
+            # Django would add a console of its own, and mail tracebacks; 4xx are in the access line already.
+            "django": {"handlers": [], "propagate": True},
+            "django.request": {"level": "ERROR"},
+        },
+    }
+
+
+_RESERVED = (*vars(logging.makeLogRecord({})), "message", "asctime")

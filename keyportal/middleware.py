@@ -1,0 +1,107 @@
+"""What every request goes through first and every answer last."""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from accounts.canaries import rings_confirmed
+from credentials.client_address import client_address, is_trusted_proxy, parse_address
+from keyportal.logs import request_id, route
+from keyportal.problems import Problem
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+access_log = logging.getLogger("keyportal.access")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+FORWARDED = (
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PORT",
+    "HTTP_FORWARDED",
+)
+HEALTH_PATHS = ("/healthz", "/readyz")
+
+
+class RequestContextMiddleware:
+    """Settles who is asking: client address, scheme and request id. Writes the access line.
+
+    Everything behind it reads plain `META["REMOTE_ADDR"]` and `request.scheme`; forwarded headers are gone by then.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request under its id."""
+        started = time.perf_counter()
+        _settle_origin(request)
+        token = request_id.set(request.request_id)  # type: ignore[attr-defined]  # set a line above
+        try:
+            response = self.get_response(request)
+            response["X-Request-ID"] = request_id.get()
+            _log_access(request, response, time.perf_counter() - started)
+        finally:
+            request_id.reset(token)
+        return response
+
+
+class ResponseHeadersMiddleware:
+    """Keeps every answer out of caches unless the view says otherwise (ASVS 14.3.2)."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Add `Cache-Control: no-store` where no view has set the header; refuse a body of unknown length."""
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            # WSGI would show the view an empty body, and a write would silently write nothing.
+            return Problem("length_required").response()
+        response = self.get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+class RingsMiddleware:
+    """Answers nothing until the key rings are known to fit the database: wrong ones would refuse every good key."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass on, or raise what the check raised: the error page answers 503."""
+        if request.path_info not in HEALTH_PATHS:
+            rings_confirmed()
+        return self.get_response(request)
+
+
+def _settle_origin(request: HttpRequest) -> None:
+    meta = request.META
+    peer = parse_address(meta.get("REMOTE_ADDR", ""))
+    client = client_address(meta)
+    sent_id = ""
+    if is_trusted_proxy(peer):
+        sent_id = meta.get("HTTP_X_REQUEST_ID", "")
+        if meta.get("HTTP_X_FORWARDED_PROTO") in ("http", "https"):
+            meta["wsgi.url_scheme"] = meta["HTTP_X_FORWARDED_PROTO"]
+    for header in FORWARDED:
+        meta.pop(header, None)
+    meta["REMOTE_ADDR"] = str(client) if client else ""
+    request.peer_address = str(peer) if peer else ""  # type: ignore[attr-defined]  # accounts.origin.PortalRequest
+    request.request_id = sent_id if REQUEST_ID.fullmatch(sent_id) else secrets.token_hex(16)  # type: ignore[attr-defined]
+
+
+def _log_access(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    # The route instead of the path, and no query: neither can then carry a secret into the log.
+    access_log.info(
+        "%s %s %d %.1fms from %s",
+        request.method,
+        route(request),
+        response.status_code,
+        seconds * 1000,
+        request.META["REMOTE_ADDR"] or "-",
+    )

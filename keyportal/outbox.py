@@ -1,0 +1,59 @@
+"""Local mode only: the messages that the portal has sent, to be read in the browser. Not routed in production."""
+
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from pathlib import Path
+from typing import NamedTuple
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+SHOWN = 50
+
+
+class SentMessage(NamedTuple):
+    """One message as the pages show it. `name` is its file and its place in it."""
+
+    name: str
+    to: str
+    subject: str
+    date: str
+    text: str
+
+
+@require_safe
+def messages(request: HttpRequest) -> HttpResponse:
+    """List the newest messages, newest first."""
+    return render(request, "outbox/list.html", {"sent": _sent()[:SHOWN]})
+
+
+@require_safe
+def message(request: HttpRequest, name: str) -> HttpResponse:
+    """Show one message with its links."""
+    for candidate in _sent():
+        if candidate.name == name:
+            return render(request, "outbox/message.html", {"message": candidate})
+    raise Http404
+
+
+def _sent() -> list[SentMessage]:
+    """Read every message of the outbox, newest first."""
+    folder = Path(settings.EMAIL_FILE_PATH)
+    files = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    return [sent for path in files for sent in reversed(_read(path))]
+
+
+def _read(path: Path) -> list[SentMessage]:
+    # Django's file backend writes the messages of one connection one after the other, each closed by a line of dashes.
+    parts = [part for part in path.read_bytes().split(b"\n" + b"-" * 79 + b"\n") if part.strip()]
+    return [_parsed(f"{path.stem}-{position}", raw) for position, raw in enumerate(parts)]
+
+
+def _parsed(name: str, raw: bytes) -> SentMessage:
+    parsed = BytesParser(EmailMessage, policy=policy.default).parsebytes(raw)
+    body = parsed.get_body(preferencelist=("plain", "html"))
+    text = body.get_content() if body is not None else ""
+    return SentMessage(name, str(parsed["To"]), str(parsed["Subject"]), str(parsed["Date"]), text)

@@ -1,0 +1,136 @@
+"""Errors of the API: problem details (RFC 9457) with a stable `code`, for everything under the paths for machines."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from rest_framework import exceptions
+from rest_framework.views import set_rollback
+
+from credentials.permissions import CredentialRefused
+from credentials.refusals import REASONS, Reason, Refusal
+from vault.errors import VaultError
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER: Final = 2  # seconds; what a restart of the database takes at best
+
+FRAMEWORK: Final[Mapping[str, Reason]] = {
+    "bad_request": Reason(400, "The request can't be understood", "Check the address, the headers and the body."),
+    "malformed_body": Reason(400, "The body is not valid JSON", "Send one JSON object, in UTF-8."),
+    "invalid": Reason(
+        400, "Some fields are not right", "Each entry of “errors” points at a field and says what is wrong."
+    ),
+    "permission_denied": Reason(403, "This is not allowed", "Ask the people who run this portal."),
+    "not_found": Reason(404, "There is nothing here", "Check the address and the id."),
+    "method_not_allowed": Reason(
+        405, "This address does not take that method", "The Allow header lists what it takes."
+    ),
+    "not_acceptable": Reason(406, "Only JSON is spoken here", "Send “Accept: application/json”, or none."),
+    "length_required": Reason(411, "The body's length is missing", "Send a Content-Length header."),
+    "too_large": Reason(413, "The request is too large", "Send less than 64 KiB."),
+    "unsupported_media_type": Reason(415, "Only JSON is read here", "Send “Content-Type: application/json”."),
+    "internal_error": Reason(
+        500, "Something broke in the portal", "It is in the portal's log under this request's id."
+    ),
+}
+CODES: Final[Mapping[str, Reason]] = {**REASONS, **FRAMEWORK}
+
+_OF_EXCEPTION: Final[Mapping[type[Exception], str]] = {
+    RequestDataTooBig: "too_large",
+    SuspiciousOperation: "bad_request",
+    Http404: "not_found",
+    PermissionDenied: "permission_denied",
+    exceptions.ParseError: "malformed_body",
+    exceptions.PermissionDenied: "permission_denied",
+    exceptions.NotFound: "not_found",
+    exceptions.MethodNotAllowed: "method_not_allowed",
+    exceptions.NotAcceptable: "not_acceptable",
+    exceptions.UnsupportedMediaType: "unsupported_media_type",
+    OperationalError: "unavailable",
+    InterfaceError: "unavailable",
+    VaultError: "unavailable",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One answer of the error format."""
+
+    code: str
+    members: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_refusal(cls, refusal: Refusal) -> "Problem":
+        """Give the problem that tells why a credential was refused, with its challenge."""
+        return cls(refusal.code, dict(refusal.about), {"WWW-Authenticate": refusal.challenge()})
+
+    def response(self) -> HttpResponse:
+        """Give the answer: `application/problem+json`, never stored."""
+        reason = CODES[self.code]
+        body = {
+            "type": settings.KEYPORTAL_URL + reverse("error", args=[self.code]),
+            "title": reason.title,
+            "status": reason.status,
+            "detail": reason.advice,
+            "code": self.code,
+            **self.members,
+        }
+        headers = {"Cache-Control": "no-store", **self.headers}
+        if self.code == "unavailable":
+            headers.setdefault("Retry-After", str(RETRY_AFTER))
+        headers["Content-Type"] = "application/problem+json"
+        return HttpResponse(json.dumps(body), status=reason.status, headers=headers)
+
+
+def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
+    """Answer an exception of an API view; None for one that is nobody's fault but ours (it is logged, and 500)."""
+    problem = problem_of(exc, context["request"]._request)
+    if problem is None:
+        return None
+    set_rollback()
+    return problem.response()
+
+
+def problem_of(exc: BaseException | None, request: HttpRequest) -> Problem | None:
+    """Give the problem that an exception stands for; None if it stands for none."""
+    if isinstance(exc, CredentialRefused):
+        return Problem.of_refusal(exc.refusal)
+    if isinstance(exc, exceptions.NotAuthenticated):
+        return Problem.of_refusal(Refusal(code=_without_credential(request)))
+    if isinstance(exc, exceptions.ValidationError):
+        return Problem("invalid", {"errors": list(_pointed(exc.detail))})
+    for kind, code in _OF_EXCEPTION.items():
+        if isinstance(exc, kind):
+            if code == "unavailable":
+                logger.error("unavailable: %s", type(exc).__name__, exc_info=exc)
+            return Problem(code)
+    return None
+
+
+def _without_credential(request: HttpRequest) -> str:
+    """Tell a request without a Bearer credential from one whose credential no authentication class took for its own."""
+    scheme = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")[0]
+    return "invalid_token" if scheme.lower() == "bearer" else "missing_credential"
+
+
+def _pointed(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
+    """Yield each message of a validation error with the JSON pointer (RFC 6901) of its field."""
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            step = "" if name == "non_field_errors" else "/" + str(name).replace("~", "~0").replace("/", "~1")
+            yield from _pointed(inner, pointer + step)
+    elif isinstance(detail, list):
+        for position, inner in enumerate(detail):
+            nested = isinstance(inner, (Mapping, list))
+            yield from _pointed(inner, f"{pointer}/{position}" if nested else pointer)
+    else:
+        yield {"pointer": pointer, "detail": str(detail)}

@@ -1,0 +1,235 @@
+"""All settings, read from the environment by django-environ. Safe for production; no secret has a default.
+
+Every secret can also be given as a file: `SECRET_KEY_FILE=/run/secrets/secret_key`. docs/configuration.md lists them.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+
+from keyportal.logs import logging_config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+env = environ.FileAwareEnv()
+environ.Env.read_env(env.str("KEYPORTAL_ENV_FILE", str(BASE_DIR / ".env")))
+
+# --- keyportal ---
+KEYPORTAL_URL = env.str("KEYPORTAL_URL").rstrip("/")
+KEYPORTAL_LOCAL = env.bool("KEYPORTAL_LOCAL", False)
+KEYPORTAL_SEALING_KEYS = env.str("KEYPORTAL_SEALING_KEYS", "")
+KEYPORTAL_INDEX_KEYS = env.str("KEYPORTAL_INDEX_KEYS", "")
+KEYPORTAL_TRUSTED_PROXIES = tuple(env.list("KEYPORTAL_TRUSTED_PROXIES", default=[]))
+KEYPORTAL_REVEAL = env.str("KEYPORTAL_REVEAL", "reauth")
+KEYPORTAL_BRAND = env.str("KEYPORTAL_BRAND", "kp")
+KEYPORTAL_MAX_KEYS = env.int("KEYPORTAL_MAX_KEYS", 200)
+KEYPORTAL_PASSWORD_LENGTH = env.int("KEYPORTAL_PASSWORD_LENGTH", 15)
+KEYPORTAL_SESSION_LIFETIME = env.int("KEYPORTAL_SESSION_LIFETIME", 12 * 3600)
+KEYPORTAL_MACHINE_PATHS = ("/api/", "/oauth/", "/.well-known/", "/gateway/", "/healthz", "/readyz", "/metrics")
+
+_url = urlsplit(KEYPORTAL_URL)
+HTTPS = _url.scheme == "https"
+LOOPBACK_HOSTS = ["127.0.0.1", "localhost"] if KEYPORTAL_LOCAL else []
+
+# --- Django ---
+SECRET_KEY = env.str("SECRET_KEY").strip()
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+DEBUG = False
+ALLOWED_HOSTS = list(dict.fromkeys([_url.hostname or "", *LOOPBACK_HOSTS]))
+ROOT_URLCONF = "keyportal.urls"
+WSGI_APPLICATION = "keyportal.wsgi.application"
+AUTH_USER_MODEL = "accounts.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+APPEND_SLASH = False
+SILENCED_SYSTEM_CHECKS: list[str] = []
+
+INSTALLED_APPS = [
+    "accounts.apps.AccountsConfig",
+    "credentials.apps.CredentialsConfig",
+    "apikeys.apps.APIKeysConfig",
+    "keyportal.apps.PortalAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.humanize",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "rest_framework",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "keyportal.middleware.RequestContextMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "keyportal.middleware.ResponseHeadersMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "keyportal.middleware.RingsMiddleware",
+    "accounts.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.middleware.SessionLifetimeMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.FreshLoginMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "keyportal.context.portal",
+            ]
+        },
+    }
+]
+
+# --- data ---
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'keyportal.sqlite3'}")}
+DATABASES["default"]["CONN_MAX_AGE"] = None
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+_options = DATABASES["default"].setdefault("OPTIONS", {})
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    _options |= {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 5,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+    }
+else:
+    # Fail fast: a consumer waits for the verdict. The statement limit is for pages; the check takes a millisecond.
+    _options |= {"connect_timeout": 2, "options": "-c statement_timeout=5000 -c lock_timeout=2000"}
+
+# Log-in limits live here. The database, because every worker shares it already and it is there when log-in is.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "accounts_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
+
+# --- who ---
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "accounts.passwords.LengthValidator"},
+    {"NAME": "accounts.passwords.ContextValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ["email"]},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+PASSWORD_RESET_TIMEOUT = 3600
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "keys:list"
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 1
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "[keyportal] "
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = _url.scheme
+ACCOUNT_RATE_LIMITS = {
+    "login": "60/m/ip",
+    "login_failed": "30/5m/ip,10/5m/key,100/d/key",
+    "signup": "20/h/ip",
+    "confirm_email": "1/60s/key",
+}
+MFA_ADAPTER = "accounts.adapter.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = KEYPORTAL_LOCAL
+USERSESSIONS_TRACK_ACTIVITY = True
+
+# --- cookies and headers ---
+_host = "__Host-" if HTTPS else ""
+SESSION_ENGINE = "accounts.sessions"
+SESSION_COOKIE_NAME = f"{_host}sessionid"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_AGE = env.int("KEYPORTAL_SESSION_IDLE", 30 * 60)
+SESSION_SAVE_EVERY_REQUEST = True
+CSRF_COOKIE_NAME = f"{_host}csrftoken"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "keyportal.errors.csrf_failure"
+CSRF_TRUSTED_ORIGINS = [KEYPORTAL_URL]
+KEYPORTAL_DEVICE_COOKIE = f"{_host}device"
+KEYPORTAL_THEME_COOKIE = "theme"
+SECURE_SSL_REDIRECT = False
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+
+# --- files, messages, logs ---
+STATIC_URL = "/static/"
+STATIC_ROOT = env.str("KEYPORTAL_STATIC_ROOT", str(VAR_DIR / "static"))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
+EMAIL_CONFIGURED = "EMAIL_URL" in env
+vars().update(env.email_url("EMAIL_URL", default="smtp://localhost:25"))
+EMAIL_TIMEOUT = 5
+DEFAULT_FROM_EMAIL = env.str("KEYPORTAL_MAIL_FROM", f"keyportal@{_url.hostname}")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+if KEYPORTAL_LOCAL:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = env.str("KEYPORTAL_OUTBOX", str(VAR_DIR / "outbox"))
+LOGGING = logging_config(env.str("KEYPORTAL_LOG_FORMAT", "text" if KEYPORTAL_LOCAL else "json"))
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.APIKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["credentials.permissions.HasCredential"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
+    "PAGE_SIZE": 25,
+    "EXCEPTION_HANDLER": "keyportal.problems.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "URL_FORMAT_OVERRIDE": None,
+}

@@ -1,0 +1,35 @@
+"""Every address of the portal."""
+
+from allauth.account.views import LogoutView
+from django.conf import settings
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+from keyportal import outbox, views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.home, name="home"),
+    path("keys/", include("apikeys.urls")),
+    path("account/", include("accounts.urls")),
+    path("accounts/logout/", views.clears_site_data(LogoutView.as_view()), name="account_logout"),
+    path("accounts/sessions/", include("allauth.usersessions.urls")),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("accounts/", include("allauth.account.urls")),
+    path("theme/", views.set_theme, name="theme"),
+    path("docs/errors/<slug:code>/", views.error, name="error"),
+    path("api/v1/", include("apikeys.api_urls")),
+    path("admin/", admin.site.urls),
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+]
+if settings.KEYPORTAL_LOCAL:
+    urlpatterns += [
+        path("outbox/", outbox.messages, name="outbox"),
+        path("outbox/<str:name>/", outbox.message, name="outbox_message"),
+    ]
+
+handler400 = "keyportal.errors.bad_request"
+handler403 = "keyportal.errors.permission_denied"
+handler404 = "keyportal.errors.page_not_found"
+handler429 = "keyportal.errors.too_many_requests"
+handler500 = "keyportal.errors.server_error"

@@ -1,0 +1,91 @@
+"""Pages that belong to no room: the front page, the error codes, the theme, and what monitoring asks."""
+
+from collections.abc import Callable
+from functools import wraps
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import Error as DatabaseError
+from django.db.migrations.executor import MigrationExecutor
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.canaries import confirm_rings
+from keyportal.context import THEMES
+from keyportal.problems import CODES
+from vault.errors import VaultError
+
+YEAR = 365 * 24 * 3600
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """Show what the portal is for; whoever is logged in goes to their keys."""
+    if request.user.is_authenticated:
+        return redirect("keys:list")
+    return render(request, "home.html")
+
+
+@require_safe
+def error(request: HttpRequest, code: str) -> HttpResponse:
+    """Show what a code of the API means and what to do: the page that a problem's `type` links to."""
+    if code not in CODES:
+        raise Http404
+    return render(request, "docs/error.html", {"code": code, "reason": CODES[code]})
+
+
+@require_POST
+def set_theme(request: HttpRequest) -> HttpResponse:
+    """Keep the browser's choice of light, dark or the system's setting; go back to where it was made."""
+    theme = request.POST.get("theme", "")
+    back = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
+        back = "/"
+    response = HttpResponseRedirect(back)
+    if theme in THEMES:
+        response.set_cookie(
+            settings.KEYPORTAL_THEME_COOKIE, theme, max_age=YEAR, samesite="Lax", secure=settings.HTTPS, httponly=True
+        )
+    return response
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer 200: the process runs. Asks nobody."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Answer 200 if the process may be given traffic, else 503 with what is wrong."""
+    faults = _faults()
+    return JsonResponse({"status": "unready" if faults else "ready", "faults": faults}, status=503 if faults else 200)
+
+
+def clears_site_data(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Make the answer to a log-out take the browser's copies with it (ASVS 14.3.1)."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        if request.method == "POST":
+            response.headers["Clear-Site-Data"] = '"cache", "storage"'
+        return response
+
+    return wrapped
+
+
+def _faults() -> list[str]:
+    try:
+        connection = connections[DEFAULT_DB_ALIAS]
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return ["migrations are not applied"]
+        confirm_rings()
+    except DatabaseError:
+        return ["the database can't be asked"]
+    except VaultError as misfit:
+        return [str(misfit)]
+    return []

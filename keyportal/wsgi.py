@@ -1,0 +1,26 @@
+"""The WSGI application. A process with a wrong configuration does not start."""
+
+import os
+import sys
+
+from django.core.checks import ERROR, run_checks
+from django.core.wsgi import get_wsgi_application
+from django.db import Error as DatabaseError
+
+from keyportal.environment import forget_environment
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
+application = get_wsgi_application()
+
+errors = [message for message in run_checks(tags=["keyportal"]) if message.level >= ERROR]
+try:
+    errors += [message for message in run_checks(tags=["database"], databases=["default"]) if message.level >= ERROR]
+except DatabaseError as error:
+    # It may come up later: until the rings are known to fit, every answer but /healthz is 503.
+    print(f"keyportal: the database can't be asked yet ({type(error).__name__})", file=sys.stderr)
+if errors:
+    sys.exit(
+        "\n".join(f"keyportal does not start: {message.id} {message.msg} {message.hint or ''}" for message in errors)
+    )
+
+forget_environment(os.environ)

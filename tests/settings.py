@@ -1,0 +1,27 @@
+"""Settings of tests that run inside pytest: the portal's own, with secrets of this run and a quick password hash."""
+
+import base64
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+RUN_DIR = Path(tempfile.mkdtemp(prefix="keyportal-tests-"))
+
+
+def _ring(key_id: str) -> str:
+    return f"{key_id}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
+os.environ["KEYPORTAL_ENV_FILE"] = str(RUN_DIR / "no.env")
+os.environ["SECRET_KEY"] = secrets.token_urlsafe(50)
+os.environ["KEYPORTAL_SEALING_KEYS"] = _ring("s1")
+os.environ["KEYPORTAL_INDEX_KEYS"] = _ring("i1")
+os.environ["KEYPORTAL_URL"] = "https://portal.test"
+os.environ.setdefault("DATABASE_URL", f"sqlite:///{RUN_DIR / 'portal.sqlite3'}")
+
+from keyportal.settings import *  # noqa: E402, F403  # after the environment it reads
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
