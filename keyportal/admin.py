@@ -1,8 +1,21 @@
 """The operators' site."""
 
+from collections.abc import Iterable
+from typing import Any, Final
+
 from allauth.account.decorators import secure_admin_login
 from django.contrib.admin import AdminSite
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+
+HIDDEN: Final = {
+    "account.EmailAddress",
+    "account.EmailConfirmation",
+    "auth.Group",
+    "mfa.Authenticator",
+    "usersessions.UserSession",
+}
+"""What libraries would register: sealed seeds and session keys are nobody's business, and writes go through verbs."""
 
 
 class PortalAdminSite(AdminSite):
@@ -11,6 +24,14 @@ class PortalAdminSite(AdminSite):
     site_header = "keyportal operators"
     site_title = "keyportal operators"
     index_title = "What operators do"
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Register the models that operators see."""
+        models: Iterable[type[Model]] = (
+            model_or_iterable if isinstance(model_or_iterable, (list, tuple)) else [model_or_iterable]
+        )
+        shown = [model for model in models if model._meta.label not in HIDDEN]
+        super().register(shown, admin_class, **options)
 
     def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
         """Send to the portal's log-in; 403 for a developer who is logged in."""

@@ -1,0 +1,84 @@
+"""Users and the audit trail for operators. Every write is a verb of `accounts.services`."""
+
+from collections.abc import Callable
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from accounts import services
+from accounts.models import AuditEvent, User
+from accounts.origin import Origin
+
+Verb = Callable[..., bool]
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Shows rows; adds, changes and deletes nothing."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse."""
+        return False
+
+
+@admin.register(User)
+class UserAdmin(ReadOnlyAdmin):
+    """Who has an account. Actions confirm, switch off and on, and end all signed tokens."""
+
+    list_display = ("email", "id", "is_active", "is_staff", "confirmed_at", "joined_at", "last_login")
+    list_filter = ("is_active", "is_staff", ("confirmed_at", admin.EmptyFieldListFilter))
+    search_fields = ("email", "id")
+    ordering = ("-joined_at",)
+    fields = ("id", *list_display[:1], *list_display[2:], "auth_epoch")
+    actions = ("confirm", "unconfirm", "deactivate", "reactivate", "end_tokens")
+
+    @admin.action(description="Confirm the e-mail address")
+    def confirm(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Confirm each user's address on the operator's word."""
+        self._each(request, queryset, services.confirm_user, "confirmed")
+
+    @admin.action(description="Take the confirmation back (keys and tokens are refused)")
+    def unconfirm(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Make each user confirm anew."""
+        self._each(request, queryset, services.unconfirm_user, "unconfirmed")
+
+    @admin.action(description="Deactivate (no log-in, keys and tokens are refused)")
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Switch each account off, the operator's own excepted."""
+        self._each(request, queryset.exclude(pk=request.user.pk), services.deactivate_user, "deactivated")
+
+    @admin.action(description="Activate again")
+    def reactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Switch each account on."""
+        self._each(request, queryset, services.reactivate_user, "activated")
+
+    @admin.action(description="End all signed tokens")
+    def end_tokens(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Raise each user's epoch."""
+        self._each(request, queryset, services.end_all_tokens, "users' tokens ended")
+
+    def _each(self, request: HttpRequest, users: QuerySet[User], verb: Verb, done: str) -> None:
+        origin = Origin.of_request(request)
+        changed = sum(verb(user=user, origin=origin) for user in users)
+        messages.success(request, f"{changed} {done}.")
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    """What happened, newest first. Nobody changes it, operators included."""
+
+    list_display = ("at", "verb", "actor", "subject_type", "subject_id", "address", "peer", "request_id")
+    list_filter = ("verb", "subject_type")
+    search_fields = ("=actor", "=subject_id", "=request_id", "=verb")
+    search_help_text = "An exact actor (user:usr_…), subject id, request id or verb."
+    ordering = ("-at", "-id")
+    date_hierarchy = "at"
+    show_full_result_count = False

@@ -1,0 +1,41 @@
+"""The scope catalogue for operators. Every write is a verb of `credentials.services`."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from accounts.origin import Origin
+from credentials import services
+from credentials.models import Scope
+
+
+@admin.register(Scope)
+class ScopeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Adds, describes and removes scopes. A scope is never renamed; removing it takes it from every key at once."""
+
+    list_display = ("name", "description", "restricted", "created_at")
+    list_filter = ("restricted",)
+    search_fields = ("name", "description")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Scope | None = None) -> tuple[str, ...]:
+        """Give the name as read-only once it exists."""
+        return ("name",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Scope, form: Any, change: bool) -> None:
+        """Add or describe the scope."""
+        origin = Origin.of_request(request)
+        if change:
+            services.describe_scope(scope=obj, description=obj.description, restricted=obj.restricted, origin=origin)
+        else:
+            services.add_scope(name=obj.name, description=obj.description, restricted=obj.restricted, origin=origin)
+
+    def delete_model(self, request: HttpRequest, obj: Scope) -> None:
+        """Remove one scope."""
+        services.remove_scope(scope=obj, origin=Origin.of_request(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Scope]) -> None:
+        """Remove several."""
+        for scope in queryset:
+            services.remove_scope(scope=scope, origin=Origin.of_request(request))

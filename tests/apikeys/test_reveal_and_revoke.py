@@ -1,0 +1,137 @@
+"""Showing a secret again, changing a key, ending it."""
+
+from typing import Any
+
+import pytest
+from django.core import mail
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+
+from accounts.models import AuditEvent
+from apikeys import services
+from apikeys.errors import (
+    ChangedMeanwhileError,
+    IntegrityViolationError,
+    NotRevealableError,
+    ScopeNotAllowedError,
+)
+from apikeys.models import APIKey, KeySecret
+from apikeys.verification import verify
+from credentials.models import Scope
+from tests.conftest import ORIGIN, MakeKey
+
+pytestmark = pytest.mark.django_db
+
+
+def edited(key: APIKey, **changes: Any) -> APIKey:
+    fields = {"name": key.name, "scopes": key.scope_list, "networks": key.network_list, "expires_at": key.expires_at}
+    return services.edit_key(key=key, origin=ORIGIN, **{**fields, **changes})
+
+
+def test_a_secret_is_shown_again_on_the_record_and_its_owner_is_told(
+    make_key: MakeKey, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    key, secret = make_key()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert services.reveal(secret=KeySecret.objects.get(), origin=ORIGIN) == secret
+    event = AuditEvent.objects.get(verb="key_revealed")
+    assert (event.subject_id, event.details) == (key.pk, {"secret": f"kp_live_…{secret[-4:]}"})
+    assert "revealed" in mail.outbox[-1].subject
+    assert secret not in str(mail.outbox[-1].message())
+
+
+def test_nothing_is_revealed_of_a_show_once_key_a_revoked_key_or_a_portal_that_reveals_nothing(
+    make_key: MakeKey, settings: Settings
+) -> None:
+    make_key(show_once=True)
+    with pytest.raises(NotRevealableError):
+        services.reveal(secret=KeySecret.objects.get(), origin=ORIGIN)
+    key, _ = make_key()
+    settings.KEYPORTAL_REVEAL = "once"
+    with pytest.raises(NotRevealableError):
+        services.reveal(secret=key.secrets.get(), origin=ORIGIN)
+    settings.KEYPORTAL_REVEAL = "reauth"
+    services.revoke(key=key, reason="", origin=ORIGIN)
+    with pytest.raises(NotRevealableError):
+        services.reveal(secret=key.secrets.get(), origin=ORIGIN)
+    assert not AuditEvent.objects.filter(verb="key_revealed").exists()
+
+
+@pytest.mark.security("K-02")
+def test_a_ciphertext_from_another_row_does_not_open(make_key: MakeKey, caplog: pytest.LogCaptureFixture) -> None:
+    one, _ = make_key(name="one")
+    other, secret = make_key(name="other")
+    KeySecret.objects.filter(key=one).update(ciphertext=other.secrets.get().ciphertext)
+    with pytest.raises(IntegrityViolationError):
+        services.reveal(secret=one.secrets.get(), origin=ORIGIN)
+    assert f"integrity_violation: the ciphertext of {one.pk}" in caplog.text
+    assert secret not in caplog.text
+
+
+def test_revoking_ends_the_key_shreds_its_ciphertext_and_keeps_its_digest(make_key: MakeKey) -> None:
+    key, _ = make_key()
+    assert services.revoke(key=key, reason="leaked", origin=ORIGIN) is True
+    row = KeySecret.objects.get()
+    assert row.ciphertext is None
+    assert len(bytes(row.digest)) == 32
+    revoked = APIKey.objects.get()
+    assert (revoked.state, revoked.revoked_reason) == ("revoked", "leaked")
+    assert AuditEvent.objects.get(verb="key_revoked").details == {"reason": "leaked"}
+
+
+def test_revoking_twice_is_one_revocation(make_key: MakeKey) -> None:
+    key, _ = make_key()
+    stale = APIKey.objects.get()
+    assert services.revoke(key=key, reason="first", origin=ORIGIN) is True
+    first = APIKey.objects.get()
+    assert services.revoke(key=stale, reason="second", origin=ORIGIN) is False
+    assert (APIKey.objects.get().revoked_at, APIKey.objects.get().revoked_reason) == (first.revoked_at, "first")
+    assert AuditEvent.objects.filter(verb="key_revoked").count() == 1
+
+
+def test_a_key_that_was_tampered_with_can_still_be_revoked(make_key: MakeKey) -> None:
+    key, _ = make_key()
+    APIKey.objects.update(networks="nonsense")
+    assert services.revoke(key=key, reason="", origin=ORIGIN) is True
+    assert APIKey.objects.get().revoked_at
+
+
+def test_an_edit_changes_what_may_be_changed_from_the_next_request_on(make_key: MakeKey, scopes: list[Scope]) -> None:
+    key, secret = make_key(scopes=["reports:read"])
+    edited(key, name="renamed", scopes=["reports:write"])
+    record = verify(secret, address=None)
+    assert (record.credential.name, record.credential.scopes) == ("renamed", {"reports:write"})
+    assert AuditEvent.objects.get(verb="key_edited").details == {"changed": ["name", "scopes"]}
+
+
+def test_a_granted_scope_is_kept_or_dropped_but_not_taken(make_key: MakeKey, scopes: list[Scope]) -> None:
+    key, _ = make_key(scopes=["secrets:all"], restricted=True)
+    edited(key, name="kept")
+    edited(key, scopes=[])
+    with pytest.raises(ScopeNotAllowedError):
+        edited(key, scopes=["secrets:all"])
+
+
+def test_of_two_edits_of_the_same_page_the_second_is_told(make_key: MakeKey) -> None:
+    make_key()
+    one, other = APIKey.objects.get(), APIKey.objects.get()
+    edited(one, networks=["203.0.113.0/24"])
+    with pytest.raises(ChangedMeanwhileError):
+        edited(other, networks=["198.51.100.0/24"])
+    assert APIKey.objects.get().networks == "203.0.113.0/24"
+
+
+def test_a_revoked_key_is_not_edited_not_even_from_a_page_opened_before(make_key: MakeKey) -> None:
+    make_key()
+    stale = APIKey.objects.get()
+    services.revoke(key=APIKey.objects.get(), reason="", origin=ORIGIN)
+    with pytest.raises(ChangedMeanwhileError):
+        edited(stale, name="alive again")
+    assert APIKey.objects.get().revoked_at
+
+
+@pytest.mark.security("integrity")
+def test_an_edit_does_not_make_a_tampered_row_good_again(make_key: MakeKey, scopes: list[Scope]) -> None:
+    make_key()
+    APIKey.objects.update(scopes="secrets:all")
+    with pytest.raises(IntegrityViolationError):
+        edited(APIKey.objects.get(), name="washed", scopes=["secrets:all"])

@@ -1,0 +1,108 @@
+"""What every test may ask for: people, keys, a client that is logged in, and a started portal."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from accounts.models import User
+from accounts.origin import Origin
+from accounts.services import create_user
+from apikeys import services
+from apikeys.models import APIKey
+from credentials.models import Scope
+from tests.portal import Portal, portal_database
+
+PASSWORD = "correct horse battery staple"
+ORIGIN = Origin(actor="test", address="192.0.2.1", peer="192.0.2.1", request_id="request-of-the-test")
+
+MakeUser = Callable[..., User]
+MakeKey = Callable[..., tuple[APIKey, str]]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this machine lacks, as `make test` has announced: KEYPORTAL_TEST_WITHOUT names the marks."""
+    without = set(filter(None, os.environ.get("KEYPORTAL_TEST_WITHOUT", "").split(",")))
+    kept, left_out = [], []
+    for item in items:
+        (left_out if without & {mark.name for mark in item.iter_markers()} else kept).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Take the folder of the run away."""
+    run_dir = getattr(settings, "RUN_DIR", None)
+    if run_dir:
+        shutil.rmtree(run_dir, ignore_errors=True)
+
+
+@pytest.fixture
+def make_user(db: None) -> MakeUser:
+    """Make confirmed developers, each with an address of their own."""
+
+    def make(email: str | None = None, *, confirmed: bool = True, password: str = PASSWORD, **fields: Any) -> User:
+        address = email or f"dev{User.objects.count()}@example.com"
+        return create_user(email=address, password=password, confirmed=confirmed, origin=ORIGIN, **fields)
+
+    return make
+
+
+@pytest.fixture
+def developer(make_user: MakeUser) -> User:
+    """A confirmed developer."""
+    return make_user("dev@example.com")
+
+
+@pytest.fixture
+def operator(make_user: MakeUser) -> User:
+    """An operator with every right."""
+    return make_user("operator@example.com", operator=True)
+
+
+@pytest.fixture
+def scopes(db: None) -> list[Scope]:
+    """A catalogue of two scopes that developers take themselves and one that operators grant."""
+    rows = [("reports:read", False), ("reports:write", False), ("secrets:all", True)]
+    return [Scope.objects.create(name=name, description=f"May {name}", restricted=kept) for name, kept in rows]
+
+
+@pytest.fixture
+def make_key(developer: User) -> MakeKey:
+    """Make keys of the developer, through the verb."""
+
+    def make(**fields: Any) -> tuple[APIKey, str]:
+        chosen = {"owner": developer, "name": "billing server", "environment": "live", "origin": ORIGIN, **fields}
+        return services.create_key(**chosen)
+
+    return make
+
+
+@pytest.fixture
+def log_in(client: Client) -> Callable[[User], Client]:
+    """Log a client in as somebody, freshly, without the log-in page (which has tests of its own)."""
+
+    def enter(user: User, *, ago: float = 0) -> Client:
+        client.force_login(user)
+        session = client.session
+        session["account_authentication_methods"] = [{"method": "password", "at": time.time() - ago}]
+        session["account_authentication_methods_user"] = user.pk
+        session.save()
+        return client
+
+    return enter
+
+
+@pytest.fixture(scope="session")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """A started portal in local mode: Granian with two workers, on the database kind of this run."""
+    folder: Path = tmp_path_factory.mktemp("portal")
+    with portal_database(folder) as database_url, Portal(folder, database_url).running() as started:
+        yield started

@@ -1,0 +1,208 @@
+"""A portal as a user would start it: its own folder, database, port and secrets; Granian with two workers."""
+
+import base64
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import psycopg
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 30
+
+
+def free_port() -> int:
+    """Give a port of 127.0.0.1 that nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def new_ring(key_id: str) -> str:
+    """Give a ring of one fresh key."""
+    return f"{key_id}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
+class Answer(NamedTuple):
+    """What came back over the socket."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Portal:
+    """One portal's configuration, its commands and its server process."""
+
+    def __init__(self, folder: Path, database_url: str, *, host: str = "127.0.0.1", **environment: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://{host}:{self.port}"
+        self.outbox = folder / "outbox"
+        self.log = folder / "server.log"
+        self.environment = {
+            "SECRET_KEY": secrets.token_urlsafe(50),
+            "KEYPORTAL_SEALING_KEYS": new_ring("s1"),
+            "KEYPORTAL_INDEX_KEYS": new_ring("i1"),
+            "KEYPORTAL_URL": self.url,
+            "KEYPORTAL_LOCAL": "true",
+            "KEYPORTAL_OUTBOX": str(self.outbox),
+            "KEYPORTAL_STATIC_ROOT": str(folder / "static"),
+            "KEYPORTAL_ENV_FILE": str(folder / "no.env"),
+            "DATABASE_URL": database_url,
+            **environment,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run `manage.py …` under this configuration and give what it printed."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self._whole_environment(),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=check,
+            timeout=60,
+        )
+
+    @contextmanager
+    def running(self, workers: int = 2) -> Iterator["Portal"]:
+        """Migrate, collect the static files, serve until the block is left; end the server by its process id."""
+        self.command("migrate", "--verbosity=0")
+        self.command("collectstatic", "--noinput", "--verbosity=0")
+        self.start(workers)
+        try:
+            yield self
+        finally:
+            self.stop()
+
+    def start(self, workers: int = 2) -> None:
+        """Start the server and wait until it answers."""
+        self.spawn(workers)
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            if self.process is None or self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the portal did not start:\n{self.log.read_text()}")
+            time.sleep(0.05)
+
+    def spawn(self, workers: int = 2) -> subprocess.Popen[bytes]:
+        """Start the server process and give it, whether or not it will answer."""
+        granian = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--no-ws", "--http", "1"]
+        serving = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*granian, *serving, "keyportal.wsgi:application"],
+                cwd=ROOT,
+                env=self._whole_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        return self.process
+
+    def stop(self) -> None:
+        """End the server."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=20)
+            self.process = None
+
+    def answers(self) -> bool:
+        """Tell whether the process answers at all."""
+        try:
+            return self.get("/healthz").status == 200
+        except OSError:
+            return False
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """GET a path; underscores in header names stand for hyphens."""
+        return self.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    def request(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        """Send one request and give the answer, whatever its status; redirects are not followed."""
+        request = urllib.request.Request(self._at(path), data=body, headers=headers or {}, method=method)
+        opener = urllib.request.build_opener(_NoRedirect)
+        with opener.open(request, timeout=10) as answer:
+            return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read())
+
+    def send_raw(self, raw: bytes, *, seconds: float = 5) -> bytes:
+        """Send bytes as they are, for what no HTTP client would send; give all that came back."""
+        with closing(socket.create_connection(("127.0.0.1", self.port), timeout=seconds)) as connection:
+            connection.sendall(raw)
+            received = bytearray()
+            while chunk := connection.recv(65536):
+                received += chunk
+            return bytes(received)
+
+    def messages(self) -> list[str]:
+        """Give every message that the portal has sent, oldest first."""
+        files = sorted(self.outbox.glob("*.log"), key=lambda path: path.stat().st_mtime_ns)
+        return [path.read_text() for path in files]
+
+    def confirmation_link(self, email: str) -> str:
+        """Give the newest confirmation link that was sent to this address."""
+        for message in reversed(self.messages()):
+            found = re.search(r"http\S+/accounts/confirm-email/\S+", message.replace("=\n", ""))
+            if found and f"To: {email}" in message:
+                return found[0]
+        raise AssertionError(f"no confirmation was sent to {email}")
+
+    def make_developer(self, email: str, password: str = "correct horse battery staple") -> str:
+        """Make a confirmed developer by the command and give their id."""
+        made = self.command("createdeveloper", email, "--confirmed", "--password-stdin", stdin=password + "\n")
+        return made.stdout.strip()
+
+    def make_key(self, email: str, *arguments: str, name: str = "a key") -> tuple[str, str]:
+        """Make a key by the command and give its id and its secret."""
+        made = self.command("createkey", email, "--name", name, *arguments)
+        return made.stderr.strip(), made.stdout.strip()
+
+    def _at(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def _whole_environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KEYPORTAL_", "DJANGO_"))}
+        return {**inherited, **self.environment, "DJANGO_SETTINGS_MODULE": "keyportal.settings"}
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler, urllib.request.HTTPErrorProcessor):
+    """Gives every answer as it is."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        """Follow nothing."""
+
+    def http_response(self, request: Any, response: Any) -> Any:
+        """Raise for no status."""
+        return response
+
+
+@contextmanager
+def portal_database(folder: Path) -> Iterator[str]:
+    """Give the address of an empty database of the kind of this run: a SQLite file, or one in the run's PostgreSQL."""
+    base = os.environ["DATABASE_URL"]
+    if base.startswith("sqlite"):
+        yield f"sqlite:///{folder / 'portal.sqlite3'}"
+        return
+    name = f"portal_{secrets.token_hex(6)}"
+    with psycopg.connect(base, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    try:
+        yield urlsplit(base)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(base, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
