@@ -1,6 +1,6 @@
 """Keys and their secrets."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Self
 
 from django.conf import settings
@@ -15,6 +15,7 @@ from vault.rowseal import row_seal, row_seal_fits
 from vault.secret_format import new_id
 
 NAME_LENGTH = 100
+SOON = timedelta(days=7)
 
 
 def new_key_id() -> str:
@@ -115,6 +116,11 @@ class APIKey(models.Model):
         if self.expires_at and self.expires_at <= timezone.now():
             return "expired"
         return "paused" if self.paused_at else "active"
+
+    @property
+    def expires_soon(self) -> bool:
+        """Tell whether it ends within a week; not for one that has ended."""
+        return bool(self.expires_at) and timezone.now() < self.expires_at <= timezone.now() + SOON
 
     def sealed_fields(self) -> list[str]:
         """Give what the row seal covers: all that authorises, nothing that only describes."""

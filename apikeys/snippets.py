@@ -1,41 +1,32 @@
-"""Ready-made calls with a secret filled in, for the secret page."""
+"""Ready-made calls for the secret page, which puts the secret into the gap."""
 
 from typing import NamedTuple
 
 from django.conf import settings
 
+PRINT_ANSWER = "print(urllib.request.urlopen(request).read().decode())"
+
 
 class Snippet(NamedTuple):
-    """One tab of the secret page."""
+    """One tab of the secret page: the code before the secret and the code after it."""
 
     id: str
     label: str
-    code: str
-
-    def __repr__(self) -> str:
-        return f"Snippet({self.id!r})"
+    before: str
+    after: str
 
 
-def snippets(secret: str) -> list[Snippet]:
-    """Give the call to `/api/v1/me` in curl, Python, JavaScript and Go. They hold the secret."""
+def snippets() -> list[Snippet]:
+    """Give the call to `/api/v1/me` in curl, Python, JavaScript and Go, each with a gap for the secret."""
     url = f"{settings.KEYPORTAL_URL}/api/v1/me"
-    header = f"Bearer {secret}"
-    python = (
-        "import urllib.request\n\n"
-        f'request = urllib.request.Request("{url}", headers={{"Authorization": "{header}"}})\n'
-        "print(urllib.request.urlopen(request).read().decode())"
-    )
-    javascript = (
-        f'const response = await fetch("{url}", {{\n  headers: {{ Authorization: "{header}" }},\n}});\n'
-        "console.log(await response.json());"
-    )
-    go = (
-        f'request, err := http.NewRequest("GET", "{url}", nil)\nif err != nil {{\n\tlog.Fatal(err)\n}}\n'
-        f'request.Header.Set("Authorization", "{header}")\nresponse, err := http.DefaultClient.Do(request)'
-    )
+    python = f'import urllib.request\n\nurl = "{url}"\nheaders = {{"Authorization": "Bearer '
+    javascript = f'const response = await fetch("{url}", {{\n  headers: {{ Authorization: "Bearer '
+    go = f'request, _ := http.NewRequest("GET", "{url}", nil)\nrequest.Header.Set("Authorization", "Bearer '
     return [
-        Snippet("curl", "curl", f'curl -H "Authorization: {header}" {url}'),
-        Snippet("python", "Python", python),
-        Snippet("javascript", "JavaScript", javascript),
-        Snippet("go", "Go", go),
+        Snippet("curl", "curl", 'curl -H "Authorization: Bearer ', f'" {url}'),
+        Snippet(
+            "python", "Python", python, '"}\nrequest = urllib.request.Request(url, headers=headers)\n' + PRINT_ANSWER
+        ),
+        Snippet("javascript", "JavaScript", javascript, '" },\n});\nconsole.log(await response.json());'),
+        Snippet("go", "Go", go, '")\nresponse, err := http.DefaultClient.Do(request)'),
     ]

@@ -162,6 +162,6 @@ def _show_secret(request: HttpRequest, key: APIKey, secret: str, *, created: boo
         "created": created,
         "kept": key.secrets.exclude(ciphertext=None).exists(),
         "masked": created or "copy" in request.POST,
-        "snippets": snippets(secret),
+        "snippets": snippets(),
     }
     return never_cache(render)(request, "keys/secret.html", context)

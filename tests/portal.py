@@ -176,7 +176,9 @@ class Portal:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def _whole_environment(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KEYPORTAL_", "DJANGO_"))}
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("KEYPORTAL_", "DJANGO_"))
+        }
         return {**inherited, **self.environment, "DJANGO_SETTINGS_MODULE": "keyportal.settings"}
 
 

@@ -23,7 +23,9 @@ def test_every_character_of_b64token_is_read(token: str) -> None:
     assert bearer_token(environ(f"Bearer {token}")) == token
 
 
-@pytest.mark.parametrize("header", [None, "Basic YTpi", "Digest username=a", "Negotiate YII=", "AWS4-HMAC-SHA256 x", "Bearerabc"])
+@pytest.mark.parametrize(
+    "header", [None, "Basic YTpi", "Digest username=a", "Negotiate YII=", "AWS4-HMAC-SHA256 x", "Bearerabc"]
+)
 def test_no_header_and_other_schemes_are_no_credential(header: str | None) -> None:
     assert bearer_token(environ(header)) is None
 
