@@ -120,7 +120,9 @@ class APIKey(models.Model):
     @property
     def expires_soon(self) -> bool:
         """Tell whether it ends within a week; not for one that has ended."""
-        return bool(self.expires_at) and timezone.now() < self.expires_at <= timezone.now() + SOON
+        if self.expires_at is None:
+            return False
+        return timezone.now() < self.expires_at <= timezone.now() + SOON
 
     def sealed_fields(self) -> list[str]:
         """Give what the row seal covers: all that authorises, nothing that only describes."""

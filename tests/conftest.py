@@ -29,12 +29,10 @@ MakeKey = Callable[..., tuple[APIKey, str]]
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what this machine lacks, as `make test` has announced: KEYPORTAL_TEST_WITHOUT names the marks."""
     without = set(filter(None, os.environ.get("KEYPORTAL_TEST_WITHOUT", "").split(",")))
-    kept, left_out = [], []
-    for item in items:
-        (left_out if without & {mark.name for mark in item.iter_markers()} else kept).append(item)
+    left_out = [item for item in items if without & {mark.name for mark in item.iter_markers()}]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = kept
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
