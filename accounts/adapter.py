@@ -1,6 +1,7 @@
 """django-allauth's hooks: its flows, our verbs, our addresses in its links, our vault under its secrets."""
 
 import base64
+import time
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -20,6 +21,7 @@ from accounts.emails import normalize_email, refuse_colon
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.rings import sealing_ring
+from accounts.sessions import STARTED
 from vault.sealing import seal, unseal
 
 MFA_CONTEXT = ("mfa secret",)
@@ -56,6 +58,11 @@ class AccountAdapter(DefaultAccountAdapter):
         """Set the password through our verb, which ends signed tokens too."""
         origin = Origin.of_request(self.request, actor=f"user:{user.pk}")
         services.set_password(user=user, password=password, origin=origin)
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Log in, and note when: the session ends at its absolute lifetime."""
+        super().login(request, user)
+        request.session[STARTED] = time.time()
 
     def post_login(self, request: HttpRequest, user: User, **hook: Any) -> HttpResponse:
         """Record the log-in and remember the device."""

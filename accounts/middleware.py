@@ -5,7 +5,6 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from allauth.account.adapter import get_adapter
-from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core.exceptions import ReauthenticationRequired
 from django.conf import settings
 from django.contrib.auth import logout
@@ -13,7 +12,7 @@ from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessio
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from accounts.sessions import SessionStore
+from accounts.sessions import STARTED, SessionStore
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -53,8 +52,7 @@ class SessionLifetimeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Log the user out if the log-in is older than `KEYPORTAL_SESSION_LIFETIME` seconds."""
         if request.session.session_key and request.user.is_authenticated:
-            logins = get_authentication_records(request, request.user)
-            if not logins or time.time() - logins[0]["at"] > settings.KEYPORTAL_SESSION_LIFETIME:
+            if time.time() - request.session.get(STARTED, 0) > settings.KEYPORTAL_SESSION_LIFETIME:
                 logout(request)
         return self.get_response(request)
 

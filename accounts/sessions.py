@@ -8,6 +8,8 @@ import hashlib
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.utils.crypto import get_random_string
 
+STARTED = "keyportal_started"
+"""The session's own note of when somebody logged in: seconds since the epoch."""
 TOKEN_LENGTH = 43  # 256 bits of [0-9A-Za-z]
 DIGEST_LENGTH = 40  # what fits the session_key column: 160 bits
 

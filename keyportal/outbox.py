@@ -1,5 +1,6 @@
 """Local mode only: the messages that the portal has sent, to be read in the browser. Not routed in production."""
 
+import re
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -22,6 +23,12 @@ class SentMessage(NamedTuple):
     subject: str
     date: str
     text: str
+
+    @property
+    def link(self) -> str | None:
+        """The first address in the text: what the message is about."""
+        found = re.search(r"https?://\S+", self.text)
+        return found[0] if found else None
 
 
 @require_safe

@@ -14,6 +14,7 @@ from django.test import Client
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.services import create_user
+from accounts.sessions import STARTED
 from apikeys import services
 from apikeys.models import APIKey
 from credentials.models import Scope
@@ -92,6 +93,7 @@ def log_in(client: Client) -> Callable[[User], Client]:
         session = client.session
         session["account_authentication_methods"] = [{"method": "password", "at": time.time() - ago}]
         session["account_authentication_methods_user"] = user.pk
+        session[STARTED] = time.time() - ago
         session.save()
         return client
 
