@@ -4,6 +4,7 @@ import secrets
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import User
@@ -19,7 +20,7 @@ SCOPES = (
 
 
 class Command(BaseCommand):
-    """Makes an operator, a developer and two example scopes in an empty local portal. Prints the passwords once."""
+    """Migrates, collects the static files, and in an empty portal makes an operator, a developer and two scopes."""
 
     help = "Set up a local portal for trying out."
 
@@ -27,6 +28,9 @@ class Command(BaseCommand):
         """Make what is missing; do nothing in a portal that has users. Raises `CommandError` outside local mode."""
         if not settings.KEYPORTAL_LOCAL:
             raise CommandError("Only for local mode (KEYPORTAL_LOCAL=true): production starts without accounts.")
+        # One process for all three: a second start should take seconds.
+        call_command("migrate", verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
         if User.objects.exists():
             return
         origin = Origin.of_command("localsetup")

@@ -1,0 +1,55 @@
+# Two commands do all the set-up: `make run` and `make test`. Everything is installed into .venv.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON := .venv/bin/python
+PORT ?= 8000
+ARGS ?=
+PYTEST := $(PYTHON) -m pytest -n 2 --cov --cov-append --cov-report= $(ARGS)
+
+.PHONY: help run test lint dev audit clean
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: .venv/.runtime ## Start a working portal on this machine (PORT=8000)
+	@deploy/local/run $(PORT)
+
+test: .venv/.dev ## Run everything: on SQLite and on PostgreSQL, unit to browser (ARGS= for pytest)
+	@without="$$(deploy/local/system-packages)"
+	export KEYPORTAL_TEST_WITHOUT="$$without"
+	rm -f .coverage
+	$(PYTEST)
+	if [[ ",$$without," != *,postgresql,* ]]; then $(PYTHON) -m tests.with_postgres $(PYTEST) -m "not once"; fi
+	$(PYTHON) -m coverage report
+
+lint: .venv/.dev ## Check style, types, the floors of the house, and missing migrations
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) manage.py makemigrations --check --dry-run
+
+dev: .venv/.dev ## Install what working on the portal needs
+
+audit: .venv/.dev ## Look the pinned packages up in the advisory database (needs the network)
+	.venv/bin/pip-audit -r requirements.txt --disable-pip --no-deps
+
+clean: ## Take away the virtual environment and what tests leave; keeps .env and the database
+	rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.ONESHELL:
+
+.venv/bin/python:
+	@deploy/local/virtual-environment
+
+.venv/.runtime: requirements.txt | .venv/bin/python
+	@echo "Installing what the portal needs …"
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/.dev: requirements-dev.txt requirements.txt | .venv/bin/python
+	@echo "Installing what working on the portal needs …"
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@ .venv/.runtime

@@ -1,0 +1,134 @@
+"""A PostgreSQL of the tests' own: `python -m tests.with_postgres pytest …`, or `with postgres_cluster() as cluster:`.
+
+Its own data in a temporary folder, a free port, loopback only, not as root; ended by its process id.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from tests.portal import free_port
+
+START_SECONDS = 30
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+}
+
+
+def binary(name: str) -> str:
+    """Give the path of a program of the newest PostgreSQL on this machine. Raises RuntimeError if there is none."""
+    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[4]))
+    found = str(debian[-1]) if debian else shutil.which(name)
+    if found is None:
+        raise RuntimeError("PostgreSQL's server programs are not on this machine")
+    return found
+
+
+class Cluster:
+    """One server and its data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.port = free_port()
+        self.password = secrets.token_urlsafe(16)
+        # PostgreSQL refuses to run as root.
+        self.user = "postgres" if os.geteuid() == 0 else None
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address for DATABASE_URL."""
+        return f"postgres://keyportal:{self.password}@127.0.0.1:{self.port}/keyportal"
+
+    def create(self) -> None:
+        """Make the data folder and its superuser."""
+        secret = self.folder / "password"
+        secret.write_text(self.password)
+        if self.user:
+            for path in (self.folder, secret):
+                shutil.chown(path, self.user)
+        options = ["--username=keyportal", f"--pwfile={secret}", "--auth=scram-sha-256", "--encoding=UTF8"]
+        self._run([binary("initdb"), f"--pgdata={self.data}", *options, "--locale=C.UTF-8", "--no-sync"])
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        given = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        place = ["-D", str(self.data), "-p", str(self.port), "-k", str(self.folder)]
+        log = (self.folder / "log").open("ab")
+        with log:
+            self.process = subprocess.Popen(
+                [binary("postgres"), *place, *given], stdout=log, stderr=log, user=self.user, cwd=self.folder
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End the server; sessions are cut off."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(timeout=20)
+            self.process = None
+
+    def make_database(self) -> None:
+        """Make the database that the address names."""
+        with psycopg.connect(self._admin_url(), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE keyportal")
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self._admin_url(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _admin_url(self) -> str:
+        return self.url.removesuffix("/keyportal") + "/postgres"
+
+    def _run(self, command: list[str]) -> None:
+        subprocess.run(command, check=True, user=self.user, cwd=self.folder, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def postgres_cluster() -> Iterator[Cluster]:
+    """Give a started cluster with an empty database; afterwards nothing is left of it."""
+    folder = Path(tempfile.mkdtemp(prefix="keyportal-postgres-"))
+    cluster = Cluster(folder)
+    try:
+        cluster.create()
+        cluster.start()
+        cluster.make_database()
+        yield cluster
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder)
+
+
+def main() -> int:
+    """Run the command that the arguments name with DATABASE_URL set; give its exit code."""
+    # A signal must end the server too: it becomes an exception, and the cluster is left in order.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with postgres_cluster() as cluster:
+        return subprocess.run(sys.argv[1:], env={**os.environ, "DATABASE_URL": cluster.url}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
