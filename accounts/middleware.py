@@ -58,7 +58,8 @@ class SessionLifetimeMiddleware:
 
 def _is_over(request: HttpRequest) -> bool:
     # A session without the note was not made by our log-in.
-    return time.time() - request.session.get(STARTED, 0) > settings.KEYPORTAL_SESSION_LIFETIME
+    started: float = request.session.get(STARTED, 0)
+    return time.time() - started > float(settings.KEYPORTAL_SESSION_LIFETIME)
 
 
 class FreshLoginMiddleware:

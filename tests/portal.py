@@ -100,8 +100,9 @@ class Portal:
 
     def spawn(self, workers: int = 2) -> subprocess.Popen[bytes]:
         """Start the server process and give it, whether or not it will answer."""
-        granian = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--no-ws", "--http", "1"]
-        serving = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers)]
+        granian = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--no-ws"]
+        serving = ["--http", "1", "--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers)]
+        serving += ["--blocking-threads", "8", "--workers-kill-timeout", "5"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*granian, *serving, "keyportal.wsgi:application"],
@@ -161,6 +162,11 @@ class Portal:
             if found and f"To: {email}" in message:
                 return found[0]
         raise AssertionError(f"no confirmation was sent to {email}")
+
+    def shell(self, code: str) -> str:
+        """Run a line of Python in the portal's shell, with every model at hand; give the last line that it printed."""
+        lines = self.command("shell", "-v", "0", "-c", code).stdout.strip().splitlines()
+        return lines[-1] if lines else ""
 
     def make_developer(self, email: str, password: str = "correct horse battery staple") -> str:
         """Make a confirmed developer by the command and give their id."""

@@ -1,0 +1,103 @@
+"""A process with a wrong configuration does not start: it names what is wrong and shows no key."""
+
+import base64
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.portal import Portal, new_ring, portal_database
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Portal]:
+    """A configured portal with a migrated database that is not started yet."""
+    with portal_database(tmp_path) as database_url:
+        portal = Portal(tmp_path, database_url)
+        portal.command("migrate", "--verbosity=0")
+        yield portal
+        portal.stop()
+
+
+def refusal(site: Portal, **environment: str) -> str:
+    """Try to start under a changed environment; give what was printed by a process that gave up."""
+    before = dict(site.environment)
+    site.environment |= environment
+    process = site.spawn()
+    assert process.wait(timeout=20) != 0
+    site.environment = before
+    printed = site.log.read_text()
+    for name in ("KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS", "SECRET_KEY"):
+        for value in (before[name], environment.get(name, before[name])):
+            for part in re.split(r"[:,]", value):
+                assert len(part) < 8 or part not in printed
+    return printed
+
+
+@pytest.mark.security("R-25")
+def test_without_a_ring_it_does_not_start(site: Portal) -> None:
+    assert "keyportal.E001" in refusal(site, KEYPORTAL_SEALING_KEYS="")
+    assert "the index ring is empty" in refusal(site, KEYPORTAL_INDEX_KEYS="")
+
+
+@pytest.mark.security("R-25")
+def test_with_a_short_a_doubled_or_a_shared_key_it_does_not_start(site: Portal) -> None:
+    short = base64.b64encode(secrets.token_bytes(31)).decode()
+    assert "'s9' of the sealing ring has 31 bytes" in refusal(site, KEYPORTAL_SEALING_KEYS=f"s9:{short}")
+    doubled = f"{new_ring('s1')},{new_ring('s1')}"
+    assert "has the id 's1' twice" in refusal(site, KEYPORTAL_SEALING_KEYS=doubled)
+    shared = site.environment["KEYPORTAL_INDEX_KEYS"].replace("i1:", "s1:")
+    assert "index:i1 and sealing:s1 are the same secret" in refusal(site, KEYPORTAL_SEALING_KEYS=shared)
+
+
+@pytest.mark.security("R-26")
+def test_with_another_key_under_the_same_id_it_does_not_start(site: Portal) -> None:
+    site.make_developer("canary@example.com")
+    site.make_key("canary@example.com")
+    printed = refusal(site, KEYPORTAL_INDEX_KEYS=new_ring("i1"))
+    assert "keyportal.E008" in printed
+    assert "key 'i1' of the index ring is not the one" in printed
+    assert "lacks the key 's1'" in refusal(site, KEYPORTAL_SEALING_KEYS=new_ring("s2"))
+
+
+def test_with_a_new_key_in_front_it_starts_and_the_old_secrets_work(site: Portal) -> None:
+    site.make_developer("rings@example.com")
+    _, secret = site.make_key("rings@example.com")
+    for name, key_id in (("KEYPORTAL_SEALING_KEYS", "s2"), ("KEYPORTAL_INDEX_KEYS", "i2")):
+        site.environment[name] = f"{new_ring(key_id)},{site.environment[name]}"
+    site.start()
+    assert site.get("/api/v1/me", Authorization=f"Bearer {secret}").status == 200
+    _, newer = site.make_key("rings@example.com")
+    assert site.get("/api/v1/me", Authorization=f"Bearer {newer}").status == 200
+
+
+@pytest.mark.security("A-12")
+def test_a_sample_secret_key_plain_http_or_local_mode_for_others_do_not_start(site: Portal) -> None:
+    assert "keyportal.E003" in refusal(site, SECRET_KEY="django-insecure-" + "x" * 60)
+    assert "keyportal.E005" in refusal(site, KEYPORTAL_LOCAL="false")
+    assert "keyportal.E006" in refusal(site, KEYPORTAL_URL="http://portal.example.com")
+
+
+@pytest.mark.security("A-12")
+def test_production_starts_with_no_account(site: Portal) -> None:
+    site.environment |= {"KEYPORTAL_LOCAL": "false", "KEYPORTAL_URL": "https://portal.example.com"}
+    counted = site.shell("print(User.objects.count())")
+    assert counted == "0"
+    assert "Only for local mode" in site.command("localsetup", check=False).stderr
+
+
+def test_a_secret_can_be_a_file(site: Portal) -> None:
+    for name in ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS"):
+        file = site.folder / name
+        file.write_text(site.environment.pop(name) + "\n")
+        site.environment[f"{name}_FILE"] = str(file)
+    site.start()
+    assert site.get("/readyz").status == 200
+
+
+def test_no_secret_of_the_server_is_in_a_request(site: Portal) -> None:
+    site.environment["HTTP_AUTHORIZATION"] = "Bearer everyones"
+    site.start()
+    assert b"missing_credential" in site.get("/api/v1/me").body
