@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth import login
+from django.http import HttpRequest
 from django.test import Client
 
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.services import create_user
-from accounts.sessions import STARTED
+from accounts.sessions import STARTED, SessionStore
 from apikeys import services
 from apikeys.models import APIKey
 from credentials.models import Scope
@@ -89,12 +91,14 @@ def log_in(client: Client) -> Callable[[User], Client]:
     """Log a client in as somebody, freshly, without the log-in page (which has tests of its own)."""
 
     def enter(user: User, *, ago: float = 0) -> Client:
-        client.force_login(user)
-        session = client.session
+        request = HttpRequest()
+        request.session = session = SessionStore()
+        login(request, user, settings.AUTHENTICATION_BACKENDS[0])
         session["account_authentication_methods"] = [{"method": "password", "at": time.time() - ago}]
         session["account_authentication_methods_user"] = user.pk
         session[STARTED] = time.time() - ago
         session.save()
+        client.cookies[settings.SESSION_COOKIE_NAME] = session.token or ""
         return client
 
     return enter

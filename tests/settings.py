@@ -25,3 +25,6 @@ from keyportal.settings import *  # noqa: E402, F403  # after the environment it
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+STATIC_ROOT = RUN_DIR / "static"
+STATIC_ROOT.mkdir()
