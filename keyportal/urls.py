@@ -1,9 +1,9 @@
 """Every address of the portal."""
 
-from allauth.account.views import LogoutView
+from allauth.account.views import LogoutView, password_reset_from_key
 from django.conf import settings
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from keyportal import outbox, views
 
@@ -11,6 +11,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
     path("keys/", include("apikeys.urls")),
     path("account/", include("accounts.urls")),
+    # As django-allauth has it, but for the underscore of our user ids.
+    re_path(
+        r"^accounts/password/reset/key/(?P<uidb36>[0-9A-Za-z_]+)-(?P<key>.+)/$",
+        password_reset_from_key,
+        name="account_reset_password_from_key",
+    ),
     path("accounts/logout/", views.clears_site_data(LogoutView.as_view()), name="account_logout"),
     path("accounts/sessions/", include("allauth.usersessions.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),

@@ -1,0 +1,1 @@
+"""Walks through a started portal in a real browser."""

@@ -1,0 +1,74 @@
+"""Chromium, with and without scripts, and the portal in front of it."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.portal import Portal
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PASSWORD = "correct horse battery staple"
+SECRET = re.compile(r"kp_(?:live|test)_[0-9A-Za-z]{49}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder drives Chromium, and needs it in one of the two passes only."""
+    for item in items:
+        if item.path.parent.name == "browser":
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.once)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A started Chromium of the machine's own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, portal: Portal) -> Iterator[Page]:
+    """A page of a fresh profile that may use the clipboard. A script error or a breach of the CSP fails the test."""
+    context = chromium.new_context(base_url=portal.url, reduced_motion="reduce")
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=portal.url)
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
+    yield page
+    context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def plain_page(chromium: Browser, portal: Portal) -> Iterator[Page]:
+    """A page without scripts."""
+    context = chromium.new_context(base_url=portal.url, java_script_enabled=False)
+    yield context.new_page()
+    context.close()
+
+
+def sign_up(page: Page, portal: Portal, email: str) -> None:
+    """Walk from the front page to an empty list of keys, by way of the outbox that the page names."""
+    page.goto("/")
+    page.get_by_role("main").get_by_role("link", name="Sign up").click()
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Sign up").click()
+    page.get_by_role("main").get_by_role("link", name="outbox").click()
+    page.get_by_role("listitem").filter(has_text=email).get_by_role("link").click()
+    page.get_by_role("link", name="Open its link").click()
+    page.get_by_role("button", name="Yes, confirm").click()
+    page.get_by_role("heading", name="No keys yet").wait_for()

@@ -1,0 +1,125 @@
+"""axe finds nothing on any page of the portal, light and dark; no page is wider than a phone; nothing inline runs."""
+
+import gzip
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import PASSWORD, sign_up
+from tests.portal import Portal
+
+pytestmark = pytest.mark.once
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
+PAGE_LIMIT = 60_000  # bytes, compressed
+
+
+def faults_of(page: Page) -> list[str]:
+    """Run axe in the page as it stands, light and dark, and look for sideways scrolling on a phone."""
+    found: list[str] = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(AXE)
+        found += page.evaluate("async () => (await axe.run()).violations.map(v => v.id + ' ' + v.nodes[0].html)")
+    page.set_viewport_size({"width": 360, "height": 740})
+    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+        found.append("wider than a phone")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    return [f"{page.url}: {fault}" for fault in found]
+
+
+@pytest.fixture
+def audited(page: Page) -> Callable[[str], list[str]]:
+    def audit(path: str) -> list[str]:
+        page.goto(path)
+        return faults_of(page)
+
+    return audit
+
+
+def test_pages_of_people_who_are_not_logged_in(audited: Callable[[str], list[str]], page: Page) -> None:
+    paths = ["/", "/accounts/signup/", "/accounts/login/", "/accounts/password/reset/", "/outbox/"]
+    paths += ["/accounts/confirm-email/", "/accounts/password/reset/done/", "/accounts/confirm-email/nonsense/"]
+    paths += ["/accounts/inactive/", "/docs/errors/revoked/", "/nothing/", "/accounts/password/reset/key/a-b/"]
+    faults = [fault for path in paths for fault in audited(path)]
+    page.goto("/accounts/login/")
+    page.get_by_label("Email").fill("nobody@example.com")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in", exact=True).click()
+    assert faults + faults_of(page) == []
+
+
+def test_pages_of_keys_and_of_the_account(audited: Callable[[str], list[str]], page: Page, portal: Portal) -> None:
+    sign_up(page, portal, "axe@example.com")
+    faults = faults_of(page)
+    faults += audited("/keys/new/")
+    page.get_by_text("More:").click()
+    page.get_by_label("Name").fill("<b>" + "x" * 97)
+    page.get_by_label("Allowed networks").fill("nonsense")
+    page.get_by_role("button", name="Create key").click()
+    faults += faults_of(page)
+    page.get_by_label("Allowed networks").fill("127.0.0.1")
+    page.get_by_role("button", name="Create key").click()
+    page.locator("[data-copy=secret]").wait_for()
+    faults += faults_of(page)
+    page.get_by_role("link", name="Done: to the key").click()
+    faults += faults_of(page)
+    key = page.url
+    page.get_by_role("button", name="Reveal").click()
+    faults += faults_of(page)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Confirm").click()
+    page.get_by_role("button", name="Reveal").click()
+    faults += faults_of(page)
+    faults += audited(key + "edit/") + audited(key + "revoke/")
+    page.get_by_role("button", name="Revoke for good").click()
+    faults += faults_of(page)
+    for path in (
+        "/keys/",
+        "/keys/?q=nothing",
+        "/account/",
+        "/account/history/",
+        "/accounts/email/",
+        "/accounts/logout/",
+    ):
+        faults += audited(path)
+    for path in ("/accounts/password/change/", "/accounts/sessions/", "/accounts/2fa/", "/accounts/2fa/totp/activate/"):
+        faults += audited(path)
+    for path in ("/accounts/2fa/webauthn/", "/accounts/2fa/webauthn/add/", "/accounts/reauthenticate/"):
+        faults += audited(path)
+    assert faults == []
+
+
+@pytest.mark.security("B-03")
+def test_an_injected_script_does_not_run(chromium: Browser, portal: Portal) -> None:
+    page = chromium.new_page(base_url=portal.url)
+    page.goto("/")
+    page.evaluate("""() => {
+        const script = document.createElement("script");
+        script.textContent = "document.title = 'taken over'";
+        document.body.append(script);
+    }""")
+    assert page.title() != "taken over"
+    page.close()
+
+
+@pytest.mark.security("B-12")
+def test_a_page_is_light_and_asks_nobody_else(page: Page, portal: Portal) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/accounts/login/", wait_until="networkidle")
+    assert asked
+    assert all(url.startswith(portal.url) for url in asked)
+    names = [url.removeprefix(portal.url + "/static/") for url in asked if "/static/" in url]
+    weight = sum(len(gzip.compress((Path(portal.folder) / "static" / name).read_bytes())) for name in names)
+    assert weight + len(gzip.compress(page.content().encode())) < PAGE_LIMIT
+
+
+def test_the_theme_is_switched_without_a_script_and_stays(plain_page: Page) -> None:
+    plain_page.goto("/")
+    plain_page.get_by_role("button", name="Dark").click()
+    assert plain_page.locator("html").get_attribute("data-theme") == "dark"
+    plain_page.goto("/accounts/login/")
+    assert plain_page.locator("html").get_attribute("data-theme") == "dark"
