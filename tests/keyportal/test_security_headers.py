@@ -1,0 +1,107 @@
+"""Headers of every answer, and what changes behind https and behind a proxy."""
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.models import AuditEvent
+from tests.conftest import MakeKey
+
+pytestmark = pytest.mark.django_db
+PATHS = ["/", "/accounts/login/", "/nothing", "/api/v1/me", "/api/v1/nothing", "/healthz", "/admin/login/", "/keys/"]
+
+
+@pytest.mark.security("B-02")
+@pytest.mark.parametrize("path", PATHS)
+def test_https_is_asked_for_on_every_https_answer_and_on_no_other(client: Client, path: str) -> None:
+    assert client.get(path, secure=True)["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+    assert "Strict-Transport-Security" not in client.get(path)
+
+
+@pytest.mark.security("B-03")
+@pytest.mark.security("B-04")
+@pytest.mark.security("B-05")
+@pytest.mark.parametrize("path", PATHS)
+def test_every_answer_forbids_framing_sniffing_and_inline_code(client: Client, path: str) -> None:
+    answer = client.get(path, secure=True)
+    policy = answer["Content-Security-Policy"]
+    for directive in ("default-src 'none'", "script-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"):
+        assert directive in policy
+    assert "unsafe" not in policy
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert answer["Referrer-Policy"] == "same-origin"
+    assert "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.security("B-03")
+def test_no_page_of_the_admin_holds_inline_code(client: Client, log_in: Any, operator: Any, make_key: MakeKey) -> None:
+    key, _ = make_key()
+    browser = log_in(operator)
+    paths = ["", "accounts/user/", "accounts/auditevent/", "apikeys/apikey/", "credentials/scope/add/"]
+    paths += ["apikeys/apikey/find/", f"apikeys/apikey/{key.pk}/change/"]
+    for path in paths:
+        answer = browser.get(f"/admin/{path}", secure=True)
+        assert answer.status_code == 200
+        page = answer.content.decode()
+        assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>|\son[a-z]+=", page)
+
+
+@pytest.mark.security("B-06")
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://portal.test"])
+def test_no_other_origin_may_read_an_answer(client: Client, origin: str) -> None:
+    for path in ("/api/v1/me", "/", "/healthz"):
+        answer = client.get(path, secure=True, headers={"Origin": origin})
+        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+@pytest.mark.security("P-01")
+@pytest.mark.security("P-07")
+def test_a_forwarded_scheme_counts_from_a_trusted_proxy_only(client: Client, settings: Settings) -> None:
+    claim = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9", "X-Request-ID": "from-the-proxy-1"}
+    untrusted = client.get("/healthz", headers=claim)
+    assert "Strict-Transport-Security" not in untrusted
+    assert untrusted["X-Request-ID"] != "from-the-proxy-1"
+    settings.KEYPORTAL_TRUSTED_PROXIES = ("127.0.0.1/32",)
+    trusted = client.get("/healthz", headers=claim)
+    assert "Strict-Transport-Security" in trusted
+    assert trusted["X-Request-ID"] == "from-the-proxy-1"
+    odd = client.get("/healthz", headers={**claim, "X-Request-ID": "bad id\n"})
+    assert re.fullmatch(r"[0-9a-f]{32}", odd["X-Request-ID"])
+
+
+@pytest.mark.security("P-08")
+def test_an_event_names_the_client_and_the_peer(settings: Settings, log_in: Any, developer: Any) -> None:
+    settings.KEYPORTAL_TRUSTED_PROXIES = ("127.0.0.1/32",)
+    browser = log_in(developer)
+    browser.post("/accounts/logout/", secure=True, headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.9"})
+    event = AuditEvent.objects.get(verb="logged_out")
+    assert (event.address, event.peer) == ("203.0.113.9", "127.0.0.1")
+    assert event.request_id
+
+
+@pytest.mark.conformance("BA-12")
+def test_a_session_is_no_credential_on_a_path_for_machines(log_in: Any, developer: Any) -> None:
+    browser = log_in(developer)
+    assert browser.get("/keys/", secure=True).status_code == 200
+    answer = browser.get("/api/v1/me", secure=True)
+    assert answer.status_code == 401
+    assert "Set-Cookie" not in answer.headers
+    assert not answer.cookies
+
+
+def test_the_local_outbox_is_not_there_in_production(client: Client) -> None:
+    assert client.get("/outbox/", secure=True).status_code == 404
+
+
+def test_the_theme_sends_nobody_elsewhere(client: Client) -> None:
+    for target in ("https://evil.example/", "//evil.example", "javascript:alert(1)", ""):
+        answer = client.post("/theme/", {"theme": "dark", "next": target}, secure=True)
+        assert answer["Location"] == "/"
+    assert client.cookies["theme"].value == "dark"
+    client.post("/theme/", {"theme": "neon"}, secure=True)
+    assert client.cookies["theme"].value == "dark"

@@ -1,0 +1,1 @@
+"""Tests of the room vault: no database, no framework."""
