@@ -1,0 +1,121 @@
+"""Races between real requests on two workers: the database decides, the same way on SQLite and PostgreSQL."""
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable
+from http.cookiejar import CookieJar
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, OpenerDirector, Request, build_opener
+
+import pytest
+
+from tests.portal import Portal
+
+PARALLEL = 16
+PASSWORD = "correct horse battery staple"
+SECRET = re.compile(rb"kp_live_[0-9A-Za-z]{49}")
+
+
+class Person:
+    """Somebody with a browser's cookies and no browser."""
+
+    def __init__(self, portal: Portal, email: str) -> None:
+        self.portal = portal
+        self.opener: OpenerDirector = build_opener(HTTPCookieProcessor(CookieJar()))
+        portal.make_developer(email, PASSWORD)
+        self.post("/accounts/login/", login=email, password=PASSWORD)
+
+    def get(self, path: str) -> str:
+        with self.opener.open(self.portal.url + path, timeout=30) as answer:
+            page: bytes = answer.read()
+            return page.decode()
+
+    def field(self, path: str, name: str) -> str:
+        """Give the value of a hidden field of a page's form."""
+        found = re.search(rf'name="{name}" value="([^"]+)"', self.get(path))
+        assert found
+        return found[1]
+
+    def post(self, path: str, *, form_at: str | None = None, token: str | None = None, **fields: str) -> bytes:
+        """Send a form of a page and give the page that came in the end."""
+        token = token or self.field(form_at or path, "csrfmiddlewaretoken")
+        body = urlencode({"csrfmiddlewaretoken": token, **fields}).encode()
+        request = Request(self.portal.url + path, data=body, headers={"Referer": self.portal.url + path})
+        with self.opener.open(request, timeout=30) as answer:
+            page: bytes = answer.read()
+            return page
+
+
+def all_at_once(action: Callable[[int], object]) -> list[object]:
+    """Do it in many threads that start together; give what each gave. An exception in one is raised here."""
+    barrier = threading.Barrier(PARALLEL)
+    results: list[object] = [None] * PARALLEL
+
+    def run(number: int) -> None:
+        barrier.wait()
+        try:
+            results[number] = action(number)
+        except Exception as error:  # noqa: BLE001  # it is raised again in the thread that asserts
+            results[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(PARALLEL)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return results
+
+
+@pytest.mark.security("R-08")
+def test_many_revocations_at_once_are_one_event(portal: Portal) -> None:
+    person = Person(portal, "race-revoke@example.com")
+    key, secret = portal.make_key("race-revoke@example.com")
+    token = person.field(f"/keys/{key}/revoke/", "csrfmiddlewaretoken")
+    all_at_once(lambda number: person.post(f"/keys/{key}/revoke/", token=token, reason=f"reason {number}"))
+    assert portal.get("/api/v1/me", Authorization=f"Bearer {secret}").status == 401
+    counted = portal.shell(f"print(AuditEvent.objects.filter(verb='key_revoked', subject_id='{key}').count())")
+    assert counted == "1"
+
+
+def test_one_form_sent_many_times_at_once_makes_one_key_and_shows_its_secret_once(portal: Portal) -> None:
+    person = Person(portal, "race-create@example.com")
+    page = person.get("/keys/new/")
+    csrf, form = (re.search(rf'name="{name}" value="([^"]+)"', page) for name in ("csrfmiddlewaretoken", "form_token"))
+    assert csrf
+    assert form
+    fields = {"name": "once", "environment": "live", "expiry": "never", "form_token": form[1]}
+    pages = all_at_once(lambda _: person.post("/keys/new/", token=csrf[1], **fields))
+    shown = Counter(bool(SECRET.search(page)) for page in pages if isinstance(page, bytes))
+    assert shown == {True: 1, False: PARALLEL - 1}
+    assert portal.shell("print(APIKey.objects.filter(owner__email='race-create@example.com').count())") == "1"
+
+
+@pytest.mark.security("Z-08")
+@pytest.mark.security("R-12")
+def test_at_the_limit_exactly_one_more_key_is_made(portal: Portal) -> None:
+    person = Person(portal, "race-limit@example.com")
+    portal.shell(
+        "from accounts.origin import Origin; from apikeys.services import create_key; "
+        "owner = User.objects.get(email='race-limit@example.com'); "
+        "[create_key(owner=owner, name='x', environment='test', origin=Origin.of_command('test')) for _ in range(199)]"
+    )
+    tokens = [person.field("/keys/new/", "form_token") for _ in range(PARALLEL)]
+    csrf = person.field("/keys/new/", "csrfmiddlewaretoken")
+
+    def create(number: int) -> bytes:
+        fields = {"name": "last", "environment": "live", "expiry": "never", "form_token": tokens[number]}
+        try:
+            return person.post("/keys/new/", token=csrf, **fields)
+        except HTTPError as refused:
+            if refused.code != 400:  # the form comes back and says that there are enough
+                raise
+            return b""
+
+    pages = all_at_once(create)
+    assert sum(bool(SECRET.search(page)) for page in pages if isinstance(page, bytes)) == 1
+    assert portal.shell("print(APIKey.objects.filter(owner__email='race-limit@example.com').count())") == "200"

@@ -1,0 +1,85 @@
+"""Every system check, by its id."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from pytest_django import Settings
+
+from accounts.canaries import confirm_rings
+from accounts.models import RingCanary
+from tests.portal import new_ring
+
+
+def ids() -> set[str]:
+    return {str(message.id) for message in run_checks(tags=["keyportal"])}
+
+
+def change(**changes: Any) -> Callable[[Settings], None]:
+    def apply(settings: Settings) -> None:
+        for name, value in changes.items():
+            setattr(settings, name, value)
+
+    return apply
+
+
+SHARED = base64.b64encode(bytes(range(32))).decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (change(), {"keyportal.W001"}),
+        (change(EMAIL_CONFIGURED=True), set()),
+        (change(KEYPORTAL_SEALING_KEYS=""), {"keyportal.E001", "keyportal.W001"}),
+        (change(KEYPORTAL_INDEX_KEYS="x:short"), {"keyportal.E001", "keyportal.W001"}),
+        (
+            change(KEYPORTAL_SEALING_KEYS=f"a:{SHARED}", KEYPORTAL_INDEX_KEYS=f"b:{SHARED}"),
+            {"keyportal.E002", "keyportal.W001"},
+        ),
+        (
+            change(KEYPORTAL_SEALING_KEYS=f"a:{base64.b64encode(b'k' * 32 + bytes(range(40))).decode()}"),
+            {"keyportal.W001"},
+        ),
+        (change(SECRET_KEY="short"), {"keyportal.E003", "keyportal.W001"}),
+        (change(SECRET_KEY="x" * 60), {"keyportal.E003", "keyportal.W001"}),
+        (change(KEYPORTAL_URL=""), {"keyportal.E004", "keyportal.W001"}),
+        (change(KEYPORTAL_URL="https://portal.test/path"), {"keyportal.E004", "keyportal.W001"}),
+        (change(KEYPORTAL_URL="http://portal.test"), {"keyportal.E005", "keyportal.W001"}),
+        (change(KEYPORTAL_LOCAL=True), {"keyportal.E006"}),
+        (change(KEYPORTAL_LOCAL=True, KEYPORTAL_URL="http://127.0.0.1:8000"), set()),
+        (change(DEBUG=True), {"keyportal.E007", "keyportal.W001"}),
+        (change(KEYPORTAL_REVEAL="always"), {"keyportal.E010", "keyportal.W001"}),
+        (change(KEYPORTAL_BRAND="Kp-1"), {"keyportal.E011", "keyportal.W001"}),
+        (change(KEYPORTAL_TRUSTED_PROXIES=("10.0.0.1/8",)), {"keyportal.E020", "keyportal.W001"}),
+        (change(KEYPORTAL_TRUSTED_PROXIES=("0.0.0.0/0",)), {"keyportal.E021", "keyportal.W001"}),
+    ],
+)
+def test_a_check_finds_its_mistake_and_no_other(
+    settings: Settings, change: Callable[[Settings], None], expected: set[str]
+) -> None:
+    change(settings)
+    assert ids() == expected
+
+
+def test_a_secret_key_that_is_a_ring_key_is_found(settings: Settings) -> None:
+    key = base64.b64encode(bytes(range(48))).decode()
+    settings.KEYPORTAL_SEALING_KEYS = f"s1:{key}"
+    settings.SECRET_KEY = key
+    assert "keyportal.E002" in ids()
+
+
+@pytest.mark.django_db
+def test_rings_that_do_not_fit_the_database_are_found(settings: Settings) -> None:
+    def database_ids() -> set[str]:
+        return {str(message.id) for message in run_checks(tags=["database"], databases=["default"])}
+
+    confirm_rings()
+    assert database_ids() == set()
+    assert RingCanary.objects.count() == 2
+    settings.KEYPORTAL_INDEX_KEYS = new_ring("i1")
+    assert database_ids() == {"keyportal.E008"}
+    settings.KEYPORTAL_INDEX_KEYS = new_ring("i2")
+    assert database_ids() == {"keyportal.E008"}
