@@ -1,0 +1,93 @@
+"""A real PostgreSQL that goes away and comes back: 503 everywhere, never 200 or 401, and no restart of the portal."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.portal import Portal
+from tests.with_postgres import Cluster, postgres_cluster
+
+pytestmark = [pytest.mark.once, pytest.mark.postgresql]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with postgres_cluster() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def site(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """A portal on a PostgreSQL of its own that a test may stop."""
+    folder: Path = tmp_path_factory.mktemp("site")
+    with Portal(folder, cluster.url).running() as started:
+        yield started
+
+
+@pytest.mark.security("R-01")
+def test_the_database_goes_and_comes_back(site: Portal, cluster: Cluster) -> None:
+    site.make_developer("down@example.com")
+    _, secret = site.make_key("down@example.com")
+    authorization = f"Bearer {secret}"
+    assert {site.get("/api/v1/me", Authorization=authorization).status for _ in range(8)} == {200}
+    cluster.stop()
+    try:
+        for _ in range(8):  # both workers, and connections that are open already
+            started = time.monotonic()
+            answer = site.get("/api/v1/me", Authorization=authorization)
+            assert time.monotonic() - started < 2
+            assert answer.status == 503
+            assert int(answer.headers["retry-after"]) >= 1
+            assert json.loads(answer.body)["code"] == "unavailable"
+        page = site.get("/accounts/login/", Cookie="sessionid=" + "a" * 43)
+        assert page.status in (200, 503)
+        keys = site.get("/keys/", Cookie="sessionid=" + "a" * 43)
+        assert keys.status == 503
+        assert b"Back in a moment" in keys.body
+        assert site.get("/healthz").status == 200
+        ready = site.get("/readyz")
+        assert ready.status == 503
+        assert json.loads(ready.body)["faults"] == ["the database can't be asked"]
+    finally:
+        cluster.start()
+    assert site.get("/api/v1/me", Authorization=authorization).status == 200
+    assert site.get("/readyz").status == 200
+    assert secret not in site.log.read_text()
+    assert cluster.password not in site.log.read_text()
+
+
+@pytest.mark.security("R-01")
+def test_a_portal_that_starts_before_its_database_answers_503_until_it_is_there(
+    site: Portal, cluster: Cluster, tmp_path: Path
+) -> None:
+    early = Portal(tmp_path, cluster.url, **{name: site.environment[name] for name in SECRETS})
+    early.command("collectstatic", "--noinput", "--verbosity=0")
+    cluster.stop()
+    try:
+        early.start()
+        assert early.get("/api/v1/me").status == 503
+        assert early.get("/readyz").status == 503
+    finally:
+        cluster.start()
+    try:
+        assert early.get("/api/v1/me").status == 401
+        assert early.get("/readyz").status == 200
+    finally:
+        early.stop()
+
+
+SECRETS = ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS")
+
+
+def test_migrations_that_are_missing_are_named(cluster: Cluster, site: Portal, tmp_path: Path) -> None:
+    empty = Portal(tmp_path, f"sqlite:///{tmp_path / 'empty.sqlite3'}")
+    empty.start()
+    try:
+        ready = empty.get("/readyz")
+        assert ready.status == 503
+        assert json.loads(ready.body)["faults"] == ["migrations are not applied"]
+    finally:
+        empty.stop()
