@@ -52,6 +52,8 @@ def logging_config(style: str) -> dict[str, Any]:
             # Django would add a console of its own, and mail tracebacks; 4xx are in the access line already.
             "django": {"handlers": [], "propagate": True},
             "django.request": {"level": "ERROR"},
+            # It would repeat the Host header, and people paste secrets everywhere. The access line tells of the 400.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
         },
     }
 

@@ -4,48 +4,15 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable
-from http.cookiejar import CookieJar
 from urllib.error import HTTPError
-from urllib.parse import urlencode
-from urllib.request import HTTPCookieProcessor, OpenerDirector, Request, build_opener
 
 import pytest
 
+from tests.person import Person
 from tests.portal import Portal
 
 PARALLEL = 16
-PASSWORD = "correct horse battery staple"
 SECRET = re.compile(rb"kp_live_[0-9A-Za-z]{49}")
-
-
-class Person:
-    """Somebody with a browser's cookies and no browser."""
-
-    def __init__(self, portal: Portal, email: str) -> None:
-        self.portal = portal
-        self.opener: OpenerDirector = build_opener(HTTPCookieProcessor(CookieJar()))
-        portal.make_developer(email, PASSWORD)
-        self.post("/accounts/login/", login=email, password=PASSWORD)
-
-    def get(self, path: str) -> str:
-        with self.opener.open(self.portal.url + path, timeout=30) as answer:
-            page: bytes = answer.read()
-            return page.decode()
-
-    def field(self, path: str, name: str) -> str:
-        """Give the value of a hidden field of a page's form."""
-        found = re.search(rf'name="{name}" value="([^"]+)"', self.get(path))
-        assert found
-        return found[1]
-
-    def post(self, path: str, *, form_at: str | None = None, token: str | None = None, **fields: str) -> bytes:
-        """Send a form of a page and give the page that came in the end."""
-        token = token or self.field(form_at or path, "csrfmiddlewaretoken")
-        body = urlencode({"csrfmiddlewaretoken": token, **fields}).encode()
-        request = Request(self.portal.url + path, data=body, headers={"Referer": self.portal.url + path})
-        with self.opener.open(request, timeout=30) as answer:
-            page: bytes = answer.read()
-            return page
 
 
 def all_at_once(action: Callable[[int], object]) -> list[object]:

@@ -1,0 +1,91 @@
+"""Authenticator app, recovery codes: sealed in the database, asked for at log-in and at the admin's door."""
+
+import base64
+import hmac
+import re
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from django.core import mail
+from django.test import Client
+
+from accounts.models import AuditEvent, User
+from tests.conftest import PASSWORD
+
+pytestmark = pytest.mark.django_db
+Enter = Callable[..., Client]
+
+
+def code_of(secret: str) -> str:
+    """Give the current code of an authenticator app (RFC 6238 with its defaults), computed here."""
+    counter = struct.pack(">Q", int(time.time()) // 30)
+    digest = hmac.digest(base64.b32decode(secret), counter, "sha1")
+    place = digest[-1] & 15
+    return str(struct.unpack(">I", digest[place : place + 4])[0] & 0x7FFFFFFF)[-6:]
+
+
+@pytest.fixture
+def protected(log_in: Enter, developer: User) -> tuple[User, str]:
+    """A developer with an authenticator app, and the app's secret."""
+    client = log_in(developer)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD}, secure=True)
+    page = client.get("/accounts/2fa/totp/activate/", secure=True).content.decode()
+    found = re.search(r'id="authenticator_secret"[^>]*value="([A-Z2-7]+)"', page)
+    assert found
+    answer = client.post("/accounts/2fa/totp/activate/", {"code": code_of(found[1])}, secure=True)
+    assert answer.status_code == 302
+    return developer, found[1]
+
+
+def enter_password(client: Client) -> Any:
+    return client.post("/accounts/login/", {"login": "dev@example.com", "password": PASSWORD}, secure=True)
+
+
+def test_what_is_stored_of_a_second_factor_is_sealed(protected: tuple[User, str]) -> None:
+    _, secret = protected
+    stored = str(list(Authenticator.objects.values("type", "data")))
+    assert "totp" in stored
+    assert secret not in stored
+    assert AuditEvent.objects.filter(verb="totp_activated").count() == 1
+    assert "uthenticator" in mail.outbox[0].subject
+
+
+def test_the_password_alone_no_longer_lets_in(protected: tuple[User, str], time_machine: Any) -> None:
+    _, secret = protected
+    time_machine.move_to(time.time() + 60)  # a code is good once
+    client = Client()
+    assert enter_password(client)["Location"] == "/accounts/2fa/authenticate/"
+    assert client.get("/keys/", secure=True).status_code == 302
+    assert client.get("/admin/", secure=True).status_code == 302
+    wrong = client.post("/accounts/2fa/authenticate/", {"code": "000000"}, secure=True)
+    assert wrong.status_code == 200
+    right = client.post("/accounts/2fa/authenticate/", {"code": code_of(secret)}, secure=True)
+    assert right["Location"] == "/keys/"
+    assert client.get("/keys/", secure=True).status_code == 200
+
+
+def test_a_recovery_code_lets_in_once(protected: tuple[User, str], log_in: Enter) -> None:
+    user, _ = protected
+    client = log_in(user)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD}, secure=True)
+    client.post("/accounts/2fa/recovery-codes/generate/", {}, secure=True)
+    page = client.get("/accounts/2fa/recovery-codes/", secure=True).content.decode()
+    codes = re.findall(r"\b\d{8}\b|\b[0-9a-f]{8}\b", page.partition("<textarea")[2].partition("</textarea")[0])
+    assert codes
+    assert codes[0] not in str(list(Authenticator.objects.values("data")))
+    for expected in (302, 200):
+        entering = Client()
+        enter_password(entering)
+        assert entering.post("/accounts/2fa/authenticate/", {"code": codes[0]}, secure=True).status_code == expected
+
+
+def test_a_second_factor_is_changed_after_a_fresh_log_in_only(log_in: Enter, developer: User) -> None:
+    client = log_in(developer, ago=301)
+    for path in ("totp/activate/", "webauthn/add/", "recovery-codes/generate/"):
+        answer = client.get(f"/accounts/2fa/{path}", secure=True)
+        assert answer.status_code == 302
+        assert answer["Location"].startswith(("/accounts/reauthenticate/", "/accounts/2fa/"))

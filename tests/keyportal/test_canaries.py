@@ -1,0 +1,101 @@
+"""Canary secrets: used in every way, right and wrong, and then looked for in everything that is left behind."""
+
+import base64
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.error import HTTPError
+
+import pytest
+
+from tests.person import Person
+from tests.portal import Portal, portal_database
+
+EVERY_ROW = (
+    "from django.apps import apps; "
+    "print(' '.join(repr({k: bytes(v) if isinstance(v, memoryview) else v for k, v in row.items()}) "
+    "for model in apps.get_models() for row in model.objects.values()))"
+)
+PASSWORD = "canary-phrase-that-nobody-else-has"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Portal]:
+    """A portal of its own, whose every trace belongs to this test."""
+    with portal_database(tmp_path) as database_url, Portal(tmp_path, database_url).running() as started:
+        yield started
+
+
+def spellings(secret: str) -> list[str]:
+    """Give what a secret may look like in a dump: as it is, its random part, hex, base64."""
+    raw = secret.encode()
+    return [
+        secret,
+        secret[8:51],
+        raw.hex(),
+        base64.b64encode(raw).decode()[:40],
+        base64.b64encode(raw[8:51]).decode()[:40],
+    ]
+
+
+def use_in_every_way(site: Portal, person: Person) -> list[str]:
+    """Make two keys, and send their secrets wherever a person or a client might; give them."""
+    form = person.field("/keys/new/", "form_token")
+    page = person.post("/keys/new/", name="canary", environment="live", expiry="never", form_token=form).decode()
+    secret = re.findall(r"kp_live_\w{49}", page)[0]
+    key = re.findall(r"key_\w{22}", page)[0]
+    _, printed = site.make_key("canary@example.com")
+    for one in (secret, printed):
+        site.get("/api/v1/me", Authorization=f"Bearer {one}")
+        site.get("/api/v1/me", Authorization=f"Bearer {one} {one}")
+        site.get("/api/v1/me", Authorization=one)
+        site.get(f"/api/v1/me?access_token={one}", Cookie=f"sessionid={one}; csrftoken={one}; theme={one}")
+        site.get(f"/keys/{one}/", X_Request_ID=one, User_Agent="test")
+        site.get(f"/{one}?q={one}", Host="127.0.0.1")
+        site.get("/api/v1/me", Host=one)
+        site.request(
+            "POST", "/api/v1/me", headers={"Content-Type": "application/json"}, body=f'{{"x": "{one}"'.encode()
+        )
+        site.request(
+            "POST", "/theme/", headers={"Cookie": f"csrftoken={one}"}, body=f"csrfmiddlewaretoken={one}".encode()
+        )
+        site.command("findkey", stdin=one)
+        site.command("findkey", one, check=False)
+    reveal = re.findall(rf"/keys/{key}/secrets/sec_\w+/reveal/", person.get(f"/keys/{key}/"))[0]
+    person.post("/accounts/reauthenticate/", password=PASSWORD)
+    assert secret in person.post(reveal, form_at=f"/keys/{key}/").decode()
+    with suppress(HTTPError):
+        person.post("/keys/new/", name=secret * 3, environment="live", expiry="never", form_token=form)
+    return [secret, printed]
+
+
+@pytest.mark.security("L-01")
+@pytest.mark.security("L-07")
+def test_no_log_message_table_or_page_holds_a_secret(site: Portal) -> None:
+    person = Person(site, "canary@example.com", PASSWORD)
+    session = next(cookie.value or "" for cookie in person.cookies if cookie.name == "sessionid")
+    canaries = use_in_every_way(site, person)
+    site.shell("from apikeys.models import KeySecret; KeySecret.objects.update(ciphertext=b'broken')")
+    page = person.get("/keys/")
+    for key in set(re.findall(r"/keys/(key_\w{22})/", page)):
+        detail = person.get(f"/keys/{key}/")
+        for reveal in re.findall(r'action="(\S+/reveal/)"', detail):
+            with pytest.raises(HTTPError, match="500"):
+                person.post(reveal, form_at=f"/keys/{key}/")
+        page += detail + person.get(f"/keys/{key}/edit/") + person.get(f"/keys/{key}/revoke/")
+    page += person.get("/account/history/")
+    left_behind = {
+        "log": site.log.read_text(),
+        "messages": "\n".join(site.messages()).replace("=\n", ""),
+        "tables": site.command("shell", "-v", "0", "-c", EVERY_ROW).stdout,
+        "pages": page,
+    }
+    assert "integrity_violation" in left_behind["log"]
+    assert "Secret revealed" in left_behind["messages"]
+    assert "key_created" in left_behind["tables"]
+    server = [site.environment[name] for name in ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS")]
+    wanted = [form for secret in canaries for form in spellings(secret)] + [PASSWORD, session]
+    wanted += [value.partition(":")[2] or value for value in server]
+    found = [(place, form[:12]) for place, text in left_behind.items() for form in wanted if form in text]
+    assert found == []
