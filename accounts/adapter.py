@@ -1,7 +1,9 @@
 """django-allauth's hooks: its flows, our verbs, our addresses in its links, our vault under its secrets."""
 
 import base64
+import logging
 import time
+from smtplib import SMTPException
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -23,6 +25,8 @@ from accounts.origin import Origin
 from accounts.rings import sealing_ring
 from accounts.sessions import STARTED
 from vault.sealing import seal, unseal
+
+logger = logging.getLogger(__name__)
 
 MFA_CONTEXT = ("mfa secret",)
 
@@ -104,7 +108,12 @@ class AccountAdapter(DefaultAccountAdapter):
             if name.endswith("_url") and isinstance(value, str)
         }
         fixed["current_site"] = SimpleNamespace(name="keyportal", domain=base.netloc)
-        super().send_mail(template_prefix, email, context | fixed)
+        try:
+            super().send_mail(template_prefix, email, context | fixed)
+        except (OSError, SMTPException):
+            # The page says the same as if it had been sent: whoever waits for a message asks for it again, and a
+            # different answer would tell strangers which addresses have an account.
+            logger.exception("mail_unsent: %s", template_prefix)
 
 
 class MFAAdapter(DefaultMFAAdapter):

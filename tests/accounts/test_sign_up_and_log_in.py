@@ -10,6 +10,7 @@ from django.core import mail
 from django.core.cache import cache
 from django.db import DatabaseError, transaction
 from django.test import Client
+from pytest_django import Settings
 
 from accounts.models import AuditEvent, User
 from accounts.services import deactivate_user, unconfirm_user
@@ -311,3 +312,18 @@ def test_the_trail_can_be_neither_changed_nor_shortened(developer: User) -> None
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
             write()
     assert AuditEvent.objects.filter(verb="user_created").exists()
+
+
+@pytest.mark.security("R-33")
+def test_a_mail_server_that_is_down_changes_no_answer(
+    client: Client, developer: User, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    signed_up = post(client, "/accounts/signup/", email="new@example.com", password1=PASSWORD)
+    assert signed_up["Location"] == "/accounts/confirm-email/"
+    known, unknown = (
+        post(Client(), "/accounts/password/reset/", email=one) for one in (developer.email, "no@example.com")
+    )
+    assert (known.status_code, known["Location"]) == (unknown.status_code, unknown["Location"])
+    assert "mail_unsent: account/email/email_confirmation_signup" in caplog.text
