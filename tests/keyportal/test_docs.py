@@ -1,0 +1,64 @@
+"""The documentation tells the truth where a test can hold it to it."""
+
+import re
+
+import pytest
+
+from keyportal.problems import CODES
+from tests.portal import ROOT
+
+pytestmark = pytest.mark.once
+WALK_1 = [
+    "apikeys/authentication.py",
+    "credentials/bearer.py",
+    "apikeys/verification.py",
+    "vault/secret_format.py",
+    "vault/digests.py",
+]
+
+
+def test_every_code_is_documented_with_its_status() -> None:
+    text = (ROOT / "docs/errors.md").read_text()
+    documented = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", text, re.MULTILINE))
+    assert documented == {code: str(reason.status) for code, reason in CODES.items()}
+
+
+def test_the_walk_of_a_bearer_header_is_five_files_and_four_hundred_lines() -> None:
+    architecture = (ROOT / "docs/architecture.md").read_text()
+    walk = architecture.partition("## Walk 1")[2].partition("## Walk 4")[0]
+    assert re.findall(r"^\d\. `([\w/]+\.py)`", walk, re.MULTILINE) == WALK_1
+    assert sum(len((ROOT / file).read_text().splitlines()) for file in WALK_1) <= 400
+
+
+def test_every_system_check_and_every_setting_is_documented() -> None:
+    configuration = (ROOT / "docs/configuration.md").read_text()
+    sources = "".join(path.read_text() for path in ROOT.glob("*/checks.py"))
+    for check in set(re.findall(r'id="keyportal\.([EW]\d{3})"', sources)):
+        assert check in configuration
+    settings = (ROOT / "keyportal/settings.py").read_text()
+    for name in set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', settings)):
+        assert f"`{name}`" in configuration
+
+
+def test_every_dependency_says_why_it_is_there() -> None:
+    reasons = (ROOT / "docs/dependencies.md").read_text().lower()
+    for file in ("requirements.txt", "requirements-dev.txt"):
+        chosen = (ROOT / file).read_text().partition("# Pinned because")[0]
+        for name in re.findall(r"^([A-Za-z][\w-]+)", chosen, re.MULTILINE):
+            assert name.lower() in reasons
+
+
+def test_no_template_holds_inline_code_and_no_script_is_long() -> None:
+    for template in (ROOT / "templates").rglob("*.html"):
+        text = template.read_text()
+        assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>|\sstyle=|\son[a-z]+=", text), template
+        assert text.count("\n") < 120, template
+    for script in (ROOT / "static/js").glob("*.js"):
+        assert len(script.read_text().splitlines()) <= 60, script
+
+
+def test_one_template_alone_prints_a_secret() -> None:
+    printing = [
+        path.name for path in (ROOT / "templates").rglob("*.*") if re.search(r"{{ *secret *}}", path.read_text())
+    ]
+    assert printing == ["_secret.html"]
