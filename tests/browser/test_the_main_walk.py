@@ -36,6 +36,7 @@ def test_the_whole_walk_with_scripts(page: Page, portal: Portal) -> None:
 
     copy = page.locator("[data-copy=secret]")
     expect(copy).to_be_focused()
+    page.wait_for_load_state()
     copy.click()
     expect(copy).to_have_text("Copied")
     expect(page.locator("[data-announce]")).to_have_text("Copied to the clipboard")
@@ -92,6 +93,7 @@ def test_a_key_can_be_made_by_keyboard_alone(page: Page, portal: Portal) -> None
     page.keyboard.type("typed")
     page.keyboard.press("Enter")
     expect(page.locator("[data-copy=secret]")).to_be_focused()
+    page.wait_for_load_state()  # modules run after the page has been read
     page.keyboard.press("Enter")
     expect(page.locator("[data-copy=secret]")).to_have_text("Copied")
     assert SECRET.fullmatch(page.evaluate("navigator.clipboard.readText()"))
