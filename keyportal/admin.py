@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from allauth.account.decorators import secure_admin_login
+from allauth.account.views import LogoutView
 from django.contrib.admin import AdminSite
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 HIDDEN: Final = {
     "account.EmailAddress",
@@ -32,6 +34,15 @@ class PortalAdminSite(AdminSite):
         )
         shown = [model for model in models if model._meta.label not in HIDDEN]
         super().register(shown, admin_class, **options)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
+        """Send to the portal's page: the change is recorded and ends signed tokens."""
+        return redirect("account_change_password")
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
+        """Log out as everywhere in the portal: on the record."""
+        response: HttpResponse = LogoutView.as_view()(request)
+        return response
 
     def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
         """Send to the portal's log-in; 403 for a developer who is logged in."""

@@ -145,3 +145,11 @@ def test_libraries_register_nothing_of_theirs(desk: Client) -> None:
     page = desk.get("/admin/", secure=True).content.decode()
     for name in ("Authenticator", "Email address", "User session", "Group"):
         assert name not in page
+
+
+@pytest.mark.security("A-13")
+def test_password_and_log_out_are_the_portals_own(desk: Client) -> None:
+    assert desk.get("/admin/password_change/", secure=True)["Location"] == "/accounts/password/change/"
+    desk.post("/admin/logout/", secure=True)
+    assert AuditEvent.objects.filter(verb="logged_out").count() == 1
+    assert desk.get("/admin/", secure=True).status_code == 302
