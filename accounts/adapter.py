@@ -13,8 +13,10 @@ from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 
 from accounts import services
 from accounts.audit import record
@@ -98,6 +100,16 @@ class AccountAdapter(DefaultAccountAdapter):
         verb = template_prefix.rsplit("/", maxsplit=1)[-1]
         record(verb, subject=f"user:{user.pk}", origin=Origin.of_request(self.request))
         super().send_notification_mail(template_prefix, user, context, email)
+
+    def render_mail(
+        self, template_prefix: str, email: str, context: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> EmailMessage:
+        """Render a message; beside the text stands the same as HTML, with its links."""
+        message: EmailMessage = super().render_mail(template_prefix, email, context, headers)
+        if isinstance(message, EmailMultiAlternatives):
+            page = render_to_string("account/email/page.html", {"text": message.body, "subject": message.subject})
+            message.attach_alternative(page, "text/html")
+        return message
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a message whose links begin with KEYPORTAL_URL, whatever host the request named."""

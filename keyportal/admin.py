@@ -35,11 +35,15 @@ class PortalAdminSite(AdminSite):
         shown = [model for model in models if model._meta.label not in HIDDEN]
         super().register(shown, admin_class, **options)
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
+    def password_change(  # type: ignore[override]  # a redirect instead of a page
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
+    ) -> HttpResponse:
         """Send to the portal's page: the change is recorded and ends signed tokens."""
         return redirect("account_change_password")
 
-    def logout(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
+    def logout(  # type: ignore[override]  # a redirect instead of a page
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
+    ) -> HttpResponse:
         """Log out as everywhere in the portal: on the record."""
         response: HttpResponse = LogoutView.as_view()(request)
         return response
