@@ -8,7 +8,7 @@ PORT ?= 8000
 ARGS ?=
 PYTEST := $(PYTHON) -m pytest -n 2 --cov --cov-append --cov-report= $(ARGS)
 
-.PHONY: help run test lint dev audit clean
+.PHONY: help run test lint dev audit bench clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,10 @@ dev: .venv/.dev ## Install what working on the portal needs
 
 audit: .venv/.dev ## Look the pinned packages up in the advisory database (needs the network)
 	.venv/bin/pip-audit -r requirements.txt --disable-pip --no-deps
+
+bench: .venv/.dev ## Measure what the check of a key costs, as a ratio (ROUNDS=10 SECONDS=2)
+	@[[ -z "$$(deploy/local/system-packages wrk)" ]]
+	$(PYTHON) -m benchmarks.verify
 
 clean: ## Take away the virtual environment and what tests leave; keeps .env and the database
 	rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from tests.person import Person
+from tests.person import PASSWORD, Person
 from tests.portal import Portal
 
 PARALLEL = 16
@@ -86,3 +86,24 @@ def test_at_the_limit_exactly_one_more_key_is_made(portal: Portal) -> None:
     pages = all_at_once(create)
     assert sum(bool(SECRET.search(page)) for page in pages if isinstance(page, bytes)) == 1
     assert portal.shell("print(APIKey.objects.filter(owner__email='race-limit@example.com').count())") == "200"
+
+
+@pytest.mark.security("A-08")
+def test_guesses_at_many_workers_at_once_are_counted_together(portal: Portal) -> None:
+    owner = Person(portal, "race-guess@example.com")
+    stranger = Person(portal, "race-stranger@example.com")
+    stranger.post("/accounts/logout/")
+    token = stranger.field("/accounts/login/", "csrfmiddlewaretoken")
+
+    def guess(number: int) -> bytes:
+        return stranger.post(
+            "/accounts/login/", token=token, login="race-guess@example.com", password=f"guess {number}"
+        )
+
+    pages = [page for page in all_at_once(guess) if isinstance(page, bytes)]
+    refused = [page for page in pages if b"Too many failed" in page]
+    assert len(pages) == PARALLEL
+    assert len(refused) >= PARALLEL - 10
+    right = stranger.post("/accounts/login/", token=token, login="race-guess@example.com", password=PASSWORD)
+    assert b"Too many failed" in right
+    assert "No keys yet" in owner.get("/keys/")
