@@ -4,7 +4,7 @@ A wrong index ring would make every key look unknown, and every client would thr
 whose rings do not fit must not answer at all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from hmac import compare_digest
 
@@ -24,11 +24,11 @@ def confirm_rings() -> None:
     Raises `RingMisfitError`, or `django.db.Error` when the database can't be asked.
     """
     for ring in (sealing_ring(), index_ring()):
-        for misfit in _misfits(ring):
+        known = {canary.key_id: bytes(canary.value) for canary in RingCanary.objects.filter(ring=ring.name)}
+        for misfit in _misfits(ring, known):
             raise RingMisfitError(misfit)
-        RingCanary.objects.bulk_create(
-            [RingCanary(ring=ring.name, key_id=key.id, value=key.canary) for key in ring], ignore_conflicts=True
-        )
+        new = [RingCanary(ring=ring.name, key_id=key.id, value=key.canary) for key in ring if key.id not in known]
+        RingCanary.objects.bulk_create(new, ignore_conflicts=True)
 
 
 @cache
@@ -38,9 +38,9 @@ def rings_confirmed() -> bool:
     return True
 
 
-def _misfits(ring: KeyRing) -> Iterator[str]:
-    for canary in RingCanary.objects.filter(ring=ring.name):
-        if canary.key_id not in ring:
-            yield f"the {ring.name} ring lacks the key {canary.key_id!r}, which the database was written with"
-        elif not compare_digest(bytes(canary.value), ring[canary.key_id].canary):
-            yield f"key {canary.key_id!r} of the {ring.name} ring is not the one that the database was written with"
+def _misfits(ring: KeyRing, known: Mapping[str, bytes]) -> Iterator[str]:
+    for key_id, canary in known.items():
+        if key_id not in ring:
+            yield f"the {ring.name} ring lacks the key {key_id!r}, which the database was written with"
+        elif not compare_digest(canary, ring[key_id].canary):
+            yield f"key {key_id!r} of the {ring.name} ring is not the one that the database was written with"

@@ -30,7 +30,7 @@ def list_keys(request: AuthenticatedRequest) -> HttpResponse:
     """Show the developer's keys: searched, filtered, 25 a page."""
     mine = APIKey.objects.of(request.user)
     query, state, environment = (request.GET.get(name, "")[:100] for name in ("q", "state", "environment"))
-    found = mine.in_state(state).matching(query.replace("\0", ""))
+    found = mine.in_state(state).matching(query)
     if environment in Environment.values:
         found = found.filter(environment=environment)
     page = Paginator(found.prefetch_related("secrets"), PAGE).get_page(request.GET.get("page"))

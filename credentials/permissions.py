@@ -49,7 +49,7 @@ class _HasScopes(HasCredential):
 def HasScope(*scopes: str) -> type[HasCredential]:  # noqa: N802  # it stands where a class stands
     """Give a permission class that lets a credential in that has all of these scopes.
 
-    `permission_classes = [HasScope("reports:read")]`. It combines by `&` and `|` as every permission class does. It raises
-    `CredentialRefused` with the scopes that are needed (RFC 6750 §3.1).
+    `permission_classes = [HasScope("reports:read")]`. It combines by `&` and `|` as every permission class does. It
+    raises `CredentialRefused` with the scopes that are needed (RFC 6750 §3.1).
     """
     return type("HasScope", (_HasScopes,), {"scopes": scopes})

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
 from accounts.canaries import rings_confirmed
@@ -51,13 +52,16 @@ class RequestContextMiddleware:
 
 
 class ResponseHeadersMiddleware:
-    """Keeps every answer out of caches unless the view says otherwise (ASVS 14.3.2)."""
+    """Keeps every answer out of caches unless the view says otherwise (ASVS 14.3.2), and nonsense out of every view."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Add `Cache-Control: no-store` where no view has set the header; refuse a body of unknown length."""
+        """Add `Cache-Control: no-store` where no view has set the header; refuse what no view should ever see."""
+        if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+            # Nobody means a NUL, and PostgreSQL can't be asked about one.
+            raise BadRequest("a NUL in the address")
         if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
             # WSGI would show the view an empty body, and a write would silently write nothing.
             return Problem("length_required").response()

@@ -136,7 +136,7 @@ def test_somebody_elses_key_is_as_unknown_as_no_key(browser: Client, make_user: 
             assert post(browser, f"/keys/{key_id}/{path}").status_code in (404, 405)
         assert post(browser, f"/keys/{key_id}/secrets/{secret.pk}/reveal/").status_code == 404
     assert not secrets_in(get(browser, "/keys/"))
-    assert theirs.pk not in get(browser, f"/keys/?q={theirs.pk}").content.decode().replace(f'value="{theirs.pk}"', "")
+    assert theirs.pk not in re.sub(r'value="[^"]*"', "", get(browser, f"/keys/?q={theirs.pk}").content.decode())
     assert APIKey.objects.get().revoked_at is None
 
 
@@ -230,7 +230,7 @@ def test_the_list_finds_filters_and_pages(browser: Client, make_key: MakeKey) ->
     assert names(f"q={secret[-4:]}") == {"the special one"}
     assert names("state=revoked") == {"the special one"}
     assert len(names("environment=test")) == 15
-    assert names("q=%00") == names("")
+    assert get(browser, "/keys/?q=%00").status_code == 400
     assert names("page=nonsense") == names("")
     assert "No key matches" in get(browser, "/keys/?q=nothing").content.decode()
 
