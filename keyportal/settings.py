@@ -48,7 +48,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
 APPEND_SLASH = False
-SILENCED_SYSTEM_CHECKS: list[str] = []
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # the browsers' preload list is the domain owner's decision
 
 INSTALLED_APPS = [
     "accounts.apps.AccountsConfig",
@@ -187,7 +187,10 @@ CSRF_FAILURE_VIEW = "keyportal.errors.csrf_failure"
 CSRF_TRUSTED_ORIGINS = [KEYPORTAL_URL]
 KEYPORTAL_DEVICE_COOKIE = f"{_host}device"
 KEYPORTAL_THEME_COOKIE = "theme"
-SECURE_SSL_REDIRECT = False
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_SSL_HOST = _url.netloc
+# A redirect would come too late for a credential, and probes ask over plain http.
+SECURE_REDIRECT_EXEMPT = [rf"^{path.lstrip('/')}" for path in KEYPORTAL_MACHINE_PATHS]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_REFERRER_POLICY = "same-origin"

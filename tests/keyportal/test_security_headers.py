@@ -105,3 +105,11 @@ def test_the_theme_sends_nobody_elsewhere(client: Client) -> None:
     assert client.cookies["theme"].value == "dark"
     client.post("/theme/", {"theme": "neon"}, secure=True)
     assert client.cookies["theme"].value == "dark"
+
+
+@pytest.mark.security("P-01")
+def test_a_page_over_plain_http_leads_to_the_configured_address(client: Client) -> None:
+    answer = client.get("/accounts/login/?next=/keys/")
+    assert (answer.status_code, answer["Location"]) == (301, "https://portal.test/accounts/login/?next=/keys/")
+    for path in ("/healthz", "/api/v1/me"):
+        assert client.get(path).status_code in (200, 401)
