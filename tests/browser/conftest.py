@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib.resources import files
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -18,6 +19,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PASSWORD = "correct horse battery staple"
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 SECRET = re.compile(r"kp_(?:live|test)_[0-9A-Za-z]{49}")
 
 
@@ -72,3 +74,17 @@ def sign_up(page: Page, portal: Portal, email: str) -> None:
     page.get_by_role("link", name="Open its link").click()
     page.get_by_role("button", name="Yes, confirm").click()
     page.get_by_role("heading", name="No keys yet").wait_for()
+
+
+def faults_of(page: Page) -> list[str]:
+    """Run axe in the page as it stands, light and dark, and look for sideways scrolling on a phone."""
+    found: list[str] = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(AXE)
+        found += page.evaluate("async () => (await axe.run()).violations.map(v => v.id + ' ' + v.nodes[0].html)")
+    page.set_viewport_size({"width": 360, "height": 740})
+    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+        found.append("wider than a phone")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    return [f"{page.url}: {fault}" for fault in found]

@@ -2,32 +2,16 @@
 
 import gzip
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import PASSWORD, sign_up
+from tests.browser.conftest import PASSWORD, faults_of, sign_up
 from tests.portal import Portal
 
 pytestmark = pytest.mark.once
-AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 PAGE_LIMIT = 60_000  # bytes, compressed
-
-
-def faults_of(page: Page) -> list[str]:
-    """Run axe in the page as it stands, light and dark, and look for sideways scrolling on a phone."""
-    found: list[str] = []
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        page.evaluate(AXE)
-        found += page.evaluate("async () => (await axe.run()).violations.map(v => v.id + ' ' + v.nodes[0].html)")
-    page.set_viewport_size({"width": 360, "height": 740})
-    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-        found.append("wider than a phone")
-    page.set_viewport_size({"width": 1280, "height": 800})
-    return [f"{page.url}: {fault}" for fault in found]
 
 
 @pytest.fixture
