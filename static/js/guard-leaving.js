@@ -6,5 +6,9 @@ if (guarded) {
   addEventListener("beforeunload", ask);
   const release = () => removeEventListener("beforeunload", ask);
   document.addEventListener("secret-copied", release);
-  guarded.addEventListener("copy", release);
+  guarded.addEventListener("copy", () => {
+    if (guarded.selectionEnd - guarded.selectionStart === guarded.value.length) {
+      release();
+    }
+  });
 }

@@ -2,3 +2,10 @@
 // it neither creates a second key nor shows the secret again.
 const page = document.querySelector("[data-replace-address]");
 history.replaceState(null, "", page.dataset.replaceAddress);
+
+// Nor does the way back: a page that the browser kept in memory is asked for again.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) {
+    location.replace(page.dataset.replaceAddress);
+  }
+});

@@ -1,14 +1,7 @@
-// The eye: shows the masked secret and hides it again.
+// The eye: shows the masked secret and hides it again. Its name stays; aria-pressed says which it is.
 for (const button of document.querySelectorAll("[data-show]")) {
   const holder = button.closest("[data-secret]");
-  const update = () => {
-    const shown = holder.hasAttribute("data-shown");
-    button.setAttribute("aria-pressed", String(shown));
-    button.textContent = shown ? "Hide" : "Show";
-  };
   button.addEventListener("click", () => {
-    holder.toggleAttribute("data-shown");
-    update();
+    button.setAttribute("aria-pressed", String(holder.toggleAttribute("data-shown")));
   });
-  update();
 }

@@ -3,9 +3,10 @@ const holder = document.querySelector("[data-vanish]");
 
 if (holder) {
   const countdown = holder.querySelector("[data-countdown]");
-  let left = Number(holder.dataset.vanish);
+  // By the clock, not by ticks: a page in the background or a machine asleep counts slowly.
+  const end = Date.now() + Number(holder.dataset.vanish) * 1000;
   const timer = setInterval(() => {
-    left -= 1;
+    const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
     countdown.textContent = String(left);
     if (left > 0) {
       return;
