@@ -1,5 +1,6 @@
 """Keys and their secrets."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Self
 
@@ -123,6 +124,12 @@ class APIKey(models.Model):
         if self.expires_at is None:
             return False
         return timezone.now() < self.expires_at <= timezone.now() + SOON
+
+    @property
+    def days_left(self) -> int:
+        """Give the days until it expires, rounded up: what is left on the last day is one day."""
+        left = (self.expires_at or timezone.now()) - timezone.now()
+        return math.ceil(left / timedelta(days=1))
 
     def sealed_fields(self) -> list[str]:
         """Give what the row seal covers: all that authorises, nothing that only describes."""

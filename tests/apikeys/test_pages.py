@@ -274,3 +274,15 @@ def test_a_form_from_elsewhere_is_refused(developer: User, make_key: MakeKey, lo
     assert answer.status_code == 403
     assert "grown old" in answer.content.decode()
     assert APIKey.objects.get().revoked_at is None
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [(1, "in 1 day<"), (25, "in 2 days<"), (6 * 24, "in 6 days<"), (8 * 24, None), (None, ">Never <")],
+)
+def test_an_expiry_within_a_week_is_said_in_days(
+    browser: Client, make_key: MakeKey, hours: int | None, said: str | None
+) -> None:
+    make_key(expires_at=None if hours is None else timezone.now() + timedelta(hours=hours))
+    page = re.sub(r"\s+", " ", get(browser, "/keys/").content.decode())
+    assert (said in page) if said else ('class="amber"' not in page)
