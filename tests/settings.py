@@ -1,12 +1,15 @@
 """Settings of tests that run inside pytest: the portal's own, with secrets of this run and a quick password hash."""
 
+import atexit
 import base64
 import os
 import secrets
+import shutil
 import tempfile
 from pathlib import Path
 
 RUN_DIR = Path(tempfile.mkdtemp(prefix="keyportal-tests-"))
+atexit.register(shutil.rmtree, RUN_DIR, ignore_errors=True)  # also for mypy and makemigrations, which read this too
 
 
 def _ring(key_id: str) -> str:
