@@ -126,6 +126,7 @@ def test_a_secret_that_is_shown_once_is_guarded_until_it_is_copied(page: Page, p
     page.get_by_label("Show the secret only once").check()
     page.get_by_role("button", name="Create key").click()
     expect(page.get_by_text("the only time it is shown")).to_be_visible()
+    page.wait_for_load_state()
     page.get_by_label("Secret of this key").focus()
     page.keyboard.press("Shift+End")
     page.keyboard.press("Control+C")
