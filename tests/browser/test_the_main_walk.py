@@ -130,6 +130,7 @@ def test_a_secret_that_is_shown_once_is_guarded_until_it_is_copied(page: Page, p
     page.get_by_label("Secret of this key").focus()
     page.keyboard.press("Shift+End")
     page.keyboard.press("Control+C")
+    page.wait_for_function("async () => await navigator.clipboard.readText() !== ''")  # it arrives a moment later
     assert SECRET.fullmatch(page.evaluate("navigator.clipboard.readText()"))  # masked on the page, not in the copy
     page.reload()
     page.goto("/keys/new/")
