@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,26 +14,31 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from accounts.canaries import RingMisfitError, confirm_rings
 from accounts.models import RingCanary
-from accounts.rings import index_ring, sealing_ring
+from accounts.rings import index_ring, sealing_ring, signing_ring
 from vault.errors import RingError
 from vault.rings import KeyRing
+from vault.signing_keys import SigningRing
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SECRET_KEY_LENGTH = 50
 SECRET_KEY_VARIETY = 10
+RINGS: Mapping[str, Callable[[], object]] = {
+    "KEYPORTAL_SEALING_KEYS": sealing_ring,
+    "KEYPORTAL_INDEX_KEYS": index_ring,
+    "KEYPORTAL_SIGNING_KEYS": signing_ring,
+}
 
 
 @register("keyportal")
 def check_rings(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
     """E001: a ring is missing or written wrongly. E002: one secret serves two purposes."""
-    rings: list[KeyRing] = []
     errors: list[CheckMessage] = []
-    for name, read in (("KEYPORTAL_SEALING_KEYS", sealing_ring), ("KEYPORTAL_INDEX_KEYS", index_ring)):
+    for name, read in RINGS.items():
         try:
-            rings.append(read())
+            read()
         except RingError as error:
             errors.append(Error(f"{name}: {error}.", hint="`manage.py newkey` makes an entry.", id="keyportal.E001"))
-    return errors or list(_shared_material(rings))
+    return errors or _shared_material([sealing_ring(), index_ring()], signing_ring())
 
 
 @register("keyportal")
@@ -93,9 +98,15 @@ def check_canaries(
     return []
 
 
-def _shared_material(rings: Sequence[KeyRing]) -> list[CheckMessage]:
+def _shared_material(rings: Sequence[KeyRing], signing: SigningRing) -> list[CheckMessage]:
     named = [(f"{ring.name}:{key.id}", key) for ring in rings for key in ring]
     messages: list[CheckMessage] = []
+    for signing_key in signing:
+        is_secret_key = any(map(signing_key.same_material, _spellings(settings.SECRET_KEY)))
+        if is_secret_key or signing_key.is_material_of(other for _, other in named):
+            messages.append(
+                Error(f"signing:{signing_key.id} is also another secret of the server.", id="keyportal.E002")
+            )
     for position, (name, key) in enumerate(named):
         twins = [other for other, twin in named[:position] if twin.same_material_as(key)]
         if any(key.same_material(raw) for raw in _spellings(settings.SECRET_KEY)):

@@ -9,6 +9,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.emails import normalize_email, refuse_colon
+from accounts.passwords import normalize_password
 from vault.secret_format import new_id
 
 
@@ -66,6 +67,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     def clean(self) -> None:
         """Normalize the address before the form looks whether it is taken."""
         self.email = normalize_email(self.email)
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Set the hash of the password in its one Unicode form."""
+        super().set_password(None if raw_password is None else normalize_password(raw_password))
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Tell whether this is the password, however it was composed (RFC 7617 §2.1, NIST SP 800-63B-4 §3.1.1.2)."""
+        return super().check_password(None if raw_password is None else normalize_password(raw_password))
 
     @property
     def is_confirmed(self) -> bool:

@@ -1,5 +1,7 @@
 """Password rules: long, not common, not about this place (NIST SP 800-63B-4 §3.1.1.2). No composition rules."""
 
+import unicodedata
+
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
@@ -8,6 +10,11 @@ MAX_LENGTH = 256
 """Far above the 64 that ASVS 6.2.9 asks for, and far below what would make the hash a weapon."""
 MIN_OWN_CHARACTERS = 8
 CONTEXT_WORDS = ("keyportal", "password", "apikey")
+
+
+def normalize_password(password: str) -> str:
+    """Give the one Unicode form (NFC) of a password, so that it fits however a keyboard or a client composed it."""
+    return unicodedata.normalize("NFC", password)
 
 
 class LengthValidator:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from accounts.audit import record
 from accounts.models import User
 from accounts.origin import Origin
+from accounts.passwords import normalize_password
 
 
 @transaction.atomic
@@ -70,7 +71,7 @@ def end_all_tokens(*, user: User, origin: Origin) -> bool:
 @transaction.atomic
 def set_password(*, user: User, password: str, origin: Origin) -> None:
     """Set the password. It ends the user's signed tokens, and (by Django's session hash) their other sessions."""
-    user.password = make_password(password)
+    user.password = make_password(normalize_password(password))
     changed = User.objects.filter(pk=user.pk).update(password=user.password, **_next_epoch())
     _recorded("password_set", changed, user, origin)
 

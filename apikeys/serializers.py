@@ -11,6 +11,7 @@ class CredentialSerializer(serializers.Serializer[Credential]):
     kind = serializers.CharField()
     id = serializers.CharField()
     name = serializers.CharField()
+    client_id = serializers.CharField()
     owner = serializers.CharField(source="owner_id")
     environment = serializers.CharField()
     scopes = serializers.SerializerMethodField()

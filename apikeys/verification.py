@@ -36,13 +36,15 @@ class KeyRecord:
     owner_email: str
     owner_is_active: bool
     owner_confirmed_at: datetime | None
+    owner_epoch: int
     intact: bool
 
     @property
     def owner(self) -> User:
         """The owner as a model instance; a field that the verdict does not need is fetched when it is read."""
-        values = (self.credential.owner_id, self.owner_email, self.owner_is_active, self.owner_confirmed_at)
-        return User.from_db("default", ("id", "email", "is_active", "confirmed_at"), values)
+        known = {"id": self.credential.owner_id, "email": self.owner_email, "is_active": self.owner_is_active}
+        known |= {"confirmed_at": self.owner_confirmed_at, "auth_epoch": self.owner_epoch}
+        return User.from_db("default", list(known), list(known.values()))
 
 
 def verify(
@@ -71,7 +73,7 @@ def find(secret: str) -> KeyRecord | None:
         .order_by()
     )
     for row in rows:
-        return _record(row, row.key)
+        return record_of(row.key, row.catalogue or "", row)  # type: ignore[attr-defined]  # annotated above
     return None
 
 
@@ -104,27 +106,29 @@ def judge(  # noqa: C901  # one guard a reason, in the order of the contract
         raise RefusedError(Refusal(code="insufficient_scope", scopes=tuple(scopes), about=about))
 
 
-def _record(row: KeySecret, key: APIKey) -> KeyRecord:
-    known = (row.catalogue or "").split()  # type: ignore[attr-defined]  # annotated by find()
-    intact = row.is_intact() and key.is_intact()
+def record_of(key: APIKey, catalogue: str, secret: KeySecret | None = None) -> KeyRecord:
+    """Give the record of a key, known by one of its secrets or (a token that it was swapped for) by its id."""
+    intact = key.is_intact() and (secret is None or secret.is_intact())
     return KeyRecord(
         credential=Credential(
             kind="api_key",
             id=key.id,
             name=key.name,
+            client_id=key.id,
             owner_id=key.owner_id,
             environment=key.environment,
-            scopes=frozenset(key.scope_list).intersection(known),
+            scopes=frozenset(key.scope_list).intersection(catalogue.split()),
             expires_at=key.expires_at,
         ),
         # What somebody wrote past the portal may not even be a network; such a row is refused unread.
         networks=tuple(map(parse_network, key.network_list)) if intact else (),
         revoked_at=key.revoked_at,
         revoked_reason=key.revoked_reason,
-        retires_at=row.retires_at,
+        retires_at=secret.retires_at if secret else None,
         paused_at=key.paused_at,
         owner_email=key.owner.email,
         owner_is_active=key.owner.is_active,
         owner_confirmed_at=key.owner.confirmed_at,
+        owner_epoch=key.owner.auth_epoch,
         intact=intact,
     )

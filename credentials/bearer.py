@@ -1,15 +1,71 @@
-"""The Authorization header of RFC 6750: exactly one credential, in exactly one way."""
+"""The Authorization header of RFC 6750: exactly one credential, in exactly one way; and what reads it on a view."""
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
-from credentials.refusals import refused
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from accounts.models import User
+from credentials.client_address import Address, parse_address
+from credentials.credential import Credential
+from credentials.permissions import CredentialRefused
+from credentials.refusals import RefusedError, refused
 
 MAX_HEADER: Final = 8192  # bytes; longer ones are refused before they are looked at
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)
 """RFC 6750 §2.1 with RFC 9110's rules: any case, one or more spaces, b64token."""
+
+FORM_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+class Verified(Protocol):
+    """What a `verification.py` gives for a credential that is good."""
+
+    @property
+    def owner(self) -> User:
+        """Whose it is."""
+
+    @property
+    def credential(self) -> Credential:
+        """What was proved."""
+
+
+class BearerAuthentication(BaseAuthentication):
+    """`Authorization: Bearer …` → `request.user` is the owner, `request.auth` the credential.
+
+    None for a header that is not ours (no credential, or another kind); raises for ours and bad.
+    """
+
+    def authenticate(self, request: Request) -> tuple[User, Credential] | None:
+        """Give owner and credential. Raises `CredentialRefused`, or `django.db.Error` when the database is away."""
+        try:
+            token = bearer_token(request.META)
+            if token is None:
+                return None
+            if _carries_another(request):
+                raise refused("malformed_request")
+            if not self.is_ours(token):
+                return None
+            # REMOTE_ADDR is the resolved client: the portal's first middleware saw to it.
+            verified = self.verify(token, address=parse_address(request.META.get("REMOTE_ADDR", "")))
+        except RefusedError as error:
+            raise CredentialRefused(error.refusal) from None
+        return verified.owner, verified.credential
+
+    def authenticate_header(self, request: Request) -> str:
+        """Give the challenge for a request without a credential (RFC 6750 §3)."""
+        return 'Bearer realm="keyportal"'
+
+    def is_ours(self, token: str) -> bool:
+        """Tell whether this text is of the kind that the class checks, good or bad."""
+        raise NotImplementedError
+
+    def verify(self, token: str, *, address: Address | None) -> Verified:
+        """Give what a credential of this kind proves. Raises `RefusedError`."""
+        raise NotImplementedError
 
 
 def bearer_token(environ: Mapping[str, Any]) -> str | None:
@@ -40,3 +96,9 @@ def _is_other_scheme(header: str) -> bool:
         return False
     # Two header lines, joined by the server: "Basic …,Bearer …". One of them is a credential of ours.
     return re.search(r",\s*bearer\b", rest, re.IGNORECASE) is None
+
+
+def _carries_another(request: Request) -> bool:
+    """Tell whether a form in the body carries a second credential (RFC 6750 §2.2)."""
+    django_request = request._request
+    return django_request.content_type in FORM_TYPES and "access_token" in django_request.POST

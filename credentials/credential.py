@@ -14,8 +14,10 @@ class Credential:
     kind: str
     """`api_key` or `access_token`."""
     id: str
-    """The public id: `key_…`."""
+    """The public id: `key_…`, or the `jti` of a token."""
     name: str
+    client_id: str
+    """Who holds it: the key itself, the key that a token was swapped for, or `portal` for somebody's log-in."""
     owner_id: str
     """The owner's public id: `usr_…`."""
     environment: str

@@ -30,3 +30,19 @@ class Scope(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Attempts(models.Model):
+    """How often something was tried in one window of time. Whose it is can't be read from it: the id is a hash."""
+
+    id = models.CharField(primary_key=True, max_length=64)
+    count = models.PositiveIntegerField(default=1)
+    ends_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        """Counted by `credentials.throttle`."""
+
+        verbose_name_plural = "attempts"
+
+    def __str__(self) -> str:
+        return self.id

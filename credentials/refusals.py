@@ -45,7 +45,7 @@ REASONS: Final[Mapping[str, Reason]] = {
         "This secret was replaced",
         "The key was rotated and the overlap is over. Use the key's newer secret.",
     ),
-    "revoked": Reason(401, "This credential was revoked", "It was ended for good. Create a new key."),
+    "revoked": Reason(401, "This credential was revoked", "It was ended for good. Create a new key, or log in again."),
     "paused": Reason(401, "This key is paused", "Its owner can resume it on the key's page."),
     "owner_inactive": Reason(
         401, "The owner's account is inactive", "Ask the people who run this portal to switch the account on again."
@@ -69,6 +69,30 @@ REASONS: Final[Mapping[str, Reason]] = {
         "The answer names the scope that is needed. Give it to the key on its page, or ask an operator for it.",
         error="insufficient_scope",
     ),
+    "invalid_login": Reason(
+        401,
+        "The e-mail address or the password is not right",
+        "Send both by HTTP Basic, in UTF-8. A key belongs into “Authorization: Bearer”, and needs no log-in.",
+        error=None,
+    ),
+    "mfa_required": Reason(
+        403,
+        "This account has a second factor",
+        "A password alone opens nothing for it. Create an API key in the portal, and swap it at /oauth/token.",
+        error=None,
+    ),
+    "invalid_grant": Reason(
+        400,
+        "This refresh token is not good (any more)",
+        "It was used, ended, has expired or was never issued. Log in again.",
+        error=None,
+    ),
+    "invalid_scope": Reason(
+        400,
+        "These scopes can't be had",
+        "Ask for names from the catalogue, separated by spaces, and none beyond what was granted before.",
+        error=None,
+    ),
     "rate_limited": Reason(
         429, "Too many requests", "Wait as many seconds as the Retry-After header says, then go on.", error=None
     ),
@@ -89,6 +113,10 @@ class Refusal:
     scopes: tuple[str, ...] = ()
     """The scopes that would have been needed, for `insufficient_scope`."""
     about: Mapping[str, str] = field(default_factory=dict)
+    scheme: str = "Bearer"
+    """What the challenge asks for: `Basic` at the one address that takes a password."""
+    retry_after: int = 0
+    """Seconds, for `rate_limited`."""
 
     @property
     def reason(self) -> Reason:
@@ -96,7 +124,9 @@ class Refusal:
         return REASONS[self.code]
 
     def challenge(self, realm: str = "keyportal") -> str:
-        """Give the WWW-Authenticate value of RFC 6750 §3."""
+        """Give the WWW-Authenticate value of RFC 6750 §3, or of RFC 7617 §2."""
+        if self.scheme == "Basic":
+            return f'Basic realm="{realm}", charset="UTF-8"'
         parts = [f'Bearer realm="{realm}"']
         if self.reason.error:
             parts.append(f'error="{self.reason.error}"')

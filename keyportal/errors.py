@@ -50,7 +50,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def _answer(request: HttpRequest, problem: Problem, status: int, page: str | None = None) -> HttpResponse:
     if request.path_info.startswith(settings.KEYPORTAL_MACHINE_PATHS):
-        return problem.response()
+        return problem.answer(request.path_info)
     return render(
         request, f"errors/{page or status}.html", {"request_id": getattr(request, "request_id", "")}, status=status
     )

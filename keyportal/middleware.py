@@ -64,7 +64,7 @@ class ResponseHeadersMiddleware:
             raise BadRequest("a NUL in the address")
         if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
             # WSGI would show the view an empty body, and a write would silently write nothing.
-            return Problem("length_required").response()
+            return Problem("length_required").answer(request.path_info)
         response = self.get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
         return response

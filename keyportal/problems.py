@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.conf import settings
@@ -43,6 +44,13 @@ FRAMEWORK: Final[Mapping[str, Reason]] = {
 }
 CODES: Final[Mapping[str, Reason]] = {**REASONS, **FRAMEWORK}
 
+OAUTH_ERRORS: Final[Mapping[int, str]] = {
+    401: "invalid_client",
+    429: "temporarily_unavailable",
+    500: "server_error",
+    503: "temporarily_unavailable",
+}
+
 _OF_EXCEPTION: Final[Mapping[type[Exception], str]] = {
     RequestDataTooBig: "too_large",
     SuspiciousOperation: "bad_request",
@@ -71,7 +79,26 @@ class Problem:
     @classmethod
     def of_refusal(cls, refusal: Refusal) -> "Problem":
         """Give the problem that tells why a credential was refused, with its challenge."""
-        return cls(refusal.code, dict(refusal.about), {"WWW-Authenticate": refusal.challenge()})
+        asks = refusal.reason.error or refusal.reason.status == HTTPStatus.UNAUTHORIZED
+        headers = {"WWW-Authenticate": refusal.challenge()} if asks else {}
+        if refusal.retry_after:
+            headers["Retry-After"] = str(refusal.retry_after)
+        return cls(refusal.code, dict(refusal.about), headers)
+
+    def answer(self, path: str) -> HttpResponse:
+        """Give the answer in the words of the address: RFC 6749 §5.2 under /oauth/, else problem details."""
+        return self.oauth_response() if path.startswith("/oauth/") else self.response()
+
+    def oauth_response(self) -> HttpResponse:
+        """Give the answer as an OAuth client reads it (RFC 6749 §5.2)."""
+        reason = CODES[self.code]
+        error = OAUTH_ERRORS.get(reason.status, "invalid_request")
+        body = {"error": error, "error_description": reason.title}
+        headers = {"Cache-Control": "no-store", "Pragma": "no-cache", **self.headers}
+        headers["Content-Type"] = "application/json"
+        if self.code == "unavailable":
+            headers.setdefault("Retry-After", str(RETRY_AFTER))
+        return HttpResponse(json.dumps(body), status=reason.status, headers=headers)
 
     def response(self) -> HttpResponse:
         """Give the answer: `application/problem+json`, never stored."""

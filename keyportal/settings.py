@@ -22,12 +22,20 @@ KEYPORTAL_URL = env.str("KEYPORTAL_URL").rstrip("/")
 KEYPORTAL_LOCAL = env.bool("KEYPORTAL_LOCAL", False)
 KEYPORTAL_SEALING_KEYS = env.str("KEYPORTAL_SEALING_KEYS", "")
 KEYPORTAL_INDEX_KEYS = env.str("KEYPORTAL_INDEX_KEYS", "")
+KEYPORTAL_SIGNING_KEYS = env.str("KEYPORTAL_SIGNING_KEYS", "")
 KEYPORTAL_TRUSTED_PROXIES = tuple(env.list("KEYPORTAL_TRUSTED_PROXIES", default=[]))
 KEYPORTAL_REVEAL = env.str("KEYPORTAL_REVEAL", "reauth")
 KEYPORTAL_BRAND = env.str("KEYPORTAL_BRAND", "kp")
 KEYPORTAL_MAX_KEYS = env.int("KEYPORTAL_MAX_KEYS", 200)
 KEYPORTAL_PASSWORD_LENGTH = env.int("KEYPORTAL_PASSWORD_LENGTH", 15)
 KEYPORTAL_SESSION_LIFETIME = env.int("KEYPORTAL_SESSION_LIFETIME", 12 * 3600)
+KEYPORTAL_AUDIENCE = env.str("KEYPORTAL_AUDIENCE", KEYPORTAL_URL)
+KEYPORTAL_PASSWORD_TOKENS = env.bool("KEYPORTAL_PASSWORD_TOKENS", True)
+KEYPORTAL_ACCESS_LIFETIME = env.int("KEYPORTAL_ACCESS_LIFETIME", 600)
+KEYPORTAL_REFRESH_IDLE = env.int("KEYPORTAL_REFRESH_IDLE", 7 * 24 * 3600)
+KEYPORTAL_REFRESH_LIFETIME = env.int("KEYPORTAL_REFRESH_LIFETIME", 30 * 24 * 3600)
+KEYPORTAL_REFRESH_GRACE = env.int("KEYPORTAL_REFRESH_GRACE", 0)
+KEYPORTAL_LEEWAY = env.int("KEYPORTAL_LEEWAY", 30)
 KEYPORTAL_MACHINE_PATHS = ("/api/", "/oauth/", "/.well-known/", "/gateway/", "/healthz", "/readyz", "/metrics")
 
 _url = urlsplit(KEYPORTAL_URL)
@@ -54,6 +62,8 @@ INSTALLED_APPS = [
     "accounts.apps.AccountsConfig",
     "credentials.apps.CredentialsConfig",
     "apikeys.apps.APIKeysConfig",
+    "tokens.apps.TokensConfig",
+    "gateway.apps.GatewayConfig",
     "keyportal.apps.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -226,7 +236,10 @@ if KEYPORTAL_LOCAL:
 LOGGING = logging_config(env.str("KEYPORTAL_LOG_FORMAT", "text" if KEYPORTAL_LOCAL else "json"))
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.APIKeyAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apikeys.authentication.APIKeyAuthentication",
+        "tokens.authentication.AccessTokenAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["credentials.permissions.HasCredential"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],

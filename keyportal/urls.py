@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from keyportal import outbox, views
+from tokens import discovery
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
@@ -24,6 +25,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("theme/", views.set_theme, name="theme"),
     path("docs/errors/<slug:code>/", views.error, name="error"),
     path("api/v1/", include("apikeys.api_urls")),
+    path("api/v1/", include("tokens.api_urls")),
+    path("oauth/", include("tokens.oauth_urls")),
+    path("", include("gateway.urls")),
+    path(".well-known/oauth-authorization-server", discovery.metadata, name="metadata"),
+    path(".well-known/jwks.json", discovery.jwks, name="jwks"),
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),

@@ -1,6 +1,7 @@
 """A portal as a user would start it: its own folder, database, port and secrets; Granian with two workers."""
 
 import base64
+import json
 import os
 import re
 import secrets
@@ -16,6 +17,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import psycopg
+
+from vault.signing_keys import new_signing_jwk
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30
@@ -55,6 +58,7 @@ class Portal:
             "SECRET_KEY": secrets.token_urlsafe(50),
             "KEYPORTAL_SEALING_KEYS": new_ring("s1"),
             "KEYPORTAL_INDEX_KEYS": new_ring("i1"),
+            "KEYPORTAL_SIGNING_KEYS": json.dumps({"keys": [new_signing_jwk("ES256")]}),
             "KEYPORTAL_URL": self.url,
             "KEYPORTAL_LOCAL": "true",
             "KEYPORTAL_OUTBOX": str(self.outbox),

@@ -2,11 +2,14 @@
 
 import atexit
 import base64
+import json
 import os
 import secrets
 import shutil
 import tempfile
 from pathlib import Path
+
+from vault.signing_keys import new_signing_jwk
 
 RUN_DIR = Path(tempfile.mkdtemp(prefix="keyportal-tests-"))
 atexit.register(shutil.rmtree, RUN_DIR, ignore_errors=True)  # also for mypy and makemigrations, which read this too
@@ -20,6 +23,7 @@ os.environ["KEYPORTAL_ENV_FILE"] = str(RUN_DIR / "no.env")
 os.environ["SECRET_KEY"] = secrets.token_urlsafe(50)
 os.environ["KEYPORTAL_SEALING_KEYS"] = _ring("s1")
 os.environ["KEYPORTAL_INDEX_KEYS"] = _ring("i1")
+os.environ["KEYPORTAL_SIGNING_KEYS"] = json.dumps(new_signing_jwk("ES256"))
 os.environ["KEYPORTAL_URL"] = "https://portal.test"
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{RUN_DIR / 'portal.sqlite3'}")
 

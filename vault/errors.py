@@ -20,3 +20,11 @@ class UnknownKeyError(VaultError):
 
 class SealBrokenError(VaultError):
     """A sealed value, or the context it was sealed with, is not what was sealed."""
+
+
+class TokenError(VaultError):
+    """A signed token is not to be accepted. Says why in the log, never to whoever sent it."""
+
+
+class TokenInvalidError(TokenError):
+    """It is not a token that this ring signed for this purpose."""

@@ -1,4 +1,4 @@
-"""The text of a secret: `kp_live_` + 43 base62 characters + 6 characters of checksum.
+"""The text of a secret: `kp_live_` + 43 base62 characters + 6 characters of checksum (`kp_refresh_` likewise).
 
 Only `[0-9A-Za-z_]`, so that a double click selects all of it, and a checksum, so that a mistyped or truncated one is
 refused without asking the database and a secret scanner can tell a find from a look-alike. The published expression
@@ -8,10 +8,12 @@ and test vectors are in docs/secret-format.md.
 import secrets
 import string
 import zlib
+from collections.abc import Sequence
 from typing import Final
 
 ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 ENVIRONMENTS: Final = ("live", "test")
+REFRESH: Final = "refresh"
 RANDOM_CHARACTERS: Final = 43  # 43 * log2(62) = 256 bits
 CHECKSUM_CHARACTERS: Final = 6  # 62**6 > 2**32
 ID_CHARACTERS: Final = 22  # 131 bits
@@ -28,9 +30,9 @@ def new_id(kind: str) -> str:
     return f"{kind}_{random_text(ID_CHARACTERS)}"
 
 
-def new_secret(brand: str, environment: str) -> str:
-    """Make a secret: 256 random bits behind the brand and the environment, with its checksum."""
-    body = f"{brand}_{environment}_{random_text(RANDOM_CHARACTERS)}"
+def new_secret(brand: str, kind: str) -> str:
+    """Make a secret: 256 random bits behind the brand and its kind (`live`, `test`, `refresh`), with its checksum."""
+    body = f"{brand}_{kind}_{random_text(RANDOM_CHARACTERS)}"
     return body + checksum(body)
 
 
@@ -44,10 +46,10 @@ def checksum(body: str) -> str:
     return digits
 
 
-def is_well_formed(brand: str, secret: str) -> bool:
-    """Tell whether this text could be a secret of this brand: prefix, length, alphabet and checksum. Asks nobody."""
-    for environment in ENVIRONMENTS:
-        prefix = f"{brand}_{environment}_"
+def is_well_formed(brand: str, secret: str, kinds: Sequence[str] = ENVIRONMENTS) -> bool:
+    """Tell whether this text could be such a secret of this brand: prefix, length, alphabet, checksum. Asks nobody."""
+    for kind in kinds:
+        prefix = f"{brand}_{kind}_"
         if secret.startswith(prefix):
             break
     else:

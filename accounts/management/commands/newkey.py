@@ -1,5 +1,6 @@
-"""`newkey sealing|index`: a fresh entry for a key ring."""
+"""`newkey sealing|index|signing`: a fresh entry for a key ring."""
 
+import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -7,20 +8,25 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from vault.rings import new_entry
+from vault.signing_keys import KEY_TYPES, new_signing_jwk
 
 
 class Command(BaseCommand):
-    """Prints `id:base64` alone on standard output. It changes nothing: put it first in the ring's setting."""
+    """Prints `id:base64`, or a private JWK, alone on standard output. It changes nothing: the operator does."""
 
     help = "Print a fresh ring entry."
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django declares it so  # it is what mends a missing ring
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the ring, and an id if the date will not do."""
-        parser.add_argument("ring", choices=["sealing", "index"])
+        parser.add_argument("ring", choices=["sealing", "index", "signing"])
         parser.add_argument("--id", help="the entry's id; by default the ring's first letter and the date")
+        parser.add_argument("--alg", choices=list(KEY_TYPES), default="ES256", help="of a signing key")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the entry."""
+        if options["ring"] == "signing":
+            self.stdout.write(json.dumps(new_signing_jwk(options["alg"]), separators=(",", ":")))
+            return
         key_id = options["id"] or f"{options['ring'][0]}{timezone.now():%Y%m%d%H%M}"
         self.stdout.write(new_entry(key_id))

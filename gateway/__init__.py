@@ -1,0 +1,1 @@
+"""Other services ask here whether a credential is good: introspection (RFC 7662)."""

@@ -1,0 +1,1 @@
+"""Signed tokens: the auth endpoint, OAuth client credentials, refresh, revocation, JWKS."""

@@ -1,0 +1,53 @@
+"""Signed tokens and passwords in Django REST framework: each view names what it takes.
+
+`authentication_classes = [APIKeyAuthentication, AccessTokenAuthentication]` takes both kinds of Bearer credential.
+"""
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from accounts.models import User
+from credentials.bearer import BearerAuthentication
+from credentials.client_address import Address
+from credentials.permissions import CredentialRefused
+from credentials.refusals import Refusal, RefusedError
+from tokens.basic import basic_credentials
+from tokens.password_login import log_in
+from tokens.verification import TokenRecord, verify
+
+REALM = Refusal(
+    code="missing_credential",
+    scheme="Basic",
+    about={"detail": "Send the e-mail address and the password of an account by HTTP Basic."},
+)
+
+
+class AccessTokenAuthentication(BearerAuthentication):
+    """`Authorization: Bearer eyJ…`: everything with a dot in it, which no API key has, is for this class to judge."""
+
+    def is_ours(self, token: str) -> bool:
+        """Tell a token by the dots between its segments."""
+        return "." in token
+
+    def verify(self, token: str, *, address: Address | None) -> TokenRecord:
+        """Give the record of a token that is good. Raises `RefusedError`."""
+        return verify(token, address=address)
+
+
+class PasswordAuthentication(BaseAuthentication):
+    """HTTP Basic (RFC 7617) with an account's e-mail address and password: at the auth endpoint and nowhere else."""
+
+    def authenticate(self, request: Request) -> tuple[User, None] | None:
+        """Give the user; None for a request without Basic. Raises `CredentialRefused`."""
+        header: str | None = request.META.get("HTTP_AUTHORIZATION")
+        try:
+            login = basic_credentials(header)
+            if login is None:
+                return None
+            return log_in(request._request, *login), None
+        except RefusedError as error:
+            raise CredentialRefused(error.refusal) from None
+
+    def authenticate_header(self, request: Request) -> str:
+        """Give the challenge of RFC 7617 §2."""
+        return REALM.challenge()

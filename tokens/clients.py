@@ -1,0 +1,131 @@
+"""OAuth clients (RFC 6749 §2.3): an API key is one. `client_id` is the key's id, `client_secret` its secret."""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import unquote_plus
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+
+from apikeys.verification import KeyRecord, verify
+from credentials.client_address import parse_address
+from credentials.refusals import RefusedError
+from credentials.throttle import Limit
+from tokens.basic import basic_credentials
+
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
+CHALLENGE: Final = 'Basic realm="keyportal", charset="UTF-8"'
+FAILURES_OF_CLIENT: Final = Limit("wrong secrets for a client from an address", 20, 300)
+FAILURES_OF_ADDRESS: Final = Limit("wrong client secrets from an address", 300, 300)
+
+Form = Mapping[str, str]
+Handler = Callable[[HttpRequest, Form], dict[str, object]]
+
+
+class OAuthError(Exception):
+    """An error of RFC 6749 §5.2. The description helps a programmer and holds nothing that was sent."""
+
+    def __init__(self, error: str, description: str, *, status: int = 400, retry_after: int = 0) -> None:
+        super().__init__(error)
+        self.error = error
+        self.description = description
+        self.status = status
+        self.retry_after = retry_after
+
+    def response(self) -> HttpResponse:
+        """Give the answer."""
+        response = _answer({"error": self.error, "error_description": self.description}, self.status)
+        if self.error == "invalid_client":
+            response["WWW-Authenticate"] = CHALLENGE
+        if self.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            response["Allow"] = "POST"
+        if self.retry_after:
+            response["Retry-After"] = str(self.retry_after)
+        return response
+
+
+def oauth_endpoint(handler: Handler) -> Callable[[HttpRequest], HttpResponse]:
+    """Make a view of a function from a form to a JSON object: POST only, no session, no CSRF, nothing stored."""
+
+    @csrf_exempt
+    @sensitive_post_parameters()
+    @sensitive_variables("form")
+    @wraps(handler)
+    def view(request: HttpRequest) -> HttpResponse:
+        try:
+            return _answer(handler(request, _form(request)))
+        except OAuthError as error:
+            return error.response()
+
+    return view
+
+
+def authenticated_client(request: HttpRequest, form: Form) -> KeyRecord:
+    """Give the key that the client proved to be, by Basic or in the form. Raises `OAuthError`."""
+    sent = client_credentials(request, form)
+    if sent is None:
+        raise OAuthError("invalid_client", "Send the key's id and secret by HTTP Basic.", status=401)
+    client_id, secret = sent
+    address = request.META.get("REMOTE_ADDR", "")
+    failures = ((FAILURES_OF_CLIENT, f"{client_id} {address}"), (FAILURES_OF_ADDRESS, address))
+    wait = max(limit.wait(key) for limit, key in failures)
+    if wait:
+        raise too_many(wait)
+    try:
+        client = verify(secret, address=parse_address(address))
+    except RefusedError as error:
+        reason = error.refusal.reason.title if error.refusal.about else UNKNOWN  # a genuine one is told why
+        known = None
+    else:
+        reason, known = UNKNOWN, client if client.credential.id == client_id else None
+    if known is None:
+        for limit, key in failures:
+            limit.take(key)
+        raise OAuthError("invalid_client", reason, status=401)
+    return known
+
+
+UNKNOWN: Final = "There is no such client, or this is not its secret."
+
+
+def client_credentials(request: HttpRequest, form: Form) -> tuple[str, str] | None:
+    """Give client_id and client_secret, sent in one of two ways; None if no secret was sent. Raises `OAuthError`."""
+    if request.GET.keys() & {"client_id", "client_secret", "token", "refresh_token"}:
+        raise OAuthError("invalid_request", "Credentials belong into the header or the body, never into the address.")
+    header = request.META.get("HTTP_AUTHORIZATION")
+    if header is None:
+        return (form.get("client_id", ""), form["client_secret"]) if "client_secret" in form else None
+    try:
+        sent = basic_credentials(header)
+    except RefusedError:
+        sent = None
+    if sent is None:
+        raise OAuthError("invalid_client", "The Authorization header is not a Basic one that can be read.", status=401)
+    client_id, secret = map(unquote_plus, sent)  # RFC 6749 §2.3.1 encodes them first
+    if "client_secret" in form or form.get("client_id", client_id) != client_id:
+        raise OAuthError("invalid_request", "Authenticate in one way: by the header or in the body.")
+    return client_id, secret
+
+
+def too_many(wait: int) -> OAuthError:
+    """Make the error for a limit that is used up for so many seconds."""
+    return OAuthError("temporarily_unavailable", "Too many requests.", status=429, retry_after=wait)
+
+
+def _form(request: HttpRequest) -> Form:
+    """Give the parameters: form-encoded, none twice (RFC 6749 §3.2), an empty one as if it were not there."""
+    if request.method != "POST":
+        raise OAuthError("invalid_request", "Use POST.", status=405)
+    if request.content_type != FORM_TYPE:
+        raise OAuthError("invalid_request", f"Send the parameters as {FORM_TYPE}.")
+    for values in dict(request.POST.lists()).values():
+        if len(values) > 1:
+            raise OAuthError("invalid_request", "A parameter was sent more than once.")
+    return {name: value for name, value in request.POST.items() if isinstance(value, str) and value}
+
+
+def _answer(body: dict[str, object], status: int = 200) -> HttpResponse:
+    return JsonResponse(body, status=status, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})

@@ -1,0 +1,82 @@
+"""Purging: rows that nobody can need any more go, in batches, beside traffic and beside another purge.
+
+A revoked token's row stays until nobody could accept the token: its expiry, the leeway, and a margin for clocks and for
+lifetimes that were shortened. A spent refresh token's row stays as long as it could be taken for reuse. Times are the
+database's own (`Now()`), which all machines share.
+"""
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from credentials.models import Attempts
+from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
+
+logger = logging.getLogger(__name__)
+
+PURGE = "purge"
+BATCH = 5000
+SMALL_BATCH = 500
+EVERY = timedelta(hours=1)
+MARGIN = timedelta(hours=1)
+
+
+def purge(*, by: str, batch: int = BATCH, batches: int | None = None) -> dict[str, int]:
+    """Delete what is over, at most so many rows in a statement; give how many rows of each kind are gone.
+
+    `batches` ends it after so many statements of each kind. Each is a transaction of its own, so that it can be stopped
+    at any time. Rows that another purge is at are left to it.
+    """
+    Housekeeping.objects.update_or_create(
+        task=PURGE, defaults={"started_at": timezone.now(), "finished_at": None, "by": by}
+    )
+    removed = {name: _delete(rows, batch, batches) for name, rows in _expired().items()}
+    Housekeeping.objects.filter(task=PURGE).update(finished_at=timezone.now(), removed=removed)
+    return removed
+
+
+def now_and_then() -> None:
+    """Purge a little if nobody has for an hour: whoever forgets the cron job is not punished for it.
+
+    Called after a token was issued. One worker wins the turn by a conditional update; the answer does not depend on it.
+    """
+    try:
+        Housekeeping.objects.get_or_create(task=PURGE, defaults={"started_at": timezone.now(), "by": "start"})
+        turn = Housekeeping.objects.filter(task=PURGE, started_at__lt=timezone.now() - EVERY)
+        if turn.update(started_at=timezone.now()):
+            purge(by="portal", batch=SMALL_BATCH, batches=1)
+    except DatabaseError:
+        # The token is issued, and its owner gets it: what is not purged now is purged next time.
+        logger.exception("purge_failed")
+
+
+def _expired() -> Mapping[str, QuerySet[Any]]:
+    over = Now() - (timedelta(seconds=settings.KEYPORTAL_LEEWAY) + MARGIN)
+    return {
+        "revoked tokens": RevokedToken.objects.filter(expires_at__lt=over),
+        "refresh tokens": RefreshToken.objects.filter(expires_at__lt=over),
+        "token families": TokenFamily.objects.filter(expires_at__lt=over),
+        "attempts": Attempts.objects.filter(ends_at__lt=Now()),
+        "sessions": Session.objects.filter(expire_date__lt=Now()),
+    }
+
+
+def _delete(rows: QuerySet[Any], batch: int, batches: int | None) -> int:
+    removed = rounds = 0
+    while batches is None or rounds < batches:
+        with transaction.atomic():
+            ids = list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:batch])
+            rows.model.objects.filter(pk__in=ids).delete()
+        removed += len(ids)
+        rounds += 1
+        if len(ids) < batch:
+            break
+    return removed

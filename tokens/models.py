@@ -1,0 +1,160 @@
+"""Log-ins by password and their refresh tokens, revoked tokens, and when the last purge ran."""
+
+from datetime import timedelta
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.rings import index_ring, sealing_ring
+from apikeys.models import canonical_time
+from vault.digests import index_digests
+from vault.rowseal import row_seal, row_seal_fits
+from vault.secret_format import new_id
+
+
+def new_family_id() -> str:
+    """Give a fresh public id, `fam_…`."""
+    return new_id("fam")
+
+
+def new_refresh_id() -> str:
+    """Give a fresh row id, `ref_…`."""
+    return new_id("ref")
+
+
+class TokenFamilyQuerySet(models.QuerySet["TokenFamily"]):
+    """Selections of families."""
+
+    def alive(self) -> Self:
+        """Those that can still be refreshed."""
+        now = timezone.now()
+        idle = timedelta(seconds=settings.KEYPORTAL_REFRESH_IDLE)
+        return self.filter(
+            ended_at=None, expires_at__gt=now, refreshed_at__gt=now - idle, epoch=models.F("user__auth_epoch")
+        )
+
+    def of(self, user: User) -> Self:
+        """Those of one user, the last used first."""
+        return self.filter(user=user).order_by("-refreshed_at")
+
+
+class TokenFamily(models.Model):
+    """One log-in by password at the auth endpoint, and all the tokens that come from it: a “signed-in app”."""
+
+    id = models.CharField(primary_key=True, max_length=32, default=new_family_id, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="token_families")
+    scopes = models.TextField(blank=True, help_text="Names separated by spaces, sorted.")
+    epoch = models.PositiveIntegerField()
+    started_at = models.DateTimeField(default=timezone.now, editable=False)
+    refreshed_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_reason = models.CharField(max_length=200, blank=True)
+    address = models.GenericIPAddressField("client address", null=True)
+    agent = models.CharField("user agent", max_length=200, blank=True)
+    seal = models.BinaryField(max_length=64, editable=False)
+
+    objects: ClassVar[models.Manager["TokenFamily"]] = TokenFamilyQuerySet.as_manager()
+
+    class Meta:
+        """The list of a user is the query of the page; the time is the query of the purge."""
+
+        verbose_name_plural = "token families"
+        indexes: ClassVar = [
+            models.Index(fields=["user", "-refreshed_at"], name="families_of_a_user"),
+            models.Index(fields=["expires_at"], name="families_by_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    def sealed_fields(self) -> list[str]:
+        """Give what the row seal covers: whose it is, what it may do, and until when."""
+        times = (self.started_at, self.expires_at, self.ended_at)
+        return ["token family", self.id, self.user_id, self.scopes, str(self.epoch), *map(canonical_time, times)]
+
+    def make_seal(self) -> bytes:
+        """Seal the row as it stands in memory, under the first sealing key."""
+        return row_seal(sealing_ring(), self.sealed_fields())
+
+    def is_intact(self) -> bool:
+        """Tell whether the row is as the portal wrote it."""
+        return row_seal_fits(sealing_ring(), bytes(self.seal), self.sealed_fields())
+
+
+class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
+    """Selections of refresh tokens."""
+
+    def holding(self, secret: str) -> Self:
+        """Select the row of this token, found by its digest under each key of the index ring."""
+        return self.filter(digest__in=index_digests(index_ring(), secret))
+
+
+class RefreshToken(models.Model):
+    """A random token that buys the next pair, once. Only its digest is kept."""
+
+    id = models.CharField(primary_key=True, max_length=32, default=new_refresh_id, editable=False)
+    family = models.ForeignKey(TokenFamily, on_delete=models.CASCADE, related_name="tokens")
+    digest = models.BinaryField(max_length=32, unique=True)
+    index_key_id = models.CharField(max_length=16)
+    issued_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True, blank=True)
+    replaced_by = models.CharField(max_length=32, blank=True)
+    seal = models.BinaryField(max_length=64, editable=False)
+
+    objects: ClassVar[models.Manager["RefreshToken"]] = RefreshTokenQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.id
+
+    def sealed_fields(self) -> list[str | bytes]:
+        """Give what the row seal covers: a token can't be moved to another log-in, nor prolonged."""
+        until = canonical_time(self.expires_at)
+        return ["refresh token", self.id, self.family_id, self.index_key_id, bytes(self.digest), until]
+
+    def make_seal(self) -> bytes:
+        """Seal the row as it stands in memory, under the first sealing key."""
+        return row_seal(sealing_ring(), self.sealed_fields())
+
+    def is_intact(self) -> bool:
+        """Tell whether the row is as the portal wrote it."""
+        return row_seal_fits(sealing_ring(), bytes(self.seal), self.sealed_fields())
+
+
+class RevokedToken(models.Model):
+    """An access token, or all of a family's, refused before its time. Known by issuer and id, never by its text."""
+
+    issuer = models.CharField(max_length=200)
+    token_id = models.CharField("jti or sid", max_length=64)
+    revoked_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(db_index=True, help_text="When the last token that it names is over.")
+
+    class Meta:
+        """One row a token."""
+
+        constraints: ClassVar = [models.UniqueConstraint(fields=["issuer", "token_id"], name="revoked_once")]
+
+    def __str__(self) -> str:
+        return self.token_id
+
+
+class Housekeeping(models.Model):
+    """When expired rows were last purged, by whom, and how many: one row, so that a forgotten cron job is seen."""
+
+    task = models.CharField(primary_key=True, max_length=20)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    by = models.CharField(max_length=20)
+    removed = models.JSONField(default=dict)
+
+    class Meta:
+        """It reads as a word of its own in the admin."""
+
+        verbose_name_plural = "housekeeping"
+
+    def __str__(self) -> str:
+        return self.task

@@ -1,0 +1,86 @@
+"""OAuth 2.0, two-legged: the token endpoint (RFC 6749 §3.2) and the revocation endpoint (RFC 7009)."""
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+from django.http import HttpRequest
+
+from accounts.origin import Origin
+from credentials.throttle import Limit
+from tokens import housekeeping, services
+from tokens.clients import Form, OAuthError, authenticated_client, client_credentials, oauth_endpoint, too_many
+from tokens.errors import InvalidGrantError, InvalidScopeError, NotYoursError
+from tokens.revocation import end_credential
+from tokens.services import PORTAL_CLIENT
+
+REVOCATIONS: Final = Limit("revocations of a client", 300, 60)
+
+
+@oauth_endpoint
+def token(request: HttpRequest, form: Form) -> dict[str, object]:
+    """Answer a grant with tokens. The password grant does not exist (RFC 9700 §2.4)."""
+    if "grant_type" not in form:
+        raise OAuthError("invalid_request", "The parameter grant_type is missing.")
+    grant = GRANTS.get(form["grant_type"])
+    if grant is None:
+        raise OAuthError("unsupported_grant_type", f"The grant types are {' and '.join(GRANTS)}.")
+    try:
+        issued = grant(request, form)
+    except InvalidScopeError:
+        raise OAuthError("invalid_scope", "Not all of these scopes can be had.") from None
+    except InvalidGrantError:
+        raise OAuthError("invalid_grant", "This refresh token is not good (any more).") from None
+    housekeeping.now_and_then()
+    return dict(issued.as_answer())
+
+
+@oauth_endpoint
+def revoke(request: HttpRequest, form: Form) -> dict[str, object]:
+    """End what was issued to this client; answer alike for what is unknown or over (RFC 7009 §2.2)."""
+    client_id, origin, limited = _revoking_client(request, form)
+    if "token" not in form:
+        raise OAuthError("invalid_request", "The parameter token is missing.")
+    wait = REVOCATIONS.take(limited)
+    if wait:
+        raise too_many(wait)
+    try:
+        end_credential(form["token"], client_id=client_id, origin=origin)
+    except NotYoursError:
+        raise OAuthError("invalid_grant", "It was issued to another client.") from None
+    return {}
+
+
+def _client_credentials_grant(request: HttpRequest, form: Form) -> services.Issued:
+    client = authenticated_client(request, form)
+    origin = Origin.of_request(request, actor=f"key:{client.credential.id}")
+    return services.issue_to_key(client=client, scopes=_scopes(form), origin=origin)
+
+
+def _refresh_grant(request: HttpRequest, form: Form) -> services.Issued:
+    """Refresh for the public client; one that authenticates is another client, and refused by the verb."""
+    if "refresh_token" not in form:
+        raise OAuthError("invalid_request", "The parameter refresh_token is missing.")
+    client_id = form.get("client_id", PORTAL_CLIENT)
+    if client_id != PORTAL_CLIENT or client_credentials(request, form) is not None:
+        client_id = authenticated_client(request, form).credential.id
+    origin = Origin.of_request(request, actor=f"client:{client_id}")
+    return services.refresh(secret=form["refresh_token"], scopes=_scopes(form), client_id=client_id, origin=origin)
+
+
+GRANTS: Final[dict[str, Callable[[HttpRequest, Form], services.Issued]]] = {
+    "client_credentials": _client_credentials_grant,
+    "refresh_token": _refresh_grant,
+}
+
+
+def _revoking_client(request: HttpRequest, form: Form) -> tuple[str, Origin, str]:
+    """Give who revokes, for the check, for the record and for the limit: a public client has no secret (§2.1)."""
+    if form.get("client_id") == PORTAL_CLIENT and client_credentials(request, form) is None:
+        return PORTAL_CLIENT, Origin.of_request(request, actor="client:portal"), request.META["REMOTE_ADDR"]
+    client_id = authenticated_client(request, form).credential.id
+    return client_id, Origin.of_request(request, actor=f"key:{client_id}"), client_id
+
+
+def _scopes(form: Form) -> Collection[str] | None:
+    """Give the scopes that were asked for, None for no wish. Names are split at spaces only (RFC 6749 §3.3)."""
+    return form["scope"].split(" ") if "scope" in form else None

@@ -1,0 +1,76 @@
+"""Ending a credential by showing it: behind `DELETE /api/v1/tokens` and `POST /oauth/revoke` (RFC 7009) alike.
+
+An API key's secret revokes its key. A refresh token, or an access token of a log-in, ends that log-in with all its
+tokens (RFC 7009 §2.1). An access token that a key was swapped for ends alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from accounts.origin import Origin
+from apikeys import services as keys
+from apikeys.models import KeySecret
+from tokens import services
+from tokens.errors import NotYoursError
+from tokens.models import RefreshToken, TokenFamily
+from tokens.verification import read_token
+from vault.errors import TokenError
+from vault.secret_format import REFRESH, is_well_formed
+
+REASON = "ended by its holder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a text turned out to be: which client's, and what ends it."""
+
+    client_id: str
+    end: Callable[[Origin], bool]
+
+
+def end_credential(text: str, *, client_id: str | None, origin: Origin) -> bool:
+    """End whatever this text is; False if there is nothing to end (unknown, expired or ended before).
+
+    With a `client_id` only what was issued to that client: raises `NotYoursError` otherwise, and ends nothing.
+    """
+    held = _identified(text)
+    if held is None:
+        return False
+    if client_id is not None and held.client_id != client_id:
+        raise NotYoursError
+    return held.end(origin)
+
+
+def _identified(text: str) -> Held | None:
+    """Find out what it is by looking at it; hints are not needed (RFC 7009 §2.1)."""
+    if "." in text:
+        return _access_token(text)
+    if is_well_formed(settings.KEYPORTAL_BRAND, text, (REFRESH,)):
+        token = RefreshToken.objects.holding(text).select_related("family").first()
+        return _family(token.family) if token else None
+    if is_well_formed(settings.KEYPORTAL_BRAND, text):
+        secret = KeySecret.objects.holding(text).select_related("key").first()
+        if secret is not None:
+            key = secret.key
+            return Held(client_id=key.pk, end=lambda origin: keys.revoke(key=key, reason=REASON, origin=origin))
+    return None
+
+
+def _access_token(text: str) -> Held | None:
+    try:
+        claims = read_token(text)
+    except TokenError:
+        return None  # RFC 7009 §2.2: what can't be used any more counts as revoked
+    family = TokenFamily.objects.filter(pk=claims.family).first() if claims.family else None
+    if family is not None:
+        return _family(family)
+    return Held(client_id=claims.client_id, end=lambda origin: services.revoke_token(claims=claims, origin=origin))
+
+
+def _family(family: TokenFamily) -> Held:
+    return Held(
+        client_id=services.PORTAL_CLIENT,
+        end=lambda origin: services.end_family(family=family, reason=REASON, origin=origin),
+    )

@@ -1,0 +1,37 @@
+"""What the tokens' API takes. A serializer checks the shape; the verb decides."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class ScopeField(serializers.CharField):
+    """Names separated by spaces (RFC 6749 §3.3), as a list; empty is the same as absent."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Give the names; None for none."""
+        return super().to_internal_value(data).split() or None
+
+    def to_representation(self, value: Any) -> str:
+        """Give the names as they were."""
+        return " ".join(value)
+
+
+class LogInSerializer(serializers.Serializer[Any]):
+    """`{"scope": …}`, or nothing at all."""
+
+    scope = ScopeField(required=False, allow_blank=True, max_length=2000)
+
+    @classmethod
+    def checked(cls, data: Any) -> dict[str, Any]:
+        """Give the values. Raises `rest_framework.exceptions.ValidationError`."""
+        serializer = cls(data=data)
+        serializer.is_valid(raise_exception=True)
+        values: dict[str, Any] = serializer.validated_data
+        return values
+
+
+class RefreshSerializer(LogInSerializer):
+    """`{"refresh_token": …, "scope": …}`."""
+
+    refresh_token = serializers.CharField(max_length=200, trim_whitespace=False)

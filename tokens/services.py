@@ -1,0 +1,241 @@
+"""The verbs of signed tokens: the only place that writes their tables. Each is one transaction and one audit event.
+
+Races are decided by one conditional UPDATE: a refresh token is spent by whoever turns its `used_at` from null, a family
+ended by whoever turns its `ended_at`.
+"""
+
+import logging
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.audit import record
+from accounts.canaries import rings_confirmed
+from accounts.models import User
+from accounts.origin import Origin
+from accounts.rings import index_ring, signing_ring
+from apikeys.verification import KeyRecord
+from credentials.models import Scope
+from tokens.errors import InvalidGrantError, InvalidScopeError
+from tokens.models import RefreshToken, RevokedToken, TokenFamily
+from vault.digests import index_digest
+from vault.secret_format import REFRESH, is_well_formed, new_id, new_secret
+from vault.signing import Claims, sign
+
+logger = logging.getLogger(__name__)
+
+PORTAL_CLIENT = "portal"
+"""The public client that log-ins by password belong to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """What a client is given (RFC 6749 §5.1). The only way in which a token leaves this module."""
+
+    access_token: str = field(repr=False)
+    expires_in: int
+    scope: str
+    refresh_token: str | None = field(default=None, repr=False)
+
+    def as_answer(self) -> dict[str, str | int]:
+        """Give the members of RFC 6749 §5.1."""
+        answer: dict[str, str | int] = {"access_token": self.access_token, "token_type": "Bearer"}
+        answer |= {"expires_in": self.expires_in, "scope": self.scope}
+        if self.refresh_token is not None:
+            answer["refresh_token"] = self.refresh_token
+        return answer
+
+
+@transaction.atomic
+def issue_to_user(*, user: User, scopes: Collection[str] | None, agent: str, origin: Origin) -> Issued:
+    """Begin a family for a log-in that the caller has checked, and give its first pair of tokens.
+
+    None for `scopes` asks for all that developers may take themselves. Raises `InvalidScopeError`.
+    """
+    rings_confirmed()
+    granted = _granted(scopes, Scope.objects.filter(restricted=False).values_list("name", flat=True))
+    family = TokenFamily(user=user, scopes=granted, epoch=user.auth_epoch, address=origin.address, agent=agent)
+    family.expires_at = family.started_at + timedelta(seconds=settings.KEYPORTAL_REFRESH_LIFETIME)
+    family.seal = family.make_seal()
+    family.save(force_insert=True)
+    token, secret = _new_refresh_token(family, family.started_at)
+    token.save(force_insert=True)
+    record("token_issued", subject=f"user:{user.pk}", origin=origin, family=family.pk, scopes=granted)
+    return _issued_to_family(family, granted, secret)
+
+
+@transaction.atomic
+def issue_to_key(*, client: KeyRecord, scopes: Collection[str] | None, origin: Origin) -> Issued:
+    """Swap a key, whose secret the caller has verified, for an access token; never for a refresh token (§4.4.3).
+
+    None for `scopes` asks for all that the key has. Raises `InvalidScopeError`.
+    """
+    key = client.credential
+    granted = _granted(scopes, key.scopes)
+    access_token, claims = _signed(
+        subject=f"key:{key.id}",
+        client_id=key.id,
+        scope=granted,
+        environment=key.environment,
+        epoch=client.owner_epoch,
+        not_after=key.expires_at,
+    )
+    record("token_issued", subject=f"key:{key.id}", origin=origin, token=claims.token_id, scopes=granted)
+    return Issued(access_token=access_token, expires_in=claims.expires_at - claims.issued_at, scope=granted)
+
+
+def refresh(*, secret: str, scopes: Collection[str] | None, client_id: str | None, origin: Origin) -> Issued:
+    """Spend a refresh token for the next pair. One that was spent before ends its whole family (RFC 9700 §4.14.2).
+
+    A narrower scope holds for this access token only. Raises `InvalidGrantError`, `InvalidScopeError`.
+    """
+    token = _found(secret)
+    if client_id not in (None, PORTAL_CLIENT):
+        raise InvalidGrantError  # another client's: refused, and not spent
+    family = token.family
+    now = timezone.now()
+    _refuse_over(family, now)
+    granted = _granted(scopes, family.scopes.split())
+    successor, next_secret = _new_refresh_token(family, now)
+    with transaction.atomic():
+        unspent = RefreshToken.objects.filter(pk=token.pk, used_at=None, expires_at__gt=now, family__ended_at=None)
+        won = unspent.update(used_at=now, replaced_by=successor.pk)
+        if won:
+            successor.save(force_insert=True)
+            TokenFamily.objects.filter(pk=family.pk, refreshed_at__lt=now).update(refreshed_at=now)
+            record("token_refreshed", subject=f"user:{family.user_id}", origin=origin, family=family.pk)
+            return _issued_to_family(family, granted, next_secret)
+    _end_if_used_before(token, now, origin)
+    raise InvalidGrantError
+
+
+@transaction.atomic
+def end_family(*, family: TokenFamily, reason: str, origin: Origin, verb: str = "tokens_revoked") -> bool:
+    """End a log-in: its refresh token and every access token that came from it. False if it was over.
+
+    Of any number of callers at once one gets True, and one event is written.
+    """
+    family.ended_at = timezone.now()
+    ended = TokenFamily.objects.filter(pk=family.pk, ended_at=None).update(
+        ended_at=family.ended_at, ended_reason=reason, seal=family.make_seal()
+    )
+    if ended:
+        latest = family.ended_at + timedelta(seconds=settings.KEYPORTAL_ACCESS_LIFETIME)
+        RevokedToken.objects.get_or_create(
+            issuer=settings.KEYPORTAL_URL, token_id=family.pk, defaults={"expires_at": latest}
+        )
+        record(verb, subject=f"user:{family.user_id}", origin=origin, family=family.pk, reason=reason)
+    return bool(ended)
+
+
+@transaction.atomic
+def revoke_token(*, claims: Claims, origin: Origin) -> bool:
+    """Refuse one access token from now on. False if it was refused already."""
+    expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
+    _, revoked = RevokedToken.objects.get_or_create(
+        issuer=claims.issuer, token_id=claims.token_id, defaults={"expires_at": expires_at}
+    )
+    if revoked:
+        record("token_revoked", subject=claims.subject, origin=origin, token=claims.token_id)
+    return revoked
+
+
+def redeemable(secret: str) -> RefreshToken | None:
+    """Give the row of a refresh token that `refresh` would take now; None for any other. Spends nothing."""
+    now = timezone.now()
+    try:
+        token = _found(secret)
+        _refuse_over(token.family, now)
+    except InvalidGrantError:
+        return None
+    return token if token.used_at is None and token.expires_at > now else None
+
+
+def _granted(asked: Collection[str] | None, available: Collection[str]) -> str:
+    """Give the scopes as they are stored and told: sorted, separated by spaces."""
+    if asked is not None and not set(asked) <= set(available):
+        raise InvalidScopeError
+    return " ".join(sorted(set(available if asked is None else asked)))
+
+
+def _found(secret: str) -> RefreshToken:
+    known = is_well_formed(settings.KEYPORTAL_BRAND, secret, (REFRESH,))
+    token = RefreshToken.objects.holding(secret).select_related("family__user").first() if known else None
+    if token is None:
+        raise InvalidGrantError
+    if not (token.is_intact() and token.family.is_intact()):
+        logger.error("integrity_violation: the row seal of %s or %s does not fit", token.pk, token.family_id)
+        raise InvalidGrantError
+    return token
+
+
+def _refuse_over(family: TokenFamily, now: datetime) -> None:
+    user = family.user
+    over = family.ended_at or family.expires_at <= now or family.epoch != user.auth_epoch
+    if over or not user.is_active or not user.is_confirmed:
+        raise InvalidGrantError
+
+
+def _end_if_used_before(token: RefreshToken, now: datetime, origin: Origin) -> None:
+    """End the family of a token that was spent: whoever shows it again may have stolen it, or was stolen from."""
+    used_at = RefreshToken.objects.values_list("used_at", flat=True).get(pk=token.pk)
+    if used_at and used_at <= now - timedelta(seconds=settings.KEYPORTAL_REFRESH_GRACE):
+        end_family(family=token.family, reason="refresh token used twice", origin=origin, verb="refresh_reuse")
+
+
+def _new_refresh_token(family: TokenFamily, now: datetime) -> tuple[RefreshToken, str]:
+    secret = new_secret(settings.KEYPORTAL_BRAND, REFRESH)
+    index_key = index_ring().primary
+    token = RefreshToken(family=family, digest=index_digest(index_key, secret), index_key_id=index_key.id)
+    token.issued_at = now
+    token.expires_at = min(now + timedelta(seconds=settings.KEYPORTAL_REFRESH_IDLE), family.expires_at)
+    token.seal = token.make_seal()
+    return token, secret
+
+
+def _issued_to_family(family: TokenFamily, scope: str, refresh_token: str) -> Issued:
+    access_token, claims = _signed(
+        subject=f"user:{family.user_id}",
+        client_id=PORTAL_CLIENT,
+        scope=scope,
+        environment="live",
+        epoch=family.epoch,
+        family=family.pk,
+    )
+    lifetime = claims.expires_at - claims.issued_at
+    return Issued(access_token=access_token, expires_in=lifetime, scope=scope, refresh_token=refresh_token)
+
+
+def _signed(
+    *,
+    subject: str,
+    client_id: str,
+    scope: str,
+    environment: str,
+    epoch: int,
+    family: str | None = None,
+    not_after: datetime | None = None,
+) -> tuple[str, Claims]:
+    now = int(time.time())
+    expires_at = now + settings.KEYPORTAL_ACCESS_LIFETIME
+    if not_after is not None:
+        expires_at = max(now + 1, min(expires_at, int(not_after.timestamp())))
+    claims = Claims(
+        issuer=settings.KEYPORTAL_URL,
+        audience=settings.KEYPORTAL_AUDIENCE,
+        subject=subject,
+        client_id=client_id,
+        token_id=new_id("tok"),
+        scope=scope,
+        issued_at=now,
+        expires_at=expires_at,
+        environment=environment,
+        epoch=epoch,
+        family=family,
+    )
+    return sign(signing_ring(), claims), claims

@@ -1,0 +1,141 @@
+"""Is this access token good? The whole truth about one, in the order in which it is asked.
+
+Signature, type, issuer, audience and times (no query, `vault.signing`) → one query: its owner, or the key that it was
+swapped for, the revoked tokens and the scope catalogue → state. Nothing here writes.
+"""
+
+import logging
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Exists, QuerySet
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.rings import signing_ring
+from apikeys.models import APIKey
+from apikeys.verification import KeyRecord, record_of
+from apikeys.verification import judge as judge_key
+from credentials.catalogue import catalogue
+from credentials.client_address import Address
+from credentials.credential import Credential
+from credentials.refusals import Refusal, RefusedError, refused
+from tokens.models import RevokedToken
+from vault.errors import TokenInvalidError
+from vault.signing import Claims, TokenExpiredError, read
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRecord:
+    """What a verdict about a token depends on, as it stands in the database. Holds no token and no verdict."""
+
+    credential: Credential
+    claims: Claims
+    owner: User
+    key: KeyRecord | None
+    """The key that the token was swapped for; None if it comes from a log-in."""
+    revoked: bool
+
+
+def verify(
+    token: str, *, address: Address | None, environment: str | None = None, scopes: Collection[str] = ()
+) -> TokenRecord:
+    """Give the record of a token that is good now, from this address, for this environment and these scopes.
+
+    Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` when the database can't be asked.
+    """
+    try:
+        claims = read_token(token)
+    except TokenInvalidError as error:
+        logger.info("token refused: %s", error)
+        raise refused("invalid_token") from None
+    except TokenExpiredError as error:
+        over = datetime.fromtimestamp(error.claims.expires_at, UTC)
+        raise refused("expired", token=error.claims.token_id, at=over.isoformat()) from None
+    record = find(claims)
+    if record is None:
+        raise refused("invalid_token")
+    judge(record, at=timezone.now(), address=address, environment=environment, scopes=scopes)
+    return record
+
+
+def read_token(token: str) -> Claims:
+    """Give the claims of a token of ours that is in its time. Raises `TokenInvalidError`, `TokenExpiredError`."""
+    return read(
+        signing_ring(),
+        token,
+        issuer=settings.KEYPORTAL_URL,
+        audience=settings.KEYPORTAL_AUDIENCE,
+        now=time.time(),
+        leeway=settings.KEYPORTAL_LEEWAY,
+    )
+
+
+def find(claims: Claims) -> TokenRecord | None:
+    """Ask the database about the token's subject, in one query. None if there is no such user or key (any more)."""
+    kind, _, subject_id = claims.subject.partition(":")
+    row: Any
+    if kind == "key":
+        for row in _annotated(APIKey.objects.select_related("owner").defer("owner__password"), subject_id, claims):
+            return _record(claims, row, row.owner, record_of(row, row.catalogue or ""))
+    if kind == "user":
+        for row in _annotated(User.objects.defer("password"), subject_id, claims):
+            return _record(claims, row, row, None)
+    return None
+
+
+def judge(
+    record: TokenRecord, *, at: datetime, address: Address | None, environment: str | None, scopes: Collection[str]
+) -> None:
+    """Raise `RefusedError` with the first reason against the record at this moment; return if there is none."""
+    credential, owner = record.credential, record.owner
+    about = {"token": credential.id, "client": credential.client_id}
+    if record.revoked:
+        raise refused("revoked", **about)
+    if record.key is not None:
+        judge_key(record.key, at=at, address=address, environment=None, scopes=())
+    if not owner.is_active:
+        raise refused("owner_inactive", **about)
+    if not owner.is_confirmed:
+        raise refused("account_unconfirmed", **about)
+    if owner.auth_epoch != record.claims.epoch:
+        raise refused("revoked", **about)
+    if environment and environment != credential.environment:
+        raise refused("wrong_environment", **about, environment=credential.environment)
+    if not credential.scopes.issuperset(scopes):
+        raise RefusedError(Refusal(code="insufficient_scope", scopes=tuple(scopes), about=about))
+
+
+def _annotated(subjects: QuerySet[Any], subject_id: str, claims: Claims) -> QuerySet[Any]:
+    named = [claims.token_id, claims.family] if claims.family else [claims.token_id]
+    revoked = RevokedToken.objects.filter(issuer=claims.issuer, token_id__in=named)
+    chosen: QuerySet[Any] = subjects.filter(pk=subject_id).order_by()
+    annotated: QuerySet[Any] = chosen.annotate(catalogue=catalogue(), token_is_revoked=Exists(revoked))
+    return annotated
+
+
+def _record(claims: Claims, row: Any, owner: User, key: KeyRecord | None) -> TokenRecord:
+    """Put together what the token says and what its subject may still do."""
+    allowed = key.credential.scopes if key else frozenset((row.catalogue or "").split())
+    return TokenRecord(
+        credential=Credential(
+            kind="access_token",
+            id=claims.token_id,
+            name=key.credential.name if key else "",
+            client_id=claims.client_id,
+            owner_id=owner.pk,
+            environment=claims.environment,
+            scopes=allowed.intersection(claims.scope.split()),
+            expires_at=datetime.fromtimestamp(claims.expires_at, UTC),
+        ),
+        claims=claims,
+        owner=owner,
+        key=key,
+        revoked=row.token_is_revoked,
+    )
