@@ -1,0 +1,1 @@
+"""What the RFCs ask of us, over real HTTP on the started portal."""
