@@ -3,6 +3,7 @@
 import base64
 import logging
 import time
+from collections.abc import Iterable
 from smtplib import SMTPException
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,8 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.usersessions.adapter import DefaultUserSessionsAdapter
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.db import IntegrityError, transaction
@@ -126,6 +129,15 @@ class AccountAdapter(DefaultAccountAdapter):
             # The page says the same as if it had been sent: whoever waits for a message asks for it again, and a
             # different answer would tell strangers which addresses have an account.
             logger.exception("mail_unsent: %s", template_prefix)
+
+
+class SessionsAdapter(DefaultUserSessionsAdapter):
+    """“Sign out everywhere else” means apps too: it also ends every signed token."""
+
+    def end_sessions(self, sessions: Iterable[UserSession]) -> None:
+        """End the sessions and all tokens of whoever asks."""
+        super().end_sessions(sessions)
+        services.end_all_tokens(user=self.request.user, origin=Origin.of_request(self.request))
 
 
 class MFAAdapter(DefaultMFAAdapter):

@@ -1,6 +1,7 @@
 """The verbs of accounts: the only place that writes users. Each is one transaction and one audit event."""
 
 from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.db.models import F
@@ -66,6 +67,13 @@ def end_all_tokens(*, user: User, origin: Origin) -> bool:
     """End every signed token of the user at once, by raising their epoch."""
     changed = User.objects.filter(pk=user.pk).update(**_next_epoch())
     return _recorded("tokens_ended", changed, user, origin)
+
+
+@transaction.atomic
+def end_session(*, session: UserSession, origin: Origin) -> None:
+    """End one browser's session."""
+    session.end()
+    record("session_ended", subject=f"user:{session.user_id}", origin=origin, address=session.ip)
 
 
 @transaction.atomic

@@ -1,14 +1,17 @@
-"""Pages of the account that django-allauth does not have: the overview and the security history."""
+"""Pages of the account that django-allauth does not have: the overview, the security history, the end of a session."""
 
+from allauth.usersessions.models import UserSession
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
 
+from accounts import services
 from accounts.models import AuditEvent
-from accounts.origin import AuthenticatedRequest
+from accounts.origin import AuthenticatedRequest, Origin
 
 PAGE = 25
 
@@ -25,8 +28,18 @@ def overview(request: AuthenticatedRequest) -> HttpResponse:
 def history(request: AuthenticatedRequest) -> HttpResponse:
     """Show what happened to the account and what was done with it, newest first."""
     me = request.user.pk
-    events = AuditEvent.objects.filter(Q(actor=f"user:{me}") | Q(subject_type="user", subject_id=me)).order_by(
-        "-at", "-id"
-    )
+    mine = AuditEvent.objects.filter(Q(actor=f"user:{me}") | Q(subject_type="user", subject_id=me))
+    # An app refreshes its token every few minutes: on the record, but nothing to read.
+    events = mine.exclude(verb="token_refreshed").order_by("-at", "-id")
     page = Paginator(events, PAGE).get_page(request.GET.get("page"))
     return render(request, "accounts/history.html", {"page": page})
+
+
+@login_required
+@require_POST
+def end_session(request: AuthenticatedRequest, session_id: int) -> HttpResponse:
+    """End one of the user's sessions; another user's is not there."""
+    session = get_object_or_404(UserSession, pk=session_id, user=request.user)
+    services.end_session(session=session, origin=Origin.of_request(request))
+    messages.success(request, "That session is ended.")
+    return redirect("usersessions_list")

@@ -11,6 +11,7 @@ from tokens import discovery
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
     path("keys/", include("apikeys.urls")),
+    path("account/apps/", include("tokens.urls")),
     path("account/", include("accounts.urls")),
     # As django-allauth has it, but for the underscore of our user ids.
     re_path(

@@ -1,0 +1,56 @@
+"""Signed tokens for operators: log-ins that can be ended, what is revoked, when the last purge ran."""
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from accounts.admin import ReadOnlyAdmin
+from accounts.origin import Origin
+from tokens import services
+from tokens.models import Housekeeping, RevokedToken, TokenFamily
+
+
+@admin.register(TokenFamily)
+class TokenFamilyAdmin(ReadOnlyAdmin):
+    """Log-ins by password and the tokens that come from them, newest first."""
+
+    list_display = ("id", "user", "address", "started_at", "refreshed_at", "expires_at", "ended_at", "intact")
+    list_filter = (("ended_at", admin.EmptyFieldListFilter), "started_at")
+    search_fields = ("=id", "user__email", "=address")
+    search_help_text = "Family id (the `sid` of a token), owner's e-mail, or exact address."
+    list_select_related = ("user",)
+    ordering = ("-started_at",)
+    fields = (*list_display[:-1], "agent", "ended_reason", "scopes", "epoch", "intact")
+    readonly_fields = ("intact",)
+    actions = ("end",)
+
+    @admin.display(boolean=True, description="row seal fits")
+    def intact(self, family: TokenFamily) -> bool:
+        """Tell whether the row is as the portal wrote it; if not, its tokens are refused."""
+        return family.is_intact()
+
+    @admin.action(description="End: refresh token and access tokens are refused")
+    def end(self, request: HttpRequest, queryset: QuerySet[TokenFamily]) -> None:
+        """End each family."""
+        origin = Origin.of_request(request)
+        reason = "ended by an operator"
+        ended = sum(services.end_family(family=family, reason=reason, origin=origin) for family in queryset)
+        messages.success(request, f"{ended} ended.")
+
+
+@admin.register(RevokedToken)
+class RevokedTokenAdmin(ReadOnlyAdmin):
+    """What is refused before its time. A row goes by itself when nobody could accept the token any more."""
+
+    list_display = ("token_id", "issuer", "revoked_at", "expires_at")
+    search_fields = ("=token_id",)
+    search_help_text = "The `jti` or `sid` of a token."
+    ordering = ("-revoked_at",)
+    show_full_result_count = False
+
+
+@admin.register(Housekeeping)
+class HousekeepingAdmin(ReadOnlyAdmin):
+    """When expired rows were last purged: by `purge` (cron), or a little by the portal itself."""
+
+    list_display = ("task", "started_at", "finished_at", "by", "removed")
