@@ -21,6 +21,7 @@ from apikeys import services
 from apikeys.models import APIKey
 from credentials.models import Scope
 from tests.portal import Portal, portal_database
+from tests.speaker import Speaker
 
 PASSWORD = "correct horse battery staple"
 ORIGIN = Origin(actor="test", address="192.0.2.1", peer="192.0.2.1", request_id="request-of-the-test")
@@ -110,3 +111,9 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     folder: Path = tmp_path_factory.mktemp("portal")
     with portal_database(folder) as database_url, Portal(folder, database_url).running() as started:
         yield started
+
+
+@pytest.fixture
+def speaker(portal: Portal) -> Speaker:
+    """Somebody who speaks to the started portal as an OAuth client does."""
+    return Speaker(portal)

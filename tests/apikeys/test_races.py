@@ -1,13 +1,12 @@
 """Races between real requests on two workers: the database decides, the same way on SQLite and PostgreSQL."""
 
 import re
-import threading
 from collections import Counter
-from collections.abc import Callable
 from urllib.error import HTTPError
 
 import pytest
 
+from tests.parallel import all_at_once
 from tests.person import PASSWORD, Person
 from tests.portal import Portal
 
@@ -15,35 +14,12 @@ PARALLEL = 16
 SECRET = re.compile(rb"kp_live_[0-9A-Za-z]{49}")
 
 
-def all_at_once(action: Callable[[int], object]) -> list[object]:
-    """Do it in many threads that start together; give what each gave. An exception in one is raised here."""
-    barrier = threading.Barrier(PARALLEL)
-    results: list[object] = [None] * PARALLEL
-
-    def run(number: int) -> None:
-        barrier.wait()
-        try:
-            results[number] = action(number)
-        except Exception as error:  # noqa: BLE001  # it is raised again in the thread that asserts
-            results[number] = error
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(PARALLEL)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
-    return results
-
-
 @pytest.mark.security("R-08")
 def test_many_revocations_at_once_are_one_event(portal: Portal) -> None:
     person = Person(portal, "race-revoke@example.com")
     key, secret = portal.make_key("race-revoke@example.com")
     token = person.field(f"/keys/{key}/revoke/", "csrfmiddlewaretoken")
-    all_at_once(lambda number: person.post(f"/keys/{key}/revoke/", token=token, reason=f"reason {number}"))
+    all_at_once(PARALLEL, lambda number: person.post(f"/keys/{key}/revoke/", token=token, reason=f"reason {number}"))
     assert portal.get("/api/v1/me", Authorization=f"Bearer {secret}").status == 401
     counted = portal.shell(f"print(AuditEvent.objects.filter(verb='key_revoked', subject_id='{key}').count())")
     assert counted == "1"
@@ -56,7 +32,7 @@ def test_one_form_sent_many_times_at_once_makes_one_key_and_shows_its_secret_onc
     assert csrf
     assert form
     fields = {"name": "once", "environment": "live", "expiry": "never", "form_token": form[1]}
-    pages = all_at_once(lambda _: person.post("/keys/new/", token=csrf[1], **fields))
+    pages = all_at_once(PARALLEL, lambda _: person.post("/keys/new/", token=csrf[1], **fields))
     shown = Counter(bool(SECRET.search(page)) for page in pages if isinstance(page, bytes))
     assert shown == {True: 1, False: PARALLEL - 1}
     assert portal.shell("print(APIKey.objects.filter(owner__email='race-create@example.com').count())") == "1"
@@ -83,7 +59,7 @@ def test_at_the_limit_exactly_one_more_key_is_made(portal: Portal) -> None:
                 raise
             return b""
 
-    pages = all_at_once(create)
+    pages = all_at_once(PARALLEL, create)
     assert sum(bool(SECRET.search(page)) for page in pages if isinstance(page, bytes)) == 1
     assert portal.shell("print(APIKey.objects.filter(owner__email='race-limit@example.com').count())") == "200"
 
@@ -100,7 +76,7 @@ def test_guesses_at_many_workers_at_once_are_counted_together(portal: Portal) ->
             "/accounts/login/", token=token, login="race-guess@example.com", password=f"guess {number}"
         )
 
-    pages = [page for page in all_at_once(guess) if isinstance(page, bytes)]
+    pages = [page for page in all_at_once(PARALLEL, guess) if isinstance(page, bytes)]
     refused = [page for page in pages if b"Too many failed" in page]
     assert len(pages) == PARALLEL
     assert len(refused) >= PARALLEL - 10

@@ -1,0 +1,83 @@
+"""OAuth and the tokens' API, spoken over the socket to a started portal."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from tests.portal import Answer, Portal
+
+PASSWORD = "correct horse battery staple"
+FORM = "application/x-www-form-urlencoded"
+
+
+class Client(NamedTuple):
+    """An API key as an OAuth client."""
+
+    id: str
+    secret: str
+
+
+class Speaker:
+    """Speaks to the token endpoints of a portal as a client does, one fresh connection a request."""
+
+    def __init__(self, portal: Portal) -> None:
+        self.portal = portal
+
+    def form(self, path: str, body: Mapping[str, str] | str, *, client: Client | None = None, **headers: str) -> Answer:
+        """POST a form; a `client` authenticates by Basic. Underscores in header names stand for hyphens."""
+        sent = {"Content-Type": FORM, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        if client is not None:
+            sent["Authorization"] = basic(client.id, client.secret)
+        raw = (body if isinstance(body, str) else urlencode(body)).encode()
+        return self.portal.request("POST", path, headers=sent, body=raw)
+
+    def token(self, body: Mapping[str, str] | str, *, client: Client | None = None, **headers: str) -> Answer:
+        """Ask the token endpoint."""
+        return self.form("/oauth/token", body, client=client, **headers)
+
+    def client_token(self, client: Client, **parameters: str) -> str:
+        """Give an access token for a key."""
+        answer = self.token({"grant_type": "client_credentials", **parameters}, client=client)
+        assert answer.status == 200, answer.body
+        token: str = told(answer)["access_token"]
+        return token
+
+    def password(self, email: str, password: str = PASSWORD) -> Answer:
+        """Ask for tokens with a password."""
+        return self.post("/api/v1/tokens", Authorization=basic(email, password))
+
+    def log_in(self, email: str, password: str = PASSWORD) -> dict[str, Any]:
+        """Give the pair of tokens for a password."""
+        answer = self.password(email, password)
+        assert answer.status == 200, answer.body
+        return told(answer)
+
+    def refresh(self, refresh_token: str, **parameters: str) -> Answer:
+        """Spend a refresh token at the token endpoint, as the public client."""
+        return self.token({"grant_type": "refresh_token", "refresh_token": refresh_token, **parameters})
+
+    def post(self, path: str, body: object = None, **headers: str) -> Answer:
+        """POST JSON, or nothing."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if body is None:
+            return self.portal.request("POST", path, headers=sent)
+        raw = json.dumps(body).encode()
+        return self.portal.request("POST", path, headers={"Content-Type": "application/json", **sent}, body=raw)
+
+    def me(self, credential: str) -> Answer:
+        """Use a credential."""
+        return self.portal.get("/api/v1/me", Authorization=f"Bearer {credential}")
+
+
+def basic(user: str, password: str) -> str:
+    """Give the value of a Basic header."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def told(answer: Answer) -> dict[str, Any]:
+    """Give the JSON object of an answer."""
+    value = json.loads(answer.body)
+    assert isinstance(value, dict)
+    return value

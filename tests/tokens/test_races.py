@@ -1,0 +1,85 @@
+"""Races about tokens between real requests on two workers, on SQLite and PostgreSQL."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.parallel import all_at_once
+from tests.portal import Portal, portal_database
+from tests.speaker import Client, Speaker, told
+
+PARALLEL = 32
+ROUNDS = 100
+
+
+@pytest.fixture
+def lenient(tmp_path: Path) -> Iterator[Speaker]:
+    """A portal that refuses a token sent twice within half a minute without ending its log-in."""
+    with portal_database(tmp_path) as database_url:
+        with Portal(tmp_path, database_url, KEYPORTAL_REFRESH_GRACE="30").running() as portal:
+            yield Speaker(portal)
+
+
+def spend_at_once(speaker: Speaker, refresh_token: str) -> list[str]:
+    """Spend one token many times at once; give the successors. Who does not get one is told `invalid_grant`."""
+    answers = all_at_once(PARALLEL, lambda _: speaker.refresh(refresh_token))
+    counted = Counter((answer.status, told(answer).get("error")) for answer in answers)
+    assert counted == {(200, None): 1, (400, "invalid_grant"): PARALLEL - 1}
+    return [told(answer)["refresh_token"] for answer in answers if answer.status == 200]
+
+
+@pytest.mark.conformance("RF-12")
+@pytest.mark.security("R-11")
+def test_a_refresh_token_is_spent_exactly_once_a_hundred_times(lenient: Speaker) -> None:
+    lenient.portal.make_developer("herd@example.com")
+    refresh_token: str = lenient.log_in("herd@example.com")["refresh_token"]
+    for _ in range(ROUNDS):
+        (refresh_token,) = spend_at_once(lenient, refresh_token)
+    live = lenient.portal.shell(
+        "print(RefreshToken.objects.filter(used_at=None, family__ended_at=None).count(), RefreshToken.objects.count())"
+    )
+    assert live == f"1 {ROUNDS + 1}"
+    assert lenient.refresh(refresh_token).status == 200
+
+
+def test_without_grace_one_wins_too_and_whoever_comes_later_ends_the_log_in(portal: Portal, speaker: Speaker) -> None:
+    portal.make_developer("strict@example.com")
+    for _ in range(5):
+        first: str = speaker.log_in("strict@example.com")["refresh_token"]
+        (successor,) = spend_at_once(speaker, first)
+        assert speaker.refresh(first).status == 400
+        assert speaker.refresh(successor).status == 400
+    reused = portal.shell("print(AuditEvent.objects.filter(verb='refresh_reuse').count())")
+    assert reused == "5"
+
+
+def test_many_revocations_at_once_all_succeed_and_are_one_event(portal: Portal, speaker: Speaker) -> None:
+    portal.make_developer("ends@example.com")
+    client = Client(*portal.make_key("ends@example.com"))
+    refresh_token: str = speaker.log_in("ends@example.com")["refresh_token"]
+    access_token = speaker.client_token(client)
+    log_in = {"token": refresh_token, "client_id": "portal"}
+    answers = all_at_once(PARALLEL, lambda _: speaker.form("/oauth/revoke", log_in))
+    answers += all_at_once(PARALLEL, lambda _: speaker.form("/oauth/revoke", {"token": access_token}, client=client))
+    assert {(answer.status, answer.body) for answer in answers} == {(200, b"{}")}
+    assert speaker.refresh(refresh_token).status == 400
+    assert speaker.me(access_token).status == 401
+    counted = portal.shell(
+        "from collections import Counter; user = User.objects.get(email='ends@example.com'); "
+        f"print(AuditEvent.objects.filter(verb='tokens_revoked', subject_id=user.pk).count(), "
+        f"AuditEvent.objects.filter(verb='token_revoked', subject_id='{client.id}').count())"
+    )
+    assert counted == "1 1"
+
+
+def test_guesses_at_many_workers_at_once_are_counted_together(portal: Portal, speaker: Speaker) -> None:
+    portal.make_developer("guessed@example.com")
+    portal.shell("Attempts.objects.all().delete()")
+    tries = all_at_once(PARALLEL, lambda number: speaker.password("guessed@example.com", f"guess {number}"))
+    statuses = Counter(answer.status for answer in tries)
+    assert set(statuses) == {401, 429}
+    assert statuses[401] <= 10
+    portal.shell("Attempts.objects.all().delete()")
+    assert speaker.password("guessed@example.com").status == 200
