@@ -82,6 +82,17 @@ class Portal:
             timeout=60,
         )
 
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `manage.py …` and give its process, for what goes on beside it."""
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self._whole_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
     @contextmanager
     def running(self, workers: int = 2) -> Iterator["Portal"]:
         """Migrate, collect the static files, serve until the block is left; end the server by its process id."""

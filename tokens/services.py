@@ -103,7 +103,9 @@ def refresh(*, secret: str, scopes: Collection[str] | None, client_id: str | Non
     granted = _granted(scopes, family.scopes.split())
     successor, next_secret = _new_refresh_token(family, now)
     with transaction.atomic():
-        unspent = RefreshToken.objects.filter(pk=token.pk, used_at=None, expires_at__gt=now, family__ended_at=None)
+        # No condition across a join: Django would write it as `id IN (SELECT …)`, which PostgreSQL does not ask again
+        # once it has waited for the row, and two would win. A family that ends meanwhile takes the successor with it.
+        unspent = RefreshToken.objects.filter(pk=token.pk, used_at=None, expires_at__gt=now)
         won = unspent.update(used_at=now, replaced_by=successor.pk)
         if won:
             successor.save(force_insert=True)

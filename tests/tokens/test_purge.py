@@ -1,0 +1,175 @@
+"""Purging: what goes, what stays, and who is not disturbed by it."""
+
+import logging
+import time
+import tracemalloc
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import User
+from credentials.models import Attempts
+from credentials.throttle import Limit
+from tests.conftest import ORIGIN
+from tests.portal import Portal
+from tests.speaker import Speaker, told
+from tokens import housekeeping, services
+from tokens.housekeeping import BATCH, MARGIN, now_and_then, purge
+from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
+from vault.signing import Claims, sign
+from vault.signing_keys import SigningRing
+
+KEPT = MARGIN + timedelta(seconds=30)  # the leeway
+
+
+def revoked(token_id: str, *, ago: timedelta) -> RevokedToken:
+    return RevokedToken.objects.create(issuer="x", token_id=token_id, expires_at=timezone.now() - ago)
+
+
+def many_expired(count: int) -> None:
+    """Insert as many expired revocations as are wanted, in one statement of the database's own."""
+    series = "SELECT value FROM series"
+    sql = (
+        f"WITH RECURSIVE series(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM series WHERE value < {count}) "
+        "INSERT INTO tokens_revokedtoken (issuer, token_id, revoked_at, expires_at) "
+        f"SELECT 'x', 'tok_' || value, %s, %s FROM ({series}) AS numbers"
+    )
+    long_ago = timezone.now() - timedelta(days=1)
+    with connection.cursor() as cursor:
+        adapted = connection.ops.adapt_datetimefield_value(long_ago)
+        cursor.execute(sql, [adapted, adapted])
+
+
+@pytest.mark.django_db
+@pytest.mark.conformance("RV-14")
+def test_a_revocation_stays_until_nobody_could_accept_the_token() -> None:
+    over = KEPT + timedelta(seconds=2)
+    for name, ago in {"live": -over, "leeway": timedelta(seconds=1), "margin": KEPT - timedelta(seconds=30)}.items():
+        revoked(name, ago=ago)
+    revoked("over", ago=over)
+    assert purge(by="test")["revoked tokens"] == 1
+    assert set(RevokedToken.objects.values_list("token_id", flat=True)) == {"live", "leeway", "margin"}
+
+
+@pytest.mark.conformance("RV-14")
+def test_a_token_revoked_and_purged_within_the_leeway_is_still_refused(portal: Portal, speaker: Speaker) -> None:
+    owner = portal.make_developer("leeway@example.com")
+    now = int(time.time())
+    claims = Claims(
+        issuer=portal.url,
+        audience=portal.url,
+        subject=f"user:{owner}",
+        client_id="portal",
+        token_id="tok_over_by_a_second",
+        scope="",
+        issued_at=now - 600,
+        expires_at=now - 1,
+        environment="live",
+        epoch=0,
+    )
+    token = sign(SigningRing.parse(portal.environment["KEYPORTAL_SIGNING_KEYS"]), claims)
+    assert speaker.me(token).status == 200
+    assert speaker.form("/oauth/revoke", {"token": token, "client_id": "portal"}).status == 200
+    portal.command("purge")
+    assert speaker.me(token).status == 401
+
+
+@pytest.mark.django_db
+def test_what_can_still_be_used_or_reused_stays(developer: User) -> None:
+    services.issue_to_user(user=developer, scopes=None, agent="stays", origin=ORIGIN)
+    services.issue_to_user(user=developer, scopes=None, agent="goes", origin=ORIGIN)
+    gone = TokenFamily.objects.get(agent="goes")
+    long_ago = timezone.now() - KEPT - timedelta(minutes=1)
+    TokenFamily.objects.filter(pk=gone.pk).update(expires_at=long_ago)
+    RefreshToken.objects.filter(family=gone).update(expires_at=long_ago)
+    Attempts.objects.create(pk="old", ends_at=timezone.now() - timedelta(seconds=1))
+    Limit("test", 5, 3600).take("somebody")
+    Session.objects.create(session_key="old", session_data="", expire_date=timezone.now() - timedelta(seconds=1))
+    Session.objects.create(session_key="new", session_data="", expire_date=timezone.now() + timedelta(hours=1))
+    removed = purge(by="test")
+    assert removed == {"revoked tokens": 0, "refresh tokens": 1, "token families": 1, "attempts": 1, "sessions": 1}
+    assert TokenFamily.objects.get().agent == "stays"
+    assert RefreshToken.objects.count() == Attempts.objects.count() == Session.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.security("R-32")
+def test_it_works_in_batches_with_flat_memory() -> None:
+    many_expired(3 * BATCH + 1)
+    tracemalloc.start()
+    try:
+        with CaptureQueriesContext(connection) as queries:
+            call_command("purge", verbosity=0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    deleting = [query["sql"] for query in queries if query["sql"].startswith('DELETE FROM "tokens_revokedtoken"')]
+    assert len(deleting) == 4
+    assert not RevokedToken.objects.exists()
+    assert peak < 30 * 2**20  # the captured statements, each with the ids of a batch, among them
+
+
+@pytest.mark.django_db
+def test_the_command_says_what_it_did_and_refuses_huge_batches(capsys: pytest.CaptureFixture[str]) -> None:
+    revoked("over", ago=timedelta(days=1))
+    call_command("purge")
+    assert "revoked tokens: 1 removed" in capsys.readouterr().out
+    assert Housekeeping.objects.get().by == "command"
+    for batch in ("0", str(BATCH + 1)):
+        with pytest.raises(CommandError, match="1 to 5000"):
+            call_command("purge", "--batch", batch)
+
+
+@pytest.mark.django_db
+def test_the_portal_purges_a_little_by_itself_once_an_hour(developer: User) -> None:
+    many_expired(600)
+    now_and_then()
+    assert RevokedToken.objects.count() == 600  # its first hour begins
+    Housekeeping.objects.update(started_at=timezone.now() - timedelta(hours=2))
+    now_and_then()
+    assert RevokedToken.objects.count() == 100
+    now_and_then()
+    assert RevokedToken.objects.count() == 100
+    last = Housekeeping.objects.get()
+    assert (last.by, last.removed["revoked tokens"]) == ("portal", 500)
+    assert last.finished_at
+
+
+@pytest.mark.django_db
+def test_a_purge_that_fails_is_logged_and_costs_nobody_a_token(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(**options: Any) -> None:
+        raise DatabaseError("no room")
+
+    monkeypatch.setattr(housekeeping, "purge", fail)
+    Housekeeping.objects.create(task="purge", started_at=timezone.now() - timedelta(hours=2), by="test")
+    with caplog.at_level(logging.ERROR):
+        now_and_then()
+    assert "purge_failed" in caplog.text
+
+
+@pytest.mark.security("R-32")
+def test_two_purges_at_once_and_traffic_beside_them_do_not_disturb_each_other(portal: Portal, speaker: Speaker) -> None:
+    portal.make_developer("traffic@example.com")
+    refresh_token: str = speaker.log_in("traffic@example.com")["refresh_token"]
+    portal.shell("from tests.tokens.test_purge import many_expired; many_expired(50_000)")
+    purges = [portal.begin("purge", "--batch", "500") for _ in range(2)]
+    refreshed = 0
+    while any(purging.poll() is None for purging in purges):
+        answer = speaker.refresh(refresh_token)
+        assert answer.status == 200, answer.body
+        refresh_token = told(answer)["refresh_token"]
+        refreshed += 1
+    said = [purging.communicate()[0] for purging in purges]
+    assert [purging.returncode for purging in purges] == [0, 0]
+    assert refreshed > 0
+    assert (
+        sum(int(line.split()[2]) for text in said for line in text.splitlines() if line.startswith("revoked")) == 50_000
+    )
