@@ -1,0 +1,1 @@
+"""Examples; each file also stands alone."""

@@ -1,0 +1,53 @@
+"""The offline verifier: what it takes, what it refuses, and what it can't see."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask.testing import FlaskClient
+
+from examples import flask_verifier
+from tests.portal import Portal
+from tests.speaker import Client, Speaker
+
+
+@pytest.fixture
+def service(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
+    monkeypatch.setenv("KEYPORTAL_URL", portal.url)
+    with flask_verifier.app.test_client() as client:
+        yield client
+
+
+def asked(service: FlaskClient, token: str) -> tuple[int, str]:
+    answer = service.get("/reports", headers={"Authorization": f"Bearer {token}"})
+    return answer.status_code, answer.headers.get("WWW-Authenticate", "")
+
+
+def test_it_takes_what_the_portal_signed_and_refuses_the_rest(
+    service: FlaskClient, portal: Portal, speaker: Speaker
+) -> None:
+    portal.make_developer("offline@example.com")
+    portal.shell("Scope.objects.get_or_create(name='reports:read', defaults={'description': 'Read'})")
+    reader = Client(*portal.make_key("offline@example.com", "--scope", "reports:read"))
+    nobody = Client(*portal.make_key("offline@example.com"))
+    token = speaker.client_token(reader)
+    assert asked(service, token) == (200, "")
+    assert service.get("/reports", headers={"Authorization": f"Bearer {token}"}).json == {
+        "reports": ["first", "second"],
+        "reader": f"key:{reader.id}",
+    }
+    assert asked(service, speaker.client_token(nobody))[0] == 403
+    head, body, signature = token.split(".")
+    for bad in ("", "x", f"{head}.{body}.", f"{head}.{body}.{signature[::-1]}", reader.secret):
+        status, challenge = asked(service, bad)
+        assert (status, 'error="invalid_token"' in challenge) == (401, True)
+    assert service.get("/reports").headers["WWW-Authenticate"] == 'Bearer realm="reports"'
+
+
+def test_it_can_not_see_that_a_token_was_revoked(service: FlaskClient, portal: Portal, speaker: Speaker) -> None:
+    """As docs/tokens.md says: whoever has to see it at once asks the portal."""
+    portal.make_developer("unseen@example.com")
+    portal.shell("Scope.objects.get_or_create(name='reports:read', defaults={'description': 'Read'})")
+    token: str = speaker.log_in("unseen@example.com")["access_token"]
+    assert speaker.form("/oauth/revoke", {"token": token, "client_id": "portal"}).status == 200
+    assert speaker.me(token).status == 401
+    assert asked(service, token)[0] == 200
