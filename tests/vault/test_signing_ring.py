@@ -1,0 +1,179 @@
+"""The signing ring as it is written, and as it must not be."""
+
+import base64
+import hashlib
+import json
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from hypothesis import given
+from hypothesis import strategies as st
+from jwt.algorithms import RSAAlgorithm
+
+from vault.errors import RingError, UnknownKeyError
+from vault.signing_keys import KEY_TYPES, SigningRing, new_signing_jwk, thumbprint
+
+pytestmark = pytest.mark.once
+
+Jwk = dict[str, Any]
+KEYS: Mapping[str, Jwk] = {algorithm: new_signing_jwk(algorithm) for algorithm in KEY_TYPES}
+OTHERS: Mapping[str, Jwk] = {algorithm: new_signing_jwk(algorithm) for algorithm in KEY_TYPES}
+PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "k", "oth")
+# RFC 7638 §3.1
+RFC_7638 = {
+    "kty": "RSA",
+    "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3o"
+    "knjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu"
+    "6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8a"
+    "wapJzKnqDKgw",
+    "e": "AQAB",
+    "alg": "RS256",
+    "kid": "2011-04-29",
+}
+
+
+def ring(*keys: Any) -> SigningRing:
+    return SigningRing.parse(json.dumps({"keys": list(keys)}))
+
+
+def rsa_key(bits: int) -> Jwk:
+    return {**RSAAlgorithm.to_jwk(generate_private_key(65537, bits), as_dict=True), "alg": "RS256"}
+
+
+def without(jwk: Jwk, *members: str) -> Jwk:
+    return {name: value for name, value in jwk.items() if name not in members}
+
+
+def test_the_first_key_signs_and_all_of_them_verify() -> None:
+    both = ring(KEYS["ES256"], KEYS["EdDSA"])
+    assert both.primary.id == KEYS["ES256"]["kid"]
+    assert [key.id for key in both] == [KEYS["ES256"]["kid"], KEYS["EdDSA"]["kid"]]
+    assert both[KEYS["EdDSA"]["kid"]].algorithm == "EdDSA"
+    with pytest.raises(UnknownKeyError):
+        both["other"]
+
+
+def test_one_key_may_stand_without_a_set_and_without_a_kid() -> None:
+    alone = SigningRing.parse(json.dumps(without(KEYS["ES256"], "kid", "use")))
+    assert alone.primary.id == KEYS["ES256"]["kid"]
+
+
+@pytest.mark.conformance("JK-03")
+def test_the_thumbprint_is_that_of_the_rfc() -> None:
+    assert thumbprint(RFC_7638) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+    for algorithm in ("ES256", "EdDSA", "RS256"):
+        assert KEYS[algorithm]["kid"] == thumbprint(KEYS[algorithm])
+
+
+@pytest.mark.conformance("JK-04")
+def test_the_id_of_a_shared_secret_says_nothing_of_it() -> None:
+    one = new_signing_jwk("HS256")
+    canonical = json.dumps({"k": one["k"], "kty": "oct"}, separators=(",", ":")).encode()
+    digest = hashlib.sha256(canonical).digest()
+    assert one["kid"] != base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    assert one["kid"] != new_signing_jwk("HS256")["kid"]
+
+
+@pytest.mark.conformance("JK-01")
+@pytest.mark.conformance("JK-02")
+@pytest.mark.conformance("JK-05")
+def test_the_published_set_holds_public_halves_and_no_shared_secret() -> None:
+    published = ring(*KEYS.values()).public_set()["keys"]
+    assert {key["kty"] for key in published} == {"EC", "OKP", "RSA"}
+    for key in published:
+        assert not key.keys() & {*PRIVATE, "key_ops"}
+        assert key["use"] == "sig"
+        assert key["alg"] in KEY_TYPES
+        assert "=" not in "".join(key.values())
+    by_type = {key["kty"]: key for key in published}
+    assert by_type["RSA"]["e"] == "AQAB"
+    for coordinate in ("x", "y"):
+        assert len(base64.urlsafe_b64decode(by_type["EC"][coordinate] + "=")) == 32
+    assert len({key["kid"] for key in published}) == 3
+
+
+MISWRITTEN: Mapping[str, object] = {
+    "no key": [],
+    "a text": ["x"],
+    "a list": [[]],
+    "null": [None],
+    "no algorithm": [without(KEYS["ES256"], "alg")],
+    "unknown algorithm": [{**KEYS["ES256"], "alg": "ES384"}],
+    "none": [{**KEYS["HS256"], "alg": "none"}],
+    "algorithm of another kind": [{**KEYS["ES256"], "alg": "EdDSA"}],
+    "a secret for RSA": [{**KEYS["HS256"], "alg": "RS256"}],
+    "another curve": [{**KEYS["ES256"], "crv": "P-384"}],
+    "public half of EC": [without(KEYS["ES256"], "d")],
+    "public half of OKP": [without(KEYS["EdDSA"], "d")],
+    "public half of RSA": [without(KEYS["RS256"], *PRIVATE)],
+    "RSA without its primes": [without(KEYS["RS256"], "p", "q", "dp", "dq", "qi")],
+    "RSA without one part": [without(KEYS["RS256"], "qi")],
+    "EC without y": [without(KEYS["ES256"], "y")],
+    "a number as key": [{**KEYS["ES256"], "d": 5}],
+    "not base64": [{**KEYS["ES256"], "d": "€"}],
+    "an empty secret": [{**KEYS["HS256"], "k": ""}],
+    "halves of two EC keys": [without({**KEYS["ES256"], "d": OTHERS["ES256"]["d"]}, "kid")],
+    "halves of two OKP keys": [without({**KEYS["EdDSA"], "d": OTHERS["EdDSA"]["d"]}, "kid")],
+    "halves of two RSA keys": [without({**KEYS["RS256"], "d": OTHERS["RS256"]["d"]}, "kid")],
+    "a modulus of another RSA key": [without({**KEYS["RS256"], "n": OTHERS["RS256"]["n"]}, "kid")],
+    "an id that is no thumbprint": [{**KEYS["ES256"], "kid": "chosen-by-hand"}],
+    "a secret without an id": [without(KEYS["HS256"], "kid")],
+    "an id that is no text": [{**KEYS["HS256"], "kid": 5}],
+    "an id with other characters": [{**KEYS["HS256"], "kid": "../../etc/passwd"}],
+    "one key twice": [KEYS["ES256"], KEYS["ES256"]],
+    "one secret under two ids": [KEYS["HS256"], {**KEYS["HS256"], "kid": "another-id"}],
+}
+
+
+@pytest.mark.parametrize("keys", MISWRITTEN.values(), ids=MISWRITTEN)
+def test_a_ring_that_is_written_wrongly_is_refused_and_not_shown(keys: object) -> None:
+    with pytest.raises(RingError) as caught:
+        SigningRing.parse(json.dumps({"keys": keys}))
+    told = "".join(traceback.format_exception(caught.value))
+    assert caught.value.__cause__ is None
+    for jwk in (*KEYS.values(), *OTHERS.values()):
+        for member in PRIVATE:
+            assert jwk.get(member, "\0") not in told
+
+
+@pytest.mark.parametrize("text", ["", " ", "{", "[]", "5", '"x"', '{"keys": {}}', "{}", "[" * 100_000, "NaN"])
+def test_what_is_no_set_is_refused(text: str) -> None:
+    with pytest.raises(RingError):
+        SigningRing.parse(text)
+
+
+@given(st.text())
+def test_any_text_is_a_ring_or_a_ring_error(text: str) -> None:
+    with pytest.raises(RingError):
+        SigningRing.parse(text)
+
+
+@pytest.mark.conformance("JW-24")
+def test_weak_keys_are_refused() -> None:
+    short = {**KEYS["HS256"], "k": base64.urlsafe_b64encode(bytes(31)).rstrip(b"=").decode()}
+    with pytest.raises(RingError, match="31 bytes; it needs 32"):
+        ring(short)
+    with pytest.raises(RingError, match="2048 bits; it needs 3072"):
+        ring(rsa_key(2048))
+    assert ring(KEYS["ES256"], rsa_key(2048))  # it may go on verifying what it signed
+    with pytest.raises(RingError, match="1024 bits; it needs 2048"):
+        ring(KEYS["ES256"], rsa_key(1024))
+
+
+def test_nothing_of_a_key_is_shown() -> None:
+    whole = ring(*KEYS.values())
+    shown = repr(whole) + "".join(map(repr, whole)) + str(whole.primary)
+    for jwk in KEYS.values():
+        for member in PRIVATE:
+            assert jwk.get(member, "\0") not in shown
+
+
+def test_a_shared_secret_can_be_compared_and_a_key_pair_is_nobodys() -> None:
+    secret = ring(KEYS["HS256"]).primary
+    raw = base64.urlsafe_b64decode(KEYS["HS256"]["k"] + "=")
+    assert secret.same_material(raw)
+    assert not secret.same_material(bytes(32))
+    assert not ring(KEYS["ES256"]).primary.same_material(raw)
