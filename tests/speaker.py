@@ -54,6 +54,10 @@ class Speaker:
         assert answer.status == 200, answer.body
         return told(answer)
 
+    def basic(self, email: str, password: str = PASSWORD) -> str:
+        """Give the value of the header of a log-in."""
+        return basic(email, password)
+
     def refresh(self, refresh_token: str, **parameters: str) -> Answer:
         """Spend a refresh token at the token endpoint, as the public client."""
         return self.token({"grant_type": "refresh_token", "refresh_token": refresh_token, **parameters})
@@ -81,3 +85,14 @@ def told(answer: Answer) -> dict[str, Any]:
     value = json.loads(answer.body)
     assert isinstance(value, dict)
     return value
+
+
+def is_oauth_answer(answer: Answer) -> None:
+    """Hold an answer to what every OAuth answer is: one JSON object, stored by nobody, no cookie, nothing broken."""
+    assert answer.status < 500
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "set-cookie" not in answer.headers
+    assert told(answer) is not None
+    if answer.status == 401:
+        assert answer.headers["www-authenticate"]

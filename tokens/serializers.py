@@ -34,4 +34,4 @@ class LogInSerializer(serializers.Serializer[Any]):
 class RefreshSerializer(LogInSerializer):
     """`{"refresh_token": …, "scope": …}`."""
 
-    refresh_token = serializers.CharField(max_length=200, trim_whitespace=False)
+    refresh_token = serializers.CharField(trim_whitespace=False)

@@ -1,0 +1,222 @@
+"""Refresh tokens: RFC 6749 §6 with RFC 9700 §4.14."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conformance.test_oauth_token import payload
+from tests.portal import Answer, Portal, portal_database
+from tests.speaker import Client, Speaker, is_oauth_answer, told
+from vault.secret_format import new_secret
+
+OWNER = "refresh@example.com"
+ORIGIN = "from accounts import services; from accounts.origin import Origin; origin = Origin.of_command('test'); "
+RESEAL = "row.seal = row.make_seal(); row.save()"
+
+
+@pytest.fixture(scope="module")
+def owner(portal: Portal) -> str:
+    portal.shell(
+        "Scope.objects.get_or_create(name='r:read', defaults={'description': 'r'}); "
+        "Scope.objects.get_or_create(name='r:write', defaults={'description': 'r'})"
+    )
+    return portal.make_developer(OWNER)
+
+
+@pytest.fixture
+def pair(owner: str, speaker: Speaker) -> dict[str, Any]:
+    """A fresh log-in's tokens."""
+    return speaker.log_in(OWNER)
+
+
+def refused(answer: Answer, error: str = "invalid_grant") -> bytes:
+    is_oauth_answer(answer)
+    assert (answer.status, told(answer)["error"]) == (400, error)
+    return answer.body
+
+
+def events(portal: Portal, verb: str, owner: str) -> int:
+    return int(portal.shell(f"print(AuditEvent.objects.filter(verb='{verb}', subject_id='{owner}').count())"))
+
+
+@pytest.mark.conformance("RF-01")
+def test_a_refresh_token_buys_the_next_pair_at_either_door(speaker: Speaker, pair: dict[str, Any]) -> None:
+    at_oauth = speaker.refresh(pair["refresh_token"])
+    is_oauth_answer(at_oauth)
+    at_api = speaker.post("/api/v1/tokens/refresh", {"refresh_token": told(at_oauth)["refresh_token"]})
+    assert (at_oauth.status, at_api.status) == (200, 200)
+    assert at_api.headers["cache-control"] == "no-store"
+    tokens = [pair, told(at_oauth), told(at_api)]
+    assert len({payload(token["access_token"])["jti"] for token in tokens}) == 3
+    assert len({token["refresh_token"] for token in tokens}) == 3
+    issued = [payload(token["access_token"])["iat"] for token in tokens]
+    assert issued == sorted(issued)
+    assert speaker.me(tokens[-1]["access_token"]).status == 200
+
+
+@pytest.mark.conformance("RF-02")
+@pytest.mark.conformance("RF-05")
+@pytest.mark.conformance("RF-10")
+def test_whatever_is_no_good_is_refused_alike(portal: Portal, speaker: Speaker, owner: str) -> None:
+    ended, idle = (speaker.log_in(OWNER) for _ in range(2))
+    assert speaker.form("/oauth/revoke", {"token": ended["refresh_token"], "client_id": "portal"}).status == 200
+    portal.shell(
+        "from django.utils import timezone; "
+        f"row = RefreshToken.objects.holding('{idle['refresh_token']}').get(); "
+        f"row.expires_at = timezone.now(); {RESEAL}"
+    )
+    bad = [
+        new_secret("kp", "refresh"),
+        "garbage",
+        "kp_refresh_",
+        pair_of(speaker)["access_token"],
+        new_secret("kp", "live"),
+        ended["refresh_token"],
+        idle["refresh_token"],
+        "kp_refresh_" + "é" * 49,
+        "\0",
+    ]
+    assert len({refused(speaker.refresh(token)) for token in bad}) == 1
+    answers = [speaker.post("/api/v1/tokens/refresh", {"refresh_token": token}) for token in bad[:-1]]
+    assert {(answer.status, told(answer)["code"]) for answer in answers} == {(400, "invalid_grant")}
+
+
+def pair_of(speaker: Speaker) -> dict[str, Any]:
+    return speaker.log_in(OWNER)
+
+
+@pytest.mark.parametrize("body", [{}, {"refresh_token": None}, {"refresh_token": []}, [], "x", 5])
+def test_a_body_that_is_none_is_told_what_is_wrong(speaker: Speaker, body: object) -> None:
+    answer = speaker.post("/api/v1/tokens/refresh", body)
+    assert (answer.status, told(answer)["code"]) == (400, "invalid")
+    assert refused(speaker.token({"grant_type": "refresh_token"}), "invalid_request")
+
+
+@pytest.mark.conformance("RF-03")
+def test_another_client_is_refused_and_spends_nothing(portal: Portal, speaker: Speaker, pair: dict[str, Any]) -> None:
+    other = Client(*portal.make_key(OWNER))
+    grant = {"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]}
+    refused(speaker.token(grant, client=other))
+    refused(speaker.token({**grant, "client_id": other.id, "client_secret": other.secret}))
+    assert speaker.token({**grant, "client_id": other.id}).status == 401
+    assert speaker.token({**grant, "client_id": "portal"}).status == 200
+
+
+@pytest.mark.conformance("RF-04")
+def test_scopes_can_be_narrowed_for_a_while_and_never_widened(speaker: Speaker, owner: str) -> None:
+    answer = speaker.post("/api/v1/tokens", {"scope": "r:read"}, Authorization=speaker.basic(OWNER))
+    assert told(answer)["scope"] == "r:read"
+    refused(speaker.refresh(told(answer)["refresh_token"], scope="r:read r:write"), "invalid_scope")
+    wide = told(speaker.post("/api/v1/tokens", {"scope": "r:write r:read"}, Authorization=speaker.basic(OWNER)))
+    narrow = told(speaker.refresh(wide["refresh_token"], scope="r:read"))
+    assert narrow["scope"] == payload(narrow["access_token"])["scope"] == "r:read"
+    again = told(speaker.refresh(narrow["refresh_token"]))
+    assert again["scope"] == payload(again["access_token"])["scope"] == "r:read r:write"
+    wider = speaker.post(
+        "/api/v1/tokens/refresh", {"refresh_token": again["refresh_token"], "scope": "credentials:verify"}
+    )
+    assert (wider.status, told(wider)["code"]) == (400, "invalid_scope")
+
+
+@pytest.mark.conformance("RF-05")
+def test_a_refresh_token_is_no_access_token(speaker: Speaker, pair: dict[str, Any]) -> None:
+    answer = speaker.me(pair["refresh_token"])
+    assert (answer.status, told(answer)["code"]) == (401, "invalid_token")
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+@pytest.mark.conformance("RF-06")
+@pytest.mark.security("L-02")
+def test_a_token_that_is_used_twice_ends_its_family(
+    portal: Portal, speaker: Speaker, pair: dict[str, Any], owner: str
+) -> None:
+    before = events(portal, "refresh_reuse", owner)
+    bystander = speaker.log_in(OWNER)
+    successor = told(speaker.refresh(pair["refresh_token"]))
+    refused(speaker.refresh(pair["refresh_token"]))
+    refused(speaker.refresh(successor["refresh_token"]))
+    assert told(speaker.me(successor["access_token"]))["code"] == "revoked"
+    assert events(portal, "refresh_reuse", owner) == before + 1
+    assert speaker.refresh(bystander["refresh_token"]).status == 200
+
+
+@pytest.fixture
+def lenient(tmp_path: Path) -> Iterator[Speaker]:
+    with portal_database(tmp_path) as database_url:
+        with Portal(tmp_path, database_url, KEYPORTAL_REFRESH_GRACE="30").running() as portal:
+            yield Speaker(portal)
+
+
+@pytest.mark.conformance("RF-07")
+def test_a_grace_forgives_a_second_try_and_revives_nothing(lenient: Speaker) -> None:
+    lenient.portal.make_developer(OWNER)
+    first = lenient.log_in(OWNER)
+    second = told(lenient.refresh(first["refresh_token"]))
+    refused(lenient.refresh(first["refresh_token"]))  # refused, and nothing is lost by it
+    third = told(lenient.refresh(second["refresh_token"]))
+    assert lenient.form("/oauth/revoke", {"token": third["refresh_token"], "client_id": "portal"}).status == 200
+    for token in (first, second, third):
+        refused(lenient.refresh(token["refresh_token"]))
+        assert lenient.me(token["access_token"]).status == 401
+
+
+@pytest.mark.conformance("RF-09")
+def test_the_absolute_lifetime_survives_rotation(portal: Portal, speaker: Speaker, pair: dict[str, Any]) -> None:
+    portal.shell(
+        "from datetime import timedelta; from django.utils import timezone; "
+        f"row = RefreshToken.objects.holding('{pair['refresh_token']}').get().family; "
+        f"row.expires_at = timezone.now() + timedelta(hours=1); {RESEAL}"
+    )
+    successor = told(speaker.refresh(pair["refresh_token"]))["refresh_token"]
+    within = portal.shell(
+        f"t = RefreshToken.objects.holding('{successor}').get(); print(t.expires_at == t.family.expires_at)"
+    )
+    assert within == "True"
+    portal.shell(
+        "from django.utils import timezone; "
+        f"row = RefreshToken.objects.holding('{successor}').get().family; row.expires_at = timezone.now(); {RESEAL}"
+    )
+    refused(speaker.refresh(successor))
+
+
+ENDS = {
+    "password change": "services.set_password(user=u, password='correct horse battery staple', origin=origin)",
+    "deactivation": "services.deactivate_user(user=u, origin=origin); services.reactivate_user(user=u, origin=origin)",
+    "un-confirming": "services.unconfirm_user(user=u, origin=origin); services.confirm_user(user=u, origin=origin)",
+    "sign out everywhere": "services.end_all_tokens(user=u, origin=origin)",
+}
+
+
+@pytest.mark.conformance("RF-11")
+@pytest.mark.parametrize("change", ENDS.values(), ids=ENDS)
+def test_what_ends_an_account_s_tokens_ends_them_for_good(
+    portal: Portal, speaker: Speaker, pair: dict[str, Any], change: str
+) -> None:
+    portal.shell(f"{ORIGIN}u = User.objects.get(email='{OWNER}'); {change}")
+    refused(speaker.refresh(pair["refresh_token"]))
+    assert speaker.me(pair["access_token"]).status == 401
+    assert speaker.me(speaker.log_in(OWNER)["access_token"]).status == 200
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        "TokenFamily.objects.filter(pk=f).update(user=User.objects.create_user('moved@example.com'))",
+        "TokenFamily.objects.filter(pk=f).update(scopes='credentials:verify')",
+        "RefreshToken.objects.filter(family=f).update(expires_at=timezone.now() + timedelta(days=300))",
+        "TokenFamily.objects.filter(pk=f).update(expires_at=timezone.now() + timedelta(days=300))",
+        "TokenFamily.objects.filter(pk=f).update(epoch=7); User.objects.filter(pk=u).update(auth_epoch=7)",
+    ],
+)
+def test_who_can_write_the_database_mints_nothing(portal: Portal, speaker: Speaker, tamper: str) -> None:
+    email = f"tampered{abs(hash(tamper))}@example.com"
+    user = portal.make_developer(email)
+    pair = speaker.log_in(email)
+    portal.shell(
+        "from datetime import timedelta; from django.utils import timezone; "
+        f"u = '{user}'; f = TokenFamily.objects.get(user=u).pk; {tamper}"
+    )
+    refused(speaker.refresh(pair["refresh_token"]))
+    assert "integrity_violation" in portal.log.read_text()
