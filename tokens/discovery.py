@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import condition, require_safe
 
 from accounts.rings import signing_ring
@@ -48,6 +49,7 @@ def _etag(content: bytes) -> str:
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
+@csrf_exempt
 @require_safe
 @condition(etag_func=lambda _: _etag(_json(metadata_document())))
 def metadata(request: HttpRequest) -> HttpResponse:
@@ -55,6 +57,7 @@ def metadata(request: HttpRequest) -> HttpResponse:
     return _public(_json(metadata_document()))
 
 
+@csrf_exempt
 @require_safe
 @condition(etag_func=lambda _: _etag(_json(signing_ring().public_set())))
 def jwks(request: HttpRequest) -> HttpResponse:

@@ -15,7 +15,7 @@ from apikeys.models import KeySecret
 from tokens import services
 from tokens.errors import NotYoursError
 from tokens.models import RefreshToken, TokenFamily
-from tokens.verification import read_token
+from tokens.verification import find, read_token
 from vault.errors import TokenError
 from vault.secret_format import REFRESH, is_well_formed
 
@@ -63,6 +63,8 @@ def _access_token(text: str) -> Held | None:
         claims = read_token(text)
     except TokenError:
         return None  # RFC 7009 §2.2: what can't be used any more counts as revoked
+    if find(claims) is None:
+        return None
     family = TokenFamily.objects.filter(pk=claims.family).first() if claims.family else None
     if family is not None:
         return _family(family)

@@ -1,0 +1,92 @@
+"""Tokens that a portal did not issue: some signed by its own keys, some by nobody who may."""
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tests.portal import Portal
+from vault.signing_keys import SigningRing, base64url, new_signing_jwk
+
+
+class Forger:
+    """Holds the portal's signing ring, and can therefore write what the portal never would."""
+
+    def __init__(self, portal: Portal, owner: str) -> None:
+        self.ring = SigningRing.parse(portal.environment["KEYPORTAL_SIGNING_KEYS"])
+        self.stranger = SigningRing.parse(json.dumps(new_signing_jwk("ES256")))
+        now = int(time.time())
+        self.header = {"alg": self.ring.primary.algorithm, "kid": self.ring.primary.id, "typ": "at+jwt"}
+        self.claims: dict[str, Any] = {
+            "iss": portal.url,
+            "sub": f"user:{owner}",
+            "aud": portal.url,
+            "client_id": "portal",
+            "jti": f"tok_forged{now}",
+            "scope": "",
+            "iat": now,
+            "nbf": now,
+            "exp": now + 600,
+            "environment": "live",
+            "auth_epoch": 0,
+        }
+
+    def genuine(self, header: Mapping[str, object], claims: Mapping[str, object]) -> str:
+        """Sign a header and claims with these changes, by the portal's own key; None takes a member away."""
+        return self._signed(self.ring, changed(self.header, header), changed(self.claims, claims))
+
+    def forged(self) -> dict[str, str]:
+        """Give one token of each kind that must be refused."""
+        now = self.claims["iat"]
+        alien = {"kid": self.stranger.primary.id}
+        wrong_claims: dict[str, dict[str, object]] = {
+            "future": {"iat": now + 3600, "nbf": now + 3600, "exp": now + 7200},
+            "not before": {"nbf": now + 3600},
+            "other issuer": {"iss": "https://evil.example"},
+            "issuer with a slash": {"iss": self.claims["iss"] + "/"},
+            "other audience": {"aud": "https://evil.example"},
+            "list of audiences": {"aud": [self.claims["aud"]]},
+            "expiry as text": {"exp": str(now + 600)},
+            "unknown user": {"sub": "user:usr_nobody"},
+            **{f"without {name}": {name: None} for name in ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")},
+        }
+        wrong_headers: dict[str, dict[str, object]] = {
+            **{f"typ {typ}": {"typ": typ} for typ in ("JWT", "rt+jwt", "dpop+jwt", None)},
+            **{f"alg {alg}": {"alg": alg} for alg in ("none", "None", "HS256", "HS512", "RS256", "")},
+            **{f"kid {kid!r}"[:20]: {"kid": kid} for kid in ("../../etc/passwd", "' OR 1=1--", "\0", 5, ["x"])},
+            "kid far too long": {"kid": "x" * 3000},
+            "jku": {"jku": "https://evil.example/jwks.json"},
+            "jwk": {"jwk": self.stranger.primary.public_jwk()},
+            "crit": {"crit": ["x"]},
+            "empty crit": {"crit": []},
+            "b64": {"b64": False},
+        }
+        genuine = self.genuine({}, {})
+        head, body, signature = genuine.split(".")
+        hmac_head = base64url(json.dumps({**self.header, "alg": "HS256"}).encode())
+        public = json.dumps(self.ring.primary.public_jwk()).encode()
+        mac = hmac.digest(public, f"{hmac_head}.{body}".encode(), hashlib.sha256)
+        return {
+            **{name: self.genuine({}, claims) for name, claims in wrong_claims.items()},
+            **{name: self.genuine(header, {}) for name, header in wrong_headers.items()},
+            "stranger's key": self._signed(self.stranger, self.header, self.claims),
+            "stranger's id": self._signed(self.stranger, {**self.header, **alien}, self.claims),
+            "public key as secret": f"{hmac_head}.{body}.{base64url(mac)}",
+            "no signature": f"{head}.{body}.",
+            "blank signature": f"{head}.{body}.{base64url(bytes(64))}",
+            "four segments": f"{genuine}.{signature}",
+            "padded": f"{genuine}==",
+        }
+
+    @staticmethod
+    def _signed(ring: SigningRing, header: Mapping[str, object], claims: Mapping[str, object]) -> str:
+        signing_input = ".".join(base64url(json.dumps(part).encode()) for part in (header, claims))
+        key = ring.primary.private
+        return f"{signing_input}.{base64url(key.Algorithm.sign(signing_input.encode(), key.key))}"
+
+
+def changed(source: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+    """Give the source with the changes; None takes a member away."""
+    return {name: value for name, value in {**source, **changes}.items() if value is not None}

@@ -1,0 +1,235 @@
+"""Introspection: RFC 7662, and that every door gives the same verdict."""
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.conformance.forging import Forger
+from tests.portal import Answer, Portal
+from tests.speaker import Client, Speaker, is_oauth_answer, told
+from vault.secret_format import new_secret
+
+OWNER = "introspect@example.com"
+VERIFY = ("--scope", "credentials:verify", "--restricted")
+
+
+@pytest.fixture(scope="module")
+def owner(portal: Portal) -> str:
+    portal.shell("Scope.objects.get_or_create(name='i:read', defaults={'description': 'i'})")
+    return portal.make_developer(OWNER)
+
+
+@pytest.fixture(scope="module")
+def caller(portal: Portal, owner: str) -> Client:
+    """A service that may ask."""
+    return Client(*portal.make_key(OWNER, *VERIFY, name="a service"))
+
+
+@pytest.fixture(scope="module")
+def client(portal: Portal, owner: str) -> Client:
+    """A client that may not."""
+    return Client(*portal.make_key(OWNER, "--scope", "i:read"))
+
+
+@pytest.fixture
+def pair(owner: str, speaker: Speaker) -> dict[str, Any]:
+    return speaker.log_in(OWNER)
+
+
+@pytest.fixture
+def forger(portal: Portal, owner: str) -> Forger:
+    return Forger(portal, owner)
+
+
+def ask(speaker: Speaker, caller: Client | None, token: str, **parameters: str) -> Answer:
+    answer = speaker.form("/oauth/introspect", {"token": token, **parameters}, client=caller)
+    is_oauth_answer(answer)
+    return answer
+
+
+@pytest.mark.conformance("IN-01")
+@pytest.mark.conformance("IN-05")
+def test_only_a_service_with_the_scope_may_ask(speaker: Speaker, caller: Client, client: Client) -> None:
+    assert told(ask(speaker, caller, client.secret))["active"] is True
+    for asking in (None, client, Client(caller.id, new_secret("kp", "live"))):
+        answer = ask(speaker, asking, client.secret)
+        assert (answer.status, told(answer)["error"]) == (401, "invalid_client")
+        assert "active" not in told(answer)
+
+
+@pytest.mark.conformance("IN-02")
+@pytest.mark.conformance("IN-09")
+@pytest.mark.conformance("IN-10")
+def test_what_is_good_is_described_and_no_more_than_needed(
+    portal: Portal, speaker: Speaker, caller: Client, client: Client, pair: dict[str, Any], owner: str
+) -> None:
+    user_token = told(ask(speaker, caller, pair["access_token"]))
+    key_token = told(ask(speaker, caller, speaker.client_token(client)))
+    key = told(ask(speaker, caller, client.secret))
+    refresh_token = told(ask(speaker, caller, pair["refresh_token"]))
+    for answer in (user_token, key_token):
+        assert {type(answer[name]) for name in ("exp", "iat", "nbf")} == {int}
+        assert answer["jti"].startswith("tok_")
+    for answer in (user_token, key_token, key):
+        assert (answer["active"], answer["token_type"]) == (True, "Bearer")
+        assert (answer["iss"], answer["aud"], answer["owner"]) == (portal.url, portal.url, owner)
+    assert (user_token["sub"], user_token["client_id"]) == (f"user:{owner}", "portal")
+    assert (key_token["sub"], key_token["client_id"], key_token["scope"]) == (f"key:{client.id}", client.id, "i:read")
+    assert (key["sub"], key["client_id"], key["scope"]) == (f"key:{client.id}", client.id, "i:read")
+    assert (refresh_token["active"], refresh_token["token_type"]) == (True, "refresh_token")
+    everything = str([user_token, key_token, key, refresh_token])
+    for private in (OWNER, client.secret, client.secret[-4:] + "'", pair["refresh_token"], "fam_", "ref_", "sec_"):
+        assert private not in everything
+
+
+@pytest.mark.conformance("IN-03")
+def test_what_is_not_good_is_inactive_and_nothing_else(
+    portal: Portal, speaker: Speaker, caller: Client, pair: dict[str, Any], forger: Forger
+) -> None:
+    gone = speaker.log_in(OWNER)
+    speaker.form("/oauth/revoke", {"token": gone["refresh_token"], "client_id": "portal"})
+    spent = speaker.log_in(OWNER)
+    speaker.refresh(spent["refresh_token"])
+    revoked = Client(*portal.make_key(OWNER))
+    portal.command("revokekey", revoked.id, "--reason", "test")
+    texts = {
+        "random": "x",
+        "unknown key": new_secret("kp", "live"),
+        "wrong checksum": revoked.secret[:-1] + ("0" if revoked.secret[-1] != "0" else "1"),
+        "revoked key": revoked.secret,
+        "revoked token": gone["access_token"],
+        "revoked refresh token": gone["refresh_token"],
+        "spent refresh token": spent["refresh_token"],
+        "unknown refresh token": new_secret("kp", "refresh"),
+        "bad signature": pair["access_token"][:-8] + "AAAAAAAA",
+        **forger.forged(),
+    }
+    answers = {name: ask(speaker, caller, text) for name, text in texts.items()}
+    assert {name: (a.status, a.body) for name, a in answers.items() if a.body != b'{"active": false}'} == {}
+    assert {answer.status for answer in answers.values()} == {200}
+
+
+@pytest.mark.conformance("IN-03")
+@pytest.mark.parametrize("verb", ["deactivate_user", "unconfirm_user"])
+def test_what_belongs_to_nobody_who_may_is_inactive(
+    portal: Portal, speaker: Speaker, caller: Client, verb: str
+) -> None:
+    email = f"{verb.replace('_', '-')}-in@example.com"
+    portal.make_developer(email)
+    client = Client(*portal.make_key(email))
+    pair = speaker.log_in(email)
+    credentials = [client.secret, speaker.client_token(client), pair["access_token"], pair["refresh_token"]]
+    assert [told(ask(speaker, caller, credential))["active"] for credential in credentials] == [True] * 4
+    portal.shell(
+        "from accounts import services; from accounts.origin import Origin; "
+        f"services.{verb}(user=User.objects.get(email='{email}'), origin=Origin.of_command('test'))"
+    )
+    assert [told(ask(speaker, caller, credential))["active"] for credential in credentials] == [False] * 4
+
+
+def test_a_key_that_is_bound_to_a_network_is_active_from_there_only(
+    portal: Portal, speaker: Speaker, caller: Client
+) -> None:
+    bound = Client(*portal.make_key(OWNER, name="bound"))
+    token = speaker.client_token(bound)
+    portal.shell(
+        f"row = APIKey.objects.get(pk='{bound.id}'); row.networks = '192.0.2.0/24'; "
+        "row.seal = row.make_seal(); row.save()"
+    )
+    for credential in (bound.secret, token):
+        assert told(ask(speaker, caller, credential))["active"] is False
+        assert told(ask(speaker, caller, credential, client_ip="198.51.100.7"))["active"] is False
+        assert told(ask(speaker, caller, credential, client_ip="nonsense"))["active"] is False
+        assert told(ask(speaker, caller, credential, client_ip="192.0.2.7"))["active"] is True
+
+
+@pytest.mark.conformance("IN-06")
+def test_introspection_takes_post_only(portal: Portal, client: Client) -> None:
+    answer = portal.get(f"/oauth/introspect?token={client.secret}")
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+    assert client.secret not in portal.log.read_text()
+
+
+@pytest.mark.conformance("IN-07")
+def test_a_token_is_needed_and_a_hint_is_not(speaker: Speaker, caller: Client, client: Client) -> None:
+    answer = speaker.form("/oauth/introspect", {}, client=caller)
+    assert (answer.status, told(answer)["error"]) == (400, "invalid_request")
+    plain = ask(speaker, caller, client.secret).body
+    for hint in ("access_token", "refresh_token", "banana"):
+        assert ask(speaker, caller, client.secret, token_type_hint=hint).body == plain
+
+
+@pytest.mark.conformance("IN-08")
+def test_scanning_is_stopped_for_who_scans(portal: Portal, speaker: Speaker, caller: Client, client: Client) -> None:
+    scanner = Client(*portal.make_key(OWNER, *VERIFY, name="a scanner"))
+    portal.shell(
+        "from time import time; from unittest import mock; from gateway.introspection import MISSES; "
+        f"[MISSES.take('{scanner.id}') for _ in range(100)]; now = time(); "
+        "mock.patch('credentials.throttle.time.time', lambda: now + 60).start(); "
+        f"[MISSES.take('{scanner.id}') for _ in range(100)]"
+    )
+    over = ask(speaker, scanner, "x")
+    assert (over.status, int(over.headers["retry-after"]) > 0) == (429, True)
+    assert told(ask(speaker, caller, client.secret))["active"] is True
+
+
+@pytest.mark.conformance("JW-27")
+@pytest.mark.conformance("BR-05")
+def test_every_door_gives_a_forged_token_the_same_verdict(
+    portal: Portal, speaker: Speaker, client: Client, forger: Forger
+) -> None:
+    bodies = set()
+    for name, token in forger.forged().items():
+        answer = speaker.me(token)
+        assert (answer.status, told(answer)["code"]) == (401, "invalid_token"), name
+        assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+        bodies.add(answer.body)
+        revoked = speaker.form("/oauth/revoke", {"token": token}, client=client)
+        assert (revoked.status, revoked.body) == (200, b"{}"), name
+    assert len(bodies) == 1
+    assert portal.shell("print(RevokedToken.objects.filter(token_id__startswith='tok_forged').count())") == "0"
+
+
+@pytest.mark.conformance("JW-17")
+@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
+def test_what_the_ring_signed_is_taken(speaker: Speaker, forger: Forger, typ: str) -> None:
+    assert speaker.me(forger.genuine({"typ": typ}, {})).status == 200
+
+
+@pytest.mark.conformance("JW-11")
+@pytest.mark.conformance("OT-09")
+def test_a_token_ends_with_its_leeway(speaker: Speaker, forger: Forger) -> None:
+    now = int(time.time())
+    assert speaker.me(forger.genuine({}, {"exp": now - 10})).status == 200
+    over = speaker.me(forger.genuine({}, {"exp": now - 31}))
+    assert (over.status, told(over)["code"]) == (401, "expired")
+    assert 'error="invalid_token"' in over.headers["www-authenticate"]
+
+
+@pytest.mark.conformance("JW-07")
+def test_a_flood_of_unknown_keys_disturbs_nobody(speaker: Speaker, forger: Forger, pair: dict[str, Any]) -> None:
+    for number in range(150):
+        assert speaker.me(forger.genuine({"kid": f"unknown-{number}"}, {})).status == 401
+    assert speaker.me(pair["access_token"]).status == 200
+
+
+@pytest.mark.conformance("JW-25")
+@pytest.mark.conformance("JW-26")
+def test_a_subject_is_never_taken_over(portal: Portal, speaker: Speaker) -> None:
+    portal.make_developer("leaves@example.com")
+    token = speaker.log_in("leaves@example.com")["access_token"]
+    portal.shell(
+        "from django.contrib.auth import get_user_model; "
+        "u = User.objects.get(email='leaves@example.com'); u.token_families.all().delete(); u.delete()"
+    )
+    portal.make_developer("leaves@example.com")
+    answer = speaker.me(token)
+    assert (answer.status, told(answer)["code"]) == (401, "invalid_token")
+
+
+@pytest.mark.conformance("JW-26")
+def test_a_user_and_a_key_can_not_be_confused(speaker: Speaker, forger: Forger, client: Client, owner: str) -> None:
+    for subject in (f"key:{owner}", f"user:{client.id}", owner, client.id, "user:", "key:", ":", f"client:{client.id}"):
+        assert told(speaker.me(forger.genuine({}, {"sub": subject})))["code"] == "invalid_token"
+    assert told(speaker.me(forger.genuine({}, {"sub": f"key:{client.id}"})))["kind"] == "access_token"

@@ -1,0 +1,235 @@
+"""HTTP Basic at `POST /api/v1/tokens`: RFC 7617."""
+
+import base64
+import statistics
+import time
+
+import pytest
+
+from tests.person import Person
+from tests.portal import Answer, Portal
+from tests.speaker import PASSWORD, Speaker, basic, told
+from tokens.basic import basic_credentials
+
+OWNER = "basic@example.com"
+ODD = {
+    "colons@example.com": "a:b:c and more of it",
+    "pound@example.com": "123£",
+    "composed@example.com": "cafe\N{COMBINING ACUTE ACCENT} crème brûlée",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def owner(portal: Portal) -> str:
+    made = portal.make_developer(OWNER)
+    portal.shell(
+        "from accounts.origin import Origin; from accounts.services import create_user; "
+        "o = Origin.of_command('test'); "
+        f"[create_user(email=e, password=p, confirmed=True, origin=o) for e, p in {ODD!a}.items()]; "
+        f"create_user(email='unconfirmed@example.com', password='{PASSWORD}', confirmed=False, origin=o); "
+        "create_user(email='unusable@example.com', password=None, confirmed=True, origin=o)"
+    )
+    return made
+
+
+@pytest.fixture
+def fresh_counts(portal: Portal, owner: str) -> None:
+    portal.shell("Attempts.objects.all().delete()")
+
+
+def send(speaker: Speaker, **headers: str) -> Answer:
+    return speaker.post("/api/v1/tokens", **headers)
+
+
+def is_refused(answer: Answer) -> None:
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Basic realm="keyportal", charset="UTF-8"')
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.conformance("BA-01")
+@pytest.mark.conformance("BA-08")
+@pytest.mark.conformance("OT-10")
+@pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC "])
+def test_e_mail_and_password_are_swapped_for_a_pair(speaker: Speaker, owner: str, scheme: str) -> None:
+    answer = send(speaker, Authorization=basic(OWNER, PASSWORD).replace("Basic", scheme))
+    body = told(answer)
+    assert answer.status == 200
+    assert body.keys() == {"access_token", "token_type", "expires_in", "scope", "refresh_token"}
+    assert (body["token_type"].lower(), body["expires_in"]) == ("bearer", 600)
+    assert (answer.headers["cache-control"], answer.headers["pragma"]) == ("no-store", "no-cache")
+    me = told(speaker.me(body["access_token"]))
+    assert (me["kind"], me["owner"], me["client_id"]) == ("access_token", owner, "portal")
+
+
+def test_an_address_is_the_same_however_it_is_typed(speaker: Speaker) -> None:
+    assert speaker.password("  Basic@EXAMPLE.com ").status == 200
+
+
+@pytest.mark.conformance("BA-02")
+def test_without_a_password_the_challenge_asks_for_one_in_utf_8(portal: Portal, speaker: Speaker) -> None:
+    key = portal.make_key(OWNER)[1]
+    for headers in ({}, {"Authorization": f"Bearer {key}"}, {"Authorization": "Digest username=a"}):
+        answer = send(speaker, **headers)
+        is_refused(answer)
+        assert told(answer)["code"] == "missing_credential"
+
+
+@pytest.mark.conformance("BA-03")
+@pytest.mark.conformance("BA-04")
+@pytest.mark.parametrize("email", ODD)
+def test_passwords_are_utf_8_and_may_hold_colons(speaker: Speaker, email: str) -> None:
+    assert speaker.password(email, ODD[email]).status == 200
+
+
+@pytest.mark.conformance("BA-03")
+def test_the_vector_of_the_rfc_is_read() -> None:
+    assert basic_credentials("Basic dGVzdDoxMjPCow==") == ("test", "123£")
+
+
+def test_one_password_is_one_password_however_it_is_composed(speaker: Speaker) -> None:
+    assert speaker.password("composed@example.com", "café crème brûlée").status == 200
+
+
+GARBAGE = [
+    "",
+    " ",
+    " !!!",
+    " bm9jb2xvbg==",
+    " /////w==",
+    " YTpi\u00e9",
+    " YTo=",
+    " Og==",
+    " YTpi YTpi",
+    " YTpi, Basic YTpi",
+]
+
+
+@pytest.mark.conformance("BA-07")
+@pytest.mark.parametrize("header", GARBAGE)
+def test_garbage_is_401(portal: Portal, header: str) -> None:
+    head = (
+        f"POST /api/v1/tokens HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAuthorization: Basic{header}\r\n\r\n"
+    )
+    answer = portal.send_raw(head.encode("latin-1"))
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b'Basic realm="keyportal"' in answer
+
+
+@pytest.mark.conformance("BA-07")
+@pytest.mark.parametrize("text", ["a\0b:c", f"{OWNER}:\0", "a\nb:c", "x" * 5000 + ":y", "\ud7ff:\U0010ffff"])
+@pytest.mark.usefixtures("fresh_counts")
+def test_odd_characters_are_401(speaker: Speaker, text: str) -> None:
+    header = "Basic " + base64.b64encode(text.encode()).decode()
+    is_refused(send(speaker, Authorization=header))
+
+
+@pytest.mark.conformance("BA-09")
+@pytest.mark.security("A-13")
+@pytest.mark.usefixtures("fresh_counts")
+def test_an_unknown_account_and_a_wrong_password_look_the_same(portal: Portal, speaker: Speaker) -> None:
+    """Answers are the same to the byte; the times are compared with room for a machine that others use too."""
+    emails = (OWNER, "nobody@example.com", "unusable@example.com", "unconfirmed@example.com")
+    seconds: dict[str, list[float]] = {email: [] for email in emails}
+    answers: dict[str, Answer] = {}
+    for number in range(7):
+        for email, taken in seconds.items():
+            started = time.perf_counter()
+            answers[email] = speaker.password(email, f"wrong {number}")
+            taken.append(time.perf_counter() - started)
+    for answer in answers.values():
+        is_refused(answer)
+    assert len({answer.body for answer in answers.values()}) == 1
+    medians = [statistics.median(taken) for taken in seconds.values()]
+    assert max(medians) < 2 * min(medians)
+
+
+@pytest.mark.conformance("BA-10")
+@pytest.mark.usefixtures("fresh_counts")
+def test_an_unconfirmed_account_is_told_so_with_the_right_password_only(speaker: Speaker) -> None:
+    right = speaker.password("unconfirmed@example.com")
+    assert (right.status, told(right)["code"]) == (403, "account_unconfirmed")
+    wrong = speaker.password("unconfirmed@example.com", "wrong")
+    assert (wrong.status, told(wrong)["code"]) == (401, "invalid_login")
+
+
+@pytest.mark.conformance("BA-11")
+@pytest.mark.conformance("PD-06")
+@pytest.mark.usefixtures("fresh_counts")
+def test_guesses_end_in_429_and_the_owner_s_session_and_keys_go_on(portal: Portal, speaker: Speaker) -> None:
+    guessed = Person(portal, "guess-basic@example.com")
+    secret = portal.make_key("guess-basic@example.com")[1]
+    statuses = [speaker.password("guess-basic@example.com", f"guess {number}").status for number in range(11)]
+    assert statuses == [401] * 10 + [429]
+    over = speaker.password("guess-basic@example.com")
+    assert (over.status, told(over)["code"], over.headers["cache-control"]) == (429, "rate_limited", "no-store")
+    assert 1 <= int(over.headers["retry-after"]) <= 301
+    assert "www-authenticate" not in over.headers
+    assert speaker.me(secret).status == 200
+    assert "guess-basic@example.com" in guessed.get("/account/")
+    assert speaker.password(OWNER).status == 200  # another account, from the same address
+
+
+@pytest.mark.conformance("BA-11")
+@pytest.mark.usefixtures("fresh_counts")
+def test_an_address_that_the_owner_works_from_stays_open_when_guesses_come_from_everywhere(
+    portal: Portal, speaker: Speaker
+) -> None:
+    speaker.log_in(OWNER)
+    portal.shell(f"from tokens.password_login import OF_ACCOUNT; [OF_ACCOUNT.take('{OWNER}') for _ in range(101)]")
+    portal.shell(
+        "from tokens.password_login import OF_ACCOUNT; [OF_ACCOUNT.take('colons2@example.com') for _ in range(101)]"
+    )
+    portal.make_developer("colons2@example.com")
+    assert speaker.password(OWNER).status == 200
+    assert speaker.password("colons2@example.com").status == 429
+
+
+@pytest.mark.conformance("BA-12")
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"])
+def test_no_form_of_another_site_mints_tokens(portal: Portal, kind: str) -> None:
+    """A browser keeps Basic credentials and sends them with a form; no form can send JSON."""
+    headers = {"Authorization": basic(OWNER, PASSWORD), "Content-Type": kind, "Origin": "https://evil.example"}
+    assert portal.request("POST", "/api/v1/tokens", headers=headers, body=b"").status == 415
+
+
+@pytest.mark.conformance("BA-12")
+def test_a_session_mints_no_tokens(portal: Portal, speaker: Speaker) -> None:
+    person = Person(portal, "session-basic@example.com")
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in person.cookies)
+    is_refused(send(speaker, Cookie=cookies))
+
+
+@pytest.mark.conformance("BA-13")
+@pytest.mark.parametrize("path", ["/api/v1/me", "/api/v1/tokens"])
+def test_a_password_opens_nothing_else(portal: Portal, path: str) -> None:
+    method = "DELETE" if path.endswith("tokens") else "GET"
+    answer = portal.request(method, path, headers={"Authorization": basic(OWNER, PASSWORD)})
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer realm=")
+
+
+@pytest.mark.conformance("BA-14")
+@pytest.mark.usefixtures("fresh_counts")
+def test_an_account_with_a_second_factor_is_refused(portal: Portal, speaker: Speaker) -> None:
+    portal.make_developer("factor@example.com")
+    portal.shell(
+        "from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret; "
+        "TOTP.activate(User.objects.get(email='factor@example.com'), generate_totp_secret())"
+    )
+    answer = speaker.password("factor@example.com")
+    assert (answer.status, told(answer)["code"]) == (403, "mfa_required")
+    assert told(speaker.password("factor@example.com", "wrong"))["code"] == "invalid_login"
+
+
+@pytest.mark.parametrize("scope", ["nothing:known", "credentials:verify", 'a"b', "\0"])
+def test_scopes_that_can_not_be_had_are_refused(speaker: Speaker, scope: str) -> None:
+    answer = speaker.post("/api/v1/tokens", {"scope": scope}, Authorization=speaker.basic(OWNER))
+    assert answer.status == 400
+    assert told(answer)["code"] in ("invalid_scope", "invalid")
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"5", b'{"scope": 5}', b'{"scope": []}', b"\xff"])
+def test_a_body_that_is_none_is_never_a_5xx(portal: Portal, body: bytes) -> None:
+    headers = {"Authorization": basic(OWNER, PASSWORD), "Content-Type": "application/json"}
+    assert portal.request("POST", "/api/v1/tokens", headers=headers, body=body).status in (200, 400)

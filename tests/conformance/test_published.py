@@ -1,0 +1,258 @@
+"""What is published: metadata (RFC 8414), the keys (RFC 7517, 7638), and clients that nobody here wrote."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
+from joserfc import jwk as joserfc_jwk
+from joserfc import jwt as joserfc_jwt
+from jwcrypto import jwt as jwcrypto_jwt
+from jwcrypto.jwk import JWKSet
+from jwt import get_unverified_header
+from oauthlib.oauth2 import BackendApplicationClient
+from requests_oauthlib import OAuth2Session as RequestsSession
+
+from tests.portal import Portal, portal_database
+from tests.speaker import PASSWORD, Client, Speaker, basic, told
+from vault.signing_keys import KEY_TYPES, new_signing_jwk, thumbprint
+
+OWNER = "published@example.com"
+METADATA = "/.well-known/oauth-authorization-server"
+JWKS = "/.well-known/jwks.json"
+PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
+KEYS = {algorithm: new_signing_jwk(algorithm) for algorithm in KEY_TYPES}
+
+
+@pytest.fixture(scope="module")
+def client(portal: Portal) -> Client:
+    portal.make_developer(OWNER)
+    return Client(*portal.make_key(OWNER))
+
+
+def document(portal: Portal, path: str) -> dict[str, Any]:
+    answer = portal.get(path)
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    return told(answer)
+
+
+@contextmanager
+def portal_with(folder: Path, *keys: dict[str, str]) -> Iterator[Portal]:
+    """A portal of its own with this signing ring, and a developer in it."""
+    with portal_database(folder) as database_url:
+        portal = Portal(folder, database_url, KEYPORTAL_SIGNING_KEYS=ring(*keys))
+        with portal.running():
+            portal.make_developer(OWNER)
+            yield portal
+
+
+def ring(*keys: dict[str, str]) -> str:
+    return json.dumps({"keys": list(keys)})
+
+
+@pytest.mark.conformance("MD-01")
+@pytest.mark.conformance("MD-02")
+@pytest.mark.conformance("MD-04")
+@pytest.mark.conformance("MD-05")
+def test_the_metadata_says_what_there_is(portal: Portal) -> None:
+    metadata = document(portal, METADATA)
+    assert metadata["issuer"] == portal.url
+    assert metadata["grant_types_supported"] == ["client_credentials", "refresh_token"]
+    assert metadata["response_types_supported"] == []
+    assert [name for name, value in metadata.items() if value == []] == ["response_types_supported"]
+    assert "none" not in str(metadata.get("token_endpoint_auth_signing_alg_values_supported", ""))
+    assert portal.request("POST", METADATA, body=b"").status == 405
+
+
+@pytest.mark.conformance("MD-02")
+def test_no_header_moves_the_issuer(portal: Portal, client: Client, speaker: Speaker) -> None:
+    evil = portal.get(METADATA, Host="evil.example")
+    assert evil.status == 400
+    forwarded = portal.get(METADATA, X_Forwarded_Host="evil.example", Forwarded="host=evil.example")
+    assert told(forwarded) == document(portal, METADATA)
+
+
+@pytest.mark.conformance("MD-06")
+@pytest.mark.conformance("MD-08")
+def test_every_endpoint_is_there_and_takes_what_it_says(portal: Portal, speaker: Speaker, client: Client) -> None:
+    metadata = document(portal, METADATA)
+    asking = Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
+    in_body = {"client_id": asking.id, "client_secret": asking.secret}
+    bodies = {
+        "token": {"grant_type": "client_credentials"},
+        "revocation": {"token": "x"},
+        "introspection": {"token": "x"},
+    }
+    for name, body in bodies.items():
+        path = metadata[f"{name}_endpoint"].removeprefix(portal.url)
+        assert portal.get(path).status == 405
+        methods = metadata[f"{name}_endpoint_auth_methods_supported"]
+        assert {"client_secret_basic", "client_secret_post"} <= set(methods)
+        assert speaker.form(path, body, client=asking).status == 200
+        assert speaker.form(path, {**body, **in_body}).status == 200
+        assert speaker.form(path, body).status == 401
+        bearer = speaker.form(path, body, Authorization=f"Bearer {asking.secret}")
+        assert bearer.status == 401
+    assert speaker.form("/oauth/revoke", {"token": "x", "client_id": "portal"}).status == 200  # the method "none"
+
+
+@pytest.mark.conformance("JK-01")
+@pytest.mark.conformance("JK-02")
+@pytest.mark.conformance("JK-03")
+@pytest.mark.conformance("JK-08")
+def test_the_keys_are_public_and_may_be_kept_for_a_while(portal: Portal) -> None:
+    answer = portal.get(JWKS)
+    for key in told(answer)["keys"]:
+        assert not key.keys() & {*PRIVATE, "key_ops"}
+        assert (key["use"], key["alg"], key["kid"]) == ("sig", "ES256", thumbprint(key))
+    assert answer.headers["cache-control"] == "public, max-age=300"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
+    assert "set-cookie" not in answer.headers
+    again = portal.get(JWKS, If_None_Match=answer.headers["etag"])
+    assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.conformance("OT-08")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_clients_of_authlib_and_requests_oauthlib_work_unchanged(
+    portal: Portal, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
+    with AuthlibSession(client.id, client.secret) as session:
+        session.fetch_token(f"{portal.url}/oauth/token", grant_type="client_credentials")
+        assert session.get(f"{portal.url}/api/v1/me").json()["client_id"] == client.id
+    with AuthlibSession(client.id, client.secret, token_endpoint_auth_method="client_secret_post") as session:
+        token = session.fetch_token(f"{portal.url}/oauth/token", grant_type="client_credentials")
+        assert session.revoke_token(f"{portal.url}/oauth/revoke", token=token["access_token"]).status_code == 200
+        ended = requests.get(f"{portal.url}/api/v1/me", headers=bearer(token["access_token"]), timeout=5)
+        assert ended.status_code == 401
+    with RequestsSession(client=BackendApplicationClient(client_id=client.id)) as session:
+        session.fetch_token(f"{portal.url}/oauth/token", auth=client)
+        assert session.get(f"{portal.url}/api/v1/me").json()["client_id"] == client.id
+
+
+def test_authlib_refreshes_by_itself_as_the_public_client(portal: Portal, client: Client, speaker: Speaker) -> None:
+    pair = speaker.log_in(OWNER)
+    with AuthlibSession("portal", token_endpoint_auth_method="none") as session:
+        renewed = session.refresh_token(f"{portal.url}/oauth/token", refresh_token=pair["refresh_token"])
+    assert speaker.me(renewed["access_token"]).status == 200
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.mark.once
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # RFC 9864 calls it Ed25519; verifiers still learn that
+@pytest.mark.conformance("JW-28")
+@pytest.mark.conformance("MD-07")
+def test_others_verify_each_algorithm_from_the_published_keys(tmp_path: Path) -> None:
+    """One portal, restarted with each ring in turn."""
+    with portal_with(tmp_path, KEYS["ES256"]) as portal:
+        for algorithm in ("ES256", "EdDSA", "RS256"):
+            restart(portal, KEYS[algorithm])
+            token: str = Speaker(portal).log_in(OWNER)["access_token"]
+            text = portal.get(JWKS).body.decode()
+            verified = joserfc_jwt.decode(token, joserfc_jwk.KeySet.import_key_set(json.loads(text)), [algorithm])
+            assert verified.claims["iss"] == portal.url
+            other = jwcrypto_jwt.JWT(jwt=token, key=JWKSet.from_json(text), algs=[algorithm])
+            assert json.loads(other.claims)["jti"] == verified.claims["jti"]
+        restart(portal, KEYS["HS256"])
+        pair = Speaker(portal).log_in(OWNER)
+        assert Speaker(portal).me(pair["access_token"]).status == 200
+        assert document(portal, JWKS) == {"keys": []}
+
+
+def restart(portal: Portal, *keys: dict[str, str]) -> None:
+    portal.stop()
+    portal.environment["KEYPORTAL_SIGNING_KEYS"] = ring(*keys)
+    portal.start()
+
+
+class OfflineVerifier(threading.Thread):
+    """Verifies fresh tokens against keys that it keeps as long as it may, and never asks about a token.
+
+    While the portal restarts it waits, as a client would; a token that it can't verify is a failure.
+    """
+
+    def __init__(self, portal: Portal) -> None:
+        super().__init__()
+        self.portal = portal
+        self.keys: dict[str, Any] = {}
+        self.fetched = threading.Event()
+        self.over = threading.Event()
+        self.verified: dict[str, int] = {}
+        self.failures: list[str] = []
+
+    def run(self) -> None:
+        while not self.over.is_set():
+            try:
+                self.round()
+            except OSError:
+                time.sleep(0.02)
+
+    def round(self) -> None:
+        if not self.fetched.is_set():
+            published = told(self.portal.get(JWKS))["keys"]
+            self.keys = {key["kid"]: joserfc_jwk.import_key(key) for key in published}
+            self.fetched.set()
+        answer = self.portal.request("POST", "/api/v1/tokens", headers={"Authorization": basic(OWNER, PASSWORD)})
+        if answer.status != 200:
+            self.failures.append(answer.body.decode())
+            return
+        token = told(answer)["access_token"]
+        kid = get_unverified_header(token)["kid"]
+        if kid not in self.keys:
+            self.failures.append(f"unknown key {kid}")
+            return
+        joserfc_jwt.decode(token, self.keys[kid], ["ES256"])
+        self.verified[kid] = self.verified.get(kid, 0) + 1
+
+    def has_verified_by(self, kid: str) -> None:
+        """Wait until some more tokens by this key were verified."""
+        enough = self.verified.get(kid, 0) + 3
+        deadline = time.monotonic() + 20
+        while self.verified.get(kid, 0) < enough and not self.failures and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert self.failures == []
+        assert self.verified.get(kid, 0) >= enough
+
+    def keeps_keys_no_longer(self) -> None:
+        """Let the keys grow as old as they may, and wait for the next ones."""
+        self.fetched.clear()
+        assert self.fetched.wait(20)
+
+
+@pytest.mark.once
+@pytest.mark.conformance("JK-06")
+@pytest.mark.conformance("JK-07")
+@pytest.mark.security("K-04")
+def test_keys_roll_over_without_a_failure_and_a_removed_one_is_dead(tmp_path: Path) -> None:
+    old, new = (new_signing_jwk("ES256") for _ in range(2))
+    with portal_with(tmp_path, old) as portal:
+        held: str = Speaker(portal).log_in(OWNER)["access_token"]
+        verifier = OfflineVerifier(portal)
+        verifier.start()
+        try:
+            verifier.has_verified_by(old["kid"])
+            restart(portal, old, new)  # publish the next
+            verifier.has_verified_by(old["kid"])
+            verifier.keeps_keys_no_longer()
+            restart(portal, new, old)  # sign with it
+            verifier.has_verified_by(new["kid"])
+            assert Speaker(portal).me(held).status == 200
+            restart(portal, new)  # retire the old one
+            verifier.has_verified_by(new["kid"])
+        finally:
+            verifier.over.set()
+            verifier.join()
+        answer = Speaker(portal).me(held)
+        assert (answer.status, told(answer)["code"]) == (401, "invalid_token")
+        assert Speaker(portal).log_in(OWNER)
