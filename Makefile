@@ -8,10 +8,10 @@ PORT ?= 8000
 ARGS ?=
 PYTEST := $(PYTHON) -m pytest -n 2 --cov --cov-append --cov-report= $(ARGS)
 
-.PHONY: help run test lint dev audit bench clean
+.PHONY: help run test lint conformance dev audit bench clean
 
 help: ## Show what there is to make
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: .venv/.runtime ## Start a working portal on this machine (PORT=8000)
 	@deploy/local/run $(PORT)
@@ -30,6 +30,9 @@ lint: .venv/.dev ## Check style, types, the floors of the house, and missing mig
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) manage.py makemigrations --check --dry-run
+
+conformance: .venv/.dev ## Write docs/conformance.md from the marks of the tests
+	$(PYTHON) -m tests.conformance.report
 
 dev: .venv/.dev ## Install what working on the portal needs
 

@@ -33,6 +33,7 @@ def raw_me(portal: Portal, *lines: bytes, query: bytes = b"") -> tuple[int, dict
 
 
 @pytest.mark.conformance("BR-01")
+@pytest.mark.conformance("BR-14")
 @pytest.mark.conformance("BR-02")
 @pytest.mark.parametrize("scheme", [b"Bearer ", b"bearer ", b"BEARER   "])
 def test_a_good_secret_is_200(portal: Portal, consumer: Consumer, scheme: bytes) -> None:

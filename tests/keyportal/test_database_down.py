@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.portal import Portal
+from tests.portal import Answer, Portal
+from tests.speaker import Client, Speaker, told
 from tests.with_postgres import Cluster, postgres_cluster
 
 pytestmark = [pytest.mark.once, pytest.mark.postgresql]
@@ -25,6 +26,45 @@ def site(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder: Path = tmp_path_factory.mktemp("site")
     with Portal(folder, cluster.url).running() as started:
         yield started
+
+
+@pytest.mark.security("R-01")
+@pytest.mark.conformance("RV-08")
+def test_no_token_is_issued_ended_or_judged_while_the_database_is_away(site: Portal, cluster: Cluster) -> None:
+    site.make_developer("tokens-down@example.com")
+    speaker = Speaker(site)
+    client = Client(*site.make_key("tokens-down@example.com"))
+    pair = speaker.log_in("tokens-down@example.com")
+    token = speaker.client_token(client)
+
+    def ask_everywhere() -> list[Answer]:
+        return [
+            speaker.token({"grant_type": "client_credentials"}, client=client),
+            speaker.refresh(pair["refresh_token"]),
+            speaker.form("/oauth/revoke", {"token": token}, client=client),
+            speaker.form("/oauth/introspect", {"token": token}, client=client),
+            speaker.password("tokens-down@example.com"),
+            speaker.post("/api/v1/tokens/refresh", {"refresh_token": pair["refresh_token"]}),
+            speaker.me(token),
+        ]
+
+    cluster.stop()
+    try:
+        for _ in range(4):
+            started = time.monotonic()
+            answers = ask_everywhere()
+            assert time.monotonic() - started < 2 * len(answers)
+            assert {answer.status for answer in answers} == {503}
+            assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
+            assert told(answers[2])["error"] == "temporarily_unavailable"
+    finally:
+        cluster.start()
+    assert speaker.me(token).status == 200  # 503 meant: not revoked, try again
+    assert speaker.form("/oauth/revoke", {"token": token}, client=client).status == 200
+    assert speaker.me(token).status == 401
+    log = site.log.read_text()
+    for secret in (client.secret, token, pair["refresh_token"]):
+        assert secret not in log
 
 
 @pytest.mark.security("R-01")
@@ -79,7 +119,7 @@ def test_a_portal_that_starts_before_its_database_answers_503_until_it_is_there(
         early.stop()
 
 
-SECRETS = ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS")
+SECRETS = ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS", "KEYPORTAL_SIGNING_KEYS")
 
 
 def test_migrations_that_are_missing_are_named(cluster: Cluster, site: Portal, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The documentation tells the truth where a test can hold it to it."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -62,3 +64,9 @@ def test_one_template_alone_prints_a_secret() -> None:
         path.name for path in (ROOT / "templates").rglob("*.*") if re.search(r"{{ *secret *}}", path.read_text())
     ]
     assert printing == ["_secret.html"]
+
+
+def test_the_conformance_page_is_what_the_tests_say() -> None:
+    command = [sys.executable, "-m", "tests.conformance.report", "--check"]
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert (checked.returncode, checked.stderr) == (0, "")
