@@ -15,6 +15,7 @@ from credentials.models import Scope
 from tests.conftest import MakeKey
 from vault.rings import KeyRing
 from vault.secret_format import new_secret
+from vault.signing_keys import SigningRing
 
 pytestmark = pytest.mark.django_db
 
@@ -128,6 +129,12 @@ def test_findkey_says_whose_a_secret_is_and_takes_it_from_standard_input_only(co
 def test_newkey_prints_an_entry_that_fits_a_ring(command: Any, ring: str) -> None:
     one, other = command("newkey", ring), command("newkey", ring, "--id", "mine")
     assert KeyRing.parse(ring, f"{one.strip()},{other.strip()}")["mine"]
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "EdDSA", "RS256", "HS256"])
+def test_newkey_prints_a_signing_key(command: Any, algorithm: str) -> None:
+    assert SigningRing.parse(command("newkey", "signing", "--alg", algorithm)).primary.algorithm == algorithm
+    assert SigningRing.parse(command("newkey", "signing")).primary.algorithm == "ES256"
 
 
 def test_localsetup_is_for_local_mode(command: Any) -> None:

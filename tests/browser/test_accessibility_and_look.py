@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import PASSWORD, faults_of, sign_up
 from tests.portal import Portal
+from tests.speaker import Speaker
 
 pytestmark = pytest.mark.once
 PAGE_LIMIT = 60_000  # bytes, compressed
@@ -65,12 +66,15 @@ def test_pages_of_keys_and_of_the_account(audited: Callable[[str], list[str]], p
         "/keys/?q=nothing",
         "/account/",
         "/account/history/",
+        "/account/apps/",
         "/accounts/email/",
         "/accounts/logout/",
     ):
         faults += audited(path)
     for path in ("/accounts/password/change/", "/accounts/sessions/", "/accounts/2fa/", "/accounts/2fa/totp/activate/"):
         faults += audited(path)
+    Speaker(portal).log_in("axe@example.com", PASSWORD)
+    faults += audited("/account/apps/")
     for path in ("/accounts/2fa/webauthn/", "/accounts/2fa/webauthn/add/", "/accounts/reauthenticate/"):
         faults += audited(path)
     assert faults == []

@@ -11,6 +11,7 @@ import pytest
 
 from tests.person import Person
 from tests.portal import Portal, portal_database
+from tests.speaker import Client, Speaker, told
 
 EVERY_ROW = (
     "from django.apps import apps; "
@@ -67,7 +68,31 @@ def use_in_every_way(site: Portal, person: Person) -> list[str]:
     assert secret in person.post(reveal, form_at=f"/keys/{key}/").decode()
     with suppress(HTTPError):
         person.post("/keys/new/", name=secret * 3, environment="live", expiry="never", form_token=form)
-    return [secret, printed]
+    return [secret, printed, *use_as_a_client(site, Client(key, secret))]
+
+
+def use_as_a_client(site: Portal, client: Client) -> list[str]:
+    """Send the password, the secret and the tokens that they buy to every endpoint of tokens; give the tokens."""
+    speaker = Speaker(site)
+    token = speaker.client_token(client)
+    pair = speaker.log_in("canary@example.com", PASSWORD)
+    successor = told(speaker.refresh(pair["refresh_token"]))
+    tokens = [token, pair["access_token"], pair["refresh_token"], successor["access_token"], successor["refresh_token"]]
+    service = Client(*site.make_key("canary@example.com", "--scope", "credentials:verify", "--restricted"))
+    for one in (client.secret, PASSWORD, *tokens):
+        speaker.me(one)
+        speaker.password("canary@example.com", one)
+        speaker.password(one, PASSWORD)
+        speaker.refresh(one)
+        speaker.post("/api/v1/tokens/refresh", {"refresh_token": one})
+        speaker.token({"grant_type": one, "client_id": one, "client_secret": one, "scope": one})
+        speaker.token({"grant_type": "client_credentials", one: one}, client=Client(one, one))
+        speaker.form(f"/oauth/token?client_secret={one}&token={one}", {one: one})
+        speaker.form("/oauth/introspect", {"token": one}, client=service)
+        speaker.form("/oauth/revoke", {"token": one}, client=service)
+        speaker.form("/oauth/revoke", {"token": one, "token_type_hint": one}, User_Agent=one)
+        site.get(f"/.well-known/jwks.json?token={one}", If_None_Match=one)
+    return [*tokens, service.secret, site.environment["KEYPORTAL_SIGNING_KEYS"].partition('"d": "')[2][:43]]
 
 
 @pytest.mark.security("L-01")

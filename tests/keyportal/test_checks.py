@@ -1,6 +1,7 @@
 """Every system check, by its id."""
 
 import base64
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from pytest_django import Settings
 from accounts.canaries import confirm_rings
 from accounts.models import RingCanary
 from tests.portal import new_ring
+from vault.signing_keys import new_signing_jwk
 
 
 def ids() -> set[str]:
@@ -26,6 +28,8 @@ def change(**changes: Any) -> Callable[[Settings], None]:
 
 
 SHARED = base64.b64encode(bytes(range(32))).decode()
+
+SHARED_SIGNING = {**new_signing_jwk("HS256"), "k": SHARED.rstrip("=").replace("+", "-").replace("/", "_")}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +47,15 @@ SHARED = base64.b64encode(bytes(range(32))).decode()
             change(KEYPORTAL_SEALING_KEYS=f"a:{base64.b64encode(b'k' * 32 + bytes(range(40))).decode()}"),
             {"keyportal.W001"},
         ),
+        (change(KEYPORTAL_SIGNING_KEYS=""), {"keyportal.E001", "keyportal.W001"}),
+        (change(KEYPORTAL_SIGNING_KEYS="{}"), {"keyportal.E001", "keyportal.W001"}),
+        (
+            change(KEYPORTAL_INDEX_KEYS=f"b:{SHARED}", KEYPORTAL_SIGNING_KEYS=json.dumps(SHARED_SIGNING)),
+            {"keyportal.E002", "keyportal.W001"},
+        ),
+        (change(KEYPORTAL_ACCESS_LIFETIME=86400), {"keyportal.E030", "keyportal.W001"}),
+        (change(KEYPORTAL_LEEWAY=61), {"keyportal.E030", "keyportal.W001"}),
+        (change(KEYPORTAL_REFRESH_GRACE=-1), {"keyportal.E030", "keyportal.W001"}),
         (change(SECRET_KEY="short"), {"keyportal.E003", "keyportal.W001"}),
         (change(SECRET_KEY="x" * 60), {"keyportal.E003", "keyportal.W001"}),
         (change(KEYPORTAL_URL=""), {"keyportal.E004", "keyportal.W001"}),
@@ -62,6 +75,13 @@ def test_a_check_finds_its_mistake_and_no_other(
 ) -> None:
     change(settings)
     assert ids() == expected
+
+
+def test_a_secret_key_that_is_a_signing_key_is_found(settings: Settings) -> None:
+    jwk = new_signing_jwk("HS256")
+    settings.KEYPORTAL_SIGNING_KEYS = json.dumps(jwk)
+    settings.SECRET_KEY = base64.b64encode(base64.urlsafe_b64decode(jwk["k"] + "=")).decode()
+    assert "keyportal.E002" in ids()
 
 
 def test_a_secret_key_that_is_a_ring_key_is_found(settings: Settings) -> None:

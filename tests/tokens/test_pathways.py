@@ -1,0 +1,76 @@
+"""Every way in, for every state of an account: one table (OWASP ASVS 6.3.4)."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pytest
+
+from tests.portal import Portal
+from tests.speaker import PASSWORD, Client, Speaker, basic, told
+
+HEAD = "from accounts import services; from accounts.origin import Origin; u = User.objects.get(email='{email}'); "
+STATES = {
+    "active": "",
+    "unconfirmed": "services.unconfirm_user(user=u, origin=Origin.of_command('test'))",
+    "inactive": "services.deactivate_user(user=u, origin=Origin.of_command('test'))",
+    "deleted": "u.delete()",
+    "second-factor": "from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret; "
+    "TOTP.activate(u, generate_totp_secret())",
+}
+
+
+class Held(NamedTuple):
+    """What the owner and their servers hold when the state changes."""
+
+    client: Client
+    refresh_token: str
+    user_token: str
+    key_token: str
+
+
+class Verdicts(NamedTuple):
+    """What each way in answers."""
+
+    password: str
+    client_credentials: str
+    refresh: str
+    key: str
+    user_token: str
+    key_token: str
+
+
+EXPECTED = {
+    "active": Verdicts("200", "200", "200", "200", "200", "200"),
+    "unconfirmed": Verdicts("account_unconfirmed", "invalid_client", "invalid_grant", *["account_unconfirmed"] * 3),
+    "inactive": Verdicts("invalid_login", "invalid_client", "invalid_grant", *["owner_inactive"] * 3),
+    "deleted": Verdicts("invalid_login", "invalid_client", "invalid_grant", *["invalid_token"] * 3),
+    "second-factor": Verdicts("mfa_required", "200", "200", "200", "200", "200"),
+}
+
+
+@pytest.mark.security("A-13")
+@pytest.mark.parametrize("state", STATES)
+def test_every_pathway_knows_the_state_of_the_account(portal: Portal, speaker: Speaker, state: str) -> None:
+    email = f"{state}@pathways.example"
+    portal.make_developer(email)
+    client = Client(*portal.make_key(email))
+    pair = speaker.log_in(email)
+    held = Held(client, pair["refresh_token"], pair["access_token"], speaker.client_token(client))
+    portal.shell(HEAD.format(email=email) + STATES[state])
+    assert verdicts(speaker, email, held) == EXPECTED[state]
+
+
+def verdicts(speaker: Speaker, email: str, held: Held) -> Verdicts:
+    answers = [
+        speaker.post("/api/v1/tokens", Authorization=basic(email, PASSWORD)),
+        speaker.token({"grant_type": "client_credentials"}, client=held.client),
+        speaker.refresh(held.refresh_token),
+        speaker.me(held.client.secret),
+        speaker.me(held.user_token),
+        speaker.me(held.key_token),
+    ]
+    return Verdicts(*[said(answer.status, told(answer)) for answer in answers])
+
+
+def said(status: int, body: Mapping[str, str]) -> str:
+    return "200" if status == 200 else str(body.get("code") or body["error"])
