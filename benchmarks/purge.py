@@ -1,6 +1,6 @@
-"""What `purge` costs: time and memory for 5,000 and for 1,000,000 expired rows, on both databases.
+"""What `purge` costs: time and memory for 5,000 and for 1,000,000 expired rows, on SQLite.
 
-    python -m benchmarks.purge; python -m tests.with_postgres python -m benchmarks.purge
+On PostgreSQL: `python -m tests.with_postgres python -m benchmarks.purge`.
 """
 
 import os
