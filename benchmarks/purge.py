@@ -25,6 +25,7 @@ def main() -> None:
                 started = time.perf_counter()
                 purging = portal.begin("purge")
                 _, _, used = os.wait4(purging.pid, 0)
+                portal.stop()
                 took = time.perf_counter() - started
                 kind = database_url.partition(":")[0]
                 print(f"{kind}: {count:,} rows in {took:.1f} s, at most {used.ru_maxrss // 1024} MB")  # noqa: T201

@@ -68,6 +68,7 @@ class Portal:
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
+        self.console: subprocess.Popen[str] | None = None
 
     def command(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `manage.py …` under this configuration and give what it printed."""
@@ -130,7 +131,10 @@ class Portal:
         return self.process
 
     def stop(self) -> None:
-        """End the server."""
+        """End the server, and the shell, whose settings may change until the next start."""
+        if self.console is not None:
+            self.console.communicate(timeout=20)
+            self.console = None
         if self.process is not None:
             self.process.terminate()
             self.process.wait(timeout=20)
@@ -179,19 +183,41 @@ class Portal:
         raise AssertionError(f"no confirmation was sent to {email}")
 
     def shell(self, code: str) -> str:
-        """Run a line of Python in the portal's shell, with every model at hand; give the last line that it printed."""
-        lines = self.command("shell", "-v", "0", "-c", code).stdout.strip().splitlines()
+        """Run lines of Python in the portal's shell, with every model at hand; give the last line that they printed."""
+        lines = self._ask(code=code)["out"].strip().splitlines()
         return lines[-1] if lines else ""
 
     def make_developer(self, email: str, password: str = "correct horse battery staple") -> str:
         """Make a confirmed developer by the command and give their id."""
-        made = self.command("createdeveloper", email, "--confirmed", "--password-stdin", stdin=password + "\n")
-        return made.stdout.strip()
+        command = ["createdeveloper", email, "--confirmed", "--password-stdin"]
+        return self._ask(command=command, stdin=password + "\n")["out"].strip()
 
     def make_key(self, email: str, *arguments: str, name: str = "a key") -> tuple[str, str]:
         """Make a key by the command and give its id and its secret."""
-        made = self.command("createkey", email, "--name", name, *arguments)
-        return made.stderr.strip(), made.stdout.strip()
+        made = self._ask(command=["createkey", email, "--name", name, *arguments])
+        return made["err"].strip(), made["out"].strip()
+
+    def _ask(self, **request: Any) -> dict[str, str]:
+        """Have something done in the portal's shell, which is started at the first time. Raises what it raised."""
+        if self.console is None:
+            with (self.folder / "console.log").open("ab") as log:
+                self.console = subprocess.Popen(
+                    [sys.executable, "-m", "tests.console"],
+                    cwd=ROOT,
+                    env=self._whole_environment(),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                )
+        if self.console.stdin is None or self.console.stdout is None:
+            raise RuntimeError("the console has no pipes")
+        self.console.stdin.write(json.dumps(request) + "\n")
+        self.console.stdin.flush()
+        answer: dict[str, str] = json.loads(self.console.stdout.readline())
+        if answer["error"]:
+            raise RuntimeError(answer["error"])
+        return answer
 
     def _at(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"

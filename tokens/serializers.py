@@ -6,11 +6,11 @@ from rest_framework import serializers
 
 
 class ScopeField(serializers.CharField):
-    """Names separated by spaces (RFC 6749 §3.3), as a list; empty is the same as absent."""
+    """Names separated by spaces (RFC 6749 §3.3), as a list; an empty text is no wish, the same as absent."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Give the names; None for none."""
-        return super().to_internal_value(data).split() or None
+        """Give the names."""
+        return super().to_internal_value(data).split()
 
     def to_representation(self, value: Any) -> str:
         """Give the names as they were."""
