@@ -212,14 +212,14 @@ def test_a_password_opens_nothing_else(portal: Portal, path: str) -> None:
 @pytest.mark.conformance("BA-14")
 @pytest.mark.usefixtures("fresh_counts")
 def test_an_account_with_a_second_factor_is_refused(portal: Portal, speaker: Speaker) -> None:
-    portal.make_developer("factor@example.com")
+    portal.make_developer("factor-basic@example.com")
     portal.shell(
         "from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret; "
-        "TOTP.activate(User.objects.get(email='factor@example.com'), generate_totp_secret())"
+        "TOTP.activate(User.objects.get(email='factor-basic@example.com'), generate_totp_secret())"
     )
-    answer = speaker.password("factor@example.com")
+    answer = speaker.password("factor-basic@example.com")
     assert (answer.status, told(answer)["code"]) == (403, "mfa_required")
-    assert told(speaker.password("factor@example.com", "wrong"))["code"] == "invalid_login"
+    assert told(speaker.password("factor-basic@example.com", "wrong"))["code"] == "invalid_login"
 
 
 @pytest.mark.parametrize("scope", ["nothing:known", "credentials:verify", 'a"b', "\0"])
