@@ -1,7 +1,7 @@
 """Keys and their secrets."""
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar, Self
 
 from django.conf import settings
@@ -10,9 +10,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.rings import index_ring, sealing_ring
+from accounts.rings import index_ring
+from accounts.sealed import SealedRow, canonical_time
 from vault.digests import index_digests
-from vault.rowseal import row_seal, row_seal_fits
 from vault.secret_format import new_id
 
 NAME_LENGTH = 100
@@ -66,7 +66,7 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
         return self.filter(Q(name__icontains=text) | Q(id__istartswith=text) | Q(id__in=hinted))
 
 
-class APIKey(models.Model):
+class APIKey(SealedRow):
     """A key: one public id for its whole life, one live secret (two while it is being rotated)."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_key_id, editable=False)
@@ -81,7 +81,6 @@ class APIKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_reason = models.CharField(max_length=200, blank=True, editable=False)
     form_token = models.CharField(max_length=43, null=True, editable=False)  # noqa: DJ001  # null: made by no form
-    seal = models.BinaryField(max_length=64, editable=False)
 
     objects: ClassVar[models.Manager["APIKey"]] = APIKeyQuerySet.as_manager()
 
@@ -131,7 +130,7 @@ class APIKey(models.Model):
         left = (self.expires_at or timezone.now()) - timezone.now()
         return math.ceil(left / timedelta(days=1))
 
-    def sealed_fields(self) -> list[str]:
+    def sealed_fields(self) -> list[str | bytes]:
         """Give what the row seal covers: all that authorises, nothing that only describes."""
         times = (self.expires_at, self.revoked_at)
         return [
@@ -144,14 +143,6 @@ class APIKey(models.Model):
             *map(canonical_time, times),
         ]
 
-    def make_seal(self) -> bytes:
-        """Seal the row as it stands in memory, under the first sealing key."""
-        return row_seal(sealing_ring(), self.sealed_fields())
-
-    def is_intact(self) -> bool:
-        """Tell whether the row is as the portal wrote it; False if somebody changed it in the database."""
-        return row_seal_fits(sealing_ring(), bytes(self.seal), self.sealed_fields())
-
 
 class KeySecretQuerySet(models.QuerySet["KeySecret"]):
     """Selections of secrets."""
@@ -161,7 +152,7 @@ class KeySecretQuerySet(models.QuerySet["KeySecret"]):
         return self.filter(digest__in=index_digests(index_ring(), secret))
 
 
-class KeySecret(models.Model):
+class KeySecret(SealedRow):
     """One secret of a key: its digest to be found by, its ciphertext to be shown again."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_secret_id, editable=False)
@@ -172,7 +163,6 @@ class KeySecret(models.Model):
     hint = models.CharField(max_length=32)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     retires_at = models.DateTimeField(null=True, blank=True)
-    seal = models.BinaryField(max_length=64, editable=False)
 
     objects: ClassVar[models.Manager["KeySecret"]] = KeySecretQuerySet.as_manager()
 
@@ -197,16 +187,3 @@ class KeySecret(models.Model):
         """Give what the row seal covers."""
         retires = canonical_time(self.retires_at)
         return ["key secret", self.id, self.key_id, self.index_key_id, bytes(self.digest), retires]
-
-    def make_seal(self) -> bytes:
-        """Seal the row as it stands in memory, under the first sealing key."""
-        return row_seal(sealing_ring(), self.sealed_fields())
-
-    def is_intact(self) -> bool:
-        """Tell whether the row is as the portal wrote it."""
-        return row_seal_fits(sealing_ring(), bytes(self.seal), self.sealed_fields())
-
-
-def canonical_time(at: datetime | None) -> str:
-    """Write a time in the one way in which it is sealed: UTC with microseconds; empty for none."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds") if at else ""

@@ -1,6 +1,7 @@
 """The Authorization header of RFC 6750: exactly one credential, in exactly one way; and what reads it on a view."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
@@ -33,7 +34,7 @@ class Verified(Protocol):
         """What was proved."""
 
 
-class BearerAuthentication(BaseAuthentication):
+class BearerAuthentication(BaseAuthentication, ABC):
     """`Authorization: Bearer …` → `request.user` is the owner, `request.auth` the credential.
 
     None for a header that is not ours (no credential, or another kind); raises for ours and bad.
@@ -59,13 +60,13 @@ class BearerAuthentication(BaseAuthentication):
         """Give the challenge for a request without a credential (RFC 6750 §3)."""
         return 'Bearer realm="keyportal"'
 
+    @abstractmethod
     def is_ours(self, token: str) -> bool:
         """Tell whether this text is of the kind that the class checks, good or bad."""
-        raise NotImplementedError
 
+    @abstractmethod
     def verify(self, token: str, *, address: Address | None) -> Verified:
         """Give what a credential of this kind proves. Raises `RefusedError`."""
-        raise NotImplementedError
 
 
 def bearer_token(environ: Mapping[str, Any]) -> str | None:

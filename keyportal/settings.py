@@ -117,8 +117,7 @@ TEMPLATES = [
 
 # --- data ---
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'keyportal.sqlite3'}")}
-DATABASES["default"]["CONN_MAX_AGE"] = None
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"] |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
 _options = DATABASES["default"].setdefault("OPTIONS", {})
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     _options |= {
@@ -229,8 +228,7 @@ STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestSta
 EMAIL_CONFIGURED = "EMAIL_URL" in env
 vars().update(env.email_url("EMAIL_URL", default="smtp://localhost:25"))
 EMAIL_TIMEOUT = 5
-DEFAULT_FROM_EMAIL = env.str("KEYPORTAL_MAIL_FROM", f"keyportal@{_url.hostname}")
-SERVER_EMAIL = DEFAULT_FROM_EMAIL
+SERVER_EMAIL = DEFAULT_FROM_EMAIL = env.str("KEYPORTAL_MAIL_FROM", f"keyportal@{_url.hostname}")
 if KEYPORTAL_LOCAL:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = env.str("KEYPORTAL_OUTBOX", str(VAR_DIR / "outbox"))

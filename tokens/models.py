@@ -8,10 +8,9 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.rings import index_ring, sealing_ring
-from apikeys.models import canonical_time
+from accounts.rings import index_ring
+from accounts.sealed import SealedRow, canonical_time
 from vault.digests import index_digests
-from vault.rowseal import row_seal, row_seal_fits
 from vault.secret_format import new_id
 
 
@@ -41,7 +40,7 @@ class TokenFamilyQuerySet(models.QuerySet["TokenFamily"]):
         return self.filter(user=user).order_by("-refreshed_at")
 
 
-class TokenFamily(models.Model):
+class TokenFamily(SealedRow):
     """One log-in by password at the auth endpoint, and all the tokens that come from it: a “signed-in app”."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_family_id, editable=False)
@@ -55,7 +54,6 @@ class TokenFamily(models.Model):
     ended_reason = models.CharField(max_length=200, blank=True)
     address = models.GenericIPAddressField("client address", null=True)
     agent = models.CharField("user agent", max_length=200, blank=True)
-    seal = models.BinaryField(max_length=64, editable=False)
 
     objects: ClassVar[models.Manager["TokenFamily"]] = TokenFamilyQuerySet.as_manager()
 
@@ -71,18 +69,10 @@ class TokenFamily(models.Model):
     def __str__(self) -> str:
         return self.id
 
-    def sealed_fields(self) -> list[str]:
+    def sealed_fields(self) -> list[str | bytes]:
         """Give what the row seal covers: whose it is, what it may do, and until when."""
         times = (self.started_at, self.expires_at, self.ended_at)
         return ["token family", self.id, self.user_id, self.scopes, str(self.epoch), *map(canonical_time, times)]
-
-    def make_seal(self) -> bytes:
-        """Seal the row as it stands in memory, under the first sealing key."""
-        return row_seal(sealing_ring(), self.sealed_fields())
-
-    def is_intact(self) -> bool:
-        """Tell whether the row is as the portal wrote it."""
-        return row_seal_fits(sealing_ring(), bytes(self.seal), self.sealed_fields())
 
 
 class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
@@ -93,7 +83,7 @@ class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
         return self.filter(digest__in=index_digests(index_ring(), secret))
 
 
-class RefreshToken(models.Model):
+class RefreshToken(SealedRow):
     """A random token that buys the next pair, once. Only its digest is kept."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_refresh_id, editable=False)
@@ -104,7 +94,6 @@ class RefreshToken(models.Model):
     expires_at = models.DateTimeField(db_index=True)
     used_at = models.DateTimeField(null=True, blank=True)
     replaced_by = models.CharField(max_length=32, blank=True)
-    seal = models.BinaryField(max_length=64, editable=False)
 
     objects: ClassVar[models.Manager["RefreshToken"]] = RefreshTokenQuerySet.as_manager()
 
@@ -115,14 +104,6 @@ class RefreshToken(models.Model):
         """Give what the row seal covers: a token can't be moved to another log-in, nor prolonged."""
         until = canonical_time(self.expires_at)
         return ["refresh token", self.id, self.family_id, self.index_key_id, bytes(self.digest), until]
-
-    def make_seal(self) -> bytes:
-        """Seal the row as it stands in memory, under the first sealing key."""
-        return row_seal(sealing_ring(), self.sealed_fields())
-
-    def is_intact(self) -> bool:
-        """Tell whether the row is as the portal wrote it."""
-        return row_seal_fits(sealing_ring(), bytes(self.seal), self.sealed_fields())
 
 
 class RevokedToken(models.Model):

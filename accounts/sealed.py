@@ -1,0 +1,36 @@
+"""Rows under a seal: what authorises somebody can't be changed by writing to the database alone (decision 1)."""
+
+from datetime import UTC, datetime
+
+from django.db import models
+
+from accounts.rings import sealing_ring
+from vault.rowseal import row_seal, row_seal_fits
+
+
+class SealedRow(models.Model):
+    """A row with an HMAC over what authorises. A verb that changes one of those fields seals the row anew."""
+
+    seal = models.BinaryField(max_length=64, editable=False)
+
+    class Meta:
+        """No table of its own."""
+
+        abstract = True
+
+    def sealed_fields(self) -> list[str | bytes]:
+        """Give what the seal covers, the row's purpose first: all that authorises, nothing that only describes."""
+        raise TypeError(f"{type(self).__name__} does not say what its seal covers")
+
+    def make_seal(self) -> bytes:
+        """Seal the row as it stands in memory, under the first sealing key."""
+        return row_seal(sealing_ring(), self.sealed_fields())
+
+    def is_intact(self) -> bool:
+        """Tell whether the row is as the portal wrote it; False if somebody changed it in the database."""
+        return row_seal_fits(sealing_ring(), bytes(self.seal), self.sealed_fields())
+
+
+def canonical_time(at: datetime | None) -> str:
+    """Write a time in the one way in which it is sealed: UTC with microseconds; empty for none."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds") if at else ""
