@@ -1,7 +1,7 @@
 """Is this secret good? The whole truth about an API key, in the order in which it is asked.
 
-Format and checksum (no query) → digest → one indexed query joining secret, key, owner and scope catalogue → state.
-Nothing here writes.
+Format and checksum (no query) → digest → verified cache → else one indexed query joining secret, key, owner and scope
+catalogue → state. Nothing here writes.
 """
 
 import logging
@@ -12,12 +12,14 @@ from datetime import datetime
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.rings import index_ring
 from apikeys.models import APIKey, KeySecret
 from credentials.catalogue import catalogue
 from credentials.client_address import Address, Network, parse_network
-from credentials.credential import Credential
+from credentials.credential import Credential, Owner
+from credentials.freshness import recall
 from credentials.refusals import Refusal, RefusedError, refused
+from vault.digests import index_digest
 from vault.secret_format import is_well_formed
 
 logger = logging.getLogger(__name__)
@@ -33,18 +35,18 @@ class KeyRecord:
     revoked_reason: str
     retires_at: datetime | None
     paused_at: datetime | None
-    owner_email: str
-    owner_is_active: bool
-    owner_confirmed_at: datetime | None
-    owner_epoch: int
+    owner: Owner
     intact: bool
 
     @property
-    def owner(self) -> User:
-        """The owner as a model instance; a field that the verdict does not need is fetched when it is read."""
-        known = {"id": self.credential.owner_id, "email": self.owner_email, "is_active": self.owner_is_active}
-        known |= {"confirmed_at": self.owner_confirmed_at, "auth_epoch": self.owner_epoch}
-        return User.from_db("default", list(known), list(known.values()))
+    def tags(self) -> tuple[str, ...]:
+        """What a notice of a change may name."""
+        return (f"key:{self.credential.id}", f"user:{self.owner.id}")
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing brings the key back."""
+        return self.revoked_at is not None
 
 
 def verify(
@@ -56,7 +58,7 @@ def verify(
     """
     if not is_well_formed(settings.KEYPORTAL_BRAND, secret):
         raise refused("invalid_token")
-    record = find(secret)
+    record = recall(index_digest(index_ring().primary, secret), lambda: find(secret))
     if record is None:
         raise refused("invalid_token")
     judge(record, at=timezone.now(), address=address, environment=environment, scopes=scopes)
@@ -94,9 +96,9 @@ def judge(  # noqa: C901  # one guard a reason, in the order of the contract
         raise refused("retired", **about, at=record.retires_at.isoformat())
     if record.paused_at:
         raise refused("paused", **about, at=record.paused_at.isoformat())
-    if not record.owner_is_active:
+    if not record.owner.is_active:
         raise refused("owner_inactive", **about)
-    if record.owner_confirmed_at is None:
+    if record.owner.confirmed_at is None:
         raise refused("account_unconfirmed", **about)
     if environment and environment != credential.environment:
         raise refused("wrong_environment", **about, environment=credential.environment)
@@ -126,9 +128,6 @@ def record_of(key: APIKey, catalogue: str, secret: KeySecret | None = None) -> K
         revoked_reason=key.revoked_reason,
         retires_at=secret.retires_at if secret else None,
         paused_at=key.paused_at,
-        owner_email=key.owner.email,
-        owner_is_active=key.owner.is_active,
-        owner_confirmed_at=key.owner.confirmed_at,
-        owner_epoch=key.owner.auth_epoch,
+        owner=Owner.of(key.owner),
         intact=intact,
     )

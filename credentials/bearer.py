@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from accounts.models import User
 from credentials.client_address import Address, parse_address
-from credentials.credential import Credential
+from credentials.credential import Credential, Owner
 from credentials.permissions import CredentialRefused
 from credentials.refusals import RefusedError, refused
 
@@ -26,7 +26,7 @@ class Verified(Protocol):
     """What a `verification.py` gives for a credential that is good."""
 
     @property
-    def owner(self) -> User:
+    def owner(self) -> Owner:
         """Whose it is."""
 
     @property
@@ -54,7 +54,7 @@ class BearerAuthentication(BaseAuthentication, ABC):
             verified = self.verify(token, address=parse_address(request.META.get("REMOTE_ADDR", "")))
         except RefusedError as error:
             raise CredentialRefused(error.refusal) from None
-        return verified.owner, verified.credential
+        return verified.owner.as_user(), verified.credential
 
     def authenticate_header(self, request: Request) -> str:
         """Give the challenge for a request without a credential (RFC 6750 §3)."""

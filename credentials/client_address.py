@@ -1,11 +1,15 @@
 """Where a request comes from, behind trusted proxies: the address that the nearest of them vouches for."""
 
+import re
+import secrets
 from collections.abc import Mapping
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -28,6 +32,14 @@ def client_address(environ: Mapping[str, Any]) -> Address | None:
         if not is_trusted_proxy(address):
             return address
     return address
+
+
+def request_id_of(environ: Mapping[str, Any]) -> str:
+    """Give the id that a trusted proxy has given the request, if it is well formed; else a fresh one."""
+    sent: str = environ.get("HTTP_X_REQUEST_ID", "")
+    if sent and _REQUEST_ID.fullmatch(sent) and is_trusted_proxy(parse_address(environ.get("REMOTE_ADDR", ""))):
+        return sent
+    return secrets.token_hex(16)
 
 
 def is_trusted_proxy(address: Address | None) -> bool:

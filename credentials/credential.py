@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from accounts.models import User
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
@@ -25,3 +27,32 @@ class Credential:
     scopes: frozenset[str]
     expires_at: datetime | None
     """UTC; None if it never expires."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """What a verdict depends on of the owner, as it stands in the database. Unlike a model instance it can't change."""
+
+    id: str
+    email: str
+    is_active: bool
+    confirmed_at: datetime | None
+    epoch: int
+
+    @classmethod
+    def of(cls, user: User) -> "Owner":
+        """Take it from the row."""
+        return cls(
+            id=user.pk,
+            email=user.email,
+            is_active=user.is_active,
+            confirmed_at=user.confirmed_at,
+            epoch=user.auth_epoch,
+        )
+
+    def as_user(self) -> User:
+        """Give a model instance; a field that the verdict does not need is fetched when it is read."""
+        return User.from_db("default", _FIELDS, (self.id, self.email, self.is_active, self.confirmed_at, self.epoch))
+
+
+_FIELDS = ("id", "email", "is_active", "confirmed_at", "auth_epoch")

@@ -3,6 +3,7 @@
 The table is the contract (docs/errors.md); the pages under /docs/errors/ are made from it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -105,6 +106,9 @@ REASONS: Final[Mapping[str, Reason]] = {
 }
 
 
+_SCOPE_TOKEN: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """Why a credential was refused. `about` is told only to the holder of a genuine one: key id, name, when."""
@@ -131,8 +135,10 @@ class Refusal:
         if self.reason.error:
             parts.append(f'error="{self.reason.error}"')
             parts.append(f'error_description="{self.reason.title}"')
-        if self.scopes:
-            parts.append(f'scope="{" ".join(self.scopes)}"')
+        # A gateway's query may name anything: only what may stand in a header is said (RFC 6749 §3.3).
+        sayable = [scope for scope in self.scopes if _SCOPE_TOKEN.fullmatch(scope)]
+        if sayable:
+            parts.append(f'scope="{" ".join(sayable)}"')
         return ", ".join(parts)
 
 

@@ -5,16 +5,15 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpRequest
 
-from apikeys.verification import verify as verify_key
 from credentials.client_address import Address, parse_address
 from credentials.credential import Credential
 from credentials.refusals import RefusedError
 from credentials.throttle import Limit
+from gateway.verdict import verdict
 from tokens.clients import Form, OAuthError, authenticated_client, oauth_endpoint, too_many
 from tokens.models import RefreshToken
 from tokens.services import PORTAL_CLIENT, redeemable
 from tokens.verification import TokenRecord
-from tokens.verification import verify as verify_token
 from vault.secret_format import REFRESH, is_well_formed
 
 SCOPE: Final = "credentials:verify"
@@ -51,11 +50,10 @@ def described(text: str, *, address: Address | None) -> dict[str, object]:
         token = redeemable(text)
         return _refresh_token(token) if token else INACTIVE
     try:
-        if "." in text:
-            return _access_token(verify_token(text, address=address))
-        return _about(verify_key(text, address=address).credential, subject="key")
+        record = verdict(text, address=address)
     except RefusedError:
         return INACTIVE
+    return _access_token(record) if isinstance(record, TokenRecord) else _about(record.credential, subject="key")
 
 
 def _about(credential: Credential, *, subject: str) -> dict[str, object]:

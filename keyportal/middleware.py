@@ -1,8 +1,6 @@
 """What every request goes through first and every answer last."""
 
 import logging
-import re
-import secrets
 import time
 from collections.abc import Callable
 
@@ -10,14 +8,13 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
 from accounts.canaries import rings_confirmed
-from credentials.client_address import client_address, is_trusted_proxy, parse_address
+from credentials.client_address import client_address, is_trusted_proxy, parse_address, request_id_of
 from keyportal.logs import request_id, route
 from keyportal.problems import Problem
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 access_log = logging.getLogger("keyportal.access")
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 FORWARDED = (
     "HTTP_X_FORWARDED_FOR",
     "HTTP_X_FORWARDED_PROTO",
@@ -87,16 +84,13 @@ def _settle_origin(request: HttpRequest) -> None:
     meta = request.META
     peer = parse_address(meta.get("REMOTE_ADDR", ""))
     client = client_address(meta)
-    sent_id = ""
-    if is_trusted_proxy(peer):
-        sent_id = meta.get("HTTP_X_REQUEST_ID", "")
-        if meta.get("HTTP_X_FORWARDED_PROTO") in ("http", "https"):
-            meta["wsgi.url_scheme"] = meta["HTTP_X_FORWARDED_PROTO"]
+    request.request_id = request_id_of(meta)  # type: ignore[attr-defined]  # accounts.origin.PortalRequest
+    if is_trusted_proxy(peer) and meta.get("HTTP_X_FORWARDED_PROTO") in ("http", "https"):
+        meta["wsgi.url_scheme"] = meta["HTTP_X_FORWARDED_PROTO"]
     for header in FORWARDED:
         meta.pop(header, None)
     meta["REMOTE_ADDR"] = str(client) if client else ""
     request.peer_address = str(peer) if peer else ""  # type: ignore[attr-defined]  # accounts.origin.PortalRequest
-    request.request_id = sent_id if REQUEST_ID.fullmatch(sent_id) else secrets.token_hex(16)  # type: ignore[attr-defined]
 
 
 def _log_access(request: HttpRequest, response: HttpResponse, seconds: float) -> None:

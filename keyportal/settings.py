@@ -36,6 +36,7 @@ KEYPORTAL_REFRESH_IDLE = env.int("KEYPORTAL_REFRESH_IDLE", 7 * 24 * 3600)
 KEYPORTAL_REFRESH_LIFETIME = env.int("KEYPORTAL_REFRESH_LIFETIME", 30 * 24 * 3600)
 KEYPORTAL_REFRESH_GRACE = env.int("KEYPORTAL_REFRESH_GRACE", 0)
 KEYPORTAL_LEEWAY = env.int("KEYPORTAL_LEEWAY", 30)
+KEYPORTAL_CACHE_ENTRIES = env.int("KEYPORTAL_CACHE_ENTRIES", 30_000)
 KEYPORTAL_MACHINE_PATHS = ("/api/", "/oauth/", "/.well-known/", "/gateway/", "/healthz", "/readyz", "/metrics")
 
 _url = urlsplit(KEYPORTAL_URL)
@@ -128,6 +129,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     # Fail fast: a consumer waits for the verdict. The statement limit is for pages; the check takes a millisecond.
     _options |= {"connect_timeout": 2, "options": "-c statement_timeout=5000 -c lock_timeout=2000"}
+    _options |= {"tcp_user_timeout": 2000, "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 2}
 
 # Log-in limits live here. The database, because every worker shares it already and it is there when log-in is.
 CACHES = {

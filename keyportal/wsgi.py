@@ -10,7 +10,11 @@ from django.db import Error as DatabaseError
 from keyportal.environment import forget_environment
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
-application = get_wsgi_application()
+django_application = get_wsgi_application()
+
+from gateway.forward_auth import with_forward_auth  # noqa: E402  # models can be read once Django is set up
+
+application = with_forward_auth(django_application)
 
 errors = [message for message in run_checks(tags=["keyportal"]) if message.level >= ERROR]
 try:

@@ -82,7 +82,7 @@ def issue_to_key(*, client: KeyRecord, scopes: Collection[str] | None, origin: O
         client_id=key.id,
         scope=granted,
         environment=key.environment,
-        epoch=client.owner_epoch,
+        epoch=client.owner.epoch,
         not_after=key.expires_at,
     )
     record("token_issued", subject=f"key:{key.id}", origin=origin, token=claims.token_id, scopes=granted)

@@ -1,9 +1,10 @@
 """Is this access token good? The whole truth about one, in the order in which it is asked.
 
-Signature, type, issuer, audience and times (no query, `vault.signing`) → one query: its owner, or the key that it was
-swapped for, the revoked tokens and the scope catalogue → state. Nothing here writes.
+Verified cache → else signature, type, issuer, audience and times (no query, `vault.signing`) → one query: its owner, or
+the key that it was swapped for, the revoked tokens and the scope catalogue → state. Nothing here writes.
 """
 
+import hashlib
 import logging
 import time
 from collections.abc import Collection
@@ -22,7 +23,8 @@ from apikeys.verification import KeyRecord, record_of
 from apikeys.verification import judge as judge_key
 from credentials.catalogue import catalogue
 from credentials.client_address import Address
-from credentials.credential import Credential
+from credentials.credential import Credential, Owner
+from credentials.freshness import recall
 from credentials.refusals import Refusal, RefusedError, refused
 from tokens.models import RevokedToken
 from vault.errors import TokenInvalidError
@@ -37,10 +39,21 @@ class TokenRecord:
 
     credential: Credential
     claims: Claims
-    owner: User
+    owner: Owner
     key: KeyRecord | None
     """The key that the token was swapped for; None if it comes from a log-in."""
     revoked: bool
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What a notice of a change may name."""
+        own = (f"token:{self.claims.token_id}", f"token:{self.claims.family}", f"user:{self.owner.id}")
+        return (*own, *self.key.tags) if self.key else own
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing brings the token back."""
+        return self.revoked
 
 
 def verify(
@@ -50,19 +63,23 @@ def verify(
 
     Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` when the database can't be asked.
     """
+    record = recall(hashlib.sha256(token.encode()).digest(), lambda: ask(token))
+    if record is None:
+        raise refused("invalid_token")
+    judge(record, at=timezone.now(), address=address, environment=environment, scopes=scopes)
+    return record
+
+
+def ask(token: str) -> TokenRecord | None:
+    """Read the token and ask the database about its subject. Raises `RefusedError` for a token that is no good."""
     try:
         claims = read_token(token)
     except TokenInvalidError as error:
         logger.info("token refused: %s", error)
         raise refused("invalid_token") from None
     except TokenExpiredError as error:
-        over = datetime.fromtimestamp(error.claims.expires_at, UTC)
-        raise refused("expired", token=error.claims.token_id, at=over.isoformat()) from None
-    record = find(claims)
-    if record is None:
-        raise refused("invalid_token")
-    judge(record, at=timezone.now(), address=address, environment=environment, scopes=scopes)
-    return record
+        raise _expired(error.claims) from None
+    return find(claims)
 
 
 def read_token(token: str) -> Claims:
@@ -83,10 +100,10 @@ def find(claims: Claims) -> TokenRecord | None:
     row: Any
     if kind == "key":
         for row in _annotated(APIKey.objects.select_related("owner").defer("owner__password"), subject_id, claims):
-            return _record(claims, row, row.owner, record_of(row, row.catalogue or ""))
+            return _record(claims, row, Owner.of(row.owner), record_of(row, row.catalogue or ""))
     if kind == "user":
         for row in _annotated(User.objects.defer("password"), subject_id, claims):
-            return _record(claims, row, row, None)
+            return _record(claims, row, Owner.of(row), None)
     return None
 
 
@@ -96,20 +113,27 @@ def judge(
     """Raise `RefusedError` with the first reason against the record at this moment; return if there is none."""
     credential, owner = record.credential, record.owner
     about = {"token": credential.id, "client": credential.client_id}
+    if record.claims.expires_at <= at.timestamp() - settings.KEYPORTAL_LEEWAY:
+        raise _expired(record.claims)
     if record.revoked:
         raise refused("revoked", **about)
     if record.key is not None:
         judge_key(record.key, at=at, address=address, environment=None, scopes=())
     if not owner.is_active:
         raise refused("owner_inactive", **about)
-    if not owner.is_confirmed:
+    if owner.confirmed_at is None:
         raise refused("account_unconfirmed", **about)
-    if owner.auth_epoch != record.claims.epoch:
+    if owner.epoch != record.claims.epoch:
         raise refused("revoked", **about)
     if environment and environment != credential.environment:
         raise refused("wrong_environment", **about, environment=credential.environment)
     if not credential.scopes.issuperset(scopes):
         raise RefusedError(Refusal(code="insufficient_scope", scopes=tuple(scopes), about=about))
+
+
+def _expired(claims: Claims) -> RefusedError:
+    over = datetime.fromtimestamp(claims.expires_at, UTC)
+    return refused("expired", token=claims.token_id, at=over.isoformat())
 
 
 def _annotated(subjects: QuerySet[Any], subject_id: str, claims: Claims) -> QuerySet[Any]:
@@ -120,7 +144,7 @@ def _annotated(subjects: QuerySet[Any], subject_id: str, claims: Claims) -> Quer
     return annotated
 
 
-def _record(claims: Claims, row: Any, owner: User, key: KeyRecord | None) -> TokenRecord:
+def _record(claims: Claims, row: Any, owner: Owner, key: KeyRecord | None) -> TokenRecord:
     """Put together what the token says and what its subject may still do."""
     allowed = key.credential.scopes if key else frozenset((row.catalogue or "").split())
     return TokenRecord(
@@ -129,7 +153,7 @@ def _record(claims: Claims, row: Any, owner: User, key: KeyRecord | None) -> Tok
             id=claims.token_id,
             name=key.credential.name if key else "",
             client_id=claims.client_id,
-            owner_id=owner.pk,
+            owner_id=owner.id,
             environment=claims.environment,
             scopes=allowed.intersection(claims.scope.split()),
             expires_at=datetime.fromtimestamp(claims.expires_at, UTC),

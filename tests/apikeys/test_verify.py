@@ -38,14 +38,14 @@ def test_a_good_secret_proves_its_key(make_key: MakeKey, developer: User, scopes
     credential = record.credential
     assert (credential.id, credential.owner_id, credential.environment) == (key.pk, developer.pk, "live")
     assert credential.scopes == {"reports:read"}
-    assert record.owner == developer
+    assert record.owner.as_user() == developer
     assert record.owner.email == developer.email
 
 
 def test_one_query_verifies(make_key: MakeKey, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     _, secret = make_key()
     with django_assert_num_queries(1):
-        assert good(secret).owner.is_authenticated
+        assert good(secret).owner.as_user().is_authenticated
 
 
 def test_the_query_finds_the_secret_by_its_index(make_key: MakeKey) -> None:

@@ -1,0 +1,106 @@
+"""The thread that hears of changes in PostgreSQL, with one connection a process.
+
+A heartbeat is a notification to itself. PostgreSQL delivers notifications in the order of their commits, so when the
+heartbeat is back, everything that was committed before it was sent has been heard too: that is what the lease says.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Set
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from django.db import connections
+
+if TYPE_CHECKING:
+    from credentials.freshness import Freshness
+
+logger = logging.getLogger(__name__)
+
+CHANNEL: Final = "keyportal"
+EVERYTHING: Final = "*"
+BEAT: Final = 0.5  # seconds
+BACK_OFF: Final = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts to connect; the last one again and again
+MANY: Final = 100
+"""From so many notices at once on, forgetting everything is quicker than looking for what they name."""
+SILENCE: Final = 4.0  # seconds without a heartbeat after which the connection is given up
+
+
+class Listener(threading.Thread):
+    """Listens, renews the lease, drops what notices name; connects again when it must."""
+
+    def __init__(self, freshness: "Freshness") -> None:
+        super().__init__(name="keyportal-listener", daemon=True)
+        self._freshness = freshness
+        self._beat = f"{CHANNEL}_{secrets.token_hex(8)}"
+        self._waiting = threading.Event()
+        self._connection: psycopg.Connection[Any] | None = None
+        self._heard_at = freshness.now()
+
+    def run(self) -> None:
+        """Listen until the process ends."""
+        attempt = 0
+        while True:
+            try:
+                with psycopg.connect(**_parameters(), autocommit=True) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    connection.execute(f"LISTEN {self._beat}")
+                    self._freshness.cache.clear()  # what changed before is not told again
+                    logger.info("listening for changes")
+                    attempt = 0
+                    self._heard_at = self._freshness.now()
+                    self._connection = connection
+                    self._listen(connection)
+            except (psycopg.Error, OSError) as error:
+                logger.warning("changes can not be heard: %s", type(error).__name__)
+            finally:
+                self._connection = None
+                self._freshness.lose()
+            self._waiting.wait(BACK_OFF[min(attempt, len(BACK_OFF) - 1)])
+            attempt += 1
+
+    def nudge(self) -> None:
+        """Break a connection that has been silent for too long: its thread may wait for ever on a line that is dead.
+
+        Called by whoever finds the lease over, which is when somebody needs it.
+        """
+        connection = self._connection
+        if connection is None or self._freshness.now() - self._heard_at < SILENCE:
+            return
+        self._heard_at = self._freshness.now()
+        try:
+            with socket.socket(fileno=os.dup(connection.fileno())) as line:
+                line.shutdown(socket.SHUT_RDWR)
+        except (psycopg.Error, OSError):
+            logger.info("the silent connection was closed already")
+
+    def _listen(self, connection: psycopg.Connection[Any]) -> None:
+        """Send heartbeats and take notices until the connection breaks. Raises `psycopg.Error`."""
+        due = self._freshness.now()
+        while True:
+            now = self._freshness.now()
+            if now >= due:
+                connection.execute("SELECT pg_notify(%s, %s)", [self._beat, repr(now)])
+                due = now + BEAT
+            heard = list(connection.notifies(timeout=max(0.0, due - now), stop_after=1))
+            self._hear({notice.payload for notice in heard if notice.channel == CHANNEL})
+            # Only after what came before it has been dropped.
+            for beat in (notice for notice in heard if notice.channel == self._beat):
+                self._heard_at = self._freshness.now()
+                self._freshness.renew(since=float(beat.payload))
+
+    def _hear(self, tags: Set[str]) -> None:
+        if EVERYTHING in tags or len(tags) >= MANY:
+            self._freshness.cache.clear()
+        elif tags:
+            self._freshness.cache.drop(tags)
+
+
+def _parameters() -> dict[str, Any]:
+    """Give psycopg's own parameters of the portal's database."""
+    settings = connections["default"].get_connection_params()
+    ours = ("cursor_factory", "context", "prepare_threshold", "server_side_binding", "assume_role", "isolation_level")
+    return {name: value for name, value in settings.items() if name not in ours}

@@ -1,0 +1,111 @@
+"""Forward-auth, `/gateway/auth`: a gateway asks before each request whether its credential is good.
+
+For nginx `auth_request`, Caddy `forward_auth`, Traefik ForwardAuth, Envoy `ext_authz`. Answered in the WSGI callable,
+without Django's request cycle, by the same verification as everywhere else. 200, 401, 403 and 503 are all there is,
+with an empty body. Nothing that a client can set decides: not the method, the path behind it, the body, nor a forwarded
+header of a peer that is not trusted.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qs
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from accounts.canaries import rings_confirmed
+from credentials.bearer import bearer_token
+from credentials.client_address import client_address, request_id_of
+from credentials.credential import Credential
+from credentials.refusals import Refusal, RefusedError, refused
+from gateway.verdict import verdict
+from vault.errors import VaultError
+
+logger = logging.getLogger(__name__)
+
+Headers = list[tuple[str, str]]
+StartResponse = Callable[[str, Headers], object]
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+PATH: Final = "/gateway/auth"
+RETRY_AFTER: Final = "2"  # seconds
+EVERY: Final[Headers] = [("Content-Length", "0"), ("Cache-Control", "no-store")]
+TRIES: Final = 2  # a connection that a restart of the database has broken is found broken by using it
+
+
+class Wanted(NamedTuple):
+    """What the gateway's configuration asks for, in the query."""
+
+    scopes: tuple[str, ...]
+    environment: str | None
+
+
+def with_forward_auth(application: Application) -> Application:
+    """Give an application that answers `/gateway/auth` itself and passes everything else on."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        path: str = environ["PATH_INFO"]
+        if not path.startswith(PATH) or path[len(PATH) :][:1] not in ("", "/"):
+            return application(environ, start_response)
+        status, headers = decide(environ)
+        headers += [*EVERY, ("X-Request-ID", request_id_of(environ))]
+        start_response(f"{status.value} {status.phrase}", headers)
+        return ()
+
+    return answer
+
+
+def decide(environ: Mapping[str, Any]) -> tuple[HTTPStatus, Headers]:
+    """Give status and headers for a request; 503 for whatever goes wrong here, never a good answer."""
+    for attempt in range(TRIES):
+        try:
+            return HTTPStatus.OK, _identity(_verified(environ))
+        except RefusedError as error:
+            return _refusal(error.refusal)
+        except (DatabaseError, InterfaceError, VaultError):
+            connection.close()
+            if attempt == TRIES - 1:
+                logger.exception("unavailable")
+        except Exception:  # a gateway must get an answer, and it must not be a good one
+            logger.exception("forward-auth broke")
+            break
+    return HTTPStatus.SERVICE_UNAVAILABLE, [("Retry-After", RETRY_AFTER)]
+
+
+def _verified(environ: Mapping[str, Any]) -> Credential:
+    rings_confirmed()
+    text = bearer_token({**environ, "QUERY_STRING": ""})  # the query is the gateway's, not the client's
+    if text is None:
+        raise refused("missing_credential")
+    wanted = _wanted(environ.get("QUERY_STRING", ""))
+    record = verdict(text, address=client_address(environ), environment=wanted.environment, scopes=wanted.scopes)
+    return record.credential
+
+
+def _identity(credential: Credential) -> Headers:
+    """Give the headers that the gateway passes on. Every one is there each time, so that it overwrites a client's."""
+    return [
+        ("X-Keyportal-Key", credential.client_id if credential.client_id.startswith("key_") else ""),
+        ("X-Keyportal-Owner", credential.owner_id),
+        ("X-Keyportal-Scopes", " ".join(sorted(credential.scopes))),
+        ("X-Keyportal-Environment", credential.environment),
+        ("X-Keyportal-Kind", credential.kind),
+    ]
+
+
+def _refusal(refusal: Refusal) -> tuple[HTTPStatus, Headers]:
+    """Give 403 for what is 403 elsewhere too, and 401 for all else: gateways know no other answers."""
+    status = HTTPStatus.FORBIDDEN if refusal.reason.status == HTTPStatus.FORBIDDEN else HTTPStatus.UNAUTHORIZED
+    return status, [("WWW-Authenticate", refusal.challenge())]
+
+
+@lru_cache(maxsize=1024)
+def _wanted(query: str) -> Wanted:
+    """Read the query, which is the same for every request of a location."""
+    asked = parse_qs(query, keep_blank_values=True)
+    environments = asked.get("environment", [])
+    # Two environments can't both be right, nor none: a name that no credential has refuses every one.
+    environment = (environments[0] if len(environments) == 1 else "") or "none" if environments else None
+    return Wanted(tuple(name for text in asked.get("scope", []) for name in text.split(" ")), environment)

@@ -1,0 +1,21 @@
+"""One answer for every door of this room: which kind of credential a text is, and whether it is good."""
+
+from collections.abc import Collection
+
+from apikeys.verification import KeyRecord
+from apikeys.verification import verify as verify_key
+from credentials.client_address import Address
+from tokens.verification import TokenRecord
+from tokens.verification import verify as verify_token
+
+
+def verdict(
+    text: str, *, address: Address | None, environment: str | None = None, scopes: Collection[str] = ()
+) -> KeyRecord | TokenRecord:
+    """Give the record of a key's secret or an access token that is good now, from here, for this.
+
+    Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` when the database can't be asked.
+    """
+    if "." in text:  # no secret has one, and every signed token has two
+        return verify_token(text, address=address, environment=environment, scopes=scopes)
+    return verify_key(text, address=address, environment=environment, scopes=scopes)

@@ -1,0 +1,121 @@
+"""The verified cache by itself: what it keeps, what it forgets, and the race between an answer and a change."""
+
+import threading
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+from pytest_django import Settings
+
+from credentials.cache import VerifiedCache
+
+pytestmark = pytest.mark.once
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A record of a test."""
+
+    value: str
+    tags: tuple[str, ...] = ("key:1",)
+    is_over: bool = False
+
+
+def ask_for(fact: Fact | None, asked: list[str]) -> Fact | None:
+    asked.append("asked")
+    return fact
+
+
+def test_what_was_asked_once_is_recalled_until_a_change_is_heard() -> None:
+    cache, asked = VerifiedCache(), list[str]()
+    fact = Fact("one")
+
+    def recall() -> Fact | None:
+        return cache.recalled(cache.generation, b"1", lambda: ask_for(fact, asked))
+
+    assert [recall() for _ in range(3)] == [fact] * 3
+    assert len(asked) == 1
+    cache.drop({"key:2", "user:1"})
+    recall()
+    assert len(asked) == 1
+    cache.drop({"key:1"})
+    recall()
+    assert len(asked) == 2
+    cache.clear()
+    recall()
+    assert len(asked) == 3
+
+
+def test_without_knowing_whether_it_is_current_it_is_neither_read_nor_filled() -> None:
+    cache, asked = VerifiedCache(), list[str]()
+    for _ in range(3):
+        assert cache.recalled(None, b"1", lambda: ask_for(Fact("one"), asked)) == Fact("one")
+    assert (len(asked), len(cache)) == (3, 0)
+    cache.recalled(cache.generation, b"1", lambda: ask_for(Fact("old"), asked))
+    assert cache.recalled(None, b"1", lambda: ask_for(Fact("new"), asked)) == Fact("new")
+
+
+def test_what_is_unknown_or_over_is_not_kept() -> None:
+    cache = VerifiedCache()
+    assert cache.recalled(0, b"1", lambda: None) is None
+    assert cache.recalled(0, b"2", lambda: Fact("over", is_over=True)) == Fact("over", is_over=True)
+    assert len(cache) == 0
+
+
+@pytest.mark.parametrize("heard", ["named", "everything", "another"])
+def test_an_answer_from_before_a_change_is_not_kept_after_it(heard: str) -> None:
+    """The change is heard while the question is on its way: first the query's snapshot, then the change."""
+    cache = VerifiedCache()
+    asking, changed = threading.Event(), threading.Event()
+
+    def ask() -> Fact:
+        asking.set()
+        assert changed.wait(5)
+        return Fact("old")
+
+    answers: list[Fact | None] = []
+    thread = threading.Thread(target=lambda: answers.append(cache.recalled(cache.generation, b"1", ask)))
+    thread.start()
+    assert asking.wait(5)
+    cache.clear() if heard == "everything" else cache.drop({"key:1" if heard == "named" else "key:9"})
+    changed.set()
+    thread.join()
+    assert answers == [Fact("old")]  # whoever asked before the change may be told so
+    assert cache.get(b"1") is None
+
+
+def test_an_answer_that_is_kept_before_the_change_is_heard_goes_with_it() -> None:
+    """The other order: first the keeping, then the change."""
+    cache = VerifiedCache()
+    cache.recalled(cache.generation, b"1", lambda: Fact("old"))
+    cache.drop({"key:1"})
+    assert cache.recalled(cache.generation, b"1", lambda: Fact("new")) == Fact("new")
+
+
+def test_it_is_bounded(settings: Settings) -> None:
+    settings.KEYPORTAL_CACHE_ENTRIES = 100
+    cache = VerifiedCache()
+    for number in range(1000):
+        cache.recalled(0, str(number).encode(), lambda: Fact("x"))
+    assert len(cache) == 100
+    assert cache.get(b"999")
+    assert cache.get(b"1") is None
+
+
+def test_many_threads_leave_it_whole(settings: Settings) -> None:
+    settings.KEYPORTAL_CACHE_ENTRIES = 50
+    cache = VerifiedCache()
+
+    def work(seed: int) -> None:
+        for number in range(2000):
+            key = str((number * seed) % 200)
+            cache.recalled(cache.generation, key.encode(), partial(Fact, key, (f"key:{key}",)))
+            if number % 97 == 0:
+                cache.drop({f"key:{key}"})
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(cache) <= 50

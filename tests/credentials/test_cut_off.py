@@ -1,0 +1,170 @@
+"""PostgreSQL out of a listener's reach: never a stale 200 past the lease, and no restart to get well again."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.portal import Portal
+from tests.proxy import Proxy, proxy_to
+from tests.speaker import Client, Speaker
+from tests.with_postgres import Cluster, postgres_cluster
+
+pytestmark = [pytest.mark.once, pytest.mark.postgresql]
+LEASE = 2.0
+PASSES = 0.5
+"""What the machine of a test may add."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with postgres_cluster() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def proxy(cluster: Cluster) -> Iterator[Proxy]:
+    with proxy_to(cluster.port) as passing:
+        yield passing
+
+
+@pytest.fixture(scope="module")
+def far(cluster: Cluster, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """A portal that reaches its database through the proxy."""
+    url = cluster.url.replace(f":{cluster.port}/", f":{proxy.port}/")
+    with Portal(tmp_path_factory.mktemp("far"), url).running() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def near(cluster: Cluster, far: Portal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """Another host on the same database, which the proxy does not touch."""
+    names = ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS", "KEYPORTAL_SIGNING_KEYS")
+    same = {name: far.environment[name] for name in names}
+    with Portal(tmp_path_factory.mktemp("near"), cluster.url, **same).running() as started:
+        yield started
+
+
+def new_client(near: Portal) -> Client:
+    email = f"cut-{time.monotonic_ns()}@example.com"
+    near.make_developer(email)
+    return Client(*near.make_key(email))
+
+
+def warm(portal: Portal, client: Client) -> None:
+    assert {Speaker(portal).me(client.secret).status for _ in range(10)} == {200}
+
+
+def last_200_after(portal: Portal, client: Client, *, seconds: float) -> float:
+    """Ask for so long; give when the last 200 came, in seconds from now; 0 if there was none."""
+    started = time.monotonic()
+    last = 0.0
+    while time.monotonic() - started < seconds:
+        asked = time.monotonic() - started
+        status = Speaker(portal).me(client.secret).status
+        assert status in (200, 401, 503)
+        if status == 200:
+            last = asked
+    return last
+
+
+def is_well(portal: Portal, client: Client) -> None:
+    """Wait until the portal answers this client again."""
+    deadline = time.monotonic() + 15
+    while Speaker(portal).me(client.secret).status != 200:
+        assert time.monotonic() < deadline
+    warm(portal, client)
+
+
+def listening(portal: Portal) -> int:
+    """Give how often a worker has begun to listen."""
+    return portal.log.read_text().count(" listening for changes")
+
+
+@pytest.mark.security("R-01")
+def test_a_connection_that_is_cut_is_made_again_and_hears_everything(near: Portal, far: Portal, proxy: Proxy) -> None:
+    client = new_client(near)
+    for _ in range(3):
+        warm(far, client)
+        proxy.cut()
+        near.shell(f"APIKey.objects.filter(pk='{client.id}').update(paused_at='2026-01-01T00:00:00Z')")
+        assert last_200_after(far, client, seconds=3) <= LEASE + PASSES
+        near.shell(f"APIKey.objects.filter(pk='{client.id}').update(paused_at=None)")
+        is_well(far, client)
+
+
+@pytest.mark.security("R-01")
+def test_a_line_that_goes_dead_without_a_word_ends_the_lease(near: Portal, far: Portal, proxy: Proxy) -> None:
+    """The listeners' connections only: what is sent into them is taken, and nothing comes back."""
+    client, kept = new_client(near), new_client(near)
+    warm(far, client)
+    assert proxy.silence(b"pg_notify") == 2  # the heartbeats of two workers
+    before = listening(far)
+    near.command("revokekey", client.id, "--reason", "test")
+    assert last_200_after(far, client, seconds=4) <= LEASE + PASSES
+    warm(far, kept)
+    while listening(far) < before + 2:  # the silent lines are given up and made anew
+        assert Speaker(far).me(kept.secret).status == 200
+    assert Speaker(far).me(client.secret).status == 401
+
+
+@pytest.mark.security("R-01")
+def test_while_postgresql_restarts_nothing_stale_is_answered(near: Portal, far: Portal, cluster: Cluster) -> None:
+    client, kept = new_client(near), new_client(near)
+    warm(far, client)
+    warm(near, client)
+    cluster.stop()
+    started = time.monotonic()
+    cluster.start()
+    near.shell(f"APIKey.objects.filter(pk='{client.id}').update(revoked_at='2026-01-01T00:00:00Z')")
+    for portal in (near, far):
+        assert last_200_after(portal, client, seconds=1.5) <= LEASE + PASSES
+        is_well(portal, kept)
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.security("R-05")
+def test_a_storm_of_revocations_leaves_no_200_behind(near: Portal, far: Portal) -> None:
+    """Two hosts with two workers each; by verb, by queryset and by SQL in turn."""
+    near.make_developer("storm@example.com")
+    clients = [Client(*near.make_key("storm@example.com")) for _ in range(45)]
+    revoked: dict[str, float] = {}
+    stale: list[float] = []
+    statuses: set[int] = set()
+    over = threading.Event()
+
+    def ask(portal: Portal, offset: int) -> None:
+        speaker, number = Speaker(portal), offset
+        while not over.is_set():
+            client = clients[number % len(clients)]
+            number += 1
+            asked = time.monotonic()
+            status = speaker.me(client.secret).status
+            statuses.add(status)
+            if status == 200 and client.id in revoked:
+                stale.append(asked - revoked[client.id])
+
+    threads = [threading.Thread(target=ask, args=(portal, at)) for at in (0, 11, 23) for portal in (near, far)]
+    for thread in threads:
+        thread.start()
+    by_verb = "from apikeys.services import revoke; from accounts.origin import Origin; "
+    by_verb += "revoke(key=APIKey.objects.get(pk='{key}'), reason='storm', origin=Origin.of_command('test'))"
+    by_queryset = "from django.utils import timezone; "
+    by_queryset += "APIKey.objects.filter(pk='{key}').update(revoked_at=timezone.now())"
+    by_hand = "from django.db import connection; "
+    by_hand += "connection.cursor().execute(\"UPDATE apikeys_apikey SET revoked_at = now() WHERE id = '{key}'\")"
+    ways = (by_verb, by_queryset, by_hand)
+    try:
+        for number, client in enumerate(clients):
+            near.shell(ways[number % 3].format(key=client.id))
+            revoked[client.id] = time.monotonic()
+            time.sleep(0.02)  # the storm's own pace
+        time.sleep(LEASE)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert statuses == {200, 401}
+    assert max(stale, default=0.0) <= 0.25 + PASSES
+    assert {Speaker(portal).me(client.secret).status for portal in (near, far) for client in clients} == {401}

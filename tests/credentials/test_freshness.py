@@ -1,0 +1,101 @@
+"""A change is heard by every worker, whoever makes it: verbs, `QuerySet.update`, SQL by hand."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.portal import Portal
+from tests.speaker import Client, Speaker
+from tests.staleness import BOUND, refused_within
+
+VERBS = "from accounts import services as a; from apikeys import services as k; from accounts.origin import Origin; "
+WHO = "o = Origin.of_command('test'); key = APIKey.objects.get(pk='{key}'); user = key.owner; "
+NOW = "from django.utils import timezone; now = timezone.now(); "
+SQL = "from django.db import connection as c; c.cursor().execute({sql!r}, [{parameters}])"
+
+CHANGES = {
+    "a verb revokes the key": "k.revoke(key=key, reason='test', origin=o)",
+    "a verb switches the owner off": "a.deactivate_user(user=user, origin=o)",
+    "a verb takes the confirmation back": "a.unconfirm_user(user=user, origin=o)",
+    "a queryset pauses the key": "APIKey.objects.filter(pk=key.pk).update(paused_at=now)",
+    "a queryset revokes many at once": "APIKey.objects.filter(owner=user).update(revoked_at=now)",
+    "a queryset retires the secret": "KeySecret.objects.filter(key=key).update(retires_at=now)",
+    "SQL revokes the key": SQL.format(
+        sql="UPDATE apikeys_apikey SET revoked_at = created_at WHERE id = %s", parameters="key.pk"
+    ),
+    "SQL deletes the secret": SQL.format(sql="DELETE FROM apikeys_keysecret WHERE key_id = %s", parameters="key.pk"),
+    "SQL switches the owner off": SQL.format(
+        sql="UPDATE accounts_user SET is_active = %s WHERE id = %s", parameters="False, user.pk"
+    ),
+    "SQL widens the key": SQL.format(
+        sql="UPDATE apikeys_apikey SET scopes = %s WHERE id = %s", parameters="'x', key.pk"
+    ),
+}
+
+
+@pytest.fixture
+def new_client(portal: Portal, request: pytest.FixtureRequest) -> Callable[[], Client]:
+    """Make a developer with a key."""
+
+    def make() -> Client:
+        email = f"fresh-{abs(hash(request.node.name))}@example.com"
+        portal.make_developer(email)
+        return Client(*portal.make_key(email))
+
+    return make
+
+
+def warm(speaker: Speaker, *credentials: str) -> None:
+    """Let every worker remember."""
+    for credential in credentials:
+        assert {speaker.me(credential).status for _ in range(8)} == {200}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_key_and_its_tokens_are_refused_after_a_change_by_anyone(
+    portal: Portal, speaker: Speaker, new_client: Callable[[], Client], change: str
+) -> None:
+    client = new_client()
+    token = speaker.client_token(client)
+    warm(speaker, client.secret, token)
+    portal.shell(VERBS + NOW + WHO.format(key=client.id) + change)
+    assert refused_within(lambda: speaker.me(client.secret).status) <= BOUND
+    if "keysecret" not in change.lower():  # a token was swapped for the key, not for one of its secrets
+        assert refused_within(lambda: speaker.me(token).status) <= BOUND
+
+
+def test_a_log_in_s_token_is_refused_after_its_end_by_anyone(portal: Portal, speaker: Speaker) -> None:
+    portal.make_developer("fresh-token@example.com")
+    ends = (
+        "RevokedToken.objects.create(issuer='{url}', token_id='{family}', expires_at=now)",
+        "User.objects.filter(pk='{user}').update(auth_epoch=99)",
+    )
+    for end in ends:
+        token: str = speaker.log_in("fresh-token@example.com")["access_token"]
+        warm(speaker, token)
+        family, user = portal.shell("f = TokenFamily.objects.latest('started_at'); print(f.pk, f.user_id)").split()
+        portal.shell(NOW + end.format(url=portal.url, family=family, user=user))
+        assert refused_within(lambda token=token: speaker.me(token).status) <= BOUND  # type: ignore[misc]
+
+
+def test_a_scope_that_leaves_the_catalogue_leaves_every_key(portal: Portal, speaker: Speaker) -> None:
+    portal.make_developer("fresh-scope@example.com")
+    portal.shell("Scope.objects.get_or_create(name='fresh:read', defaults={'description': 'x'})")
+    client = Client(*portal.make_key("fresh-scope@example.com", "--scope", "fresh:read"))
+    warm(speaker, client.secret)
+    assert b"fresh:read" in speaker.me(client.secret).body
+    portal.shell("Scope.objects.filter(name='fresh:read').delete()")
+
+    def still_there() -> int:
+        return 200 if b"fresh:read" in speaker.me(client.secret).body else 403
+
+    assert refused_within(still_there) <= BOUND
+
+
+def test_a_good_change_is_heard_too(portal: Portal, speaker: Speaker, new_client: Callable[[], Client]) -> None:
+    client = new_client()
+    warm(speaker, client.secret)
+    portal.shell(f"{NOW}APIKey.objects.filter(pk='{client.id}').update(paused_at=now)")
+    assert refused_within(lambda: speaker.me(client.secret).status) <= BOUND
+    portal.shell(f"APIKey.objects.filter(pk='{client.id}').update(paused_at=None)")
+    assert refused_within(lambda: 200 if speaker.me(client.secret).status == 401 else 401) <= BOUND

@@ -1,0 +1,164 @@
+"""`/gateway/auth` of a started portal: what a gateway asks, and the only answers that it gets."""
+
+import random
+import string
+import time
+
+import pytest
+
+from tests.portal import Answer, Portal
+from tests.speaker import Client, Speaker, basic
+from tests.staleness import BOUND, refused_within
+from vault.secret_format import new_secret
+
+OWNER = "gateway@example.com"
+IDENTITY = ("x-keyportal-key", "x-keyportal-owner", "x-keyportal-scopes", "x-keyportal-environment", "x-keyportal-kind")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+@pytest.fixture(scope="module")
+def owner(portal: Portal) -> str:
+    portal.shell("Scope.objects.get_or_create(name='gate:read', defaults={'description': 'g'})")
+    return portal.make_developer(OWNER)
+
+
+@pytest.fixture(scope="module")
+def client(portal: Portal, owner: str) -> Client:
+    return Client(*portal.make_key(OWNER, "--scope", "gate:read", "--environment", "test"))
+
+
+def ask(
+    portal: Portal, credential: str | None, path: str = "/gateway/auth", method: str = "GET", **more: str
+) -> Answer:
+    headers = {name.replace("_", "-"): value for name, value in more.items()}
+    if credential is not None:
+        headers["Authorization"] = f"Bearer {credential}"
+    answer = portal.request(method, path, headers=headers)
+    assert answer.body == b""
+    assert answer.headers["cache-control"] == "no-store"
+    assert len(answer.headers["x-request-id"]) == 32
+    return answer
+
+
+@pytest.mark.conformance("FA-01")
+@pytest.mark.conformance("FA-11")
+def test_a_good_credential_is_200_with_its_identity(
+    portal: Portal, speaker: Speaker, client: Client, owner: str
+) -> None:
+    answer = ask(portal, client.secret)
+    assert (answer.status, answer.headers["content-length"]) == (200, "0")
+    expected = (client.id, owner, "gate:read", "test", "api_key")
+    assert tuple(answer.headers[name] for name in IDENTITY) == expected
+    of_key = ask(portal, speaker.client_token(client))
+    assert tuple(of_key.headers[name] for name in IDENTITY) == (*expected[:-1], "access_token")
+    of_user = ask(portal, speaker.log_in(OWNER)["access_token"])
+    assert of_user.headers["x-keyportal-key"] == ""
+    assert [name in of_user.headers for name in IDENTITY] == [True] * len(IDENTITY)
+
+
+@pytest.mark.conformance("FA-02")
+def test_no_or_a_bad_credential_is_401_with_a_challenge(portal: Portal, speaker: Speaker, client: Client) -> None:
+    plain = ask(portal, None)
+    assert (plain.status, plain.headers["www-authenticate"]) == (401, 'Bearer realm="keyportal"')
+    refresh_token = speaker.log_in(OWNER)["refresh_token"]
+    for bad in ("x", new_secret("kp", "live"), client.secret[:-1], refresh_token, "a.b.c", "", f"{client.secret} x"):
+        answer = ask(portal, bad)
+        assert answer.status == 401
+        assert "error=" in answer.headers["www-authenticate"]
+        assert not [name for name in IDENTITY if name in answer.headers]
+
+
+@pytest.mark.conformance("FA-02")
+def test_what_the_location_asks_for_must_be_there(portal: Portal, client: Client) -> None:
+    path = "/gateway/auth?"
+    assert ask(portal, client.secret, f"{path}scope=gate:read&environment=test").status == 200
+    for query in ("scope=gate:write", "scope=gate:read&scope=gate:write", "scope=gate:read+x", "scope="):
+        assert ask(portal, client.secret, path + query).status == 403, query
+    for query in ("environment=live", "environment=test&environment=live", "environment=x", "environment="):
+        assert ask(portal, client.secret, path + query).status == 403, query
+    lacking = ask(portal, client.secret, f"{path}scope=gate:write")
+    assert 'error="insufficient_scope"' in lacking.headers["www-authenticate"]
+    assert 'scope="gate:write"' in lacking.headers["www-authenticate"]
+    forged = ask(portal, client.secret, f"{path}scope=x%22%0d%0aX-Keyportal-Owner:+admin")
+    assert forged.status == 403
+    assert "x-keyportal-owner" not in forged.headers
+
+
+@pytest.mark.conformance("FA-05")
+@pytest.mark.parametrize("method", METHODS)
+def test_method_path_and_body_make_no_difference(portal: Portal, client: Client, method: str) -> None:
+    for path in ("/gateway/auth", "/gateway/auth/", "/gateway/auth/any/thing?x=y", "/gateway/auth/%00/..%2f"):
+        assert ask(portal, client.secret, path, method).status == 200
+        assert ask(portal, None, path, method).status == 401
+    raw = f"{method} /gateway/auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\n"
+    started = time.monotonic()
+    assert portal.send_raw(raw.encode() + b"x" * 10).startswith(b"HTTP/1.1 401")
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("path", ["/gateway/authority", "/gateway/", "/gateway/auth2", "/gateway"])
+def test_other_addresses_are_not_there(portal: Portal, client: Client, path: str) -> None:
+    assert portal.get(path, Authorization=f"Bearer {client.secret}").status == 404
+
+
+@pytest.mark.conformance("FA-06")
+@pytest.mark.conformance("FA-07")
+@pytest.mark.conformance("FA-08")
+def test_nothing_that_a_client_sets_decides_or_comes_back(portal: Portal, client: Client, owner: str) -> None:
+    forged = {
+        "X_Keyportal_Owner": "admin",
+        "X_Keyportal_Scopes": "everything",
+        "X_Forwarded_Uri": "/healthz",
+        "X_Forwarded_Method": "OPTIONS",
+        "X_Forwarded_Host": "evil.example",
+        "X_Forwarded_For": "127.0.0.1",
+        "X_Original_URI": "/healthz",
+        "X_HTTP_Method_Override": "OPTIONS",
+        "Connection": "Authorization",
+        "X_Request_ID": "x" * 32,
+    }
+    anonymous = ask(portal, None, Cookie="sessionid=" + "a" * 43, **forged)
+    assert anonymous.status == 401
+    assert "x-keyportal-owner" not in anonymous.headers
+    assert anonymous.headers["x-request-id"] != "x" * 32
+    answer = ask(portal, client.secret, **forged)
+    assert answer.status in (200, 401)  # a proxy may take hop-by-hop headers off; then there is no credential
+    if answer.status == 200:
+        assert answer.headers["x-keyportal-owner"] == owner
+        assert answer.headers["x-keyportal-scopes"] == "gate:read"
+    assert portal.get("/gateway/auth", Authorization=basic(*client)).status == 401
+
+
+@pytest.mark.conformance("FA-03")
+def test_whatever_is_sent_the_answer_is_200_401_or_403(portal: Portal, client: Client) -> None:
+    chosen = random.Random(7)
+    alphabet = [chr(code) for code in range(1, 256) if chr(code) not in "\r\n"]
+    statuses = set()
+    for _ in range(150):
+        noise = "".join(chosen.choices(alphabet, k=chosen.randrange(60)))
+        path = "".join(chosen.choices(string.printable[:94], k=chosen.randrange(30))).replace("#", "")
+        value = chosen.choice([noise, f"Bearer {noise}", f"Bearer {client.secret}", f"Bearer {client.secret},{noise}"])
+        head = f"{chosen.choice(METHODS)} /gateway/auth/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        answer = portal.send_raw(f"{head}Authorization: {value}\r\nX-Noise: {noise}\r\n\r\n".encode("latin-1"))
+        statuses.add(int(answer.split()[1]))
+    # 400: Granian's own, for a request that is no HTTP and reaches nobody.
+    assert statuses <= {200, 400, 401, 403}
+
+
+def test_two_credentials_are_none(portal: Portal, client: Client) -> None:
+    lines = f"Authorization: Bearer {client.secret}\r\n" * 2
+    answer = portal.send_raw(f"GET /gateway/auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert b'error="invalid_request"' in answer
+
+
+def test_a_revoked_key_is_refused_at_once(portal: Portal, owner: str) -> None:
+    client = Client(*portal.make_key(OWNER))
+    assert {ask(portal, client.secret).status for _ in range(8)} == {200}
+    portal.command("revokekey", client.id, "--reason", "test")
+    assert refused_within(lambda: ask(portal, client.secret).status) <= BOUND
+
+
+def test_no_secret_is_logged(portal: Portal, client: Client) -> None:
+    ask(portal, client.secret, f"/gateway/auth/{client.secret}?scope={client.secret}")
+    assert client.secret not in portal.log.read_text()

@@ -1,0 +1,104 @@
+"""`POST /api/v1/verify`: the verdict for services in any language."""
+
+from typing import Any
+
+import pytest
+
+from tests.conformance.forging import Forger
+from tests.portal import Portal
+from tests.speaker import Client, Speaker, told
+
+OWNER = "verify@example.com"
+
+
+@pytest.fixture(scope="module")
+def owner(portal: Portal) -> str:
+    portal.shell("Scope.objects.get_or_create(name='verify:it', defaults={'description': 'v'})")
+    return portal.make_developer(OWNER)
+
+
+@pytest.fixture(scope="module")
+def service(portal: Portal, owner: str) -> Client:
+    return Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted", name="a service"))
+
+
+@pytest.fixture(scope="module")
+def client(portal: Portal, owner: str) -> Client:
+    return Client(*portal.make_key(OWNER, "--scope", "verify:it", name="shown"))
+
+
+def ask(speaker: Speaker, service: Client, credential: object, **more: object) -> dict[str, Any]:
+    body = {"credential": credential, **more}
+    answer = speaker.post("/api/v1/verify", body, Authorization=f"Bearer {service.secret}")
+    assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
+    return told(answer)
+
+
+def test_a_good_credential_is_described(speaker: Speaker, service: Client, client: Client, owner: str) -> None:
+    answer = ask(speaker, service, client.secret, scopes=["verify:it"], environment="live", client_ip="192.0.2.1")
+    assert (answer["valid"], answer["code"], answer["owner"]) == (True, "ok", owner)
+    assert (answer["credential"]["id"], answer["credential"]["scopes"]) == (client.id, ["verify:it"])
+    token = ask(speaker, service, speaker.client_token(client))
+    assert (token["valid"], token["credential"]["kind"], token["credential"]["client_id"]) == (
+        True,
+        "access_token",
+        client.id,
+    )
+    assert client.secret not in str(answer)
+
+
+def test_a_refused_one_is_told_why(portal: Portal, speaker: Speaker, service: Client, client: Client) -> None:
+    gone = Client(*portal.make_key(OWNER))
+    portal.command("revokekey", gone.id, "--reason", "lost")
+    cases: dict[str, dict[str, Any]] = {
+        "insufficient_scope": {"credential": client.secret, "scopes": ["verify:more"]},
+        "wrong_environment": {"credential": client.secret, "environment": "test"},
+        "revoked": {"credential": gone.secret},
+        "invalid_token": {"credential": "x"},
+    }
+    for code, asked in cases.items():
+        answer = ask(speaker, service, **asked)
+        assert (answer["valid"], answer["code"]) == (False, code)
+    assert ask(speaker, service, gone.secret)["about"]["key"] == gone.id
+    assert "key" not in ask(speaker, service, "x")["about"]
+    for name, token in Forger(portal, "usr_x").forged().items():
+        assert ask(speaker, service, token)["code"] == "invalid_token", name
+    portal.shell("Attempts.objects.all().delete()")
+
+
+@pytest.mark.conformance("BR-07")
+def test_only_a_service_with_the_scope_may_ask(speaker: Speaker, client: Client) -> None:
+    answer = speaker.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {client.secret}")
+    assert answer.status == 403
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+    assert 'scope="credentials:verify"' in answer.headers["www-authenticate"]
+    assert speaker.post("/api/v1/verify", {"credential": "x"}).status == 401
+
+
+@pytest.mark.conformance("PD-05")
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/credential"),
+        ({"credential": 5.5, "scopes": "x"}, "/scopes"),
+        ({"credential": "x", "environment": "prod"}, "/environment"),
+        ({"credential": "x", "client_ip": "nowhere"}, "/client_ip"),
+        ({"credential": "x" * 9000}, "/credential"),
+    ],
+)
+def test_a_wrong_body_is_pointed_at(speaker: Speaker, service: Client, body: object, pointer: str) -> None:
+    answer = speaker.post("/api/v1/verify", body, Authorization=f"Bearer {service.secret}")
+    assert (answer.status, told(answer)["code"]) == (400, "invalid")
+    assert pointer in [error["pointer"] for error in told(answer)["errors"]]
+
+
+def test_scanning_is_stopped(portal: Portal, speaker: Speaker, owner: str, client: Client, service: Client) -> None:
+    scanner = Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
+    use_up = f"[MISSES.take('{scanner.id}') for _ in range(100)]; "
+    portal.shell(
+        "from time import time; from unittest import mock; from gateway.introspection import MISSES; "
+        f"{use_up} now = time(); mock.patch('credentials.throttle.time.time', lambda: now + 60).start(); {use_up}"
+    )
+    answer = speaker.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {scanner.secret}")
+    assert (answer.status, int(answer.headers["retry-after"]) > 0) == (429, True)
+    assert ask(speaker, service, client.secret)["valid"] is True

@@ -1,0 +1,87 @@
+"""A TCP proxy that a test can cut, or make silent without a word."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+from tests.portal import free_port
+
+
+class Line:
+    """One connection through the proxy, and what was said over it."""
+
+    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        self.ends = (client, server)
+        self.said = b""
+        self.passing = True
+        for source, target in (self.ends, self.ends[::-1]):
+            threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+
+    def close(self) -> None:
+        """End both ends."""
+        for end in self.ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(65536):
+                if source is self.ends[0]:
+                    self.said = (self.said + chunk)[-4096:]
+                if self.passing:
+                    target.sendall(chunk)
+        self.close()
+
+
+class Proxy:
+    """Passes bytes between its own port and another, until it is told otherwise."""
+
+    def __init__(self, upstream: int) -> None:
+        self.upstream = upstream
+        self.port = free_port()
+        self.lines: list[Line] = []
+        self._server = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def silence(self, said: bytes) -> int:
+        """Take everything and pass nothing on, on every line over which this was said; give how many there are.
+
+        Whoever sends is told that it arrived: nothing but an answer that never comes gives it away.
+        """
+        silenced = [line for line in self.lines if said in line.said]
+        for line in silenced:
+            line.passing = False
+        return len(silenced)
+
+    def cut(self) -> None:
+        """End every connection that there is."""
+        lines, self.lines = self.lines, []
+        for line in lines:
+            line.close()
+
+    def close(self) -> None:
+        """End."""
+        self._server.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+                self.lines.append(Line(client, socket.create_connection(("127.0.0.1", self.upstream))))
+            except ConnectionError:
+                client.close()  # nobody is behind it at the moment
+            except OSError:
+                return
+
+
+@contextlib.contextmanager
+def proxy_to(port: int) -> Iterator[Proxy]:
+    """Give a proxy to this port of 127.0.0.1."""
+    proxy = Proxy(port)
+    try:
+        yield proxy
+    finally:
+        proxy.close()

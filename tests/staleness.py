@@ -1,0 +1,26 @@
+"""How long a change may go unheard, and how long it did."""
+
+import os
+import time
+from collections.abc import Callable
+
+ON_SQLITE = os.environ.get("DATABASE_URL", "sqlite").startswith("sqlite")
+BOUND = 0.0 if ON_SQLITE else 2.0
+"""Seconds after which not one stale answer may come: none on SQLite, the lease on PostgreSQL."""
+IN_A_ROW = 12
+"""So many refusals one after the other, over fresh connections, have come from both workers."""
+
+
+def refused_within(ask: Callable[[], int]) -> float:
+    """Ask until only refusals come; give the seconds from the beginning to the last 200, 0 if there was none."""
+    started = time.monotonic()
+    last_good, refusals = started, 0
+    while refusals < IN_A_ROW:
+        status = ask()
+        if status == 200:
+            last_good, refusals = time.monotonic(), 0
+            if last_good - started > 10:
+                break
+        else:
+            refusals += 1
+    return last_good - started
