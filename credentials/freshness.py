@@ -62,6 +62,14 @@ class Freshness:
         self.leased_until = 0.0
         self.cache.clear()
 
+    def settle(self) -> None:
+        """Wait until this process has heard of what this thread has just committed; a moment, or not at all.
+
+        The other processes hear at the same time. Whoever gets the answer to a revocation finds it in force.
+        """
+        if connection.vendor == "postgresql" and self._listener is not None and self.now() < self.leased_until:
+            self._listener.settle()
+
     def _sqlite(self) -> int:
         connection.ensure_connection()
         raw = connection.connection

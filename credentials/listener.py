@@ -13,7 +13,7 @@ from collections.abc import Set
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
-from django.db import connections
+from django.db import DatabaseError, connections
 
 if TYPE_CHECKING:
     from credentials.freshness import Freshness
@@ -24,6 +24,7 @@ CHANNEL: Final = "keyportal"
 EVERYTHING: Final = "*"
 BEAT: Final = 0.5  # seconds
 BACK_OFF: Final = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts to connect; the last one again and again
+PATIENCE: Final = 0.25  # seconds that an answer may wait for a change to be heard
 MANY: Final = 100
 """From so many notices at once on, forgetting everything is quicker than looking for what they name."""
 SILENCE: Final = 4.0  # seconds without a heartbeat after which the connection is given up
@@ -39,6 +40,7 @@ class Listener(threading.Thread):
         self._waiting = threading.Event()
         self._connection: psycopg.Connection[Any] | None = None
         self._heard_at = freshness.now()
+        self._marks: dict[str, threading.Event] = {}
 
     def run(self) -> None:
         """Listen until the process ends."""
@@ -77,20 +79,37 @@ class Listener(threading.Thread):
         except (psycopg.Error, OSError):
             logger.info("the silent connection was closed already")
 
+    def settle(self) -> None:
+        """Send a mark behind everything that this thread has committed, and wait until it has come round."""
+        mark, heard = secrets.token_hex(8), threading.Event()
+        self._marks[mark] = heard
+        try:
+            with connections["default"].cursor() as cursor:
+                cursor.execute("SELECT pg_notify(%s, %s)", [self._beat, mark])
+            heard.wait(PATIENCE)
+        except DatabaseError:
+            # What was asked for is done and committed; only the waiting is cut short.
+            logger.warning("could not wait for a change to be heard")
+        finally:
+            del self._marks[mark]
+
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
         """Send heartbeats and take notices until the connection breaks. Raises `psycopg.Error`."""
         due = self._freshness.now()
         while True:
             now = self._freshness.now()
             if now >= due:
-                connection.execute("SELECT pg_notify(%s, %s)", [self._beat, repr(now)])
+                connection.execute("SELECT pg_notify(%s, %s)", [self._beat, f"{now:.6f}"])
                 due = now + BEAT
             heard = list(connection.notifies(timeout=max(0.0, due - now), stop_after=1))
             self._hear({notice.payload for notice in heard if notice.channel == CHANNEL})
             # Only after what came before it has been dropped.
-            for beat in (notice for notice in heard if notice.channel == self._beat):
-                self._heard_at = self._freshness.now()
-                self._freshness.renew(since=float(beat.payload))
+            for beat in (notice.payload for notice in heard if notice.channel == self._beat):
+                if beat in self._marks:
+                    self._marks[beat].set()
+                elif "." in beat:
+                    self._heard_at = self._freshness.now()
+                    self._freshness.renew(since=float(beat))
 
     def _hear(self, tags: Set[str]) -> None:
         if EVERYTHING in tags or len(tags) >= MANY:

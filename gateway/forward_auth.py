@@ -29,6 +29,8 @@ Headers = list[tuple[str, str]]
 StartResponse = Callable[[str, Headers], object]
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
+NOBODY: Final = "none"
+"""An environment that no credential has."""
 PATH: Final = "/gateway/auth"
 RETRY_AFTER: Final = "2"  # seconds
 EVERY: Final[Headers] = [("Content-Length", "0"), ("Cache-Control", "no-store")]
@@ -79,7 +81,7 @@ def _verified(environ: Mapping[str, Any]) -> Credential:
     text = bearer_token({**environ, "QUERY_STRING": ""})  # the query is the gateway's, not the client's
     if text is None:
         raise refused("missing_credential")
-    wanted = _wanted(environ.get("QUERY_STRING", ""))
+    wanted = _wanted(environ.get("QUERY_STRING", ""), environ["PATH_INFO"] == PATH)
     record = verdict(text, address=client_address(environ), environment=wanted.environment, scopes=wanted.scopes)
     return record.credential
 
@@ -102,10 +104,17 @@ def _refusal(refusal: Refusal) -> tuple[HTTPStatus, Headers]:
 
 
 @lru_cache(maxsize=1024)
-def _wanted(query: str) -> Wanted:
-    """Read the query, which is the same for every request of a location."""
+def _wanted(query: str, is_ours: bool) -> Wanted:
+    """Read the query, which is the same for every request of a location.
+
+    Behind a longer path it may be the client's (Envoy appends path and query): names that we don't know are ignored. On
+    the path itself somebody wrote it into a configuration, and a name that we don't know is a mistake that would open
+    what it was meant to close: it refuses everybody.
+    """
     asked = parse_qs(query, keep_blank_values=True)
+    if is_ours and asked.keys() - {"scope", "environment", "deny"}:
+        return Wanted((), NOBODY)
     environments = asked.get("environment", [])
-    # Two environments can't both be right, nor none: a name that no credential has refuses every one.
-    environment = (environments[0] if len(environments) == 1 else "") or "none" if environments else None
+    # Two environments can't both be right, nor none: either refuses every credential.
+    environment = (environments[0] if len(environments) == 1 else "") or NOBODY if environments else None
     return Wanted(tuple(name for text in asked.get("scope", []) for name in text.split(" ")), environment)

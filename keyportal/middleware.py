@@ -3,12 +3,14 @@
 import logging
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
 from accounts.canaries import rings_confirmed
 from credentials.client_address import client_address, is_trusted_proxy, parse_address, request_id_of
+from credentials.freshness import freshness
 from keyportal.logs import request_id, route
 from keyportal.problems import Problem
 
@@ -22,6 +24,7 @@ FORWARDED = (
     "HTTP_X_FORWARDED_PORT",
     "HTTP_FORWARDED",
 )
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 HEALTH_PATHS = ("/healthz", "/readyz")
 
 
@@ -78,6 +81,20 @@ class RingsMiddleware:
         if request.path_info not in HEALTH_PATHS:
             rings_confirmed()
         return self.get_response(request)
+
+
+class SettledMiddleware:
+    """Answers a request that may have changed something only when this process has heard of the change."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass on, and wait a moment after a method that is not safe."""
+        response = self.get_response(request)
+        if request.method not in SAFE_METHODS and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            freshness.settle()
+        return response
 
 
 def _settle_origin(request: HttpRequest) -> None:

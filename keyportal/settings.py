@@ -88,6 +88,7 @@ MIDDLEWARE = [
     "keyportal.middleware.ResponseHeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "keyportal.middleware.RingsMiddleware",
+    "keyportal.middleware.SettledMiddleware",
     "accounts.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

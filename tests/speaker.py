@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from tests.portal import Answer, Portal
+from tests.staleness import refused_within
 
 PASSWORD = "correct horse battery staple"
+ENDED = ("revoked", "invalid_token")
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -69,6 +71,12 @@ class Speaker:
             return self.portal.request("POST", path, headers=sent)
         raw = json.dumps(body).encode()
         return self.portal.request("POST", path, headers={"Content-Type": "application/json", **sent}, body=raw)
+
+    def ended(self, credential: str) -> str:
+        """Give the code with which a credential is refused, as soon as every worker has heard of its end."""
+        refused_within(lambda: self.me(credential).status, in_a_row=1)
+        answer = told(self.me(credential))
+        return str(answer.get("code", "it is good"))
 
     def me(self, credential: str) -> Answer:
         """Use a credential."""

@@ -11,11 +11,11 @@ IN_A_ROW = 12
 """So many refusals one after the other, over fresh connections, have come from both workers."""
 
 
-def refused_within(ask: Callable[[], int]) -> float:
+def refused_within(ask: Callable[[], int], *, in_a_row: int = IN_A_ROW) -> float:
     """Ask until only refusals come; give the seconds from the beginning to the last 200, 0 if there was none."""
     started = time.monotonic()
     last_good, refusals = started, 0
-    while refusals < IN_A_ROW:
+    while refusals < in_a_row:
         status = ask()
         if status == 200:
             last_good, refusals = time.monotonic(), 0

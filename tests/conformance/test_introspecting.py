@@ -7,7 +7,7 @@ import pytest
 
 from tests.conformance.forging import Forger
 from tests.portal import Answer, Portal
-from tests.speaker import Client, Speaker, is_oauth_answer, told
+from tests.speaker import ENDED, Client, Speaker, is_oauth_answer, told
 from vault.secret_format import new_secret
 
 OWNER = "introspect@example.com"
@@ -210,7 +210,7 @@ def test_a_token_ends_with_its_leeway(speaker: Speaker, forger: Forger) -> None:
 @pytest.mark.conformance("JW-07")
 def test_a_flood_of_unknown_keys_disturbs_nobody(speaker: Speaker, forger: Forger, pair: dict[str, Any]) -> None:
     for number in range(150):
-        assert speaker.me(forger.genuine({"kid": f"unknown-{number}"}, {})).status == 401
+        assert speaker.ended(forger.genuine({"kid": f"unknown-{number}"}, {})) in ENDED
     assert speaker.me(pair["access_token"]).status == 200
 
 
@@ -231,5 +231,5 @@ def test_a_subject_is_never_taken_over(portal: Portal, speaker: Speaker) -> None
 @pytest.mark.conformance("JW-26")
 def test_a_user_and_a_key_can_not_be_confused(speaker: Speaker, forger: Forger, client: Client, owner: str) -> None:
     for subject in (f"key:{owner}", f"user:{client.id}", owner, client.id, "user:", "key:", ":", f"client:{client.id}"):
-        assert told(speaker.me(forger.genuine({}, {"sub": subject})))["code"] == "invalid_token"
+        assert speaker.ended(forger.genuine({}, {"sub": subject})) == "invalid_token"
     assert told(speaker.me(forger.genuine({}, {"sub": f"key:{client.id}"})))["kind"] == "access_token"

@@ -212,7 +212,7 @@ def test_a_client_that_is_switched_off_gets_nothing_and_its_tokens_end(
     )
     portal.shell(head + change.format(key=client.id))
     assert is_error(speaker.token(GRANT, client=client), 401, "invalid_client")
-    assert told(speaker.me(token))["code"] == code
+    assert speaker.ended(token) == code
     if back:
         portal.shell(head + back)
         assert speaker.token(GRANT, client=client).status == 200

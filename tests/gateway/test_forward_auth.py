@@ -76,6 +76,8 @@ def test_what_the_location_asks_for_must_be_there(portal: Portal, client: Client
         assert ask(portal, client.secret, path + query).status == 403, query
     for query in ("environment=live", "environment=test&environment=live", "environment=x", "environment="):
         assert ask(portal, client.secret, path + query).status == 403, query
+    for query in ("scopes=gate:read", "{args[0]}", "scope=gate:read&x=y"):  # mistakes in a gateway's configuration
+        assert ask(portal, client.secret, path + query).status == 403, query
     lacking = ask(portal, client.secret, f"{path}scope=gate:write")
     assert 'error="insufficient_scope"' in lacking.headers["www-authenticate"]
     assert 'scope="gate:write"' in lacking.headers["www-authenticate"]

@@ -1,0 +1,215 @@
+"""nginx and Caddy from Debian's packages, with the very files of deploy/, in front of an API that says what it got."""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.portal import ROOT, Answer, Portal, free_port, portal_database
+from tests.speaker import Client, Speaker
+
+pytestmark = pytest.mark.once
+OWNER = "behind@example.com"
+FORGED = {
+    "X-Keyportal-Owner": "admin",
+    "X-Keyportal-Scopes": "everything",
+    "X_Keyportal_Owner": "admin",
+    "X_KEYPORTAL_KEY": "admin",
+    "X-Forwarded-Uri": "/nothing",
+    "X-Forwarded-User": "admin",
+}
+
+
+class Echo(BaseHTTPRequestHandler):
+    """The API behind: answers with the headers and the body that arrived."""
+
+    reached = 0
+
+    def answer(self) -> None:
+        Echo.reached += 1
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        told = json.dumps({"headers": [list(pair) for pair in self.headers.items()], "body": body}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    do_GET = do_POST = answer  # noqa: N815  # http.server's names
+
+    def log_message(self, *args: Any) -> None:
+        """Say nothing."""
+
+
+class Behind(NamedTuple):
+    """A gateway, the portal that it asks, and who may come in."""
+
+    port: int
+    portal: Portal
+    reader: Client
+    writer: Client
+    owner: str
+
+    def ask(self, path: str, credential: str | None = None, method: str = "GET", body: bytes | None = None) -> Answer:
+        headers = {**FORGED, **({"Authorization": f"Bearer {credential}"} if credential else {})}
+        other = Portal(self.portal.folder, "")
+        other.port = self.port
+        return other.request(method, path, headers=headers, body=body)
+
+
+def got(answer: Answer) -> dict[str, list[str]]:
+    """Give what the API behind got, by header, both spellings as one."""
+    assert answer.status == 200
+    headers: dict[str, list[str]] = {}
+    for name, value in json.loads(answer.body)["headers"]:
+        headers.setdefault(name.lower().replace("_", "-"), []).append(value)
+    return headers
+
+
+@contextmanager
+def started(command: list[str], port: int, folder: Path, **environment: str) -> Iterator[None]:
+    """Run a gateway until the block is left; end it by its process id."""
+    with (folder / "gateway.log").open("ab") as log:
+        found = {"HOME": str(folder), "PATH": f"{os.environ['PATH']}:/usr/sbin", **environment}
+        process = subprocess.Popen(command, env=found, stdout=log, stderr=log)
+    probe = Portal(folder, "")
+    probe.port = port
+    deadline = time.monotonic() + 15
+    try:
+        while True:
+            try:
+                probe.get("/")
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "gateway.log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@contextmanager
+def nginx(folder: Path, port: int, portal: int, api: int) -> Iterator[None]:
+    """Start nginx with deploy/nginx; only addresses and ports are this test's."""
+    for file in (ROOT / "deploy/nginx").glob("*.conf"):
+        text = file.read_text().replace("127.0.0.1:8000", f"127.0.0.1:{portal}")
+        text = text.replace("127.0.0.1:9000", f"127.0.0.1:{api}").replace("listen 8080", f"listen 127.0.0.1:{port}")
+        (folder / file.name).write_text(text)
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "nginx.conf").write_text(
+        f"daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log;\n"
+        f"events {{}}\nhttp {{\naccess_log {folder}/access.log;\n{temporary}include site.conf;\n}}\n"
+    )
+    with started(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")], port, folder):
+        yield
+
+
+@contextmanager
+def caddy(folder: Path, port: int, portal: int, api: int) -> Iterator[None]:
+    """Start Caddy with deploy/caddy/Caddyfile."""
+    shutil.copy(ROOT / "deploy/caddy/Caddyfile", folder)
+    addresses = {
+        "GATEWAY_ADDRESS": f"http://127.0.0.1:{port}",
+        "KEYPORTAL_ADDRESS": f"127.0.0.1:{portal}",
+        "API_ADDRESS": f"127.0.0.1:{api}",
+    }
+    with started(["caddy", "run", "--config", str(folder / "Caddyfile")], port, folder, **addresses):
+        yield
+
+
+Gateway = Callable[[Path, int, int, int], Any]
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(nginx, marks=pytest.mark.nginx), pytest.param(caddy, marks=pytest.mark.caddy)],
+    ids=["nginx", "caddy"],
+)
+def behind(request: pytest.FixtureRequest, api: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
+    """A gateway in front of the API, and a portal of its own that it asks."""
+    folder: Path = tmp_path_factory.mktemp("gateway")
+    gateway: Gateway = request.param
+    with portal_database(folder) as database_url, Portal(folder, database_url).running() as portal:
+        owner = portal.make_developer(OWNER)
+        for name in ("reports:read", "reports:write"):
+            portal.shell(f"Scope.objects.create(name='{name}', description='x')")
+        reader = Client(*portal.make_key(OWNER, "--scope", "reports:read"))
+        writer = Client(*portal.make_key(OWNER, "--scope", "reports:read", "--scope", "reports:write"))
+        port = free_port()
+        with gateway(folder, port, portal.port, api):
+            yield Behind(port, portal, reader, writer, owner)
+
+
+@pytest.mark.conformance("FA-06")
+def test_the_api_behind_learns_who_it_is_and_never_the_credential(behind: Behind) -> None:
+    headers = got(behind.ask("/reports/1?x=y", behind.reader.secret, "POST", b"hello"))
+    assert headers["x-keyportal-owner"] == [behind.owner]
+    assert headers["x-keyportal-key"] == [behind.reader.id]
+    assert headers["x-keyportal-scopes"] == ["reports:read"]
+    assert headers["x-keyportal-environment"] == ["live"]
+    assert headers["x-keyportal-kind"] == ["api_key"]
+    assert "authorization" not in headers
+    assert behind.reader.secret not in str(headers)
+    assert json.loads(behind.ask("/reports/1", behind.reader.secret, "POST", b"hello").body)["body"] == "hello"
+
+
+def test_a_signed_token_works_as_well(behind: Behind) -> None:
+    token = Speaker(behind.portal).client_token(behind.reader)
+    assert got(behind.ask("/reports/1", token))["x-keyportal-kind"] == ["access_token"]
+
+
+@pytest.mark.conformance("FA-02")
+def test_who_may_not_is_refused_before_the_api(behind: Behind) -> None:
+    before = Echo.reached
+    nobody = behind.ask("/reports/1")
+    assert (nobody.status, nobody.headers["www-authenticate"]) == (401, 'Bearer realm="keyportal"')
+    assert behind.ask("/reports/1", "kp_live_nonsense").status == 401
+    assert behind.ask("/reports/admin/1", behind.reader.secret).status == 403
+    assert behind.ask("/nothing", behind.writer.secret).status == 404
+    assert behind.ask("/_keyportal", behind.writer.secret).status == 404
+    for path in ("/reports/../reports/admin/1", "/reports/%61dmin/1", "/reports//admin/1", "/reports/./admin/1"):
+        assert behind.ask(path, behind.reader.secret).status in (400, 403), path
+    assert Echo.reached == before
+    assert behind.ask("/reports/admin/1", behind.writer.secret).status == 200
+
+
+def test_a_revoked_key_is_refused_at_once(behind: Behind) -> None:
+    client = Client(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
+    assert {behind.ask("/reports/1", client.secret).status for _ in range(6)} == {200}
+    behind.portal.command("revokekey", client.id, "--reason", "test")
+    assert {behind.ask("/reports/1", client.secret).status for _ in range(6)} == {401}
+
+
+@pytest.mark.conformance("FA-04")
+def test_without_keyportal_nobody_gets_in_and_no_credential_is_called_bad(behind: Behind) -> None:
+    before = Echo.reached
+    behind.portal.stop()
+    try:
+        for _ in range(3):
+            answer = behind.ask("/reports/1", behind.writer.secret)
+            assert (answer.status, answer.headers["retry-after"]) == (503, "2")
+        assert Echo.reached == before
+    finally:
+        behind.portal.start()
+    assert behind.ask("/reports/1", behind.writer.secret).status == 200
