@@ -17,6 +17,7 @@ from credentials.throttle import Limit
 from tokens.basic import basic_credentials
 
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
+UNKNOWN: Final = "There is no such client, or this is not its secret."
 CHALLENGE: Final = 'Basic realm="keyportal", charset="UTF-8"'
 FAILURES_OF_CLIENT: Final = Limit("wrong secrets for a client from an address", 20, 300)
 FAILURES_OF_ADDRESS: Final = Limit("wrong client secrets from an address", 300, 300)
@@ -86,9 +87,6 @@ def authenticated_client(request: HttpRequest, form: Form) -> KeyRecord:
             limit.take(key)
         raise OAuthError("invalid_client", reason, status=401)
     return known
-
-
-UNKNOWN: Final = "There is no such client, or this is not its secret."
 
 
 def client_credentials(request: HttpRequest, form: Form) -> tuple[str, str] | None:
