@@ -58,6 +58,8 @@ class Listener(threading.Thread):
                     self._listen(connection)
             except (psycopg.Error, OSError) as error:
                 logger.warning("changes can not be heard: %s", type(error).__name__)
+            except Exception:  # a thread that ended would never hear again
+                logger.exception("listening broke")
             finally:
                 self._connection = None
                 self._freshness.lose()
@@ -105,9 +107,10 @@ class Listener(threading.Thread):
             self._hear({notice.payload for notice in heard if notice.channel == CHANNEL})
             # Only after what came before it has been dropped.
             for beat in (notice.payload for notice in heard if notice.channel == self._beat):
-                if beat in self._marks:
-                    self._marks[beat].set()
-                elif "." in beat:
+                mark = self._marks.get(beat)
+                if mark is not None:
+                    mark.set()
+                elif "." in beat:  # a time, and not the mark of somebody who has stopped waiting
                     self._heard_at = self._freshness.now()
                     self._freshness.renew(since=float(beat))
 
