@@ -3,10 +3,13 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection as default
+from django.db.backends.sqlite3.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
 from credentials.freshness import Freshness
@@ -14,49 +17,66 @@ from credentials.freshness import Freshness
 pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off
 
 
+class Connections(threading.local):
+    """A connection of its own to one SQLite file for each thread, as `django.db.connection` is."""
+
+    def __init__(self, file: Path) -> None:
+        self.wrapper = DatabaseWrapper({**default.settings_dict, "NAME": str(file)})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.wrapper, name)
+
+
 @pytest.fixture
-def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
-    """The run's SQLite file, outside any transaction; nothing of it is changed but its user_version."""
+def connection(
+    tmp_path: Path, django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Connections]:
+    """What `django.db.connection` is to the freshness under test: a file of its own, in WAL mode."""
+    own = Connections(tmp_path / "own.sqlite3")
+    monkeypatch.setattr("credentials.freshness.connection", own)
     with django_db_blocker.unblock():
-        yield str(settings.DATABASES["default"]["NAME"])
-        connection.close()
+        with own.cursor() as cursor:
+            cursor.execute("CREATE TABLE own (x)")
+        yield own
+        own.close()
 
 
-def commit_elsewhere(database: str, number: int) -> None:
-    with sqlite3.connect(database) as other:
-        other.execute(f"PRAGMA user_version = {number}")
-    other.close()
+def commit_elsewhere(connection: Connections, number: int) -> None:
+    with closing(sqlite3.connect(connection.settings_dict["NAME"])) as other:
+        other.execute("INSERT INTO own VALUES (?)", [number])
+        other.commit()
 
 
-def test_only_a_commit_makes_it_forget(database: str) -> None:
+def test_only_a_commit_makes_it_forget(connection: Connections) -> None:
     fresh = Freshness()
     first = fresh.current()
     assert first is not None
     assert [fresh.current() for _ in range(3)] == [first] * 3
-    commit_elsewhere(database, 1)
+    commit_elsewhere(connection, 1)
     second = fresh.current()
     assert second != first
     assert fresh.current() == second
 
 
-def test_its_own_connection_s_changes_make_it_forget(database: str) -> None:
+def test_its_own_connection_s_changes_make_it_forget(connection: Connections) -> None:
     fresh = Freshness()
+    before = fresh.current()
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TEMP TABLE own (x)")
-        before = fresh.current()
-        cursor.execute("INSERT INTO own VALUES (1)")
-        assert fresh.current() != before
-        cursor.execute("DROP TABLE own")
+        cursor.execute("INSERT INTO own VALUES (2)")
+    assert fresh.current() != before
 
 
-def test_in_a_transaction_nothing_is_recalled(database: str) -> None:
+def test_in_a_transaction_nothing_is_recalled(connection: Connections) -> None:
     fresh = Freshness()
-    with transaction.atomic():
-        assert fresh.current() is None
+    connection.set_autocommit(False)
+    connection.wrapper.in_atomic_block = True
+    assert fresh.current() is None
+    connection.wrapper.in_atomic_block = False
+    connection.set_autocommit(True)
     assert fresh.current() is not None
 
 
-def test_a_new_connection_does_not_trust_what_others_kept(database: str) -> None:
+def test_a_new_connection_does_not_trust_what_others_kept(connection: Connections) -> None:
     fresh = Freshness()
     before = fresh.current()
     assert before is not None
