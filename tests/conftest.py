@@ -30,13 +30,20 @@ MakeUser = Callable[..., User]
 MakeKey = Callable[..., tuple[APIKey, str]]
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what this machine lacks, as `make test` has announced: KEYPORTAL_TEST_WITHOUT names the marks."""
+    """Leave out what this machine lacks, as `make test` has announced: KEYPORTAL_TEST_WITHOUT names the marks.
+
+    What drives Chromium comes last, because Playwright leaves an event loop running in the thread of the tests, and
+    Django refuses to speak to a database there.
+    """
     without = set(filter(None, os.environ.get("KEYPORTAL_TEST_WITHOUT", "").split(",")))
     left_out = [item for item in items if without & {mark.name for mark in item.iter_markers()}]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    items[:] = sorted(
+        (item for item in items if item not in left_out), key=lambda item: item.get_closest_marker("browser") is not None
+    )
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
