@@ -18,18 +18,11 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class SessionMiddleware(DjangoSessionMiddleware):
-    """Django's, with the token in the cookie and its digest in the database, and none for machines.
-
-    Under `KEYPORTAL_MACHINE_PATHS` a session cookie is never read: it is not a credential there.
-    """
+    """Django's, with the token in the cookie and its digest in the database."""
 
     def process_request(self, request: HttpRequest) -> None:
-        """Attach the session of the cookie; an empty one on a path for machines."""
-        token = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-        if request.path_info.startswith(settings.KEYPORTAL_MACHINE_PATHS):
-            token = None
-            request.COOKIES.pop(settings.SESSION_COOKIE_NAME, None)
-        request.session = SessionStore.of_cookie(token)
+        """Attach the session of the cookie."""
+        request.session = SessionStore.of_cookie(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Save the session as Django does, and give the browser the token instead of the key."""

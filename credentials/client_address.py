@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
@@ -47,6 +47,7 @@ def is_trusted_proxy(address: Address | None) -> bool:
     return address is not None and any(address in network for network in _networks(settings.KEYPORTAL_TRUSTED_PROXIES))
 
 
+@lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
     """Read an IPv4 or IPv6 address, with or without a port; None if it is none. ::ffff:1.2.3.4 is 1.2.3.4."""
     bare = text

@@ -12,6 +12,7 @@ from accounts.canaries import rings_confirmed
 from credentials.client_address import client_address, is_trusted_proxy, parse_address, request_id_of
 from credentials.freshness import freshness
 from keyportal.logs import request_id, route
+from keyportal.pages import is_for_machines
 from keyportal.problems import Problem
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -25,6 +26,7 @@ FORWARDED = (
     "HTTP_FORWARDED",
 )
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 HEALTH_PATHS = ("/healthz", "/readyz")
 
 
@@ -67,6 +69,9 @@ class ResponseHeadersMiddleware:
             return Problem("length_required").answer(request.path_info)
         response = self.get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
+        if is_for_machines(request):
+            response.headers["Content-Security-Policy"] = NOTHING
+            response.headers["X-Frame-Options"] = "DENY"
         return response
 
 

@@ -42,7 +42,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
     items[:] = sorted(
-        (item for item in items if item not in left_out), key=lambda item: item.get_closest_marker("browser") is not None
+        (item for item in items if item not in left_out),
+        key=lambda item: item.get_closest_marker("browser") is not None,
     )
 
 

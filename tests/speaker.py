@@ -74,7 +74,7 @@ class Speaker:
 
     def ended(self, credential: str) -> str:
         """Give the code with which a credential is refused, as soon as every worker has heard of its end."""
-        refused_within(lambda: self.me(credential).status, in_a_row=1)
+        refused_within(lambda: self.me(credential).status)
         answer = told(self.me(credential))
         return str(answer.get("code", "it is good"))
 

@@ -1,0 +1,25 @@
+"""Which representation an answer of the API has: there is only JSON, so that there is hardly anything to negotiate."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+ANYTHING: Final = ("*/*", "application/json", "")
+
+
+class JSONNegotiation(DefaultContentNegotiation):
+    """As REST framework does it, but without its parsing where the client takes anything, or just what there is."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Give the renderer and its media type. Raises `NotAcceptable`."""
+        if request._request.META.get("HTTP_ACCEPT", "") in ANYTHING and isinstance(renderers, Sequence):
+            only: Any = renderers[0] if len(renderers) == 1 else None
+            if only is not None and only.media_type == "application/json":
+                return only, only.media_type
+        chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
+        return chosen

@@ -1,0 +1,71 @@
+"""What only a browser needs. A request of a machine passes by: no session, no messages, no CSRF, none of their cost.
+
+Each is the class that it is named after, and acts only off `KEYPORTAL_MACHINE_PATHS`.
+"""
+
+from typing import Any
+
+from allauth.usersessions import middleware as usersessions
+from csp.middleware import CSPMiddleware as DjangoCSPMiddleware
+from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware as DjangoAuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware as DjangoMessageMiddleware
+from django.http import HttpRequest
+from django.middleware.clickjacking import XFrameOptionsMiddleware as DjangoXFrameOptionsMiddleware
+from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrfViewMiddleware
+
+from accounts.middleware import SessionLifetimeMiddleware as AccountsSessionLifetimeMiddleware
+from accounts.middleware import SessionMiddleware as AccountsSessionMiddleware
+
+
+def is_for_machines(request: HttpRequest) -> bool:
+    """Tell whether a request asks for an address where a session is never a credential."""
+    return request.path_info.startswith(settings.KEYPORTAL_MACHINE_PATHS)
+
+
+class PagesOnly:
+    """Lets requests of machines pass by the middleware that it is mixed into."""
+
+    get_response: Any
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Pass on to the middleware, or past it."""
+        if is_for_machines(request):
+            return self.get_response(request)
+        return super().__call__(request)  # type: ignore[misc]  # of the class that it is mixed into
+
+
+class CSPMiddleware(PagesOnly, DjangoCSPMiddleware):
+    """For machines there is one policy for all answers: `keyportal.middleware.ResponseHeadersMiddleware`."""
+
+
+class SessionMiddleware(PagesOnly, AccountsSessionMiddleware):
+    """A session cookie that comes to an address for machines is never read."""
+
+
+class CsrfViewMiddleware(PagesOnly, DjangoCsrfViewMiddleware):
+    """Where no cookie is a credential there is nothing to forge."""
+
+    def process_view(self, request: HttpRequest, *view: Any) -> Any:
+        """Check the token of a form."""
+        return None if is_for_machines(request) else super().process_view(request, *view)
+
+
+class AuthenticationMiddleware(PagesOnly, DjangoAuthenticationMiddleware):
+    """Machines have a credential, and no session that would name a user."""
+
+
+class SessionLifetimeMiddleware(PagesOnly, AccountsSessionLifetimeMiddleware):
+    """Ends a session at its absolute lifetime."""
+
+
+class MessageMiddleware(PagesOnly, DjangoMessageMiddleware):
+    """Machines read no messages."""
+
+
+class XFrameOptionsMiddleware(PagesOnly, DjangoXFrameOptionsMiddleware):
+    """For machines as the policy above."""
+
+
+class UserSessionsMiddleware(PagesOnly, usersessions.UserSessionsMiddleware):  # type: ignore[misc]  # untyped
+    """Notes when a session was last used."""
