@@ -5,24 +5,30 @@ catalogue → state. Nothing here writes.
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from django.conf import settings
+from django.db.models import BinaryField, QuerySet
 from django.utils import timezone
 
 from accounts.rings import index_ring
 from apikeys.models import APIKey, KeySecret
 from credentials.catalogue import catalogue
 from credentials.client_address import Address, Network, parse_network
-from credentials.credential import Credential, Owner
+from credentials.credential import OWNER_FIELDS, Credential, Owner
 from credentials.freshness import recall
+from credentials.prepared import Prepared, Slot, fields_but
 from credentials.refusals import Refusal, RefusedError, refused
-from vault.digests import index_digest
+from vault.digests import index_digest, index_digests
 from vault.secret_format import is_well_formed
 
 logger = logging.getLogger(__name__)
+
+SECRET_FIELDS: Final = fields_but(KeySecret, "ciphertext", "hint", "created_at")
+KEY_FIELDS: Final = fields_but(APIKey, "created_at", "form_token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +73,24 @@ def verify(
 
 def find(secret: str) -> KeyRecord | None:
     """Ask the database who holds this secret: one query by the unique digest. None if nobody does."""
-    rows = (
-        KeySecret.objects.holding(secret)
-        .select_related("key__owner")
-        .annotate(catalogue=catalogue())
-        .defer("ciphertext", "key__owner__password")
-        .order_by()
-    )
-    for row in rows:
-        return record_of(row.key, row.catalogue or "", row)  # type: ignore[attr-defined]  # annotated above
+    for row in _BY_DIGEST.rows(*index_digests(index_ring(), secret)):
+        kept = KeySecret.from_db("default", SECRET_FIELDS, row[: len(SECRET_FIELDS)])
+        return record_of(row[len(SECRET_FIELDS) :], kept)
     return None
+
+
+def key_fields(path: str = "") -> list[str]:
+    """Give the names of what `record_of` takes, in a query that reaches the key over this path."""
+    owner = [f"{path}owner__{name}" for name in OWNER_FIELDS]
+    return [*(f"{path}{name}" for name in KEY_FIELDS), *owner, "catalogue"]
+
+
+def _by_digest(digests: Sequence[Slot]) -> QuerySet[KeySecret, Any]:
+    found = KeySecret.objects.filter(digest__in=digests).annotate(catalogue=catalogue()).order_by()
+    return found.values_list(*SECRET_FIELDS, *key_fields("key__"))
+
+
+_BY_DIGEST: Final = Prepared(_by_digest, BinaryField())
 
 
 def judge(  # noqa: C901  # one guard a reason, in the order of the contract
@@ -108,8 +122,13 @@ def judge(  # noqa: C901  # one guard a reason, in the order of the contract
         raise RefusedError(Refusal(code="insufficient_scope", scopes=tuple(scopes), about=about))
 
 
-def record_of(key: APIKey, catalogue: str, secret: KeySecret | None = None) -> KeyRecord:
-    """Give the record of a key, known by one of its secrets or (a token that it was swapped for) by its id."""
+def record_of(row: Sequence[Any], secret: KeySecret | None = None) -> KeyRecord:
+    """Give the record of a key from the values of `key_fields()`.
+
+    It is known by one of its secrets, or (a token that it was swapped for) by its id.
+    """
+    key = APIKey.from_db("default", KEY_FIELDS, row[: len(KEY_FIELDS)])
+    *owner, catalogue = row[len(KEY_FIELDS) : len(KEY_FIELDS) + len(OWNER_FIELDS) + 1]
     intact = key.is_intact() and (secret is None or secret.is_intact())
     return KeyRecord(
         credential=Credential(
@@ -119,7 +138,7 @@ def record_of(key: APIKey, catalogue: str, secret: KeySecret | None = None) -> K
             client_id=key.id,
             owner_id=key.owner_id,
             environment=key.environment,
-            scopes=frozenset(key.scope_list).intersection(catalogue.split()),
+            scopes=frozenset(key.scope_list).intersection((catalogue or "").split()),
             expires_at=key.expires_at,
         ),
         # What somebody wrote past the portal may not even be a network; such a row is refused unread.
@@ -128,6 +147,6 @@ def record_of(key: APIKey, catalogue: str, secret: KeySecret | None = None) -> K
         revoked_reason=key.revoked_reason,
         retires_at=secret.retires_at if secret else None,
         paused_at=key.paused_at,
-        owner=Owner.of(key.owner),
+        owner=Owner(*owner),
         intact=intact,
     )

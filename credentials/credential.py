@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from accounts.models import User
 
@@ -29,7 +30,11 @@ class Credential:
     """UTC; None if it never expires."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+OWNER_FIELDS: Final = ("id", "email", "is_active", "confirmed_at", "auth_epoch")
+"""What a query must give for an `Owner`, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
 class Owner:
     """What a verdict depends on of the owner, as it stands in the database. Unlike a model instance it can't change."""
 
@@ -42,17 +47,10 @@ class Owner:
     @classmethod
     def of(cls, user: User) -> "Owner":
         """Take it from the row."""
-        return cls(
-            id=user.pk,
-            email=user.email,
-            is_active=user.is_active,
-            confirmed_at=user.confirmed_at,
-            epoch=user.auth_epoch,
-        )
+        return cls(user.pk, user.email, user.is_active, user.confirmed_at, user.auth_epoch)
 
     def as_user(self) -> User:
         """Give a model instance; a field that the verdict does not need is fetched when it is read."""
-        return User.from_db("default", _FIELDS, (self.id, self.email, self.is_active, self.confirmed_at, self.epoch))
-
-
-_FIELDS = ("id", "email", "is_active", "confirmed_at", "auth_epoch")
+        return User.from_db(
+            "default", OWNER_FIELDS, (self.id, self.email, self.is_active, self.confirmed_at, self.epoch)
+        )

@@ -7,24 +7,25 @@ the key that it was swapped for, the revoked tokens and the scope catalogue → 
 import hashlib
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Exists, QuerySet
+from django.db.models import CharField, Exists, Manager, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
 from accounts.rings import signing_ring
 from apikeys.models import APIKey
-from apikeys.verification import KeyRecord, record_of
+from apikeys.verification import KeyRecord, key_fields, record_of
 from apikeys.verification import judge as judge_key
 from credentials.catalogue import catalogue
 from credentials.client_address import Address
-from credentials.credential import Credential, Owner
+from credentials.credential import OWNER_FIELDS, Credential, Owner
 from credentials.freshness import recall
+from credentials.prepared import Prepared, Slot
 from credentials.refusals import Refusal, RefusedError, refused
 from tokens.models import RevokedToken
 from vault.errors import TokenInvalidError
@@ -97,14 +98,35 @@ def read_token(token: str) -> Claims:
 def find(claims: Claims) -> TokenRecord | None:
     """Ask the database about the token's subject, in one query. None if there is no such user or key (any more)."""
     kind, _, subject_id = claims.subject.partition(":")
-    row: Any
+    named = (claims.token_id, claims.family) if claims.family else (claims.token_id,)
     if kind == "key":
-        for row in _annotated(APIKey.objects.select_related("owner").defer("owner__password"), subject_id, claims):
-            return _record(claims, row, Owner.of(row.owner), record_of(row, row.catalogue or ""))
+        for *row, revoked in _OF_KEY.rows(subject_id, claims.issuer, *named):
+            key = record_of(row)
+            return _record(claims, key.owner, key.credential.scopes, revoked=revoked, key=key)
     if kind == "user":
-        for row in _annotated(User.objects.defer("password"), subject_id, claims):
-            return _record(claims, row, Owner.of(row), None)
+        for *owner, catalogue, revoked in _OF_USER.rows(subject_id, claims.issuer, *named):
+            return _record(claims, Owner(*owner), (catalogue or "").split(), revoked=revoked, key=None)
     return None
+
+
+def _of_key(slots: Sequence[Slot]) -> QuerySet[APIKey, Any]:
+    return _annotated(APIKey.objects, slots).values_list(*key_fields(), "token_is_revoked")
+
+
+def _of_user(slots: Sequence[Slot]) -> QuerySet[User, Any]:
+    return _annotated(User.objects, slots).values_list(*OWNER_FIELDS, "catalogue", "token_is_revoked")
+
+
+def _annotated(subjects: Manager[Any], slots: Sequence[Slot]) -> QuerySet[Any, Any]:
+    subject, issuer, *named = slots
+    revoked = RevokedToken.objects.filter(issuer=issuer, token_id__in=named)
+    chosen: QuerySet[Any, Any] = subjects.filter(pk=subject).order_by()
+    annotated: QuerySet[Any, Any] = chosen.annotate(catalogue=catalogue(), token_is_revoked=Exists(revoked))
+    return annotated
+
+
+_OF_KEY: Final = Prepared(_of_key, CharField())
+_OF_USER: Final = Prepared(_of_user, CharField())
 
 
 def judge(
@@ -136,17 +158,10 @@ def _expired(claims: Claims) -> RefusedError:
     return refused("expired", token=claims.token_id, at=over.isoformat())
 
 
-def _annotated(subjects: QuerySet[Any], subject_id: str, claims: Claims) -> QuerySet[Any]:
-    named = [claims.token_id, claims.family] if claims.family else [claims.token_id]
-    revoked = RevokedToken.objects.filter(issuer=claims.issuer, token_id__in=named)
-    chosen: QuerySet[Any] = subjects.filter(pk=subject_id).order_by()
-    annotated: QuerySet[Any] = chosen.annotate(catalogue=catalogue(), token_is_revoked=Exists(revoked))
-    return annotated
-
-
-def _record(claims: Claims, row: Any, owner: Owner, key: KeyRecord | None) -> TokenRecord:
+def _record(
+    claims: Claims, owner: Owner, allowed: Iterable[str], *, revoked: bool, key: KeyRecord | None
+) -> TokenRecord:
     """Put together what the token says and what its subject may still do."""
-    allowed = key.credential.scopes if key else frozenset((row.catalogue or "").split())
     return TokenRecord(
         credential=Credential(
             kind="access_token",
@@ -155,11 +170,11 @@ def _record(claims: Claims, row: Any, owner: Owner, key: KeyRecord | None) -> To
             client_id=claims.client_id,
             owner_id=owner.id,
             environment=claims.environment,
-            scopes=allowed.intersection(claims.scope.split()),
+            scopes=frozenset(allowed).intersection(claims.scope.split()),
             expires_at=datetime.fromtimestamp(claims.expires_at, UTC),
         ),
         claims=claims,
         owner=owner,
         key=key,
-        revoked=row.token_is_revoked,
+        revoked=revoked,
     )
