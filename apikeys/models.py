@@ -80,6 +80,9 @@ class APIKey(SealedRow):
     paused_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_reason = models.CharField(max_length=200, blank=True, editable=False)
+    rate_limit = models.CharField(
+        max_length=40, blank=True, editable=False, help_text="Such as 100/minute; empty for the portal's default."
+    )
     form_token = models.CharField(max_length=43, null=True, editable=False)  # noqa: DJ001  # null: made by no form
 
     objects: ClassVar[models.Manager["APIKey"]] = APIKeyQuerySet.as_manager()

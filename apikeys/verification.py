@@ -21,7 +21,7 @@ from credentials.client_address import Address, Network, parse_network
 from credentials.credential import OWNER_FIELDS, Credential, Owner
 from credentials.freshness import recall
 from credentials.prepared import Prepared, Slot, fields_but
-from credentials.refusals import Refusal, RefusedError, refused
+from credentials.refusals import insufficient_scope, refused
 from vault.digests import index_digest, index_digests
 from vault.secret_format import is_well_formed
 
@@ -43,11 +43,20 @@ class KeyRecord:
     paused_at: datetime | None
     owner: Owner
     intact: bool
+    limit: str
+    """Its own rate limit; empty for the default."""
+    secret_id: str
+    """Which of its secrets was sent; empty where a token stands for the key."""
 
     @property
     def tags(self) -> tuple[str, ...]:
         """What a notice of a change may name."""
         return (f"key:{self.credential.id}", f"user:{self.owner.id}")
+
+    @property
+    def counted_as(self) -> str:
+        """Under which id it is counted and limited: both its secrets are one key."""
+        return self.credential.id
 
     @property
     def is_over(self) -> bool:
@@ -98,7 +107,7 @@ def judge(  # noqa: C901  # one guard a reason, in the order of the contract
 ) -> None:
     """Raise `RefusedError` with the first reason against the record at this moment; return if there is none."""
     credential = record.credential
-    about = {"key": credential.id, "name": credential.name}
+    about = {"counted_as": record.counted_as, "key": credential.id, "name": credential.name}
     if record.revoked_at:
         raise refused("revoked", **about, at=record.revoked_at.isoformat(), reason=record.revoked_reason)
     if not record.intact:
@@ -119,7 +128,7 @@ def judge(  # noqa: C901  # one guard a reason, in the order of the contract
     if record.networks and not any(address in network for network in record.networks if address):
         raise refused("network_refused", **about, address=str(address))
     if not credential.scopes.issuperset(scopes):
-        raise RefusedError(Refusal(code="insufficient_scope", scopes=tuple(scopes), about=about))
+        raise insufficient_scope(scopes, **about)
 
 
 def record_of(row: Sequence[Any], secret: KeySecret | None = None) -> KeyRecord:
@@ -149,4 +158,6 @@ def record_of(row: Sequence[Any], secret: KeySecret | None = None) -> KeyRecord:
         paused_at=key.paused_at,
         owner=Owner(*owner),
         intact=intact,
+        limit=key.rate_limit,
+        secret_id=secret.id if secret else "",
     )

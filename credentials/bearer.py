@@ -3,35 +3,25 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from accounts.models import User
+from credentials.admission import Verified, admit
 from credentials.client_address import Address, parse_address
-from credentials.credential import Credential, Owner
+from credentials.credential import Credential
 from credentials.permissions import CredentialRefused
 from credentials.refusals import RefusedError, refused
 
+DOOR: Final = "api"
 MAX_HEADER: Final = 8192  # bytes; longer ones are refused before they are looked at
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)
 """RFC 6750 §2.1 with RFC 9110's rules: any case, one or more spaces, b64token."""
 
 FORM_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
-
-
-class Verified(Protocol):
-    """What a `verification.py` gives for a credential that is good."""
-
-    @property
-    def owner(self) -> Owner:
-        """Whose it is."""
-
-    @property
-    def credential(self) -> Credential:
-        """What was proved."""
 
 
 class BearerAuthentication(BaseAuthentication, ABC):
@@ -51,10 +41,12 @@ class BearerAuthentication(BaseAuthentication, ABC):
             if not self.is_ours(token):
                 return None
             # REMOTE_ADDR is the resolved client: the portal's first middleware saw to it.
-            verified = self.verify(token, address=parse_address(request.META.get("REMOTE_ADDR", "")))
+            address = parse_address(request.META.get("REMOTE_ADDR", ""))
+            record, quota = admit(lambda: self.verify(token, address=address), door=DOOR, address=address)
         except RefusedError as error:
             raise CredentialRefused(error.refusal) from None
-        return verified.owner.as_user(), verified.credential
+        request._request.quota = quota  # type: ignore[attr-defined]  # the portal's middleware tells of it
+        return record.owner.as_user(), record.credential
 
     def authenticate_header(self, request: Request) -> str:
         """Give the challenge for a request without a credential (RFC 6750 §3)."""

@@ -32,6 +32,65 @@ class Scope(models.Model):
         return self.name
 
 
+class Usage(models.Model):
+    """How often a credential was used in one hour, at one door, with one outcome."""
+
+    credential = models.CharField(max_length=32)
+    """The key, also for tokens that it was swapped for; the user, for tokens of a log-in."""
+    hour = models.DateTimeField(db_index=True)
+    door = models.CharField(max_length=16)
+    outcome = models.CharField(max_length=24)
+    """`accepted`, or the code of the refusal."""
+    count = models.PositiveBigIntegerField()
+
+    class Meta:
+        """Written by `credentials.services.add_usage`."""
+
+        verbose_name_plural = "usage"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["credential", "hour", "door", "outcome"], name="usage_counted_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.credential} {self.door} {self.outcome}"
+
+
+class Sighting(models.Model):
+    """From where a credential was used with success, and when first and last; some of the newest addresses of each."""
+
+    credential = models.CharField(max_length=32)
+    secret = models.CharField(max_length=32, blank=True)
+    """Which of the key's secrets; empty for a token."""
+    address = models.CharField(max_length=45, blank=True)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        """Written by `credentials.services.add_usage`."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["credential", "secret", "address"], name="sighting_of_an_address"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.credential} {self.address}"
+
+
+class UsageBatch(models.Model):
+    """A batch of counts that is in the tables above: what comes a second time is not counted again."""
+
+    id = models.CharField(primary_key=True, max_length=32)
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        """Kept for a day; nobody tries for longer."""
+
+        verbose_name_plural = "usage batches"
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class Attempts(models.Model):
     """How often something was tried in one window of time. Whose it is can't be read from it: the id is a hash."""
 

@@ -4,7 +4,7 @@ The table is the contract (docs/errors.md); the pages under /docs/errors/ are ma
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -121,6 +121,10 @@ class Refusal:
     """What the challenge asks for: `Basic` at the one address that takes a password."""
     retry_after: int = 0
     """Seconds, for `rate_limited`."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What else the answer says: the rate limit."""
+    counted_as: str = ""
+    """The id under which a genuine credential is counted."""
 
     @property
     def reason(self) -> Reason:
@@ -150,6 +154,11 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
-def refused(code: str, **about: str) -> RefusedError:
+def refused(code: str, *, counted_as: str = "", **about: str) -> RefusedError:
     """Make the error for this code; `about` tells the holder of a genuine credential which and when."""
-    return RefusedError(Refusal(code=code, about=about))
+    return RefusedError(Refusal(code=code, about=about, counted_as=counted_as))
+
+
+def insufficient_scope(scopes: Collection[str], *, counted_as: str = "", **about: str) -> RefusedError:
+    """Make the error that names the scopes that would have been needed (RFC 6750 §3.1)."""
+    return RefusedError(Refusal(code="insufficient_scope", scopes=tuple(scopes), about=about, counted_as=counted_as))

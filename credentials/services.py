@@ -1,10 +1,23 @@
-"""The verbs of the scope catalogue: the only place that writes it."""
+"""The verbs of the scope catalogue and of usage: the only place that writes them."""
 
-from django.db import transaction
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
 
 from accounts.audit import record
 from accounts.origin import Origin
-from credentials.models import Scope
+from credentials.models import Scope, Sighting, Usage, UsageBatch
+from credentials.tally import ACCEPTED, HOUR, Asked, Calls
+from credentials.upsert import upsert
+
+Place = tuple[str, str, str]  # credential, secret, address
+Span = tuple[float, float]  # from the first to the last call; seconds since 1970
+
+ADDRESSES = 20  # that are kept of each secret, the newest
 
 
 @transaction.atomic
@@ -30,3 +43,67 @@ def remove_scope(*, scope: Scope, origin: Origin) -> bool:
     if removed:
         record("scope_removed", subject=f"scope:{scope.pk}", origin=origin)
     return bool(removed)
+
+
+@transaction.atomic
+def add_usage(*, batch_id: str, calls: Mapping[Asked, Calls]) -> bool:
+    """Add what was counted; False if this batch is in already, because the answer to its first commit was lost."""
+    try:
+        with transaction.atomic():
+            UsageBatch.objects.create(pk=batch_id)
+    except IntegrityError:
+        return False
+    _add_counts(calls)
+    _add_sightings(calls)
+    return True
+
+
+def _add_counts(calls: Mapping[Asked, Calls]) -> None:
+    counts: Counter[tuple[str, datetime, str, str]] = Counter()
+    for asked, seen in calls.items():
+        counts[asked.credential, _time(asked.hour * HOUR), asked.door, asked.outcome] += seen.count
+    rows = ((*what, count) for what, count in sorted(counts.items()))
+    fields = ("credential", "hour", "door", "outcome", "count")
+    upsert(Usage, fields, rows, unique="credential, hour, door, outcome", change="count = old.count + new.count")
+
+
+def _add_sightings(calls: Mapping[Asked, Calls]) -> None:
+    """Note where the good calls came from; a time only moves forward, whoever is late with its batch."""
+    times: dict[Place, Span] = {}
+    for asked, seen in calls.items():
+        if asked.outcome == ACCEPTED:
+            place = (asked.credential, asked.secret, str(asked.address or ""))
+            first, last = times.get(place, (seen.first, seen.last))
+            times[place] = (min(first, seen.first), max(last, seen.last))
+    rows = ((*place, _time(first), _time(last)) for place, (first, last) in sorted(_newest(times).items()))
+    fields = ("credential", "secret", "address", "first_at", "last_at")
+    later = "CASE WHEN new.last_at > old.last_at THEN new.last_at ELSE old.last_at END"
+    upsert(Sighting, fields, rows, unique="credential, secret, address", change=f"last_at = {later}")
+    _forget_old_addresses({credential for credential, _, _ in times})
+
+
+def _newest(
+    times: Mapping[tuple[str, str, str], tuple[float, float]],
+) -> dict[tuple[str, str, str], tuple[float, float]]:
+    """Give the newest addresses of each secret: more would only be taken away again."""
+    of_secret: dict[tuple[str, str], list[tuple[float, str]]] = defaultdict(list)
+    for (credential, secret, address), (_, last) in times.items():
+        of_secret[credential, secret].append((last, address))
+    kept = [
+        (*secret, address)
+        for secret, seen in of_secret.items()
+        for _, address in sorted(seen, reverse=True)[:ADDRESSES]
+    ]
+    return {place: times[place] for place in kept}
+
+
+def _forget_old_addresses(credentials: Collection[str]) -> None:
+    names = sorted(credentials)
+    nth = Window(RowNumber(), partition_by=[F("credential"), F("secret")], order_by=F("last_at").desc())
+    for start in range(0, len(names), 500):
+        ranked = Sighting.objects.filter(credential__in=names[start : start + 500]).annotate(nth=nth)
+        Sighting.objects.filter(pk__in=list(ranked.filter(nth__gt=ADDRESSES).values_list("pk", flat=True))).delete()
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

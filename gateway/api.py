@@ -8,13 +8,17 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apikeys.serializers import CredentialSerializer
-from credentials.client_address import parse_address
+from apikeys.verification import KeyRecord
+from credentials.admission import admit
+from credentials.client_address import Address, parse_address
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused, HasScope
 from credentials.refusals import Refusal, RefusedError
 from gateway.introspection import MISSES, SCOPE
 from gateway.verdict import verdict
+from tokens.verification import TokenRecord
 
+DOOR: Final = "verify"
 GOOD: Final = "ok"
 
 
@@ -37,21 +41,24 @@ class VerifyView(APIView):
         serializer = VerifySerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         asked = serializer.validated_data
+        address = parse_address(asked.get("client_ip", ""))
         caller = cast("Credential", request.auth).id
         if wait := MISSES.wait(caller):
             raise CredentialRefused(Refusal(code="rate_limited", retry_after=wait))
         try:
-            record = verdict(
-                asked["credential"],
-                address=parse_address(asked.get("client_ip", "")),
-                environment=asked.get("environment"),
-                scopes=asked.get("scopes", ()),
-            )
+            record, _ = admit(lambda: _verdict(asked, address), door=DOOR, address=address)
         except RefusedError as error:
             if not error.refusal.about:
                 MISSES.take(caller)  # as if somebody guessed
-            about = {"title": error.refusal.reason.title, **error.refusal.about}
+            about: dict[str, object] = {"title": error.refusal.reason.title, **error.refusal.about}
+            if error.refusal.retry_after:
+                about["retry_after"] = error.refusal.retry_after
             return Response({"valid": False, "code": error.refusal.code, "about": about})
         credential = record.credential
         described = CredentialSerializer(credential).data
         return Response({"valid": True, "code": GOOD, "credential": described, "owner": credential.owner_id})
+
+
+def _verdict(asked: dict[str, Any], address: Address | None) -> KeyRecord | TokenRecord:
+    scopes = asked.get("scopes", ())
+    return verdict(asked["credential"], address=address, environment=asked.get("environment"), scopes=scopes)

@@ -1,9 +1,9 @@
 """Forward-auth, `/gateway/auth`: a gateway asks before each request whether its credential is good.
 
 For nginx `auth_request`, Caddy `forward_auth`, Traefik ForwardAuth, Envoy `ext_authz`. Answered in the WSGI callable,
-without Django's request cycle, by the same verification as everywhere else. 200, 401, 403 and 503 are all there is,
-with an empty body. Nothing that a client can set decides: not the method, the path behind it, the body, nor a forwarded
-header of a peer that is not trusted.
+without Django's request cycle, by the same verification as everywhere else. 200, 401, 403, 429 and 503 are all there
+is, with an empty body. Nothing that a client can set decides: not the method, the path behind it, the body, nor a
+forwarded header of a peer that is not trusted.
 """
 
 import logging
@@ -16,9 +16,11 @@ from urllib.parse import parse_qs
 from django.db import DatabaseError, InterfaceError, connection
 
 from accounts.canaries import rings_confirmed
+from credentials.admission import admit
 from credentials.bearer import bearer_token
 from credentials.client_address import client_address, request_id_of
 from credentials.credential import Credential
+from credentials.quota import Quota
 from credentials.refusals import Refusal, RefusedError, refused
 from gateway.verdict import verdict
 from vault.errors import VaultError
@@ -31,6 +33,7 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 NOBODY: Final = "none"
 """An environment that no credential has."""
+DOOR: Final = "forward_auth"
 PATH: Final = "/gateway/auth"
 RETRY_AFTER: Final = "2"  # seconds
 EVERY: Final[Headers] = [("Content-Length", "0"), ("Cache-Control", "no-store")]
@@ -63,9 +66,10 @@ def decide(environ: Mapping[str, Any]) -> tuple[HTTPStatus, Headers]:
     """Give status and headers for a request; 503 for whatever goes wrong here, never a good answer."""
     for attempt in range(TRIES):
         try:
-            return HTTPStatus.OK, _identity(_verified(environ))
+            credential, quota = _verified(environ)
+            return HTTPStatus.OK, _identity(credential, quota)
         except RefusedError as error:
-            return _refusal(error.refusal)
+            return _refusal(error.refusal, environ.get("QUERY_STRING", ""))
         except (DatabaseError, InterfaceError, VaultError):
             connection.close()
             if attempt == TRIES - 1:
@@ -76,17 +80,22 @@ def decide(environ: Mapping[str, Any]) -> tuple[HTTPStatus, Headers]:
     return HTTPStatus.SERVICE_UNAVAILABLE, [("Retry-After", RETRY_AFTER)]
 
 
-def _verified(environ: Mapping[str, Any]) -> Credential:
+def _verified(environ: Mapping[str, Any]) -> tuple[Credential, Quota | None]:
     rings_confirmed()
     text = bearer_token({**environ, "QUERY_STRING": ""})  # the query is the gateway's, not the client's
     if text is None:
         raise refused("missing_credential")
     wanted = _wanted(environ.get("QUERY_STRING", ""), environ["PATH_INFO"] == PATH)
-    record = verdict(text, address=client_address(environ), environment=wanted.environment, scopes=wanted.scopes)
-    return record.credential
+    address = client_address(environ)
+    record, quota = admit(
+        lambda: verdict(text, address=address, environment=wanted.environment, scopes=wanted.scopes),
+        door=DOOR,
+        address=address,
+    )
+    return record.credential, quota
 
 
-def _identity(credential: Credential) -> Headers:
+def _identity(credential: Credential, quota: Quota | None) -> Headers:
     """Give the headers that the gateway passes on. Every one is there each time, so that it overwrites a client's."""
     return [
         ("X-Keyportal-Key", credential.client_id if credential.client_id.startswith("key_") else ""),
@@ -94,13 +103,23 @@ def _identity(credential: Credential) -> Headers:
         ("X-Keyportal-Scopes", " ".join(sorted(credential.scopes))),
         ("X-Keyportal-Environment", credential.environment),
         ("X-Keyportal-Kind", credential.kind),
+        *(quota.headers().items() if quota else ()),
     ]
 
 
-def _refusal(refusal: Refusal) -> tuple[HTTPStatus, Headers]:
-    """Give 403 for what is 403 elsewhere too, and 401 for all else: gateways know no other answers."""
-    status = HTTPStatus.FORBIDDEN if refusal.reason.status == HTTPStatus.FORBIDDEN else HTTPStatus.UNAUTHORIZED
-    return status, [("WWW-Authenticate", refusal.challenge())]
+def _refusal(refusal: Refusal, query: str) -> tuple[HTTPStatus, Headers]:
+    """Give 403 and 429 for what is that elsewhere too, and 401 for all else. `deny=403` makes 403 of 429, for nginx.
+
+    The code tells a gateway which it was.
+    """
+    status = HTTPStatus(refusal.reason.status)
+    headers = [("X-Keyportal-Code", refusal.code), *refusal.headers.items()]
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        denied = "403" in parse_qs(query).get("deny", [])
+        headers.append(("Retry-After", str(refusal.retry_after)))
+        return HTTPStatus.FORBIDDEN if denied else status, headers
+    headers.append(("WWW-Authenticate", refusal.challenge()))
+    return HTTPStatus.FORBIDDEN if status == HTTPStatus.FORBIDDEN else HTTPStatus.UNAUTHORIZED, headers
 
 
 @lru_cache(maxsize=1024)

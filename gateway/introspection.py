@@ -5,6 +5,7 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpRequest
 
+from credentials.admission import admit
 from credentials.client_address import Address, parse_address
 from credentials.credential import Credential
 from credentials.refusals import RefusedError
@@ -16,6 +17,7 @@ from tokens.services import PORTAL_CLIENT, redeemable
 from tokens.verification import TokenRecord
 from vault.secret_format import REFRESH, is_well_formed
 
+DOOR: Final = "introspection"
 SCOPE: Final = "credentials:verify"
 INACTIVE: Final[dict[str, object]] = {"active": False}
 MISSES: Final = Limit("unknown credentials asked about by a client", 100, 60)
@@ -50,7 +52,8 @@ def described(text: str, *, address: Address | None) -> dict[str, object]:
         token = redeemable(text)
         return _refresh_token(token) if token else INACTIVE
     try:
-        record = verdict(text, address=address)
+        # Not limited: whether a credential is good is another question than how often it may be used.
+        record, _ = admit(lambda: verdict(text, address=address), door=DOOR, address=address, limited=False)
     except RefusedError:
         return INACTIVE
     return _access_token(record) if isinstance(record, TokenRecord) else _about(record.credential, subject="key")

@@ -11,8 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from accounts.canaries import rings_confirmed
 from credentials.client_address import client_address, is_trusted_proxy, parse_address, request_id_of
 from credentials.freshness import freshness
+from credentials.quota import Quota
 from keyportal.logs import request_id, route
 from keyportal.pages import is_for_machines
+from keyportal.policies import MACHINE_POLICY
 from keyportal.problems import Problem
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -26,7 +28,6 @@ FORWARDED = (
     "HTTP_FORWARDED",
 )
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
-NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 HEALTH_PATHS = ("/healthz", "/readyz")
 
 
@@ -69,8 +70,12 @@ class ResponseHeadersMiddleware:
             return Problem("length_required").answer(request.path_info)
         response = self.get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
+        quota: Quota | None = getattr(request, "quota", None)
+        if quota is not None:
+            for name, value in quota.headers().items():
+                response.headers[name] = value
         if is_for_machines(request):
-            response.headers["Content-Security-Policy"] = NOTHING
+            response.headers["Content-Security-Policy"] = MACHINE_POLICY
             response.headers["X-Frame-Options"] = "DENY"
         return response
 

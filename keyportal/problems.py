@@ -81,6 +81,7 @@ class Problem:
         """Give the problem that tells why a credential was refused, with its challenge."""
         asks = refusal.reason.error or refusal.reason.status == HTTPStatus.UNAUTHORIZED
         headers = {"WWW-Authenticate": refusal.challenge()} if asks else {}
+        headers |= refusal.headers
         if refusal.retry_after:
             headers["Retry-After"] = str(refusal.retry_after)
         return cls(refusal.code, dict(refusal.about), headers)

@@ -7,9 +7,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
-from csp.constants import NONE, SELF
 
 from keyportal.logs import logging_config
+from keyportal.policies import PAGE_POLICY
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -37,6 +37,13 @@ KEYPORTAL_REFRESH_LIFETIME = env.int("KEYPORTAL_REFRESH_LIFETIME", 30 * 24 * 360
 KEYPORTAL_REFRESH_GRACE = env.int("KEYPORTAL_REFRESH_GRACE", 0)
 KEYPORTAL_LEEWAY = env.int("KEYPORTAL_LEEWAY", 30)
 KEYPORTAL_CACHE_ENTRIES = env.int("KEYPORTAL_CACHE_ENTRIES", 30_000)
+KEYPORTAL_RATE_LIMIT = env.str("KEYPORTAL_RATE_LIMIT", "")
+KEYPORTAL_USAGE_FLUSH = env.float("KEYPORTAL_USAGE_FLUSH", 5.0)
+KEYPORTAL_USAGE_DAYS = env.int("KEYPORTAL_USAGE_DAYS", 400)
+KEYPORTAL_METRICS_NETWORKS = tuple(env.list("KEYPORTAL_METRICS_NETWORKS", default=[]))
+KEYPORTAL_METRICS_DIR = env.str("KEYPORTAL_METRICS_DIR", str(VAR_DIR / "metrics"))
+KEYPORTAL_WORKERS = env.int("GRANIAN_WORKERS", 1)
+CACHE_URL = env.str("CACHE_URL", "")
 KEYPORTAL_MACHINE_PATHS = ("/api/", "/oauth/", "/.well-known/", "/gateway/", "/healthz", "/readyz", "/metrics")
 
 _url = urlsplit(KEYPORTAL_URL)
@@ -208,19 +215,7 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "script-src": [SELF],
-        "style-src": [SELF],
-        "img-src": [SELF, "data:"],
-        "font-src": [SELF],
-        "connect-src": [SELF],
-        "form-action": [SELF],
-        "base-uri": [NONE],
-        "frame-ancestors": [NONE],
-    }
-}
+CONTENT_SECURITY_POLICY = PAGE_POLICY
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 
 # --- files, messages, logs ---

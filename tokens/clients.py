@@ -11,11 +11,13 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from apikeys.verification import KeyRecord, verify
+from credentials.admission import admit
 from credentials.client_address import parse_address
 from credentials.refusals import RefusedError
 from credentials.throttle import Limit
 from tokens.basic import basic_credentials
 
+DOOR: Final = "oauth"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 UNKNOWN: Final = "There is no such client, or this is not its secret."
 CHALLENGE: Final = 'Basic realm="keyportal", charset="UTF-8"'
@@ -71,13 +73,16 @@ def authenticated_client(request: HttpRequest, form: Form) -> KeyRecord:
         raise OAuthError("invalid_client", "Send the key's id and secret by HTTP Basic.", status=401)
     client_id, secret = sent
     address = request.META.get("REMOTE_ADDR", "")
+    peer = parse_address(address)
     failures = ((FAILURES_OF_CLIENT, f"{client_id} {address}"), (FAILURES_OF_ADDRESS, address))
     wait = max(limit.wait(key) for limit, key in failures)
     if wait:
         raise too_many(wait)
     try:
-        client = verify(secret, address=parse_address(address))
+        client, _ = admit(lambda: verify(secret, address=peer), door=DOOR, address=peer)
     except RefusedError as error:
+        if error.refusal.retry_after:
+            raise too_many(error.refusal.retry_after) from None
         reason = error.refusal.reason.title if error.refusal.about else UNKNOWN  # a genuine one is told why
         known = None
     else:

@@ -26,7 +26,7 @@ from credentials.client_address import Address
 from credentials.credential import OWNER_FIELDS, Credential, Owner
 from credentials.freshness import recall
 from credentials.prepared import Prepared, Slot
-from credentials.refusals import Refusal, RefusedError, refused
+from credentials.refusals import RefusedError, insufficient_scope, refused
 from tokens.models import RevokedToken
 from vault.errors import TokenInvalidError
 from vault.signing import Claims, TokenExpiredError, read
@@ -50,6 +50,21 @@ class TokenRecord:
         """What a notice of a change may name."""
         own = (f"token:{self.claims.token_id}", f"token:{self.claims.family}", f"user:{self.owner.id}")
         return (*own, *self.key.tags) if self.key else own
+
+    @property
+    def counted_as(self) -> str:
+        """Under which id it is counted and limited: as the key that it was swapped for, or as the user."""
+        return self.key.counted_as if self.key else self.owner.id
+
+    @property
+    def secret_id(self) -> str:
+        """Which secret was sent: none."""
+        return ""
+
+    @property
+    def limit(self) -> str:
+        """The key's own rate limit; empty for the default."""
+        return self.key.limit if self.key else ""
 
     @property
     def is_over(self) -> bool:
@@ -134,9 +149,9 @@ def judge(
 ) -> None:
     """Raise `RefusedError` with the first reason against the record at this moment; return if there is none."""
     credential, owner = record.credential, record.owner
-    about = {"token": credential.id, "client": credential.client_id}
+    about = {"counted_as": record.counted_as, "token": credential.id, "client": credential.client_id}
     if record.claims.expires_at <= at.timestamp() - settings.KEYPORTAL_LEEWAY:
-        raise _expired(record.claims)
+        raise _expired(record.claims, counted_as=record.counted_as)
     if record.revoked:
         raise refused("revoked", **about)
     if record.key is not None:
@@ -150,12 +165,12 @@ def judge(
     if environment and environment != credential.environment:
         raise refused("wrong_environment", **about, environment=credential.environment)
     if not credential.scopes.issuperset(scopes):
-        raise RefusedError(Refusal(code="insufficient_scope", scopes=tuple(scopes), about=about))
+        raise insufficient_scope(scopes, **about)
 
 
-def _expired(claims: Claims) -> RefusedError:
+def _expired(claims: Claims, *, counted_as: str = "") -> RefusedError:
     over = datetime.fromtimestamp(claims.expires_at, UTC)
-    return refused("expired", token=claims.token_id, at=over.isoformat())
+    return refused("expired", counted_as=counted_as, token=claims.token_id, at=over.isoformat())
 
 
 def _record(

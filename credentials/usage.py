@@ -1,0 +1,114 @@
+"""Usage: what was counted in memory goes into the database every few seconds and at exit, never twice.
+
+A batch has an id, and the transaction that adds it leaves the id behind. If the answer to a commit is lost, the same
+batch comes again and is found to be in already. What is counted meanwhile waits for the next batch.
+"""
+
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from multiprocessing.util import Finalize
+from typing import Final, NamedTuple
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+
+from credentials.client_address import Address
+from credentials.services import add_usage
+from credentials.tally import Asked, Calls, tally
+
+logger = logging.getLogger(__name__)
+
+TRIES_AT_EXIT: Final = 2
+
+
+class Batch(NamedTuple):
+    """What goes into the database together."""
+
+    id: str
+    calls: Mapping[Asked, Calls]
+
+
+class Flusher:
+    """Brings the tally of this process into the database; one batch at a time, in order."""
+
+    def __init__(self) -> None:
+        self.flushed_at = time.monotonic()
+        """When everything that had been counted was last in the database; by the monotonic clock."""
+        self._batch: Batch | None = None
+        self._flushing = threading.Lock()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to flush now and then, if this process does not yet."""
+        if self._thread is None and settings.KEYPORTAL_USAGE_FLUSH:
+            with self._starting:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="keyportal-usage", daemon=True)
+                    self._thread.start()
+                    # Runs at the end of any process; `atexit` does not in one that multiprocessing has forked.
+                    Finalize(None, self._finish, exitpriority=1)
+
+    def flush(self) -> None:
+        """Write what was counted so far. Raises `django.db.Error`; the batch then waits for the next time."""
+        with self._flushing:
+            began = time.monotonic()
+            if self._batch is None:
+                self._batch = Batch(secrets.token_hex(16), tally.take())
+            if self._batch.calls:
+                add_usage(batch_id=self._batch.id, calls=self._batch.calls)
+            self._batch = None
+            self.flushed_at = began
+
+    def _run(self) -> None:
+        waiting = threading.Event()
+        while True:
+            waiting.wait(settings.KEYPORTAL_USAGE_FLUSH)
+            self._try()
+
+    def _try(self) -> bool:
+        try:
+            close_old_connections()
+            self.flush()
+        except (DatabaseError, InterfaceError) as error:
+            connection.close()
+            logger.warning("usage waits to be written: %s", type(error).__name__)
+            return False
+        except Exception:  # a thread that ended would never write again
+            logger.exception("usage can not be written")
+            return False
+        return True
+
+    def _finish(self) -> None:
+        """Write what is left when the process ends: the batch that waits, and what came after it."""
+        for _ in range(TRIES_AT_EXIT):
+            self._try()
+
+
+flusher = Flusher()
+
+
+def counted(
+    door: str,
+    outcome: str,
+    seconds: float,
+    *,
+    credential: str = "",
+    secret: str = "",
+    address: Address | None = None,
+) -> None:
+    """Count a verdict in memory, and see to it that it is written in a while."""
+    tally.count(door, outcome, seconds, credential=credential, secret=secret, address=address)
+    flusher.start()
+
+
+def _begin_anew() -> None:
+    """Give a forked process a flusher of its own: threads don't come along."""
+    flusher.__init__()  # type: ignore[misc]  # the object is known by name elsewhere
+
+
+os.register_at_fork(after_in_child=_begin_anew)
