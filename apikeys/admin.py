@@ -1,5 +1,7 @@
 """Keys for operators: find, look, revoke. Never a secret, no reveal. Every write is a verb of `apikeys.services`."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -10,7 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 
 from accounts.admin import ReadOnlyAdmin
 from accounts.origin import Origin
-from apikeys import services
+from apikeys import services, usage
 from apikeys.models import APIKey, KeySecret
 from vault.secret_format import is_well_formed
 
@@ -30,36 +32,53 @@ class StateFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> QuerySet[APIKey]:
         """Select the keys in the chosen state."""
-        return APIKey.objects.in_state(self.value() or "") & queryset if self.value() else queryset
+        return queryset & APIKey.objects.in_state(self.value() or "") if self.value() else queryset
 
 
 @admin.register(APIKey)
 class APIKeyAdmin(ReadOnlyAdmin):
     """Keys by owner, state and environment; found by a pasted secret, its hint, the id, the name or the owner."""
 
-    list_display = ("id", "name", "owner", "environment", "hints", "state", "scopes", "created_at", "intact")
+    list_display = (
+        "id",
+        "name",
+        "owner",
+        "environment",
+        "hints",
+        "state",
+        "scopes",
+        "last_used",
+        "created_at",
+        "intact",
+    )
     list_filter = (StateFilter, "environment", "created_at")
     search_fields = ("=id", "name", "owner__email", "secrets__hint")
     search_help_text = "Key id, name, owner's e-mail, or the last four characters of a secret."
     list_select_related = ("owner",)
     ordering = ("-created_at",)
     fields = ("id", "name", "owner", "environment", "hints", "state", "scopes", "networks", "created_at", "expires_at")
-    readonly_fields = ("hints", "state", "intact")
-    actions = ("revoke_keys",)
+    readonly_fields = ("hints", "state", "last_used", "intact")
+    actions = ("revoke_keys", "limit_keys")
     change_list_template = "admin/apikeys/change_list.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[APIKey]:
-        """Give the keys with their secrets' hints at hand."""
-        return APIKey.objects.prefetch_related("secrets")
+        """Give the keys with their secrets' hints and their last use at hand."""
+        return APIKey.objects.prefetch_related("secrets").annotate(used_at=usage.last_use())
 
     def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> tuple[str, ...]:
         """Give what the page of one key shows."""
-        return (*self.fields, "paused_at", "revoked_at", "revoked_reason", "intact")
+        return (*self.fields, "paused_at", "revoked_at", "revoked_reason", "rate_limit", "intact")
 
     @admin.display(description="hints")
     def hints(self, key: APIKey) -> str:
         """Show what may be shown of its secrets."""
         return ", ".join(secret.hint for secret in key.secrets.all())
+
+    @admin.display(description="last used", ordering="used_at", empty_value="never")
+    def last_used(self, key: APIKey) -> datetime | None:
+        """Tell when it was last used with success, by itself or by a token that it was swapped for."""
+        at: datetime | None = key.used_at  # type: ignore[attr-defined]  # annotated in get_queryset
+        return at
 
     @admin.display(boolean=True, description="row seal fits")
     def intact(self, key: APIKey) -> bool:
@@ -76,6 +95,23 @@ class APIKeyAdmin(ReadOnlyAdmin):
         origin = Origin.of_request(request)
         revoked = sum(services.revoke(key=key, reason=reason, origin=origin) for key in queryset)
         messages.success(request, f"{revoked} revoked.")
+        return None
+
+    @admin.action(description="Set the rate limit")
+    def limit_keys(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> HttpResponse | None:
+        """Ask for the limit, naming the keys, then set it on each."""
+        limit = request.POST.get("limit", "").strip()
+        context = {**admin.site.each_context(request), "keys": queryset, "title": "Set the rate limit", "limit": limit}
+        context["default"] = settings.KEYPORTAL_RATE_LIMIT
+        if "limit" not in request.POST:
+            return render(request, "admin/apikeys/limit.html", context)
+        origin = Origin.of_request(request)
+        try:
+            changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in queryset)
+        except ValueError:
+            error = "This is not a limit. Write a number, a slash and second, minute, hour or day."
+            return render(request, "admin/apikeys/limit.html", {**context, "error": error}, status=400)
+        messages.success(request, f"{changed} changed.")
         return None
 
     def get_urls(self) -> list[URLPattern]:

@@ -29,6 +29,7 @@ from apikeys.errors import (
 )
 from apikeys.models import APIKey, KeySecret
 from credentials.models import Scope
+from credentials.quota import parsed_limit
 from vault.digests import index_digest
 from vault.errors import VaultError
 from vault.sealing import seal, unseal
@@ -135,6 +136,20 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
     record("key_revoked", subject=f"key:{key.pk}", origin=origin, reason=reason)
     notices.key_revoked(current, origin)
     return True
+
+
+@transaction.atomic
+def limit_key(*, key: APIKey, limit: str, origin: Origin) -> bool:
+    """Set a key's own rate limit, such as `100/minute`; empty for the portal's default. False if it is that already.
+
+    Raises `ValueError` for what is no limit.
+    """
+    if limit:
+        parsed_limit(limit)
+    changed = APIKey.objects.filter(pk=key.pk).exclude(rate_limit=limit).update(rate_limit=limit)
+    if changed:
+        record("key_limited", subject=f"key:{key.pk}", origin=origin, limit=limit)
+    return bool(changed)
 
 
 def _hold(owner: User) -> None:

@@ -1,5 +1,6 @@
 """The pages of a developer's keys. One URL, one view, one action; every write is a verb of `apikeys.services`."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.fresh_login import fresh_login_required
 from accounts.models import AuditEvent
 from accounts.origin import AuthenticatedRequest, Origin
-from apikeys import services
+from apikeys import services, usage
 from apikeys.errors import AlreadyCreatedError, APIKeyError, IntegrityViolationError, NotRevealableError
 from apikeys.forms import KeyForm, NewKeyForm, RevokeForm, key_initial
 from apikeys.models import APIKey, Environment, KeySecret
@@ -34,6 +35,7 @@ def list_keys(request: AuthenticatedRequest) -> HttpResponse:
     if environment in Environment.values:
         found = found.filter(environment=environment)
     page = Paginator(found.prefetch_related("secrets"), PAGE).get_page(request.GET.get("page"))
+    usage.describe(list(page))
     context = {
         "page": page,
         "query": query,
@@ -84,7 +86,17 @@ def detail(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     """Show one key: its state, secrets, settings and timeline."""
     key = _mine(request, key_id)
     events = AuditEvent.objects.filter(subject_type="key", subject_id=key.pk).order_by("-at", "-id")[:EVENTS]
-    return render(request, "keys/detail.html", {"key": key, "secrets": key.secrets.all(), "events": events})
+    by_hour = request.GET.get("by") == "hour"
+    context = {
+        "key": key,
+        "secrets": usage.with_last_use(key.secrets.all()),
+        "events": events,
+        "chart": usage.chart_by_hour(key.pk) if by_hour else usage.charts_by_day([key.pk])[key.pk],
+        "outcomes": usage.outcomes(key.pk),
+        "sightings": usage.sightings(key.pk),
+        "default_limit": settings.KEYPORTAL_RATE_LIMIT,
+    }
+    return render(request, "keys/detail.html", context)
 
 
 @login_required

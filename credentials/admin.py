@@ -1,4 +1,4 @@
-"""The scope catalogue for operators. Every write is a verb of `credentials.services`."""
+"""The scope catalogue and usage for operators. Every write is a verb of `credentials.services`."""
 
 from typing import Any
 
@@ -6,9 +6,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts.admin import ReadOnlyAdmin
 from accounts.origin import Origin
 from credentials import services
-from credentials.models import Scope
+from credentials.models import Scope, Sighting, Usage
 
 
 @admin.register(Scope)
@@ -39,3 +40,26 @@ class ScopeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at 
         """Remove several."""
         for scope in queryset:
             services.remove_scope(scope=scope, origin=Origin.of_request(request))
+
+
+@admin.register(Usage)
+class UsageAdmin(ReadOnlyAdmin):
+    """Calls by credential, hour, door and outcome."""
+
+    list_display = ("hour", "credential", "door", "outcome", "count")
+    list_filter = ("door", "outcome", "hour")
+    search_fields = ("=credential",)
+    search_help_text = "The id of a key, or of a user for the tokens of a log-in."
+    ordering = ("-hour", "credential")
+    show_full_result_count = False
+
+
+@admin.register(Sighting)
+class SightingAdmin(ReadOnlyAdmin):
+    """Where credentials were used from."""
+
+    list_display = ("last_at", "credential", "secret", "address", "first_at")
+    search_fields = ("=credential", "=secret", "=address")
+    search_help_text = "A key, a secret's row id, or an address."
+    ordering = ("-last_at",)
+    show_full_result_count = False

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 
 from django.conf import settings
-from limits import RateLimitItem, parse
+from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 from redis import ConnectionPool
@@ -114,8 +114,11 @@ def take(name: str, limit: str, credential: Credential) -> Quota | None:
 
 @lru_cache(maxsize=256)
 def parsed_limit(text: str) -> RateLimitItem:
-    """Read `100/minute` or `5000 per 2 hours`. Raises ValueError."""
-    return parse(text)
+    """Read `100/minute` or `5000 per 2 hours`. Raises ValueError for what is none, or several, or lets nobody in."""
+    item, *more = parse_many(text)
+    if more or item.amount < 1:
+        raise ValueError(f"{text} is not one rate limit, such as 100/minute")
+    return item
 
 
 @lru_cache(maxsize=1)

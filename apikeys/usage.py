@@ -1,0 +1,152 @@
+"""How much keys are used, for the pages: calls by day or by hour, outcomes, and where they came from."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Max, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import TruncDay
+from django.utils import timezone
+
+from apikeys.models import APIKey, KeySecret
+from credentials.models import Sighting, Usage
+from credentials.tally import ACCEPTED
+
+DAYS = 30
+HOURS = 48
+HEIGHT = 24
+"""Of a chart, in its own units; a bar is two wide and stands three from the next."""
+STEP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """The calls of one day or hour, and what a chart draws of them."""
+
+    at: datetime
+    accepted: int
+    refused: int
+    x: int
+    height: float
+    """Of all calls, in the units of the chart."""
+    red: float
+    """Of the refused ones, which lie on top."""
+
+    @property
+    def y(self) -> float:
+        """Where the bar begins, from above."""
+        return HEIGHT - self.height
+
+    @property
+    def label(self) -> str:
+        """What it says in words."""
+        return f"{self.accepted} accepted, {self.refused} refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The calls of a key in equal pieces of time, oldest first."""
+
+    bars: tuple[Bar, ...]
+    unit: str
+    """`day` or `hour`."""
+
+    @property
+    def accepted(self) -> int:
+        """All accepted calls."""
+        return sum(bar.accepted for bar in self.bars)
+
+    @property
+    def refused(self) -> int:
+        """All refused calls."""
+        return sum(bar.refused for bar in self.bars)
+
+    @property
+    def width(self) -> int:
+        """In the units of the chart."""
+        return len(self.bars) * STEP
+
+    @property
+    def label(self) -> str:
+        """What the chart says in words."""
+        calls = self.accepted + self.refused
+        span = f"{len(self.bars)} {self.unit}s"
+        return f"{calls:,} call{'' if calls == 1 else 's'} in the last {span}, {self.refused:,} refused"
+
+
+def charts_by_day(key_ids: Collection[str]) -> dict[str, Chart]:
+    """Give the last 30 days of each key, in one query."""
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
+    rows = _since(key_ids, days[0]).annotate(at=TruncDay("hour"))
+    counts = _counted(rows.values_list("credential", "at", "outcome").annotate(Sum("count")).order_by())
+    return {key_id: _chart(counts[key_id], days, "day") for key_id in key_ids}
+
+
+def chart_by_hour(key_id: str) -> Chart:
+    """Give the last 48 hours of a key."""
+    this = timezone.now().replace(minute=0, second=0, microsecond=0)
+    hours = [this - timedelta(hours=back) for back in reversed(range(HOURS))]
+    rows = _since([key_id], hours[0]).values_list("credential", "hour", "outcome").annotate(Sum("count")).order_by()
+    return _chart(_counted(rows)[key_id], hours, "hour")
+
+
+def outcomes(key_id: str) -> list[tuple[str, int]]:
+    """Give how the calls of the last 30 days ended, the most frequent first."""
+    rows = _since([key_id], timezone.now() - timedelta(days=DAYS)).values_list("outcome").annotate(calls=Sum("count"))
+    return [(outcome, calls) for outcome, calls in rows.order_by("-calls", "outcome")]
+
+
+def describe(keys: Sequence[APIKey]) -> None:
+    """Set on each key its `chart` of 30 days and `last_used_at`, None for one that never was; in two queries."""
+    key_ids = [key.pk for key in keys]
+    charts = charts_by_day(key_ids)
+    rows = Sighting.objects.filter(credential__in=key_ids).values_list("credential").annotate(Max("last_at"))
+    used: dict[str, datetime] = dict(rows.order_by())
+    for key in keys:
+        vars(key).update(chart=charts[key.pk], last_used_at=used.get(key.pk))
+
+
+def with_last_use(secrets: QuerySet[KeySecret]) -> list[KeySecret]:
+    """Give the secrets of a key with `last_used_at` set on each, None for one that never was."""
+    rows = Sighting.objects.filter(credential__in={secret.key_id for secret in secrets}).values_list("secret")
+    used: dict[str, datetime] = dict(rows.annotate(Max("last_at")).order_by())
+    for secret in secrets:
+        vars(secret).update(last_used_at=used.get(secret.pk))
+    return list(secrets)
+
+
+def last_use() -> Subquery:
+    """Give an expression for a query of keys: when each was last used with success."""
+    rows = Sighting.objects.filter(credential=OuterRef("pk")).order_by("-last_at").values("last_at")
+    return Subquery(rows[:1])
+
+
+def sightings(key_id: str) -> QuerySet[Sighting]:
+    """Select where a key was used from, the latest first."""
+    return Sighting.objects.filter(credential=key_id).order_by("-last_at")
+
+
+def _since(key_ids: Collection[str], at: datetime) -> QuerySet[Usage]:
+    return Usage.objects.filter(credential__in=key_ids, hour__gte=at)
+
+
+def _counted(rows: Iterable[tuple[str, datetime, str, int]]) -> defaultdict[str, Counter[tuple[datetime, bool]]]:
+    """Sort sums into accepted and refused, by key and time."""
+    counts: defaultdict[str, Counter[tuple[datetime, bool]]] = defaultdict(Counter)
+    for credential, at, outcome, count in rows:
+        counts[credential][at, outcome == ACCEPTED] += count
+    return counts
+
+
+def _chart(counts: Mapping[tuple[datetime, bool], int], times: list[datetime], unit: str) -> Chart:
+    most = max((counts.get((at, True), 0) + counts.get((at, False), 0) for at in times), default=0) or 1
+    bars = []
+    for place, at in enumerate(times):
+        accepted, refused = counts.get((at, True), 0), counts.get((at, False), 0)
+        scale = HEIGHT / most
+        height = max(1.0, (accepted + refused) * scale) if accepted or refused else 0.0
+        red = max(1.0, refused * scale) if refused else 0.0
+        bars.append(Bar(at, accepted, refused, place * STEP, round(height, 2), round(red, 2)))
+    return Chart(tuple(bars), unit)
