@@ -40,6 +40,9 @@ class VerifiedCache:
     def __init__(self) -> None:
         self.generation = 0
         """Raised by every change that is heard."""
+        self.hits = 0
+        self.misses = 0
+        self._counting = threading.Lock()
         self._lock = threading.Lock()
         self._entries: dict[bytes, _Entry] = {}
 
@@ -66,11 +69,14 @@ class VerifiedCache:
 
         `generation` is what `credentials.freshness` gave just before; None if the cache may not be trusted.
         """
-        if generation is None:
-            return ask()
-        known: Record | None = self.get(key)
+        known: Record | None = None if generation is None else self.get(key)
+        with self._counting:
+            self.hits += known is not None
+            self.misses += known is None
         if known is not None:
             return known
+        if generation is None:
+            return ask()
         record = ask()
         if record is not None and not record.is_over:
             self.keep(key, record, asked_in=generation)

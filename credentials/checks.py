@@ -15,8 +15,8 @@ STORES = ("redis://", "rediss://", "valkey://", "valkeys://", "unix://")
 
 
 @register("keyportal")
-def check_trusted_proxies(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """E020: an entry of KEYPORTAL_TRUSTED_PROXIES is no network. E021: it trusts everybody."""
+def check_networks(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
+    """E020: an entry of KEYPORTAL_TRUSTED_PROXIES is no network. E021: it trusts everybody. E024: metrics' networks."""
     messages: list[CheckMessage] = []
     for text in settings.KEYPORTAL_TRUSTED_PROXIES:
         try:
@@ -26,6 +26,11 @@ def check_trusted_proxies(app_configs: Sequence[AppConfig] | None, **options: An
             continue
         if network.prefixlen == 0:
             messages.append(Error(f"KEYPORTAL_TRUSTED_PROXIES: {text} trusts everybody.", id="keyportal.E021"))
+    for text in settings.KEYPORTAL_METRICS_NETWORKS:
+        try:
+            parse_network(text)
+        except ValueError as error:
+            messages.append(Error(f"KEYPORTAL_METRICS_NETWORKS: {error}.", id="keyportal.E024"))
     return messages
 
 

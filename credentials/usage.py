@@ -9,7 +9,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.util import Finalize
 from typing import Final, NamedTuple
 
@@ -36,8 +36,9 @@ class Flusher:
     """Brings the tally of this process into the database; one batch at a time, in order."""
 
     def __init__(self) -> None:
-        self.flushed_at = time.monotonic()
-        """When everything that had been counted was last in the database; by the monotonic clock."""
+        self.afterwards: list[Callable[[], None]] = []
+        """What else is done every few seconds."""
+        self._flushed_at = time.monotonic()
         self._batch: Batch | None = None
         self._flushing = threading.Lock()
         self._starting = threading.Lock()
@@ -48,10 +49,16 @@ class Flusher:
         if self._thread is None and settings.KEYPORTAL_USAGE_FLUSH:
             with self._starting:
                 if self._thread is None:
+                    self._flushed_at = time.monotonic()
                     self._thread = threading.Thread(target=self._run, name="keyportal-usage", daemon=True)
                     self._thread.start()
                     # Runs at the end of any process; `atexit` does not in one that multiprocessing has forked.
                     Finalize(None, self._finish, exitpriority=1)
+
+    @property
+    def lag(self) -> float:
+        """Give the seconds since everything that had been counted was in the database; 0 before the first count."""
+        return time.monotonic() - self._flushed_at if self._thread else 0.0
 
     def flush(self) -> None:
         """Write what was counted so far. Raises `django.db.Error`; the batch then waits for the next time."""
@@ -62,13 +69,15 @@ class Flusher:
             if self._batch.calls:
                 add_usage(batch_id=self._batch.id, calls=self._batch.calls)
             self._batch = None
-            self.flushed_at = began
+            self._flushed_at = began
 
     def _run(self) -> None:
         waiting = threading.Event()
         while True:
             waiting.wait(settings.KEYPORTAL_USAGE_FLUSH)
             self._try()
+            for call in self.afterwards:
+                call()
 
     def _try(self) -> bool:
         try:
@@ -87,6 +96,8 @@ class Flusher:
         """Write what is left when the process ends: the batch that waits, and what came after it."""
         for _ in range(TRIES_AT_EXIT):
             self._try()
+        for call in self.afterwards:
+            call()
 
 
 flusher = Flusher()
@@ -108,7 +119,9 @@ def counted(
 
 def _begin_anew() -> None:
     """Give a forked process a flusher of its own: threads don't come along."""
+    afterwards = flusher.afterwards
     flusher.__init__()  # type: ignore[misc]  # the object is known by name elsewhere
+    flusher.afterwards = afterwards
 
 
 os.register_at_fork(after_in_child=_begin_anew)

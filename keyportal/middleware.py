@@ -28,7 +28,7 @@ FORWARDED = (
     "HTTP_FORWARDED",
 )
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
-HEALTH_PATHS = ("/healthz", "/readyz")
+HEALTH_PATHS = ("/healthz", "/readyz", "/metrics")
 
 
 class RequestContextMiddleware:

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from keyportal import outbox, views
+from keyportal.metrics import metrics
 from tokens import discovery
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -32,6 +33,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(".well-known/oauth-authorization-server", discovery.metadata, name="metadata"),
     path(".well-known/jwks.json", discovery.jwks, name="jwks"),
     path("admin/", admin.site.urls),
+    path("metrics", metrics, name="metrics"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
 ]

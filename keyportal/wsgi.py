@@ -12,9 +12,13 @@ from keyportal.environment import forget_environment
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
 django_application = get_wsgi_application()
 
-from gateway.forward_auth import with_forward_auth  # noqa: E402  # models can be read once Django is set up
+# Models can be read once Django is set up.
+from credentials.usage import flusher  # noqa: E402
+from gateway.forward_auth import with_forward_auth  # noqa: E402
+from keyportal.numbers import shelf  # noqa: E402
 
 application = with_forward_auth(django_application)
+flusher.afterwards.append(shelf.leave)
 
 errors = [message for message in run_checks(tags=["keyportal"]) if message.level >= ERROR]
 try:

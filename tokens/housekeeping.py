@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from credentials.models import Attempts
+from credentials.models import Attempts, Sighting, Usage, UsageBatch
 from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ BATCH = 5000
 SMALL_BATCH = 500
 EVERY = timedelta(hours=1)
 MARGIN = timedelta(hours=1)
+BATCHES_KEPT = timedelta(days=1)  # nobody tries for so long to bring the same counts in
 
 
 def purge(*, by: str, batch: int = BATCH, batches: int | None = None) -> dict[str, int]:
@@ -65,6 +66,9 @@ def _expired() -> Mapping[str, QuerySet[Any]]:
         "refresh tokens": RefreshToken.objects.filter(expires_at__lt=over),
         "token families": TokenFamily.objects.filter(expires_at__lt=over),
         "attempts": Attempts.objects.filter(ends_at__lt=Now()),
+        "usage": Usage.objects.filter(hour__lt=Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)),
+        "addresses": Sighting.objects.filter(last_at__lt=Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)),
+        "usage batches": UsageBatch.objects.filter(at__lt=Now() - BATCHES_KEPT),
         "sessions": Session.objects.filter(expire_date__lt=Now()),
     }
 

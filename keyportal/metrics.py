@@ -1,0 +1,65 @@
+"""`/metrics` for Prometheus: verdicts by door and outcome, how long they took, the verified cache, usage to be written.
+
+A scrape reaches one worker of several. So each leaves its numbers in a file of `KEYPORTAL_METRICS_DIR` every few
+seconds, and the one that is asked adds up the files, with its own numbers as of now. The numbers of a worker that is
+gone stay, because a counter must never go back.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from credentials.client_address import parse_address, parse_network
+from credentials.tally import BOUNDS
+from keyportal.numbers import Numbers, all_numbers, total
+
+LABELS = ("door", "outcome")
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer in Prometheus' text format to the networks that may ask; to others there is nothing here."""
+    client = parse_address(request.META["REMOTE_ADDR"])
+    allowed = map(parse_network, settings.KEYPORTAL_METRICS_NETWORKS)
+    if client is None or not any(client in network for network in allowed):
+        raise Http404
+    return HttpResponse(generate_latest(Workers(all_numbers())), content_type=CONTENT_TYPE_LATEST)
+
+
+class Workers(Collector):
+    """The numbers of all workers of this machine, as one."""
+
+    def __init__(self, workers: Sequence[Numbers]) -> None:
+        self._workers = [worker for worker in workers if worker.is_alive]
+        self._total = total(workers)
+
+    def collect(self) -> Iterable[Metric]:
+        """Give every metric."""
+        yield from self._verdicts()
+        yield CounterMetricFamily("keyportal_cache_hits", "Verdicts from memory.", value=self._total.hits)
+        yield CounterMetricFamily("keyportal_cache_misses", "Verdicts that asked the database.", self._total.misses)
+        entries = sum(worker.entries for worker in self._workers)
+        yield GaugeMetricFamily("keyportal_cache_entries", "Credentials that are remembered.", entries)
+        yield GaugeMetricFamily("keyportal_workers", "Workers of this machine that count.", len(self._workers))
+        leases = [worker.lease for worker in self._workers if worker.lease is not None]
+        if leases:
+            text = "Seconds for which the worst worker knows its memory to be current; 0: it asks the database."
+            yield GaugeMetricFamily("keyportal_freshness_lease_seconds", text, min(leases))
+        lag = max((worker.lag for worker in self._workers), default=0.0)
+        yield GaugeMetricFamily("keyportal_usage_flush_lag_seconds", "Age of the oldest count not yet written.", lag)
+
+    def _verdicts(self) -> Iterator[Metric]:
+        verdicts = CounterMetricFamily("keyportal_verifications", "Verdicts about credentials.", labels=LABELS)
+        durations = HistogramMetricFamily("keyportal_verification_seconds", "How long a verdict took.", labels=LABELS)
+        for (door, outcome), took in sorted(self._total.durations.items()):
+            verdicts.add_metric([door, outcome], sum(took.classes))
+            ends = [*map(str, BOUNDS), "+Inf"]
+            durations.add_metric([door, outcome], list(zip(ends, accumulate(took.classes), strict=True)), took.seconds)
+        yield verdicts
+        yield durations

@@ -1,0 +1,169 @@
+"""What each worker leaves in a file for the one that is asked for `/metrics`."""
+
+import fcntl
+import json
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import connection
+
+from credentials.freshness import freshness
+from credentials.tally import Durations, tally
+from credentials.usage import flusher
+
+logger = logging.getLogger(__name__)
+
+ALIVE: Final = 30.0  # seconds; a worker writes every few
+GONE: Final = 300.0  # seconds after which a file's numbers are added to those of all that are gone
+OF_THE_GONE: Final = "gone.json"
+
+
+@dataclass
+class Numbers:
+    """The numbers of one worker."""
+
+    durations: dict[tuple[str, str], Durations] = field(default_factory=dict)
+    """By door and outcome."""
+    hits: int = 0
+    misses: int = 0
+    entries: int = 0
+    lease: float | None = None
+    """Seconds; None where no lease is needed."""
+    lag: float = 0.0
+    """Seconds since everything that was counted had been written."""
+    at: float = 0.0
+    """When; seconds since 1970."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether the worker has written a moment ago."""
+        return time.time() - self.at < ALIVE
+
+    def as_json(self) -> str:
+        """Give the text of a file."""
+        durations = [[door, outcome, asdict(took)] for (door, outcome), took in list(self.durations.items())]
+        return json.dumps({**vars(self), "durations": durations})
+
+    @classmethod
+    def of_json(cls, text: str) -> "Numbers":
+        """Read the text of a file. Raises ValueError, KeyError or TypeError for one of another kind."""
+        members: dict[str, Any] = json.loads(text)
+        durations = {(door, outcome): Durations(**took) for door, outcome, took in members.pop("durations")}
+        return cls(durations=durations, **members)
+
+
+def own_numbers() -> Numbers:
+    """Give this worker's numbers as of now."""
+    cache, now = freshness.cache, freshness.now()
+    return Numbers(
+        durations=tally.durations,
+        hits=cache.hits,
+        misses=cache.misses,
+        entries=len(cache),
+        lease=max(0.0, freshness.leased_until - now) if connection.vendor == "postgresql" else None,
+        lag=flusher.lag,
+        at=time.time(),
+    )
+
+
+def total(workers: Sequence[Numbers]) -> Numbers:
+    """Add up what can be added: counters."""
+    added = Numbers(hits=sum(worker.hits for worker in workers), misses=sum(worker.misses for worker in workers))
+    for worker in workers:
+        for what, took in worker.durations.items():
+            so_far = added.durations.get(what, Durations())
+            classes = [a + b for a, b in zip(so_far.classes, took.classes, strict=True)]
+            added.durations[what] = Durations(classes, so_far.seconds + took.seconds)
+    return added
+
+
+class Shelf:
+    """The folder of the files, and this worker's place in it."""
+
+    def __init__(self) -> None:
+        self.own = f"{secrets.token_hex(8)}.json"
+        self._tidied = False
+
+    def leave(self) -> None:
+        """Leave this worker's numbers as of now, if anybody may ask for them."""
+        if not settings.KEYPORTAL_METRICS_NETWORKS:
+            return
+        try:
+            folder = _folder()
+            if not self._tidied:
+                self._tidied = True
+                _add_up_the_gone(folder)
+            _write(folder / self.own, own_numbers())
+        except OSError as error:
+            logger.warning("metrics can't be left in %s: %s", settings.KEYPORTAL_METRICS_DIR, type(error).__name__)
+
+    def read(self) -> list[Numbers]:
+        """Give the numbers of the others."""
+        folder = _folder()
+        with _locked(folder, fcntl.LOCK_SH):
+            return [numbers for path, numbers in _files(folder) if path.name != self.own]
+
+
+shelf = Shelf()
+os.register_at_fork(after_in_child=shelf.__init__)  # type: ignore[misc]  # each process has a file of its own
+
+
+def all_numbers() -> list[Numbers]:
+    """Give everybody's numbers: this worker's as of now, and what the others have left."""
+    try:
+        others = shelf.read()
+    except OSError as error:
+        logger.warning("metrics can't be read in %s: %s", settings.KEYPORTAL_METRICS_DIR, type(error).__name__)
+        others = []
+    return [own_numbers(), *others]
+
+
+def _folder() -> Path:
+    folder = Path(settings.KEYPORTAL_METRICS_DIR)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Hold the folder's lock: whoever reads must not find what is being added up in both places."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, how)
+        yield
+
+
+def _files(folder: Path) -> list[tuple[Path, Numbers]]:
+    found = []
+    for path in folder.glob("*.json"):
+        try:
+            found.append((path, Numbers.of_json(path.read_text())))
+        except FileNotFoundError:
+            continue  # somebody has just added it to those that are gone
+        except (ValueError, KeyError, TypeError):
+            logger.warning("%s holds no numbers of this version", path)
+    return found
+
+
+def _write(path: Path, numbers: Numbers) -> None:
+    """Write a file so that a reader finds the old one or the new one, and never half of one."""
+    new = path.with_suffix(f".{os.getpid()}.new")
+    new.write_text(numbers.as_json())
+    new.replace(path)
+
+
+def _add_up_the_gone(folder: Path) -> None:
+    """Make one file of all that nobody writes any more."""
+    with _locked(folder, fcntl.LOCK_EX):
+        gone = [(path, numbers) for path, numbers in _files(folder) if time.time() - numbers.at > GONE]
+        _write(folder / OF_THE_GONE, total([numbers for _, numbers in gone]))
+        for path, _ in gone:
+            if path.name != OF_THE_GONE:
+                path.unlink()
