@@ -1,18 +1,17 @@
 """Is this secret good? The whole truth about an API key, in the order in which it is asked.
 
-Format and checksum (no query) → digest → verified cache → else one indexed query joining secret, key, owner and scope
+Digest → verified cache → else format and checksum (no query) → one indexed query joining secret, key, owner and scope
 catalogue → state. Nothing here writes.
 """
 
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import BinaryField, QuerySet
-from django.utils import timezone
 
 from accounts.rings import index_ring
 from apikeys.models import APIKey, KeySecret
@@ -71,17 +70,21 @@ def verify(
 
     Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` when the database can't be asked.
     """
-    if not is_well_formed(settings.KEYPORTAL_BRAND, secret):
-        raise refused("invalid_token")
     record = recall(index_digest(index_ring().primary, secret), lambda: find(secret))
     if record is None:
         raise refused("invalid_token")
-    judge(record, at=timezone.now(), address=address, environment=environment, scopes=scopes)
+    judge(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
     return record
 
 
 def find(secret: str) -> KeyRecord | None:
-    """Ask the database who holds this secret: one query by the unique digest. None if nobody does."""
+    """Ask the database who holds this secret: one query by the unique digest. None if nobody does.
+
+    No query for a text that is no secret, by its form or its checksum. What is remembered was well formed, so that
+    nobody looks again.
+    """
+    if not is_well_formed(settings.KEYPORTAL_BRAND, secret):
+        return None
     for row in _BY_DIGEST.rows(*index_digests(index_ring(), secret)):
         kept = KeySecret.from_db("default", SECRET_FIELDS, row[: len(SECRET_FIELDS)])
         return record_of(row[len(SECRET_FIELDS) :], kept)

@@ -33,7 +33,6 @@ def ping(name: str, authentication: list[type], permission: type) -> object:
 
 
 urlpatterns = [
-    *portal,
     ping("none", [], AllowAny),
     ping("keyportal-key", [APIKeyAuthentication], HasCredential),
     ping("keyportal-jwt", [AccessTokenAuthentication], HasCredential),
@@ -43,4 +42,5 @@ urlpatterns = [
     ping("simple-apikey", [SimpleAPIKeyAuthentication], IsAuthenticated),
     ping("simplejwt", [JWTAuthentication], IsAuthenticated),
     ping("oauth-toolkit", [OAuth2Authentication], IsAuthenticated),
+    *portal,
 ]

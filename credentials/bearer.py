@@ -3,9 +3,10 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qs
 
+from django.utils.functional import SimpleLazyObject
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
@@ -46,7 +47,8 @@ class BearerAuthentication(BaseAuthentication, ABC):
         except RefusedError as error:
             raise CredentialRefused(error.refusal) from None
         request._request.quota = quota  # type: ignore[attr-defined]  # the portal's middleware tells of it
-        return record.owner.as_user(), record.credential
+        # Most views never look at the user.
+        return cast("User", SimpleLazyObject(record.owner.as_user)), record.credential
 
     def authenticate_header(self, request: Request) -> str:
         """Give the challenge for a request without a credential (RFC 6750 §3)."""

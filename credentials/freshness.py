@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from credentials.cache import Record, VerifiedCache
 from credentials.listener import Listener
@@ -40,10 +41,11 @@ class Freshness:
 
         Raises `django.db.Error` if SQLite's file can't be read.
         """
+        connection = connections[DEFAULT_DB_ALIAS]  # looked up once: `django.db.connection` does so at every use
         if connection.in_atomic_block:
             return None  # what this transaction has changed, others don't see yet
         if connection.vendor == "sqlite":
-            return self._sqlite()
+            return self._sqlite(connection)
         if self.now() < self.leased_until:
             return self.cache.generation
         self._hurry()
@@ -67,10 +69,10 @@ class Freshness:
 
         The other processes hear at the same time. Whoever gets the answer to a revocation finds it in force.
         """
-        if connection.vendor == "postgresql" and self._listener is not None and self.now() < self.leased_until:
+        if self._listener is not None and self.now() < self.leased_until:
             self._listener.settle()
 
-    def _sqlite(self) -> int:
+    def _sqlite(self, connection: BaseDatabaseWrapper) -> int:
         connection.ensure_connection()
         raw = connection.connection
         with connection.wrap_database_errors:

@@ -10,6 +10,11 @@ from keyportal.metrics import metrics
 from tokens import discovery
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    # What machines ask for comes first: they ask most.
+    path("api/v1/", include("apikeys.api_urls")),
+    path("api/v1/", include("tokens.api_urls")),
+    path("oauth/", include("tokens.oauth_urls")),
+    path("", include("gateway.urls")),
     path("", views.home, name="home"),
     path("keys/", include("apikeys.urls")),
     path("account/apps/", include("tokens.urls")),
@@ -26,10 +31,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.account.urls")),
     path("theme/", views.set_theme, name="theme"),
     path("docs/errors/<slug:code>/", views.error, name="error"),
-    path("api/v1/", include("apikeys.api_urls")),
-    path("api/v1/", include("tokens.api_urls")),
-    path("oauth/", include("tokens.oauth_urls")),
-    path("", include("gateway.urls")),
     path(".well-known/oauth-authorization-server", discovery.metadata, name="metadata"),
     path(".well-known/jwks.json", discovery.jwks, name="jwks"),
     path("admin/", admin.site.urls),

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import CharField, Exists, Manager, QuerySet
-from django.utils import timezone
 
 from accounts.models import User
 from accounts.rings import signing_ring
@@ -82,7 +81,7 @@ def verify(
     record = recall(hashlib.sha256(token.encode()).digest(), lambda: ask(token))
     if record is None:
         raise refused("invalid_token")
-    judge(record, at=timezone.now(), address=address, environment=environment, scopes=scopes)
+    judge(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
     return record
 
 

@@ -33,7 +33,7 @@ def connection(
 ) -> Iterator[Connections]:
     """What `django.db.connection` is to the freshness under test: a file of its own, in WAL mode."""
     own = Connections(tmp_path / "own.sqlite3")
-    monkeypatch.setattr("credentials.freshness.connection", own)
+    monkeypatch.setattr("credentials.freshness.connections", {"default": own})
     with django_db_blocker.unblock():
         with own.cursor() as cursor:
             cursor.execute("CREATE TABLE own (x)")

@@ -84,16 +84,17 @@ def test_a_token_revoked_and_purged_within_the_leeway_is_still_refused(portal: P
 def test_what_can_still_be_used_or_reused_stays(developer: User) -> None:
     services.issue_to_user(user=developer, scopes=None, agent="stays", origin=ORIGIN)
     services.issue_to_user(user=developer, scopes=None, agent="goes", origin=ORIGIN)
-    gone = TokenFamily.objects.get(agent="goes")
+    goes = TokenFamily.objects.get(agent="goes")
     long_ago = timezone.now() - KEPT - timedelta(minutes=1)
-    TokenFamily.objects.filter(pk=gone.pk).update(expires_at=long_ago)
-    RefreshToken.objects.filter(family=gone).update(expires_at=long_ago)
+    TokenFamily.objects.filter(pk=goes.pk).update(expires_at=long_ago)
+    RefreshToken.objects.filter(family=goes).update(expires_at=long_ago)
     Attempts.objects.create(pk="old", ends_at=timezone.now() - timedelta(seconds=1))
     Limit("test", 5, 3600).take("somebody")
     Session.objects.create(session_key="old", session_data="", expire_date=timezone.now() - timedelta(seconds=1))
     Session.objects.create(session_key="new", session_data="", expire_date=timezone.now() + timedelta(hours=1))
     removed = purge(by="test")
-    assert removed == {"revoked tokens": 0, "refresh tokens": 1, "token families": 1, "attempts": 1, "sessions": 1}
+    gone = {"refresh tokens": 1, "token families": 1, "attempts": 1, "sessions": 1}
+    assert {kind: count for kind, count in removed.items() if count} == gone
     assert TokenFamily.objects.get().agent == "stays"
     assert RefreshToken.objects.count() == Attempts.objects.count() == Session.objects.count() == 1
 
