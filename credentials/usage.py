@@ -36,7 +36,7 @@ class Flusher:
     """Brings the tally of this process into the database; one batch at a time, in order."""
 
     def __init__(self) -> None:
-        self.afterwards: list[Callable[[], None]] = []
+        self.afterwards: list[Callable[[], object]] = []
         """What else is done every few seconds."""
         self._flushed_at = time.monotonic()
         self._batch: Batch | None = None

@@ -92,18 +92,20 @@ class Shelf:
         self.own = f"{secrets.token_hex(8)}.json"
         self._tidied = False
 
-    def leave(self) -> None:
-        """Leave this worker's numbers as of now, if anybody may ask for them."""
+    def leave(self) -> Numbers:
+        """Leave this worker's numbers as of now, if anybody may ask for them, and give them."""
+        numbers = own_numbers()
         if not settings.KEYPORTAL_METRICS_NETWORKS:
-            return
+            return numbers
         try:
             folder = _folder()
             if not self._tidied:
                 self._tidied = True
                 _add_up_the_gone(folder)
-            _write(folder / self.own, own_numbers())
+            _write(folder / self.own, numbers)
         except OSError as error:
             logger.warning("metrics can't be left in %s: %s", settings.KEYPORTAL_METRICS_DIR, type(error).__name__)
+        return numbers
 
     def read(self) -> list[Numbers]:
         """Give the numbers of the others."""
@@ -117,13 +119,17 @@ os.register_at_fork(after_in_child=shelf.__init__)  # type: ignore[misc]  # each
 
 
 def all_numbers() -> list[Numbers]:
-    """Give everybody's numbers: this worker's as of now, and what the others have left."""
+    """Give everybody's numbers: this worker's as of now, and what the others have left.
+
+    What is told here is left first: another worker must not tell of less a moment later.
+    """
+    own = shelf.leave()
     try:
         others = shelf.read()
     except OSError as error:
         logger.warning("metrics can't be read in %s: %s", settings.KEYPORTAL_METRICS_DIR, type(error).__name__)
         others = []
-    return [own_numbers(), *others]
+    return [own, *others]
 
 
 def _folder() -> Path:

@@ -65,6 +65,7 @@ class Portal:
             "KEYPORTAL_STATIC_ROOT": str(folder / "static"),
             "KEYPORTAL_ENV_FILE": str(folder / "no.env"),
             "DATABASE_URL": database_url,
+            "KEYPORTAL_USAGE_FLUSH": "0.3",
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None

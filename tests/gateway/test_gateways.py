@@ -194,6 +194,22 @@ def test_who_may_not_is_refused_before_the_api(behind: Behind) -> None:
     assert behind.ask("/reports/admin/1", behind.writer.secret).status == 200
 
 
+@pytest.mark.conformance("PD-06")
+def test_too_many_calls_are_429_with_the_time_to_wait(behind: Behind) -> None:
+    client = Client(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
+    limit = f"limit_key(key=APIKey.objects.get(pk='{client.id}'), limit='3/hour', origin=Origin.of_command('test'))"
+    behind.portal.shell(f"from apikeys.services import limit_key; from accounts.origin import Origin; {limit}")
+    before = Echo.reached
+    # Each of the portal's two workers counts for itself here.
+    answers = [behind.ask("/reports/1", client.secret) for _ in range(12)]
+    refused = [answer for answer in answers if answer.status != 200]
+    assert {answer.status for answer in refused} == {429}
+    assert 3 <= Echo.reached - before == len(answers) - len(refused) <= 6
+    assert all(1 <= int(answer.headers["retry-after"]) <= 3600 for answer in refused)
+    assert all(answer.headers["ratelimit"].startswith('"key";r=0;t=') for answer in refused)
+    assert behind.ask("/reports/admin/1", client.secret).status == 403  # lacks a scope, whatever its limit
+
+
 def test_a_revoked_key_is_refused_at_once(behind: Behind) -> None:
     client = Client(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
     assert {behind.ask("/reports/1", client.secret).status for _ in range(6)} == {200}

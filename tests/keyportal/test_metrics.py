@@ -1,0 +1,114 @@
+"""`/metrics`: who may read it, and that it speaks for all workers, also for those that are gone."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from credentials.tally import Durations
+from keyportal import numbers
+from keyportal.numbers import GONE, Numbers, Shelf, total
+from tests.portal import Portal, portal_database
+
+
+def samples(portal: Portal) -> dict[tuple[str, ...], float]:
+    """Read the page as Prometheus does: value by name and labels, histograms' classes left out."""
+    answer = portal.get("/metrics")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    return {
+        (sample.name, *map(str, sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(answer.body.decode())
+        for sample in family.samples
+        if "le" not in sample.labels
+    }
+
+
+def test_it_is_not_there_unless_a_network_may_read_it(portal: Portal) -> None:
+    assert portal.get("/metrics").status == 404
+
+
+@pytest.mark.parametrize(("address", "status"), [("192.0.2.9", 200), ("192.0.3.1", 404), ("", 404)])
+@pytest.mark.django_db
+def test_only_the_named_networks_may_read_it(
+    settings: Any, client: Client, tmp_path: Path, address: str, status: int
+) -> None:
+    settings.KEYPORTAL_METRICS_NETWORKS = ("192.0.2.0/24", "2001:db8::/32")
+    settings.KEYPORTAL_METRICS_DIR = str(tmp_path)
+    assert client.get("/metrics", secure=True, REMOTE_ADDR=address).status_code == status
+    forged = {"X-Forwarded-For": "192.0.2.9"}
+    assert client.get("/metrics", secure=True, REMOTE_ADDR="198.51.100.1", headers=forged).status_code == 404
+
+
+def test_it_speaks_for_every_worker_and_goes_on_after_a_restart(tmp_path: Path) -> None:
+    with portal_database(tmp_path) as database_url:
+        opened = {"KEYPORTAL_METRICS_NETWORKS": "127.0.0.1/32", "KEYPORTAL_METRICS_DIR": str(tmp_path / "metrics")}
+        site = Portal(tmp_path, database_url, **opened)
+        accepted = ("keyportal_verifications_total", "forward_auth", "accepted")
+        with site.running():
+            site.make_developer("metrics@example.com")
+            _, secret = site.make_key("metrics@example.com")
+            for _ in range(30):
+                assert site.get("/gateway/auth", Authorization=f"Bearer {secret}").status == 200
+            assert site.get("/gateway/auth", Authorization="Bearer kp_live_nothing").status == 401
+            deadline = time.monotonic() + 10
+            while samples(site)[accepted] < 30:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            seen = samples(site)
+            assert seen[accepted] == 30
+            assert seen["keyportal_verifications_total", "forward_auth", "invalid_token"] == 1
+            assert seen["keyportal_verification_seconds_count", "forward_auth", "accepted"] == 30
+            assert 0 < seen["keyportal_verification_seconds_sum", "forward_auth", "accepted"] < 30
+            assert seen["keyportal_cache_hits_total",] + seen["keyportal_cache_misses_total",] == 31
+            assert seen["keyportal_cache_hits_total",] >= 1
+            assert seen["keyportal_workers",] >= 1
+            assert 0 <= seen["keyportal_usage_flush_lag_seconds",] < 5
+            if database_url.startswith("postgres"):
+                assert 0 <= seen["keyportal_freshness_lease_seconds",] <= 2
+            site.stop()
+            site.start()
+            assert site.get("/gateway/auth", Authorization=f"Bearer {secret}").status == 200
+            deadline = time.monotonic() + 10
+            while samples(site)[accepted] < 31:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert samples(site)[accepted] == 31
+        assert secret not in "".join(path.read_text() for path in (tmp_path / "metrics").iterdir())
+
+
+@pytest.mark.django_db
+def test_the_files_of_workers_that_are_gone_become_one(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KEYPORTAL_METRICS_NETWORKS = ("127.0.0.1",)
+    settings.KEYPORTAL_METRICS_DIR = str(tmp_path)
+    for name, at in (("a", 1.0), ("b", 2.0), ("c", time.time() - GONE / 2)):
+        took = Durations(seconds=0.5)
+        took.classes[0] = 3
+        left = Numbers(durations={("api", "accepted"): took}, hits=2, misses=1, at=at)
+        (tmp_path / f"{name}.json").write_text(left.as_json())
+    (tmp_path / "other.json").write_text(json.dumps({"of": "another version"}))
+    monkeypatch.setattr(numbers, "own_numbers", Numbers)
+    for _ in range(2):  # each start does it
+        own = Shelf()
+        own.leave()
+        added = total(own.read())
+        assert (added.hits, added.misses) == (6, 3)
+        assert added.durations["api", "accepted"].classes[0] == 9
+        assert added.durations["api", "accepted"].seconds == 1.5
+    assert {"a.json", "b.json"}.isdisjoint(path.name for path in tmp_path.iterdir())
+    assert (tmp_path / "c.json").exists()
+
+
+@pytest.mark.django_db
+def test_a_folder_that_can_not_be_written_breaks_nothing(settings: Any, client: Client, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    settings.KEYPORTAL_METRICS_NETWORKS = ("127.0.0.1",)
+    settings.KEYPORTAL_METRICS_DIR = str(tmp_path / "file" / "metrics")
+    Shelf().leave()
+    assert client.get("/metrics", secure=True).status_code == 200
