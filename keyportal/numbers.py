@@ -160,7 +160,7 @@ def _files(folder: Path) -> list[tuple[Path, Numbers]]:
 
 def _write(path: Path, numbers: Numbers) -> None:
     """Write a file so that a reader finds the old one or the new one, and never half of one."""
-    new = path.with_suffix(f".{os.getpid()}.new")
+    new = path.with_suffix(f".{secrets.token_hex(4)}.new")
     new.write_text(numbers.as_json())
     new.replace(path)
 

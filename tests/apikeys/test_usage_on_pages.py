@@ -1,0 +1,94 @@
+"""What the pages of keys say of their use."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import User
+from apikeys.models import APIKey
+from credentials.models import Sighting, Usage
+from tests.conftest import MakeKey
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def browser(log_in: Any, developer: User) -> Client:
+    entered: Client = log_in(developer)
+    return entered
+
+
+def page(browser: Client, path: str) -> str:
+    answer = browser.get(path, secure=True)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def used(key: APIKey, *, hours_ago: int, outcome: str = "accepted", count: int = 1) -> None:
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours_ago)
+    Usage.objects.create(credential=key.pk, hour=hour, door="api", outcome=outcome, count=count)
+
+
+def test_an_unused_key_says_so(browser: Client, make_key: MakeKey) -> None:
+    key, _ = make_key()
+    listed, own = page(browser, "/keys/"), page(browser, f"/keys/{key.pk}/")
+    assert "No calls yet" in listed
+    assert "Never" in listed
+    assert "No calls yet" in own
+    assert "never used" in own
+
+
+def test_calls_are_summed_by_day_with_the_refused_ones(browser: Client, make_key: MakeKey) -> None:
+    key, _ = make_key()
+    other, _ = make_key()
+    used(key, hours_ago=0, count=1200)
+    used(key, hours_ago=72, count=30)
+    used(key, hours_ago=72, outcome="expired", count=4)
+    used(key, hours_ago=24 * 31, count=999)  # too long ago for the chart
+    used(other, hours_ago=1, count=7)
+    listed = page(browser, "/keys/")
+    assert "1,234 calls in the last 30 days, 4 refused" in listed
+    assert "7 calls in the last 30 days, 0 refused" in listed
+    own = page(browser, f"/keys/{key.pk}/")
+    assert "1,234 calls in the last 30 days, 4 refused" in own
+    assert "1,230 in 30 days" in own
+    assert "/docs/errors/expired/" in own
+    assert "1,200 calls in the last 48 hours, 0 refused" in page(browser, f"/keys/{key.pk}/?by=hour")
+    assert "No calls in the last 48 hours" not in own
+
+
+def test_it_names_the_addresses_and_the_last_use_of_each_secret(browser: Client, make_key: MakeKey) -> None:
+    key, _ = make_key()
+    secret = key.secrets.get()
+    now = timezone.now()
+    for address, ago in (("192.0.2.1", 2), ("2001:db8::7", 90)):
+        seen = {"first_at": now - timedelta(days=9), "last_at": now - timedelta(minutes=ago)}
+        Sighting.objects.create(credential=key.pk, secret=secret.pk, address=address, **seen)
+    own = page(browser, f"/keys/{key.pk}/")
+    assert own.index("192.0.2.1") < own.index("2001:db8::7")
+    assert "last used" in own
+    assert "2\xa0minutes ago" in own
+    assert "2\xa0minutes ago" in page(browser, "/keys/")
+
+
+def test_the_limit_of_a_key_is_told(browser: Client, make_key: MakeKey, settings: Any) -> None:
+    key, _ = make_key()
+    assert "<dt>Rate limit</dt><dd>None</dd>" in page(browser, f"/keys/{key.pk}/")
+    settings.KEYPORTAL_RATE_LIMIT = "60/minute"
+    assert "<dd>60/minute</dd>" in page(browser, f"/keys/{key.pk}/")
+    APIKey.objects.filter(pk=key.pk).update(rate_limit="5/second")
+    assert "5/second, set by an operator" in page(browser, f"/keys/{key.pk}/")
+
+
+def test_operators_find_usage_and_addresses(log_in: Any, operator: User, make_key: MakeKey) -> None:
+    key, _ = make_key()
+    used(key, hours_ago=1, count=5)
+    now = timezone.now()
+    Sighting.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now)
+    browser = log_in(operator)
+    assert key.pk in page(browser, f"/admin/credentials/usage/?q={key.pk}")
+    assert "192.0.2.1" in page(browser, f"/admin/credentials/sighting/?q={key.pk}")
+    assert key.pk in page(browser, "/admin/apikeys/apikey/?o=-8")
