@@ -26,13 +26,23 @@ LEASE: Final = 2.0  # seconds
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
+class _Thread(threading.local):
+    """What each thread has of its own."""
+
+    def __init__(self) -> None:
+        # Django gives a thread the same one for its life; looking it up takes longer than all else here.
+        self.connection: BaseDatabaseWrapper = connections[DEFAULT_DB_ALIAS]
+        self.seen: tuple[object, int, int] | None = None
+        """SQLite's own connection and its two counters, as they were last."""
+
+
 class Freshness:
     """What this process knows about the currency of its cache."""
 
     def __init__(self) -> None:
         self.cache = VerifiedCache()
         self.leased_until = 0.0
-        self._seen = threading.local()
+        self._thread = _Thread()
         self._listener: Listener | None = None
         self._starting = threading.Lock()
 
@@ -41,7 +51,7 @@ class Freshness:
 
         Raises `django.db.Error` if SQLite's file can't be read.
         """
-        connection = connections[DEFAULT_DB_ALIAS]  # looked up once: `django.db.connection` does so at every use
+        connection = self._thread.connection
         if connection.in_atomic_block:
             return None  # what this transaction has changed, others don't see yet
         if connection.vendor == "sqlite":
@@ -78,9 +88,9 @@ class Freshness:
         with connection.wrap_database_errors:
             seen = (raw, raw.execute("PRAGMA data_version").fetchone()[0], raw.total_changes)
         # A connection that is new has not seen what others kept: it counts as a change too.
-        if getattr(self._seen, "version", None) != seen:
+        if self._thread.seen != seen:
             self.cache.clear()
-            self._seen.version = seen
+            self._thread.seen = seen
         return self.cache.generation
 
     def _hurry(self) -> None:

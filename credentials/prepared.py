@@ -1,15 +1,32 @@
-"""Queries that the ORM writes once a process. It takes ten times as long to write one as SQLite takes to answer it."""
+"""Questions that the ORM writes once a process, and that PostgreSQL plans once a connection.
 
+It takes ten times as long to write one as SQLite takes to answer it, and PostgreSQL plans it for longer than it looks.
+"""
+
+import logging
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from django.db import connection
+import psycopg
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
+logger = logging.getLogger(__name__)
+
 Row = list[Any]
+
+PREPARED_AFTER: Final = 3
+"""How often a connection is asked something before PostgreSQL is to remember it."""
+UNPREPARED: Final = (
+    psycopg.errors.InvalidSqlStatementName,
+    psycopg.errors.DuplicatePreparedStatement,
+    psycopg.errors.FeatureNotSupported,
+)
+"""What PostgreSQL says of a statement that another session behind a pooler prepared, or whose tables have changed."""
 
 
 def fields_but(model: type[Model], *unused: str) -> tuple[str, ...]:
@@ -32,18 +49,19 @@ class Slot(Expression):
 class Prepared:
     """A selection of values with some parameters of one field's type, which go to the database as they are."""
 
+    prepares = True
+    """Whether this process has PostgreSQL remember its questions: not behind a pooler that mixes sessions up."""
+
     def __init__(self, build: "Callable[[Sequence[Slot]], QuerySet[Any, Any]]", field: "Field[Any, Any]") -> None:
         self._build = build
         self._field = field
         self._written = lru_cache(maxsize=8)(self._write)
 
     def rows(self, *parameters: str | bytes) -> list[Row]:
-        """Ask, in one query, and give the rows as Python values. Raises `django.db.Error`."""
+        """Ask, in one query and one round trip, and give the rows as Python values. Raises `django.db.Error`."""
         written = self._written(len(parameters))
         values = [parameters[given.position] if isinstance(given, Slot) else given for given in written.parameters]
-        with connection.cursor() as cursor:
-            cursor.execute(written.sql, values)
-            rows = [list(row) for row in cursor.fetchall()]
+        rows = [list(row) for row in _answer(written.sql, values)]
         for row in rows:
             for position, functions, expression in written.converters:
                 for function in functions:
@@ -63,3 +81,46 @@ class _Written(NamedTuple):
     sql: str
     parameters: Sequence[Any]
     converters: Sequence[tuple[int, Sequence[Callable[..., Any]], Any]]
+
+
+def _answer(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Ask without a look at the connection first, which would be a round trip of its own.
+
+    One that a restart of the database has broken is found by using it: then the same is asked over a fresh one.
+    """
+    try:
+        return _fetched(sql, values)
+    except (DatabaseError, InterfaceError) as error:
+        if connection.in_atomic_block or not _deserves_another_try(error):
+            raise
+    connection.close()
+    return _fetched(sql, values)
+
+
+def _fetched(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with _cursor() as cursor:
+        cursor.execute(sql, values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    connection.health_check_done = True  # type: ignore[attr-defined]  # Django's own note, unknown to its stubs
+    return rows
+
+
+def _cursor() -> CursorWrapper:
+    """Give Django's cursor; on PostgreSQL around one that leaves the values to the server, as a prepared one must."""
+    if connection.vendor != "postgresql" or not Prepared.prepares:
+        return connection.cursor()
+    connection.ensure_connection()
+    raw = connection.connection
+    raw.prepare_threshold = PREPARED_AFTER
+    wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    return wrapped(psycopg.Cursor(raw))  # type: ignore[arg-type]  # the stubs take the wrapped one for the wrapper
+
+
+def _deserves_another_try(error: Exception) -> bool:
+    """Tell whether a fresh connection may do better; see to it that it does."""
+    if isinstance(error.__cause__, UNPREPARED):
+        Prepared.prepares = False
+        logger.warning("questions are not prepared from now on: %s", type(error.__cause__).__name__)
+        return True
+    raw = connection.connection
+    return connection.vendor == "postgresql" and raw is not None and raw.closed

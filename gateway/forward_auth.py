@@ -37,7 +37,6 @@ DOOR: Final = "forward_auth"
 PATH: Final = "/gateway/auth"
 RETRY_AFTER: Final = "2"  # seconds
 EVERY: Final[Headers] = [("Content-Length", "0"), ("Cache-Control", "no-store")]
-TRIES: Final = 2  # a connection that a restart of the database has broken is found broken by using it
 
 
 class Wanted(NamedTuple):
@@ -64,19 +63,16 @@ def with_forward_auth(application: Application) -> Application:
 
 def decide(environ: Mapping[str, Any]) -> tuple[HTTPStatus, Headers]:
     """Give status and headers for a request; 503 for whatever goes wrong here, never a good answer."""
-    for attempt in range(TRIES):
-        try:
-            credential, quota = _verified(environ)
-            return HTTPStatus.OK, _identity(credential, quota)
-        except RefusedError as error:
-            return _refusal(error.refusal, environ.get("QUERY_STRING", ""))
-        except (DatabaseError, InterfaceError, VaultError):
-            connection.close()
-            if attempt == TRIES - 1:
-                logger.exception("unavailable")
-        except Exception:  # a gateway must get an answer, and it must not be a good one
-            logger.exception("forward-auth broke")
-            break
+    try:
+        credential, quota = _verified(environ)
+        return HTTPStatus.OK, _identity(credential, quota)
+    except RefusedError as error:
+        return _refusal(error.refusal, environ.get("QUERY_STRING", ""))
+    except (DatabaseError, InterfaceError, VaultError):
+        connection.close()
+        logger.exception("unavailable")
+    except Exception:  # a gateway must get an answer, and it must not be a good one
+        logger.exception("forward-auth broke")
     return HTTPStatus.SERVICE_UNAVAILABLE, [("Retry-After", RETRY_AFTER)]
 
 

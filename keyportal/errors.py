@@ -2,11 +2,11 @@
 
 import sys
 
-from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from keyportal.pages import is_for_machines
 from keyportal.problems import Problem, problem_of
 
 
@@ -49,7 +49,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, problem: Problem, status: int, page: str | None = None) -> HttpResponse:
-    if request.path_info.startswith(settings.KEYPORTAL_MACHINE_PATHS):
+    if is_for_machines(request):
         return problem.answer(request.path_info)
     return render(
         request, f"errors/{page or status}.html", {"request_id": getattr(request, "request_id", "")}, status=status

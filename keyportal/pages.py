@@ -20,7 +20,11 @@ from accounts.middleware import SessionMiddleware as AccountsSessionMiddleware
 
 def is_for_machines(request: HttpRequest) -> bool:
     """Tell whether a request asks for an address where a session is never a credential."""
-    return request.path_info.startswith(settings.KEYPORTAL_MACHINE_PATHS)
+    known: bool | None = getattr(request, "for_machines", None)  # every middleware asks
+    if known is None:
+        known = request.path_info.startswith(settings.KEYPORTAL_MACHINE_PATHS)
+        request.for_machines = known  # type: ignore[attr-defined]  # kept here
+    return known
 
 
 class PagesOnly:

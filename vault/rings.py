@@ -6,6 +6,7 @@ Nothing uses a key as it is: each purpose has a subkey of its own, made by HKDF-
 
 import base64
 import binascii
+import hmac
 import re
 import secrets
 from collections.abc import Iterator
@@ -57,6 +58,16 @@ class RingKey:
     def for_digests(self) -> bytes:
         """The HMAC key of `vault.digests`."""
         return self.subkey("index digest v1")
+
+    @cached_property
+    def digest_mac(self) -> hmac.HMAC:
+        """HMAC-SHA-256 under `for_digests`, to be copied, never updated: a copy takes a third of a fresh one's time."""
+        return hmac.new(self.for_digests, digestmod="sha256")
+
+    @cached_property
+    def row_seal_mac(self) -> hmac.HMAC:
+        """HMAC-SHA-256 under `for_row_seals`, likewise."""
+        return hmac.new(self.for_row_seals, digestmod="sha256")
 
     @cached_property
     def canary(self) -> bytes:

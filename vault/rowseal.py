@@ -32,4 +32,6 @@ def row_seal_fits(ring: KeyRing, blob: bytes, fields: Sequence[str | bytes]) -> 
 
 
 def _mac(key: RingKey, fields: Sequence[str | bytes]) -> bytes:
-    return hmac.digest(key.for_row_seals, frame((stamp(VERSION, key.id), *fields)), "sha256")
+    mac = key.row_seal_mac.copy()
+    mac.update(frame((stamp(VERSION, key.id), *fields)))
+    return mac.digest()

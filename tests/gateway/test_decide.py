@@ -10,7 +10,6 @@ from django.test import Client
 
 from credentials.models import Scope
 from gateway.forward_auth import PATH, decide, with_forward_auth
-from gateway.verdict import verdict
 from tests.conftest import MakeKey
 
 pytestmark = pytest.mark.django_db
@@ -55,23 +54,6 @@ def test_what_breaks_is_503_and_never_good(
         status, headers = decide(asked("x"))
     assert (status, dict(headers)["Retry-After"]) == (503, "2")
     assert caplog.records
-
-
-def test_a_connection_that_a_restart_broke_is_tried_once_more(
-    monkeypatch: pytest.MonkeyPatch, make_key: MakeKey
-) -> None:
-    _, secret = make_key()
-    tries: list[int] = []
-
-    def fail_once(*args: Any, **options: Any) -> Any:
-        tries.append(1)
-        if len(tries) == 1:
-            raise OperationalError("the connection was closed")
-        return verdict(*args, **options)
-
-    monkeypatch.setattr("gateway.forward_auth.verdict", fail_once)
-    monkeypatch.setattr(connection, "close", lambda: None)
-    assert decide(asked(secret))[0] == 200
 
 
 def test_everything_else_goes_on_to_the_application(make_key: MakeKey) -> None:

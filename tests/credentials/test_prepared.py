@@ -1,0 +1,126 @@
+"""Questions to PostgreSQL: one round trip, remembered by the connection, and over a broken connection asked again."""
+
+import logging
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.db import OperationalError, transaction
+from django.db import connection as default
+from django.db.backends.postgresql.base import DatabaseWrapper
+from django.db.models import CharField
+from pytest_django import DjangoDbBlocker
+
+from credentials.models import Scope
+from credentials.prepared import PREPARED_AFTER, Prepared
+from tests.with_postgres import Cluster, postgres_cluster
+
+pytestmark = [pytest.mark.once, pytest.mark.postgresql]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with postgres_cluster() as started:
+        with psycopg.connect(started.url, autocommit=True) as other:
+            other.execute("CREATE TABLE credentials_scope (name text, description text)")
+            other.execute("INSERT INTO credentials_scope VALUES ('a', 'first'), ('b', 'second')")
+        yield started
+
+
+@pytest.fixture
+def connection(
+    cluster: Cluster, django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DatabaseWrapper]:
+    """What `django.db.connection` is to the questions under test."""
+    place = {"NAME": "keyportal", "HOST": "127.0.0.1", "PORT": cluster.port, "USER": "keyportal", "OPTIONS": {}}
+    own = DatabaseWrapper({**default.settings_dict, **place, "PASSWORD": cluster.password}, alias="own")
+    monkeypatch.setattr("credentials.prepared.connection", own)
+    monkeypatch.setattr(Prepared, "prepares", True)
+    with django_db_blocker.unblock():
+        yield own
+        own.close()
+
+
+@pytest.fixture
+def question() -> Prepared:
+    return Prepared(lambda names: Scope.objects.filter(name__in=names).values_list("description"), CharField())
+
+
+def statements(connection: DatabaseWrapper) -> int:
+    """Give how many statements the server remembers for this connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        return int(cursor.fetchone()[0])
+
+
+def end(cluster: Cluster, connection: DatabaseWrapper) -> None:
+    """Have the server end the connection, as its restart does."""
+    with psycopg.connect(cluster.url, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 2000)", [connection.connection.info.backend_pid])
+
+
+def test_the_server_plans_a_question_once_a_connection(connection: DatabaseWrapper, question: Prepared) -> None:
+    for _ in range(PREPARED_AFTER):
+        assert question.rows("a") == [["first"]]
+    assert statements(connection) == 0
+    for name, found in (("a", [["first"]]), ("b", [["second"]]), ("c", [])):
+        assert question.rows(name) == found
+    assert statements(connection) == 1
+
+
+def test_it_is_counted_as_one_query_and_nothing_else_is_sent(connection: DatabaseWrapper, question: Prepared) -> None:
+    question.rows("a")
+    vars(connection).update(health_check_enabled=True, health_check_done=False)  # as at the start of a request
+    connection.force_debug_cursor = True
+    question.rows("a", "b")
+    assert [entry["sql"].count("credentials_scope") > 0 for entry in connection.queries_log] == [True]
+    assert vars(connection)["health_check_done"]  # a question that was answered is proof enough for what follows
+
+
+def test_a_connection_that_was_ended_is_made_anew_and_asked_again(
+    connection: DatabaseWrapper, question: Prepared, cluster: Cluster
+) -> None:
+    question.rows("a")
+    first = connection.connection.info.backend_pid
+    end(cluster, connection)
+    assert question.rows("a") == [["first"]]
+    assert connection.connection.info.backend_pid != first
+
+
+def test_in_a_transaction_nothing_is_asked_again(
+    connection: DatabaseWrapper, question: Prepared, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the transaction had done is lost with its connection."""
+    monkeypatch.setattr(transaction, "get_connection", lambda using=None: connection)
+
+    @transaction.atomic
+    def ask_twice() -> None:
+        question.rows("a")
+        end(cluster, connection)
+        question.rows("a")
+
+    with pytest.raises(OperationalError):
+        ask_twice()
+
+
+@pytest.mark.parametrize(
+    "upset",
+    ["DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$", "ALTER TABLE credentials_scope ALTER description TYPE varchar"],
+    ids=["as a pooler does", "as a migration does"],
+)
+def test_a_statement_that_is_lost_is_asked_unprepared_from_then_on(
+    connection: DatabaseWrapper, question: Prepared, cluster: Cluster, upset: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(PREPARED_AFTER + 1):
+        question.rows("a")
+    if upset.startswith("ALTER"):
+        with psycopg.connect(cluster.url, autocommit=True) as other:
+            other.execute(upset)
+    else:
+        connection.cursor().execute(upset)
+    with caplog.at_level(logging.WARNING):
+        assert question.rows("a") == [["first"]]
+    assert "not prepared from now on" in caplog.text
+    for _ in range(PREPARED_AFTER + 1):
+        assert question.rows("b") == [["second"]]
+    assert statements(connection) == 0
