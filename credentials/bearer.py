@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 from urllib.parse import parse_qs
 
+from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -33,20 +34,21 @@ class BearerAuthentication(BaseAuthentication, ABC):
 
     def authenticate(self, request: Request) -> tuple[User, Credential] | None:
         """Give owner and credential. Raises `CredentialRefused`, or `django.db.Error` when the database is away."""
+        django_request = request._request  # REST framework's own looks every attribute up in two places
         try:
-            token = bearer_token(request.META)
+            token = bearer_token(django_request.META)
             if token is None:
                 return None
-            if _carries_another(request):
+            if _carries_another(django_request):
                 raise refused("malformed_request")
             if not self.is_ours(token):
                 return None
             # REMOTE_ADDR is the resolved client: the portal's first middleware saw to it.
-            address = parse_address(request.META.get("REMOTE_ADDR", ""))
+            address = parse_address(django_request.META.get("REMOTE_ADDR", ""))
             record, quota = admit(lambda: self.verify(token, address=address), door=DOOR, address=address)
         except RefusedError as error:
             raise CredentialRefused(error.refusal) from None
-        request._request.quota = quota  # type: ignore[attr-defined]  # the portal's middleware tells of it
+        django_request.quota = quota  # type: ignore[attr-defined]  # the portal's middleware tells of it
         # Most views never look at the user.
         return cast("User", SimpleLazyObject(record.owner.as_user)), record.credential
 
@@ -93,7 +95,6 @@ def _is_other_scheme(header: str) -> bool:
     return re.search(r",\s*bearer\b", rest, re.IGNORECASE) is None
 
 
-def _carries_another(request: Request) -> bool:
+def _carries_another(request: HttpRequest) -> bool:
     """Tell whether a form in the body carries a second credential (RFC 6750 §2.2)."""
-    django_request = request._request
-    return django_request.content_type in FORM_TYPES and "access_token" in django_request.POST
+    return request.content_type in FORM_TYPES and "access_token" in request.POST

@@ -48,6 +48,9 @@ class Answer(NamedTuple):
 class Portal:
     """One portal's configuration, its commands and its server process."""
 
+    threads = 8
+    """Of each worker."""
+
     def __init__(self, folder: Path, database_url: str, *, host: str = "127.0.0.1", **environment: str) -> None:
         self.folder = folder
         self.port = free_port()
@@ -119,7 +122,7 @@ class Portal:
         """Start the server process and give it, whether or not it will answer."""
         granian = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--no-ws"]
         serving = ["--http", "1", "--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers)]
-        serving += ["--blocking-threads", "8", "--workers-kill-timeout", "5"]
+        serving += ["--blocking-threads", str(self.threads), "--workers-kill-timeout", "5"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*granian, *serving, "keyportal.wsgi:application"],

@@ -1,20 +1,14 @@
 """nginx and Caddy from Debian's packages, with the very files of deploy/, in front of an API that says what it got."""
 
 import json
-import os
-import shutil
-import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.portal import ROOT, Answer, Portal, free_port, portal_database
+from tests.gateways import Echo, caddy, echoing_api, nginx
+from tests.portal import Answer, Portal, free_port, portal_database
 from tests.speaker import Client, Speaker
 
 pytestmark = pytest.mark.once
@@ -27,26 +21,6 @@ FORGED = {
     "X-Forwarded-Uri": "/nothing",
     "X-Forwarded-User": "admin",
 }
-
-
-class Echo(BaseHTTPRequestHandler):
-    """The API behind: answers with the headers and the body that arrived."""
-
-    reached = 0
-
-    def answer(self) -> None:
-        Echo.reached += 1
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        told = json.dumps({"headers": [list(pair) for pair in self.headers.items()], "body": body}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(told)))
-        self.end_headers()
-        self.wfile.write(told)
-
-    do_GET = do_POST = answer  # noqa: N815  # http.server's names
-
-    def log_message(self, *args: Any) -> None:
-        """Say nothing."""
 
 
 class Behind(NamedTuple):
@@ -74,71 +48,13 @@ def got(answer: Answer) -> dict[str, list[str]]:
     return headers
 
 
-@contextmanager
-def started(command: list[str], port: int, folder: Path, **environment: str) -> Iterator[None]:
-    """Run a gateway until the block is left; end it by its process id."""
-    with (folder / "gateway.log").open("ab") as log:
-        found = {"HOME": str(folder), "PATH": f"{os.environ['PATH']}:/usr/sbin", **environment}
-        process = subprocess.Popen(command, env=found, stdout=log, stderr=log)
-    probe = Portal(folder, "")
-    probe.port = port
-    deadline = time.monotonic() + 15
-    try:
-        while True:
-            try:
-                probe.get("/")
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "gateway.log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
-@contextmanager
-def nginx(folder: Path, port: int, portal: int, api: int) -> Iterator[None]:
-    """Start nginx with deploy/nginx; only addresses and ports are this test's."""
-    for file in (ROOT / "deploy/nginx").glob("*.conf"):
-        text = file.read_text().replace("127.0.0.1:8000", f"127.0.0.1:{portal}")
-        text = text.replace("127.0.0.1:9000", f"127.0.0.1:{api}").replace("listen 8080", f"listen 127.0.0.1:{port}")
-        (folder / file.name).write_text(text)
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (folder / "nginx.conf").write_text(
-        f"daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log;\n"
-        f"events {{}}\nhttp {{\naccess_log {folder}/access.log;\n{temporary}include site.conf;\n}}\n"
-    )
-    with started(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")], port, folder):
-        yield
-
-
-@contextmanager
-def caddy(folder: Path, port: int, portal: int, api: int) -> Iterator[None]:
-    """Start Caddy with deploy/caddy/Caddyfile."""
-    shutil.copy(ROOT / "deploy/caddy/Caddyfile", folder)
-    addresses = {
-        "GATEWAY_ADDRESS": f"http://127.0.0.1:{port}",
-        "KEYPORTAL_ADDRESS": f"127.0.0.1:{portal}",
-        "API_ADDRESS": f"127.0.0.1:{api}",
-    }
-    with started(["caddy", "run", "--config", str(folder / "Caddyfile")], port, folder, **addresses):
-        yield
-
-
-Gateway = Callable[[Path, int, int, int], Any]
+Gateway = Callable[[Path, int, Sequence[int], int], Any]
 
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
+    with echoing_api() as port:
+        yield port
 
 
 @pytest.fixture(
@@ -157,7 +73,7 @@ def behind(request: pytest.FixtureRequest, api: int, tmp_path_factory: pytest.Te
         reader = Client(*portal.make_key(OWNER, "--scope", "reports:read"))
         writer = Client(*portal.make_key(OWNER, "--scope", "reports:read", "--scope", "reports:write"))
         port = free_port()
-        with gateway(folder, port, portal.port, api):
+        with gateway(folder, port, [portal.port], api):
             yield Behind(port, portal, reader, writer, owner)
 
 

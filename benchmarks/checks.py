@@ -1,0 +1,154 @@
+"""Rows 1 to 6: what the check of a credential costs, beside no check at all and beside other libraries.
+
+wrk against Granian with one worker of one thread; each round asks every variant in turn, so that the machine's moods
+fall on all alike.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.load import each_in_turn, load
+from benchmarks.rows import Row, Table, spread
+from tests.portal import ROOT, Portal
+from tests.speaker import Client, Speaker
+from tests.with_postgres import postgres_cluster
+
+ROUNDS = int(os.environ.get("ROUNDS", "10"))
+SECONDS = float(os.environ.get("SECONDS", "2"))
+OWNER = "bench@example.com"
+PEERS = ("drf-token", "knox", "drf-api-key", "simple-apikey", "simplejwt", "oauth-toolkit")
+MAKE_PEERS = """
+from datetime import timedelta
+from django.utils import timezone
+from rest_framework.authtoken.models import Token
+from knox.models import AuthToken
+from rest_framework_api_key.models import APIKey as DRFKey
+from drf_simple_apikey.models import APIKey as SimpleKey
+from rest_framework_simplejwt.tokens import AccessToken as SimpleJWT
+from oauth2_provider.models import AccessToken
+import json
+user = User.objects.get(email="bench@example.com")
+AccessToken.objects.create(user=user, token="t" * 40, expires=timezone.now() + timedelta(days=1), scope="read")
+print(json.dumps({
+    "drf-token": "Token " + Token.objects.create(user=user).key,
+    "knox": "Token " + AuthToken.objects.create(user)[1],
+    "drf-api-key": "Api-Key " + DRFKey.objects.create_key(name="bench")[1],
+    "simple-apikey": "Api-Key " + SimpleKey.objects.create_api_key(name="bench", entity=user)[1],
+    "simplejwt": "Bearer " + str(SimpleJWT.for_user(user)),
+    "oauth-toolkit": "Bearer " + "t" * 40,
+}))
+"""
+NOTE = "One worker of one thread, {rounds} rounds of {seconds:g} s a variant, in turn."
+EVERY_DAY = {"KEYPORTAL_USAGE_FLUSH": "5", "KEYPORTAL_ACCESS_LIFETIME": "3600"}
+"""The portal's own default, where tests write more often; and a token that lives through a run."""
+
+
+class Variant(NamedTuple):
+    """What is asked how."""
+
+    url: str
+    authorization: str = ""
+    script: Path | None = None
+
+
+class Bench(Portal):
+    """A portal with its peers beside it, one worker of one thread: docs/scaling.md says why."""
+
+    threads = 1
+
+    def _whole_environment(self) -> dict[str, str]:
+        return {**super()._whole_environment(), "DJANGO_SETTINGS_MODULE": "benchmarks.peers_settings"}
+
+
+class Bare(Portal):
+    """The bare WSGI function on the same server."""
+
+    def spawn(self, workers: int = 1) -> subprocess.Popen[bytes]:
+        """Start it."""
+        granian = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--no-ws", "--http", "1"]
+        serving = ["--host", "127.0.0.1", "--port", str(self.port), "--blocking-threads", "1"]
+        self.process = subprocess.Popen([*granian, *serving, "benchmarks.bare:application"], cwd=ROOT)
+        return self.process
+
+
+def measured() -> list[Table]:
+    """Measure on both databases."""
+    tables = []
+    with tempfile.TemporaryDirectory(prefix="keyportal-bench-") as folder:
+        tables.append(_table("SQLite", _rates(f"sqlite:///{folder}/bench.sqlite3", Path(folder))))
+    with postgres_cluster() as cluster, tempfile.TemporaryDirectory(prefix="keyportal-bench-") as folder:
+        tables.append(_table("PostgreSQL", _rates(cluster.url, Path(folder))))
+    return tables
+
+
+def _rates(database_url: str, folder: Path) -> dict[str, list[float]]:
+    """Give the rates of every variant, a figure a round."""
+    rates: dict[str, list[float]] = {}
+    with Bench(folder, database_url, **EVERY_DAY).running(workers=1) as portal, _variants(portal, folder) as variants:
+        for _ in range(ROUNDS):
+            for name, variant in variants.items():
+                asked = load(variant.url, variant.authorization, script=variant.script, seconds=SECONDS)
+                rates.setdefault(name, []).append(asked.rate)
+    return rates
+
+
+@contextmanager
+def _variants(portal: Portal, folder: Path) -> Iterator[dict[str, Variant]]:
+    """Make credentials of every kind, and the servers that are compared."""
+    portal.make_developer(OWNER)
+    secret, other = (portal.make_key(OWNER)[1] for _ in range(2))
+    both = folder / "secrets"
+    both.write_text(f"{secret}\n{other}\n")
+    headers: dict[str, str] = json.loads(portal.shell(MAKE_PEERS))
+    headers |= {"none": "", "keyportal-key": f"Bearer {secret}"}
+    headers["keyportal-jwt"] = f"Bearer {Speaker(portal).client_token(Client(*portal.make_key(OWNER)))}"
+    cold, bare = _forgetful(portal), Bare(folder, "")
+    try:
+        cold.start(workers=1)
+        bare.start()
+        variants = {name: Variant(f"{portal.url}/api/bench/{name}", header) for name, header in headers.items()}
+        variants["forward-auth"] = Variant(f"{portal.url}/gateway/auth", headers["keyportal-key"])
+        variants["bare WSGI"] = Variant(bare.url, headers["keyportal-key"])
+        in_turn = each_in_turn(folder, both)
+        variants["keyportal-key, cold"] = Variant(f"{cold.url}/api/bench/keyportal-key", script=in_turn)
+        yield variants
+    finally:
+        cold.stop()
+        bare.stop()
+
+
+def _forgetful(portal: Portal) -> Bench:
+    """Give a second server on the same database that remembers one key at a time."""
+    same = {name: value for name, value in portal.environment.items() if name != "KEYPORTAL_URL"}
+    cold = Bench(portal.folder, same["DATABASE_URL"], **{**same, "KEYPORTAL_CACHE_ENTRIES": "1"})
+    cold.log = portal.folder / "cold.log"
+    return cold
+
+
+def _table(database: str, rates: Mapping[str, list[float]]) -> Table:
+    fastest = max(PEERS, key=lambda name: statistics.median(rates[name]))
+    bound = statistics.median(_ratios(rates, "none", fastest))
+    compared = [
+        ("1", "view with a key, warm / the view without authentication", "keyportal-key", "none", "≥ 0.90"),
+        ("2", f"the same / the fastest peer ({fastest})", "keyportal-key", fastest, "≥ 4, SQLite ≥ 2.7"),
+        ("3", "view with a JWT, warm / simplejwt", "keyportal-jwt", "simplejwt", "≥ 4 on PostgreSQL"),
+        ("4", f"view with another key each time / {fastest}", "keyportal-key, cold", fastest, "≥ 1.2"),
+        ("5", "forward-auth, warm / a bare WSGI function", "forward-auth", "bare WSGI", "≥ 0.7"),
+        ("6", f"forward-auth, warm / {fastest}", "forward-auth", fastest, "≥ 30 on PostgreSQL"),
+    ]
+    rows = [Row(row, what, spread(_ratios(rates, one, other)), reach) for row, what, one, other, reach in compared]
+    note = NOTE.format(rounds=ROUNDS, seconds=SECONDS)
+    note += f" A check that cost nothing would be {bound:.2f} times as fast as {fastest}: row 2 can be no more."
+    return Table(database, rows, note, rates)
+
+
+def _ratios(rates: Mapping[str, list[float]], name: str, against: str) -> list[float]:
+    return [one / other for one, other in zip(rates[name], rates[against], strict=True)]

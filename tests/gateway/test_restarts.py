@@ -1,0 +1,68 @@
+"""Servers of keyportal are restarted one by one behind nginx, and whoever asks notices nothing."""
+
+import http.client
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gateways import echoing_api, nginx
+from tests.portal import Portal, free_port, portal_database
+from tests.speaker import Client
+
+pytestmark = pytest.mark.nginx
+OWNER = "restarts@example.com"
+RESTARTS = 2
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Portal]]:
+    """Two servers of one portal."""
+    folder: Path = tmp_path_factory.mktemp("pair")
+    with portal_database(folder) as database_url, Portal(folder, database_url).running() as first:
+        second = Portal(folder, database_url, **{**first.environment, "KEYPORTAL_URL": first.url})
+        second.log = folder / "second.log"
+        second.start()
+        try:
+            yield [first, second]
+        finally:
+            second.stop()
+
+
+def ask_until(over: threading.Event, port: int, secret: str, seen: "Counter[int]") -> None:
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    while not over.is_set():
+        line.request("GET", "/reports/1", headers={"Authorization": f"Bearer {secret}"})
+        answer = line.getresponse()
+        answer.read()
+        seen[answer.status] += 1
+    line.close()
+
+
+@pytest.mark.conformance("FA-04")
+def test_no_answer_is_wrong_or_missing_while_servers_are_restarted(pair: list[Portal], tmp_path: Path) -> None:
+    first = pair[0]
+    first.make_developer(OWNER)
+    first.shell("Scope.objects.create(name='reports:read', description='x')")
+    good, revoked = (Client(*first.make_key(OWNER, "--scope", "reports:read")) for _ in range(2))
+    first.command("revokekey", revoked.id, "--reason", "test")
+    over, port = threading.Event(), free_port()
+    seen: dict[str, Counter[int]] = {good.secret: Counter(), revoked.secret: Counter()}
+    with echoing_api() as api, nginx(tmp_path, port, [portal.port for portal in pair], api):
+        askers = [
+            threading.Thread(target=ask_until, args=(over, port, secret, counts)) for secret, counts in seen.items()
+        ]
+        for asker in askers:
+            asker.start()
+        for number in range(RESTARTS):
+            portal = pair[number % 2]
+            portal.stop()
+            portal.start()
+        over.set()
+        for asker in askers:
+            asker.join()
+    assert list(seen[good.secret]) == [200]
+    assert list(seen[revoked.secret]) == [401]
+    assert min(counts.total() for counts in seen.values()) > 50 * RESTARTS
