@@ -8,7 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.portal import Portal, portal_database
+from tests.databases import portal_database
+from tests.portal import Portal
 
 COUNTS = (5_000, 1_000_000)
 

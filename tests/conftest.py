@@ -20,7 +20,8 @@ from accounts.sessions import STARTED, SessionStore
 from apikeys import services
 from apikeys.models import APIKey
 from credentials.models import Scope
-from tests.portal import Portal, portal_database
+from tests.databases import portal_database
+from tests.portal import Portal
 from tests.speaker import Speaker
 
 PASSWORD = "correct horse battery staple"

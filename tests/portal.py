@@ -1,20 +1,23 @@
 """A portal as a user would start it: its own folder, database, port and secrets; Granian with two workers."""
 
+import atexit
 import base64
 import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import psycopg
 
@@ -45,6 +48,14 @@ class Answer(NamedTuple):
     body: bytes
 
 
+@cache
+def shared_folder() -> Path:
+    """Give a folder for what all portals of a process share: static files, migrated databases. It goes with it."""
+    folder = Path(tempfile.mkdtemp(prefix="keyportal-shared-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 class Portal:
     """One portal's configuration, its commands and its server process."""
 
@@ -65,7 +76,7 @@ class Portal:
             "KEYPORTAL_URL": self.url,
             "KEYPORTAL_LOCAL": "true",
             "KEYPORTAL_OUTBOX": str(self.outbox),
-            "KEYPORTAL_STATIC_ROOT": str(folder / "static"),
+            "KEYPORTAL_STATIC_ROOT": str(shared_folder() / "static"),
             "KEYPORTAL_ENV_FILE": str(folder / "no.env"),
             "DATABASE_URL": database_url,
             "KEYPORTAL_USAGE_FLUSH": "0.3",
@@ -100,9 +111,11 @@ class Portal:
 
     @contextmanager
     def running(self, workers: int = 2) -> Iterator["Portal"]:
-        """Migrate, collect the static files, serve until the block is left; end the server by its process id."""
-        self.command("migrate", "--verbosity=0")
-        self.command("collectstatic", "--noinput", "--verbosity=0")
+        """Migrate what is empty, serve until the block is left; end the server by its process id."""
+        if self._is_empty():
+            self.command("migrate", "--verbosity=0")
+        if not (shared_folder() / "static").exists():
+            self.command("collectstatic", "--noinput", "--verbosity=0")
         self.start(workers)
         try:
             yield self
@@ -223,6 +236,14 @@ class Portal:
             raise RuntimeError(answer["error"])
         return answer
 
+    def _is_empty(self) -> bool:
+        """Tell whether nobody has migrated the database."""
+        url = self.environment["DATABASE_URL"]
+        if url.startswith("sqlite"):
+            return not Path(url.removeprefix("sqlite:///")).exists()
+        with psycopg.connect(url) as connection:
+            return connection.execute("SELECT to_regclass('django_migrations')").fetchone() == (None,)
+
     def _at(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
@@ -242,20 +263,3 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler, urllib.request.HTTPErrorPr
     def http_response(self, request: Any, response: Any) -> Any:
         """Raise for no status."""
         return response
-
-
-@contextmanager
-def portal_database(folder: Path) -> Iterator[str]:
-    """Give the address of an empty database of the kind of this run: a SQLite file, or one in the run's PostgreSQL."""
-    base = os.environ["DATABASE_URL"]
-    if base.startswith("sqlite"):
-        yield f"sqlite:///{folder / 'portal.sqlite3'}"
-        return
-    name = f"portal_{secrets.token_hex(6)}"
-    with psycopg.connect(base, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    try:
-        yield urlsplit(base)._replace(path=f"/{name}").geturl()
-    finally:
-        with psycopg.connect(base, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

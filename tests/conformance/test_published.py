@@ -19,7 +19,8 @@ from jwt import get_unverified_header
 from oauthlib.oauth2 import BackendApplicationClient
 from requests_oauthlib import OAuth2Session as RequestsSession
 
-from tests.portal import Portal, portal_database
+from tests.databases import portal_database
+from tests.portal import Portal
 from tests.speaker import PASSWORD, Client, Speaker, basic, told
 from vault.signing_keys import KEY_TYPES, new_signing_jwk, thumbprint
 

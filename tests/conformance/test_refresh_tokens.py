@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.conformance.test_oauth_token import payload
-from tests.portal import Answer, Portal, portal_database
+from tests.databases import portal_database
+from tests.portal import Answer, Portal
 from tests.speaker import ENDED, Client, Speaker, is_oauth_answer, told
 from vault.secret_format import new_secret
 

@@ -14,8 +14,9 @@ from accounts.models import AuditEvent, User
 from apikeys import services
 from credentials.quota import parsed_limit
 from tests.conftest import ORIGIN, MakeKey
+from tests.databases import portal_database
 from tests.parallel import all_at_once
-from tests.portal import Answer, Portal, portal_database
+from tests.portal import Answer, Portal
 from tests.redis_server import RedisServer, redis_server
 from tests.speaker import Client, Speaker, told
 

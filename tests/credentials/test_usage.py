@@ -20,8 +20,9 @@ from credentials.services import ADDRESSES, add_usage
 from credentials.tally import MANY, Asked, Calls, Tally
 from credentials.usage import Flusher
 from tests.conftest import MakeKey
+from tests.databases import portal_database
 from tests.parallel import all_at_once
-from tests.portal import Portal, portal_database
+from tests.portal import Portal
 from tests.speaker import Client, Speaker
 
 HERE = parse_address("192.0.2.7")

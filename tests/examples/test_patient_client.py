@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from examples.patient_client import TIMEOUT, session
-from tests.portal import ROOT, Portal, portal_database
+from tests.databases import portal_database
+from tests.portal import ROOT, Portal
 
 AMOUNT = 3
 WINDOW = 2  # seconds

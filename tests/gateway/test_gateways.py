@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.databases import portal_database
 from tests.gateways import Echo, caddy, echoing_api, nginx
-from tests.portal import Answer, Portal, free_port, portal_database
+from tests.portal import Answer, Portal, free_port
 from tests.speaker import Client, Speaker
 
 pytestmark = pytest.mark.once

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import portal_database
 from tests.gateways import echoing_api, nginx
-from tests.portal import Portal, free_port, portal_database
+from tests.portal import Portal, free_port
 from tests.speaker import Client
 
 pytestmark = pytest.mark.nginx

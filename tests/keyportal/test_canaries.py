@@ -9,8 +9,9 @@ from urllib.error import HTTPError
 
 import pytest
 
+from tests.databases import portal_database
 from tests.person import Person
-from tests.portal import Portal, portal_database
+from tests.portal import Portal
 from tests.speaker import Client, Speaker, told
 
 EVERY_ROW = (

@@ -120,7 +120,6 @@ def test_a_portal_that_starts_before_its_database_answers_503_until_it_is_there(
     site: Portal, cluster: Cluster, tmp_path: Path
 ) -> None:
     early = Portal(tmp_path, cluster.url, **{name: site.environment[name] for name in SECRETS})
-    early.command("collectstatic", "--noinput", "--verbosity=0")
     cluster.stop()
     try:
         early.start()

@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from credentials.tally import Durations
 from keyportal import numbers
 from keyportal.numbers import GONE, Numbers, Shelf, total
-from tests.portal import Portal, portal_database
+from tests.databases import portal_database
+from tests.portal import Portal
 
 
 def samples(portal: Portal) -> dict[tuple[str, ...], float]:

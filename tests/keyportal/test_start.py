@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.portal import Portal, new_ring, portal_database
+from tests.databases import portal_database
+from tests.portal import Portal, new_ring
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import portal_database
 from tests.parallel import all_at_once
-from tests.portal import Portal, portal_database
+from tests.portal import Portal
 from tests.speaker import ENDED, Client, Speaker, told
 
 PARALLEL = 32
