@@ -6,7 +6,8 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 PORT ?= 8000
 ARGS ?=
-PYTEST := $(PYTHON) -m pytest -n 2 --cov --cov-append --cov-report= $(ARGS)
+# A file's tests stay together, because they share started servers; and in order, because Chromium's come last.
+PYTEST := $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-append --cov-report= $(ARGS)
 
 .PHONY: help run test lint conformance dev audit bench clean
 

@@ -123,13 +123,18 @@ class Portal:
             self.stop()
 
     def start(self, workers: int = 2) -> None:
-        """Start the server and wait until it answers."""
+        """Start the server and wait until it answers and every worker has started: before that a worker can't end."""
+        written = self.log.stat().st_size if self.log.exists() else 0
         self.spawn(workers)
         deadline = time.monotonic() + START_SECONDS
-        while not self.answers():
+        while self._started_since(written) < workers or not self.answers():
             if self.process is None or self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the portal did not start:\n{self.log.read_text()}")
             time.sleep(0.05)
+
+    def _started_since(self, written: int) -> int:
+        """Give how many workers have started since the log was so long."""
+        return self.log.read_bytes()[written:].count(b"Started worker-")
 
     def spawn(self, workers: int = 2) -> subprocess.Popen[bytes]:
         """Start the server process and give it, whether or not it will answer."""

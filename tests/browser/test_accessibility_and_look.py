@@ -2,13 +2,12 @@
 
 import gzip
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import PASSWORD, faults_of, sign_up
-from tests.portal import Portal
+from tests.portal import Portal, shared_folder
 from tests.speaker import Speaker
 
 pytestmark = pytest.mark.once
@@ -101,7 +100,7 @@ def test_a_page_is_light_and_asks_nobody_else(page: Page, portal: Portal) -> Non
     assert asked
     assert all(url.startswith(portal.url) for url in asked)
     names = [url.removeprefix(portal.url + "/static/") for url in asked if "/static/" in url]
-    weight = sum(len(gzip.compress((Path(portal.folder) / "static" / name).read_bytes())) for name in names)
+    weight = sum(len(gzip.compress((shared_folder() / "static" / name).read_bytes())) for name in names)
     assert weight + len(gzip.compress(page.content().encode())) < PAGE_LIMIT
 
 

@@ -14,6 +14,7 @@ from examples.patient_client import TIMEOUT, session
 from tests.databases import portal_database
 from tests.portal import ROOT, Portal
 
+pytestmark = pytest.mark.once
 AMOUNT = 3
 WINDOW = 2  # seconds
 

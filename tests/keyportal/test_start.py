@@ -17,7 +17,6 @@ def site(tmp_path: Path) -> Iterator[Portal]:
     """A configured portal with a migrated database that is not started yet."""
     with portal_database(tmp_path) as database_url:
         portal = Portal(tmp_path, database_url)
-        portal.command("migrate", "--verbosity=0")
         yield portal
         portal.stop()
 
@@ -37,12 +36,14 @@ def refusal(site: Portal, **environment: str) -> str:
     return printed
 
 
+@pytest.mark.once
 @pytest.mark.security("R-25")
 def test_without_a_ring_it_does_not_start(site: Portal) -> None:
     assert "keyportal.E001" in refusal(site, KEYPORTAL_SEALING_KEYS="")
     assert "the index ring is empty" in refusal(site, KEYPORTAL_INDEX_KEYS="")
 
 
+@pytest.mark.once
 @pytest.mark.security("R-25")
 def test_with_a_short_a_doubled_or_a_shared_key_it_does_not_start(site: Portal) -> None:
     short = base64.b64encode(secrets.token_bytes(31)).decode()
@@ -74,6 +75,7 @@ def test_with_a_new_key_in_front_it_starts_and_the_old_secrets_work(site: Portal
     assert site.get("/api/v1/me", Authorization=f"Bearer {newer}").status == 200
 
 
+@pytest.mark.once
 @pytest.mark.security("A-12")
 def test_a_sample_secret_key_plain_http_or_local_mode_for_others_do_not_start(site: Portal) -> None:
     assert "keyportal.E003" in refusal(site, SECRET_KEY="django-insecure-" + "x" * 60)
@@ -81,6 +83,7 @@ def test_a_sample_secret_key_plain_http_or_local_mode_for_others_do_not_start(si
     assert "keyportal.E006" in refusal(site, KEYPORTAL_URL="http://portal.example.com")
 
 
+@pytest.mark.once
 @pytest.mark.security("A-12")
 def test_production_starts_with_no_account(site: Portal) -> None:
     site.environment |= {"KEYPORTAL_LOCAL": "false", "KEYPORTAL_URL": "https://portal.example.com"}
@@ -89,6 +92,7 @@ def test_production_starts_with_no_account(site: Portal) -> None:
     assert "Only for local mode" in site.command("localsetup", check=False).stderr
 
 
+@pytest.mark.once
 def test_a_secret_can_be_a_file(site: Portal) -> None:
     for name in ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS"):
         file = site.folder / name
@@ -98,6 +102,7 @@ def test_a_secret_can_be_a_file(site: Portal) -> None:
     assert site.get("/readyz").status == 200
 
 
+@pytest.mark.once
 def test_no_secret_of_the_server_is_in_a_request(site: Portal) -> None:
     site.environment["HTTP_AUTHORIZATION"] = "Bearer everyones"
     site.start()
