@@ -24,6 +24,7 @@ EXPIRY_CHOICES = [
     ("date", "On a date"),
 ]
 MAX_NETWORKS = 50
+NAME_INPUT = forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
 FORM_TOKEN_LENGTH = 43
 
 
@@ -128,9 +129,23 @@ class NewKeyForm(KeyForm):
 
 
 class RevokeForm(forms.Form):
-    """Why a key is ended. Optional: in a hurry nobody should have to write."""
+    """Why a key is ended: optional. The name of one that is in use must be typed: somebody's server will stop."""
 
+    typed = forms.CharField(max_length=NAME_LENGTH, label="Name of the key", widget=NAME_INPUT)
     reason = forms.CharField(required=False, max_length=200, help_text="For your own history.")
+
+    def __init__(self, *args: Any, key: APIKey, in_use: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._name = key.name
+        if not in_use:
+            del self.fields["typed"]
+
+    def clean_typed(self) -> str:
+        """Give the name as typed. Raises `ValidationError` for another one; capitals make no difference."""
+        typed: str = self.cleaned_data["typed"]
+        if clean_name(typed).casefold() != self._name.casefold():
+            raise ValidationError("This is not the key's name.", code="name")
+        return typed
 
     def clean_reason(self) -> str:
         """Give the reason, normalized; empty if none was given."""

@@ -75,6 +75,24 @@ class Chart:
         return f"{calls:,} call{'' if calls == 1 else 's'} in the last {span}, {self.refused:,} refused"
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks against ending a key now."""
+
+    calls: int
+    """In the last 24 hours, whatever came of them."""
+    addresses: int
+    """From which they came, those that were accepted."""
+
+
+def evidence(key_id: str) -> Evidence:
+    """Give how much a key was used in the last 24 hours."""
+    since = timezone.now() - timedelta(days=1)
+    calls = _since([key_id], since).aggregate(calls=Sum("count"))["calls"] or 0
+    recent = Sighting.objects.filter(credential=key_id, last_at__gte=since)
+    return Evidence(calls, recent.values("address").distinct().count())
+
+
 def charts_by_day(key_ids: Collection[str]) -> dict[str, Chart]:
     """Give the last 30 days of each key, in one query."""
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -115,6 +133,11 @@ def with_last_use(secrets: QuerySet[KeySecret]) -> list[KeySecret]:
     for secret in secrets:
         vars(secret).update(last_used_at=used.get(secret.pk))
     return list(secrets)
+
+
+def last_used_at(key_id: str) -> datetime | None:
+    """Give when a key was last used with success, None for never."""
+    return sightings(key_id).values_list("last_at", flat=True).first()
 
 
 def last_use() -> Subquery:

@@ -144,16 +144,19 @@ def reveal(request: AuthenticatedRequest, key_id: str, secret_id: str) -> HttpRe
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def revoke(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
-    """Ask once, then end the key for good."""
+    """Ask once, harder for a key that is in use, then end it for good."""
     key = _mine(request, key_id)
-    form = RevokeForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    evidence = usage.evidence(key.pk)
+    sent = request.POST if request.method == "POST" else None
+    form = RevokeForm(sent, key=key, in_use=evidence.calls > 0)
+    if form.is_valid():
         services.revoke(key=key, reason=form.cleaned_data["reason"], origin=Origin.of_request(request))
         messages.success(request, f"“{key.name}” is revoked. Whoever still sends it is refused from now on.")
         return redirect("keys:detail", key.pk)
     if key.revoked_at:
         return redirect("keys:detail", key.pk)
-    return render(request, "keys/revoke.html", {"key": key, "form": form})
+    context = {"key": key, "form": form, "evidence": evidence, "last_used_at": usage.last_used_at(key.pk)}
+    return render(request, "keys/revoke.html", context, status=400 if form.is_bound else 200)
 
 
 def _mine(request: AuthenticatedRequest, key_id: str) -> APIKey:

@@ -92,3 +92,31 @@ def test_operators_find_usage_and_addresses(log_in: Any, operator: User, make_ke
     assert key.pk in page(browser, f"/admin/credentials/usage/?q={key.pk}")
     assert "192.0.2.1" in page(browser, f"/admin/credentials/sighting/?q={key.pk}")
     assert key.pk in page(browser, "/admin/apikeys/apikey/?o=-8")
+
+
+def test_whoever_revokes_a_key_in_use_sees_the_evidence_and_types_its_name(browser: Client, make_key: MakeKey) -> None:
+    key, _ = make_key(name="Billing")
+    path = f"/keys/{key.pk}/revoke/"
+
+    def revoke(**fields: str) -> int:
+        return browser.post(path, fields, secure=True).status_code
+
+    assert "never used" in page(browser, path)
+    used(key, hours_ago=2, count=412)
+    now = timezone.now()
+    for address in ("192.0.2.1", "192.0.2.2", "2001:db8::1"):
+        Sighting.objects.create(credential=key.pk, secret="sec_1", address=address, first_at=now, last_at=now)
+    assert "412 calls in the last 24 hours from 3 addresses" in page(browser, path)
+    assert [revoke(), revoke(typed="Shipping")] == [400, 400]
+    assert APIKey.objects.get().revoked_at is None
+    assert revoke(typed=" billing ") == 302
+    assert APIKey.objects.get().revoked_at is not None
+
+
+def test_a_key_that_was_not_used_for_a_day_is_revoked_by_one_click(browser: Client, make_key: MakeKey) -> None:
+    key, _ = make_key()
+    used(key, hours_ago=30)
+    at = timezone.now() - timedelta(hours=30)
+    Sighting.objects.create(credential=key.pk, secret="sec_1", address="192.0.2.1", first_at=at, last_at=at)
+    assert "Not used in the last 24 hours" in page(browser, f"/keys/{key.pk}/revoke/")
+    assert browser.post(f"/keys/{key.pk}/revoke/", {}, secure=True).status_code == 302
