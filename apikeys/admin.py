@@ -89,7 +89,9 @@ class APIKeyAdmin(ReadOnlyAdmin):
     def revoke_keys(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> HttpResponse | None:
         """Ask once, naming the keys, then revoke each."""
         if "reason" not in request.POST:
-            context = {**admin.site.each_context(request), "keys": queryset, "title": "Revoke keys"}
+            recent = usage.evidence([key.pk for key in queryset])
+            chosen = [(key, recent[key.pk]) for key in queryset]
+            context = {**admin.site.each_context(request), "chosen": chosen, "title": "Revoke keys"}
             return render(request, "admin/apikeys/revoke.html", context)
         reason = request.POST["reason"].strip()[:200] or REVOKED_BY_OPERATOR
         origin = Origin.of_request(request)

@@ -146,7 +146,7 @@ def reveal(request: AuthenticatedRequest, key_id: str, secret_id: str) -> HttpRe
 def revoke(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     """Ask once, harder for a key that is in use, then end it for good."""
     key = _mine(request, key_id)
-    evidence = usage.evidence(key.pk)
+    evidence = usage.evidence([key.pk])[key.pk]
     sent = request.POST if request.method == "POST" else None
     form = RevokeForm(sent, key=key, in_use=evidence.calls > 0)
     if form.is_valid():

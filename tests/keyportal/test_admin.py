@@ -1,14 +1,16 @@
 """What operators can do, what they can't, and what developers see of it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import AuditEvent, User
 from apikeys.models import APIKey
-from credentials.models import Scope
+from credentials.models import Scope, Usage
 from tests.conftest import MakeKey
 
 pytestmark = pytest.mark.django_db
@@ -55,9 +57,13 @@ def test_keys_are_found_by_owner_hint_and_pasted_secret(desk: Client, make_key: 
 
 def test_keys_are_revoked_in_bulk_after_being_named_once(desk: Client, make_key: MakeKey) -> None:
     one, other = make_key(name="one")[0], make_key(name="other")[0]
+    hour = timezone.now() - timedelta(hours=3)
+    Usage.objects.create(credential=one.pk, hour=hour, door="api", outcome="accepted", count=1234)
     asked = act(desk, KEYS, "revoke_keys", one.pk, other.pk).content.decode()
     assert one.pk in asked
     assert other.pk in asked
+    assert "1,234 calls in the last 24 hours" in asked
+    assert asked.count("no calls in the last 24 hours") == 1
     assert not APIKey.objects.exclude(revoked_at=None).exists()
     act(desk, KEYS, "revoke_keys", one.pk, other.pk, reason="leaked in a log")
     assert set(APIKey.objects.values_list("revoked_reason", flat=True)) == {"leaked in a log"}
