@@ -5,15 +5,15 @@ heartbeat is back, everything that was committed before it was sent has been hea
 """
 
 import logging
-import os
 import secrets
-import socket
 import threading
 from collections.abc import Set
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from django.db import DatabaseError, connections
+
+from credentials.patience import break_off
 
 if TYPE_CHECKING:
     from credentials.freshness import Freshness
@@ -75,11 +75,7 @@ class Listener(threading.Thread):
         if connection is None or self._freshness.now() - self._heard_at < SILENCE:
             return
         self._heard_at = self._freshness.now()
-        try:
-            with socket.socket(fileno=os.dup(connection.fileno())) as line:
-                line.shutdown(socket.SHUT_RDWR)
-        except (psycopg.Error, OSError):
-            logger.info("the silent connection was closed already")
+        break_off(connection)
 
     def settle(self) -> None:
         """Send a mark behind everything that this thread has committed, and wait until it has come round."""

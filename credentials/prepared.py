@@ -5,15 +5,18 @@ It takes ten times as long to write one as SQLite takes to answer it, and Postgr
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import psycopg
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
+
+from credentials.patience import patience
 
 logger = logging.getLogger(__name__)
 
@@ -98,22 +101,36 @@ def _answer(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 
 def _fetched(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with _cursor() as cursor:
+    with _cursor() as cursor, _patience():
         cursor.execute(sql, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
+    patience.answered()
     connection.health_check_done = True  # type: ignore[attr-defined]  # Django's own note, unknown to its stubs
     return rows
 
 
 def _cursor() -> CursorWrapper:
     """Give Django's cursor; on PostgreSQL around one that leaves the values to the server, as a prepared one must."""
-    if connection.vendor != "postgresql" or not Prepared.prepares:
+    if connection.vendor != "postgresql":
         return connection.cursor()
-    connection.ensure_connection()
+    patience.ask()
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        if isinstance(error.__cause__, psycopg.errors.ConnectionTimeout):
+            patience.rest()
+        raise
+    if not Prepared.prepares:
+        return connection.cursor()
     raw = connection.connection
     raw.prepare_threshold = PREPARED_AFTER
     wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     return wrapped(psycopg.Cursor(raw))  # type: ignore[arg-type]  # the stubs take the wrapped one for the wrapper
+
+
+def _patience() -> AbstractContextManager[None]:
+    """Limit the time that PostgreSQL has for an answer. SQLite has its own: `timeout` in the settings."""
+    return patience.limited(connection.connection) if connection.vendor == "postgresql" else nullcontext()
 
 
 def _deserves_another_try(error: Exception) -> bool:

@@ -88,10 +88,25 @@ class Cluster:
             self.process.wait(timeout=20)
             self.process = None
 
+    def freeze(self) -> None:
+        """Stop every process of the server where it stands: it takes what is sent, and says nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
     def make_database(self) -> None:
         """Make the database that the address names."""
         with psycopg.connect(self._admin_url(), autocommit=True) as connection:
             connection.execute("CREATE DATABASE keyportal")
+
+    def _signal(self, number: int) -> None:
+        if self.process is None:
+            raise RuntimeError("PostgreSQL is not running")
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in (self.process.pid, *map(int, children)):
+            os.kill(pid, number)
 
     def _answers(self) -> bool:
         try:

@@ -28,6 +28,9 @@ def site(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield started
 
 
+LEASE = 2.0
+
+
 def until_it_is_noticed(site: Portal, authorization: str) -> None:
     """Ask until both workers know that the database is away; they have as long as their lease."""
     deadline = time.monotonic() + 2.5
@@ -113,6 +116,32 @@ def test_the_database_goes_and_comes_back(site: Portal, cluster: Cluster) -> Non
     assert site.get("/readyz").status == 200
     assert secret not in site.log.read_text()
     assert cluster.password not in site.log.read_text()
+
+
+@pytest.mark.security("R-02")
+def test_a_database_that_hangs_holds_nobody_up_for_long(site: Portal, cluster: Cluster) -> None:
+    """It takes what is sent and says nothing: no connection is refused, and none breaks."""
+    site.make_developer("hangs@example.com")
+    _, secret = site.make_key("hangs@example.com")
+    doors = [("/gateway/auth", 503), ("/api/v1/me", 503), ("/healthz", 200), ("/.well-known/jwks.json", 200)]
+    assert {site.get("/gateway/auth", Authorization=f"Bearer {secret}").status for _ in range(8)} == {200}
+    cluster.freeze()
+    try:
+        time.sleep(LEASE)  # until then both workers rightly answer from what they know
+        for _ in range(3):
+            for path, expected in doors:
+                started = time.monotonic()
+                assert site.get(path, Authorization=f"Bearer {secret}").status == expected, path
+                assert time.monotonic() - started < 2.5
+    finally:
+        cluster.thaw()
+    deadline = time.monotonic() + 5
+    while site.get("/api/v1/me", Authorization=f"Bearer {secret}").status != 200:
+        assert time.monotonic() < deadline
+    well = 0
+    while well < 12:  # both workers
+        well = well + 1 if site.get("/gateway/auth", Authorization=f"Bearer {secret}").status == 200 else 0
+        assert time.monotonic() < deadline
 
 
 @pytest.mark.security("R-01")
