@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.emails import normalize_email, refuse_colon
 from accounts.passwords import normalize_password
+from accounts.wording import words_for
 from vault.secret_format import new_id
 
 
@@ -105,6 +106,11 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verb} {self.subject_type}:{self.subject_id}"
+
+    @property
+    def words(self) -> str:
+        """What a page says of it."""
+        return words_for(self.verb, self.subject_type)
 
 
 class RingCanary(models.Model):

@@ -9,6 +9,7 @@ from django.db.models import Count, Max, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import TruncDay
 from django.utils import timezone
 
+from apikeys.advice import advice
 from apikeys.models import APIKey, KeySecret
 from credentials.models import Sighting, Usage
 from credentials.tally import ACCEPTED
@@ -118,13 +119,15 @@ def outcomes(key_id: str) -> list[tuple[str, int]]:
 
 
 def describe(keys: Sequence[APIKey]) -> None:
-    """Set on each key its `chart` of 30 days and `last_used_at`, None for one that never was; in two queries."""
+    """Set on each key its `chart` of 30 days, `last_used_at` (None: never) and `advice`; in two queries."""
     key_ids = [key.pk for key in keys]
     charts = charts_by_day(key_ids)
     rows = Sighting.objects.filter(credential__in=key_ids).values_list("credential").annotate(Max("last_at"))
     used: dict[str, datetime] = dict(rows.order_by())
     for key in keys:
-        vars(key).update(chart=charts[key.pk], last_used_at=used.get(key.pk))
+        chart, at = charts[key.pk], used.get(key.pk)
+        said = advice(key, accepted=chart.accepted, refused=chart.refused, last_used_at=at)
+        vars(key).update(chart=chart, last_used_at=at, advice=said)
 
 
 def with_last_use(secrets: QuerySet[KeySecret]) -> list[KeySecret]:
@@ -134,11 +137,6 @@ def with_last_use(secrets: QuerySet[KeySecret]) -> list[KeySecret]:
     for secret in secrets:
         vars(secret).update(last_used_at=used.get(secret.pk))
     return list(secrets)
-
-
-def last_used_at(key_id: str) -> datetime | None:
-    """Give when a key was last used with success, None for never."""
-    return sightings(key_id).values_list("last_at", flat=True).first()
 
 
 def last_use() -> Subquery:

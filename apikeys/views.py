@@ -87,11 +87,12 @@ def detail(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     key = _mine(request, key_id)
     events = AuditEvent.objects.filter(subject_type="key", subject_id=key.pk).order_by("-at", "-id")[:EVENTS]
     by_hour = request.GET.get("by") == "hour"
+    usage.describe([key])
     context = {
         "key": key,
         "secrets": usage.with_last_use(key.secrets.all()),
         "events": events,
-        "chart": usage.chart_by_hour(key.pk) if by_hour else usage.charts_by_day([key.pk])[key.pk],
+        "chart": usage.chart_by_hour(key.pk) if by_hour else vars(key)["chart"],
         "outcomes": usage.outcomes(key.pk),
         "sightings": usage.sightings(key.pk),
         "default_limit": settings.KEYPORTAL_RATE_LIMIT,
@@ -155,7 +156,8 @@ def revoke(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
         return redirect("keys:detail", key.pk)
     if key.revoked_at:
         return redirect("keys:detail", key.pk)
-    context = {"key": key, "form": form, "evidence": evidence, "last_used_at": usage.last_used_at(key.pk)}
+    usage.describe([key])
+    context = {"key": key, "form": form, "evidence": evidence}
     return render(request, "keys/revoke.html", context, status=400 if form.is_bound else 200)
 
 

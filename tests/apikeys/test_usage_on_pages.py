@@ -120,3 +120,28 @@ def test_a_key_that_was_not_used_for_a_day_is_revoked_by_one_click(browser: Clie
     Sighting.objects.create(credential=key.pk, secret="sec_1", address="192.0.2.1", first_at=at, last_at=at)
     assert "Not used in the last 24 hours" in page(browser, f"/keys/{key.pk}/revoke/")
     assert browser.post(f"/keys/{key.pk}/revoke/", {}, secure=True).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("said", "changes", "calls"),
+    [
+        ("Active", {}, {}),
+        ("Active", {}, {"accepted": 90, "paused": 10}),
+        ("Many refusals", {}, {"accepted": 89, "paused": 11}),
+        ("Expires soon", {"expires_at": timedelta(days=6)}, {"paused": 11}),
+        ("Expired", {"expires_at": timedelta(seconds=-1)}, {}),
+        ("Paused", {"paused_at": timedelta(0)}, {}),
+        ("Revoked", {"revoked_at": timedelta(0), "paused_at": timedelta(0)}, {}),
+        ("Unused", {"created_at": timedelta(days=-31)}, {}),
+    ],
+)
+def test_a_key_s_state_says_what_matters_most(
+    browser: Client, make_key: MakeKey, said: str, changes: dict[str, timedelta], calls: dict[str, int]
+) -> None:
+    key, _ = make_key()
+    now = timezone.now()
+    APIKey.objects.filter(pk=key.pk).update(**{name: now + ahead for name, ahead in changes.items()})
+    for outcome, count in calls.items():
+        used(key, hours_ago=1, outcome=outcome, count=count)
+    for path in ("/keys/", f"/keys/{key.pk}/"):
+        assert f'">{said}</span>' in page(browser, path)

@@ -1,0 +1,43 @@
+"""What the pages say of an event of the audit trail."""
+
+from collections.abc import Mapping
+from typing import Final
+
+WORDS: Final[Mapping[str, str]] = {
+    "email_changed": "E-mail address changed",
+    "email_confirmed": "E-mail address confirmed",
+    "email_unconfirmed": "E-mail confirmation taken back",
+    "key_created": "Key created",
+    "key_edited": "Key changed",
+    "key_limited": "Rate limit of a key set",
+    "key_revealed": "Secret revealed",
+    "key_revoked": "Key revoked",
+    "logged_in": "Logged in",
+    "logged_out": "Logged out",
+    "login_failed": "Log-in failed",
+    "password_changed": "Password changed",
+    "password_reset": "Password changed",
+    "password_set": "Password changed",
+    "recovery_codes_generated": "New recovery codes made",
+    "refresh_reuse": "Signed-in app ended: a refresh token was used twice",
+    "session_ended": "Session ended",
+    "signed_up": "Signed up",
+    "token_issued": "Token issued",
+    "token_refreshed": "Token refreshed",
+    "token_revoked": "Token ended",
+    "tokens_ended": "All signed-in apps ended",
+    "tokens_revoked": "Signed-in app ended",
+    "totp_activated": "Authenticator app added",
+    "totp_deactivated": "Authenticator app removed",
+    "user:token_issued": "An app logged in",
+    "user_created": "Account created",
+    "user_deactivated": "Account switched off",
+    "user_reactivated": "Account switched on",
+    "webauthn_added": "Passkey added",
+    "webauthn_removed": "Passkey removed",
+}
+
+
+def words_for(verb: str, subject_type: str) -> str:
+    """Give the sentence for a verb, of a subject of this type; the verb itself, readably, for one that has none."""
+    return WORDS.get(f"{subject_type}:{verb}") or WORDS.get(verb, verb.replace("_", " ").capitalize())

@@ -1,0 +1,43 @@
+"""What a page says of a key first: the state that matters most, and what to do about it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from apikeys.models import APIKey
+
+MANY: Final = 0.1
+"""From this part of refused calls on, something is wrong with whoever sends the key."""
+LONG: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A word for the list, its colour, and a sentence of advice."""
+
+    state: str
+    tone: str
+    """`active`, `paused` (amber) or `revoked` (red)."""
+    tip: str
+
+
+ACTIVE: Final = Advice("Active", "active", "It is accepted.")
+
+
+def advice(key: APIKey, *, accepted: int, refused: int, last_used_at: datetime | None) -> Advice:
+    """Give what to say of a key that was used so often in the last 30 days, the gravest first."""
+    if key.state == "revoked":
+        return Advice("Revoked", "revoked", "It is refused for good. Create another one where it is still needed.")
+    if key.state == "expired":
+        return Advice("Expired", "paused", "It is refused. Give it a later expiry to use it again.")
+    if key.state == "paused":
+        return Advice("Paused", "paused", "It is refused for now.")
+    if key.expires_soon:
+        return Advice("Expires soon", "paused", "It is refused from then on. Give it a later expiry in time.")
+    if refused > MANY * (accepted + refused):
+        return Advice("Many refusals", "revoked", "More than a tenth of its calls are refused: its page says why.")
+    if (last_used_at or key.created_at) < timezone.now() - LONG:
+        return Advice("Unused", "paused", "Nobody has used it for 30 days. Revoke it if nobody needs it.")
+    return ACTIVE
