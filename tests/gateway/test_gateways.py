@@ -91,6 +91,22 @@ def test_the_api_behind_learns_who_it_is_and_never_the_credential(behind: Behind
     assert json.loads(behind.ask("/reports/1", behind.reader.secret, "POST", b"hello").body)["body"] == "hello"
 
 
+@pytest.mark.conformance("FA-06")
+@pytest.mark.parametrize("named", ["X-Keyportal-Owner, X-Keyportal-Scopes", "Authorization", "X-Keyportal-Kind"])
+def test_a_client_can_not_have_headers_taken_away(behind: Behind, named: str) -> None:
+    """`Connection` names headers that end at the next hop (RFC 9110 §7.6.1)."""
+    request = f"GET /reports/1 HTTP/1.1\r\nHost: 127.0.0.1:{behind.port}\r\nAuthorization: Bearer {behind.reader.secret}\r\n"
+    front = Portal(behind.portal.folder, "")
+    front.port = behind.port
+    raw = front.send_raw(f"{request}Connection: close, {named}\r\n\r\n".encode())
+    head, _, body = raw.partition(b"\r\n\r\n")
+    answer = Answer(int(head.split()[1]), {}, body[body.index(b"{") : body.rindex(b"}") + 1])
+    headers = got(answer)
+    assert headers["x-keyportal-owner"] == [behind.owner]
+    assert headers["x-keyportal-scopes"] == ["reports:read"]
+    assert headers["x-keyportal-kind"] == ["api_key"]
+
+
 def test_a_signed_token_works_as_well(behind: Behind) -> None:
     token = Speaker(behind.portal).client_token(behind.reader)
     assert got(behind.ask("/reports/1", token))["x-keyportal-kind"] == ["access_token"]
