@@ -10,6 +10,8 @@ from apikeys.models import APIKey
 
 MANY: Final = 0.1
 """From this part of refused calls on, something is wrong with whoever sends the key."""
+FEW: Final = 20
+"""Fewer calls than that prove nothing."""
 LONG: Final = timedelta(days=30)
 
 
@@ -26,18 +28,22 @@ class Advice:
 ACTIVE: Final = Advice("Active", "active", "It is accepted.")
 
 
-def advice(key: APIKey, *, accepted: int, refused: int, last_used_at: datetime | None) -> Advice:
-    """Give what to say of a key that was used so often in the last 30 days, the gravest first."""
+def advice(  # one guard a state, the gravest first
+    key: APIKey, *, confirmed: bool, calls: int, refused: int, last_used_at: datetime | None
+) -> Advice:
+    """Give what to say of a key that was used so often in the last 30 days."""
     if key.state == "revoked":
         return Advice("Revoked", "revoked", "It is refused for good. Create another one where it is still needed.")
     if key.state == "expired":
         return Advice("Expired", "paused", "It is refused. Give it a later expiry to use it again.")
     if key.state == "paused":
         return Advice("Paused", "paused", "It is refused for now.")
+    if not confirmed:
+        return Advice("Refused", "paused", "It is refused until you confirm your e-mail address.")
     if key.expires_soon:
-        return Advice("Expires soon", "paused", "It is refused from then on. Give it a later expiry in time.")
-    if refused > MANY * (accepted + refused):
-        return Advice("Many refusals", "revoked", "More than a tenth of its calls are refused: its page says why.")
+        return Advice("Expires soon", "paused", "Give it a later expiry in time, or it is refused.")
+    if calls >= FEW and refused > MANY * calls:
+        return Advice("Many refusals", "revoked", "More than a tenth of its calls in 30 days were refused.")
     if (last_used_at or key.created_at) < timezone.now() - LONG:
         return Advice("Unused", "paused", "Nobody has used it for 30 days. Revoke it if nobody needs it.")
     return ACTIVE

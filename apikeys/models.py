@@ -1,6 +1,5 @@
 """Keys and their secrets."""
 
-import math
 from datetime import timedelta
 from typing import ClassVar, Self
 
@@ -17,6 +16,7 @@ from vault.secret_format import new_id
 
 NAME_LENGTH = 100
 SOON = timedelta(days=7)
+DAY = 24  # hours
 
 
 def new_key_id() -> str:
@@ -128,10 +128,18 @@ class APIKey(SealedRow):
         return timezone.now() < self.expires_at <= timezone.now() + SOON
 
     @property
-    def days_left(self) -> int:
-        """Give the days until it expires, rounded up: what is left on the last day is one day."""
-        left = (self.expires_at or timezone.now()) - timezone.now()
-        return math.ceil(left / timedelta(days=1))
+    def can_be_revealed(self) -> bool:
+        """Tell whether one of its secrets can be shown again."""
+        return any(secret.can_be_revealed for secret in self.secrets.all())
+
+    @property
+    def time_left(self) -> str:
+        """Give what is left until it expires: `in 6 days`, in the last two days `in 47 hours`."""
+        hours = int(((self.expires_at or timezone.now()) - timezone.now()) / timedelta(hours=1))
+        if hours < 1:
+            return "in less than an hour"
+        number, unit = (hours, "hour") if hours < 2 * DAY else (hours // DAY, "day")
+        return f"in {number} {unit}{'' if number == 1 else 's'}"
 
     def sealed_fields(self) -> list[str | bytes]:
         """Give what the row seal covers: all that authorises, nothing that only describes."""

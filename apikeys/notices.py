@@ -36,6 +36,7 @@ def _after_commit(what: str, subject: str, key: APIKey, origin: Origin) -> None:
     context = {
         "key": key,
         "origin": origin,
+        "by_operator": origin.actor.startswith(("command:", "user:")) and origin.actor != f"user:{key.owner_id}",
         "at": timezone.now(),
         "key_url": settings.KEYPORTAL_URL.rstrip("/") + reverse("keys:detail", args=[key.pk]),
     }

@@ -9,6 +9,7 @@ from django.db.models import Count, Max, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import TruncDay
 from django.utils import timezone
 
+from accounts.models import User
 from apikeys.advice import advice
 from apikeys.models import APIKey, KeySecret
 from credentials.models import Sighting, Usage
@@ -64,6 +65,16 @@ class Chart:
         return sum(bar.refused for bar in self.bars)
 
     @property
+    def calls(self) -> int:
+        """All calls."""
+        return self.accepted + self.refused
+
+    @property
+    def most(self) -> int:
+        """The calls of the fullest piece."""
+        return max(bar.accepted + bar.refused for bar in self.bars)
+
+    @property
     def width(self) -> int:
         """In the units of the chart."""
         return len(self.bars) * STEP
@@ -71,9 +82,8 @@ class Chart:
     @property
     def label(self) -> str:
         """What the chart says in words."""
-        calls = self.accepted + self.refused
         span = f"{len(self.bars)} {self.unit}s"
-        return f"{calls:,} call{'' if calls == 1 else 's'} in the last {span}, {self.refused:,} refused"
+        return f"{self.calls:,} call{'' if self.calls == 1 else 's'} in the last {span}, {self.refused:,} refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +122,21 @@ def chart_by_hour(key_id: str) -> Chart:
     return _chart(_counted(rows)[key_id], hours, "hour")
 
 
-def outcomes(key_id: str) -> list[tuple[str, int]]:
-    """Give how the calls of the last 30 days ended, the most frequent first."""
-    rows = _since([key_id], timezone.now() - timedelta(days=DAYS)).values_list("outcome").annotate(calls=Sum("count"))
+def outcomes(key_id: str, chart: Chart) -> list[tuple[str, int]]:
+    """Give how the calls that a chart shows ended, the most frequent first."""
+    rows = _since([key_id], chart.bars[0].at).values_list("outcome").annotate(calls=Sum("count"))
     return [(outcome, calls) for outcome, calls in rows.order_by("-calls", "outcome")]
 
 
-def describe(keys: Sequence[APIKey]) -> None:
-    """Set on each key its `chart` of 30 days, `last_used_at` (None: never) and `advice`; in two queries."""
+def describe(keys: Sequence[APIKey], owner: User) -> None:
+    """Set on each key of an owner its `chart` of 30 days, `last_used_at` (None: never) and `advice`; two queries."""
     key_ids = [key.pk for key in keys]
     charts = charts_by_day(key_ids)
     rows = Sighting.objects.filter(credential__in=key_ids).values_list("credential").annotate(Max("last_at"))
     used: dict[str, datetime] = dict(rows.order_by())
     for key in keys:
         chart, at = charts[key.pk], used.get(key.pk)
-        said = advice(key, accepted=chart.accepted, refused=chart.refused, last_used_at=at)
+        said = advice(key, confirmed=owner.is_confirmed, calls=chart.calls, refused=chart.refused, last_used_at=at)
         vars(key).update(chart=chart, last_used_at=at, advice=said)
 
 

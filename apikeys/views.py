@@ -35,7 +35,7 @@ def list_keys(request: AuthenticatedRequest) -> HttpResponse:
     if environment in Environment.values:
         found = found.filter(environment=environment)
     page = Paginator(found.prefetch_related("secrets"), PAGE).get_page(request.GET.get("page"))
-    usage.describe(list(page))
+    usage.describe(list(page), request.user)
     context = {
         "page": page,
         "query": query,
@@ -86,14 +86,14 @@ def detail(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     """Show one key: its state, secrets, settings and timeline."""
     key = _mine(request, key_id)
     events = AuditEvent.objects.filter(subject_type="key", subject_id=key.pk).order_by("-at", "-id")[:EVENTS]
-    by_hour = request.GET.get("by") == "hour"
-    usage.describe([key])
+    usage.describe([key], request.user)
+    chart = usage.chart_by_hour(key.pk) if request.GET.get("by") == "hour" else vars(key)["chart"]
     context = {
         "key": key,
         "secrets": usage.with_last_use(key.secrets.all()),
         "events": events,
-        "chart": usage.chart_by_hour(key.pk) if by_hour else vars(key)["chart"],
-        "outcomes": usage.outcomes(key.pk),
+        "chart": chart,
+        "outcomes": usage.outcomes(key.pk, chart),
         "sightings": usage.sightings(key.pk),
         "default_limit": settings.KEYPORTAL_RATE_LIMIT,
     }
@@ -156,7 +156,7 @@ def revoke(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
         return redirect("keys:detail", key.pk)
     if key.revoked_at:
         return redirect("keys:detail", key.pk)
-    usage.describe([key])
+    usage.describe([key], request.user)
     context = {"key": key, "form": form, "evidence": evidence}
     return render(request, "keys/revoke.html", context, status=400 if form.is_bound else 200)
 

@@ -278,10 +278,10 @@ def test_a_form_from_elsewhere_is_refused(developer: User, make_key: MakeKey, lo
 
 @pytest.mark.parametrize(
     ("hours", "said"),
-    [(1, "in 1 day<"), (25, "in 2 days<"), (6 * 24, "in 6 days<"), (8 * 24, None), (None, ">Never <")],
+    [(1.5, "in 1 hour<"), (25.5, "in 25 hours<"), (6.5 * 24, "in 6 days<"), (8 * 24, None), (None, ">Never <")],
 )
-def test_an_expiry_within_a_week_is_said_in_days(
-    browser: Client, make_key: MakeKey, hours: int | None, said: str | None
+def test_an_expiry_within_a_week_says_how_near_it_is(
+    browser: Client, make_key: MakeKey, hours: float | None, said: str | None
 ) -> None:
     make_key(expires_at=None if hours is None else timezone.now() + timedelta(hours=hours))
     page = re.sub(r"\s+", " ", get(browser, "/keys/").content.decode())

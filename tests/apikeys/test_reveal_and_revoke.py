@@ -1,12 +1,14 @@
 """Showing a secret again, changing a key, ending it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.mail import EmailMultiAlternatives
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from accounts.models import AuditEvent
+from accounts.models import AuditEvent, User
 from apikeys import services
 from apikeys.errors import (
     ChangedMeanwhileError,
@@ -136,3 +138,21 @@ def test_an_edit_does_not_make_a_tampered_row_good_again(make_key: MakeKey, scop
     APIKey.objects.update(scopes="secrets:all")
     with pytest.raises(IntegrityViolationError):
         edited(APIKey.objects.get(), name="washed", scopes=["secrets:all"])
+
+
+def test_the_owner_is_told_who_ended_a_key_and_an_operator_s_address_is_nobody_s_business(
+    make_key: MakeKey, operator: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    for by_operator, actor in ((False, None), (True, f"user:{operator.pk}"), (True, "command:revokekey")):
+        key, _ = make_key()
+        mail.outbox.clear()
+        origin = replace(ORIGIN, actor=actor or f"user:{key.owner_id}")
+        with django_capture_on_commit_callbacks(execute=True):
+            services.revoke(key=key, reason="incident 42", origin=origin)
+        [message] = mail.outbox
+        assert isinstance(message, EmailMultiAlternatives)
+        for text in (str(message.body), str(message.alternatives[0][0])):
+            assert ("the portal's operators" in text.replace("&#x27;", "'")) is by_operator
+            assert ("192.0.2.1" in text) is not by_operator
+            assert ("If this was not you" in text) is not by_operator
+            assert "incident 42" in text

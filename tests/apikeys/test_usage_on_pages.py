@@ -54,7 +54,8 @@ def test_calls_are_summed_by_day_with_the_refused_ones(browser: Client, make_key
     assert "7 calls in the last 30 days, 0 refused" in listed
     own = page(browser, f"/keys/{key.pk}/")
     assert "1,234 calls in the last 30 days, 4 refused" in own
-    assert "1,230 in 30 days" in own
+    assert "<dd>1,230</dd>" in own
+    assert "<dd>1,200</dd>" in page(browser, f"/keys/{key.pk}/?by=hour")
     assert "/docs/errors/expired/" in own
     assert "1,200 calls in the last 48 hours, 0 refused" in page(browser, f"/keys/{key.pk}/?by=hour")
     assert "No calls in the last 48 hours" not in own
@@ -127,6 +128,7 @@ def test_a_key_that_was_not_used_for_a_day_is_revoked_by_one_click(browser: Clie
     [
         ("Active", {}, {}),
         ("Active", {}, {"accepted": 90, "paused": 10}),
+        ("Active", {}, {"accepted": 1, "paused": 18}),
         ("Many refusals", {}, {"accepted": 89, "paused": 11}),
         ("Expires soon", {"expires_at": timedelta(days=6)}, {"paused": 11}),
         ("Expired", {"expires_at": timedelta(seconds=-1)}, {}),
@@ -145,3 +147,26 @@ def test_a_key_s_state_says_what_matters_most(
         used(key, hours_ago=1, outcome=outcome, count=count)
     for path in ("/keys/", f"/keys/{key.pk}/"):
         assert f'">{said}</span>' in page(browser, path)
+
+
+def test_what_is_refused_until_the_address_is_confirmed_says_so(
+    browser: Client, make_key: MakeKey, developer: User
+) -> None:
+    key, _ = make_key()
+    User.objects.filter(pk=developer.pk).update(confirmed_at=None)
+    for path in ("/keys/", f"/keys/{key.pk}/"):
+        assert '">Refused</span>' in page(browser, path)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        (timedelta(minutes=59), "in less than an hour"),
+        (timedelta(hours=1, minutes=1), "in 1 hour"),
+        (timedelta(hours=47, minutes=1), "in 47 hours"),
+        (timedelta(days=2, minutes=1), "in 2 days"),
+        (timedelta(days=6, minutes=1), "in 6 days"),
+    ],
+)
+def test_an_expiry_that_is_near_says_how_near(ahead: timedelta, said: str) -> None:
+    assert APIKey(expires_at=timezone.now() + ahead).time_left == said

@@ -95,7 +95,9 @@ def test_the_api_behind_learns_who_it_is_and_never_the_credential(behind: Behind
 @pytest.mark.parametrize("named", ["X-Keyportal-Owner, X-Keyportal-Scopes", "Authorization", "X-Keyportal-Kind"])
 def test_a_client_can_not_have_headers_taken_away(behind: Behind, named: str) -> None:
     """`Connection` names headers that end at the next hop (RFC 9110 §7.6.1)."""
-    request = f"GET /reports/1 HTTP/1.1\r\nHost: 127.0.0.1:{behind.port}\r\nAuthorization: Bearer {behind.reader.secret}\r\n"
+    request = (
+        f"GET /reports/1 HTTP/1.1\r\nHost: 127.0.0.1:{behind.port}\r\nAuthorization: Bearer {behind.reader.secret}\r\n"
+    )
     front = Portal(behind.portal.folder, "")
     front.port = behind.port
     raw = front.send_raw(f"{request}Connection: close, {named}\r\n\r\n".encode())
