@@ -88,10 +88,13 @@ class APIKey(SealedRow):
     objects: ClassVar[models.Manager["APIKey"]] = APIKeyQuerySet.as_manager()
 
     class Meta:
-        """The list of an owner, newest first, is the query of the keys page."""
+        """The list of an owner, newest first, is the query of the keys page; the revoked ones that of the purge."""
 
         verbose_name = "API key"
-        indexes: ClassVar = [models.Index(fields=["owner", "-created_at"], name="keys_of_an_owner")]
+        indexes: ClassVar = [
+            models.Index(fields=["owner", "-created_at"], name="keys_of_an_owner"),
+            models.Index(fields=["revoked_at"], name="revoked_keys", condition=Q(revoked_at__isnull=False)),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["owner", "form_token"], name="one_key_a_form"),
             models.CheckConstraint(condition=Q(environment__in=Environment.values), name="key_environment_is_known"),

@@ -10,6 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from multiprocessing.util import Finalize
 from typing import Final, NamedTuple
 
@@ -32,12 +33,22 @@ class Batch(NamedTuple):
     calls: Mapping[Asked, Calls]
 
 
+@dataclass
+class Chore:
+    """What else the thread does that has time for it."""
+
+    call: Callable[[], object]
+    every: float
+    """Seconds, at least."""
+    at_exit: bool
+    due: float = 0.0
+
+
 class Flusher:
     """Brings the tally of this process into the database; one batch at a time, in order."""
 
     def __init__(self) -> None:
-        self.afterwards: list[Callable[[], object]] = []
-        """What else is done every few seconds."""
+        self.chores: list[Chore] = []
         self._flushed_at = time.monotonic()
         self._batch: Batch | None = None
         self._flushing = threading.Lock()
@@ -76,8 +87,11 @@ class Flusher:
         while True:
             waiting.wait(settings.KEYPORTAL_USAGE_FLUSH)
             self._try()
-            for call in self.afterwards:
-                call()
+            now = time.monotonic()
+            for chore in self.chores:
+                if chore.due <= now:
+                    chore.due = now + chore.every
+                    self._do(chore)
 
     def _try(self) -> bool:
         try:
@@ -96,8 +110,15 @@ class Flusher:
         """Write what is left when the process ends: the batch that waits, and what came after it."""
         for _ in range(TRIES_AT_EXIT):
             self._try()
-        for call in self.afterwards:
-            call()
+        for chore in self.chores:
+            if chore.at_exit:
+                self._do(chore)
+
+    def _do(self, chore: Chore) -> None:
+        try:
+            chore.call()
+        except Exception:  # a thread that ended would never write again
+            logger.exception("a chore failed")
 
 
 flusher = Flusher()
@@ -119,9 +140,9 @@ def counted(
 
 def _begin_anew() -> None:
     """Give a forked process a flusher of its own: threads don't come along."""
-    afterwards = flusher.afterwards
+    chores = flusher.chores
     flusher.__init__()  # type: ignore[misc]  # the object is known by name elsewhere
-    flusher.afterwards = afterwards
+    flusher.chores = chores
 
 
 os.register_at_fork(after_in_child=_begin_anew)

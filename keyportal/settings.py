@@ -40,6 +40,7 @@ KEYPORTAL_CACHE_ENTRIES = env.int("KEYPORTAL_CACHE_ENTRIES", 30_000)
 KEYPORTAL_RATE_LIMIT = env.str("KEYPORTAL_RATE_LIMIT", "")
 KEYPORTAL_USAGE_FLUSH = env.float("KEYPORTAL_USAGE_FLUSH", 5.0)
 KEYPORTAL_USAGE_DAYS = env.int("KEYPORTAL_USAGE_DAYS", 400)
+KEYPORTAL_TOMBSTONE_DAYS = env.int("KEYPORTAL_TOMBSTONE_DAYS", 400)
 KEYPORTAL_METRICS_NETWORKS = tuple(env.list("KEYPORTAL_METRICS_NETWORKS", default=[]))
 KEYPORTAL_METRICS_DIR = env.str("KEYPORTAL_METRICS_DIR", str(VAR_DIR / "metrics"))
 KEYPORTAL_WORKERS = env.int("GRANIAN_WORKERS", 1)
@@ -139,7 +140,7 @@ else:
     _options |= {"connect_timeout": 2, "options": "-c statement_timeout=5000 -c lock_timeout=2000"}
     _options |= {"tcp_user_timeout": 2000, "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 2}
 
-# Log-in limits live here. The database, because every worker shares it already and it is there when log-in is.
+# Log-in limits live here: every worker shares the database already, and it is there when log-in is.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
@@ -244,6 +245,5 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "PAGE_SIZE": 25,
     "EXCEPTION_HANDLER": "keyportal.problems.exception_handler",
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "URL_FORMAT_OVERRIDE": None,
 }

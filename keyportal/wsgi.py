@@ -13,12 +13,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
 django_application = get_wsgi_application()
 
 # Models can be read once Django is set up.
-from credentials.usage import flusher  # noqa: E402
+from credentials.usage import Chore, flusher  # noqa: E402
 from gateway.forward_auth import with_forward_auth  # noqa: E402
 from keyportal.numbers import shelf  # noqa: E402
+from tokens.housekeeping import LOOK, now_and_then  # noqa: E402
 
 application = with_forward_auth(django_application)
-flusher.afterwards.append(shelf.leave)
+flusher.chores += [
+    Chore(shelf.leave, every=0, at_exit=True),
+    Chore(now_and_then, every=LOOK, at_exit=False),
+]
 
 errors = [message for message in run_checks(tags=["keyportal"]) if message.level >= ERROR]
 try:

@@ -19,7 +19,7 @@ from credentials.bearer import bearer_token
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused, HasCredential
 from credentials.refusals import Refusal
-from tokens import housekeeping, services
+from tokens import services
 from tokens.authentication import REALM, PasswordAuthentication
 from tokens.errors import InvalidGrantError, InvalidScopeError
 from tokens.revocation import end_credential
@@ -70,7 +70,6 @@ class TokensView(APIView):
             issued = services.issue_to_user(user=user, scopes=asked.get("scope") or None, agent=agent, origin=origin)
         except InvalidScopeError:
             raise CredentialRefused(Refusal(code="invalid_scope")) from None
-        housekeeping.now_and_then()
         return tokens_response(issued)
 
     def delete(self, request: Request) -> Response:
@@ -101,7 +100,6 @@ class RefreshView(APIView):
             raise CredentialRefused(Refusal(code="invalid_grant")) from None
         except InvalidScopeError:
             raise CredentialRefused(Refusal(code="invalid_scope")) from None
-        housekeeping.now_and_then()
         return tokens_response(issued)
 
 

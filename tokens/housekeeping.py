@@ -1,7 +1,8 @@
 """Purging: rows that nobody can need any more go, in batches, beside traffic and beside another purge.
 
 A revoked token's row stays until nobody could accept the token: its expiry, the leeway, and a margin for clocks and for
-lifetimes that were shortened. A spent refresh token's row stays as long as it could be taken for reuse. Times are the
+lifetimes that were shortened. A spent refresh token's row stays as long as it could be taken for reuse. The digest of a
+revoked key's secret tells its holder so for `KEYPORTAL_TOMBSTONE_DAYS`; then the secret is unknown. Times are the
 database's own (`Now()`), which all machines share.
 """
 
@@ -17,6 +18,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apikeys.models import KeySecret
 from credentials.models import Attempts, Sighting, Usage, UsageBatch
 from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
 
@@ -25,7 +27,9 @@ logger = logging.getLogger(__name__)
 PURGE = "purge"
 BATCH = 5000
 SMALL_BATCH = 500
+SMALL_BATCHES = 40
 EVERY = timedelta(hours=1)
+LOOK = 300  # seconds between two looks whether it is time
 MARGIN = timedelta(hours=1)
 BATCHES_KEPT = timedelta(days=1)  # nobody tries for so long to bring the same counts in
 
@@ -47,15 +51,16 @@ def purge(*, by: str, batch: int = BATCH, batches: int | None = None) -> dict[st
 def now_and_then() -> None:
     """Purge a little if nobody has for an hour: whoever forgets the cron job is not punished for it.
 
-    Called after a token was issued. One worker wins the turn by a conditional update; the answer does not depend on it.
+    Called by a thread that has time for it, now and then (`keyportal/wsgi.py`). One worker of all wins the turn, by a
+    conditional update.
     """
     try:
         Housekeeping.objects.get_or_create(task=PURGE, defaults={"started_at": timezone.now(), "by": "start"})
         turn = Housekeeping.objects.filter(task=PURGE, started_at__lt=timezone.now() - EVERY)
         if turn.update(started_at=timezone.now()):
-            purge(by="portal", batch=SMALL_BATCH, batches=1)
+            purge(by="portal", batch=SMALL_BATCH, batches=SMALL_BATCHES)
     except DatabaseError:
-        # The token is issued, and its owner gets it: what is not purged now is purged next time.
+        # What is not purged now is purged next time.
         logger.exception("purge_failed")
 
 
@@ -68,6 +73,9 @@ def _expired() -> Mapping[str, QuerySet[Any]]:
         "attempts": Attempts.objects.filter(ends_at__lt=Now()),
         "usage": Usage.objects.filter(hour__lt=Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)),
         "addresses": Sighting.objects.filter(last_at__lt=Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)),
+        "tombstones": KeySecret.objects.filter(
+            key__revoked_at__lt=Now() - timedelta(days=settings.KEYPORTAL_TOMBSTONE_DAYS)
+        ),
         "usage batches": UsageBatch.objects.filter(at__lt=Now() - BATCHES_KEPT),
         "sessions": Session.objects.filter(expire_date__lt=Now()),
     }
@@ -77,7 +85,7 @@ def _delete(rows: QuerySet[Any], batch: int, batches: int | None) -> int:
     removed = rounds = 0
     while batches is None or rounds < batches:
         with transaction.atomic():
-            ids = list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:batch])
+            ids = list(rows.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:batch])
             rows.model.objects.filter(pk__in=ids).delete()
         removed += len(ids)
         rounds += 1

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from accounts.origin import Origin
 from credentials.throttle import Limit
-from tokens import housekeeping, services
+from tokens import services
 from tokens.clients import Form, OAuthError, authenticated_client, client_credentials, oauth_endpoint, too_many
 from tokens.errors import InvalidGrantError, InvalidScopeError, NotYoursError
 from tokens.revocation import end_credential
@@ -30,7 +30,6 @@ def token(request: HttpRequest, form: Form) -> dict[str, object]:
         raise OAuthError("invalid_scope", "Not all of these scopes can be had.") from None
     except InvalidGrantError:
         raise OAuthError("invalid_grant", "This refresh token is not good (any more).") from None
-    housekeeping.now_and_then()
     return dict(issued.as_answer())
 
 

@@ -4,6 +4,7 @@ import logging
 import time
 import tracemalloc
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from apikeys.models import APIKey, KeySecret
 from credentials.models import Attempts
 from credentials.throttle import Limit
-from tests.conftest import ORIGIN
+from tests.conftest import ORIGIN, MakeKey
+from tests.databases import portal_database
 from tests.portal import Portal
 from tests.speaker import Speaker, told
 from tokens import housekeeping, services
@@ -128,18 +131,47 @@ def test_the_command_says_what_it_did_and_refuses_huge_batches(capsys: pytest.Ca
 
 
 @pytest.mark.django_db
-def test_the_portal_purges_a_little_by_itself_once_an_hour(developer: User) -> None:
-    many_expired(600)
+def test_the_portal_purges_a_little_by_itself_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "SMALL_BATCHES", 2)
+    many_expired(1100)
     now_and_then()
-    assert RevokedToken.objects.count() == 600  # its first hour begins
+    assert RevokedToken.objects.count() == 1100  # its first hour begins
     Housekeeping.objects.update(started_at=timezone.now() - timedelta(hours=2))
     now_and_then()
     assert RevokedToken.objects.count() == 100
     now_and_then()
     assert RevokedToken.objects.count() == 100
     last = Housekeeping.objects.get()
-    assert (last.by, last.removed["revoked tokens"]) == ("portal", 500)
+    assert (last.by, last.removed["revoked tokens"]) == ("portal", 1000)
     assert last.finished_at
+
+
+def test_a_portal_that_nobody_asks_for_tokens_purges_too(tmp_path: Path) -> None:
+    """In the thread that writes usage: any use of a key is enough."""
+    with portal_database(tmp_path) as database_url, Portal(tmp_path, database_url).running(workers=1) as site:
+        site.make_developer("keys-only@example.com")
+        _, secret = site.make_key("keys-only@example.com")
+        site.shell("from tests.tokens.test_purge import many_expired; many_expired(700)")
+        hours_ago = "from datetime import timedelta; from django.utils import timezone; "
+        hours_ago += (
+            "Housekeeping.objects.create(task='purge', by='test', started_at=timezone.now() - timedelta(hours=2))"
+        )
+        site.shell(hours_ago)
+        assert site.get("/gateway/auth", Authorization=f"Bearer {secret}").status == 200
+        deadline = time.monotonic() + 10
+        while site.shell("print(RevokedToken.objects.count())") != "0":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+@pytest.mark.django_db
+def test_a_secret_that_was_revoked_long_ago_becomes_unknown(make_key: MakeKey, settings: Any) -> None:
+    old, new, alive = (make_key()[0] for _ in range(3))
+    for key, days in ((old, settings.KEYPORTAL_TOMBSTONE_DAYS + 1), (new, settings.KEYPORTAL_TOMBSTONE_DAYS - 1)):
+        APIKey.objects.filter(pk=key.pk).update(revoked_at=timezone.now() - timedelta(days=days))
+    assert purge(by="test")["tombstones"] == 1
+    assert set(KeySecret.objects.values_list("key", flat=True)) == {new.pk, alive.pk}
+    assert APIKey.objects.count() == 3
 
 
 @pytest.mark.django_db
