@@ -75,7 +75,9 @@ class Bare(Portal):
         """Start it."""
         granian = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--no-ws", "--http", "1"]
         serving = ["--host", "127.0.0.1", "--port", str(self.port), "--blocking-threads", "1"]
-        self.process = subprocess.Popen([*granian, *serving, "benchmarks.bare:application"], cwd=ROOT)
+        with self.log.open("ab") as log:
+            command = [*granian, *serving, "benchmarks.bare:application"]
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
         return self.process
 
 
@@ -111,6 +113,7 @@ def _variants(portal: Portal, folder: Path) -> Iterator[dict[str, Variant]]:
     headers |= {"none": "", "keyportal-key": f"Bearer {secret}"}
     headers["keyportal-jwt"] = f"Bearer {Speaker(portal).client_token(Client(*portal.make_key(OWNER)))}"
     cold, bare = _forgetful(portal), Bare(folder, "")
+    bare.log = folder / "bare.log"
     try:
         cold.start(workers=1)
         bare.start()
