@@ -116,7 +116,7 @@ def _variants(portal: Portal, folder: Path) -> Iterator[dict[str, Variant]]:
     bare.log = folder / "bare.log"
     try:
         cold.start(workers=1)
-        bare.start()
+        bare.start(workers=1)
         variants = {name: Variant(f"{portal.url}/api/bench/{name}", header) for name, header in headers.items()}
         variants["forward-auth"] = Variant(f"{portal.url}/gateway/auth", headers["keyportal-key"])
         variants["bare WSGI"] = Variant(bare.url, headers["keyportal-key"])
