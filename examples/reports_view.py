@@ -1,6 +1,7 @@
 """A view of Django REST framework that only keys and tokens with `reports:read` open: three lines are keyportal's.
 
-In a project that has keyportal's applications installed; `README.md` says which.
+For an API that lives in the same Django project as the portal. Another one asks by a gateway (`reports_service.py`), by
+`POST /api/v1/verify`, or verifies tokens by itself (`flask_verifier.py`).
 """
 
 from rest_framework.request import Request

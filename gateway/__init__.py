@@ -1,1 +1,1 @@
-"""Other services ask here whether a credential is good: introspection (RFC 7662)."""
+"""Other services ask here whether a credential is good: forward-auth, verify, introspection (RFC 7662)."""

@@ -1,0 +1,85 @@
+"""What is remembered costs no query, on either database; a forked process begins anew; nobody's clock matters."""
+
+import time
+
+import pytest
+import time_machine
+
+from credentials.freshness import LEASE, Freshness
+from tests.portal import Portal
+from tests.speaker import Client, Speaker
+
+COUNTED = """
+import time
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from credentials.freshness import freshness
+from gateway.verdict import verdict
+
+def queries(credential):
+    with CaptureQueriesContext(connection) as captured:
+        verdict(credential, address=None)
+    return len(captured)
+
+deadline = time.monotonic() + 10
+while freshness.current() is None and time.monotonic() < deadline:
+    time.sleep(0.01)
+print([[queries(credential) for _ in range(4)] for credential in ({secret!r}, {token!r})])
+"""
+FORKED = """
+import os, time
+from credentials.freshness import freshness
+from credentials.patience import patience
+from credentials.tally import tally
+from credentials.usage import flusher
+from gateway.verdict import verdict
+
+while freshness.current() is None:
+    time.sleep(0.01)
+verdict({secret!r}, address=None)
+tally.count("api", "accepted", 0.1, credential="key_x")
+assert len(freshness.cache) == 1
+child = os.fork()
+if not child:
+    known = [len(freshness.cache), len(tally.take()), freshness._listener, flusher._thread, patience._thread]
+    connection = freshness._thread.connection
+    connection.connection = None  # the parent's: nobody may speak over it
+    verdict({secret!r}, address=None)
+    while freshness.current() is None:
+        time.sleep(0.01)
+    verdict({secret!r}, address=None)
+    os._exit(0 if known == [0, 0, None, None, None] and len(freshness.cache) == 1 else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(tally.take()))
+"""
+
+
+@pytest.fixture
+def client(portal: Portal, request: pytest.FixtureRequest) -> Client:
+    email = f"remembering-{time.monotonic_ns()}@example.com"
+    portal.make_developer(email)
+    return Client(*portal.make_key(email))
+
+
+def test_the_first_verification_is_one_query_and_the_next_ones_are_none(
+    portal: Portal, speaker: Speaker, client: Client
+) -> None:
+    code = COUNTED.format(secret=client.secret, token=speaker.client_token(client))
+    assert portal.shell(code) == "[[1, 0, 0, 0], [1, 0, 0, 0]]"
+
+
+def test_a_forked_process_trusts_nothing_that_came_along_and_remembers_by_itself(
+    portal: Portal, client: Client
+) -> None:
+    assert portal.shell(FORKED.format(secret=client.secret)) == "0 1"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_a_clock_that_somebody_sets_neither_prolongs_nor_ends_the_lease(step: float) -> None:
+    fresh = Freshness()
+    began = fresh.now()
+    fresh.renew(since=began)
+    with time_machine.travel(time.time() + step):
+        assert 0 <= fresh.now() - began < LEASE
+        assert fresh.leased_until == began + LEASE
+    assert fresh.now() < fresh.leased_until
