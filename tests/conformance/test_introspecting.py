@@ -2,6 +2,7 @@
 
 import time
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -174,12 +175,23 @@ def test_scanning_is_stopped_for_who_scans(portal: Portal, speaker: Speaker, cal
     assert told(ask(speaker, caller, client.secret))["active"] is True
 
 
+@pytest.mark.conformance("JW-04")
+@pytest.mark.conformance("JW-05")
+@pytest.mark.conformance("JW-06")
+@pytest.mark.conformance("JW-08")
+@pytest.mark.conformance("JW-09")
+@pytest.mark.conformance("JW-10")
+@pytest.mark.conformance("JW-12")
+@pytest.mark.conformance("JW-13")
+@pytest.mark.conformance("JW-15")
+@pytest.mark.conformance("JW-16")
 @pytest.mark.conformance("JW-27")
 @pytest.mark.conformance("BR-05")
 def test_every_door_gives_a_forged_token_the_same_verdict(
     portal: Portal, speaker: Speaker, client: Client, forger: Forger
 ) -> None:
     bodies = set()
+    asker = Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
     for name, token in forger.forged().items():
         answer = speaker.me(token)
         assert (answer.status, told(answer)["code"]) == (401, "invalid_token"), name
@@ -187,6 +199,10 @@ def test_every_door_gives_a_forged_token_the_same_verdict(
         bodies.add(answer.body)
         revoked = speaker.form("/oauth/revoke", {"token": token}, client=client)
         assert (revoked.status, revoked.body) == (200, b"{}"), name
+        gate = portal.get("/gateway/auth", Authorization=f"Bearer {token}")
+        assert (gate.status, gate.headers["x-keyportal-code"]) == (401, "invalid_token"), name
+        verified = speaker.post("/api/v1/verify", {"credential": token}, Authorization=f"Bearer {asker.secret}")
+        assert told(verified) == {"valid": False, "code": "invalid_token", "about": ANY}, name
     assert len(bodies) == 1
     assert portal.shell("print(RevokedToken.objects.filter(token_id__startswith='tok_forged').count())") == "0"
 

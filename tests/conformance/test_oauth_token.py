@@ -6,6 +6,7 @@ import statistics
 import time
 from typing import Any
 
+import jwt
 import pytest
 
 from tests.portal import Answer, Portal
@@ -82,6 +83,9 @@ def test_no_parameter_stands_twice(speaker: Speaker, client: Client, twice: str)
 @pytest.mark.conformance("OT-09")
 @pytest.mark.conformance("OT-10")
 @pytest.mark.conformance("OT-11")
+@pytest.mark.conformance("JW-01")
+@pytest.mark.conformance("JW-02")
+@pytest.mark.conformance("JW-29")
 def test_a_key_is_swapped_for_an_access_token(speaker: Speaker, client: Client) -> None:
     answer = speaker.token("grant_type=client_credentials&scope=&foo=bar", client=client)
     is_oauth_answer(answer)
@@ -93,6 +97,11 @@ def test_a_key_is_swapped_for_an_access_token(speaker: Speaker, client: Client) 
     assert claims["exp"] - claims["iat"] == body["expires_in"] == 600
     assert abs(claims["iat"] - time.time()) < 5
     assert answer.headers["pragma"] == "no-cache"
+    header = jwt.get_unverified_header(body["access_token"])
+    assert (header["typ"], header["alg"], bool(header["kid"])) == ("at+jwt", "ES256", True)
+    assert claims.keys() >= {"iss", "exp", "aud", "sub", "client_id", "iat", "jti"}
+    assert "@" not in str(claims)
+    assert client.secret not in str(claims)
     assert speaker.me(body["access_token"]).status == 200
 
 

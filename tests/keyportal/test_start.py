@@ -1,6 +1,7 @@
 """A process with a wrong configuration does not start: it names what is wrong and shows no key."""
 
 import base64
+import json
 import re
 import secrets
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 
 from tests.databases import portal_database
 from tests.portal import Portal, new_ring
+from vault.signing_keys import base64url, new_signing_jwk
 
 
 @pytest.fixture
@@ -76,6 +78,15 @@ def test_with_a_new_key_in_front_it_starts_and_the_old_secrets_work(site: Portal
 
 
 @pytest.mark.once
+@pytest.mark.conformance("JW-24")
+def test_with_a_weak_signing_key_it_does_not_start(site: Portal) -> None:
+    short = {"kty": "oct", "alg": "HS256", "kid": "shortkey", "k": base64url(secrets.token_bytes(31))}
+    assert "31 bytes; it needs 32" in refusal(site, KEYPORTAL_SIGNING_KEYS=json.dumps(short))
+    weak = json.dumps({**new_signing_jwk("ES256"), "alg": "RS256"})
+    assert "not of the kind that its alg RS256 needs" in refusal(site, KEYPORTAL_SIGNING_KEYS=weak)
+
+
+@pytest.mark.once
 @pytest.mark.security("A-12")
 def test_a_sample_secret_key_plain_http_or_local_mode_for_others_do_not_start(site: Portal) -> None:
     assert "keyportal.E003" in refusal(site, SECRET_KEY="django-insecure-" + "x" * 60)
@@ -94,7 +105,8 @@ def test_production_starts_with_no_account(site: Portal) -> None:
 
 @pytest.mark.once
 def test_a_secret_can_be_a_file(site: Portal) -> None:
-    for name in ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS"):
+    names = ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS", "KEYPORTAL_SIGNING_KEYS", "DATABASE_URL")
+    for name in names:
         file = site.folder / name
         file.write_text(site.environment.pop(name) + "\n")
         site.environment[f"{name}_FILE"] = str(file)

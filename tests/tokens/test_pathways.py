@@ -56,8 +56,25 @@ def test_every_pathway_knows_the_state_of_the_account(portal: Portal, speaker: S
     client = Client(*portal.make_key(email))
     pair = speaker.log_in(email)
     held = Held(client, pair["refresh_token"], pair["access_token"], speaker.client_token(client))
+    portal.make_developer(f"asks-about-{email}")
+    asker = Client(*portal.make_key(f"asks-about-{email}", "--scope", "credentials:verify", "--restricted"))
     portal.shell(HEAD.format(email=email) + STATES[state])
-    assert verdicts(speaker, email, held) == EXPECTED[state]
+    found = verdicts(speaker, email, held)
+    assert found == EXPECTED[state]
+    shown = {client.secret: found.key, held.user_token: found.user_token, held.key_token: found.key_token}
+    for credential, expected in shown.items():
+        assert others(speaker, asker, credential) == {expected}
+
+
+def others(speaker: Speaker, asker: Client, credential: str) -> set[str]:
+    """Give what the other doors say of a credential, in the words of the first one."""
+    gate = speaker.portal.get("/gateway/auth", Authorization=f"Bearer {credential}")
+    said_there = "200" if gate.status == 200 else gate.headers["x-keyportal-code"]
+    heads = {"Authorization": f"Bearer {asker.secret}"}
+    verified = told(speaker.post("/api/v1/verify", {"credential": credential}, **heads))
+    asked = told(speaker.form("/oauth/introspect", {"token": credential}, client=asker))
+    assert asked["active"] is (said_there == "200")
+    return {said_there, "200" if verified["valid"] else verified["code"]}
 
 
 def verdicts(speaker: Speaker, email: str, held: Held) -> Verdicts:
