@@ -9,6 +9,7 @@ urlpatterns = [
     path("", views.list_keys, name="list"),
     path("new/", views.new_key, name="new"),
     path("<str:key_id>/", views.detail, name="detail"),
+    path("<str:key_id>/first-call/", views.first_call, name="first_call"),
     path("<str:key_id>/edit/", views.edit, name="edit"),
     path("<str:key_id>/secrets/<str:secret_id>/reveal/", views.reveal, name="reveal"),
     path("<str:key_id>/revoke/", views.revoke, name="revoke"),

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -98,6 +98,13 @@ def detail(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
         "default_limit": settings.KEYPORTAL_RATE_LIMIT,
     }
     return render(request, "keys/detail.html", context)
+
+
+@login_required
+@require_safe
+def first_call(request: AuthenticatedRequest, key_id: str) -> JsonResponse:
+    """Tell the page of a new secret whether the key has been used: `{"used": true}`."""
+    return JsonResponse({"used": usage.sightings(_mine(request, key_id).pk).exists()})
 
 
 @login_required

@@ -131,7 +131,7 @@ def test_somebody_elses_key_is_as_unknown_as_no_key(browser: Client, make_user: 
     theirs, _ = make_key(owner=make_user("other@example.com"))
     secret = theirs.secrets.get()
     for key_id in (theirs.pk, "key_" + "0" * 22, "1", theirs.pk.lower()):
-        for path in ("", "edit/", "revoke/"):
+        for path in ("", "edit/", "revoke/", "first-call/"):
             assert get(browser, f"/keys/{key_id}/{path}").status_code == 404
             assert post(browser, f"/keys/{key_id}/{path}").status_code in (404, 405)
         assert post(browser, f"/keys/{key_id}/secrets/{secret.pk}/reveal/").status_code == 404

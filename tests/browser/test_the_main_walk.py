@@ -48,7 +48,10 @@ def test_the_whole_walk_with_scripts(page: Page, portal: Portal) -> None:
     expect(page.locator("[data-announce]")).to_have_text("Copied to the clipboard")
     secret = page.evaluate("navigator.clipboard.readText()")
     assert SECRET.fullmatch(secret)
+    waiting = page.locator("[data-first-call]")
+    expect(waiting).to_have_text("Waiting for the first call…")
     assert call(portal, secret) == (200, "")
+    expect(waiting).to_have_text("The first call has arrived. This key works.", timeout=15_000)
     page.get_by_role("button", name="Copy the curl call").click()
     assert secret in page.evaluate("navigator.clipboard.readText()")
     assert page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, history.state])") == "[{},{},null]"
