@@ -33,11 +33,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
 class UserAdmin(ReadOnlyAdmin):
     """Who has an account. Actions confirm, switch off and on, and end all signed tokens."""
 
-    list_display = ("email", "id", "is_active", "is_staff", "confirmed_at", "joined_at", "last_login")
+    list_display = ("email", "is_active", "confirmed_at", "last_login", "joined_at", "is_staff", "id")
     list_filter = ("is_active", "is_staff", ("confirmed_at", admin.EmptyFieldListFilter))
     search_fields = ("email", "id")
     ordering = ("-joined_at",)
-    fields = ("id", *list_display[:1], *list_display[2:], "auth_epoch")
+    fields = ("id", *list_display[:-1], "auth_epoch")
     actions = ("confirm", "unconfirm", "deactivate", "reactivate", "end_tokens")
 
     @admin.action(description="Confirm the e-mail address")

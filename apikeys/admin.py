@@ -39,18 +39,7 @@ class StateFilter(admin.SimpleListFilter):
 class APIKeyAdmin(ReadOnlyAdmin):
     """Keys by owner, state and environment; found by a pasted secret, its hint, the id, the name or the owner."""
 
-    list_display = (
-        "id",
-        "name",
-        "owner",
-        "environment",
-        "hints",
-        "state",
-        "scopes",
-        "last_used",
-        "created_at",
-        "intact",
-    )
+    list_display = ("name", "owner", "state", "last_used", "expires_at", "environment", "hints", "id", "intact")
     list_filter = (StateFilter, "environment", "created_at")
     search_fields = ("=id", "name", "owner__email", "secrets__hint")
     search_help_text = "Key id, name, owner's e-mail, or the last four characters of a secret."

@@ -4,6 +4,26 @@ from typing import NamedTuple
 
 from django.conf import settings
 
+GO_BEFORE = """\
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+)
+
+func main() {{
+	request, _ := http.NewRequest("GET", "{url}", nil)
+	request.Header.Set("Authorization", "Bearer """
+GO_AFTER = """")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		panic(err)
+	}
+	defer response.Body.Close()
+	io.Copy(os.Stdout, response.Body)
+}"""
 PRINT_ANSWER = "print(urllib.request.urlopen(request).read().decode())"
 
 
@@ -21,12 +41,12 @@ def snippets() -> list[Snippet]:
     url = f"{settings.KEYPORTAL_URL}/api/v1/me"
     python = f'import urllib.request\n\nurl = "{url}"\nheaders = {{"Authorization": "Bearer '
     javascript = f'const response = await fetch("{url}", {{\n  headers: {{ Authorization: "Bearer '
-    go = f'request, _ := http.NewRequest("GET", "{url}", nil)\nrequest.Header.Set("Authorization", "Bearer '
+    go = GO_BEFORE.format(url=url)
     return [
         Snippet("curl", "curl", 'curl -H "Authorization: Bearer ', f'" {url}'),
         Snippet(
             "python", "Python", python, '"}\nrequest = urllib.request.Request(url, headers=headers)\n' + PRINT_ANSWER
         ),
         Snippet("javascript", "JavaScript", javascript, '" },\n});\nconsole.log(await response.json());'),
-        Snippet("go", "Go", go, '")\nresponse, err := http.DefaultClient.Do(request)'),
+        Snippet("go", "Go", go, GO_AFTER),
     ]

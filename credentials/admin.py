@@ -46,7 +46,7 @@ class ScopeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at 
 class UsageAdmin(ReadOnlyAdmin):
     """Calls by credential, hour, door and outcome."""
 
-    list_display = ("hour", "credential", "door", "outcome", "count")
+    list_display = ("hour", "credential", "count", "outcome", "door")
     list_filter = ("door", "outcome", "hour")
     search_fields = ("=credential",)
     search_help_text = "The id of a key, or of a user for the tokens of a log-in."

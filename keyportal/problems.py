@@ -99,7 +99,7 @@ class Problem:
         headers["Content-Type"] = "application/json"
         if self.code == "unavailable":
             headers.setdefault("Retry-After", str(RETRY_AFTER))
-        return HttpResponse(json.dumps(body), status=reason.status, headers=headers)
+        return HttpResponse(json.dumps(body, ensure_ascii=False), status=reason.status, headers=headers)
 
     def response(self) -> HttpResponse:
         """Give the answer: `application/problem+json`, never stored."""
@@ -116,7 +116,7 @@ class Problem:
         if self.code == "unavailable":
             headers.setdefault("Retry-After", str(RETRY_AFTER))
         headers["Content-Type"] = "application/problem+json"
-        return HttpResponse(json.dumps(body), status=reason.status, headers=headers)
+        return HttpResponse(json.dumps(body, ensure_ascii=False), status=reason.status, headers=headers)
 
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
