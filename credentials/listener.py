@@ -11,6 +11,7 @@ from collections.abc import Set
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
+from django.conf import settings
 from django.db import DatabaseError, connections
 
 from credentials.patience import break_off
@@ -27,7 +28,12 @@ BACK_OFF: Final = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts to connect; t
 PATIENCE: Final = 0.25  # seconds that an answer may wait for a change to be heard
 MANY: Final = 100
 """From so many notices at once on, forgetting everything is quicker than looking for what they name."""
+UNSUITABLE: Final = 60.0  # seconds until a connection that can't hear everything is tried again
 SILENCE: Final = 4.0  # seconds without a heartbeat after which the connection is given up
+
+
+class UnsuitableError(Exception):
+    """Over this connection not everything would be heard. Says why, in a sentence for the log."""
 
 
 class Listener(threading.Thread):
@@ -46,24 +52,23 @@ class Listener(threading.Thread):
         """Listen until the process ends."""
         attempt = 0
         while True:
+            pause = BACK_OFF[min(attempt, len(BACK_OFF) - 1)]
             try:
                 with psycopg.connect(**_parameters(), autocommit=True) as connection:
-                    connection.execute(f"LISTEN {CHANNEL}")
-                    connection.execute(f"LISTEN {self._beat}")
-                    self._freshness.cache.clear()  # what changed before is not told again
-                    logger.info("listening for changes")
+                    self._begin(connection)
                     attempt = 0
-                    self._heard_at = self._freshness.now()
-                    self._connection = connection
                     self._listen(connection)
             except (psycopg.Error, OSError) as error:
                 logger.warning("changes can not be heard: %s", type(error).__name__)
+            except UnsuitableError as error:
+                logger.warning("nothing is remembered, every request asks the database: %s", error)
+                pause = UNSUITABLE
             except Exception:  # a thread that ended would never hear again
                 logger.exception("listening broke")
             finally:
                 self._connection = None
                 self._freshness.lose()
-            self._waiting.wait(BACK_OFF[min(attempt, len(BACK_OFF) - 1)])
+            self._waiting.wait(pause)
             attempt += 1
 
     def nudge(self) -> None:
@@ -91,6 +96,27 @@ class Listener(threading.Thread):
         finally:
             del self._marks[mark]
 
+    def _begin(self, connection: psycopg.Connection[Any]) -> None:
+        """Listen from now on. Raises `UnsuitableError` if something stands between that would swallow notices."""
+        connection.execute(f"LISTEN {CHANNEL}")
+        connection.execute(f"LISTEN {self._beat}")
+        _refuse_pooler(connection)
+        if settings.KEYPORTAL_LISTEN_URL:
+            self._refuse_another_database(connection)
+        self._freshness.cache.clear()  # what changed before is not told again
+        logger.info("listening for changes")
+        self._heard_at = self._freshness.now()
+        self._connection = connection
+
+    def _refuse_another_database(self, connection: psycopg.Connection[Any]) -> None:
+        """Hear something that was said over the portal's own connection, or raise `UnsuitableError`."""
+        mark = secrets.token_hex(8)
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, %s)", [self._beat, mark])
+        connections["default"].close()
+        if not any(notice.payload == mark for notice in connection.notifies(timeout=1.0, stop_after=1)):
+            raise UnsuitableError("KEYPORTAL_LISTEN_URL leads to another database than DATABASE_URL")
+
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
         """Send heartbeats and take notices until the connection breaks. Raises `psycopg.Error`."""
         due = self._freshness.now()
@@ -117,8 +143,22 @@ class Listener(threading.Thread):
             self._freshness.cache.drop(tags)
 
 
+def _refuse_pooler(connection: psycopg.Connection[Any]) -> None:
+    """Raise `UnsuitableError` if the backend is not the one that the connection was made to.
+
+    A pooler such as PgBouncer gives its clients ids of its own. One that pools by transaction passes the answer to a
+    heartbeat on and loses the notices that come between: the lease would be renewed, and a revocation not heard.
+    """
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    if row != (connection.info.backend_pid,):
+        raise UnsuitableError("a connection pooler stands before the database; KEYPORTAL_LISTEN_URL can lead past it")
+
+
 def _parameters() -> dict[str, Any]:
-    """Give psycopg's own parameters of the portal's database."""
-    settings = connections["default"].get_connection_params()
+    """Give psycopg's own parameters of the portal's database, by the way on which notices come."""
+    known = connections["default"].get_connection_params()
+    if settings.KEYPORTAL_LISTEN_URL:
+        waits = ("connect_timeout", "tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count")
+        return {"conninfo": settings.KEYPORTAL_LISTEN_URL, **{name: known[name] for name in waits if name in known}}
     ours = ("cursor_factory", "context", "prepare_threshold", "server_side_binding", "assume_role", "isolation_level")
-    return {name: value for name, value in settings.items() if name not in ours}
+    return {name: value for name, value in known.items() if name not in ours}

@@ -36,6 +36,7 @@ KEYPORTAL_REFRESH_IDLE = env.int("KEYPORTAL_REFRESH_IDLE", 7 * 24 * 3600)
 KEYPORTAL_REFRESH_LIFETIME = env.int("KEYPORTAL_REFRESH_LIFETIME", 30 * 24 * 3600)
 KEYPORTAL_REFRESH_GRACE = env.int("KEYPORTAL_REFRESH_GRACE", 0)
 KEYPORTAL_LEEWAY = env.int("KEYPORTAL_LEEWAY", 30)
+KEYPORTAL_LISTEN_URL = env.str("KEYPORTAL_LISTEN_URL", "")
 KEYPORTAL_CACHE_ENTRIES = env.int("KEYPORTAL_CACHE_ENTRIES", 30_000)
 KEYPORTAL_RATE_LIMIT = env.str("KEYPORTAL_RATE_LIMIT", "")
 KEYPORTAL_USAGE_FLUSH = env.float("KEYPORTAL_USAGE_FLUSH", 5.0)
@@ -47,8 +48,7 @@ KEYPORTAL_WORKERS = env.int("GRANIAN_WORKERS", 1)
 CACHE_URL = env.str("CACHE_URL", "")
 KEYPORTAL_MACHINE_PATHS = ("/api/", "/oauth/", "/.well-known/", "/gateway/", "/healthz", "/readyz", "/metrics")
 
-_url = urlsplit(KEYPORTAL_URL)
-HTTPS = _url.scheme == "https"
+HTTPS = (_url := urlsplit(KEYPORTAL_URL)).scheme == "https"
 LOOPBACK_HOSTS = ["127.0.0.1", "localhost"] if KEYPORTAL_LOCAL else []
 
 # --- Django ---

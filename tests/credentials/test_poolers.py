@@ -1,0 +1,84 @@
+"""Behind a connection pooler: no change is missed, and notices can come by another way."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pgbouncer import pgbouncer
+from tests.portal import Portal
+from tests.speaker import Client, Speaker
+from tests.staleness import IN_A_ROW, refused_within
+from tests.with_postgres import Cluster, postgres_cluster
+
+pytestmark = [pytest.mark.once, pytest.mark.postgresql, pytest.mark.pgbouncer]
+POOLED = "a connection pooler stands before the database"
+OWNER = "pooled@example.com"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with postgres_cluster() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def near(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """Somebody at the same database without a pooler; no server, only a shell."""
+    portal = Portal(tmp_path_factory.mktemp("near"), cluster.url)
+    portal.command("migrate", "--verbosity=0")
+    portal.make_developer(OWNER)
+    yield portal
+    portal.stop()
+
+
+def behind(url: str, near: Portal, folder: Path, **environment: str) -> Portal:
+    secrets = {name: value for name, value in near.environment.items() if name.endswith(("_KEY", "_KEYS"))}
+    return Portal(folder, url, **secrets, **environment)
+
+
+def staleness(portal: Portal, near: Portal) -> float:
+    """Pause keys that every worker has seen; give the longest time that one was let in after that."""
+    speaker, longest = Speaker(portal), 0.0
+    for _ in range(4):
+        client = Client(*near.make_key(OWNER))
+        assert {speaker.me(client.secret).status for _ in range(IN_A_ROW)} == {200}
+        near.shell(f"APIKey.objects.filter(pk='{client.id}').update(paused_at='2026-01-01T00:00:00Z')")
+        longest = max(longest, refused_within(lambda secret=client.secret: speaker.me(secret).status))  # type: ignore[misc]
+    return longest
+
+
+@pytest.mark.security("R-24")
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_what_a_pooler_might_swallow_is_not_relied_on(
+    cluster: Cluster, near: Portal, tmp_path: Path, mode: str
+) -> None:
+    with pgbouncer(cluster, mode) as url, behind(url, near, tmp_path).running() as portal:
+        assert staleness(portal, near) == 0
+        log = portal.log.read_text()
+        assert POOLED in log
+        assert "listening for changes" not in log
+
+
+@pytest.mark.security("R-24")
+def test_notices_can_come_past_the_pooler(cluster: Cluster, near: Portal, tmp_path: Path) -> None:
+    with (
+        pgbouncer(cluster, "transaction") as url,
+        behind(url, near, tmp_path, KEYPORTAL_LISTEN_URL=cluster.url).running() as portal,
+    ):
+        assert staleness(portal, near) <= 0.25
+        log = portal.log.read_text()
+        assert POOLED not in log
+        assert "listening for changes" in log
+
+
+@pytest.mark.security("R-24")
+def test_notices_of_another_database_are_not_taken_for_ours(cluster: Cluster, near: Portal, tmp_path: Path) -> None:
+    other = cluster.url.removesuffix("/keyportal") + "/postgres"
+    with behind(cluster.url, near, tmp_path, KEYPORTAL_LISTEN_URL=other).running() as portal:
+        assert staleness(portal, near) == 0
+        deadline = time.monotonic() + 5
+        while "leads to another database" not in portal.log.read_text():
+            assert time.monotonic() < deadline
+        assert "listening for changes" not in portal.log.read_text()
