@@ -31,6 +31,7 @@ def fill(count: int, good: int, file: Path) -> None:
     owner: User = create_user(email=name, password=password, confirmed=True, origin=Origin.of_command("bench"))
     sealed = list(_good(owner, good, file))
     with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
         raw: Any = cursor.cursor if hasattr(cursor, "cursor") else cursor
         with raw.copy(f"COPY apikeys_apikey ({KEY_COLUMNS}) FROM STDIN") as copy:
             copy.set_types(["text"] * 6 + ["timestamptz", "text", "text", "bytea"])

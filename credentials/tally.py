@@ -60,7 +60,7 @@ class Tally:
     def __init__(self) -> None:
         self.durations: dict[tuple[str, str], Durations] = {}
         """By door and outcome, since the process began."""
-        self._calls: dict[Asked, Calls] = {}
+        self._calls: dict[tuple[int, str, str, str, str, Address | None], Calls] = {}
         self._lock = threading.Lock()
 
     def count(
@@ -84,7 +84,7 @@ class Tally:
             if credential:
                 if len(self._calls) >= MANY:
                     address = None
-                asked = Asked(int(now // HOUR), door, outcome, credential, secret, address)
+                asked = (int(now // HOUR), door, outcome, credential, secret, address)
                 calls = self._calls.get(asked)
                 if calls is None:
                     calls = self._calls[asked] = Calls(now)
@@ -95,7 +95,7 @@ class Tally:
         """Give what was counted by credential, and begin anew."""
         with self._lock:
             taken, self._calls = self._calls, {}
-        return taken
+        return {Asked(*asked): calls for asked, calls in taken.items()}
 
 
 tally = Tally()

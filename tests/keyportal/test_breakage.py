@@ -3,13 +3,15 @@
 import json
 import logging
 import logging.config
+import sys
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from apikeys import api, views
-from keyportal.logs import RequestFilter, logging_config, request_id
+from keyportal.logs import JSONFormatter, RequestFilter, logging_config, request_id
 from tests.conftest import MakeKey
 
 pytestmark = pytest.mark.django_db
@@ -69,4 +71,16 @@ def test_a_line_of_the_log_is_one_json_object_with_the_request_id() -> None:
         "request-1",
         "said so",
     )
-    assert line["time"]
+    assert datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0)
+
+
+@pytest.mark.once
+@pytest.mark.security("L-06")
+def test_a_traceback_stays_in_its_line() -> None:
+    try:
+        int("broken\nin two")
+    except ValueError:
+        record = logging.LogRecord("keyportal.test", logging.ERROR, __file__, 1, "said", (), sys.exc_info())
+    text = JSONFormatter().format(record)
+    assert "\n" not in text
+    assert "ValueError" in json.loads(text)["exc_info"]
