@@ -68,22 +68,31 @@ class BearerAuthentication(BaseAuthentication, ABC):
 def bearer_token(environ: Mapping[str, Any]) -> str | None:
     """Give the credential of a WSGI request; None if it carries none.
 
-    Raises `RefusedError` with `malformed_request` if the header is not well formed, if there are two (the server joins
-    them with a comma), or if a second credential stands in the query. Another scheme counts as none (BR-04).
+    Raises `RefusedError` with `malformed_request` as `token_of` does, or if a second credential stands in the query.
     """
-    header: str | None = environ.get("HTTP_AUTHORIZATION")
+    token = token_of(environ.get("HTTP_AUTHORIZATION"))
+    query = environ.get("QUERY_STRING", "")
+    if token is not None and "access_token" in query and "access_token" in parse_qs(query):
+        raise refused("malformed_request")
+    return token
+
+
+def token_of(header: str | None) -> str | None:
+    """Give the credential of an Authorization header; None if there is none, or one of another scheme (BR-04).
+
+    Raises `RefusedError` with `malformed_request` if it is not well formed, or if there are two: the server joins them
+    with a comma.
+    """
     if header is None:
         return None
     if len(header) > MAX_HEADER:
         raise refused("malformed_request")
     match = _BEARER.fullmatch(header)
-    if match is None:
-        if _is_other_scheme(header):
-            return None
-        raise refused("malformed_request")
-    if "access_token" in environ.get("QUERY_STRING", "") and "access_token" in parse_qs(environ["QUERY_STRING"]):
-        raise refused("malformed_request")
-    return match[1]
+    if match is not None:
+        return match[1]
+    if _is_other_scheme(header):
+        return None
+    raise refused("malformed_request")
 
 
 def _is_other_scheme(header: str) -> bool:

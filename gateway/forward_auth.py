@@ -17,7 +17,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from accounts.canaries import rings_confirmed
 from credentials.admission import admit
-from credentials.bearer import bearer_token
+from credentials.bearer import token_of
 from credentials.client_address import client_address, request_id_of
 from credentials.credential import Credential
 from credentials.quota import Quota
@@ -36,6 +36,7 @@ NOBODY: Final = "none"
 DOOR: Final = "forward_auth"
 PATH: Final = "/gateway/auth"
 RETRY_AFTER: Final = "2"  # seconds
+STATUS_LINES: Final = {status: f"{status.value} {status.phrase}" for status in HTTPStatus}
 EVERY: Final[Headers] = [("Content-Length", "0"), ("Cache-Control", "no-store")]
 
 
@@ -55,7 +56,7 @@ def with_forward_auth(application: Application) -> Application:
             return application(environ, start_response)
         status, headers = decide(environ)
         headers += [*EVERY, ("X-Request-ID", request_id_of(environ))]
-        start_response(f"{status.value} {status.phrase}", headers)
+        start_response(STATUS_LINES[status], headers)
         return ()
 
     return answer
@@ -78,7 +79,7 @@ def decide(environ: Mapping[str, Any]) -> tuple[HTTPStatus, Headers]:
 
 def _verified(environ: Mapping[str, Any]) -> tuple[Credential, Quota | None]:
     rings_confirmed()
-    text = bearer_token({**environ, "QUERY_STRING": ""})  # the query is the gateway's, not the client's
+    text = token_of(environ.get("HTTP_AUTHORIZATION"))  # the query is the gateway's, not the client's
     if text is None:
         raise refused("missing_credential")
     wanted = _wanted(environ.get("QUERY_STRING", ""), environ["PATH_INFO"] == PATH)

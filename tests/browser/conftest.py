@@ -24,11 +24,12 @@ SECRET = re.compile(r"kp_(?:live|test)_[0-9A-Za-z]{49}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder drives Chromium, and needs it in one of the two passes only."""
+    """Everything in this folder drives Chromium; all but the main walk in one of the two passes only."""
     for item in items:
         if item.path.parent.name == "browser":
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.once)
+            if item.path.stem != "test_the_main_walk":
+                item.add_marker(pytest.mark.once)
 
 
 @pytest.fixture(scope="session")
