@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,26 +50,30 @@ def test_no_token_is_issued_ended_or_judged_while_the_database_is_away(site: Por
     pair = speaker.log_in("tokens-down@example.com")
     token = speaker.client_token(client)
 
-    def ask_everywhere() -> list[Answer]:
-        return [
-            speaker.token({"grant_type": "client_credentials"}, client=client),
-            speaker.refresh(pair["refresh_token"]),
-            speaker.form("/oauth/revoke", {"token": token}, client=client),
-            speaker.form("/oauth/introspect", {"token": token}, client=client),
-            speaker.password("tokens-down@example.com"),
-            speaker.post("/api/v1/tokens/refresh", {"refresh_token": pair["refresh_token"]}),
-            speaker.me(token),
-            speaker.post("/api/v1/verify", {"credential": token}, Authorization=f"Bearer {client.secret}"),
-            site.get("/gateway/auth", Authorization=f"Bearer {client.secret}"),
-        ]
+    head = {"Authorization": f"Bearer {client.secret}"}
+    doors: list[Callable[[], Answer]] = [
+        lambda: speaker.token({"grant_type": "client_credentials"}, client=client),
+        lambda: speaker.refresh(pair["refresh_token"]),
+        lambda: speaker.form("/oauth/revoke", {"token": token}, client=client),
+        lambda: speaker.form("/oauth/introspect", {"token": token}, client=client),
+        lambda: speaker.password("tokens-down@example.com"),
+        lambda: speaker.post("/api/v1/tokens/refresh", {"refresh_token": pair["refresh_token"]}),
+        lambda: speaker.me(token),
+        lambda: speaker.post("/api/v1/verify", {"credential": token}, **head),
+        lambda: site.get("/gateway/auth", **head),
+    ]
+
+    def ask_everywhere() -> Iterator[Answer]:
+        for door in doors:
+            started = time.monotonic()
+            yield door()
+            assert time.monotonic() - started < 2
 
     cluster.stop()
     try:
         until_it_is_noticed(site, f"Bearer {client.secret}")
         for _ in range(4):
-            started = time.monotonic()
-            answers = ask_everywhere()
-            assert time.monotonic() - started < 2 * len(answers)
+            answers = list(ask_everywhere())
             assert {answer.status for answer in answers} == {503}
             assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
             assert told(answers[2])["error"] == "temporarily_unavailable"
