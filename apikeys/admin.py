@@ -82,7 +82,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
             chosen = [(key, recent[key.pk]) for key in queryset]
             context = {**admin.site.each_context(request), "chosen": chosen, "title": "Revoke keys"}
             return render(request, "admin/apikeys/revoke.html", context)
-        reason = request.POST["reason"].strip()[:200] or REVOKED_BY_OPERATOR
+        reason = "".join(filter(str.isprintable, request.POST["reason"])).strip()[:200] or REVOKED_BY_OPERATOR
         origin = Origin.of_request(request)
         revoked = sum(services.revoke(key=key, reason=reason, origin=origin) for key in queryset)
         messages.success(request, f"{revoked} revoked.")

@@ -68,8 +68,11 @@ class KeyForm(forms.Form):
         help_text="One address or network a line, such as 203.0.113.7 or 2001:db8::/32. Empty: from anywhere.",
     )
 
-    def __init__(self, *args: Any, held: Collection[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, held: Collection[str] = (), expires_at: datetime | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self._expires_at = expires_at
         field = self.fields["scopes"]
         assert isinstance(field, ScopeField)  # noqa: S101  # for the type checker: it stands a few lines above
         field.offer(held)
@@ -103,6 +106,8 @@ class KeyForm(forms.Form):
         if day is None:
             self.add_error("expiry_date", "Choose a date.")
             return None
+        if self._expires_at and self._expires_at.date() == day:
+            return self._expires_at  # the date as the form showed it: the hour is not to change with it
         end = datetime.combine(day, time.max, tzinfo=UTC)
         if end <= timezone.now():
             self.add_error("expiry_date", "This date is in the past.")

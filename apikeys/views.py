@@ -114,8 +114,9 @@ def edit(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     key = _mine(request, key_id)
     if key.revoked_at:
         return redirect("keys:detail", key.pk)
-    form = KeyForm(request.POST or None, held=key.scope_list, initial=key_initial(key))
-    if request.method == "POST" and form.is_valid():
+    sent = request.POST if request.method == "POST" else None
+    form = KeyForm(sent, held=key.scope_list, expires_at=key.expires_at, initial=key_initial(key))
+    if form.is_valid():
         fields = ("name", "scopes", "networks", "expires_at")
         try:
             services.edit_key(

@@ -55,9 +55,9 @@ class VerifiedCache:
         return entry and entry.record
 
     def keep(self, key: bytes, record: Remembered, *, asked_in: int) -> bool:
-        """Keep a record that was asked for in this generation; False if a change was heard since."""
+        """Keep a record that was asked for in this generation; False if a change was heard since (or none is kept)."""
         with self._lock:
-            if self.generation != asked_in:
+            if self.generation != asked_in or settings.KEYPORTAL_CACHE_ENTRIES < 1:
                 return False
             if len(self._entries) >= settings.KEYPORTAL_CACHE_ENTRIES:
                 del self._entries[next(iter(self._entries))]

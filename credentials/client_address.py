@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from django.conf import settings
 
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9.-]{8,64}")
+
+IPV6: Final = 6
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -60,6 +62,8 @@ def parse_address(text: str) -> Address | None:
         address = ip_address(bare)
     except ValueError:
         return None
+    if address.version == IPV6 and address.scope_id:
+        address = IPv6Address(int(address))  # a zone means something on one machine only, and may be of any length
     return getattr(address, "ipv4_mapped", None) or address
 
 

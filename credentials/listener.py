@@ -98,6 +98,9 @@ class Listener(threading.Thread):
 
     def _begin(self, connection: psycopg.Connection[Any]) -> None:
         """Listen from now on. Raises `UnsuitableError` if something stands between that would swallow notices."""
+        # From here on somebody who needs a lease can break the connection, should it swallow what is sent.
+        self._heard_at = self._freshness.now()
+        self._connection = connection
         connection.execute(f"LISTEN {CHANNEL}")
         connection.execute(f"LISTEN {self._beat}")
         _refuse_pooler(connection)
@@ -106,7 +109,6 @@ class Listener(threading.Thread):
         self._freshness.cache.clear()  # what changed before is not told again
         logger.info("listening for changes")
         self._heard_at = self._freshness.now()
-        self._connection = connection
 
     def _refuse_another_database(self, connection: psycopg.Connection[Any]) -> None:
         """Hear something that was said over the portal's own connection, or raise `UnsuitableError`."""
@@ -114,7 +116,7 @@ class Listener(threading.Thread):
         with connections["default"].cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, %s)", [self._beat, mark])
         connections["default"].close()
-        if not any(notice.payload == mark for notice in connection.notifies(timeout=1.0, stop_after=1)):
+        if not any(notice.payload == mark for notice in connection.notifies(timeout=1.0)):
             raise UnsuitableError("KEYPORTAL_LISTEN_URL leads to another database than DATABASE_URL")
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:

@@ -16,7 +16,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
-from credentials.patience import patience
+from credentials.patience import SilentError, patience
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +91,8 @@ def _answer(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
 
     One that a restart of the database has broken is found by using it: then the same is asked over a fresh one.
     """
+    if connection.vendor == "postgresql":
+        patience.ask()
     try:
         return _fetched(sql, values)
     except (DatabaseError, InterfaceError) as error:
@@ -113,7 +115,6 @@ def _cursor() -> CursorWrapper:
     """Give Django's cursor; on PostgreSQL around one that leaves the values to the server, as a prepared one must."""
     if connection.vendor != "postgresql":
         return connection.cursor()
-    patience.ask()
     try:
         connection.ensure_connection()
     except OperationalError as error:
@@ -135,6 +136,8 @@ def _patience() -> AbstractContextManager[None]:
 
 def _deserves_another_try(error: Exception) -> bool:
     """Tell whether a fresh connection may do better; see to it that it does."""
+    if isinstance(error, SilentError):
+        return False
     if isinstance(error.__cause__, UNPREPARED):
         Prepared.prepares = False
         logger.warning("questions are not prepared from now on: %s", type(error.__cause__).__name__)

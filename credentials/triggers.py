@@ -63,6 +63,13 @@ def watch(*tables: Watched) -> migrations.RunPython:
     return migrations.RunPython(_run(making), _run(undoing))
 
 
+def watch_more(before: Watched, after: Watched) -> migrations.RunPython:
+    """Give the operation that makes the triggers of a table anew, because verdicts depend on more of it."""
+    return migrations.RunPython(
+        _run([*before.undoing(), *after.statements()]), _run([*after.undoing(), *before.statements()])
+    )
+
+
 def make_function() -> migrations.RunPython:
     """Give the operation that makes the function behind every trigger."""
     return migrations.RunPython(_run([FUNCTION]), _run(["DROP FUNCTION keyportal_changed()"]))

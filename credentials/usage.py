@@ -15,7 +15,7 @@ from multiprocessing.util import Finalize
 from typing import Final, NamedTuple
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import DatabaseError, DataError, InterfaceError, close_old_connections, connection
 
 from credentials.client_address import Address
 from credentials.services import add_usage
@@ -78,9 +78,16 @@ class Flusher:
             if self._batch is None:
                 self._batch = Batch(secrets.token_hex(16), tally.take())
             if self._batch.calls:
-                add_usage(batch_id=self._batch.id, calls=self._batch.calls)
+                self._add(self._batch)
             self._batch = None
             self._flushed_at = began
+
+    def _add(self, batch: Batch) -> None:
+        try:
+            add_usage(batch_id=batch.id, calls=batch.calls)
+        except DataError:
+            # It would be refused again and again, and everything after it would wait for ever.
+            logger.exception("a batch of %d counts can not be written and is lost", len(batch.calls))
 
     def _run(self) -> None:
         waiting = threading.Event()

@@ -42,7 +42,8 @@ class VerifyView(APIView):
         serializer.is_valid(raise_exception=True)
         asked = serializer.validated_data
         address = parse_address(asked.get("client_ip", ""))
-        caller = cast("Credential", request.auth).id
+        credential = cast("Credential", request.auth)
+        caller = credential.client_id if credential.client_id.startswith("key_") else credential.owner_id
         if wait := MISSES.wait(caller):
             raise CredentialRefused(Refusal(code="rate_limited", retry_after=wait))
         try:
@@ -54,9 +55,8 @@ class VerifyView(APIView):
             if error.refusal.retry_after:
                 about["retry_after"] = error.refusal.retry_after
             return Response({"valid": False, "code": error.refusal.code, "about": about})
-        credential = record.credential
-        described = CredentialSerializer(credential).data
-        return Response({"valid": True, "code": GOOD, "credential": described, "owner": credential.owner_id})
+        described = CredentialSerializer(record.credential).data
+        return Response({"valid": True, "code": GOOD, "credential": described, "owner": record.credential.owner_id})
 
 
 def _verdict(asked: dict[str, Any], address: Address | None) -> KeyRecord | TokenRecord:

@@ -76,5 +76,7 @@ def logging_config(style: str) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
             # It would repeat the Host header, and people paste secrets everywhere. The access line tells of the 400.
             "django.security.DisallowedHost": {"level": "CRITICAL"},
+            # It would repeat Origin and Referer, with path and query.
+            "django.security.csrf": {"level": "CRITICAL"},
         },
     }

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 
-from django.core.exceptions import BadRequest
+from django.conf import settings
+from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 
 from accounts.canaries import rings_confirmed
@@ -27,6 +28,7 @@ FORWARDED = (
     "HTTP_X_FORWARDED_PORT",
     "HTTP_FORWARDED",
 )
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 HEALTH_PATHS = ("/healthz", "/readyz", "/metrics")
 
@@ -65,6 +67,9 @@ class ResponseHeadersMiddleware:
         if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             # Nobody means a NUL, and PostgreSQL can't be asked about one.
             raise BadRequest("a NUL in the address")
+        if _length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            # Django counts the fields of a form, and not its files: the portal takes none.
+            raise RequestDataTooBig
         if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
             # WSGI would show the view an empty body, and a write would silently write nothing.
             return Problem("length_required").answer(request.path_info)
@@ -107,6 +112,11 @@ class SettledMiddleware:
         return response
 
 
+def _length(request: HttpRequest) -> int:
+    length: str = request.META.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isascii() and length.isdigit() else 0
+
+
 def _settle_origin(request: HttpRequest) -> None:
     meta = request.META
     peer = parse_address(meta.get("REMOTE_ADDR", ""))
@@ -124,7 +134,7 @@ def _log_access(request: HttpRequest, response: HttpResponse, seconds: float) ->
     # The route instead of the path, and no query: neither can then carry a secret into the log.
     access_log.info(
         "%s %s %d %.1fms from %s",
-        request.method,
+        request.method if request.method in METHODS else "OTHER",
         route(request),
         response.status_code,
         seconds * 1000,

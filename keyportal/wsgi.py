@@ -13,12 +13,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
 django_application = get_wsgi_application()
 
 # Models can be read once Django is set up.
+from credentials.patience import limit_waiting  # noqa: E402
 from credentials.usage import Chore, flusher  # noqa: E402
 from gateway.forward_auth import with_forward_auth  # noqa: E402
+from keyportal.entrance import with_readable_content_type  # noqa: E402
 from keyportal.numbers import shelf  # noqa: E402
 from tokens.housekeeping import LOOK, now_and_then  # noqa: E402
 
-application = with_forward_auth(django_application)
+application = with_forward_auth(with_readable_content_type(django_application))
+limit_waiting()
 flusher.chores += [
     Chore(shelf.leave, every=0, at_exit=True),
     Chore(now_and_then, every=LOOK, at_exit=False),

@@ -11,8 +11,9 @@ from tests.portal import free_port
 class Line:
     """One connection through the proxy, and what was said over it."""
 
-    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+    def __init__(self, client: socket.socket, server: socket.socket, *, deaf_to: bytes = b"") -> None:
         self.ends = (client, server)
+        self._deaf_to = deaf_to
         self.said = b""
         self.passing = True
         for source, target in (self.ends, self.ends[::-1]):
@@ -30,6 +31,8 @@ class Line:
             while chunk := source.recv(65536):
                 if source is self.ends[0]:
                     self.said = (self.said + chunk)[-4096:]
+                    if self._deaf_to and self._deaf_to in chunk:
+                        self.passing = False
                 if self.passing:
                     target.sendall(chunk)
         self.close()
@@ -42,6 +45,8 @@ class Proxy:
         self.upstream = upstream
         self.port = free_port()
         self.lines: list[Line] = []
+        self.deaf_to = b""
+        """Lines that are made from now on pass nothing on once this is said over them."""
         self._server = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -70,7 +75,8 @@ class Proxy:
         while True:
             try:
                 client, _ = self._server.accept()
-                self.lines.append(Line(client, socket.create_connection(("127.0.0.1", self.upstream))))
+                server = socket.create_connection(("127.0.0.1", self.upstream))
+                self.lines.append(Line(client, server, deaf_to=self.deaf_to))
             except ConnectionError:
                 client.close()  # nobody is behind it at the moment
             except OSError:

@@ -214,6 +214,15 @@ def test_editing_changes_the_key(browser: Client, make_key: MakeKey, scopes: lis
     assert after.is_intact()
 
 
+def test_an_expiry_keeps_its_hour_when_something_else_is_edited(browser: Client, make_key: MakeKey) -> None:
+    at = (timezone.now() + timedelta(days=40)).replace(hour=2, minute=30, second=7, microsecond=5)
+    key, _ = make_key(expires_at=at)
+    fields = {"name": "renamed", "expiry": "date", "expiry_date": at.date().isoformat(), "networks": ""}
+    assert post(browser, f"/keys/{key.pk}/edit/", **fields).status_code == 302
+    assert APIKey.objects.get().expires_at == at
+    assert AuditEvent.objects.get(verb="key_edited").details["changed"] == ["name"]
+
+
 def test_the_list_finds_filters_and_pages(browser: Client, make_key: MakeKey) -> None:
     for number in range(30):
         make_key(name=f"server {number:02}", environment="test" if number % 2 else "live")

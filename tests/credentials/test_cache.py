@@ -119,3 +119,11 @@ def test_many_threads_leave_it_whole(settings: Settings) -> None:
     for thread in threads:
         thread.join()
     assert len(cache) <= 50
+
+
+def test_a_cache_of_none_keeps_nothing(settings: Settings) -> None:
+    settings.KEYPORTAL_CACHE_ENTRIES = 0
+    cache, asked = VerifiedCache(), list[str]()
+    for _ in range(2):
+        assert cache.recalled(0, b"1", lambda: ask_for(Fact("one"), asked)) == Fact("one")
+    assert (len(asked), len(cache)) == (2, 0)

@@ -114,6 +114,21 @@ def test_a_line_that_goes_dead_without_a_word_ends_the_lease(near: Portal, far: 
 
 
 @pytest.mark.security("R-01")
+def test_a_line_that_swallows_the_first_word_is_given_up_too(near: Portal, far: Portal, proxy: Proxy) -> None:
+    client = new_client(near)
+    warm(far, client)
+    before = listening(far)
+    proxy.deaf_to = b"LISTEN"
+    proxy.cut()
+    assert last_200_after(far, client, seconds=3) > 0  # the lines of requests pass, and every one asks
+    proxy.deaf_to = b""
+    deadline = time.monotonic() + 15
+    while listening(far) < before + 2:
+        assert Speaker(far).me(client.secret).status == 200
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.security("R-01")
 def test_while_postgresql_restarts_nothing_stale_is_answered(near: Portal, far: Portal, cluster: Cluster) -> None:
     client, kept = new_client(near), new_client(near)
     warm(far, client)

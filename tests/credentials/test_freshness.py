@@ -1,10 +1,13 @@
 """A change is heard by every worker, whoever makes it: verbs, `QuerySet.update`, SQL by hand."""
 
 from collections.abc import Callable
+from importlib import import_module
 
 import pytest
 
-from tests.portal import Portal
+from apikeys.verification import KEY_FIELDS, SECRET_FIELDS
+from credentials.credential import OWNER_FIELDS
+from tests.portal import ROOT, Portal
 from tests.speaker import Client, Speaker
 from tests.staleness import BOUND, refused_within
 
@@ -99,3 +102,23 @@ def test_a_good_change_is_heard_too(portal: Portal, speaker: Speaker, new_client
     assert refused_within(lambda: speaker.me(client.secret).status) <= BOUND
     portal.shell(f"APIKey.objects.filter(pk='{client.id}').update(paused_at=None)")
     assert refused_within(lambda: 200 if speaker.me(client.secret).status == 401 else 401) <= BOUND
+
+
+def test_a_limit_that_an_operator_sets_holds_for_a_key_that_is_in_use(
+    portal: Portal, speaker: Speaker, new_client: Callable[[], Client]
+) -> None:
+    client = new_client()
+    warm(speaker, client.secret)
+    portal.shell(VERBS + WHO.format(key=client.id) + "k.limit_key(key=key, limit='1/hour', origin=o)")
+    # Each worker counts for itself here, and lets one more call through.
+    assert refused_within(lambda: speaker.me(client.secret).status) < 5
+
+
+@pytest.mark.once
+def test_everything_that_is_remembered_is_told_when_it_changes() -> None:
+    told = import_module("apikeys.migrations.0005_rate_limit_notices").AFTER.split(", ")
+    assert set(KEY_FIELDS) <= set(told)
+    told_of_secrets = import_module("apikeys.migrations.0002_notices").OF_ROWS_UNDER_KEYS.split(", ")
+    assert set(SECRET_FIELDS) <= set(told_of_secrets)
+    users = (ROOT / "credentials/migrations/0003_notices.py").read_text()
+    assert f"UPDATE OF {', '.join(OWNER_FIELDS)} OR DELETE" in users

@@ -185,7 +185,20 @@ def test_without_a_limit_there_are_no_headers(portal: Portal) -> None:
     assert [name for name in me(portal, secret).headers if name.startswith("ratelimit")] == []
 
 
-@pytest.mark.parametrize("text", ["", "many", "0/minute", "10/minute;5/second", "-1/day", "10/fortnight"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "many",
+        "0/minute",
+        "10/minute;5/second",
+        "-1/day",
+        "10/fortnight",
+        "1/9999 year",
+        "9" * 12 + "/day",
+        "1/day" * 9,
+    ],
+)
 def test_what_is_no_limit_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         parsed_limit(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from pytest_django import DjangoAssertNumQueries
 
 from apikeys.verification import verify
@@ -206,3 +206,31 @@ def test_nothing_is_written_on_the_way_of_a_request(
     counted = {(asked.outcome, asked.credential): seen.count for asked, seen in own.take().items()}
     assert counted == {("accepted", key.pk): 1, ("insufficient_scope", key.pk): 1}
     assert own.durations["api", "invalid_token"].seconds > 0
+
+
+@pytest.mark.django_db
+def test_a_batch_that_the_database_refuses_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, flusher = Tally(), Flusher()
+    monkeypatch.setattr(usage, "tally", own)
+
+    def refuse(**_: Any) -> bool:
+        raise DataError("too long")
+
+    own.count("api", "accepted", 0.1, credential="key_1")
+    with monkeypatch.context() as broken:
+        broken.setattr(usage, "add_usage", refuse)
+        flusher.flush()
+    own.count("api", "accepted", 0.1, credential="key_1")
+    flusher.flush()
+    assert Usage.objects.get().count == 1
+
+
+def test_an_address_with_a_zone_is_counted_without_it(portal: Portal, speaker: Speaker) -> None:
+    portal.make_developer("zone@example.com")
+    client = Client(*portal.make_key("zone@example.com"))
+    asker = Client(*portal.make_key("zone@example.com", "--scope", "credentials:verify", "--restricted"))
+    asked = {"token": client.secret, "client_ip": "fe80::1%" + "a" * 60}
+    assert speaker.form("/oauth/introspect", asked, client=asker).status == 200
+    assert counted_soon(portal, client.id, str([("introspection", "accepted", 1)]))
+    seen = f"print(Sighting.objects.get(credential='{client.id}').address)"
+    assert portal.shell(f"from credentials.models import Sighting; {seen}") == "fe80::1"

@@ -18,6 +18,9 @@ FORGED = {
     "X-Keyportal-Owner": "admin",
     "X-Keyportal-Scopes": "everything",
     "X_Keyportal_Owner": "admin",
+    "X-Keyportal_Owner": "admin",
+    "X_Keyportal-Scopes": "everything",
+    "X_Forwarded_For": "203.0.113.99",
     "X_KEYPORTAL_KEY": "admin",
     "X-Forwarded-Uri": "/nothing",
     "X-Forwarded-User": "admin",
@@ -67,7 +70,10 @@ def behind(request: pytest.FixtureRequest, api: int, tmp_path_factory: pytest.Te
     """A gateway in front of the API, and a portal of its own that it asks."""
     folder: Path = tmp_path_factory.mktemp("gateway")
     gateway: Gateway = request.param
-    with portal_database(folder) as database_url, Portal(folder, database_url).running() as portal:
+    with (
+        portal_database(folder) as database_url,
+        Portal(folder, database_url, KEYPORTAL_TRUSTED_PROXIES="127.0.0.1/32").running() as portal,
+    ):
         owner = portal.make_developer(OWNER)
         for name in ("reports:read", "reports:write"):
             portal.shell(f"Scope.objects.create(name='{name}', description='x')")
@@ -109,6 +115,16 @@ def test_a_client_can_not_have_headers_taken_away(behind: Behind, named: str) ->
     assert headers["x-keyportal-kind"] == ["api_key"]
 
 
+@pytest.mark.conformance("FA-07")
+def test_a_key_that_is_bound_to_a_network_is_not_let_in_by_a_forged_address(behind: Behind) -> None:
+    client = Client(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
+    bound = (
+        "key = APIKey.objects.get(pk='{}'); key.networks = '203.0.113.99/32'; key.seal = key.make_seal(); key.save()"
+    )
+    behind.portal.shell(bound.format(client.id))
+    assert behind.ask("/reports/1", client.secret).status == 403
+
+
 def test_a_signed_token_works_as_well(behind: Behind) -> None:
     token = Speaker(behind.portal).client_token(behind.reader)
     assert got(behind.ask("/reports/1", token))["x-keyportal-kind"] == ["access_token"]
@@ -123,6 +139,7 @@ def test_who_may_not_is_refused_before_the_api(behind: Behind) -> None:
     assert behind.ask("/reports/admin/1", behind.reader.secret).status == 403
     assert behind.ask("/nothing", behind.writer.secret).status == 404
     assert behind.ask("/_keyportal", behind.writer.secret).status == 404
+    assert behind.ask("/reports/admin", behind.reader.secret).status == 403
     for path in ("/reports/../reports/admin/1", "/reports/%61dmin/1", "/reports//admin/1", "/reports/./admin/1"):
         assert behind.ask(path, behind.reader.secret).status in (400, 403), path
     assert Echo.reached == before

@@ -101,4 +101,6 @@ def test_scanning_is_stopped(portal: Portal, speaker: Speaker, owner: str, clien
     )
     answer = speaker.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {scanner.secret}")
     assert (answer.status, int(answer.headers["retry-after"]) > 0) == (429, True)
+    by_token = speaker.client_token(scanner)  # another id, and the same caller
+    assert speaker.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {by_token}").status == 429
     assert ask(speaker, service, client.secret)["valid"] is True

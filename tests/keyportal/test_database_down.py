@@ -137,6 +137,14 @@ def test_a_database_that_hangs_holds_nobody_up_for_long(site: Portal, cluster: C
                 started = time.monotonic()
                 assert site.get(path, Authorization=f"Bearer {secret}").status == expected, path
                 assert time.monotonic() - started < 2.5
+        # Every other question has its limit too, and then the doors rest together.
+        wrong = Client("key_" + "0" * 22, "kp_live_x")
+        started = time.monotonic()
+        for _ in range(3):
+            answer = Speaker(site).token({"grant_type": "client_credentials"}, client=wrong)
+            assert answer.status == 503
+        assert time.monotonic() - started < 3 * 7
+        assert site.get("/healthz").status == 200
     finally:
         cluster.thaw()
     deadline = time.monotonic() + 5

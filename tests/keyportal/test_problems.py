@@ -110,3 +110,49 @@ def test_pages_say_no_version_and_errors_are_the_portals_own(portal: Portal) -> 
     assert b"There is nothing here" in page.body
     assert page.headers["server"] == "granian"
     assert "x-powered-by" not in page.headers
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain; charset=zlib",
+        "text/plain; charset=rot13",
+        "text/plain; charset=undefined",
+        "text/plain; charset=utf-7",
+        'application/json; charset="zlib"',
+        "multipart/form-data; boundary=x; charset=zlib",
+        "text/plain; a*=zzz''%41",
+        "text/plain; a*0*=b",
+    ],
+)
+def test_a_content_type_that_nobody_can_read_is_400_everywhere(portal: Portal, content_type: str) -> None:
+    head = {"Content-Type": content_type, "Authorization": "Bearer kp_live_x"}
+    for method, path in (
+        *(("GET", path) for path in ("/?a=b", "/healthz", "/keys/?q=+AAA-", "/api/v1/me?a=b")),
+        *(("POST", path) for path in ("/api/v1/me", "/oauth/token?a=b", "/accounts/login/")),
+    ):
+        answer = portal.request(method, path, headers=head, body=b"a=b" if method == "POST" else None)
+        assert answer.status == 400, (method, path)
+        assert answer.headers["x-request-id"]
+
+
+def test_what_browsers_and_libraries_write_is_read(portal: Portal) -> None:
+    for content_type in ("application/json; charset=utf-8", 'application/json;charset="UTF-8"', "application/json"):
+        answer = portal.request(
+            "POST", "/api/v1/tokens/refresh", headers={"Content-Type": content_type}, body=b'{"refresh_token": "x"}'
+        )
+        assert answer.status == 400
+        assert json.loads(answer.body)["code"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("body", [b"[" * 30_000, b'{"a":' * 10_000])
+def test_json_that_is_nested_too_deeply_is_bad_json(portal: Portal, body: bytes) -> None:
+    answer = portal.request("POST", "/api/v1/tokens/refresh", headers={"Content-Type": "application/json"}, body=body)
+    assert (answer.status, json.loads(answer.body)["code"]) == (400, "malformed_body")
+
+
+def test_a_file_is_refused_before_it_is_read(portal: Portal) -> None:
+    form = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + b"x" * 100_000 + b"\r\n--x--"
+    head = {"Content-Type": "multipart/form-data; boundary=x", "Authorization": "Bearer kp_live_x"}
+    for path in ("/api/v1/me", "/accounts/login/"):
+        assert portal.request("POST", path, headers=head, body=form).status == 413
