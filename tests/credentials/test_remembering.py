@@ -38,7 +38,7 @@ while freshness.current() is None:
     time.sleep(0.01)
 verdict({secret!r}, address=None)
 tally.count("api", "accepted", 0.1, credential="key_x")
-assert len(freshness.cache) == 1
+assert len(freshness.cache) >= 1
 child = os.fork()
 if not child:
     known = [len(freshness.cache), len(tally.take()), freshness._listener, flusher._thread, patience._thread]
