@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def fill(count: int, good: int, file: Path) -> None:
             for key, _ in sealed:
                 copy.write_row((*key,))
             for number in range(good, count):
-                key_values = (_id("key", number), owner.pk, f"key {number}", "live", "", "", owner.joined_at, "", "")
+                at = owner.joined_at + timedelta(seconds=number)
+                key_values = (_id("key", number), owner.pk, f"key {number}", "live", "", "", at, "", "")
                 copy.write_row((*key_values, SEAL))
         with raw.copy(f"COPY apikeys_keysecret ({ROW_COLUMNS}) FROM STDIN") as copy:
             copy.set_types(["text", "text", "bytea", "text", "text", "timestamptz", "bytea"])
@@ -62,7 +64,7 @@ def _good(owner: Any, count: int, file: Path) -> Iterator[tuple[tuple[Any, ...],
     with file.open("w") as written:
         for _ in range(count):
             text = new_secret("kp", "live")
-            key = APIKey(owner=owner, name="good", environment="live")
+            key = APIKey(owner=owner, name="good", environment="live")  # created now, each a little later
             secret = KeySecret(key=key, index_key_id=ring.id, digest=index_digest(ring, text), hint=hint(text))
             seals = key.make_seal(), secret.make_seal()
             written.write(text + "\n")
