@@ -4,8 +4,11 @@ A heartbeat is a notification to itself. PostgreSQL delivers notifications in th
 heartbeat is back, everything that was committed before it was sent has been heard too: that is what the lease says.
 """
 
+import contextlib
 import logging
+import os
 import secrets
+import socket
 import threading
 from collections.abc import Set
 from typing import TYPE_CHECKING, Any, Final
@@ -13,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from django.conf import settings
 from django.db import DatabaseError, connections
-
-from credentials.patience import break_off
 
 if TYPE_CHECKING:
     from credentials.freshness import Freshness
@@ -164,3 +165,9 @@ def _parameters() -> dict[str, Any]:
         return {"conninfo": settings.KEYPORTAL_LISTEN_URL, **{name: known[name] for name in waits if name in known}}
     ours = ("cursor_factory", "context", "prepare_threshold", "server_side_binding", "assume_role", "isolation_level")
     return {name: value for name, value in known.items() if name not in ours}
+
+
+def break_off(connection: psycopg.Connection[Any]) -> None:
+    """Break a connection at whose end another thread waits: that thread finds it closed by the server."""
+    with contextlib.suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)

@@ -5,7 +5,6 @@ It takes ten times as long to write one as SQLite takes to answer it, and Postgr
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -103,10 +102,9 @@ def _answer(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 
 def _fetched(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with _cursor() as cursor, _patience():
+    with _cursor() as cursor, patience.of_a_verdict():
         cursor.execute(sql, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
-    patience.answered()
     connection.health_check_done = True  # type: ignore[attr-defined]  # Django's own note, unknown to its stubs
     return rows
 
@@ -127,11 +125,6 @@ def _cursor() -> CursorWrapper:
     raw.prepare_threshold = PREPARED_AFTER
     wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     return wrapped(psycopg.Cursor(raw))  # type: ignore[arg-type]  # the stubs take the wrapped one for the wrapper
-
-
-def _patience() -> AbstractContextManager[None]:
-    """Limit the time that PostgreSQL has for an answer. SQLite has its own: `timeout` in the settings."""
-    return patience.limited(connection.connection) if connection.vendor == "postgresql" else nullcontext()
 
 
 def _deserves_another_try(error: Exception) -> bool:

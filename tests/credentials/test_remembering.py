@@ -29,7 +29,6 @@ print([[queries(credential) for _ in range(4)] for credential in ({secret!r}, {t
 FORKED = """
 import os, time
 from credentials.freshness import freshness
-from credentials.patience import patience
 from credentials.tally import tally
 from credentials.usage import flusher
 from gateway.verdict import verdict
@@ -41,14 +40,14 @@ tally.count("api", "accepted", 0.1, credential="key_x")
 assert len(freshness.cache) >= 1
 child = os.fork()
 if not child:
-    known = [len(freshness.cache), len(tally.take()), freshness._listener, flusher._thread, patience._thread]
+    known = [len(freshness.cache), len(tally.take()), freshness._listener, flusher._thread]
     connection = freshness._thread.connection
     connection.connection = None  # the parent's: nobody may speak over it
     verdict({secret!r}, address=None)
     while freshness.current() is None:
         time.sleep(0.01)
     verdict({secret!r}, address=None)
-    os._exit(0 if known == [0, 0, None, None, None] and len(freshness.cache) == 1 else 1)
+    os._exit(0 if known == [0, 0, None, None] and len(freshness.cache) == 1 else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(tally.take()))
 """
 
