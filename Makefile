@@ -7,7 +7,8 @@ PYTHON := .venv/bin/python
 PORT ?= 8000
 ARGS ?=
 # A file's tests stay together, because they share started servers; and in order, because Chromium's come last.
-PYTEST := $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-append --cov-report= $(ARGS)
+# Three at a time on two cores, because many wait for a server.
+PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-append --cov-report= $(ARGS)
 
 .PHONY: help run test lint conformance dev audit bench clean
 
@@ -21,8 +22,12 @@ test: .venv/.dev ## Run everything: on SQLite and on PostgreSQL, unit to browser
 	@without="$$(deploy/local/system-packages)"
 	export KEYPORTAL_TEST_WITHOUT="$$without"
 	rm -f .coverage
-	$(PYTEST)
-	if [[ ",$$without," != *,postgresql,* ]]; then $(PYTHON) -m tests.with_postgres $(PYTEST) -m "not once"; fi
+	if [[ ",$$without," == *,postgresql,* ]]; then
+	  $(PYTEST)
+	else
+	  $(PYTEST) -m "not second"
+	  $(PYTHON) -m tests.with_postgres $(PYTEST) -m "not once"
+	fi
 	$(PYTHON) -m coverage report
 
 lint: .venv/.dev ## Check style, types, the floors of the house, and missing migrations

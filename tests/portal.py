@@ -178,8 +178,7 @@ class Portal:
     ) -> Answer:
         """Send one request and give the answer, whatever its status; redirects are not followed."""
         request = urllib.request.Request(self._at(path), data=body, headers=headers or {}, method=method)
-        opener = urllib.request.build_opener(_NoRedirect)
-        with opener.open(request, timeout=10) as answer:
+        with _OPENER.open(request, timeout=10) as answer:
             return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read())
 
     def send_raw(self, raw: bytes, *, seconds: float = 5) -> bytes:
@@ -268,3 +267,6 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler, urllib.request.HTTPErrorPr
     def http_response(self, request: Any, response: Any) -> Any:
         """Raise for no status."""
         return response
+
+
+_OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))

@@ -17,7 +17,7 @@ from tests.conftest import PASSWORD
 from tests.person import Person
 from tests.portal import Portal
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.once, pytest.mark.django_db]
 Enter = Callable[..., Client]
 
 

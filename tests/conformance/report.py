@@ -1,14 +1,12 @@
 """Writes docs/conformance.md from rows.toml and the marks of the tests: `make conformance`."""
 
-import io
+import ast
+import re
 import sys
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = ROOT / "tests/conformance/rows.toml"
@@ -20,33 +18,21 @@ What the RFCs ask, row by row, and the tests that hold keyportal to it. Written 
 the tests; `make test` fails if it is out of date. Level: **M** an RFC's MUST, **S** a SHOULD or OWASP ASVS L1/L2, **P**
 our own decision.
 """
+MARK = re.compile(r"pytest\.mark\.conformance\('([\w-]+)'\)")
 MET, REASON = 3, 4  # the entries of a row: clause, level, requirement, and perhaps why it is not met
 
 Section = Mapping[str, Sequence[str]]
 
 
-class Marks:
-    """A pytest plugin that notes which tests name which row."""
-
-    def __init__(self) -> None:
-        self.tests: dict[str, set[str]] = defaultdict(set)
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Note the marks of every test."""
-        for item in items:
-            for mark in item.iter_markers("conformance"):
-                path = item.path.relative_to(ROOT)
-                self.tests[mark.args[0]].add(f"{path}: {getattr(item, 'originalname', item.name)}")
-
-
-def collected() -> Mapping[str, set[str]]:
-    """Give the tests of each row. Raises RuntimeError if they can't be collected."""
-    marks = Marks()
-    with redirect_stdout(io.StringIO()):
-        code = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", str(ROOT / "tests")], [marks])
-    if code != pytest.ExitCode.OK:
-        raise RuntimeError("the tests can't be collected")
-    return marks.tests
+def marked() -> Mapping[str, set[str]]:
+    """Give the tests of each row, by the marks in their source."""
+    tests: dict[str, set[str]] = defaultdict(set)
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                for row in filter(None, map(MARK.fullmatch, map(ast.unparse, node.decorator_list))):
+                    tests[row[1]].add(f"{path.relative_to(ROOT)}: {node.name}")
+    return tests
 
 
 def written(sections: Mapping[str, Section], tests: Mapping[str, set[str]]) -> str:
@@ -66,7 +52,7 @@ def written(sections: Mapping[str, Section], tests: Mapping[str, set[str]]) -> s
 def main() -> None:
     """Write the page; with `--check`, end with 1 if it is not up to date, or if a row has neither test nor reason."""
     sections: Mapping[str, Section] = tomllib.loads(ROWS.read_text())
-    tests = collected()
+    tests = marked()
     rows = {name: row for section in sections.values() for name, row in section.items()}
     bare = sorted(name for name, row in rows.items() if name not in tests and len(row) < REASON)
     stray = sorted(tests.keys() - rows.keys())

@@ -223,6 +223,7 @@ def test_a_token_ends_with_its_leeway(speaker: Speaker, forger: Forger) -> None:
     assert 'error="invalid_token"' in over.headers["www-authenticate"]
 
 
+@pytest.mark.second
 @pytest.mark.conformance("JW-07")
 def test_a_flood_of_unknown_keys_disturbs_nobody(speaker: Speaker, forger: Forger, pair: dict[str, Any]) -> None:
     for number in range(150):

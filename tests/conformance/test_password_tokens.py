@@ -124,6 +124,7 @@ def test_odd_characters_are_401(speaker: Speaker, text: str) -> None:
     is_refused(send(speaker, Authorization=header))
 
 
+@pytest.mark.once
 @pytest.mark.conformance("BA-09")
 @pytest.mark.security("A-13")
 @pytest.mark.usefixtures("fresh_counts")
@@ -153,6 +154,7 @@ def test_an_unconfirmed_account_is_told_so_with_the_right_password_only(speaker:
     assert (wrong.status, told(wrong)["code"]) == (401, "invalid_login")
 
 
+@pytest.mark.once
 @pytest.mark.conformance("BA-11")
 @pytest.mark.conformance("PD-06")
 @pytest.mark.usefixtures("fresh_counts")

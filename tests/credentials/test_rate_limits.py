@@ -20,6 +20,7 @@ from tests.portal import Answer, Portal
 from tests.redis_server import RedisServer, redis_server
 from tests.speaker import Client, Speaker, told
 
+pytestmark = pytest.mark.once
 EMAIL = "limited@example.com"
 AMOUNT = 20
 

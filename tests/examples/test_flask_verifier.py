@@ -9,6 +9,8 @@ from examples import flask_verifier
 from tests.portal import Portal
 from tests.speaker import ENDED, Client, Speaker
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def service(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:

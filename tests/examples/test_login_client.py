@@ -15,6 +15,8 @@ from tests.portal import ROOT, Portal
 PASSWORD = "correct horse battery staple"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:

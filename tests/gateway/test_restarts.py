@@ -13,7 +13,7 @@ from tests.gateways import echoing_api, nginx
 from tests.portal import Portal, free_port
 from tests.speaker import Client
 
-pytestmark = pytest.mark.nginx
+pytestmark = [pytest.mark.second, pytest.mark.nginx]
 OWNER = "restarts@example.com"
 RESTARTS = 2
 

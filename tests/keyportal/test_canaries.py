@@ -96,6 +96,7 @@ def use_as_a_client(site: Portal, client: Client) -> list[str]:
     return [*tokens, service.secret, site.environment["KEYPORTAL_SIGNING_KEYS"].partition('"d": "')[2][:43]]
 
 
+@pytest.mark.second
 @pytest.mark.security("L-01")
 @pytest.mark.security("L-07")
 def test_no_log_message_table_or_page_holds_a_secret(site: Portal) -> None:

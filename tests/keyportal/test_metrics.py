@@ -16,6 +16,8 @@ from keyportal.numbers import GONE, Numbers, Shelf, total
 from tests.databases import portal_database
 from tests.portal import Portal
 
+pytestmark = pytest.mark.once
+
 
 def samples(portal: Portal) -> dict[tuple[str, ...], float]:
     """Read the page as Prometheus does: value by name and labels, histograms' classes left out."""

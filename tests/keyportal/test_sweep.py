@@ -10,7 +10,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from accounts.models import User
 from tests.conftest import MakeKey
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.second, pytest.mark.django_db]
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 OPEN = re.compile(
     r"/$|/accounts/(login|signup|logout|inactive|confirm-email|password/reset|reauthenticate|2fa/(authenticate|webauthn/login)"
