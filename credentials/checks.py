@@ -16,8 +16,11 @@ STORES = ("redis://", "rediss://", "valkey://", "valkeys://", "unix://")
 
 @register("keyportal")
 def check_networks(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """E020: an entry of KEYPORTAL_TRUSTED_PROXIES is no network. E021: it trusts everybody. E024: metrics' networks."""
+    """E020, E021, W021: KEYPORTAL_TRUSTED_PROXIES is no network, everybody, empty. E024: metrics' networks."""
     messages: list[CheckMessage] = []
+    if not (settings.KEYPORTAL_TRUSTED_PROXIES or settings.KEYPORTAL_LOCAL):
+        hint = "Behind a proxy all people have one address then, and one guesser uses up the log-ins of all."
+        messages.append(checks.Warning("KEYPORTAL_TRUSTED_PROXIES is empty.", hint=hint, id="keyportal.W021"))
     for text in settings.KEYPORTAL_TRUSTED_PROXIES:
         try:
             network = parse_network(text)

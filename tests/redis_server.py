@@ -10,31 +10,30 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from tests.certificates import new_certificate
 from tests.portal import free_port
 
 
 class RedisServer:
     """One redis-server process on a free port, keeping nothing on disk."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tls: bool = False) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._ports = ["--port", str(self.port)]
+        if tls:
+            for name, text in zip(("certificate", "key"), new_certificate("127.0.0.1"), strict=True):
+                (folder / name).write_bytes(text)
+            self.url = f"rediss://127.0.0.1:{self.port}/0?ssl_ca_certs={folder}/certificate"
+            self._ports = ["--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no"]
+            self._ports += ["--tls-cert-file", f"{folder}/certificate", "--tls-key-file", f"{folder}/key"]
+            self._ports += ["--tls-ca-cert-file", f"{folder}/certificate"]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        command = [
-            "redis-server",
-            "--port",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--dir",
-            str(self.folder),
-        ]
+        command = ["redis-server", *self._ports, "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while not self._listens():
@@ -65,10 +64,10 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server() -> Iterator[RedisServer]:
-    """Give a started Redis; afterwards nothing is left of it."""
+def redis_server(*, tls: bool = False) -> Iterator[RedisServer]:
+    """Give a started Redis; afterwards nothing is left of it. With `tls` it speaks nothing else."""
     folder = Path(tempfile.mkdtemp(prefix="keyportal-redis-"))
-    server = RedisServer(folder)
+    server = RedisServer(folder, tls=tls)
     try:
         server.start()
         yield server

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg
 
+from tests.certificates import new_certificate
 from tests.portal import free_port
 
 START_SECONDS = 30
@@ -80,6 +81,22 @@ class Cluster:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
             time.sleep(0.05)
+
+    def encrypt(self) -> Path:
+        """Take TLS only, from the next start on; give the certificate that vouches for it."""
+        certificate, key = new_certificate("127.0.0.1")
+        for name, text in (("server.crt", certificate), ("server.key", key)):
+            (self.data / name).write_bytes(text)
+            (self.data / name).chmod(0o600)
+            if self.user:
+                shutil.chown(self.data / name, self.user)
+        with (self.data / "postgresql.conf").open("a") as settings:
+            settings.write("ssl = on\n")
+        access = self.data / "pg_hba.conf"
+        access.write_text(access.read_text().replace("host ", "hostssl "))
+        trusted = self.folder / "trusted.crt"
+        trusted.write_bytes(certificate)
+        return trusted
 
     def stop(self) -> None:
         """End the server; sessions are cut off."""

@@ -16,6 +16,7 @@ from accounts.models import AuditEvent, User
 from accounts.services import deactivate_user, unconfirm_user
 from accounts.sessions import session_digest
 from tests.conftest import ORIGIN, PASSWORD, MakeUser
+from tests.portal import Portal
 
 pytestmark = pytest.mark.django_db
 NEW_PASSWORD = "a quite different phrase"
@@ -105,10 +106,30 @@ def test_links_in_messages_begin_with_the_configured_address(client: Client, dev
         ("ü" * 40, True),
     ],
 )
+@pytest.mark.security("A-03")
 def test_a_password_is_long_and_not_common(client: Client, password: str, good: bool) -> None:
     answer = post(client, "/accounts/signup/", email="new.person@example.com", password1=password)
     assert answer.status_code == (302 if good else 200)
     assert User.objects.exists() is good
+
+
+@pytest.mark.security("A-06")
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/accounts/login/", "current-password"), ("/accounts/signup/", "new-password")]
+)
+def test_a_password_manager_finds_its_field_and_may_paste(client: Client, path: str, kind: str) -> None:
+    page = client.get(path, secure=True).content.decode()
+    (field,) = re.findall(r'<input type="password"[^>]*>', page)
+    assert f'autocomplete="{kind}"' in field
+    assert "maxlength" not in field
+    assert "paste" not in page
+
+
+@pytest.mark.security("A-07")
+def test_a_password_is_stored_as_argon2id(portal: Portal) -> None:
+    portal.make_developer("hashed@example.com")
+    stored = portal.shell("print(User.objects.get(email='hashed@example.com').password)")
+    assert stored.startswith("argon2$argon2id$v=19$m=102400,t=2,p=8$")
 
 
 @pytest.mark.conformance("BA-04")

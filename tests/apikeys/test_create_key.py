@@ -139,6 +139,7 @@ def test_a_developer_has_a_limited_number_of_keys(make_key: MakeKey, settings: S
 
 
 @pytest.mark.security("R-30")
+@pytest.mark.security("L-04")
 def test_without_its_audit_event_no_key_is_made(make_key: MakeKey, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("the trail can't be written")

@@ -53,6 +53,8 @@ def test_pages_of_keys_are_for_people_who_are_logged_in(client: Client) -> None:
         assert (answer.status_code, answer["Location"].split("?")[0]) == (302, "/accounts/login/")
 
 
+@pytest.mark.security("S-07")
+@pytest.mark.security("S-08")
 def test_creating_shows_the_secret_once_and_never_caches_it(browser: Client) -> None:
     answer = post(browser, "/keys/new/", **form_of(browser))
     assert answer.status_code == 200

@@ -25,6 +25,7 @@ def test_many_revocations_at_once_are_one_event(portal: Portal) -> None:
     assert counted == "1"
 
 
+@pytest.mark.security("Z-12")
 def test_one_form_sent_many_times_at_once_makes_one_key_and_shows_its_secret_once(portal: Portal) -> None:
     person = Person(portal, "race-create@example.com")
     page = person.get("/keys/new/")
@@ -40,6 +41,7 @@ def test_one_form_sent_many_times_at_once_makes_one_key_and_shows_its_secret_onc
 
 @pytest.mark.security("Z-08")
 @pytest.mark.security("R-12")
+@pytest.mark.security("Z-12")
 def test_at_the_limit_exactly_one_more_key_is_made(portal: Portal) -> None:
     person = Person(portal, "race-limit@example.com")
     portal.shell(

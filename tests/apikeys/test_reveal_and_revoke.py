@@ -156,3 +156,19 @@ def test_the_owner_is_told_who_ended_a_key_and_an_operator_s_address_is_nobody_s
             assert ("192.0.2.1" in text) is not by_operator
             assert ("If this was not you" in text) is not by_operator
             assert "incident 42" in text
+
+
+@pytest.mark.security("L-04")
+def test_what_can_not_be_recorded_is_not_done(make_key: MakeKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("the trail can't be written")
+
+    key, secret = make_key()
+    with monkeypatch.context() as trail:
+        trail.setattr(services, "record", broken)
+        with pytest.raises(RuntimeError):
+            services.reveal(secret=KeySecret.objects.get(), origin=ORIGIN)
+        with pytest.raises(RuntimeError):
+            services.revoke(key=key, reason="", origin=ORIGIN)
+    assert verify(secret, address=None).credential.id == key.pk
+    assert services.reveal(secret=KeySecret.objects.get(), origin=ORIGIN) == secret

@@ -1,6 +1,8 @@
 """Is this secret good? Each reason, its order, and what it costs."""
 
-from datetime import timedelta
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 
@@ -271,3 +273,26 @@ def test_a_secret_given_to_another_key_or_prolonged_is_refused(make_key: MakeKey
     row.save(update_fields=["retires_at", "seal"])
     KeySecret.objects.filter(pk=row.pk).update(retires_at=None)
     assert code_of(secret) == "invalid_token"
+
+
+@pytest.fixture
+def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process whose local time has a summer."""
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.security("R-37")
+@pytest.mark.usefixtures("in_berlin")
+def test_an_expiry_is_an_instant_also_in_the_hour_that_comes_twice(make_key: MakeKey, time_machine: Any) -> None:
+    at = datetime(2027, 10, 31, 0, 30, tzinfo=UTC)  # half past two in Berlin, for the first time
+    _, secret = make_key(expires_at=at)
+    time_machine.move_to(at - timedelta(seconds=1), tick=False)
+    assert good(secret)
+    time_machine.move_to(at + timedelta(seconds=1), tick=False)
+    assert code_of(secret) == "expired"
+    time_machine.move_to(at + timedelta(hours=1, seconds=-1), tick=False)  # almost half past two once more
+    assert code_of(secret) == "expired"

@@ -34,6 +34,7 @@ def revoke(page: Page, name: str) -> None:
     expect(page.get_by_text("refused from now on")).to_be_visible()
 
 
+@pytest.mark.security("S-11")
 def test_the_whole_walk_with_scripts(page: Page, portal: Portal) -> None:
     sign_up(page, portal, "walker@example.com")
     page.get_by_role("link", name="Create your first key").click()

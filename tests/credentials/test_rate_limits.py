@@ -8,6 +8,7 @@ from typing import Any
 
 import http_sf
 import pytest
+import redis
 from django.test import Client as Browser
 
 from accounts.models import AuditEvent, User
@@ -145,8 +146,24 @@ def test_a_service_that_asks_is_told_and_introspection_is_not_limited(limited: P
 
 
 @pytest.mark.redis
+@pytest.mark.security("R-05")
+def test_a_redis_that_forgets_everything_forgets_no_revocation(limited: Portal, store: RedisServer) -> None:
+    client, gone = (Client(*limited.make_key(EMAIL)) for _ in range(2))
+    assert me(limited, gone.secret).status == 200
+    limited.command("revokekey", gone.id, "--reason", "test")
+    assert parsed(me(limited, client.secret))[2]["r"] == AMOUNT - 1
+    with redis.Redis.from_url(store.url) as connection:
+        for _ in range(5):
+            connection.flushall()
+            assert {me(limited, gone.secret).status for _ in range(8)} == {401}
+        connection.flushall()
+    assert parsed(me(limited, client.secret))[2]["r"] == AMOUNT - 1  # the count begins anew: that is all it held
+
+
+@pytest.mark.redis
 @pytest.mark.security("R-03")
 @pytest.mark.parametrize("fault", ["stop", "freeze"])
+@pytest.mark.security("R-04")
 def test_without_redis_calls_are_limited_by_each_worker_and_none_fails(
     limited: Portal, store: RedisServer, fault: str
 ) -> None:

@@ -155,6 +155,7 @@ def test_what_can_not_be_written_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.security("R-13")
 def test_the_last_use_moves_only_forward_and_the_first_stays() -> None:
     for batch, hour in (("b", 12), ("c", 14), ("a", 10)):
         add_usage(batch_id=batch, calls=calls(NOON.replace(hour=hour)))

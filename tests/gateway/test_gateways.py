@@ -1,7 +1,10 @@
 """nginx and Caddy from Debian's packages, with the very files of deploy/, in front of an API that says what it got."""
 
 import json
+import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -181,3 +184,14 @@ def test_without_keyportal_nobody_gets_in_and_no_credential_is_called_bad(behind
     finally:
         behind.portal.start()
     assert behind.ask("/reports/1", behind.writer.secret).status == 200
+
+
+@pytest.mark.security("R-21")
+def test_clients_that_never_finish_their_request_hold_nobody_up(behind: Behind) -> None:
+    with ExitStack() as slow:
+        for _ in range(400):
+            line = slow.enter_context(socket.create_connection(("127.0.0.1", behind.port), timeout=5))
+            line.sendall(b"GET /reports/1 HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bear")
+        started = time.monotonic()
+        assert {behind.ask("/reports/1", behind.reader.secret).status for _ in range(20)} == {200}
+        assert time.monotonic() - started < 2

@@ -27,11 +27,17 @@ def change(**changes: Any) -> Callable[[Settings], None]:
     return apply
 
 
+@pytest.fixture(autouse=True)
+def behind_a_proxy(settings: Settings) -> None:
+    settings.KEYPORTAL_TRUSTED_PROXIES = ("10.0.0.1/32",)
+
+
 SHARED = base64.b64encode(bytes(range(32))).decode()
 
 SHARED_SIGNING = {**new_signing_jwk("HS256"), "k": SHARED.rstrip("=").replace("+", "-").replace("/", "_")}
 
 
+@pytest.mark.security("P-03")
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -75,6 +81,7 @@ SHARED_SIGNING = {**new_signing_jwk("HS256"), "k": SHARED.rstrip("=").replace("+
         (change(DEBUG=True), {"keyportal.E007", "keyportal.W001"}),
         (change(KEYPORTAL_REVEAL="always"), {"keyportal.E010", "keyportal.W001"}),
         (change(KEYPORTAL_BRAND="Kp-1"), {"keyportal.E011", "keyportal.W001"}),
+        (change(KEYPORTAL_TRUSTED_PROXIES=()), {"keyportal.W021", "keyportal.W001"}),
         (change(KEYPORTAL_TRUSTED_PROXIES=("10.0.0.1/8",)), {"keyportal.E020", "keyportal.W001"}),
         (change(KEYPORTAL_TRUSTED_PROXIES=("0.0.0.0/0",)), {"keyportal.E021", "keyportal.W001"}),
     ],

@@ -1,6 +1,7 @@
 """Errors for machines are problem details, whoever made them: the view, REST framework, Django or the server."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ def authorization(portal: Portal) -> dict[str, str]:
 @pytest.mark.conformance("PD-02")
 @pytest.mark.conformance("PD-04")
 @pytest.mark.security("Z-10")
+@pytest.mark.security("P-04")
 def test_what_the_framework_answers_by_itself_is_a_problem_too(portal: Portal, authorization: dict[str, str]) -> None:
     def code(method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, str]:
         given = {**authorization, **{name.replace("_", "-"): value for name, value in headers.items()}}
@@ -42,6 +44,21 @@ def test_what_the_framework_answers_by_itself_is_a_problem_too(portal: Portal, a
     assert code("GET", "/api/v1/me", Accept="application/xml") == (406, "not_acceptable")
     assert code("GET", "/api/v1/me", Host="evil.example") == (400, "bad_request")
     assert code("GET", "/api/v1/me", Host="127.0.0.1@evil.example") == (400, "bad_request")
+
+
+@pytest.mark.security("B-11")
+def test_every_answer_says_what_it_is(portal: Portal, authorization: dict[str, str]) -> None:
+    def kind(path: str, **headers: str) -> tuple[int, str]:
+        answer = portal.get(path, **headers)
+        return answer.status, answer.headers["content-type"]
+
+    assert kind("/api/v1/me", **authorization) == (200, "application/json")
+    assert kind("/api/v1/me") == (401, "application/problem+json")
+    assert kind("/accounts/login/") == (200, "text/html; charset=utf-8")
+    assert kind("/nothing") == (404, "text/html; charset=utf-8")
+    assert kind("/static/nothing.css") == (404, "text/html; charset=utf-8")
+    sheets = set(re.findall(r'href="(/static/[^"]+\.css)"', portal.get("/").body.decode()))
+    assert {kind(sheet) for sheet in sheets} == {(200, 'text/css; charset="utf-8"')}
 
 
 @pytest.mark.conformance("PD-03")
@@ -78,6 +95,7 @@ def test_three_hundred_headers_are_refused_by_the_server(portal: Portal) -> None
 
 
 @pytest.mark.security("P-06")
+@pytest.mark.security("P-04")
 def test_two_hosts_are_400(portal: Portal) -> None:
     answer = portal.send_raw(b"GET /api/v1/me HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil\r\nConnection: close\r\n\r\n")
     assert b" 400 " in answer.split(b"\r\n")[0]

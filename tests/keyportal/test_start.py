@@ -40,6 +40,7 @@ def refusal(site: Portal, **environment: str) -> str:
 
 @pytest.mark.once
 @pytest.mark.security("R-25")
+@pytest.mark.security("K-07")
 def test_without_a_ring_it_does_not_start(site: Portal) -> None:
     assert "keyportal.E001" in refusal(site, KEYPORTAL_SEALING_KEYS="")
     assert "the index ring is empty" in refusal(site, KEYPORTAL_INDEX_KEYS="")
@@ -47,6 +48,7 @@ def test_without_a_ring_it_does_not_start(site: Portal) -> None:
 
 @pytest.mark.once
 @pytest.mark.security("R-25")
+@pytest.mark.security("K-08")
 def test_with_a_short_a_doubled_or_a_shared_key_it_does_not_start(site: Portal) -> None:
     short = base64.b64encode(secrets.token_bytes(31)).decode()
     assert "'s9' of the sealing ring has 31 bytes" in refusal(site, KEYPORTAL_SEALING_KEYS=f"s9:{short}")
@@ -75,6 +77,22 @@ def test_with_a_new_key_in_front_it_starts_and_the_old_secrets_work(site: Portal
     assert site.get("/api/v1/me", Authorization=f"Bearer {secret}").status == 200
     _, newer = site.make_key("rings@example.com")
     assert site.get("/api/v1/me", Authorization=f"Bearer {newer}").status == 200
+
+
+@pytest.mark.once
+@pytest.mark.security("K-08")
+def test_another_secret_key_ends_no_key(site: Portal) -> None:
+    site.make_developer("separate@example.com")
+    _, secret = site.make_key("separate@example.com")
+    site.stop()  # the shell
+    site.environment["SECRET_KEY"] = secrets.token_urlsafe(50)
+    site.start()
+    assert site.get("/api/v1/me", Authorization=f"Bearer {secret}").status == 200
+    revealed = site.shell(
+        "from apikeys.services import reveal; from accounts.origin import Origin; "
+        "print(reveal(secret=KeySecret.objects.get(), origin=Origin.of_command('test')))"
+    )
+    assert revealed == secret
 
 
 @pytest.mark.once

@@ -1,0 +1,34 @@
+"""SQLite while somebody else writes for a long time: who asks is answered, who writes is told to come back."""
+
+import json
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from tests.portal import Portal
+from tests.speaker import Client, Speaker
+
+pytestmark = pytest.mark.once
+
+
+@pytest.mark.security("R-34")
+def test_while_the_file_is_locked_verdicts_go_on_and_writes_are_503(portal: Portal, speaker: Speaker) -> None:
+    portal.make_developer("locked@example.com")
+    known, unknown = (Client(*portal.make_key("locked@example.com")) for _ in range(2))
+    pair = speaker.log_in("locked@example.com")
+    assert speaker.me(known.secret).status == 200
+    path = portal.environment["DATABASE_URL"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        for client in (known, unknown):
+            assert {speaker.me(client.secret).status for _ in range(8)} == {200}
+        assert time.monotonic() - started < 2
+        refused = speaker.refresh(pair["refresh_token"])
+        assert (refused.status, json.loads(refused.body)["error"]) == (503, "temporarily_unavailable")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert time.monotonic() - started < 9
+        other.execute("ROLLBACK")
+    assert speaker.refresh(pair["refresh_token"]).status == 200  # nothing was half done
