@@ -1,6 +1,7 @@
 """Local mode only: the messages that the portal has sent, to be read in the browser. Not routed in production."""
 
 import re
+from datetime import datetime
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -21,7 +22,7 @@ class SentMessage(NamedTuple):
     name: str
     to: str
     subject: str
-    date: str
+    date: datetime
     text: str
 
     @property
@@ -63,4 +64,4 @@ def _parsed(name: str, raw: bytes) -> SentMessage:
     parsed = BytesParser(EmailMessage, policy=policy.default).parsebytes(raw)
     body = parsed.get_body(preferencelist=("plain", "html"))
     text = body.get_content() if body is not None else ""
-    return SentMessage(name, str(parsed["To"]), str(parsed["Subject"]), str(parsed["Date"]), text)
+    return SentMessage(name, str(parsed["To"]), str(parsed["Subject"]), parsed["Date"].datetime, text)

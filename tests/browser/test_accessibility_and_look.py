@@ -1,12 +1,16 @@
 """axe finds nothing on any page of the portal, light and dark; no page is wider than a phone; nothing inline runs."""
 
 import gzip
+import re
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import PASSWORD, faults_of, sign_up
+from tests.person import Person
 from tests.portal import Portal, shared_folder
 from tests.speaker import Speaker
 
@@ -77,6 +81,60 @@ def test_pages_of_keys_and_of_the_account(audited: Callable[[str], list[str]], p
     for path in ("/accounts/2fa/webauthn/", "/accounts/2fa/webauthn/add/", "/accounts/reauthenticate/"):
         faults += audited(path)
     assert faults == []
+
+
+def test_pages_that_messages_lead_to(audited: Callable[[str], list[str]], portal: Portal) -> None:
+    stranger = Person(portal, "axe-mail@example.com")
+    stranger.post("/accounts/logout/")
+    stranger.post("/accounts/password/reset/", email="axe-mail@example.com")
+    stranger.post("/accounts/signup/", email="axe-new@example.com", password1=PASSWORD)
+    sent = "".join(portal.messages()).replace("=\n", "")
+    reset = re.findall(r"http\S+/accounts/password/reset/key/\S+", sent)[-1]
+    paths = [link.removeprefix(portal.url) for link in (reset, portal.confirmation_link("axe-new@example.com"))]
+    assert [fault for path in paths for fault in audited(path)] == []
+
+
+def test_pages_of_a_key_in_use_and_of_what_went_wrong(
+    audited: Callable[[str], list[str]], page: Page, portal: Portal
+) -> None:
+    sign_up(page, portal, "axe-used@example.com")
+    key, secret = portal.make_key(
+        "axe-used@example.com", "--expires", f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%d}"
+    )
+    for path in ("/api/v1/me", "/gateway/auth?scope=nobody:has"):
+        portal.get(path, Authorization=f"Bearer {secret}")
+    deadline = time.monotonic() + 10
+    while page.goto("/keys/") and page.get_by_text("No calls yet").is_visible():
+        assert time.monotonic() < deadline
+    faults = faults_of(page)
+    faults += audited(f"/keys/{key}/") + audited(f"/keys/{key}/?by=hour") + audited(f"/keys/{key}/revoke/")
+    page.get_by_label("Name of the key").fill("another")
+    page.get_by_role("button", name="Revoke for good").click()
+    page.locator("[aria-invalid=true]").wait_for()
+    faults += faults_of(page)
+    portal.shell(f"APIKey.objects.filter(pk='{key}').update(scopes='moved:by-hand')")
+    faults += audited(f"/keys/{key}/")
+    page.goto("/keys/new/")
+    page.context.clear_cookies(name="csrftoken")
+    page.get_by_label("Name").fill("x")
+    page.get_by_role("button", name="Create key").click()
+    page.get_by_role("heading", name="The form has grown old").wait_for()
+    faults += faults_of(page)
+    assert faults == []
+
+
+def test_the_page_that_asks_for_the_second_factor(page: Page, portal: Portal) -> None:
+    Person(portal, "axe-mfa@example.com")
+    portal.shell(
+        "from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret; "
+        "TOTP.activate(User.objects.get(email='axe-mfa@example.com'), generate_totp_secret())"
+    )
+    page.goto("/accounts/login/")
+    page.get_by_label("Email").fill("axe-mfa@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    page.wait_for_url("**/2fa/authenticate/")
+    assert faults_of(page) == []
 
 
 @pytest.mark.security("B-03")
