@@ -16,6 +16,7 @@ from joserfc import jwt as joserfc_jwt
 from jwcrypto import jwt as jwcrypto_jwt
 from jwcrypto.jwk import JWKSet
 from jwt import get_unverified_header
+from jwt.utils import base64url_decode
 from oauthlib.oauth2 import BackendApplicationClient
 from requests_oauthlib import OAuth2Session as RequestsSession
 
@@ -153,6 +154,8 @@ def bearer(token: str) -> dict[str, str]:
 
 
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # RFC 9864 calls it Ed25519; verifiers still learn that
+@pytest.mark.conformance("JK-04")
+@pytest.mark.conformance("JK-05")
 @pytest.mark.conformance("JW-28")
 @pytest.mark.conformance("MD-07")
 def test_others_verify_each_algorithm_from_the_published_keys(tmp_path: Path) -> None:
@@ -162,6 +165,10 @@ def test_others_verify_each_algorithm_from_the_published_keys(tmp_path: Path) ->
             restart(portal, KEYS[algorithm])
             token: str = Speaker(portal).log_in(OWNER)["access_token"]
             text = portal.get(JWKS).body.decode()
+            assert "=" not in text
+            (published,) = json.loads(text)["keys"]
+            assert published.get("e", "AQAB") == "AQAB"
+            assert {len(base64url_decode(published[name])) for name in ("x", "y") if name in published} <= {32}
             verified = joserfc_jwt.decode(token, joserfc_jwk.KeySet.import_key_set(json.loads(text)), [algorithm])
             assert verified.claims["iss"] == portal.url
             other = jwcrypto_jwt.JWT(jwt=token, key=JWKSet.from_json(text), algs=[algorithm])
@@ -170,6 +177,8 @@ def test_others_verify_each_algorithm_from_the_published_keys(tmp_path: Path) ->
         pair = Speaker(portal).log_in(OWNER)
         assert Speaker(portal).me(pair["access_token"]).status == 200
         assert document(portal, JWKS) == {"keys": []}
+        shared: dict[str, Any] = {name: KEYS["HS256"][name] for name in ("kty", "k")}
+        assert get_unverified_header(pair["access_token"])["kid"] != joserfc_jwk.OctKey.import_key(shared).thumbprint()
 
 
 def restart(portal: Portal, *keys: dict[str, str]) -> None:

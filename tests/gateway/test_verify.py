@@ -6,7 +6,7 @@ import pytest
 
 from tests.conformance.forging import Forger
 from tests.portal import Portal
-from tests.speaker import Client, Speaker, told
+from tests.speaker import FORGET_GUESSES, Client, Speaker, told
 
 OWNER = "verify@example.com"
 
@@ -63,7 +63,7 @@ def test_a_refused_one_is_told_why(portal: Portal, speaker: Speaker, service: Cl
     assert "key" not in ask(speaker, service, "x")["about"]
     for name, token in Forger(portal, "usr_x").forged().items():
         assert ask(speaker, service, token)["code"] == "invalid_token", name
-    portal.shell("Attempts.objects.all().delete()")
+    portal.shell(FORGET_GUESSES)
 
 
 @pytest.mark.conformance("BR-07")

@@ -1,11 +1,14 @@
 """What may arrive at `/api/v1/me` of a started portal, and the one right answer to each."""
 
 import json
+import re
 from typing import NamedTuple
 
 import pytest
 
+from tests.keyportal.test_sweep import every_route
 from tests.portal import Portal
+from tests.speaker import FORM
 from vault.secret_format import new_secret
 
 
@@ -42,6 +45,36 @@ def test_a_good_secret_is_200(portal: Portal, consumer: Consumer, scheme: bytes)
     assert body["id"] == consumer.key
     assert headers["cache-control"] == "no-store"
     assert consumer.secret not in json.dumps(body)
+
+
+@pytest.mark.conformance("ST-01")
+@pytest.mark.parametrize("environment", ["live", "test"])
+def test_a_printed_secret_is_a_b64token_and_stands_in_a_header_as_it_is(portal: Portal, environment: str) -> None:
+    portal.make_developer(f"form-{environment}@example.com")
+    _, secret = portal.make_key(f"form-{environment}@example.com", "--environment", environment)
+    assert re.fullmatch(rf"kp_{environment}_[0-9A-Za-z]{{49}}", secret)
+    assert raw_me(portal, b"Authorization: Bearer " + secret.encode())[0] == 200
+
+
+@pytest.mark.conformance("BR-10")
+@pytest.mark.parametrize("path", ["/api/v1/me", "/api/v1/verify"])
+def test_a_secret_in_a_form_is_no_credential(portal: Portal, consumer: Consumer, path: str) -> None:
+    answer = portal.request(
+        "POST", path, headers={"Content-Type": FORM}, body=f"access_token={consumer.secret}".encode()
+    )
+    assert (answer.status, json.loads(answer.body)["code"]) == (401, "missing_credential")
+
+
+@pytest.mark.conformance("BR-12")
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_every_401_of_every_address_for_machines_has_a_challenge(portal: Portal, method: str) -> None:
+    paths = [path for path in every_route() if path.startswith(("/api/v1/", "/oauth/", "/.well-known/"))]
+    assert len(paths) >= 9
+    answers = {path: portal.request(method, path, headers={}) for path in [*paths, "/gateway/auth"]}
+    assert {answer.status for answer in answers.values()} <= {200, 204, 400, 401, 404, 405}  # 403 of nobody
+    challenges = [answer.headers["www-authenticate"] for answer in answers.values() if answer.status == 401]
+    assert challenges
+    assert all(challenge.startswith(("Bearer ", "Basic ")) for challenge in challenges)
 
 
 @pytest.mark.conformance("BR-03")

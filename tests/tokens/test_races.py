@@ -9,7 +9,7 @@ import pytest
 from tests.databases import portal_database
 from tests.parallel import all_at_once
 from tests.portal import Portal
-from tests.speaker import ENDED, Client, Speaker, told
+from tests.speaker import ENDED, FORGET_GUESSES, Client, Speaker, told
 
 PARALLEL = 32
 ROUNDS = 100
@@ -77,10 +77,10 @@ def test_many_revocations_at_once_all_succeed_and_are_one_event(portal: Portal, 
 
 def test_guesses_at_many_workers_at_once_are_counted_together(portal: Portal, speaker: Speaker) -> None:
     portal.make_developer("guessed@example.com")
-    portal.shell("Attempts.objects.all().delete()")
+    portal.shell(FORGET_GUESSES)
     tries = all_at_once(PARALLEL, lambda number: speaker.password("guessed@example.com", f"guess {number}"))
     statuses = Counter(answer.status for answer in tries)
     assert set(statuses) == {401, 429}
     assert statuses[401] <= 10
-    portal.shell("Attempts.objects.all().delete()")
+    portal.shell(FORGET_GUESSES)
     assert speaker.password("guessed@example.com").status == 200
