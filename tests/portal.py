@@ -218,6 +218,20 @@ class Portal:
         made = self._ask(command=["createkey", email, "--name", name, *arguments])
         return made["err"].strip(), made["out"].strip()
 
+    def revoke_key(self, key: str, reason: str = "test") -> None:
+        """Revoke a key by the command."""
+        self._ask(command=["revokekey", key, "--reason", reason])
+
+    def use_up(self, limit: str, key: str) -> None:
+        """Use up a `Limit`, named as `module.NAME`, for a key: now and in the next window, which may begin soon."""
+        module, _, name = limit.rpartition(".")
+        self.shell(
+            f"from time import time; from unittest import mock; from {module} import {name} as limit; now = time()\n"
+            "for at in (now, now + limit.seconds):\n"
+            "    with mock.patch('credentials.throttle.time.time', lambda: at):\n"
+            f"        [limit.take('{key}') for _ in range(limit.amount)]"
+        )
+
     def _ask(self, **request: Any) -> dict[str, str]:
         """Have something done in the portal's shell, which is started at the first time. Raises what it raised."""
         if self.console is None:

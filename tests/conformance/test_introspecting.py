@@ -93,7 +93,7 @@ def test_what_is_not_good_is_inactive_and_nothing_else(
     spent = speaker.log_in(OWNER)
     speaker.refresh(spent["refresh_token"])
     revoked = Client(*portal.make_key(OWNER))
-    portal.command("revokekey", revoked.id, "--reason", "test")
+    portal.revoke_key(revoked.id)
     texts = {
         "random": "x",
         "unknown key": new_secret("kp", "live"),
@@ -164,12 +164,7 @@ def test_a_token_is_needed_and_a_hint_is_not(speaker: Speaker, caller: Client, c
 @pytest.mark.conformance("IN-08")
 def test_scanning_is_stopped_for_who_scans(portal: Portal, speaker: Speaker, caller: Client, client: Client) -> None:
     scanner = Client(*portal.make_key(OWNER, *VERIFY, name="a scanner"))
-    portal.shell(
-        "from time import time; from unittest import mock; from gateway.introspection import MISSES; "
-        f"[MISSES.take('{scanner.id}') for _ in range(100)]; now = time(); "
-        "mock.patch('credentials.throttle.time.time', lambda: now + 60).start(); "
-        f"[MISSES.take('{scanner.id}') for _ in range(100)]"
-    )
+    portal.use_up("gateway.introspection.MISSES", scanner.id)
     over = ask(speaker, scanner, "x")
     assert (over.status, int(over.headers["retry-after"]) > 0) == (429, True)
     assert told(ask(speaker, caller, client.secret))["active"] is True

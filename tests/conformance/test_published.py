@@ -51,7 +51,7 @@ def portal_with(folder: Path, *keys: dict[str, str]) -> Iterator[Portal]:
     """A portal of its own with this signing ring, and a developer in it."""
     with portal_database(folder) as database_url:
         portal = Portal(folder, database_url, KEYPORTAL_SIGNING_KEYS=ring(*keys))
-        with portal.running():
+        with portal.running(workers=1):
             portal.make_developer(OWNER)
             yield portal
 
@@ -184,7 +184,7 @@ def test_others_verify_each_algorithm_from_the_published_keys(tmp_path: Path) ->
 def restart(portal: Portal, *keys: dict[str, str]) -> None:
     portal.stop()
     portal.environment["KEYPORTAL_SIGNING_KEYS"] = ring(*keys)
-    portal.start()
+    portal.start(workers=1)
 
 
 class OfflineVerifier(threading.Thread):

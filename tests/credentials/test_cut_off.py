@@ -108,7 +108,7 @@ def test_a_line_that_goes_dead_without_a_word_ends_the_lease(near: Portal, far: 
     warm(far, client)
     assert proxy.silence(b"pg_notify") == 2  # the heartbeats of two workers
     before = listening(far)
-    near.command("revokekey", client.id, "--reason", "test")
+    near.revoke_key(client.id)
     assert last_200_after(far, client, seconds=4) <= LEASE + PASSES
     warm(far, kept)
     while listening(far) < before + 2:  # the silent lines are given up and made anew

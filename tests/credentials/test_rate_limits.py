@@ -150,7 +150,7 @@ def test_a_service_that_asks_is_told_and_introspection_is_not_limited(limited: P
 def test_a_redis_that_forgets_everything_forgets_no_revocation(limited: Portal, store: RedisServer) -> None:
     client, gone = (Client(*limited.make_key(EMAIL)) for _ in range(2))
     assert me(limited, gone.secret).status == 200
-    limited.command("revokekey", gone.id, "--reason", "test")
+    limited.revoke_key(gone.id)
     assert parsed(me(limited, client.secret))[2]["r"] == AMOUNT - 1
     with redis.Redis.from_url(store.url) as connection:
         for _ in range(5):
@@ -168,7 +168,7 @@ def test_without_redis_calls_are_limited_by_each_worker_and_none_fails(
     limited: Portal, store: RedisServer, fault: str
 ) -> None:
     client, gone = (Client(*limited.make_key(EMAIL)) for _ in range(2))
-    limited.command("revokekey", gone.id, "--reason", "test")
+    limited.revoke_key(gone.id)
     assert me(limited, client.secret).status == 200
     getattr(store, fault)()
     try:

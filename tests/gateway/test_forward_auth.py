@@ -157,7 +157,7 @@ def test_two_credentials_are_none(portal: Portal, client: Client) -> None:
 def test_a_revoked_key_is_refused_at_once(portal: Portal, owner: str) -> None:
     client = Client(*portal.make_key(OWNER))
     assert {ask(portal, client.secret).status for _ in range(8)} == {200}
-    portal.command("revokekey", client.id, "--reason", "test")
+    portal.revoke_key(client.id)
     assert refused_within(lambda: ask(portal, client.secret).status) <= BOUND
 
 

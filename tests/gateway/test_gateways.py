@@ -168,7 +168,7 @@ def test_too_many_calls_are_429_with_the_time_to_wait(behind: Behind) -> None:
 def test_a_revoked_key_is_refused_at_once(behind: Behind) -> None:
     client = Client(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
     assert {behind.ask("/reports/1", client.secret).status for _ in range(6)} == {200}
-    behind.portal.command("revokekey", client.id, "--reason", "test")
+    behind.portal.revoke_key(client.id)
     assert {behind.ask("/reports/1", client.secret).status for _ in range(6)} == {401}
 
 

@@ -48,7 +48,7 @@ def test_no_answer_is_wrong_or_missing_while_servers_are_restarted(pair: list[Po
     first.make_developer(OWNER)
     first.shell("Scope.objects.create(name='reports:read', description='x')")
     good, revoked = (Client(*first.make_key(OWNER, "--scope", "reports:read")) for _ in range(2))
-    first.command("revokekey", revoked.id, "--reason", "test")
+    first.revoke_key(revoked.id)
     over, port = threading.Event(), free_port()
     seen: dict[str, Counter[int]] = {good.secret: Counter(), revoked.secret: Counter()}
     with echoing_api() as api, nginx(tmp_path, port, [portal.port for portal in pair], api):

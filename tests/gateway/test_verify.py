@@ -49,7 +49,7 @@ def test_a_good_credential_is_described(speaker: Speaker, service: Client, clien
 
 def test_a_refused_one_is_told_why(portal: Portal, speaker: Speaker, service: Client, client: Client) -> None:
     gone = Client(*portal.make_key(OWNER))
-    portal.command("revokekey", gone.id, "--reason", "lost")
+    portal.revoke_key(gone.id, "lost")
     cases: dict[str, dict[str, Any]] = {
         "insufficient_scope": {"credential": client.secret, "scopes": ["verify:more"]},
         "wrong_environment": {"credential": client.secret, "environment": "test"},
@@ -94,11 +94,7 @@ def test_a_wrong_body_is_pointed_at(speaker: Speaker, service: Client, body: obj
 
 def test_scanning_is_stopped(portal: Portal, speaker: Speaker, owner: str, client: Client, service: Client) -> None:
     scanner = Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
-    use_up = f"[MISSES.take('{scanner.id}') for _ in range(100)]; "
-    portal.shell(
-        "from time import time; from unittest import mock; from gateway.introspection import MISSES; "
-        f"{use_up} now = time(); mock.patch('credentials.throttle.time.time', lambda: now + 60).start(); {use_up}"
-    )
+    portal.use_up("gateway.introspection.MISSES", scanner.id)
     answer = speaker.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {scanner.secret}")
     assert (answer.status, int(answer.headers["retry-after"]) > 0) == (429, True)
     by_token = speaker.client_token(scanner)  # another id, and the same caller

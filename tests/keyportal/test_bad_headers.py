@@ -162,7 +162,7 @@ def test_a_revoked_key_is_told_so_with_its_id(portal: Portal) -> None:
     portal.make_developer("revoked@example.com")
     key, secret = portal.make_key("revoked@example.com")
     assert raw_me(portal, b"Authorization: Bearer " + secret.encode())[0] == 200
-    portal.command("revokekey", key, "--reason", "leaked")
+    portal.revoke_key(key, "leaked")
     for _ in range(8):  # both workers
         status, headers, body = raw_me(portal, b"Authorization: Bearer " + secret.encode())
         assert (status, body["code"], body["key"]) == (401, "revoked", key)

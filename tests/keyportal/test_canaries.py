@@ -24,8 +24,9 @@ PASSWORD = "canary-phrase-that-nobody-else-has"
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Portal]:
-    """A portal of its own, whose every trace belongs to this test."""
-    with portal_database(tmp_path) as database_url, Portal(tmp_path, database_url).running() as started:
+    """A portal of its own, whose every trace belongs to this test; it logs as in production."""
+    odd = {"KEYPORTAL_LOG_FORMAT": "json", "KEYPORTAL_METRICS_NETWORKS": "127.0.0.1/32"}
+    with portal_database(tmp_path) as database_url, Portal(tmp_path, database_url, **odd).running() as started:
         yield started
 
 
@@ -89,6 +90,10 @@ def use_as_a_client(site: Portal, client: Client) -> list[str]:
         speaker.token({"grant_type": one, "client_id": one, "client_secret": one, "scope": one})
         speaker.token({"grant_type": "client_credentials", one: one}, client=Client(one, one))
         speaker.form(f"/oauth/token?client_secret={one}&token={one}", {one: one})
+        site.get("/gateway/auth", Authorization=f"Bearer {one}", X_Forwarded_Uri=f"/?token={one}")
+        site.get(f"/gateway/auth?scope={one}", Authorization=one, X_Keyportal_Owner=one)
+        speaker.post("/api/v1/verify", {"credential": one, "scopes": [one]}, Authorization=f"Bearer {service.secret}")
+        speaker.post("/api/v1/verify", {one: one}, Authorization=f"Bearer {service.secret}")
         speaker.form("/oauth/introspect", {"token": one}, client=service)
         speaker.form("/oauth/revoke", {"token": one}, client=service)
         speaker.form("/oauth/revoke", {"token": one, "token_type_hint": one}, User_Agent=one)
@@ -117,10 +122,12 @@ def test_no_log_message_table_or_page_holds_a_secret(site: Portal) -> None:
         "messages": "\n".join(site.messages()).replace("=\n", ""),
         "tables": site.command("shell", "-v", "0", "-c", EVERY_ROW).stdout,
         "pages": page,
+        "numbers": site.get("/metrics").body.decode(),
     }
     assert "integrity_violation" in left_behind["log"]
     assert "Secret revealed" in left_behind["messages"]
     assert "key_created" in left_behind["tables"]
+    assert 'door="forward_auth"' in left_behind["numbers"]
     server = [site.environment[name] for name in ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS")]
     wanted = [form for secret in canaries for form in spellings(secret)] + [PASSWORD, session]
     wanted += [value.partition(":")[2] or value for value in server]

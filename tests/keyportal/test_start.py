@@ -27,7 +27,7 @@ def refusal(site: Portal, **environment: str) -> str:
     """Try to start under a changed environment; give what was printed by a process that gave up."""
     before = dict(site.environment)
     site.environment |= environment
-    process = site.spawn()
+    process = site.spawn(workers=1)
     assert process.wait(timeout=20) != 0
     site.environment = before
     printed = site.log.read_text()
@@ -73,7 +73,7 @@ def test_with_a_new_key_in_front_it_starts_and_the_old_secrets_work(site: Portal
     _, secret = site.make_key("rings@example.com")
     for name, key_id in (("KEYPORTAL_SEALING_KEYS", "s2"), ("KEYPORTAL_INDEX_KEYS", "i2")):
         site.environment[name] = f"{new_ring(key_id)},{site.environment[name]}"
-    site.start()
+    site.start(workers=1)
     assert site.get("/api/v1/me", Authorization=f"Bearer {secret}").status == 200
     _, newer = site.make_key("rings@example.com")
     assert site.get("/api/v1/me", Authorization=f"Bearer {newer}").status == 200
@@ -86,7 +86,7 @@ def test_another_secret_key_ends_no_key(site: Portal) -> None:
     _, secret = site.make_key("separate@example.com")
     site.stop()  # the shell
     site.environment["SECRET_KEY"] = secrets.token_urlsafe(50)
-    site.start()
+    site.start(workers=1)
     assert site.get("/api/v1/me", Authorization=f"Bearer {secret}").status == 200
     revealed = site.shell(
         "from apikeys.services import reveal; from accounts.origin import Origin; "
@@ -128,12 +128,12 @@ def test_a_secret_can_be_a_file(site: Portal) -> None:
         file = site.folder / name
         file.write_text(site.environment.pop(name) + "\n")
         site.environment[f"{name}_FILE"] = str(file)
-    site.start()
+    site.start(workers=1)
     assert site.get("/readyz").status == 200
 
 
 @pytest.mark.once
 def test_no_secret_of_the_server_is_in_a_request(site: Portal) -> None:
     site.environment["HTTP_AUTHORIZATION"] = "Bearer everyones"
-    site.start()
+    site.start(workers=1)
     assert b"missing_credential" in site.get("/api/v1/me").body
