@@ -106,7 +106,7 @@ def test_a_line_that_goes_dead_without_a_word_ends_the_lease(near: Portal, far: 
     """The listeners' connections only: what is sent into them is taken, and nothing comes back."""
     client, kept = new_client(near), new_client(near)
     warm(far, client)
-    assert proxy.silence(b"pg_notify") == 2  # the heartbeats of two workers
+    assert proxy.silence(b"keyportal_") == 2  # the heartbeats of two workers
     before = listening(far)
     near.revoke_key(client.id)
     assert last_200_after(far, client, seconds=4) <= LEASE + PASSES
