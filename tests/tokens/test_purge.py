@@ -35,18 +35,19 @@ def revoked(token_id: str, *, ago: timedelta) -> RevokedToken:
     return RevokedToken.objects.create(issuer="x", token_id=token_id, expires_at=timezone.now() - ago)
 
 
-def many_expired(count: int) -> None:
-    """Insert as many expired revocations as are wanted, in one statement of the database's own."""
-    series = "SELECT value FROM series"
-    sql = (
-        f"WITH RECURSIVE series(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM series WHERE value < {count}) "
-        "INSERT INTO tokens_revokedtoken (issuer, token_id, revoked_at, expires_at) "
-        f"SELECT 'x', 'tok_' || value, %s, %s FROM ({series}) AS numbers"
-    )
-    long_ago = timezone.now() - timedelta(days=1)
-    with connection.cursor() as cursor:
-        adapted = connection.ops.adapt_datetimefield_value(long_ago)
-        cursor.execute(sql, [adapted, adapted])
+def many_expired(count: int, *, at_once: int = 100_000) -> None:
+    """Insert as many expired revocations as are wanted, by statements of the database's own that end in time."""
+    long_ago = connection.ops.adapt_datetimefield_value(timezone.now() - timedelta(days=1))
+    for first in range(1, count + 1, at_once):
+        last = min(first + at_once - 1, count)
+        sql = (
+            f"WITH RECURSIVE series(value) AS (SELECT {first} "
+            f"UNION ALL SELECT value + 1 FROM series WHERE value < {last}) "
+            "INSERT INTO tokens_revokedtoken (issuer, token_id, revoked_at, expires_at) "
+            "SELECT 'x', 'tok_' || value, %s, %s FROM (SELECT value FROM series) AS numbers"
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [long_ago, long_ago])
 
 
 @pytest.mark.django_db
