@@ -4,11 +4,15 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON := .venv/bin/python
+# Where it is set, each of the hundreds of processes that the tests start would compile the portal anew.
+export PYTHONDONTWRITEBYTECODE :=
 PORT ?= 8000
 ARGS ?=
 # A file's tests stay together, because they share started servers; and in order, because Chromium's come last.
 # Three at a time on two cores, because many wait for a server.
-PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-append --cov-report= $(ARGS)
+PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+# Of the first pass: tracing takes a tenth of the time.
+COVERED := --cov --cov-report=
 
 .PHONY: help run test lint conformance dev audit bench clean
 
@@ -23,9 +27,9 @@ test: .venv/.dev ## Run everything: on SQLite and on PostgreSQL, unit to browser
 	export KEYPORTAL_TEST_WITHOUT="$$without"
 	rm -f .coverage
 	if [[ ",$$without," == *,postgresql,* ]]; then
-	  $(PYTEST)
+	  $(PYTEST) $(COVERED)
 	else
-	  $(PYTEST) -m "not second"
+	  $(PYTEST) $(COVERED) -m "not second"
 	  $(PYTHON) -m tests.with_postgres $(PYTEST) -m "not once"
 	fi
 	$(PYTHON) -m coverage report

@@ -27,6 +27,23 @@ from tests.speaker import Speaker
 PASSWORD = "correct horse battery staple"
 ORIGIN = Origin(actor="test", address="192.0.2.1", peer="192.0.2.1", request_id="request-of-the-test")
 
+LONG = {
+    "test_canaries",
+    "test_cut_off",
+    "test_database_down",
+    "test_make_run",
+    "test_password_tokens",
+    "test_poolers",
+    "test_published",
+    "test_races",
+    "test_rate_limits",
+    "test_restarts",
+    "test_start",
+    "test_sweep",
+    "test_usage",
+}
+"""Files that take ten seconds and more."""
+
 MakeUser = Callable[..., User]
 MakeKey = Callable[..., tuple[APIKey, str]]
 
@@ -35,8 +52,8 @@ MakeKey = Callable[..., tuple[APIKey, str]]
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what this machine lacks, as `make test` has announced: KEYPORTAL_TEST_WITHOUT names the marks.
 
-    What drives Chromium comes last, because Playwright leaves an event loop running in the thread of the tests, and
-    Django refuses to speak to a database there.
+    What takes long comes first, so that no core is idle at the end. What drives Chromium comes last, because Playwright
+    leaves an event loop running in the thread of the tests, and Django refuses to speak to a database there.
     """
     without = set(filter(None, os.environ.get("KEYPORTAL_TEST_WITHOUT", "").split(",")))
     left_out = [item for item in items if without & {mark.name for mark in item.iter_markers()}]
@@ -44,7 +61,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
     items[:] = sorted(
         (item for item in items if item not in left_out),
-        key=lambda item: item.get_closest_marker("browser") is not None,
+        key=lambda item: (item.get_closest_marker("browser") is not None, item.path.stem not in LONG),
     )
 
 

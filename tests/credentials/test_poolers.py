@@ -54,7 +54,7 @@ def staleness(portal: Portal, near: Portal) -> float:
 def test_what_a_pooler_might_swallow_is_not_relied_on(
     cluster: Cluster, near: Portal, tmp_path: Path, mode: str
 ) -> None:
-    with pgbouncer(cluster, mode) as url, behind(url, near, tmp_path).running() as portal:
+    with pgbouncer(cluster, mode) as url, behind(url, near, tmp_path).running(workers=1) as portal:
         assert staleness(portal, near) == 0
         log = portal.log.read_text()
         assert POOLED in log
@@ -65,7 +65,7 @@ def test_what_a_pooler_might_swallow_is_not_relied_on(
 def test_notices_can_come_past_the_pooler(cluster: Cluster, near: Portal, tmp_path: Path) -> None:
     with (
         pgbouncer(cluster, "transaction") as url,
-        behind(url, near, tmp_path, KEYPORTAL_LISTEN_URL=cluster.url).running() as portal,
+        behind(url, near, tmp_path, KEYPORTAL_LISTEN_URL=cluster.url).running(workers=1) as portal,
     ):
         assert staleness(portal, near) <= 0.25
         log = portal.log.read_text()
@@ -76,7 +76,7 @@ def test_notices_can_come_past_the_pooler(cluster: Cluster, near: Portal, tmp_pa
 @pytest.mark.security("R-24")
 def test_notices_of_another_database_are_not_taken_for_ours(cluster: Cluster, near: Portal, tmp_path: Path) -> None:
     other = cluster.url.removesuffix("/keyportal") + "/postgres"
-    with behind(cluster.url, near, tmp_path, KEYPORTAL_LISTEN_URL=other).running() as portal:
+    with behind(cluster.url, near, tmp_path, KEYPORTAL_LISTEN_URL=other).running(workers=1) as portal:
         assert staleness(portal, near) == 0
         deadline = time.monotonic() + 5
         while "leads to another database" not in portal.log.read_text():

@@ -75,7 +75,7 @@ def behind(request: pytest.FixtureRequest, api: int, tmp_path_factory: pytest.Te
     gateway: Gateway = request.param
     with (
         portal_database(folder) as database_url,
-        Portal(folder, database_url, KEYPORTAL_TRUSTED_PROXIES="127.0.0.1/32").running() as portal,
+        Portal(folder, database_url, KEYPORTAL_TRUSTED_PROXIES="127.0.0.1/32").running(workers=1) as portal,
     ):
         owner = portal.make_developer(OWNER)
         for name in ("reports:read", "reports:write"):

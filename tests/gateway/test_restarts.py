@@ -22,10 +22,10 @@ RESTARTS = 2
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Portal]]:
     """Two servers of one portal."""
     folder: Path = tmp_path_factory.mktemp("pair")
-    with portal_database(folder) as database_url, Portal(folder, database_url).running() as first:
+    with portal_database(folder) as database_url, Portal(folder, database_url).running(workers=1) as first:
         second = Portal(folder, database_url, **{**first.environment, "KEYPORTAL_URL": first.url})
         second.log = folder / "second.log"
-        second.start()
+        second.start(workers=1)
         try:
             yield [first, second]
         finally:
@@ -60,7 +60,7 @@ def test_no_answer_is_wrong_or_missing_while_servers_are_restarted(pair: list[Po
         for number in range(RESTARTS):
             portal = pair[number % 2]
             portal.stop()
-            portal.start()
+            portal.start(workers=1)
         over.set()
         for asker in askers:
             asker.join()

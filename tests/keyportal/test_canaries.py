@@ -26,7 +26,7 @@ PASSWORD = "canary-phrase-that-nobody-else-has"
 def site(tmp_path: Path) -> Iterator[Portal]:
     """A portal of its own, whose every trace belongs to this test; it logs as in production."""
     odd = {"KEYPORTAL_LOG_FORMAT": "json", "KEYPORTAL_METRICS_NETWORKS": "127.0.0.1/32"}
-    with portal_database(tmp_path) as database_url, Portal(tmp_path, database_url, **odd).running() as started:
+    with portal_database(tmp_path) as database_url, Portal(tmp_path, database_url, **odd).running(workers=1) as started:
         yield started
 
 
