@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.utils import quote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
@@ -118,7 +119,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
             known = is_well_formed(settings.KEYPORTAL_BRAND, text)
             found = KeySecret.objects.holding(text).first() if known else None
             if found is not None:
-                return redirect("admin:apikeys_apikey_change", found.key_id)
+                return redirect("admin:apikeys_apikey_change", quote(found.key_id))  # the admin reads "_3A" as ":"
             messages.warning(request, "No key has this secret." if known else "This is not a secret of this portal.")
         context = {**admin.site.each_context(request), "title": "Find a key by its secret"}
         return render(request, "admin/apikeys/find.html", context)

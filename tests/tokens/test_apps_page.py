@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.test import Client
 
 from accounts.models import AuditEvent, User
@@ -68,7 +69,7 @@ def test_operators_list_and_end_log_ins(log_in: Callable[..., Client], developer
     family = sign_in(developer)
     base = "/admin/tokens/tokenfamily/"
     assert family.pk in desk.get(f"{base}?q=dev@example.com", secure=True).content.decode()
-    assert "acme-cli" in desk.get(f"{base}{family.pk}/change/", secure=True).content.decode()
+    assert "acme-cli" in desk.get(f"{base}{quote(family.pk)}/change/", secure=True).content.decode()
     page = desk.post(base, {"action": "end", "_selected_action": [family.pk]}, secure=True, follow=True)
     assert "1 ended." in page.content.decode()
     assert family.pk in desk.get("/admin/tokens/revokedtoken/", secure=True).content.decode()
