@@ -13,6 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import django
+from django.db import connection
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
+django.setup()
+
+# Models can be read once Django is set up.
+from accounts.models import User  # noqa: E402
+from accounts.origin import Origin  # noqa: E402
+from accounts.rings import index_ring  # noqa: E402
+from accounts.services import create_user  # noqa: E402
+from apikeys.models import APIKey, KeySecret  # noqa: E402
+from vault.digests import index_digest  # noqa: E402
+from vault.secret_format import hint, new_secret  # noqa: E402
 
 KEY_COLUMNS = "id, owner_id, name, environment, scopes, networks, created_at, revoked_reason, rate_limit, seal"
 ROW_COLUMNS = "id, key_id, digest, index_key_id, hint, created_at, seal"
@@ -21,12 +34,6 @@ SEAL = b"\x01\x02s1" + bytes(32)
 
 def fill(count: int, good: int, file: Path) -> None:
     """Write the rows, all of one owner."""
-    from django.db import connection  # noqa: PLC0415  # after django.setup()
-
-    from accounts.models import User  # noqa: PLC0415
-    from accounts.origin import Origin  # noqa: PLC0415
-    from accounts.services import create_user  # noqa: PLC0415
-
     name = f"many-{secrets.token_hex(4)}@example.com"
     password = secrets.token_urlsafe(24)
     owner: User = create_user(email=name, password=password, confirmed=True, origin=Origin.of_command("bench"))
@@ -53,13 +60,8 @@ def fill(count: int, good: int, file: Path) -> None:
         cursor.execute("ANALYZE")
 
 
-def _good(owner: Any, count: int, file: Path) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+def _good(owner: User, count: int, file: Path) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
     """Give the values of keys that are good, and write their secrets down."""
-    from accounts.rings import index_ring  # noqa: PLC0415
-    from apikeys.models import APIKey, KeySecret  # noqa: PLC0415
-    from vault.digests import index_digest  # noqa: PLC0415
-    from vault.secret_format import hint, new_secret  # noqa: PLC0415
-
     ring = index_ring().primary
     with file.open("w") as written:
         for _ in range(count):
@@ -80,6 +82,4 @@ def _id(kind: str, number: int) -> str:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
-    django.setup()
     fill(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
