@@ -29,6 +29,11 @@ class Credential:
     expires_at: datetime | None
     """UTC; None if it never expires."""
 
+    @property
+    def key_id(self) -> str:
+        """The key that it is or was swapped for; empty for somebody's log-in."""
+        return self.client_id if self.client_id.startswith("key_") else ""
+
 
 OWNER_FIELDS: Final = ("id", "email", "is_active", "confirmed_at", "auth_epoch")
 """What a query must give for an `Owner`, in its order."""

@@ -43,7 +43,7 @@ class VerifyView(APIView):
         asked = serializer.validated_data
         address = parse_address(asked.get("client_ip", ""))
         credential = cast("Credential", request.auth)
-        caller = credential.client_id if credential.client_id.startswith("key_") else credential.owner_id
+        caller = credential.key_id or credential.owner_id
         if wait := MISSES.wait(caller):
             raise CredentialRefused(Refusal(code="rate_limited", retry_after=wait))
         try:

@@ -95,7 +95,7 @@ def _verified(environ: Mapping[str, Any]) -> tuple[Credential, Quota | None]:
 def _identity(credential: Credential, quota: Quota | None) -> Headers:
     """Give the headers that the gateway passes on. Every one is there each time, so that it overwrites a client's."""
     return [
-        ("X-Keyportal-Key", credential.client_id if credential.client_id.startswith("key_") else ""),
+        ("X-Keyportal-Key", credential.key_id),
         ("X-Keyportal-Owner", credential.owner_id),
         ("X-Keyportal-Scopes", " ".join(sorted(credential.scopes))),
         ("X-Keyportal-Environment", credential.environment),
