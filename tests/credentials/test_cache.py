@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from pytest_django import Settings
 
-from credentials.cache import VerifiedCache
+from credentials.cache import MAX_AGE, VerifiedCache
 
 pytestmark = pytest.mark.once
 
@@ -127,3 +127,42 @@ def test_a_cache_of_none_keeps_nothing(settings: Settings) -> None:
     for _ in range(2):
         assert cache.recalled(0, b"1", lambda: ask_for(Fact("one"), asked)) == Fact("one")
     assert (len(asked), len(cache)) == (2, 0)
+
+
+@pytest.mark.finding("H14")
+def test_an_entry_that_is_too_old_is_asked_for_anew() -> None:
+    """Its age counts from the question: the answer may have been on its way for long."""
+    now = [1000.0]
+    cache, asked = VerifiedCache(now=lambda: now[0]), list[str]()
+
+    def ask() -> Fact:
+        asked.append("asked")
+        now[0] += 10
+        return Fact("one")
+
+    def recall() -> int:
+        cache.recalled(cache.generation, b"1", ask)
+        return len(asked)
+
+    assert [recall(), recall()] == [1, 1]
+    now[0] = 1000.0 + MAX_AGE - 0.001
+    assert recall() == 1
+    now[0] = 1000.0 + MAX_AGE
+    assert cache.get(b"1") is None
+    assert [recall(), recall()] == [2, 2]
+    now[0] += MAX_AGE
+    assert [recall(), recall(), len(cache)] == [3, 3, 1]
+
+
+@pytest.mark.finding("H14")
+def test_an_entry_that_was_asked_for_anew_is_the_newest(settings: Settings) -> None:
+    settings.KEYPORTAL_CACHE_ENTRIES = 2
+    now = [0.0]
+    cache = VerifiedCache(now=lambda: now[0])
+    for key in (b"1", b"2"):
+        cache.recalled(0, key, lambda: Fact("x"))
+        now[0] += 1
+    now[0] = MAX_AGE
+    cache.recalled(0, b"1", lambda: Fact("x"))  # too old by now, the other is not
+    cache.recalled(0, b"3", lambda: Fact("x"))
+    assert [key for key in (b"1", b"2", b"3") if cache.get(key)] == [b"1", b"3"]
