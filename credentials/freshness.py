@@ -4,26 +4,29 @@ SQLite: `PRAGMA data_version` of the thread's own connection changes with every 
 process or elsewhere, and `total_changes` with every change of its own. If either differs from what the thread saw last,
 the cache is emptied before the next answer. So there is no stale answer at all.
 
+So that is asked of the file that the settings name: one that was put in its place is opened before the next answer
+(`credentials.database_file`).
+
 PostgreSQL: triggers notify of every change that a verdict depends on, whoever makes it (`credentials.triggers`). A
-thread of this process listens (`credentials.listener`) and holds a lease that its heartbeats renew. Without a lease
-nobody consults the cache: every request asks the database.
+thread of this process listens (`credentials.listener`) and holds a lease that its heartbeats renew, as long as the
+triggers are in place. Without a lease nobody consults the cache: every request asks the database.
 """
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from accounts.canaries import confirm_rings, rings_confirmed
+from credentials import clock
 from credentials.cache import Record, VerifiedCache
+from credentials.database_file import DatabaseFile
 from credentials.listener import Listener
 
 LEASE: Final = 2.0  # seconds
-# Goes on while a machine sleeps, and does not follow the wall clock when somebody sets it.
-_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class _Thread(threading.local):
@@ -42,7 +45,16 @@ class Freshness:
     def __init__(self) -> None:
         self.cache = VerifiedCache()
         self.leased_until = 0.0
+        self.fault: str | None = None
+        """Why changes can't be heard, in words for an operator; empty if they can, None if nobody has looked."""
+        self.database = 0
+        """Raised when the database may be another one than before: what is known of it is known no longer."""
+        self._fits: object = None
+        """Which database the key rings are known to fit."""
+        self._trusted_since = 0.0
+        self._leasing = threading.Lock()
         self._thread = _Thread()
+        self._file = DatabaseFile(changed=self.cache.clear, replaced=self.meet_another_database)
         self._listener: Listener | None = None
         self._starting = threading.Lock()
 
@@ -56,34 +68,69 @@ class Freshness:
             return None  # what this transaction has changed, others don't see yet
         if connection.vendor == "sqlite":
             return self._sqlite(connection)
-        if self.now() < self.leased_until:
-            return self.cache.generation
+        generation = self.cache.generation  # before the lease: whoever ends that raises this next
+        if clock.now() < self.leased_until:
+            return generation
         self._hurry()
         return None
 
     def now(self) -> float:
         """Give seconds from some beginning, forwards only."""
-        return time.clock_gettime(_CLOCK)
+        return clock.now()
 
     def renew(self, *, since: float) -> None:
-        """Extend the lease: everything that was committed up to this moment has been heard."""
-        self.leased_until = since + LEASE
+        """Extend the lease: everything that was committed up to this moment has been heard.
+
+        Not for a heartbeat that was sent before the lease was ended: what ended it may be unheard still.
+        """
+        with self._leasing:
+            if since > self._trusted_since:
+                self.leased_until = since + LEASE
 
     def lose(self) -> None:
         """End the lease: changes may go unheard from now on."""
-        self.leased_until = 0.0
+        with self._leasing:
+            self._trusted_since = clock.now()
+            self.leased_until = 0.0
         self.cache.clear()
+
+    def meet_another_database(self) -> None:
+        """Forget what is known of the database, that the key rings fit it included: this may be another one."""
+        self.database += 1
+        rings_confirmed.cache_clear()
+        self.lose()
+
+    def confirm_rings(self) -> None:
+        """Return if the key rings fit the database that this thread asks: wrong ones would find no key in it.
+
+        Raises `accounts.canaries.RingMisfitError`, or `django.db.Error` when the database can't be asked.
+        """
+        asks = (self._file.opened, self.database)
+        if asks != self._fits:
+            confirm_rings()
+            self._fits = asks
 
     def settle(self) -> None:
         """Wait until this process has heard of what this thread has just committed; a moment, or not at all.
 
-        The other processes hear at the same time. Whoever gets the answer to a revocation finds it in force.
+        The other processes hear at the same time. Whoever gets the answer to a revocation finds it in force: if it is
+        not heard in that moment, this process asks the database until it has caught up.
         """
-        if self._listener is not None and self.now() < self.leased_until:
-            self._listener.settle()
+        if self._listener is not None and clock.now() < self.leased_until and not self._listener.settle():
+            self.lose()
+
+    def follow(self) -> None:
+        """See to it that this thread has the database file open that the settings name (SQLite).
+
+        For the beginning of whatever is no verdict; a verdict looks by itself. Raises `django.db.OperationalError` if
+        there is no such file.
+        """
+        connection = self._thread.connection
+        if connection.vendor == "sqlite" and not connection.in_atomic_block:
+            self._file.follow(connection, at_once=True)
 
     def _sqlite(self, connection: BaseDatabaseWrapper) -> int:
-        connection.ensure_connection()
+        self._file.follow(connection)
         raw = connection.connection
         with connection.wrap_database_errors:
             seen = (raw, raw.execute("PRAGMA data_version").fetchone()[0], raw.total_changes)
@@ -110,7 +157,9 @@ freshness = Freshness()
 
 def recall(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
     """Give what `ask` would give now about the credential with this digest: from memory if that is current."""
-    return freshness.cache.recalled(freshness.current(), key, ask)
+    generation = freshness.current()
+    freshness.confirm_rings()
+    return freshness.cache.recalled(generation, key, ask)
 
 
 def _begin_anew() -> None:

@@ -1,7 +1,10 @@
 """The thread that hears of changes in PostgreSQL, with one connection a process.
 
 A heartbeat is a notification to itself. PostgreSQL delivers notifications in the order of their commits, so when the
-heartbeat is back, everything that was committed before it was sent has been heard too: that is what the lease says.
+heartbeat is back, everything that was committed before it was sent has been heard too: that is what the lease says. It
+says so only if whatever was committed was also told. So the statement that sends the heartbeat reads the change counter
+and looks at the triggers (`credentials.trigger_health`): a number that was not heard makes the process forget
+everything, and without the triggers there is no lease.
 """
 
 import contextlib
@@ -10,20 +13,22 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Set
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
 from django.conf import settings
 from django.db import DatabaseError, connections
+
+from credentials.changes import Change, HeardChanges, Position
+from credentials.trigger_health import Look, faults, look, summary, table_ids
+from credentials.triggers import CHANNEL, EVERYTHING
 
 if TYPE_CHECKING:
     from credentials.freshness import Freshness
 
 logger = logging.getLogger(__name__)
 
-CHANNEL: Final = "keyportal"
-EVERYTHING: Final = "*"
 BEAT: Final = 0.5  # seconds
 BACK_OFF: Final = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts to connect; the last one again and again
 PATIENCE: Final = 0.25  # seconds that an answer may wait for a change to be heard
@@ -37,17 +42,29 @@ class UnsuitableError(Exception):
     """Over this connection not everything would be heard. Says why, in a sentence for the log."""
 
 
+class Beat(NamedTuple):
+    """A heartbeat that is under way."""
+
+    sent_at: float
+    counter: Position | None
+    """What the change counter said; None if nothing can be trusted that is heard."""
+
+
 class Listener(threading.Thread):
     """Listens, renews the lease, drops what notices name; connects again when it must."""
 
     def __init__(self, freshness: "Freshness") -> None:
         super().__init__(name="keyportal-listener", daemon=True)
         self._freshness = freshness
-        self._beat = f"{CHANNEL}_{secrets.token_hex(8)}"
+        self._channel = f"{CHANNEL}_{secrets.token_hex(8)}"
         self._waiting = threading.Event()
         self._connection: psycopg.Connection[Any] | None = None
         self._heard_at = freshness.now()
         self._marks: dict[str, threading.Event] = {}
+        self._beats: dict[str, Beat] = {}
+        self._changes = HeardChanges()
+        self._state: tuple[object, ...] = ()
+        self._logged = ""
 
     def run(self) -> None:
         """Listen until the process ends."""
@@ -83,17 +100,18 @@ class Listener(threading.Thread):
         self._heard_at = self._freshness.now()
         break_off(connection)
 
-    def settle(self) -> None:
-        """Send a mark behind everything that this thread has committed, and wait until it has come round."""
+    def settle(self) -> bool:
+        """Send a mark behind everything that this thread has committed; return whether it came round in time."""
         mark, heard = secrets.token_hex(8), threading.Event()
         self._marks[mark] = heard
         try:
             with connections["default"].cursor() as cursor:
-                cursor.execute("SELECT pg_notify(%s, %s)", [self._beat, mark])
-            heard.wait(PATIENCE)
+                cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, mark])
+            return heard.wait(PATIENCE)
         except DatabaseError:
             # What was asked for is done and committed; only the waiting is cut short.
             logger.warning("could not wait for a change to be heard")
+            return False
         finally:
             del self._marks[mark]
 
@@ -103,11 +121,12 @@ class Listener(threading.Thread):
         self._heard_at = self._freshness.now()
         self._connection = connection
         connection.execute(f"LISTEN {CHANNEL}")
-        connection.execute(f"LISTEN {self._beat}")
+        connection.execute(f"LISTEN {self._channel}")
         _refuse_pooler(connection)
         if settings.KEYPORTAL_LISTEN_URL:
             self._refuse_another_database(connection)
-        self._freshness.cache.clear()  # what changed before is not told again
+        # What changed before is not told again: the first look, which differs from none, makes the process forget.
+        self._beats, self._changes, self._state = {}, HeardChanges(), ()
         logger.info("listening for changes")
         self._heard_at = self._freshness.now()
 
@@ -115,10 +134,13 @@ class Listener(threading.Thread):
         """Hear something that was said over the portal's own connection, or raise `UnsuitableError`."""
         mark = secrets.token_hex(8)
         with connections["default"].cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, %s)", [self._beat, mark])
+            cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, mark])
+            of_the_portal = table_ids(cursor)
         connections["default"].close()
         if not any(notice.payload == mark for notice in connection.notifies(timeout=1.0)):
             raise UnsuitableError("KEYPORTAL_LISTEN_URL leads to another database than DATABASE_URL")
+        if table_ids(connection.cursor()) != of_the_portal:
+            raise UnsuitableError("KEYPORTAL_LISTEN_URL leads to other tables than DATABASE_URL")
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
         """Send heartbeats and take notices until the connection breaks. Raises `psycopg.Error`."""
@@ -126,24 +148,74 @@ class Listener(threading.Thread):
         while True:
             now = self._freshness.now()
             if now >= due:
-                connection.execute("SELECT pg_notify(%s, %s)", [self._beat, f"{now:.6f}"])
-                due = now + BEAT
+                due = now + (BEAT if self._beat(connection) else 0.0)
             heard = list(connection.notifies(timeout=max(0.0, due - now), stop_after=1))
-            self._hear({notice.payload for notice in heard if notice.channel == CHANNEL})
+            self._hear(notice.payload for notice in heard if notice.channel == CHANNEL)
             # Only after what came before it has been dropped.
-            for beat in (notice.payload for notice in heard if notice.channel == self._beat):
-                mark = self._marks.get(beat)
-                if mark is not None:
-                    mark.set()
-                elif "." in beat:  # a time, and not the mark of somebody who has stopped waiting
-                    self._heard_at = self._freshness.now()
-                    self._freshness.renew(since=float(beat))
+            for text in (notice.payload for notice in heard if notice.channel == self._channel):
+                self._come_round(text)
 
-    def _hear(self, tags: Set[str]) -> None:
-        if EVERYTHING in tags or len(tags) >= MANY:
+    def _beat(self, connection: psycopg.Connection[Any]) -> bool:
+        """Send a heartbeat and look; return whether everything is as it was, so that the next one has time."""
+        text, sent_at = secrets.token_hex(8), self._freshness.now()
+        try:
+            seen = look(connection.cursor(), channel=self._channel, beat=text)
+        except psycopg.ProgrammingError as error:  # there is no counter, or it may not be read
+            self._heard_at = self._freshness.now()
+            return self._is_as_before(connection, Look(None, (type(error).__name__,)))
+        is_as_before = self._is_as_before(connection, seen)
+        if seen.counter and not self._changes.goes_on(seen.counter):
+            self._freshness.cache.clear()
+        self._beats[text] = Beat(sent_at, None if self._freshness.fault else seen.counter)
+        return is_as_before
+
+    def _is_as_before(self, connection: psycopg.Connection[Any], seen: Look) -> bool:
+        """Return whether the database is the one of the last look; if not, forget everything and look closely."""
+        if seen.state == self._state:
+            return True
+        self._freshness.meet_another_database()
+        self._state = seen.state
+        found = faults(connection.cursor())
+        if not found and seen.counter is None:
+            found = ["the change counter can't be read"]
+        self._note(summary(found))
+        return False
+
+    def _note(self, fault: str) -> None:
+        """Say once what keeps changes from being heard, and once that it is over."""
+        was, self._freshness.fault = self._logged, fault
+        self._logged = fault
+        if fault and fault != was:
+            logger.warning("changes can't be heard, every request asks the database: %s", fault)
+        elif was and not fault:
+            logger.info("changes can be heard again")
+
+    def _hear(self, payloads: Iterable[str]) -> None:
+        """Drop what notices name; forget everything where one is missing, or is none of ours."""
+        tags, is_whole = set(), True
+        for payload in payloads:
+            change = Change.parse(payload)
+            if change is None or not self._changes.hear(change.position):
+                is_whole = False
+            if change is not None:
+                tags.add(change.tag)
+        if not is_whole or EVERYTHING in tags or len(tags) >= MANY:
             self._freshness.cache.clear()
         elif tags:
             self._freshness.cache.drop(tags)
+
+    def _come_round(self, text: str) -> None:
+        """Take a heartbeat, or the mark of somebody who waits, that is back on its own channel."""
+        mark, beat = self._marks.get(text), self._beats.pop(text, None)
+        if mark is not None:
+            mark.set()
+        if beat is None:  # not sent by this process, or no longer waited for
+            return
+        self._heard_at = self._freshness.now()
+        if beat.counter is not None:
+            if not self._changes.reaches(beat.counter):
+                self._freshness.cache.clear()
+            self._freshness.renew(since=beat.sent_at)
 
 
 def _refuse_pooler(connection: psycopg.Connection[Any]) -> None:

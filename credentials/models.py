@@ -1,4 +1,4 @@
-"""The scope catalogue."""
+"""The scope catalogue, what was counted, and the counter of changes."""
 
 from typing import ClassVar
 
@@ -105,3 +105,25 @@ class Attempts(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+
+class ChangeCounter(models.Model):
+    """How many transactions have changed what a verdict depends on: one row, raised by triggers (PostgreSQL)."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    identity = models.CharField(max_length=36)
+    """Of the database; random."""
+    n = models.PositiveBigIntegerField(default=0)
+    mark = models.CharField(max_length=36)
+    """Of this number; random."""
+    raised_by = models.BigIntegerField(default=0)
+    """The transaction that raised it last: however many rows it changes, it does so once."""
+    raised_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """Written by `credentials.triggers`, and by nobody else."""
+
+        constraints: ClassVar = [models.CheckConstraint(condition=models.Q(id=1), name="one_change_counter")]
+
+    def __str__(self) -> str:
+        return f"{self.identity}:{self.n}"

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, DataError, InterfaceError, close_old_connections, connection
 
 from credentials.client_address import Address
+from credentials.freshness import freshness
 from credentials.services import add_usage
 from credentials.tally import Asked, Calls, tally
 
@@ -103,6 +104,7 @@ class Flusher:
     def _try(self) -> bool:
         try:
             close_old_connections()
+            freshness.follow()
             self.flush()
         except (DatabaseError, InterfaceError) as error:
             connection.close()

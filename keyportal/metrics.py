@@ -51,6 +51,10 @@ class Workers(Collector):
         if leases:
             text = "Seconds for which the worst worker knows its memory to be current; 0: it asks the database."
             yield GaugeMetricFamily("keyportal_freshness_lease_seconds", text, min(leases))
+        hears = [worker.hears for worker in self._workers if worker.hears is not None]
+        if hears:
+            text = "1 while the triggers that tell of changes are in place; 0: every request asks the database."
+            yield GaugeMetricFamily("keyportal_change_triggers_in_place", text, min(hears))
         lag = max((worker.lag for worker in self._workers), default=0.0)
         yield GaugeMetricFamily("keyportal_usage_flush_lag_seconds", "Age of the oldest count not yet written.", lag)
 

@@ -9,7 +9,6 @@ from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 
-from accounts.canaries import rings_confirmed
 from credentials.client_address import client_address, is_trusted_proxy, parse_address, request_id_of
 from credentials.freshness import freshness
 from credentials.quota import Quota
@@ -86,7 +85,10 @@ class ResponseHeadersMiddleware:
 
 
 class RingsMiddleware:
-    """Answers nothing until the key rings are known to fit the database: wrong ones would refuse every good key."""
+    """Answers nothing until the key rings are known to fit the database: wrong ones would refuse every good key.
+
+    It is the database that the settings name, also where SQLite's file has been replaced since the last request.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -94,7 +96,8 @@ class RingsMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Pass on, or raise what the check raised: the error page answers 503."""
         if request.path_info not in HEALTH_PATHS:
-            rings_confirmed()
+            freshness.follow()
+            freshness.confirm_rings()
         return self.get_response(request)
 
 

@@ -37,6 +37,8 @@ class Numbers:
     entries: int = 0
     lease: float | None = None
     """Seconds; None where no lease is needed."""
+    hears: bool | None = None
+    """Whether the triggers that tell of changes are in place; None where nobody has looked."""
     lag: float = 0.0
     """Seconds since everything that was counted had been written."""
     at: float = 0.0
@@ -69,6 +71,7 @@ def own_numbers() -> Numbers:
         misses=cache.misses,
         entries=len(cache),
         lease=max(0.0, freshness.leased_until - now) if connection.vendor == "postgresql" else None,
+        hears=None if freshness.fault is None else not freshness.fault,
         lag=flusher.lag,
         at=time.time(),
     )

@@ -13,6 +13,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.canaries import confirm_rings
+from credentials.database_file import FileGoneError
+from credentials.freshness import freshness
+from credentials.trigger_health import faults
 from keyportal.context import THEMES
 from keyportal.problems import CODES
 from vault.errors import VaultError
@@ -77,26 +80,35 @@ def clears_site_data(view: Callable[..., HttpResponseBase]) -> Callable[..., Htt
     return wrapped
 
 
-_migrated: set[str] = set()
+_migrated: set[int] = set()
 
 
 def _is_migrated() -> bool:
-    # Reading every migration takes a while, and a probe asks every second: once true it stays true for this process.
-    if DEFAULT_DB_ALIAS not in _migrated:
+    # Reading every migration takes a while, and a probe asks every second: once true it stays true for this database.
+    if freshness.database not in _migrated:
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             return False
-        _migrated.add(DEFAULT_DB_ALIAS)
+        _migrated.add(freshness.database)
     return True
 
 
 def _faults() -> list[str]:
     try:
+        freshness.follow()
         if not _is_migrated():
             return ["migrations are not applied"]
         confirm_rings()
-    except DatabaseError:
-        return ["the database can't be asked"]
+        return [f"changes can't be heard: {fault}" for fault in _unheard()]
+    except DatabaseError as error:
+        return [str(error) if isinstance(error, FileGoneError) else "the database can't be asked"]
     except VaultError as misfit:
         return [str(misfit)]
-    return []
+
+
+def _unheard() -> list[str]:
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        return faults(cursor)

@@ -1,4 +1,4 @@
-"""A TCP proxy that a test can cut, or make silent without a word."""
+"""A TCP proxy that a test can cut, make silent without a word, or have keep back what a listener would hear."""
 
 import contextlib
 import socket
@@ -16,11 +16,16 @@ class Line:
         self._deaf_to = deaf_to
         self.said = b""
         self.passing = True
+        self.listens = False
+        """Whether `LISTEN` was said over it."""
+        self.answers = threading.Event()
+        self.answers.set()
         for source, target in (self.ends, self.ends[::-1]):
             threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
 
     def close(self) -> None:
         """End both ends."""
+        self.answers.set()
         for end in self.ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -31,8 +36,11 @@ class Line:
             while chunk := source.recv(65536):
                 if source is self.ends[0]:
                     self.said = (self.said + chunk)[-4096:]
+                    self.listens |= b"LISTEN" in chunk
                     if self._deaf_to and self._deaf_to in chunk:
                         self.passing = False
+                else:
+                    self.answers.wait()
                 if self.passing:
                     target.sendall(chunk)
         self.close()
@@ -59,6 +67,18 @@ class Proxy:
         for line in silenced:
             line.passing = False
         return len(silenced)
+
+    def hold(self) -> int:
+        """Keep back what comes to whoever listens, until it is let go; give how many lines listen."""
+        listening = [line for line in self.lines if line.listens]
+        for line in listening:
+            line.answers.clear()
+        return len(listening)
+
+    def let_go(self) -> None:
+        """Pass on what was kept back."""
+        for line in self.lines:
+            line.answers.set()
 
     def cut(self) -> None:
         """End every connection that there is."""

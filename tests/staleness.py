@@ -24,3 +24,25 @@ def refused_within(ask: Callable[[], int], *, in_a_row: int = IN_A_ROW) -> float
         else:
             refusals += 1
     return last_good - started
+
+
+DEADLINE = 30.0
+"""Seconds until a wait is given up: machines of tests are busy."""
+
+
+def wait_until(holds: Callable[[], bool], *, seconds: float = DEADLINE) -> None:
+    """Ask again and again until it holds; fail if it does not in that time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_refused_for_good(ask: Callable[[], int]) -> None:
+    """Wait until every worker refuses; from then on none may let it in, however often it is asked."""
+    refusals = 0
+    deadline = time.monotonic() + DEADLINE
+    while refusals < IN_A_ROW:
+        refusals = 0 if ask() == 200 else refusals + 1
+        assert time.monotonic() < deadline
+    assert 200 not in {ask() for _ in range(2 * IN_A_ROW)}

@@ -1,15 +1,25 @@
 """A change is heard by every worker, whoever makes it: verbs, `QuerySet.update`, SQL by hand."""
 
+import re
 from collections.abc import Callable
-from importlib import import_module
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from apikeys.verification import KEY_FIELDS, SECRET_FIELDS
+from accounts.models import User
+from apikeys.models import APIKey, KeySecret
+from apikeys.verification import KEY_FIELDS, SECRET_FIELDS, verify
 from credentials.credential import OWNER_FIELDS
-from tests.portal import ROOT, Portal
+from credentials.models import Scope
+from credentials.triggers import NOTIFY_TRIGGERS
+from gateway.verdict import verdict
+from tests.conftest import ORIGIN, MakeKey
+from tests.portal import Portal
 from tests.speaker import Client, Speaker
 from tests.staleness import BOUND, refused_within
+from tokens.models import RevokedToken
+from tokens.services import issue_to_key, issue_to_user
 
 VERBS = "from accounts import services as a; from apikeys import services as k; from accounts.origin import Origin; "
 WHO = "o = Origin.of_command('test'); key = APIKey.objects.get(pk='{key}'); user = key.owner; "
@@ -115,10 +125,34 @@ def test_a_limit_that_an_operator_sets_holds_for_a_key_that_is_in_use(
 
 
 @pytest.mark.once
+@pytest.mark.finding("H14")
 def test_everything_that_is_remembered_is_told_when_it_changes() -> None:
-    told = import_module("apikeys.migrations.0005_rate_limit_notices").AFTER.split(", ")
-    assert set(KEY_FIELDS) <= set(told)
-    told_of_secrets = import_module("apikeys.migrations.0002_notices").OF_ROWS_UNDER_KEYS.split(", ")
-    assert set(SECRET_FIELDS) <= set(told_of_secrets)
-    users = (ROOT / "credentials/migrations/0003_notices.py").read_text()
-    assert f"UPDATE OF {', '.join(OWNER_FIELDS)} OR DELETE" in users
+    read = {
+        User: OWNER_FIELDS,
+        APIKey: KEY_FIELDS,
+        KeySecret: SECRET_FIELDS,
+        Scope: ("name",),
+        RevokedToken: ("token_id",),
+    }
+    told = {trigger.table: trigger for trigger in NOTIFY_TRIGGERS}
+    assert set(told) == {model._meta.db_table for model in read}
+    for model, fields in read.items():
+        trigger = told[model._meta.db_table]
+        columns = {field.attname: field.column for field in model._meta.concrete_fields}
+        assert not {columns[name] for name in fields}.intersection(trigger.ignored)
+        assert not trigger.kind or trigger.column in columns.values()
+        assert "UPDATE" in trigger.events
+
+
+@pytest.mark.django_db
+@pytest.mark.finding("H14")
+def test_no_verdict_reads_a_table_whose_changes_are_not_told(developer: User, make_key: MakeKey) -> None:
+    _, secret = make_key()
+    of_key = issue_to_key(client=verify(secret, address=None), scopes=None, origin=ORIGIN)
+    of_user = issue_to_user(user=developer, scopes=None, agent="", origin=ORIGIN)
+    with CaptureQueriesContext(connection) as queries:
+        for credential in (secret, of_key.access_token, of_user.access_token):
+            verdict(credential, address=None)
+    read = {table for query in queries for table in re.findall(r'(?:FROM|JOIN) "(\w+)"', query["sql"])}
+    assert len(queries) == 3
+    assert read == {trigger.table for trigger in NOTIFY_TRIGGERS}

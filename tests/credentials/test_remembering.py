@@ -5,6 +5,7 @@ import time
 import pytest
 import time_machine
 
+from credentials.cache import MAX_AGE
 from credentials.freshness import LEASE, Freshness
 from tests.portal import Portal
 from tests.speaker import Client, Speaker
@@ -89,3 +90,56 @@ def test_a_clock_that_somebody_sets_neither_prolongs_nor_ends_the_lease(step: fl
         assert 0 <= fresh.now() - began < LEASE
         assert fresh.leased_until == began + LEASE
     assert fresh.now() < fresh.leased_until
+
+
+@pytest.mark.once
+@pytest.mark.finding("H14")
+def test_a_heartbeat_from_before_the_trust_ended_does_not_bring_it_back() -> None:
+    """What ended it was committed after that heartbeat, and may still be on its way."""
+    fresh = Freshness()
+    before = fresh.now()
+    fresh.lose()
+    fresh.renew(since=before)
+    assert fresh.leased_until == 0
+    fresh.renew(since=fresh.now() + 0.001)
+    assert fresh.leased_until > fresh.now()
+    generation = fresh.cache.generation
+    fresh.lose()
+    assert (fresh.leased_until, fresh.cache.generation) == (0, generation + 1)
+
+
+AGED = """
+import time
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from credentials import clock
+from credentials.freshness import freshness
+from gateway.verdict import verdict
+
+def queries():
+    with CaptureQueriesContext(connection) as captured:
+        verdict({secret!r}, address=None)
+    return len(captured)
+
+moved = 0.0
+freshness.cache._now = lambda: clock.now() + moved
+deadline = time.monotonic() + 30
+counted = []
+while counted != {expected} and time.monotonic() < deadline:
+    # On SQLite a commit of the server in between, such as that of its counts, rightly costs one more.
+    freshness.current()
+    freshness.cache.clear()
+    counted = []
+    for seconds in (0, 0, {age} - 5, 10, 0):
+        moved += seconds
+        counted.append(queries())
+print(counted)
+"""
+
+
+@pytest.mark.finding("H14")
+def test_nothing_is_remembered_for_longer_than_a_minute(portal: Portal, client: Client) -> None:
+    """Whatever goes unheard: by the cache's own clock, which the test moves on."""
+    expected = "[1, 0, 0, 1, 0]"
+    assert MAX_AGE == 60
+    assert portal.shell(AGED.format(secret=client.secret, expected=expected, age=MAX_AGE)) == expected

@@ -1,0 +1,135 @@
+"""Whether the triggers that tell of changes are as the migrations made them, in the same database as before.
+
+A trigger that does not fire tells nothing, and nothing is what a listener hears when nothing changes. So each heartbeat
+looks at what the guarantee rests on: ids and versions of the catalogue's rows, which is cheap. Only when they differ
+from those of the last look is the catalogue compared with `credentials.triggers`.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from credentials.changes import Position
+from credentials.triggers import COUNTER, SETTINGS, TABLES, TRIGGERS, Trigger, body
+
+
+class Cursor(Protocol):
+    """psycopg's cursor (the listener's) or Django's (readiness looks over the portal's own connection)."""
+
+    def execute(self, query: Any, parameters: Any = None, /) -> Any:
+        """Ask the database."""
+
+    def fetchone(self) -> Any:
+        """Return the next row."""
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows."""
+
+
+class Look(NamedTuple):
+    """What a heartbeat saw."""
+
+    counter: Position | None
+    """None if it has no row."""
+    state: tuple[object, ...]
+    """The identity of the database, and ids and versions of all in the catalogue that the guarantee rests on."""
+
+
+_WATCHED: Final = """
+WITH watched AS MATERIALIZED (
+    SELECT c.oid, c.xmin, c.relname, c.relkind, c.relnamespace
+    FROM unnest(%(tables)s::text[]) AS name JOIN pg_catalog.pg_class c ON c.oid = to_regclass(name)
+), triggers AS MATERIALIZED (
+    SELECT t.*, t.xmin AS version, w.relname, w.relnamespace
+    FROM pg_catalog.pg_trigger t JOIN watched w ON w.oid = t.tgrelid WHERE NOT t.tgisinternal
+)
+"""
+_LOOK: Final = f"""{_WATCHED}
+SELECT
+    pg_catalog.pg_notify(%(channel)s, %(beat)s),
+    (SELECT ARRAY[identity, n::text, mark] FROM {COUNTER}),
+    (SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM watched),
+    (SELECT string_agg(concat(oid, ':', version), ' ' ORDER BY oid) FROM triggers),
+    (SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM pg_catalog.pg_proc
+        WHERE oid = ANY (ARRAY(SELECT tgfoid FROM triggers))),
+    (SELECT md5(string_agg(xmin::text, ' ' ORDER BY attrelid, attnum)) FROM pg_catalog.pg_attribute
+        WHERE attrelid = ANY (ARRAY(SELECT oid FROM watched)) AND attnum > 0),
+    (SELECT count(*) FROM pg_catalog.pg_inherits WHERE inhparent = ANY (ARRAY(SELECT oid FROM watched)))
+"""  # noqa: S608  # names of ours
+_TABLES: Final = f"""{_WATCHED}
+SELECT relname, relkind, EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = oid),
+    relnamespace::regnamespace::text || '.{COUNTER}'
+FROM watched
+"""  # noqa: S608
+_TRIGGERS: Final = f"""{_WATCHED}
+SELECT t.relname, t.tgname, t.tgenabled, p.proname,
+    ARRAY[t.tgtype::int, t.tgdeferrable::int, t.tginitdeferred::int, (t.tgqual IS NOT NULL)::int, t.tgattr[0]],
+    encode(t.tgargs, 'escape'),
+    p.prosrc, p.pronamespace = t.relnamespace AND p.prosecdef AND l.lanname = 'plpgsql' AND p.proconfig = %(settings)s
+FROM triggers t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+"""  # noqa: S608
+
+
+def look(cursor: Cursor, *, channel: str, beat: str) -> Look:
+    """Send a heartbeat, and look, in one statement. Raises an error of psycopg if the counter can't be read."""
+    cursor.execute(_LOOK, {"tables": TABLES, "channel": channel, "beat": beat})
+    _, counter, *versions = cursor.fetchone()
+    if counter is None:
+        return Look(None, tuple(versions))
+    identity, n, mark = counter
+    return Look(Position(int(n), mark), (identity, *versions))
+
+
+def faults(cursor: Cursor) -> list[str]:
+    """Return what keeps changes from being told, in words for an operator; empty if nothing does.
+
+    Raises an error of the database.
+    """
+    cursor.execute(_TABLES, {"tables": TABLES})
+    tables = {name: rest for name, *rest in cursor.fetchall()}
+    cursor.execute(_TRIGGERS, {"tables": TABLES, "settings": [SETTINGS]})
+    found = {(table, name): rest for table, name, *rest in cursor.fetchall()}
+    return list(dict.fromkeys([*_table_faults(tables), *_trigger_faults(tables, found)]))
+
+
+def summary(found: Sequence[str]) -> str:
+    """Return the faults in one line; empty if there is none."""
+    more = f" (and {len(found) - 1} more)" if found[1:] else ""
+    return f"{found[0]}{more}" if found else ""
+
+
+def table_ids(cursor: Cursor) -> list[tuple[int]]:
+    """Return the ids of the tables that this connection's search path leads to."""
+    cursor.execute("SELECT to_regclass(name)::oid::bigint FROM unnest(%s::text[]) AS name", [TABLES])
+    return cursor.fetchall()
+
+
+def _table_faults(tables: dict[str, list[Any]]) -> Iterator[str]:
+    for name in TABLES:
+        if name not in tables:
+            yield f"the table {name} is missing"
+        elif tables[name][0] not in ("r", b"r"):
+            yield f"{name} is no table"
+        elif tables[name][1]:
+            yield f"rows of {name} may lie in a table that inherits from it"
+
+
+def _trigger_faults(tables: dict[str, list[Any]], found: dict[tuple[str, str], list[Any]]) -> Iterator[str]:
+    for trigger in TRIGGERS:
+        if trigger.table not in tables:
+            continue
+        row = found.get((trigger.table, trigger.name))
+        fault = "is missing" if row is None else _fault(trigger, *row[:-2])
+        if fault:
+            yield f"the trigger {trigger.name} of {trigger.table} {fault}"
+        elif row and (not row[-1] or row[-2] != body(trigger.function, counter=tables[trigger.table][2])):
+            yield f"the function {trigger.function} is not the one that the migrations made"
+
+
+def _fault(trigger: Trigger, enabled: str | bytes, function: str, how: Sequence[int | None], arguments: str) -> str:
+    if enabled not in ("A", b"A"):
+        return "is disabled" if enabled in ("D", b"D") else "does not always fire"
+    wanted = [trigger.type, int(trigger.deferred), int(trigger.deferred), 0, None]
+    given = "".join(f"{argument}\\000" for argument in trigger.arguments)
+    if (function, list(how), arguments) != (trigger.function, wanted, given):
+        return "is not the one that the migrations made"
+    return ""
