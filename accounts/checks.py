@@ -22,6 +22,7 @@ from vault.signing_keys import SigningRing
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SECRET_KEY_LENGTH = 50
 SECRET_KEY_VARIETY = 10
+AUDIT_DAYS = 36_500  # a hundred years
 RINGS: Mapping[str, Callable[[], object]] = {
     "KEYPORTAL_SEALING_KEYS": sealing_ring,
     "KEYPORTAL_INDEX_KEYS": index_ring,
@@ -80,6 +81,14 @@ def check_mail(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[
     if settings.KEYPORTAL_LOCAL or settings.EMAIL_CONFIGURED:
         return []
     return [Caution("EMAIL_URL is not set: messages go to localhost:25.", id="keyportal.W001")]
+
+
+@register("keyportal")
+def check_audit(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
+    """E012: KEYPORTAL_AUDIT_DAYS is no number of days."""
+    if 0 <= settings.KEYPORTAL_AUDIT_DAYS <= AUDIT_DAYS:
+        return []
+    return [Error(f"KEYPORTAL_AUDIT_DAYS must be 0 (for ever) to {AUDIT_DAYS}.", id="keyportal.E012")]
 
 
 @register(Tags.database)

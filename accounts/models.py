@@ -1,5 +1,6 @@
-"""Users, the audit trail, the canaries of the key rings, and the table behind the shared cache."""
+"""Users, the audit trail and its chain, the canaries of the key rings, and the table behind the shared cache."""
 
+from ipaddress import ip_address
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from accounts.emails import normalize_email, refuse_colon
 from accounts.passwords import normalize_password
+from accounts.sealed import SealedRow, canonical_json, canonical_time
 from accounts.wording import words_for
 from vault.secret_format import new_id
 
@@ -83,8 +85,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.confirmed_at is not None
 
 
-class AuditEvent(models.Model):
-    """One thing that happened. Only ever inserted: triggers in the database refuse UPDATE and DELETE."""
+class AuditEvent(SealedRow):
+    """One thing that happened. Only ever inserted: the database refuses all else (`accounts.append_only`).
+
+    Its seal covers all of it, so that one that somebody altered or made up shows (`accounts.trail`).
+    """
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     verb = models.CharField(max_length=40)
@@ -95,6 +100,8 @@ class AuditEvent(models.Model):
     peer = models.GenericIPAddressField("peer address", null=True)
     request_id = models.CharField(max_length=64, blank=True)
     details = models.JSONField(default=dict)
+    keep_until = models.DateTimeField(null=True, editable=False)
+    """From when on it may be removed; null: never."""
 
     class Meta:
         """Read by subject (a key's timeline) and by actor (a user's history), newest first."""
@@ -102,6 +109,7 @@ class AuditEvent(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"),
             models.Index(fields=["actor", "-at"], name="audit_by_actor"),
+            models.Index(fields=["keep_until"], name="audit_by_end", condition=models.Q(keep_until__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -111,6 +119,62 @@ class AuditEvent(models.Model):
     def words(self) -> str:
         """What a page says of it."""
         return words_for(self.verb, self.subject_type)
+
+    def sealed_fields(self) -> list[str | bytes]:
+        """Return all of it, written as the database gives it back. Raises ValueError for an address that is none."""
+        addresses = [str(ip_address(address)) if address else "" for address in (self.address, self.peer)]
+        subject = [self.subject_type, self.subject_id]
+        times = [canonical_time(self.at), canonical_time(self.keep_until)]
+        texts = [self.verb, self.actor, *subject, *addresses, self.request_id, canonical_json(self.details), *times]
+        return ["audit event", str(self.pk), *texts]
+
+
+class AuditCheckpoint(SealedRow):
+    """A link of the chain over the trail: which events there were, or which of them were removed in their time."""
+
+    # On SQLite it is the row's own number, by which REPLACE could take a row's place as well.
+    number = models.BigAutoField(primary_key=True)
+    """One after the other, without a gap: given by `accounts.trail`."""
+    at = models.DateTimeField(default=timezone.now)
+    removed = models.BooleanField(default=False)
+    ids = models.TextField()
+    """Of the events: `1-5 7 9-12`."""
+    reach = models.PositiveBigIntegerField()
+    """The highest id that this link or one before it covers."""
+    digest = models.BinaryField(max_length=32)
+    """Over the seals of the events that there were."""
+
+    before = b""
+    """The seal of the link before this one, which holds it; empty for the first."""
+
+    class Meta:
+        """Written by `accounts.trail`, and never again."""
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.ids}"
+
+    def sealed_fields(self) -> list[str | bytes]:
+        """Return all of it, and the seal of the link before."""
+        what = "removed" if self.removed else "covered"
+        texts = [str(self.number), what, self.ids, str(self.reach), canonical_time(self.at)]
+        return ["audit checkpoint", self.before, *texts, bytes(self.digest)]
+
+
+class AuditRemoval(models.Model):
+    """What was removed from the trail and is told of in no event yet, because the removal goes on, or broke off."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    count = models.PositiveBigIntegerField(default=0)
+    earliest = models.DateTimeField(null=True)
+    latest = models.DateTimeField(null=True)
+
+    class Meta:
+        """One row."""
+
+        constraints: ClassVar = [models.CheckConstraint(condition=models.Q(id=1), name="one_audit_removal")]
+
+    def __str__(self) -> str:
+        return f"{self.count} events"
 
 
 class RingCanary(models.Model):

@@ -1,6 +1,8 @@
 """Rows under a seal: what authorises somebody can't be changed by writing to the database alone (decision 1)."""
 
+import json
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import models
 
@@ -34,3 +36,19 @@ class SealedRow(models.Model):
 def canonical_time(at: datetime | None) -> str:
     """Write a time in the one way in which it is sealed: UTC with microseconds; empty for none."""
     return at.astimezone(UTC).isoformat(timespec="microseconds") if at else ""
+
+
+def canonical_json(value: Any) -> str:
+    """Write a JSON value in the one way in which it is sealed, whatever a database made of it.
+
+    PostgreSQL orders members anew, and gives a number without a fraction back as an integer.
+    """
+    return json.dumps(_plain(json.loads(json.dumps(value))), sort_keys=True, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

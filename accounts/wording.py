@@ -7,6 +7,7 @@ WORDS: Final[Mapping[str, str]] = {
     "email_changed": "E-mail address changed",
     "email_confirmed": "E-mail address confirmed",
     "email_unconfirmed": "E-mail confirmation taken back",
+    "events_removed": "Old events of the trail removed",
     "key_created": "Key created",
     "key_edited": "Key changed",
     "key_limited": "Rate limit of a key set",

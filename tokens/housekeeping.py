@@ -2,8 +2,9 @@
 
 A revoked token's row stays until nobody could accept the token: its expiry, the leeway, and a margin for clocks and for
 lifetimes that were shortened. A spent refresh token's row stays as long as it could be taken for reuse. The digest of a
-revoked key's secret tells its holder so for `KEYPORTAL_TOMBSTONE_DAYS`; then the secret is unknown. Times are the
-database's own (`Now()`), which all machines share.
+revoked key's secret tells its holder so for `KEYPORTAL_TOMBSTONE_DAYS`; then the secret is unknown. An event of the
+audit trail goes when the time is over for which it says that it is kept. Times are the database's own (`Now()`), which
+all machines share.
 """
 
 import logging
@@ -18,6 +19,8 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from accounts.origin import Origin
+from accounts.services import remove_expired_events
 from apikeys.models import KeySecret
 from credentials.models import Attempts, Sighting, Usage, UsageBatch
 from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
@@ -44,6 +47,8 @@ def purge(*, by: str, batch: int = BATCH, batches: int | None = None) -> dict[st
         task=PURGE, defaults={"started_at": timezone.now(), "finished_at": None, "by": by}
     )
     removed = {name: _delete(rows, batch, batches) for name, rows in _expired().items()}
+    origin = Origin.of_command(PURGE) if by == "command" else Origin(actor="system")
+    removed["audit events"] = remove_expired_events(origin=origin, batch=batch, batches=batches)
     Housekeeping.objects.filter(task=PURGE).update(finished_at=timezone.now(), removed=removed)
     return removed
 

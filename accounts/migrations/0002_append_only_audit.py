@@ -15,8 +15,11 @@ POSTGRESQL = [
     "CREATE TRIGGER audit_refuses_change BEFORE UPDATE OR DELETE ON accounts_auditevent "
     "FOR EACH ROW EXECUTE FUNCTION audit_refuses()",
 ]
-UNDO_SQLITE = [f"DROP TRIGGER audit_refuses_{verb}" for verb in ("UPDATE", "DELETE")]
-UNDO_POSTGRESQL = ["DROP TRIGGER audit_refuses_change ON accounts_auditevent", "DROP FUNCTION audit_refuses()"]
+UNDO_SQLITE = [f"DROP TRIGGER IF EXISTS audit_refuses_{verb}" for verb in ("UPDATE", "DELETE")]
+UNDO_POSTGRESQL = [
+    "DROP TRIGGER IF EXISTS audit_refuses_change ON accounts_auditevent",
+    "DROP FUNCTION IF EXISTS audit_refuses()",
+]
 
 
 def refuse_changes(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:

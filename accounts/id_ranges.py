@@ -1,0 +1,79 @@
+"""Sets of ids as ranges: millions of events have few gaps."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+Span = tuple[int, int]
+"""The first and the last of ids without a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdRanges:
+    """A set of positive ids. Its text is `1-5 7 9-12`."""
+
+    spans: tuple[Span, ...] = ()
+    """Ascending, apart from each other."""
+
+    @classmethod
+    def of(cls, ids: Iterable[int]) -> Self:
+        """Return the set of ids that come in ascending order, each once."""
+        return cls(tuple(_joined((number, number) for number in ids)))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` has written. Raises ValueError for anything else."""
+        spans = [(int(first), int(last or first)) for first, _, last in (part.partition("-") for part in text.split())]
+        read = cls(tuple(_joined(spans)))
+        if str(read) != text or any(first > last for first, last in read.spans):
+            raise ValueError("no ascending ranges")
+        return read
+
+    @classmethod
+    def union(cls, sets: "Iterable[IdRanges]") -> Self:
+        """Return what is in any of them."""
+        return cls(tuple(_joined(sorted(span for ids in sets for span in ids.spans))))
+
+    def __str__(self) -> str:
+        return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in self.spans)
+
+    def __len__(self) -> int:
+        return sum(last - first + 1 for first, last in self.spans)
+
+    def __contains__(self, number: int) -> bool:
+        at = bisect_right(self.spans, (number, number)) - 1
+        return any(first <= number <= last for first, last in self.spans[max(at, 0) : at + 2])
+
+    def __sub__(self, other: "IdRanges") -> "IdRanges":
+        return IdRanges(tuple(_without(self.spans, other.spans)))
+
+
+def _joined(spans: Iterable[Span]) -> Iterator[Span]:
+    """Join spans that touch or overlap; they come ordered by their beginnings."""
+    begun: Span | None = None
+    for first, last in spans:
+        if begun is not None and first <= begun[1] + 1:
+            begun = (begun[0], max(begun[1], last))
+            continue
+        if begun is not None:
+            yield begun
+        begun = (first, last)
+    if begun is not None:
+        yield begun
+
+
+def _without(spans: Iterable[Span], others: tuple[Span, ...]) -> Iterator[Span]:
+    position = 0
+    for span in spans:
+        first, last = span
+        while position < len(others) and others[position][1] < first:
+            position += 1
+        at = position
+        while at < len(others) and others[at][0] <= last:
+            if others[at][0] > first:
+                yield first, others[at][0] - 1
+            first = others[at][1] + 1
+            at += 1
+        if first <= last:
+            yield first, last

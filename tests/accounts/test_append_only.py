@@ -1,0 +1,171 @@
+"""No SQL changes or removes an event of the trail before its time, nor a link of the chain ever."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+import time_machine
+from django.db import DatabaseError, connection, transaction
+from pytest_django import Settings
+
+from accounts.append_only import CHECKPOINTS, EVENTS, faults
+from accounts.audit import record
+from accounts.models import AuditCheckpoint, AuditEvent
+from accounts.trail import extend_chain
+from tests.conftest import ORIGIN
+from tests.staleness import ON_SQLITE
+
+pytestmark = [pytest.mark.django_db, pytest.mark.finding("H15"), pytest.mark.security("L-05")]
+
+KEYS = {EVENTS: "id", CHECKPOINTS: "number"}
+COLUMNS = {
+    EVENTS: "id, at, verb, actor, subject_type, subject_id, address, peer, request_id, details, keep_until, seal",
+    CHECKPOINTS: "number, at, removed, ids, reach, digest, seal",
+}
+NEVER = {EVENTS: "verb = 'nothing'", CHECKPOINTS: "ids = '1'"}
+EVERYWHERE = [
+    "UPDATE {table} SET {change}",
+    "UPDATE {table} SET {key} = {key} + 1000",
+    "UPDATE {table} SET at = at",
+    "DELETE FROM {table}",
+    "DELETE FROM {table} WHERE {key} IN (SELECT max({key}) FROM {table})",
+    "INSERT INTO {table} ({columns}) SELECT * FROM {copy} WHERE true ON CONFLICT ({key}) DO UPDATE SET {change}",
+    "WITH old AS (SELECT {key} FROM {table}) UPDATE {table} SET {change} WHERE {key} IN (SELECT {key} FROM old)",
+]
+SQLITE = [
+    *(f"UPDATE OR {how} {{table}} SET {{change}}" for how in ("REPLACE", "IGNORE", "FAIL", "ABORT", "ROLLBACK")),
+    "REPLACE INTO {table} ({columns}) SELECT {columns} FROM {table}",
+    "INSERT OR REPLACE INTO {table} ({columns}) SELECT {columns} FROM {table}",
+    "INSERT OR IGNORE INTO {table} ({columns}) SELECT {columns} FROM {table}",
+    "INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} WHERE true ON CONFLICT DO UPDATE SET {change}",
+    "REPLACE INTO {table} (rowid, {rest}) SELECT rowid, {rest} FROM {table}",
+    "REPLACE INTO {table} (_rowid_, {rest}) SELECT oid, {rest} FROM {table}",
+    "UPDATE {table} SET {change} FROM (SELECT 1)",
+]
+POSTGRESQL = [
+    "TRUNCATE {table}",
+    "TRUNCATE {table} RESTART IDENTITY CASCADE",
+    "DELETE FROM ONLY {table} USING (SELECT 1) AS one",
+    "WITH gone AS (DELETE FROM {table} RETURNING *) SELECT count(*) FROM gone",
+    "MERGE INTO {table} USING (SELECT 1) AS one ON true WHEN MATCHED THEN DELETE",
+    "MERGE INTO {table} USING (SELECT 1) AS one ON true WHEN MATCHED THEN UPDATE SET {change}",
+]
+STATEMENTS = [*EVERYWHERE, *(SQLITE if ON_SQLITE else POSTGRESQL)]
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        yield
+
+
+def execute(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def rows() -> list[object]:
+    return [*AuditEvent.objects.order_by("pk").values(), *AuditCheckpoint.objects.order_by("pk").values()]
+
+
+@pytest.fixture
+def trail(settings: Settings) -> None:
+    """Three events of which one could be removed in a day, and a link over them."""
+    for days in (0, 3, 0):
+        settings.KEYPORTAL_AUDIT_DAYS = days
+        with time_machine.travel(datetime.now(UTC) - timedelta(days=2), tick=False):
+            record("key_created", subject="key:key_1", origin=ORIGIN, environment="live")
+    assert extend_chain() == 3
+
+
+@pytest.mark.parametrize("replicates", [False] if ON_SQLITE else [False, True])
+@pytest.mark.parametrize("table", KEYS)
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_no_statement_changes_or_removes_a_row(trail: None, table: str, statement: str, replicates: bool) -> None:
+    before, columns = rows(), COLUMNS[table]
+    written = statement.format(
+        table=table,
+        key=KEYS[table],
+        change=NEVER[table],
+        columns=columns,
+        rest=columns.partition(", ")[2],
+        copy=f"(SELECT {columns} FROM {table}) AS copy",
+    )
+    if replicates:
+        execute("SET LOCAL session_replication_role = replica")
+    with refused():
+        execute(written)
+    assert rows() == before
+
+
+@pytest.mark.second
+def test_what_is_copied_in_takes_no_row_s_place(trail: None) -> None:
+    before, first = rows(), AuditEvent.objects.order_by("pk").values_list("pk", flat=True)[0]
+    row = (first, "now", "x", "x", "x", "x", None, None, "", "{}", None, b"")
+    with pytest.raises(psycopg.errors.UniqueViolation), transaction.atomic():
+        copy_in(row)
+    assert rows() == before
+
+
+def copy_in(row: tuple[object, ...]) -> None:
+    with connection.cursor() as cursor, cursor.copy(f"COPY {EVENTS} ({COLUMNS[EVENTS]}) FROM STDIN") as copying:
+        copying.write_row(row)
+
+
+@pytest.mark.parametrize("way", ["orm", "sql"])
+def test_an_event_goes_in_its_time_and_not_before(settings: Settings, way: str) -> None:
+    def remove(pk: int) -> None:
+        if way == "orm":
+            AuditEvent.objects.filter(pk=pk).delete()
+        else:
+            execute(f"DELETE FROM {EVENTS} WHERE id = {pk}")
+
+    settings.KEYPORTAL_AUDIT_DAYS = 1
+    kept = record("kept", subject="key:1", origin=ORIGIN)
+    with time_machine.travel(datetime.now(UTC) - timedelta(days=1, seconds=2), tick=False):
+        over = record("over", subject="key:1", origin=ORIGIN)
+    with time_machine.travel(datetime.now(UTC) - timedelta(days=1) + timedelta(minutes=5), tick=False):
+        nearly = record("nearly", subject="key:1", origin=ORIGIN)
+    settings.KEYPORTAL_AUDIT_DAYS = 0
+    with time_machine.travel(datetime.now(UTC) - timedelta(days=1000), tick=False):
+        for_ever = record("for ever", subject="key:1", origin=ORIGIN)
+    assert for_ever.keep_until is None
+    remove(over.pk)
+    for event in (kept, nearly, for_ever):
+        with refused():
+            remove(event.pk)
+        with refused():
+            execute(f"UPDATE {EVENTS} SET keep_until = '2001-01-01' WHERE id = {event.pk}")
+    assert list(AuditEvent.objects.order_by("pk").values_list("verb", flat=True)) == ["kept", "nearly", "for ever"]
+
+
+def test_a_clock_that_the_portal_is_told_opens_nothing(settings: Settings) -> None:
+    """What counts is the database's own time."""
+    settings.KEYPORTAL_AUDIT_DAYS = 1
+    event = record("kept", subject="key:1", origin=ORIGIN)
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=30)), refused():
+        AuditEvent.objects.filter(pk=event.pk).delete()
+
+
+def test_an_id_is_not_given_twice(settings: Settings) -> None:
+    settings.KEYPORTAL_AUDIT_DAYS = 1
+    with time_machine.travel(datetime.now(UTC) - timedelta(days=2)):
+        over = record("over", subject="key:1", origin=ORIGIN)
+    AuditEvent.objects.filter(pk=over.pk).delete()
+    assert record("next", subject="key:1", origin=ORIGIN).pk > over.pk
+    if ON_SQLITE:  # where a table holds what was given last
+        latest = AuditEvent.objects.latest("pk").pk
+        execute("DELETE FROM sqlite_sequence WHERE name = 'accounts_auditevent'")
+        assert record("still", subject="key:1", origin=ORIGIN).pk == latest + 1
+
+
+def test_the_triggers_are_in_place_and_missed_when_they_are_not() -> None:
+    assert faults(connection) == []
+    if ON_SQLITE:
+        execute(f"DROP TRIGGER audit_refuses_removal_{EVENTS}")
+    else:
+        execute(f"ALTER TABLE {EVENTS} ENABLE TRIGGER audit_refuses_removal_{EVENTS}")
+    assert faults(connection) == [f"the trigger audit_refuses_removal_{EVENTS} is not in place"]

@@ -1,0 +1,370 @@
+"""The trail as a whole: what was altered, made up or removed shows, and what was not raises no alarm."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from accounts import services, trail, verify_trail
+from accounts.append_only import CHECKPOINTS, EVENTS
+from accounts.audit import record
+from accounts.id_ranges import IdRanges
+from accounts.models import AuditCheckpoint, AuditEvent, AuditRemoval
+from accounts.origin import Origin
+from accounts.services import remove_expired_events
+from accounts.trail import extend_chain, extend_now_and_then
+from accounts.verify_trail import TrailReport
+from tests.conftest import ORIGIN
+from tests.staleness import ON_SQLITE
+from tokens.housekeeping import purge
+
+pytestmark = [pytest.mark.django_db, pytest.mark.finding("H15")]
+
+LONG_AGO = timedelta(days=3)
+DETAILS: dict[str, Any] = {
+    "text": "ä ☃",
+    "number": 1e20,
+    "half": 0.5,
+    "list": [1, None, True],
+    "nested": {"b": 1.0, "a": "x"},
+}
+
+
+def write(
+    verb: str = "key_created", *, ago: timedelta = LONG_AGO, origin: Origin = ORIGIN, **details: Any
+) -> AuditEvent:
+    with time_machine.travel(datetime.now(UTC) - ago, tick=False):
+        return record(verb, subject="key:key_1", origin=origin, **details)
+
+
+def execute(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+@contextmanager
+def unguarded() -> Iterator[None]:
+    """Do what only the owner of the tables can: no trigger refuses anything."""
+    if ON_SQLITE:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'audit_%'")
+            dropped = cursor.fetchall()
+        execute(*(f"DROP TRIGGER {name}" for name, _ in dropped), "PRAGMA ignore_check_constraints = ON")
+        yield
+        execute(*(sql for _, sql in dropped), "PRAGMA ignore_check_constraints = OFF")
+        return
+    names = ("change", "removal", "truncation")
+    execute(*(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in (EVENTS, CHECKPOINTS)))
+    yield
+    for table in (EVENTS, CHECKPOINTS):
+        execute(*(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER audit_refuses_{name}_{table}" for name in names))
+
+
+def ids_in(found: IdRanges) -> set[int]:
+    return {number for first, last in found.spans for number in range(first, last + 1)}
+
+
+def told() -> TrailReport:
+    return verify_trail.verify_trail()
+
+
+def test_what_the_portal_writes_fits() -> None:
+    write(**DETAILS)
+    write(origin=Origin(actor="user:x", address="2001:DB8::A", peer="::ffff:192.0.2.1"))
+    write(origin=Origin(actor="system"))
+    report = told()
+    assert (report.events, report.links, report.head, report.is_whole) == (3, 0, "", True)
+
+
+ALTERED = {
+    "id": "id + 1000",
+    "at": "'2020-01-01 00:00:00.000000'",
+    "verb": "'key_revoked'",
+    "actor": "'user:somebody'",
+    "subject_type": "'user'",
+    "subject_id": "'key_2'",
+    "address": "NULL",
+    "peer": "'192.0.2.99'",
+    "request_id": "'another'",
+    "details": "'{{}}'",
+    "keep_until": "'2020-01-01 00:00:00.000000'",
+    "seal": "(SELECT seal FROM accounts_auditevent WHERE id = {other})",
+}
+
+
+def test_every_column_of_an_event_is_covered() -> None:
+    assert set(ALTERED) == {field.column for field in AuditEvent._meta.concrete_fields}
+
+
+@pytest.mark.parametrize("column", ALTERED)
+def test_an_event_that_was_altered_shows(column: str) -> None:
+    event, other = write(environment="live"), write(environment="live")
+    with unguarded():
+        changed = ALTERED[column].format(other=other.pk)
+        execute(f"UPDATE {EVENTS} SET {column} = {changed} WHERE id = {event.pk}")
+    assert str(told().forged) == str(event.pk + 1000 if column == "id" else event.pk)
+
+
+def test_an_event_that_was_doubled_or_made_up_shows() -> None:
+    event = write()
+    columns = ", ".join(str(field.column) for field in AuditEvent._meta.concrete_fields if field.column != "id")
+    execute(f"INSERT INTO {EVENTS} (id, {columns}) SELECT id + 10, {columns} FROM {EVENTS}")
+    made_up = AuditEvent.objects.create(verb="key_created", actor="x", subject_type="key", subject_id="1", seal=b"")
+    assert ids_in(told().forged) == {event.pk + 10, made_up.pk}
+
+
+UNREADABLE = ["at = 'x'", "details = '{'", "address = 'x'", "verb = CAST(x'ff' AS TEXT)", "seal = 'x'", "seal = 7"]
+UNREADABLE_ON_POSTGRESQL = ["address = '192.0.2.1/8'", "seal = ''", "details = '[[[]]]'"]
+
+
+@pytest.mark.parametrize("change", UNREADABLE if ON_SQLITE else UNREADABLE_ON_POSTGRESQL)
+def test_an_event_that_can_not_even_be_read_hides_no_other(change: str) -> None:
+    events = [write() for _ in range(4)]
+    with unguarded():
+        execute(f"UPDATE {EVENTS} SET {change} WHERE id = {events[1].pk}")
+        execute(f"UPDATE {EVENTS} SET verb = 'x' WHERE id = {events[3].pk}")
+    report = told()
+    assert str(report.forged) == f"{events[1].pk} {events[3].pk}"
+    assert report.events == 4
+
+
+@pytest.fixture
+def chained(settings: Settings) -> list[AuditEvent]:
+    """Nine events under a chain of three links."""
+    settings.KEYPORTAL_AUDIT_CHAIN = True
+    events = []
+    for _ in range(3):
+        events += [write() for _ in range(3)]
+        assert extend_chain() == 3
+    return events
+
+
+def test_a_chain_over_all_of_it_fits(chained: list[AuditEvent]) -> None:
+    report = told()
+    assert (report.events, report.links, report.is_whole) == (9, 3, True)
+    assert report.head.startswith("3:")
+    assert extend_chain() == 0
+
+
+@pytest.mark.parametrize("gone", [[0], [8], [1, 2, 4], list(range(9))], ids=str)
+def test_an_event_that_was_removed_is_named(chained: list[AuditEvent], gone: list[int]) -> None:
+    ids = [chained[position].pk for position in gone]
+    with unguarded():
+        AuditEvent.objects.filter(pk__in=ids).delete()
+    report = told()
+    assert ids_in(report.removed) == set(ids)
+    assert not report.is_whole
+
+
+def test_a_younger_event_waits_and_one_that_comes_late_is_in_a_later_link(chained: list[AuditEvent]) -> None:
+    """By a transaction that took its id before the others were committed."""
+    young = write(ago=timedelta(seconds=50))
+    late = AuditEvent(**{name: getattr(chained[0], name) for name in FIELDS}, pk=chained[-1].pk + 100)
+    beyond = AuditEvent(**{name: getattr(chained[0], name) for name in FIELDS}, pk=chained[-1].pk + 101)
+    for event in (beyond, late):
+        event.seal = event.make_seal()
+        event.save(force_insert=True)
+        assert extend_chain() == 1
+        assert told().is_whole
+    assert [link.ids for link in AuditCheckpoint.objects.order_by("number")][3:] == [str(beyond.pk), str(late.pk)]
+    with unguarded():
+        AuditEvent.objects.filter(pk__in=[late.pk, young.pk]).delete()
+    assert str(told().removed) == str(late.pk)
+
+
+FIELDS = [field.attname for field in AuditEvent._meta.concrete_fields if field.attname not in ("id", "seal")]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM {table} WHERE number = 2",
+        "UPDATE {table} SET ids = '1' WHERE number = 2",
+        "UPDATE {table} SET ids = 'x' WHERE number = 2",
+        "UPDATE {table} SET at = '2020-01-01 00:00:00' WHERE number = 2",
+        "UPDATE {table} SET removed = NOT removed WHERE number = 2",
+        "UPDATE {table} SET reach = 0 WHERE number = 2",
+        "UPDATE {table} SET digest = seal WHERE number = 2",
+        "UPDATE {table} SET seal = digest WHERE number = 2",
+    ],
+)
+def test_a_link_that_was_altered_or_removed_shows(chained: list[AuditEvent], change: str) -> None:
+    with unguarded():
+        execute(change.format(table=CHECKPOINTS))
+    report = told()
+    assert report.broken.spans[0][0] == 2
+    assert not report.is_whole
+    extend_chain()  # the chain goes on all the same
+    assert not told().is_whole
+
+
+def test_links_in_another_order_show(chained: list[AuditEvent]) -> None:
+    with unguarded():
+        for old, new in ((2, 9), (3, 2), (9, 3)):
+            execute(f"UPDATE {CHECKPOINTS} SET number = {new} WHERE number = {old}")
+    assert str(told().broken) == "2-3"
+
+
+def test_another_genuine_event_in_an_event_s_place_shows(chained: list[AuditEvent]) -> None:
+    """As after a restore: its seal fits, and it is not the one that the link was made over."""
+    event = chained[4]
+    event.verb = "another"
+    event.seal = event.make_seal()
+    with unguarded():
+        event.save()
+    report = told()
+    assert (str(report.forged), str(report.removed), str(report.broken)) == ("", "", "2")
+
+
+def test_whoever_keeps_the_head_elsewhere_sees_that_the_end_was_cut_off(chained: list[AuditEvent]) -> None:
+    head = told().head
+    with unguarded():
+        execute(f"DELETE FROM {CHECKPOINTS} WHERE number = 3")
+        AuditEvent.objects.filter(pk__in=[event.pk for event in chained[6:]]).delete()
+    report = told()
+    assert report.is_whole
+    assert report.head != head
+
+
+def test_without_the_setting_nothing_is_chained(settings: Settings) -> None:
+    write()
+    extend_now_and_then()
+    assert not AuditCheckpoint.objects.exists()
+    settings.KEYPORTAL_AUDIT_CHAIN = True
+    extend_now_and_then()
+    write()
+    extend_now_and_then()  # another worker has done it a moment ago
+    assert list(AuditCheckpoint.objects.values_list("number", flat=True)) == [1]
+
+
+def test_many_events_make_many_links(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.KEYPORTAL_AUDIT_CHAIN = True
+    monkeypatch.setattr(trail, "BATCH", 4)
+    monkeypatch.setattr(trail, "LATE", 3)
+    for _ in range(10):
+        write()
+    extend_now_and_then()
+    assert [len(trail.ids_of(link)) for link in AuditCheckpoint.objects.order_by("number")] == [4, 4, 2]
+    assert told().is_whole
+
+
+@pytest.fixture
+def over(settings: Settings) -> list[AuditEvent]:
+    """Five events that could go since two days, and one that is kept."""
+    settings.KEYPORTAL_AUDIT_DAYS = 1
+    events = [write(str(number), ago=LONG_AGO + timedelta(minutes=number)) for number in range(5)]
+    settings.KEYPORTAL_AUDIT_DAYS = 0
+    write("kept")
+    return events
+
+
+def removals() -> list[dict[str, Any]]:
+    events = AuditEvent.objects.filter(verb="events_removed").order_by("pk")
+    return list(events.values_list("details", flat=True))
+
+
+def test_the_purge_removes_what_is_over_in_batches_and_says_so_once(over: list[AuditEvent]) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert purge(by="test", batch=2)["audit events"] == 5
+    deleting = [query["sql"] for query in queries if query["sql"].startswith(f'DELETE FROM "{EVENTS}"')]
+    assert len(deleting) == 3
+    assert set(AuditEvent.objects.values_list("verb", flat=True)) == {"kept", "events_removed"}
+    assert removals() == [{"count": 5, "earliest": over[4].at.isoformat(), "latest": over[0].at.isoformat()}]
+    assert purge(by="test")["audit events"] == 0
+    assert len(removals()) == 1
+    assert told().is_whole
+
+
+def test_by_default_everything_is_kept() -> None:
+    write(ago=timedelta(days=5000))
+    assert purge(by="test")["audit events"] == 0
+    assert AuditEvent.objects.count() == 1
+
+
+def test_a_removal_that_breaks_off_is_told_by_the_next_one(
+    over: list[AuditEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove, rounds = services._remove_some_events, []
+
+    def break_off(batch: int) -> int:
+        rounds.append(batch)
+        if len(rounds) == 2:
+            raise KeyboardInterrupt
+        return remove(batch)
+
+    monkeypatch.setattr(services, "_remove_some_events", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        remove_expired_events(origin=ORIGIN, batch=2)
+    assert removals() == []
+    assert remove_expired_events(origin=ORIGIN, batch=2) == 3
+    assert removals() == [{"count": 5, "earliest": over[4].at.isoformat(), "latest": over[0].at.isoformat()}]
+    assert AuditRemoval.objects.get().count == 0
+
+
+@pytest.mark.parametrize("still_on", [True, False])
+def test_what_was_removed_in_its_time_is_missed_by_nobody(
+    over: list[AuditEvent], settings: Settings, still_on: bool
+) -> None:
+    settings.KEYPORTAL_AUDIT_CHAIN = True
+    extend_chain()
+    settings.KEYPORTAL_AUDIT_CHAIN = still_on
+    remove_expired_events(origin=ORIGIN, batch=2, batches=1)
+    assert told().is_whole
+    remove_expired_events(origin=ORIGIN, batch=2)
+    report = told()
+    assert (report.is_whole, report.links) == (True, 4)
+
+
+def test_what_somebody_else_removed_in_its_time_is_named(over: list[AuditEvent], settings: Settings) -> None:
+    settings.KEYPORTAL_AUDIT_CHAIN = True
+    extend_chain()
+    execute(f"DELETE FROM {EVENTS} WHERE id = {over[2].pk}")
+    remove_expired_events(origin=ORIGIN, batch=100)
+    assert str(told().removed) == str(over[2].pk)
+
+
+def test_what_goes_on_while_it_is_read_raises_no_alarm(
+    over: list[AuditEvent], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the links and the events, and between the events and their digests."""
+    settings.KEYPORTAL_AUDIT_CHAIN = True
+    extend_chain()
+
+    def meanwhile(read: Callable[..., Any]) -> Callable[..., Any]:
+        def reading(*arguments: Any, **options: Any) -> Any:
+            remove_expired_events(origin=ORIGIN, batch=2, batches=1)
+            write()
+            extend_chain()
+            return read(*arguments, **options)
+
+        return reading
+
+    for name in ("_present", "_links_of_other_events"):
+        monkeypatch.setattr(verify_trail, name, meanwhile(getattr(verify_trail, name)))
+    report = told()
+    assert report.is_whole
+    assert AuditEvent.objects.filter(verb__in="01234").count() == 1
+
+
+def test_the_command_says_what_does_not_fit(chained: list[AuditEvent], capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("verifyaudit")
+    assert capsys.readouterr().out.startswith("9 events, 3 links\nhead 3:")
+    with unguarded():
+        execute(
+            f"UPDATE {EVENTS} SET actor = 'x' WHERE id = {chained[0].pk}",
+            f"DELETE FROM {EVENTS} WHERE id = {chained[1].pk}",
+            f"UPDATE {CHECKPOINTS} SET ids = 'x' WHERE number = 3",
+        )
+    with pytest.raises(CommandError, match="not as the portal wrote it") as refusal:
+        call_command("verifyaudit")
+    assert refusal.value.returncode == 1
+    said = capsys.readouterr().out
+    assert f"altered or forged: {chained[0].pk}\nremoved: {chained[1].pk}\nlinks that do not fit: 3\n" in said

@@ -1,0 +1,116 @@
+"""The trail under a started portal: many writers, two purges at once, and the chain that a worker extends by itself."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.databases import portal_database
+from tests.portal import Portal
+from tests.speaker import Speaker
+from tests.staleness import wait_until
+
+pytestmark = pytest.mark.finding("H15")
+
+OWNER = "trail@example.com"
+OLD = """
+import time_machine
+from datetime import UTC, datetime, timedelta
+from accounts.audit import record
+from accounts.origin import Origin
+from django.test import override_settings
+with override_settings(KEYPORTAL_AUDIT_DAYS={days}), time_machine.travel(datetime.now(UTC) - timedelta(days=3)):
+    for number in range({count}):
+        record("old", subject="key:1", origin=Origin.of_command("test"), number=number)
+"""
+
+
+MANY = """
+import threading
+from django.db import connections
+from accounts.audit import record
+from accounts.origin import Origin
+
+def write():
+    for number in range(25):
+        record("many", subject="key:1", origin=Origin.of_command("test"), number=number)
+    connections.close_all()
+
+threads = [threading.Thread(target=write) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """With a chain."""
+    folder = tmp_path_factory.mktemp("trail")
+    with portal_database(folder) as database_url:
+        portal = Portal(folder, database_url, KEYPORTAL_AUDIT_CHAIN="true")
+        portal.make_developer(OWNER)
+        portal.shell(OLD.format(days=0, count=20))
+        with portal.running():
+            yield portal
+
+
+def counted(site: Portal, **fields: str) -> int:
+    return int(site.shell(f"print(AuditEvent.objects.filter(**{fields}).count())"))
+
+
+def test_a_worker_extends_the_chain_by_itself(site: Portal) -> None:
+    _, secret = site.make_key(OWNER)
+    assert Speaker(site).me(secret).status == 200  # any use of a key is enough
+    wait_until(lambda: "audit_link 1:" in site.log.read_text())
+    covered = site.shell("print(*AuditCheckpoint.objects.order_by('number').values_list('ids', flat=True))")
+    assert covered == site.shell(
+        "i = AuditEvent.objects.filter(verb='old').order_by('pk'); print(f'{i[0].pk}-{i[19].pk}')"
+    )
+    assert site.command("verifyaudit").returncode == 0
+
+
+def test_many_writers_at_once_leave_an_event_each(site: Portal) -> None:
+    """Each takes the id of its event before it writes it."""
+    site.shell(MANY)
+    assert counted(site, verb="many") == 8 * 25
+    assert site.command("verifyaudit").stdout.startswith(f"{counted(site)} events, ")
+
+
+def test_two_purges_and_traffic_beside_them_take_every_event_once(site: Portal) -> None:
+    site.shell(OLD.format(days=1, count=3000))
+    kept = counted(site) - 3000
+    purges = [site.begin("purge", "--batch", "100") for _ in range(2)]
+    made = 0
+    while any(purging.poll() is None for purging in purges):
+        site.make_key(OWNER)
+        made += 1
+    said = [purging.communicate()[0] for purging in purges]
+    assert [purging.returncode for purging in purges] == [0, 0]
+    taken = [int(line.split()[2]) for text in said for line in text.splitlines() if line.startswith("audit events")]
+    assert sum(taken) == 3000
+    told = site.shell(
+        "print(sum(AuditEvent.objects.filter(verb='events_removed').values_list('details__count', flat=True)))"
+    )
+    assert told == "3000"
+    assert counted(site) == kept + made + counted(site, verb="events_removed")
+    assert site.command("verifyaudit").returncode == 0
+
+
+@pytest.mark.second
+def test_nobody_who_writes_an_event_waits_for_the_chain(site: Portal) -> None:
+    with psycopg.connect(site.environment["DATABASE_URL"]) as connection:
+        connection.execute("SELECT * FROM accounts_auditremoval FOR UPDATE")
+        connection.execute("LOCK TABLE accounts_auditcheckpoint")
+        before = counted(site, verb="key_created")
+        site.make_key(OWNER)
+        assert counted(site, verb="key_created") == before + 1
+
+
+def test_the_command_ends_in_failure_when_something_does_not_fit(site: Portal) -> None:
+    site.shell("AuditEvent.objects.create(verb='x', actor='x', subject_type='x', subject_id='x', seal=b'')")
+    failed = site.command("verifyaudit", check=False)
+    assert failed.returncode == 1
+    forged = site.shell("print(AuditEvent.objects.get(verb='x').pk)")
+    assert f"altered or forged: {forged}\n" in failed.stdout
