@@ -1,5 +1,6 @@
 """What a browser's request goes through on the way to a page of the portal: its session, and fresh log-in."""
 
+import logging
 import time
 from collections.abc import Callable
 from urllib.parse import urlencode
@@ -10,9 +11,16 @@ from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 
+from accounts.attempts import TooManyAttemptsError
+from accounts.errors import LinkOverError
+from accounts.guessing import AccountDelayedError
+from accounts.sealed import TamperedRowError
 from accounts.sessions import STARTED, SessionStore
+
+logger = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -86,3 +94,30 @@ def _way_back(request: HttpRequest) -> str:
     match = request.resolver_match
     return_to = getattr(match.func, "fresh_login_return", None) if match else None
     return return_to(**match.kwargs) if return_to and match else request.path
+
+
+class AccountErrorsMiddleware:
+    """Makes a page of what the forms and verbs of an account raise, wherever a library calls them."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on: only exceptions matter here."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Return 429 for a limit, 410 for a link that is over, 409 for an account that somebody tampered with."""
+        if isinstance(exception, TooManyAttemptsError):
+            delayed = isinstance(exception, AccountDelayedError)
+            wait = exception.retry_after
+            context = {"words": exception.words, "wait": wait, "minutes": -(-wait // 60), "delayed": delayed}
+            response = render(request, "accounts/too_many.html", context, status=429)
+            response["Retry-After"] = str(wait)
+            return response
+        if isinstance(exception, LinkOverError):
+            return render(request, "account/link_over.html", status=410)
+        if isinstance(exception, TamperedRowError):
+            logger.error("integrity_violation: %s", exception)
+            return render(request, "accounts/tampered.html", status=409)
+        return None

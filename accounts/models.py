@@ -1,8 +1,9 @@
-"""Users, the audit trail, the canaries of the key rings, and the table behind the shared cache."""
+"""Users, the links that were mailed to them, the audit trail, counted attempts, and the canaries of the key rings."""
 
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
@@ -10,12 +11,13 @@ from django.utils import timezone
 
 from accounts.emails import normalize_email, refuse_colon
 from accounts.passwords import normalize_password
+from accounts.sealed import SealedRow, swap
 from accounts.wording import words_for
 from vault.secret_format import new_id
 
 
 def new_user_id() -> str:
-    """Give a fresh public id, `usr_…`. It is never reused, so a token for a deleted user fits nobody else."""
+    """Return a fresh public id, `usr_…`. It is never reused, so a token for a deleted user fits nobody else."""
     return new_id("usr")
 
 
@@ -38,8 +40,8 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=normalize_email(username or ""))
 
 
-class User(AbstractBaseUser, PermissionsMixin):
-    """A person: a developer who owns keys, or an operator (`is_staff`)."""
+class User(SealedRow, AbstractBaseUser, PermissionsMixin):
+    """A person: a developer who owns keys, or an operator (`is_staff`). What makes them that is under the row seal."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_user_id, editable=False)
     email = models.EmailField("e-mail address", unique=True, validators=[refuse_colon])
@@ -47,11 +49,30 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("operator", default=False, help_text="May work in the admin site.")
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
     confirmed_at = models.DateTimeField("e-mail confirmed at", null=True, blank=True, editable=False)
+    closed_at = models.DateTimeField(null=True, blank=True, editable=False)
     auth_epoch = models.PositiveIntegerField(default=0, editable=False)
+    factors_digest = models.CharField(max_length=64, blank=True, editable=False)
+    """What the second factors look like, whose rows a library keeps (`accounts.outside`); empty for none."""
+    rights_digest = models.CharField(max_length=64, blank=True, editable=False)
+    """What the permissions and groups look like, likewise."""
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
+    PURPOSE = "user"
+    SEALED = (
+        "id",
+        "email",
+        "password",
+        "is_active",
+        "is_staff",
+        "is_superuser",
+        "confirmed_at",
+        "closed_at",
+        "auth_epoch",
+        "factors_digest",
+        "rights_digest",
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -74,13 +95,63 @@ class User(AbstractBaseUser, PermissionsMixin):
         super().set_password(None if raw_password is None else normalize_password(raw_password))
 
     def check_password(self, raw_password: str | None) -> bool:
-        """Tell whether this is the password, however it was composed (RFC 7617 §2.1, NIST SP 800-63B-4 §3.1.1.2)."""
-        return super().check_password(None if raw_password is None else normalize_password(raw_password))
+        """Return whether this is the password, however it was composed (RFC 7617 §2.1, NIST SP 800-63B-4 §3.1.1.2).
+
+        A hash of an older kind is replaced by one of today's.
+        """
+
+        def upgrade(raw: str) -> None:
+            swap(self, {"password": make_password(raw)})
+
+        return check_password(
+            None if raw_password is None else normalize_password(raw_password), self.password, upgrade
+        )
 
     @property
     def is_confirmed(self) -> bool:
-        """Tell whether the e-mail address has been confirmed; until then nothing of this user is accepted."""
+        """Return whether the e-mail address has been confirmed; until then nothing of this user is accepted."""
         return self.confirmed_at is not None
+
+
+class MailedLink(SealedRow):
+    """A link that was mailed to somebody: what it does, for whom, until when. Only its digest is kept; it works once.
+
+    The id is a keyed digest of the purpose and of whom it is for, so that a newer link takes the place of an older one.
+    """
+
+    id = models.CharField(primary_key=True, max_length=64)
+    purpose = models.CharField(max_length=16)
+    digest = models.BinaryField(max_length=32, unique=True)
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="mailed_links")
+    """None where nobody has the address: then the link that was mailed is another one, and this row opens nothing."""
+    email = models.EmailField()
+    """The address that it speaks of: confirmed, given up or taken by whoever follows the link."""
+    issued_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(db_index=True)
+
+    PURPOSE = "mailed link"
+    SEALED = ("id", "purpose", "user_id", "email", "digest", "issued_at", "expires_at")
+
+    class Meta:
+        """Written by `accounts.links`."""
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {self.user_id}"
+
+
+class AttemptWindow(models.Model):
+    """How often something was tried. Whose it is can't be read from it: the id is a keyed digest."""
+
+    id = models.CharField(primary_key=True, max_length=64)
+    count = models.PositiveIntegerField(default=0)
+    ends_at = models.DateTimeField(db_index=True)
+    blocked_until = models.DateTimeField(null=True)
+
+    class Meta:
+        """Counted by `accounts.attempts`."""
+
+    def __str__(self) -> str:
+        return self.id
 
 
 class AuditEvent(models.Model):
@@ -132,20 +203,16 @@ class RingCanary(models.Model):
 
 
 class CacheEntry(models.Model):
-    """The table of Django's database cache, in a migration instead of `createcachetable`.
+    """What a library keeps in Django's cache for a while: JSON, never anything that is executed when it is read."""
 
-    Log-in limits live in it, because every worker of every machine shares the database and no other service is needed.
-    """
-
-    cache_key = models.CharField(primary_key=True, max_length=255)
-    value = models.TextField()
-    expires = models.DateTimeField(db_index=True)
+    key = models.CharField(primary_key=True, max_length=250)
+    value = models.JSONField()
+    expires_at = models.DateTimeField(null=True, db_index=True)
 
     class Meta:
-        """The name that settings.CACHES gives."""
+        """Written by `accounts.cache`."""
 
-        db_table = "accounts_cache"
         verbose_name_plural = "cache entries"
 
     def __str__(self) -> str:
-        return self.cache_key
+        return self.key

@@ -49,7 +49,7 @@ class ScopeField(forms.MultipleChoiceField):
     def offer(self, held: Collection[str] = ()) -> None:
         """Set the choices: what developers may take themselves, and what the key holds."""
         offered = Scope.objects.filter(restricted=False) | Scope.objects.filter(name__in=held)
-        self.scopes = list(offered)
+        self.scopes = offered.intact()
         self.choices = [(scope.name, scope.description) for scope in self.scopes]
 
 

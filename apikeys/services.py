@@ -5,7 +5,7 @@ one that was read` succeeds for one writer and touches no row for the other, on 
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -17,6 +17,7 @@ from accounts.canaries import rings_confirmed
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.rings import index_ring, sealing_ring
+from accounts.sealed import TamperedRowError, swap, until_unchanged
 from apikeys import notices
 from apikeys.errors import (
     AlreadyCreatedError,
@@ -96,7 +97,7 @@ def edit_key(
         "networks": " ".join(networks),
         "expires_at": expires_at,
     }
-    if key.revoked_at or not _swap(key, after):
+    if key.revoked_at or not _swapped(key, after):
         raise ChangedMeanwhileError("The key was changed or revoked by somebody else just now.")
     changed = sorted(field for field in after if before[field] != after[field])
     record("key_edited", subject=f"key:{key.pk}", origin=origin, changed=changed)
@@ -127,10 +128,10 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
 
     Of any number of callers at once one gets True, and one event is written.
     """
-    for current in _until_unchanged(key.pk):
+    for current in until_unchanged(APIKey, key.pk):
         if current.revoked_at:
             return False
-        if _swap(current, {"revoked_at": timezone.now(), "revoked_reason": reason}, whatever_was=True):
+        if swap(current, {"revoked_at": timezone.now(), "revoked_reason": reason}, whatever_was=True):
             break
     KeySecret.objects.filter(key=key).update(ciphertext=None)
     record("key_revoked", subject=f"key:{key.pk}", origin=origin, reason=reason)
@@ -146,10 +147,13 @@ def limit_key(*, key: APIKey, limit: str, origin: Origin) -> bool:
     """
     if limit:
         parsed_limit(limit)
-    changed = APIKey.objects.filter(pk=key.pk).exclude(rate_limit=limit).update(rate_limit=limit)
-    if changed:
-        record("key_limited", subject=f"key:{key.pk}", origin=origin, limit=limit)
-    return bool(changed)
+    for current in until_unchanged(APIKey, key.pk):
+        if current.rate_limit == limit:
+            return False
+        if _swapped(current, {"rate_limit": limit}):
+            break
+    record("key_limited", subject=f"key:{key.pk}", origin=origin, limit=limit)
+    return True
 
 
 def _hold(owner: User) -> None:
@@ -178,7 +182,7 @@ def _refuse_one_too_many(owner: User) -> None:
 
 def _refuse_scopes(wanted: Collection[str], *, held: Collection[str], restricted: bool) -> None:
     taken = set(wanted) - set(held)
-    known = {scope.name: scope for scope in Scope.objects.filter(name__in=taken)}
+    known = {scope.name: scope for scope in Scope.objects.filter(name__in=taken).intact()}
     unknown = taken - set(known)
     if unknown:
         raise ScopeNotAllowedError(f"Not in the catalogue: {', '.join(sorted(unknown))}.")
@@ -198,22 +202,9 @@ def _add_secret(key: APIKey, *, show_once: bool) -> str:
     return text
 
 
-def _swap(key: APIKey, changes: Mapping[str, object], *, whatever_was: bool = False) -> bool:
-    """Write the changes and a new seal if the row is still as it was read; tell whether it was.
-
-    A row that somebody changed past the portal is not sealed anew, except by `revoke`, which can only take away.
-    """
-    if not whatever_was and not key.is_intact():
-        raise IntegrityViolationError("This key was changed outside the portal. Ask an operator.")
-    read = key.seal
-    for field, value in changes.items():
-        setattr(key, field, value)
-    key.seal = key.make_seal()
-    return APIKey.objects.filter(pk=key.pk, seal=read, revoked_at=None).update(**changes, seal=key.seal) == 1
-
-
-def _until_unchanged(key_id: str, attempts: int = 100) -> Iterator[APIKey]:
-    """Yield the key as it stands now, again and again, until a swap has succeeded."""
-    for _ in range(attempts):
-        yield APIKey.objects.get(pk=key_id)
-    raise ChangedMeanwhileError("The key is being changed by many at once. Try again.")
+def _swapped(key: APIKey, changes: Mapping[str, object]) -> bool:
+    """Write the changes if the key is as it was read; return whether it was. Raises `IntegrityViolationError`."""
+    try:
+        return swap(key, changes)
+    except TamperedRowError as error:
+        raise IntegrityViolationError("This key was changed outside the portal. Ask an operator.") from error

@@ -46,6 +46,19 @@ KEYPORTAL_METRICS_NETWORKS = tuple(env.list("KEYPORTAL_METRICS_NETWORKS", defaul
 KEYPORTAL_METRICS_DIR = env.str("KEYPORTAL_METRICS_DIR", str(VAR_DIR / "metrics"))
 KEYPORTAL_WORKERS = env.int("GRANIAN_WORKERS", 1)
 CACHE_URL = env.str("CACHE_URL", "")
+KEYPORTAL_LIMIT_LOGIN_ADDRESS = env.str("KEYPORTAL_LIMIT_LOGIN_ADDRESS", "30 per 5 minutes")
+KEYPORTAL_LIMIT_LOGIN_PLACE = env.str("KEYPORTAL_LIMIT_LOGIN_PLACE", "10 per 5 minutes")
+KEYPORTAL_LIMIT_LOGIN_ACCOUNT = env.str("KEYPORTAL_LIMIT_LOGIN_ACCOUNT", "20 per hour")
+KEYPORTAL_LIMIT_CODE_PLACE = env.str("KEYPORTAL_LIMIT_CODE_PLACE", "10 per 5 minutes")
+KEYPORTAL_LIMIT_CODE_ACCOUNT = env.str("KEYPORTAL_LIMIT_CODE_ACCOUNT", "20 per hour")
+KEYPORTAL_LIMIT_SIGNUP = env.str("KEYPORTAL_LIMIT_SIGNUP", "20 per hour")
+KEYPORTAL_LIMIT_MAIL_FROM = env.str("KEYPORTAL_LIMIT_MAIL_FROM", "30 per hour")
+KEYPORTAL_LIMIT_MAIL_TO = env.str("KEYPORTAL_LIMIT_MAIL_TO", "5 per hour")
+KEYPORTAL_LIMIT_TOKENS = env.str("KEYPORTAL_LIMIT_TOKENS", "120 per hour")
+KEYPORTAL_LIMIT_CLIENT = env.str("KEYPORTAL_LIMIT_CLIENT", "20 per 5 minutes")
+KEYPORTAL_LIMIT_CLIENT_ADDRESS = env.str("KEYPORTAL_LIMIT_CLIENT_ADDRESS", "300 per 5 minutes")
+KEYPORTAL_LIMIT_REVOCATIONS = env.str("KEYPORTAL_LIMIT_REVOCATIONS", "300 per minute")
+KEYPORTAL_LIMIT_MISSES = env.str("KEYPORTAL_LIMIT_MISSES", "100 per minute")
 KEYPORTAL_MACHINE_PATHS = ("/api/", "/oauth/", "/.well-known/", "/gateway/", "/healthz", "/readyz", "/metrics")
 
 HTTPS = (_url := urlsplit(KEYPORTAL_URL)).scheme == "https"
@@ -106,6 +119,7 @@ MIDDLEWARE = [
     "keyportal.pages.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.FreshLoginMiddleware",
+    "accounts.middleware.AccountErrorsMiddleware",
     "keyportal.pages.UserSessionsMiddleware",
 ]
 
@@ -140,17 +154,11 @@ else:
     _options |= {"connect_timeout": 2, "options": "-c statement_timeout=5000 -c lock_timeout=2000"}
     _options |= {"tcp_user_timeout": 2000, "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 2}
 
-# Log-in limits live here: every worker shares the database already, and it is there when log-in is.
-CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
-        "LOCATION": "accounts_cache",
-        "OPTIONS": {"MAX_ENTRIES": 100_000},
-    }
-}
+# For libraries: the limits of log-ins are the portal's own (accounts.attempts).
+CACHES = {"default": {"BACKEND": "accounts.cache.JSONCache"}}
 
 # --- who ---
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.backends.SealedBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -164,7 +172,6 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-PASSWORD_RESET_TIMEOUT = 3600
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "keys:list"
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
@@ -172,20 +179,28 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
-ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 1
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
-ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[keyportal] "
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _url.scheme
-ACCOUNT_RATE_LIMITS = {
-    "login": "60/m/ip",
-    "login_failed": "30/5m/ip,10/5m/key,100/d/key",
-    "signup": "20/h/ip",
-    "confirm_email": "1/60s/key",
+ACCOUNT_RATE_LIMITS = False  # the portal's own count in the database, say how long to wait, and lock nobody out
+ACCOUNT_FORMS = {
+    "signup": "accounts.forms.SignUpForm",
+    "change_password": "accounts.forms.ChangePasswordForm",
+    "reset_password": "accounts.forms.ResetPasswordForm",
+    "user_token": "accounts.forms.ResetTokenForm",
+    "reset_password_from_key": "accounts.forms.ResetPasswordKeyForm",
+}
+MFA_FORMS = {
+    "authenticate": "accounts.factor_forms.AuthenticateForm",
+    "authenticate_webauthn": "accounts.factor_forms.AuthenticateWebAuthnForm",
+    "reauthenticate": "accounts.factor_forms.ReauthenticateForm",
+    "reauthenticate_webauthn": "accounts.factor_forms.ReauthenticateWebAuthnForm",
+    "login_webauthn": "accounts.factor_forms.LoginWebAuthnForm",
+    "activate_totp": "accounts.factor_forms.ActivateTOTPForm",
 }
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
+from accounts.urls import log_in_urlpatterns
 from keyportal import outbox, views
 from keyportal.metrics import metrics
 from tokens import discovery
@@ -28,6 +29,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/logout/", views.clears_site_data(LogoutView.as_view()), name="account_logout"),
     path("accounts/sessions/", include("allauth.usersessions.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("accounts/", include(log_in_urlpatterns)),
     path("accounts/", include("allauth.account.urls")),
     path("theme/", views.set_theme, name="theme"),
     path("docs/errors/<slug:code>/", views.error, name="error"),

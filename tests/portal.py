@@ -223,13 +223,13 @@ class Portal:
         self._ask(command=["revokekey", key, "--reason", reason])
 
     def use_up(self, limit: str, key: str) -> None:
-        """Use up a `Limit`, named as `module.NAME`, for a key: now and in the next window, which may begin soon."""
+        """Use up an `AttemptLimit`, named as `module.NAME`, for a key."""
         module, _, name = limit.rpartition(".")
         self.shell(
             f"from time import time; from unittest import mock; from {module} import {name} as limit; now = time()\n"
-            "for at in (now, now + limit.seconds):\n"
-            "    with mock.patch('credentials.throttle.time.time', lambda: at):\n"
-            f"        [limit.take('{key}') for _ in range(limit.amount)]"
+            "for at in (now, now + limit.rate.get_expiry()):\n"
+            "    with mock.patch('accounts.attempts.time.time', lambda: at):\n"
+            f"        [limit.hit('{key}') for _ in range(limit.rate.amount)]"
         )
 
     def _ask(self, **request: Any) -> dict[str, str]:

@@ -12,7 +12,7 @@ from tests.staleness import refused_within
 PASSWORD = "correct horse battery staple"
 ENDED = ("revoked", "invalid_token")
 FORM = "application/x-www-form-urlencoded"
-FORGET_GUESSES = "Attempts.objects.all().delete()"
+FORGET_GUESSES = "AttemptWindow.objects.all().delete()"
 """For a portal's shell: who guessed before is a stranger again."""
 
 

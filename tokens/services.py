@@ -19,6 +19,7 @@ from accounts.canaries import rings_confirmed
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.rings import index_ring, signing_ring
+from accounts.sealed import swap
 from apikeys.verification import KeyRecord
 from credentials.models import Scope
 from tokens.errors import InvalidGrantError, InvalidScopeError
@@ -58,7 +59,7 @@ def issue_to_user(*, user: User, scopes: Collection[str] | None, agent: str, ori
     None for `scopes` asks for all that developers may take themselves. Raises `InvalidScopeError`.
     """
     rings_confirmed()
-    granted = _granted(scopes, Scope.objects.filter(restricted=False).values_list("name", flat=True))
+    granted = _granted(scopes, [scope.name for scope in Scope.objects.filter(restricted=False).intact()])
     family = TokenFamily(user=user, scopes=granted, epoch=user.auth_epoch, address=origin.address, agent=agent)
     family.expires_at = family.started_at + timedelta(seconds=settings.KEYPORTAL_REFRESH_LIFETIME)
     family.seal = family.make_seal()
@@ -103,11 +104,11 @@ def refresh(*, secret: str, scopes: Collection[str] | None, client_id: str | Non
     granted = _granted(scopes, family.scopes.split())
     successor, next_secret = _new_refresh_token(family, now)
     with transaction.atomic():
-        # No condition across a join: Django would write it as `id IN (SELECT …)`, which PostgreSQL does not ask again
-        # once it has waited for the row, and two would win. A family that ends meanwhile takes the successor with it.
-        unspent = RefreshToken.objects.filter(pk=token.pk, used_at=None, expires_at__gt=now)
-        won = unspent.update(used_at=now, replaced_by=successor.pk)
-        if won:
+        # Conditions of its own row only: one across a join Django would write as `id IN (SELECT …)`, which PostgreSQL
+        # does not ask again once it has waited for the row, and two would win. The seal that was read is that of an
+        # unspent token. A family that ends meanwhile takes the successor with it.
+        unspent = token.used_at is None and token.expires_at > now
+        if unspent and swap(token, {"used_at": now, "replaced_by": successor.pk}):
             successor.save(force_insert=True)
             TokenFamily.objects.filter(pk=family.pk, refreshed_at__lt=now).update(refreshed_at=now)
             record("token_refreshed", subject=f"user:{family.user_id}", origin=origin, family=family.pk)
@@ -180,6 +181,9 @@ def _refuse_over(family: TokenFamily, now: datetime) -> None:
     user = family.user
     over = family.ended_at or family.expires_at <= now or family.epoch != user.auth_epoch
     if over or not user.is_active or not user.is_confirmed:
+        raise InvalidGrantError
+    if not user.is_intact():
+        logger.error("integrity_violation: the row seal of %s does not fit", user.pk)
         raise InvalidGrantError
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import AuditEvent, User
+from accounts.services import unconfirm_user
 from accounts.sessions import SessionStore
 from apikeys import services
 from apikeys.models import APIKey, KeySecret
@@ -268,10 +269,10 @@ def test_a_developer_without_keys_is_told_what_a_key_is_for(browser: Client) -> 
 def test_an_unconfirmed_developer_can_make_no_key_and_is_offered_the_message_again(
     browser: Client, developer: User
 ) -> None:
-    User.objects.update(confirmed_at=None)
+    unconfirm_user(user=developer, origin=ORIGIN)
     page = get(browser, "/keys/").content.decode()
     assert "not confirmed" in page
-    assert "Send the message again" in page
+    assert "Send the link again" in page
     assert "/keys/new/" not in page
     assert get(browser, "/keys/new/").status_code == 302
 

@@ -162,7 +162,7 @@ def test_guesses_end_in_429_and_the_owner_s_session_and_keys_go_on(portal: Porta
     assert statuses == [401] * 10 + [429]
     over = speaker.password("guess-basic@example.com")
     assert (over.status, told(over)["code"], over.headers["cache-control"]) == (429, "rate_limited", "no-store")
-    assert 1 <= int(over.headers["retry-after"]) <= 301
+    assert 1 <= int(over.headers["retry-after"]) <= 601
     assert "www-authenticate" not in over.headers
     assert speaker.me(secret).status == 200
     assert "guess-basic@example.com" in guessed.get("/account/")
@@ -175,10 +175,9 @@ def test_an_address_that_the_owner_works_from_stays_open_when_guesses_come_from_
     portal: Portal, speaker: Speaker
 ) -> None:
     speaker.log_in(OWNER)
-    portal.shell(f"from tokens.password_login import OF_ACCOUNT; [OF_ACCOUNT.take('{OWNER}') for _ in range(101)]")
-    portal.shell(
-        "from tokens.password_login import OF_ACCOUNT; [OF_ACCOUNT.take('colons2@example.com') for _ in range(101)]"
-    )
+    guesses = "from accounts.guessing import OF_ACCOUNT; [OF_ACCOUNT.hit('{}') for _ in range(21)]"
+    portal.shell(guesses.format(OWNER))
+    portal.shell(guesses.format("colons2@example.com"))
     portal.make_developer("colons2@example.com")
     assert speaker.password(OWNER).status == 200
     assert speaker.password("colons2@example.com").status == 429

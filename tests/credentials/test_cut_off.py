@@ -191,7 +191,9 @@ class Storm:
 def operator_of(portal: Portal) -> Person:
     """Log an operator in."""
     person = Person(portal, "storm-operator@example.com")
-    portal.shell("User.objects.filter(email='storm-operator@example.com').update(is_staff=True, is_superuser=True)")
+    portal.shell(
+        "u = User.objects.get(email='storm-operator@example.com'); u.is_staff = u.is_superuser = True; u.save()"
+    )
     return person
 
 

@@ -14,10 +14,9 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.forms import SIGN_UPS
+from accounts.models import AttemptWindow, User
 from apikeys.models import APIKey, KeySecret
-from credentials.models import Attempts
-from credentials.throttle import Limit
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
 from tests.portal import Portal
@@ -92,15 +91,15 @@ def test_what_can_still_be_used_or_reused_stays(developer: User) -> None:
     long_ago = timezone.now() - KEPT - timedelta(minutes=1)
     TokenFamily.objects.filter(pk=goes.pk).update(expires_at=long_ago)
     RefreshToken.objects.filter(family=goes).update(expires_at=long_ago)
-    Attempts.objects.create(pk="old", ends_at=timezone.now() - timedelta(seconds=1))
-    Limit("test", 5, 3600).take("somebody")
+    AttemptWindow.objects.create(pk="old", ends_at=timezone.now() - timedelta(seconds=1))
+    SIGN_UPS.hit("somebody")
     Session.objects.create(session_key="old", session_data="", expire_date=timezone.now() - timedelta(seconds=1))
     Session.objects.create(session_key="new", session_data="", expire_date=timezone.now() + timedelta(hours=1))
     removed = purge(by="test")
     gone = {"refresh tokens": 1, "token families": 1, "attempts": 1, "sessions": 1}
     assert {kind: count for kind, count in removed.items() if count} == gone
     assert TokenFamily.objects.get().agent == "stays"
-    assert RefreshToken.objects.count() == Attempts.objects.count() == Session.objects.count() == 1
+    assert RefreshToken.objects.count() == AttemptWindow.objects.count() == Session.objects.count() == 1
 
 
 @pytest.mark.django_db
