@@ -4,8 +4,14 @@ from collections.abc import Mapping
 from typing import Final
 
 WORDS: Final[Mapping[str, str]] = {
+    "account_closed": "Account closed",
+    "browser_unlocked": "A new browser let in by a link",
+    "email_change_cancelled": "Change of e-mail address cancelled",
+    "email_change_requested": "Change of e-mail address requested",
+    "email_change_undone": "Change of e-mail address undone",
     "email_changed": "E-mail address changed",
     "email_confirmed": "E-mail address confirmed",
+    "email_released": "E-mail address given to who proved it",
     "email_unconfirmed": "E-mail confirmation taken back",
     "key_created": "Key created",
     "key_edited": "Key changed",
@@ -20,6 +26,8 @@ WORDS: Final[Mapping[str, str]] = {
     "password_set": "Password changed",
     "recovery_codes_generated": "New recovery codes made",
     "refresh_reuse": "Signed-in app ended: a refresh token was used twice",
+    "second_factor_failed": "Wrong second factor",
+    "second_factor_refused": "Wrong code for a new authenticator app",
     "session_ended": "Session ended",
     "signed_up": "Signed up",
     "token_issued": "Token issued",

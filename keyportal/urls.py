@@ -9,6 +9,7 @@ from accounts.urls import log_in_urlpatterns
 from keyportal import outbox, views
 from keyportal.metrics import metrics
 from tokens import discovery
+from tokens.views import close
 
 urlpatterns: list[URLPattern | URLResolver] = [
     # What machines ask for comes first: they ask most.
@@ -19,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
     path("keys/", include("apikeys.urls")),
     path("account/apps/", include("tokens.urls")),
+    path("account/close/", close, name="account_close"),
     path("account/", include("accounts.urls")),
     # As django-allauth has it, but for the underscore of our user ids.
     re_path(
