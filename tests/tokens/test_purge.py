@@ -22,6 +22,7 @@ from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
 from tests.portal import Portal
 from tests.speaker import Speaker, told
+from tests.waiting import wait_until
 from tokens import housekeeping, services
 from tokens.housekeeping import BATCH, MARGIN, now_and_then, purge
 from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
@@ -160,10 +161,7 @@ def test_a_portal_that_nobody_asks_for_tokens_purges_too(tmp_path: Path) -> None
         )
         site.shell(hours_ago)
         assert site.get("/gateway/auth", Authorization=f"Bearer {secret}").status == 200
-        deadline = time.monotonic() + 10
-        while site.shell("print(RevokedToken.objects.count())") != "0":
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: site.shell("print(RevokedToken.objects.count())") == "0")
 
 
 @pytest.mark.django_db
