@@ -73,10 +73,10 @@ class AccountAdapter(DefaultAccountAdapter):
         return response
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        """Record the failure against the account, if there is one; an unknown address is only logged by its absence."""
-        user = User.objects.filter(email=normalize_email(credentials.get("email") or "")).first()
-        if user is not None:
-            record("login_failed", subject=f"user:{user.pk}", origin=Origin.of_request(request, actor="anonymous"))
+        """Record the failure, for an address that nobody has as well: a stranger can measure the time of writing."""
+        email = normalize_email(credentials.get("email") or "")
+        user_id = User.objects.filter(email=email).values_list("pk", flat=True).first() or "unknown"
+        record("login_failed", subject=f"user:{user_id}", origin=Origin.of_request(request, actor="anonymous"))
 
     def logout(self, request: HttpRequest) -> None:
         """Record the log-out and end the session."""

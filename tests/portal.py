@@ -11,20 +11,22 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cache
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
 
+from tests.waiting import DEADLINE, wait_until
 from vault.signing_keys import new_signing_jwk
 
+FORM = "application/x-www-form-urlencoded"
+FORGET_GUESSES = "AttemptWindow.objects.all().delete()"
+"""For a portal's shell: who guessed before is a stranger again."""
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 30
 
 
 def free_port() -> int:
@@ -95,7 +97,7 @@ class Portal:
             capture_output=True,
             text=True,
             check=check,
-            timeout=60,
+            timeout=DEADLINE,
         )
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
@@ -125,12 +127,14 @@ class Portal:
     def start(self, workers: int = 2) -> None:
         """Start the server and wait until it answers and every worker has started: before that a worker can't end."""
         written = self.log.stat().st_size if self.log.exists() else 0
-        self.spawn(workers)
-        deadline = time.monotonic() + START_SECONDS
-        while self._started_since(written) < workers or not self.answers():
-            if self.process is None or self.process.poll() is not None or time.monotonic() > deadline:
+        process = self.spawn(workers)
+
+        def started() -> bool:
+            if process.poll() is not None:
                 raise RuntimeError(f"the portal did not start:\n{self.log.read_text()}")
-            time.sleep(0.05)
+            return self._started_since(written) >= workers and self.answers()
+
+        wait_until(started, otherwise=self.log.read_text)
 
     def _started_since(self, written: int) -> int:
         """Give how many workers have started since the log was so long."""
@@ -155,11 +159,11 @@ class Portal:
     def stop(self) -> None:
         """End the server, and the shell, whose settings may change until the next start."""
         if self.console is not None:
-            self.console.communicate(timeout=20)
+            self.console.communicate(timeout=DEADLINE)
             self.console = None
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=DEADLINE)
             self.process = None
 
     def answers(self) -> bool:
@@ -170,20 +174,25 @@ class Portal:
             return False
 
     def get(self, path: str, **headers: str) -> Answer:
-        """GET a path; underscores in header names stand for hyphens."""
-        return self.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        """GET a path."""
+        return self.request("GET", path, headers=headers)
 
     def request(
-        self, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes | None = None
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
-        """Send one request and give the answer, whatever its status; redirects are not followed."""
-        request = urllib.request.Request(self._at(path), data=body, headers=headers or {}, method=method)
-        with _OPENER.open(request, timeout=10) as answer:
+        """Send one request and give the answer, whatever its status; redirects are not followed.
+
+        Names of headers are sent as they are written, underscores and all.
+        """
+        sent = {"Connection": "close", **({} if body is None else {"Content-Type": FORM}), **(headers or {})}
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)) as line:
+            line.request(method, path, body, sent)
+            answer = line.getresponse()
             return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read())
 
-    def send_raw(self, raw: bytes, *, seconds: float = 5) -> bytes:
+    def send_raw(self, raw: bytes) -> bytes:
         """Send bytes as they are, for what no HTTP client would send; give all that came back."""
-        with closing(socket.create_connection(("127.0.0.1", self.port), timeout=seconds)) as connection:
+        with closing(socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)) as connection:
             connection.sendall(raw)
             received = bytearray()
             while chunk := connection.recv(65536):
@@ -221,6 +230,10 @@ class Portal:
     def revoke_key(self, key: str, reason: str = "test") -> None:
         """Revoke a key by the command."""
         self._ask(command=["revokekey", key, "--reason", reason])
+
+    def forget_guesses(self) -> None:
+        """Forget every count of tries and log-ins: all tests come from one address, and count together."""
+        self.shell(FORGET_GUESSES)
 
     def use_up(self, limit: str, key: str) -> None:
         """Use up an `AttemptLimit`, named as `module.NAME`, for a key."""
@@ -262,25 +275,8 @@ class Portal:
         with psycopg.connect(url) as connection:
             return connection.execute("SELECT to_regclass('django_migrations')").fetchone() == (None,)
 
-    def _at(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
-
     def _whole_environment(self) -> dict[str, str]:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("KEYPORTAL_", "DJANGO_"))
         }
         return {**inherited, **self.environment, "DJANGO_SETTINGS_MODULE": "keyportal.settings"}
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler, urllib.request.HTTPErrorProcessor):
-    """Gives every answer as it is."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        """Follow nothing."""
-
-    def http_response(self, request: Any, response: Any) -> Any:
-        """Raise for no status."""
-        return response
-
-
-_OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))

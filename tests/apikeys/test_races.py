@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from http import HTTPStatus
 from urllib.error import HTTPError
 
 import pytest
@@ -73,15 +74,21 @@ def test_guesses_at_many_workers_at_once_are_counted_together(portal: Portal) ->
     stranger.post("/accounts/logout/")
     token = stranger.field("/accounts/login/", "csrfmiddlewaretoken")
 
-    def guess(password: str) -> int:
+    def is_looked_at(password: str) -> bool:
+        """Return whether a guess was compared with the password; else the answer is 429."""
+        form = {"login": "race-guess@example.com", "password": password}
         try:
-            stranger.post("/accounts/login/", token=token, login="race-guess@example.com", password=password)
+            stranger.post("/accounts/login/", token=token, **form)
         except HTTPError as refused:
-            return refused.code
-        return 200
+            if refused.code != HTTPStatus.TOO_MANY_REQUESTS:
+                raise
+            return False
+        return True
 
-    answers = all_at_once(PARALLEL, lambda number: guess(f"guess {number}"))
-    assert set(answers) == {200, 429}
-    assert answers.count(200) <= 20  # the edge of a window of five minutes may lie between them
-    assert guess(PASSWORD) == 429
+    looked_at = all_at_once(PARALLEL, lambda number: is_looked_at(f"guess {number}"))
+    assert 1 <= looked_at.count(True) <= 10
+    while is_looked_at("one more guess"):  # of a crowd some are refused that the limit would have let in
+        looked_at.append(True)
+    assert looked_at.count(True) <= 10
+    assert not is_looked_at(PASSWORD)
     assert "No keys yet" in owner.get("/keys/")

@@ -212,8 +212,9 @@ def test_what_the_ring_signed_is_taken(speaker: Speaker, forger: Forger, typ: st
 @pytest.mark.conformance("OT-09")
 def test_a_token_ends_with_its_leeway(speaker: Speaker, forger: Forger) -> None:
     now = int(time.time())
-    assert speaker.me(forger.genuine({}, {"exp": now - 10})).status == 200
-    over = speaker.me(forger.genuine({}, {"exp": now - 31}))
+    issued = {"iat": now - 600, "nbf": now - 600}
+    assert speaker.me(forger.genuine({}, {**issued, "exp": now - 10})).status == 200
+    over = speaker.me(forger.genuine({}, {**issued, "exp": now - 31}))
     assert (over.status, told(over)["code"]) == (401, "expired")
     assert 'error="invalid_token"' in over.headers["www-authenticate"]
 

@@ -47,7 +47,9 @@ def test_a_good_credential_is_described(speaker: Speaker, service: Client, clien
     assert client.secret not in str(answer)
 
 
-def test_a_refused_one_is_told_why(portal: Portal, speaker: Speaker, service: Client, client: Client) -> None:
+def test_a_refused_one_is_told_why(
+    portal: Portal, speaker: Speaker, service: Client, client: Client, owner: str
+) -> None:
     gone = Client(*portal.make_key(OWNER))
     portal.revoke_key(gone.id, "lost")
     cases: dict[str, dict[str, Any]] = {
@@ -61,7 +63,7 @@ def test_a_refused_one_is_told_why(portal: Portal, speaker: Speaker, service: Cl
         assert (answer["valid"], answer["code"]) == (False, code)
     assert ask(speaker, service, gone.secret)["about"]["key"] == gone.id
     assert "key" not in ask(speaker, service, "x")["about"]
-    for name, token in Forger(portal, "usr_x").forged().items():
+    for name, token in Forger(portal, owner).forged().items():
         assert ask(speaker, service, token)["code"] == "invalid_token", name
     portal.shell(FORGET_GUESSES)
 

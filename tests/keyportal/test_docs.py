@@ -8,6 +8,7 @@ import pytest
 
 from keyportal.problems import CODES
 from tests.portal import ROOT
+from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.once
 WALK_1 = [
@@ -68,5 +69,5 @@ def test_one_template_alone_prints_a_secret() -> None:
 
 def test_the_conformance_page_is_what_the_tests_say() -> None:
     command = [sys.executable, "-m", "tests.conformance.report", "--check"]
-    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEADLINE)
     assert (checked.returncode, checked.stderr) == (0, "")

@@ -6,7 +6,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from tests.person import Person
 from tests.portal import ROOT, Portal
+from tests.waiting import DEADLINE, wait_until
 
 pytestmark = pytest.mark.once
 ACCOUNT = re.compile(r"^\s+(?:operator|developer)\s+(\S+@\S+)\s+(\S{20})$", re.MULTILINE)
@@ -46,16 +46,17 @@ def make_run(project: Path, printed: Path) -> Iterator[Portal]:
             stderr=out,
             start_new_session=True,
         )
+
+    def answers() -> bool:
+        assert process.poll() is None, printed.read_text()
+        return portal.answers()
+
     try:
-        deadline = time.monotonic() + 60
-        while not portal.answers():
-            assert process.poll() is None, printed.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(answers, otherwise=printed.read_text)
         yield portal
     finally:
         os.killpg(process.pid, signal.SIGINT)
-        process.wait(timeout=20)
+        process.wait(timeout=DEADLINE)
 
 
 @pytest.mark.security("A-12")
@@ -82,7 +83,12 @@ def test_the_first_start_makes_accounts_and_secrets_and_the_second_keeps_them(co
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(copied: Path, portal: Portal) -> None:
     taken = subprocess.run(
-        ["make", "run", f"PORT={portal.port}"], cwd=copied, capture_output=True, text=True, check=False, timeout=60
+        ["make", "run", f"PORT={portal.port}"],
+        cwd=copied,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
     )
     assert taken.returncode != 0
     assert f"Something listens on port {portal.port} already" in taken.stderr

@@ -11,6 +11,7 @@ import pytest
 
 from tests.databases import portal_database
 from tests.portal import Portal, new_ring
+from tests.waiting import DEADLINE
 from vault.signing_keys import base64url, new_signing_jwk
 
 
@@ -28,7 +29,7 @@ def refusal(site: Portal, **environment: str) -> str:
     before = dict(site.environment)
     site.environment |= environment
     process = site.spawn(workers=1)
-    assert process.wait(timeout=20) != 0
+    assert process.wait(timeout=DEADLINE) != 0
     site.environment = before
     printed = site.log.read_text()
     for name in ("KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS", "SECRET_KEY"):

@@ -123,6 +123,13 @@ MISWRITTEN: Mapping[str, object] = {
     "a secret without an id": [without(KEYS["HS256"], "kid")],
     "an id that is no text": [{**KEYS["HS256"], "kid": 5}],
     "an id with other characters": [{**KEYS["HS256"], "kid": "../../etc/passwd"}],
+    "an algorithm that is a list": [{**KEYS["ES256"], "alg": []}],
+    "an algorithm that is an object": [{**KEYS["HS256"], "alg": {"HS256": 1}}],
+    "padding": [{**KEYS["HS256"], "k": KEYS["HS256"]["k"] + "="}],
+    "a secret with a space": [{**KEYS["HS256"], "k": KEYS["HS256"]["k"] + " "}],
+    "a secret with a line end": [{**KEYS["HS256"], "k": KEYS["HS256"]["k"] + "\n"}],
+    "a private half with a character that is read over": [{**KEYS["ES256"], "d": KEYS["ES256"]["d"] + "!"}],
+    "a public half with a character that is read over": [{**KEYS["EdDSA"], "x": "!" + KEYS["EdDSA"]["x"]}],
     "one key twice": [KEYS["ES256"], KEYS["ES256"]],
     "one secret under two ids": [KEYS["HS256"], {**KEYS["HS256"], "kid": "another-id"}],
 }
@@ -149,6 +156,24 @@ def test_what_is_no_set_is_refused(text: str) -> None:
 def test_any_text_is_a_ring_or_a_ring_error(text: str) -> None:
     with pytest.raises(RingError):
         SigningRing.parse(text)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+)
+
+
+@pytest.mark.finding("H11")
+@given(st.sampled_from(("ES256", "EdDSA", "HS256")), st.data())
+def test_whatever_a_member_of_a_key_holds_the_answer_is_a_ring_or_a_ring_error(algorithm: str, data: Any) -> None:
+    jwk = KEYS[algorithm]
+    member = data.draw(st.sampled_from(sorted({*jwk, "x", "oth", "key_ops"})))
+    try:
+        changed = ring({**jwk, member: data.draw(json_values)})
+    except RingError:
+        return
+    assert changed.primary.algorithm == algorithm
 
 
 @pytest.mark.conformance("JW-24")
