@@ -50,7 +50,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def pre_login(self, request: HttpRequest, user: User, **hook: Any) -> HttpResponse | None:
         """Refuse an account that was changed past the portal, whichever way it logs in. Raises `TamperedRowError`."""
-        if not is_whole(user):
+        if not (hook["signup"] or is_whole(user)):  # one that was made a moment ago is
             raise TamperedRowError(f"{user.pk} was changed outside the portal")
         response: HttpResponse | None = super().pre_login(request, user, **hook)
         return response
