@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.mail import deliver, prepared
 from accounts.origin import Origin
 from apikeys.models import APIKey, Environment
 
@@ -49,4 +50,4 @@ def _send(what: str, subject: str, to: str, context: dict[str, Any]) -> None:
         f"[keyportal] {subject}", render_to_string(f"keys/email/{what}.txt", context), to=[to]
     )
     message.attach_alternative(render_to_string(f"keys/email/{what}.html", context), "text/html")
-    message.send()
+    deliver(prepared(message), f"key {what}")

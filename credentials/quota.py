@@ -72,14 +72,14 @@ class Counter:
         if self._shared is not None and time.monotonic() >= self._rests_until:
             try:
                 answer = _hit(self._shared, item, name)
-            except RedisError as error:
+            except (RedisError, ValueError, TypeError) as error:  # the latter where somebody wrote into it
                 self._rest(error)
             else:
                 self._failures = 0
                 return answer
         return _hit(self._own, item, name)
 
-    def _rest(self, error: RedisError) -> None:
+    def _rest(self, error: Exception) -> None:
         """Leave the store alone for a while: every call would wait for it."""
         with self._lock:
             now = time.monotonic()

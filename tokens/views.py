@@ -65,7 +65,9 @@ def close(request: AuthenticatedRequest) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             logout(request)
-            messages.success(request, "Your account is closed, and its keys are revoked. Thank you for having been here.")
+            messages.success(
+                request, "Your account is closed, and its keys are revoked. Thank you for having been here."
+            )
             return redirect("home")
     calls = sum(evidence.calls for evidence in usage.evidence([key.pk for key in keys]).values())
     context = {"form": form, "keys": len(keys), "calls": calls}
