@@ -88,7 +88,7 @@ class ResetTokenForm(UserTokenForm):  # type: ignore[misc]  # untyped
         link = links.find(links.RESET, data.get("key", ""))
         user = link.user if link is not None and link.user is not None and link.email == link.user.email else None
         if user is None or user.pk != data.get("uidb36") or not user.is_active:
-            raise ValidationError("This link is over.", code="invalid_password_reset")
+            raise ValidationError("This link no longer works.", code="invalid_password_reset")
         self.reset_user = user
         return data
 
@@ -109,6 +109,7 @@ class NewAddressForm(AddressForm):
     def __init__(self, *args: Any, user: User, **options: Any) -> None:
         super().__init__(*args, **options)
         self._user = user
+        self.fields["email"].label = "New e-mail address"
 
     def clean_email(self) -> str:
         """Return the new address. Raises `ValidationError` for the one that the account has."""

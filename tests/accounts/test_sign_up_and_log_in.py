@@ -66,7 +66,7 @@ def test_a_confirmation_link_works_once_and_for_a_day(client: Client, time_machi
     stranger = Client()
     assert post(stranger, path)["Location"].startswith("/accounts/login/")
     assert not is_logged_in(stranger)
-    assert "This link is over" in stranger.get(path, secure=True).content.decode()
+    assert "This link no longer works" in stranger.get(path, secure=True).content.decode()
 
 
 @pytest.mark.security("A-09")
@@ -300,7 +300,7 @@ def test_a_reset_link_works_once_and_is_told_to_nobody_else(client: Client, deve
     assert post(client, form["Location"], password1=NEW_PASSWORD, password2=NEW_PASSWORD).status_code == 302
     assert User.objects.get().check_password(NEW_PASSWORD)
     again = Client().get(found[1], secure=True)
-    assert "This link is over" in again.content.decode()
+    assert "This link no longer works" in again.content.decode()
 
 
 @pytest.mark.security("A-09")
