@@ -188,6 +188,7 @@ ACCOUNT_RATE_LIMITS = {
     "confirm_email": "1/60s/key",
 }
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
+MFA_FORMS = {f"{verb.lower()}_webauthn": f"accounts.passkey_forms.{verb}PasskeyForm" for verb in ("Add", "Edit")}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_TOLERANCE = 1
