@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 WORDS: Final[Mapping[str, str]] = {
+    "access_denied": "Access denied",
+    "action_refused": "An operator's action was refused",
+    "client_failed": "OAuth client refused",
+    "credential_looked_up": "Credential looked up",
     "email_changed": "E-mail address changed",
     "email_confirmed": "E-mail address confirmed",
     "email_unconfirmed": "E-mail confirmation taken back",
@@ -20,6 +24,10 @@ WORDS: Final[Mapping[str, str]] = {
     "password_set": "Password changed",
     "recovery_codes_generated": "New recovery codes made",
     "refresh_reuse": "Signed-in app ended: a refresh token was used twice",
+    "reveal_failed": "Secret not shown: it was changed outside the portal",
+    "scope_added": "Scope added to the catalogue",
+    "scope_changed": "Scope described anew",
+    "scope_removed": "Scope removed from the catalogue",
     "session_ended": "Session ended",
     "signed_up": "Signed up",
     "token_issued": "Token issued",
