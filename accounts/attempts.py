@@ -35,13 +35,15 @@ class TooManyAttemptsError(Exception):
 @dataclass(frozen=True, slots=True)
 class _Limit:
     setting: str
-    words: str
+    words: str = ""
     """What a person is told whom it stops; the page adds how long to wait."""
+    fixed: str = ""
+    """The rate of a limit that stops nobody, and so is no setting: how often the same event is recorded."""
 
     @property
     def rate(self) -> RateLimitItem:
         """The amount and the seconds, as the setting says now: `30 per 5 minutes`."""
-        return _parsed(getattr(settings, self.setting))
+        return _parsed(self.fixed or getattr(settings, self.setting))
 
 
 @dataclass(frozen=True, slots=True)

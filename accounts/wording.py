@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from typing import Final
 
 WORDS: Final[Mapping[str, str]] = {
+    "access_denied": "Access denied",
     "account_closed": "Account closed",
+    "action_refused": "An operator's action was refused",
     "browser_unlocked": "A new browser let in by a link",
+    "client_failed": "OAuth client refused",
+    "credential_looked_up": "Credential looked up",
     "email_change_cancelled": "Change of e-mail address cancelled",
     "email_change_requested": "Change of e-mail address requested",
     "email_change_undone": "Change of e-mail address undone",
@@ -26,6 +30,10 @@ WORDS: Final[Mapping[str, str]] = {
     "password_set": "Password changed",
     "recovery_codes_generated": "New recovery codes made",
     "refresh_reuse": "Signed-in app ended: a refresh token was used twice",
+    "reveal_failed": "Secret not shown: it was changed outside the portal",
+    "scope_added": "Scope added to the catalogue",
+    "scope_changed": "Scope described anew",
+    "scope_removed": "Scope removed from the catalogue",
     "second_factor_failed": "Wrong second factor",
     "second_factor_refused": "Wrong code for a new authenticator app",
     "session_ended": "Session ended",

@@ -1,23 +1,27 @@
-"""Keys for operators: find, look, revoke. Never a secret, no reveal. Every write is a verb of `apikeys.services`."""
+"""Keys for operators: look, revoke, limit. Never a secret, no reveal. Every write is a verb of `apikeys.services`.
+
+A key is found by its secret where every kind of credential is (`tokens/find_pages.py`).
+"""
 
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect, render
-from django.urls import URLPattern, path
-from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
-from accounts.admin import ReadOnlyAdmin
+from accounts.models import User
+from accounts.operators import ReadOnlyAdmin
 from accounts.origin import Origin
 from apikeys import services, usage
-from apikeys.models import APIKey, KeySecret
-from vault.secret_format import is_well_formed
+from apikeys.admin_forms import LimitForm, ReasonForm
+from apikeys.models import APIKey
 
-CHANGE_LIST = "admin:apikeys_apikey_changelist"
+MOST_AT_ONCE = 200
+"""Keys that a confirmation names; as many as a list shows at most."""
 REVOKED_BY_OPERATOR = "revoked by an operator"
 
 
@@ -38,7 +42,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(APIKey)
 class APIKeyAdmin(ReadOnlyAdmin):
-    """Keys by owner, state and environment; found by a pasted secret, its hint, the id, the name or the owner."""
+    """Keys by owner, state and environment; found by a hint, the id, the name or the owner."""
 
     list_display = ("name", "owner", "state", "last_used", "expires_at", "environment", "hints", "id", "intact")
     list_filter = (StateFilter, "environment", "created_at")
@@ -49,7 +53,12 @@ class APIKeyAdmin(ReadOnlyAdmin):
     fields = ("id", "name", "owner", "environment", "hints", "state", "scopes", "networks", "created_at", "expires_at")
     readonly_fields = ("hints", "state", "last_used", "intact")
     actions = ("revoke_keys", "limit_keys")
-    change_list_template = "admin/apikeys/change_list.html"
+    change_list_template = "admin/credentials_list.html"
+    subject_type = "key"
+
+    def owner_of(self, obj: APIKey) -> User:
+        """Return whose key it is."""
+        return obj.owner
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[APIKey]:
         """Give the keys with their secrets' hints and their last use at hand."""
@@ -75,51 +84,45 @@ class APIKeyAdmin(ReadOnlyAdmin):
         """Tell whether the row is as the portal wrote it; if not, the key is refused."""
         return key.is_intact()
 
-    @admin.action(description="Revoke for good")
+    @admin.action(permissions=["act"], description="Revoke for good")
     def revoke_keys(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> HttpResponse | None:
         """Ask once, naming the keys, then revoke each."""
-        if "reason" not in request.POST:
-            recent = usage.evidence([key.pk for key in queryset])
-            chosen = [(key, recent[key.pk]) for key in queryset]
-            context = {**admin.site.each_context(request), "chosen": chosen, "title": "Revoke keys"}
-            return render(request, "admin/apikeys/revoke.html", context)
-        reason = "".join(filter(str.isprintable, request.POST["reason"])).strip()[:200] or REVOKED_BY_OPERATOR
-        origin = Origin.of_request(request)
-        revoked = sum(services.revoke(key=key, reason=reason, origin=origin) for key in queryset)
+        keys = self._chosen(request, queryset, "revoke")
+        form = ReasonForm(request.POST if "reason" in request.POST else None)
+        if not keys:
+            return None
+        if not form.is_valid():
+            recent = usage.evidence([key.pk for key in keys])
+            chosen = [(key, recent[key.pk]) for key in keys]
+            return self._ask(request, "revoke", form, {"chosen": chosen, "title": "Revoke keys"})
+        reason, origin = form.cleaned_data["reason"] or REVOKED_BY_OPERATOR, Origin.of_request(request)
+        revoked = sum(services.revoke(key=key, reason=reason, origin=origin) for key in keys)
         messages.success(request, f"{revoked} revoked.")
         return None
 
-    @admin.action(description="Set the rate limit")
+    @admin.action(permissions=["act"], description="Set the rate limit")
     def limit_keys(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> HttpResponse | None:
         """Ask for the limit, naming the keys, then set it on each."""
-        limit = request.POST.get("limit", "").strip()
-        context = {**admin.site.each_context(request), "keys": queryset, "title": "Set the rate limit", "limit": limit}
-        context["default"] = settings.KEYPORTAL_RATE_LIMIT
-        if "limit" not in request.POST:
-            return render(request, "admin/apikeys/limit.html", context)
-        origin = Origin.of_request(request)
-        try:
-            changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in queryset)
-        except ValueError:
-            error = "This is not a limit. Write a number, a slash and second, minute, hour or day."
-            return render(request, "admin/apikeys/limit.html", {**context, "error": error}, status=400)
+        keys = self._chosen(request, queryset, "limit_key")
+        form = LimitForm(request.POST if "limit" in request.POST else None)
+        if not keys:
+            return None
+        if not form.is_valid():
+            context = {"keys": keys, "title": "Set the rate limit", "default": settings.KEYPORTAL_RATE_LIMIT}
+            return self._ask(request, "limit", form, context)
+        limit, origin = form.cleaned_data["limit"], Origin.of_request(request)
+        changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in keys)
         messages.success(request, f"{changed} changed.")
         return None
 
-    def get_urls(self) -> list[URLPattern]:
-        """Add the page that finds a key by its secret."""
-        find = self.admin_site.admin_view(sensitive_post_parameters("secret")(self.find_by_secret))
-        return [path("find/", find, name="apikeys_apikey_find"), *super().get_urls()]
+    def _chosen(self, request: HttpRequest, keys: QuerySet[APIKey], action: str) -> list[APIKey]:
+        """Return the keys to act on; none, and a message, for more than a form can name."""
+        if keys.count() > MOST_AT_ONCE:
+            messages.error(request, f"These are too many to name at once: choose up to {MOST_AT_ONCE}.")
+            return []
+        return self.permitted(request, keys.select_related("owner"), action)
 
-    @sensitive_variables("text")
-    def find_by_secret(self, request: HttpRequest) -> HttpResponse | HttpResponseRedirect:
-        """Take a pasted secret by POST, so that it stands in no URL, and lead to its key."""
-        if request.method == "POST":
-            text = request.POST.get("secret", "").strip()
-            known = is_well_formed(settings.KEYPORTAL_BRAND, text)
-            found = KeySecret.objects.holding(text).first() if known else None
-            if found is not None:
-                return redirect("admin:apikeys_apikey_change", quote(found.key_id))  # the admin reads "_3A" as ":"
-            messages.warning(request, "No key has this secret." if known else "This is not a secret of this portal.")
-        context = {**admin.site.each_context(request), "title": "Find a key by its secret"}
-        return render(request, "admin/apikeys/find.html", context)
+    def _ask(self, request: HttpRequest, page: str, form: Form, context: dict[str, Any]) -> HttpResponse:
+        """Show the page that names the keys; with status 400 if what was filled in is not right."""
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form, **context}
+        return render(request, f"admin/apikeys/{page}.html", context, status=400 if form.is_bound else 200)

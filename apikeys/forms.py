@@ -1,6 +1,5 @@
 """Forms of the keys. They validate and never write."""
 
-import unicodedata
 from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -10,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
+from accounts.names import clean_text
 from apikeys.models import NAME_LENGTH, APIKey, Environment
 from credentials.client_address import parse_network
 from credentials.models import Scope
@@ -26,19 +26,17 @@ EXPIRY_CHOICES = [
 MAX_NETWORKS = 50
 NAME_INPUT = forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
 FORM_TOKEN_LENGTH = 43
+REASON_LENGTH = 200
 
 
 def clean_name(name: str) -> str:
-    """Give the name in NFC without surrounding space. Raises `ValidationError` for what can't be seen or misleads.
+    """Return a key's name as it is kept. Raises `ValidationError` for what can't be seen or misleads."""
+    return clean_text(name, longest=NAME_LENGTH)
 
-    Control characters and bidirectional overrides could make one key's name look like another's.
-    """
-    name = unicodedata.normalize("NFC", name).strip()
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") for character in name):
-        raise ValidationError("A name can't hold invisible or control characters.", code="invisible")
-    if not name:
-        raise ValidationError("A name is needed.", code="required")
-    return name
+
+def clean_reason(reason: str, *, needed: bool = False) -> str:
+    """Return why a key is ended, for its owner to read; empty if nobody said. Raises `ValidationError`."""
+    return clean_text(reason, what="A reason", longest=REASON_LENGTH, needed=needed)
 
 
 class ScopeField(forms.MultipleChoiceField):
@@ -137,7 +135,7 @@ class RevokeForm(forms.Form):
     """Why a key is ended: optional. The name of one that is in use must be typed: somebody's server will stop."""
 
     typed = forms.CharField(max_length=NAME_LENGTH, label="Name of the key", widget=NAME_INPUT)
-    reason = forms.CharField(required=False, max_length=200, help_text="For your own history.")
+    reason = forms.CharField(required=False, max_length=REASON_LENGTH, help_text="For your own history.")
 
     def __init__(self, *args: Any, key: APIKey, in_use: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -154,8 +152,7 @@ class RevokeForm(forms.Form):
 
     def clean_reason(self) -> str:
         """Give the reason, normalized; empty if none was given."""
-        reason = self.cleaned_data["reason"].strip()
-        return clean_name(reason) if reason else ""
+        return clean_reason(self.cleaned_data["reason"])
 
 
 def key_initial(key: APIKey) -> dict[str, Any]:

@@ -112,14 +112,16 @@ def reveal(*, secret: KeySecret, origin: Origin) -> str:
     key = secret.key
     if settings.KEYPORTAL_REVEAL != "reauth" or secret.ciphertext is None or key.revoked_at:
         raise NotRevealableError("This secret can't be shown again.")
-    with transaction.atomic():
-        record("key_revealed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
-        notices.key_revealed(key, origin)
-        try:
+    try:
+        with transaction.atomic():
+            record("key_revealed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
+            notices.key_revealed(key, origin)
             return unseal(sealing_ring(), bytes(secret.ciphertext), secret.sealing_context(key))
-        except VaultError as error:
-            logger.exception("integrity_violation: the ciphertext of %s does not open", key.pk)
-            raise IntegrityViolationError("This secret can't be opened.") from error
+    except VaultError as error:
+        logger.exception("integrity_violation: the ciphertext of %s does not open", key.pk)
+        # Nothing was revealed, which the rolled back transaction says; that somebody tried is on the record.
+        record("reveal_failed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
+        raise IntegrityViolationError("This secret can't be opened.") from error
 
 
 @transaction.atomic

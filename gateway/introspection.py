@@ -9,13 +9,13 @@ from accounts.attempts import AttemptLimit
 from credentials.admission import admit
 from credentials.client_address import Address, parse_address
 from credentials.credential import Credential
+from credentials.kinds import Kind, kind_of
 from credentials.refusals import RefusedError
 from gateway.verdict import verdict
 from tokens.clients import Form, OAuthError, authenticated_client, oauth_endpoint, too_many
 from tokens.models import RefreshToken
 from tokens.services import PORTAL_CLIENT, redeemable
 from tokens.verification import TokenRecord
-from vault.secret_format import REFRESH, is_well_formed
 
 DOOR: Final = "introspection"
 SCOPE: Final = "credentials:verify"
@@ -48,7 +48,7 @@ def introspect(request: HttpRequest, form: Form) -> dict[str, object]:
 
 def described(text: str, *, address: Address | None) -> dict[str, object]:
     """Give RFC 7662 §2.2's answer about a text; `INACTIVE` for whatever would be refused, for whichever reason."""
-    if is_well_formed(settings.KEYPORTAL_BRAND, text, (REFRESH,)):
+    if kind_of(text) is Kind.REFRESH_TOKEN:
         token = redeemable(text)
         return _refresh_token(token) if token else INACTIVE
     try:

@@ -6,6 +6,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from keyportal.denied import record_denied
 from keyportal.pages import is_for_machines
 from keyportal.problems import Problem, problem_of
 
@@ -17,7 +18,9 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer 403."""
+    """Answer 403, and put it on the record if it is known who was refused."""
+    if not is_for_machines(request):
+        record_denied(request, exception)
     return _answer(request, Problem("permission_denied"), 403)
 
 

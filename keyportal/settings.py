@@ -201,6 +201,8 @@ MFA_FORMS = {
     "reauthenticate_webauthn": "accounts.factor_forms.ReauthenticateWebAuthnForm",
     "login_webauthn": "accounts.factor_forms.LoginWebAuthnForm",
     "activate_totp": "accounts.factor_forms.ActivateTOTPForm",
+    "add_webauthn": "accounts.passkey_forms.AddPasskeyForm",
+    "edit_webauthn": "accounts.passkey_forms.EditPasskeyForm",
 }
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]

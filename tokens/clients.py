@@ -17,6 +17,7 @@ from credentials.admission import admit
 from credentials.client_address import parse_address
 from credentials.refusals import RefusedError
 from tokens.basic import basic_credentials
+from tokens.client_failures import WRONG_SECRET, record_failure
 
 DOOR: Final = "oauth"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -86,12 +87,13 @@ def authenticated_client(request: HttpRequest, form: Form) -> KeyRecord:
         if error.refusal.retry_after:
             raise too_many(error.refusal.retry_after) from None
         reason = error.refusal.reason.title if error.refusal.about else UNKNOWN  # a genuine one is told why
-        known = None
+        known, code = None, error.refusal.code if error.refusal.counted_as == client_id else WRONG_SECRET
     else:
-        reason, known = UNKNOWN, client if client.credential.id == client_id else None
+        reason, code, known = UNKNOWN, WRONG_SECRET, client if client.credential.id == client_id else None
     if known is None:
         for limit, key in failures:
             limit.hit(key)
+        record_failure(request, client_id, code)
         raise OAuthError("invalid_client", reason, status=401)
     return known
 

@@ -356,8 +356,10 @@ def test_what_is_tampered_with_is_not_sealed_by_the_next_change(developer: User)
 @pytest.mark.parametrize(
     "statement",
     [
-        ("INSERT INTO accounts_user_user_permissions (user_id, permission_id) "
-        "SELECT %s, id FROM auth_permission WHERE codename = 'change_user'"),
+        (
+            "INSERT INTO accounts_user_user_permissions (user_id, permission_id) "
+            "SELECT %s, id FROM auth_permission WHERE codename = 'change_user'"
+        ),
         "UPDATE auth_permission SET codename = 'view_more' WHERE codename = 'view_user' AND %s <> ''",
         "UPDATE accounts_user SET rights_digest = '' WHERE id = %s",
     ],

@@ -53,7 +53,9 @@ def test_an_unknown_client_and_a_wrong_secret_take_equally_long(client: Client, 
         assert answer.status_code == 401
 
     names = {"unknown client": new_id("key"), "wrong secret": make_key()[0].pk, "no id": "x"}
-    work = equal_work(asked_before({what: partial(ask, name) for what, name in names.items()}), before=forget_guesses)
+    asking = asked_before({what: partial(ask, name) for what, name in names.items()})
+    # The event of a client that nobody has is taken back before the commit: one more word to the database.
+    work = equal_work(asking, before=forget_guesses, but_for=["ROLLBACK TO SAVEPOINT"])
     assert (dict(work.hashes), work.messages) == ({}, 0)
     assert work.macs >= 1
     assert work.queries

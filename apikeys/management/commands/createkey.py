@@ -36,7 +36,7 @@ class Command(BaseCommand):
         """Make the key. Raises `CommandError` with the reason why not."""
         owner = User.objects.filter(email=normalize_email(options["email"])).first()
         if owner is None:
-            raise CommandError(f"No account has the address {options['email']}.")
+            raise CommandError("No account has this address.")
         try:
             key, secret = services.create_key(
                 owner=owner,
