@@ -1,6 +1,7 @@
 """Keys for operators: find, look, revoke. Never a secret, no reveal. Every write is a verb of `apikeys.services`."""
 
 from datetime import datetime
+from typing import ClassVar
 
 from django.conf import settings
 from django.contrib import admin, messages
@@ -8,17 +9,22 @@ from django.contrib.admin.utils import quote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from accounts.admin import ReadOnlyAdmin
+from accounts.drafts import Draft, take_draft
 from accounts.origin import Origin
+from accounts.way_back import WayBack, way_back
 from apikeys import services, usage
 from apikeys.models import APIKey, KeySecret
 from vault.secret_format import is_well_formed
 
 CHANGE_LIST = "admin:apikeys_apikey_changelist"
 REVOKED_BY_OPERATOR = "revoked by an operator"
+ASKING = ("revoke_keys", "limit_keys")
+"""Actions that show a page with a form before they do anything."""
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -50,6 +56,9 @@ class APIKeyAdmin(ReadOnlyAdmin):
     readonly_fields = ("hints", "state", "last_used", "intact")
     actions = ("revoke_keys", "limit_keys")
     change_list_template = "admin/apikeys/change_list.html"
+    ways_back: ClassVar = {
+        "changelist": WayBack(keepable=("action", "_selected_action", "reason", "limit")),
+    }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[APIKey]:
         """Give the keys with their secrets' hints and their last use at hand."""
@@ -76,12 +85,15 @@ class APIKeyAdmin(ReadOnlyAdmin):
         return key.is_intact()
 
     @admin.action(description="Revoke for good")
-    def revoke_keys(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> HttpResponse | None:
+    def revoke_keys(
+        self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
+    ) -> HttpResponse | None:
         """Ask once, naming the keys, then revoke each."""
         if "reason" not in request.POST:
             recent = usage.evidence([key.pk for key in queryset])
             chosen = [(key, recent[key.pk]) for key in queryset]
             context = {**admin.site.each_context(request), "chosen": chosen, "title": "Revoke keys"}
+            context["reason"] = draft.first("reason") if draft else ""
             return render(request, "admin/apikeys/revoke.html", context)
         reason = "".join(filter(str.isprintable, request.POST["reason"])).strip()[:200] or REVOKED_BY_OPERATOR
         origin = Origin.of_request(request)
@@ -90,27 +102,46 @@ class APIKeyAdmin(ReadOnlyAdmin):
         return None
 
     @admin.action(description="Set the rate limit")
-    def limit_keys(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> HttpResponse | None:
+    def limit_keys(
+        self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
+    ) -> HttpResponse | None:
         """Ask for the limit, naming the keys, then set it on each."""
-        limit = request.POST.get("limit", "").strip()
-        context = {**admin.site.each_context(request), "keys": queryset, "title": "Set the rate limit", "limit": limit}
+        limit = request.POST.get("limit", draft.first("limit") if draft else "").strip()
+        keys = list(queryset)
+        context = {**admin.site.each_context(request), "keys": keys, "title": "Set the rate limit", "limit": limit}
         context["default"] = settings.KEYPORTAL_RATE_LIMIT
         if "limit" not in request.POST:
             return render(request, "admin/apikeys/limit.html", context)
         origin = Origin.of_request(request)
         try:
-            changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in queryset)
+            changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in keys)
         except ValueError:
             error = "This is not a limit. Write a number, a slash and second, minute, hour or day."
             return render(request, "admin/apikeys/limit.html", {**context, "error": error}, status=400)
         messages.success(request, f"{changed} changed.")
         return None
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, str] | None = None) -> HttpResponse:
+        """Show the list; after a log-in that came in between, the page again that had asked about chosen keys."""
+        may_see = request.method == "GET" and self.has_view_or_change_permission(request)
+        draft = take_draft(request) if may_see else None
+        if draft is None:
+            return super().changelist_view(request, extra_context)
+        name = draft.first("action")
+        asks = name in ASKING and name in self.get_actions(request)
+        messages.info(request, draft.message(typed=asks))
+        if not asks:
+            return super().changelist_view(request, extra_context)
+        chosen = filter(str.isprintable, draft.fields["_selected_action"])
+        page: HttpResponse = getattr(self, name)(request, self.get_queryset(request).filter(pk__in=list(chosen)), draft)
+        return page
+
     def get_urls(self) -> list[URLPattern]:
         """Add the page that finds a key by its secret."""
         find = self.admin_site.admin_view(sensitive_post_parameters("secret")(self.find_by_secret))
         return [path("find/", find, name="apikeys_apikey_find"), *super().get_urls()]
 
+    @way_back(press="Find")
     @sensitive_variables("text")
     def find_by_secret(self, request: HttpRequest) -> HttpResponse | HttpResponseRedirect:
         """Take a pasted secret by POST, so that it stands in no URL, and lead to its key."""
@@ -122,4 +153,4 @@ class APIKeyAdmin(ReadOnlyAdmin):
                 return redirect("admin:apikeys_apikey_change", quote(found.key_id))  # the admin reads "_3A" as ":"
             messages.warning(request, "No key has this secret." if known else "This is not a secret of this portal.")
         context = {**admin.site.each_context(request), "title": "Find a key by its secret"}
-        return render(request, "admin/apikeys/find.html", context)
+        return TemplateResponse(request, "admin/apikeys/find.html", context)

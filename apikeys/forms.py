@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -55,6 +55,8 @@ class ScopeField(forms.MultipleChoiceField):
 
 class KeyForm(forms.Form):
     """What a developer decides about a key, when it is made and later."""
+
+    keepable: ClassVar[tuple[str, ...]] = ("name", "scopes", "expiry", "expiry_date", "networks")
 
     name = forms.CharField(max_length=NAME_LENGTH, help_text="Where it will be used: “billing server”, “CI”.")
     scopes = ScopeField(required=False, help_text="What the key may do. Without a scope it only proves who calls.")
@@ -117,6 +119,8 @@ class KeyForm(forms.Form):
 class NewKeyForm(KeyForm):
     """A new key. `form_token` makes a double click harmless: one form makes one key."""
 
+    keepable = (*KeyForm.keepable, "environment", "show_once")
+
     environment = forms.ChoiceField(choices=Environment, initial=Environment.LIVE, widget=forms.RadioSelect)
     show_once = forms.BooleanField(
         required=False,
@@ -135,6 +139,8 @@ class NewKeyForm(KeyForm):
 
 class RevokeForm(forms.Form):
     """Why a key is ended: optional. The name of one that is in use must be typed: somebody's server will stop."""
+
+    keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")
 
     typed = forms.CharField(max_length=NAME_LENGTH, label="Name of the key", widget=NAME_INPUT)
     reason = forms.CharField(required=False, max_length=200, help_text="For your own history.")

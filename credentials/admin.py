@@ -1,6 +1,6 @@
 """The scope catalogue and usage for operators. Every write is a verb of `credentials.services`."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from accounts.admin import ReadOnlyAdmin
 from accounts.origin import Origin
+from accounts.way_back import WayBack
 from credentials import services
 from credentials.models import Scope, Sighting, Usage
 
@@ -19,6 +20,9 @@ class ScopeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at 
     list_display = ("name", "description", "restricted", "created_at")
     list_filter = ("restricted",)
     search_fields = ("name", "description")
+    ways_back: ClassVar = dict.fromkeys(
+        ("add", "change"), WayBack(press="Save", keepable=("name", "description", "restricted"))
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Scope | None = None) -> tuple[str, ...]:
         """Give the name as read-only once it exists."""

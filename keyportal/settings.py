@@ -105,7 +105,7 @@ MIDDLEWARE = [
     "keyportal.pages.MessageMiddleware",
     "keyportal.pages.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "accounts.middleware.FreshLoginMiddleware",
+    "keyportal.pages.WayBackMiddleware",
     "keyportal.pages.UserSessionsMiddleware",
 ]
 
@@ -186,6 +186,7 @@ ACCOUNT_RATE_LIMITS = {
     "login_failed": "30/5m/ip,10/5m/key,100/d/key",
     "signup": "20/h/ip",
     "confirm_email": "1/60s/key",
+    "draft": "60/h/ip",
 }
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
@@ -207,6 +208,7 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "keyportal.errors.csrf_failure"
 CSRF_TRUSTED_ORIGINS = [KEYPORTAL_URL]
 KEYPORTAL_DEVICE_COOKIE = f"{_host}device"
+KEYPORTAL_USERS_COOKIE = f"{_host}users"
 KEYPORTAL_THEME_COOKIE = "theme"
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_SSL_HOST = _url.netloc
