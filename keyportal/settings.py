@@ -106,6 +106,7 @@ MIDDLEWARE = [
     "keyportal.pages.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "keyportal.pages.WayBackMiddleware",
+    "keyportal.middleware.ErrorPagesMiddleware",
     "keyportal.pages.UserSessionsMiddleware",
 ]
 
@@ -205,7 +206,7 @@ SESSION_COOKIE_AGE = env.int("KEYPORTAL_SESSION_IDLE", 30 * 60)
 SESSION_SAVE_EVERY_REQUEST = True
 CSRF_COOKIE_NAME = f"{_host}csrftoken"
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "keyportal.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "keyportal.csrf.failed"
 CSRF_TRUSTED_ORIGINS = [KEYPORTAL_URL]
 KEYPORTAL_DEVICE_COOKIE = f"{_host}device"
 KEYPORTAL_USERS_COOKIE = f"{_host}users"
