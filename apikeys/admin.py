@@ -15,10 +15,13 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 
 from accounts.admin import ReadOnlyAdmin
 from accounts.drafts import Draft, take_draft
+from accounts.fresh_login import require_fresh_login
 from accounts.origin import Origin
 from accounts.way_back import WayBack, way_back
 from apikeys import services, usage
+from apikeys.errors import ChangedMeanwhileError
 from apikeys.models import APIKey, KeySecret
+from apikeys.widening import widened
 from vault.secret_format import is_well_formed
 
 CHANGE_LIST = "admin:apikeys_apikey_changelist"
@@ -105,7 +108,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
     def limit_keys(
         self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
     ) -> HttpResponse | None:
-        """Ask for the limit, naming the keys, then set it on each."""
+        """Ask for the limit, naming the keys, then set it on each; a higher one needs a fresh log-in."""
         limit = request.POST.get("limit", draft.first("limit") if draft else "").strip()
         keys = list(queryset)
         context = {**admin.site.each_context(request), "keys": keys, "title": "Set the rate limit", "limit": limit}
@@ -114,10 +117,14 @@ class APIKeyAdmin(ReadOnlyAdmin):
             return render(request, "admin/apikeys/limit.html", context)
         origin = Origin.of_request(request)
         try:
+            if any(widened(key, {"rate_limit": limit}) for key in keys):
+                require_fresh_login(request)
             changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in keys)
         except ValueError:
             error = "This is not a limit. Write a number, a slash and second, minute, hour or day."
             return render(request, "admin/apikeys/limit.html", {**context, "error": error}, status=400)
+        except ChangedMeanwhileError as error:
+            return render(request, "admin/apikeys/limit.html", {**context, "error": str(error)}, status=409)
         messages.success(request, f"{changed} changed.")
         return None
 

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.fresh_login import fresh_login_required
+from accounts.fresh_login import fresh_login_required, require_fresh_login
 from accounts.models import AuditEvent
 from accounts.origin import AuthenticatedRequest, Origin
 from accounts.way_back import way_back
@@ -21,6 +21,7 @@ from apikeys.errors import AlreadyCreatedError, APIKeyError, IntegrityViolationE
 from apikeys.forms import KeyForm, NewKeyForm, RevokeForm, key_initial
 from apikeys.models import APIKey, Environment, KeySecret
 from apikeys.snippets import snippets
+from apikeys.widening import edited_columns, widened
 
 PAGE = 25
 EVENTS = 20
@@ -114,7 +115,7 @@ def first_call(request: AuthenticatedRequest, key_id: str) -> JsonResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @way_back(form=KeyForm, press="Save")
 def edit(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
-    """Change name, scopes, networks and expiry of a key that is not revoked."""
+    """Change name, scopes, networks and expiry of a key that is not revoked; what widens it needs a fresh log-in."""
     key = _mine(request, key_id)
     if key.revoked_at:
         return redirect("keys:detail", key.pk)
@@ -122,6 +123,8 @@ def edit(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     form = KeyForm(sent, held=key.scope_list, expires_at=key.expires_at, initial=key_initial(key))
     if form.is_valid():
         chosen = {field: form.cleaned_data[field] for field in ("name", "scopes", "networks", "expires_at")}
+        if widened(key, edited_columns(**chosen)):
+            require_fresh_login(request)
         try:
             services.edit_key(key=key, origin=Origin.of_request(request), **chosen)
         except APIKeyError as error:
