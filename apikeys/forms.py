@@ -61,7 +61,12 @@ class KeyForm(forms.Form):
     name = forms.CharField(max_length=NAME_LENGTH, help_text="Where it will be used: “billing server”, “CI”.")
     scopes = ScopeField(required=False, help_text="What the key may do. Without a scope it only proves who calls.")
     expiry = forms.ChoiceField(choices=EXPIRY_CHOICES, initial="never", label="Expires")
-    expiry_date = forms.DateField(required=False, label="Date", widget=forms.DateInput(attrs={"type": "date"}))
+    expiry_date = forms.DateField(
+        required=False,
+        label="Date (UTC)",
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="The key works until the end of that day: midnight UTC.",
+    )
     networks = forms.CharField(
         required=False,
         max_length=4000,
