@@ -35,7 +35,7 @@ class Why(StrEnum):
     """Why a POST was not carried out. The value begins the sentence that the page says after the log-in."""
 
     SIGNED_OUT = "You were signed out."
-    NOT_FRESH = "Thanks for confirming that it's you."
+    NOT_FRESH = "We asked you to confirm that it's you."
     STALE = "The page was out of date."
     LIMITED = "There were too many attempts."
 
@@ -70,9 +70,8 @@ class Draft:
 
     def message(self, *, typed: bool) -> str:
         """Return what the page says: what happened, whether the text is back, and what is to be done once more."""
-        button = f"press “{self.press}”" if self.press else "press the button"
-        again = ", and what you typed is here again" if typed else ""
-        return f"{self.why} Nothing was done yet{again}: {button} once more."
+        state = "What you typed is here again, but not sent yet." if typed else "Nothing was done yet."
+        return f"{self.why} {state} Press {f'“{self.press}”' if self.press else 'the button'} once more."
 
 
 def keep_draft(request: HttpRequest, why: Why, *, stale: bool = False) -> Draft | None:

@@ -136,7 +136,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
             return super().changelist_view(request, extra_context)
         name = draft.first("action")
         asks = name in ASKING and name in self.get_actions(request)
-        messages.info(request, draft.message(typed=asks))
+        messages.warning(request, draft.message(typed=asks))
         if not asks:
             return super().changelist_view(request, extra_context)
         chosen = filter(str.isprintable, draft.fields["_selected_action"])

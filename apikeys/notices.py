@@ -73,7 +73,7 @@ def _pause(at: datetime | None) -> str:
 
 
 def _limit(limit: str) -> str:
-    return limit or f"the portal's default, {settings.KEYPORTAL_RATE_LIMIT or 'which sets none'}"
+    return limit or f"{settings.KEYPORTAL_RATE_LIMIT or 'none'}, the portal's default"
 
 
 SHOWN: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {

@@ -138,7 +138,7 @@ def test_a_form_from_before_a_new_log_in_is_filled_in_again(tabs: Tabs, develope
     assert f'href="{path}">Back to the page' in text_of(answer)
     page = text_of(tabs.get(path))
     assert 'value="typed"' in page
-    assert "The page was out of date. Nothing was done yet, and what you typed is here again" in page
+    assert "The page was out of date. What you typed is here again, but not sent yet" in page
     assert APIKey.objects.get().name == "before"
     assert 'value="typed"' not in text_of(tabs.get(path))
 
@@ -152,7 +152,7 @@ def test_a_button_from_before_a_new_log_in_leads_to_its_page(tabs: Tabs, develop
     answer = tabs.send(f"/keys/{key.pk}/secrets/{key.secrets.get().pk}/reveal/", token)
     assert f'href="/keys/{key.pk}/#secrets">Back to the page' in text_of(answer)
     assert secret not in text_of(answer)
-    assert "press “Reveal” once more" in text_of(tabs.get(f"/keys/{key.pk}/"))
+    assert "Press “Reveal” once more" in text_of(tabs.get(f"/keys/{key.pk}/"))
 
 
 def test_a_form_of_a_log_out_asks_once_more(tabs: Tabs, developer: User) -> None:
@@ -162,7 +162,7 @@ def test_a_form_of_a_log_out_asks_once_more(tabs: Tabs, developer: User) -> None
     tabs.log_in(developer)
     answer = tabs.send("/accounts/logout/", token)
     assert 'href="/accounts/logout/">Back to the page' in text_of(answer)
-    assert "press “Log out” once more" in text_of(tabs.get("/accounts/logout/"))
+    assert "Press “Log out” once more" in text_of(tabs.get("/accounts/logout/"))
 
 
 def test_what_one_person_typed_is_not_shown_to_the_next(

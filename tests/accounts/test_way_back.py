@@ -215,7 +215,7 @@ def test_a_button_s_name_in_the_message_is_on_the_page_that_it_leads_to(desk: Br
         sign_out_elsewhere(desk.user)
         answer = desk.post(path)
         page = text_of(desk.get(desk.log_in(at=answer["Location"])))
-        [button] = re.findall(r"You were signed out\. Nothing was done yet: press “(.+?)” once more", page)
+        [button] = re.findall(r"You were signed out\. Nothing was done yet\. Press “(.+?)” once more", page)
         assert re.search(rf">{button}(<|\.)|value=\"{button}\"", page), path
 
 
@@ -262,7 +262,7 @@ def test_what_was_typed_into_a_new_key_is_there_again_unsaved(browser: Browser) 
     page = browser.get(browser.log_in(at=answer["Location"]))
     assert page.status_code == 200
     assert_the_form_is_filled_in(page.content.decode())
-    assert "what you typed is here again: press “Create key” once more" in text_of(page)
+    assert "What you typed is here again, but not sent yet. Press “Create key” once more" in text_of(page)
     assert not APIKey.objects.exists()
     assert "Zahlung" not in text_of(browser.get("/keys/new/"))  # once
 
@@ -286,7 +286,7 @@ def test_what_was_typed_into_an_edit_is_there_again_after_signing_in_and_after_c
         assert SHOWN[1] in page
         assert checked(page, "scopes") == ["reports:write"]  # the one that was unticked stays unticked
         assert APIKey.objects.get().name == "before"
-    assert "Thanks for confirming that it's you." in unescape(page)
+    assert "We asked you to confirm that it's you." in unescape(page)
 
 
 def test_the_reason_of_a_revocation_and_its_confirmation_are_there_again(browser: Browser, make_key: MakeKey) -> None:
@@ -295,7 +295,7 @@ def test_the_reason_of_a_revocation_and_its_confirmation_are_there_again(browser
     answer = browser.post(f"/keys/{key.pk}/revoke/", {"reason": "leaked in a log", "typed": "billing server"})
     page = text_of(browser.get(browser.log_in(at=answer["Location"])))
     assert 'value="leaked in a log"' in page
-    assert "press “Revoke for good” once more" in page
+    assert "Press “Revoke for good” once more" in page
     assert APIKey.objects.get().revoked_at is None
 
 
@@ -325,7 +325,7 @@ def test_what_an_operator_typed_is_there_again(desk: Browser, key: APIKey) -> No
     assert 'value="invoices:read"' in page
     assert 'value="Read &lt;invoices&gt;"' in page
     assert re.search(r'name="restricted"[^>]* checked', page)
-    assert "press “Save” once more" in page
+    assert "Press “Save” once more" in page
     for action, field in (("limit_keys", "limit"), ("revoke_keys", "reason")):
         sign_out_elsewhere(desk.user)
         fields = {"action": action, "_selected_action": key.pk, field: "7 per <day>"}
@@ -333,7 +333,7 @@ def test_what_an_operator_typed_is_there_again(desk: Browser, key: APIKey) -> No
         page = desk.get(desk.log_in(at=answer["Location"])).content.decode()
         assert 'value="7 per &lt;day&gt;"' in page
         assert f'name="_selected_action" value="{key.pk}"' in page
-        assert "Nothing was done yet" in page
+        assert "not sent yet. Press the button once more" in page
     assert snapshot()[1] == [{"revoked_at": None, "rate_limit": "", "scopes": "", "name": "billing server"}]
 
 
@@ -351,7 +351,7 @@ def test_a_draft_of_an_action_that_asks_nothing_only_shows_the_list(desk: Browse
     answer = desk.post("/admin/apikeys/apikey/", {"action": "get_urls", "_selected_action": key.pk})
     page = desk.get(desk.log_in(at=answer["Location"]))
     assert page.status_code == 200
-    assert "Nothing was done yet: press" in text_of(page)
+    assert "Nothing was done yet. Press" in text_of(page)
 
 
 # --- never what must not be kept ---
@@ -517,7 +517,7 @@ def test_reveal_after_signing_out_is_back_at_the_key_and_pressed_once_more(brows
     answer = browser.post(path)
     assert next_of(answer) == f"/keys/{key.pk}/#secrets"
     page = text_of(browser.get(browser.log_in(at=answer["Location"])))
-    assert "You were signed out. Nothing was done yet: press “Reveal” once more." in page
+    assert "You were signed out. Nothing was done yet. Press “Reveal” once more." in page
     assert secret not in page
     assert not AuditEvent.objects.filter(verb="key_revealed").exists()
     assert secret in text_of(browser.post(path))
