@@ -55,7 +55,7 @@ class Draft:
 
     @property
     def is_typed(self) -> bool:
-        """Tell whether there is any text in it."""
+        """Return whether there is any text in it."""
         return any(self.fields.values())
 
     def first(self, name: str) -> str:
@@ -63,7 +63,7 @@ class Draft:
         return next(iter(self.fields.get(name, ())), "")
 
     def belongs_to(self, request: HttpRequest) -> bool:
-        """Tell whether whoever asks may see it: the author, or anybody if it has none."""
+        """Return whether this user may see it: the author, or anybody if it has none."""
         if request.user.is_authenticated:
             return self.author in ("", request.user.pk)
         return self.author in ("", *users_of_browser(request)[:1])
@@ -103,7 +103,8 @@ def take_draft(request: HttpRequest) -> Draft | None:
 
 
 def _kept(request: HttpRequest) -> list[Draft]:
-    return [Draft(**kept) for kept in request.session.get(KEY, ())]
+    # A session may be older than this code: what it holds in another shape is dropped.
+    return [Draft(**kept) for kept in request.session.get(KEY, ()) if kept.keys() == Draft.__dataclass_fields__.keys()]
 
 
 def _store(request: HttpRequest, drafts: Sequence[Draft]) -> None:
@@ -118,7 +119,7 @@ def _store(request: HttpRequest, drafts: Sequence[Draft]) -> None:
 
 
 def fill_in(form: BaseForm, draft: Draft) -> bool:
-    """Show in an unsent form what the draft holds; tell whether it holds anything for this form."""
+    """Show in an unsent form what the draft holds. Return whether it holds anything for this form."""
     sent = MultiValueDict({name: values for name, values in draft.fields.items() if values})
     names = [name for name in draft.fields if name in form.fields]
     if form.is_bound or not sent or not names:

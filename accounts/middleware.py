@@ -82,7 +82,7 @@ class WayBackMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Give a redirect to the user's first way of logging in afresh."""
+        """Redirect to the user's first way of logging in afresh."""
         if not isinstance(exception, ReauthenticationRequired):
             return None
         methods = get_adapter().get_reauthentication_methods(request.user)
@@ -103,7 +103,7 @@ class WayBackMiddleware:
 
 
 def _to_log_in(request: HttpRequest, log_in: str) -> HttpResponse:
-    """Give the redirect to a log-in that knows the way back."""
+    """Return the redirect to a log-in that knows the way back."""
     signed_out = not request.user.is_authenticated
     if request.method == "POST":
         keep_draft(request, Why.SIGNED_OUT if signed_out else Why.NOT_FRESH)

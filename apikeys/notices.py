@@ -44,14 +44,17 @@ def key_revoked(key: APIKey, origin: Origin) -> None:
 
 
 def key_widened(key: APIKey, before: Mapping[str, Any], origin: Origin) -> None:
-    """Tell the owner that a key may do more; `before` has the former values of the columns that became wider."""
-    lines = [
-        Widening(label, show(getattr(key, column)), show(before[column]))
-        for column, (label, show) in SHOWN.items()
-        if column in before
-    ]
+    """Write to the owner that a key may do more; `before` has the former values of the columns that became wider."""
+    lines = []
+    for column, value in before.items():
+        label, show = SHOWN.get(column, (column.replace("_", " ").capitalize(), _anything))
+        lines.append(Widening(label, show(getattr(key, column)), show(value)))
     if lines:
         _after_commit("changed", f"Key changed: {key.name}", key, origin, wider=lines)
+
+
+def _anything(value: object) -> str:
+    return str(value or "none")
 
 
 def _names(none: str) -> Callable[[str], str]:

@@ -35,7 +35,7 @@ def failed(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def is_from_our_page(request: HttpRequest) -> bool:
-    """Tell whether the browser says that a page of the portal sent this. Without a word of it, it does not."""
+    """Return whether the browser says that a page of the portal sent this; False if it says nothing."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
     source = request.headers.get("Origin") or request.headers.get("Referer", "")

@@ -595,6 +595,14 @@ def test_machines_are_not_led_to_a_log_in(client: Client) -> None:
     assert "__Host-users" not in answer.cookies
 
 
+def test_a_session_that_is_older_than_the_code_is_read(browser: Browser) -> None:
+    session = browser.session()
+    session[drafts.KEY] = [{"path": "/keys/new/", "was": "another shape"}]
+    session.save()
+    assert browser.get("/keys/new/").status_code == 200
+    assert drafts.KEY not in browser.session()
+
+
 def test_a_good_answer_to_a_machine_looks_for_no_session(client: Client, make_key: MakeKey) -> None:
     _, secret = make_key()
     for _ in range(2):

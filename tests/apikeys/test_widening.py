@@ -16,7 +16,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.models import AuditEvent, User
 from accounts.origin import Origin
-from apikeys import services
+from apikeys import notices, services
 from apikeys.errors import ChangedMeanwhileError, IntegrityViolationError
 from apikeys.models import APIKey
 from apikeys.notices import SHOWN
@@ -245,6 +245,15 @@ def test_the_message_says_what_became_wider_when_from_where_and_what_to_do(
         assert "From: 192.0.2.1" in text
         assert "If this was not you: revoke the key, change your password" in text
         assert f"https://portal.test/keys/{key.pk}/" in text
+
+
+def test_a_column_that_nobody_has_thought_of_is_told_as_well(
+    make_key: MakeKey, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    key, _ = make_key()
+    with django_capture_on_commit_callbacks(execute=True):
+        notices.key_widened(key, {"revoked_reason": "leaked"}, ORIGIN)
+    assert "Revoked reason: none (before: leaked)" in str(mail.outbox[-1].body)
 
 
 def test_only_what_became_wider_is_told(make_key: MakeKey, scopes: list[Scope], told: Callable[..., list[str]]) -> None:

@@ -74,11 +74,11 @@ def test_a_new_key_survives_being_signed_out(page: Page, portal: Portal) -> None
 
 def test_a_new_key_survives_being_signed_out_without_scripts(plain_page: Page, portal: Portal) -> None:
     page = plain_page
-    sign_up(page, portal, "back-plain@example.com")
+    sign_up(page, portal, "back-scriptless@example.com")
     type_a_new_key(page)
     sign_out_meanwhile(portal)
     page.get_by_role("button", name="Create key").click()
-    log_in(page, "back-plain@example.com")
+    log_in(page, "back-scriptless@example.com")
     expect_the_new_key_again(page)
     page.get_by_role("button", name="Create key").click()
     expect(page.get_by_role("heading", name="Key created")).to_be_visible()
