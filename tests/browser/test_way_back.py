@@ -9,6 +9,7 @@ from tests.browser.conftest import PASSWORD, faults_of, sign_up
 from tests.portal import Portal
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H23")]
+expect.set_options(timeout=30_000)  # milliseconds: machines are busy
 ONCE_MORE = re.compile(r"Press “.+” once more")
 
 
