@@ -1,6 +1,6 @@
 """django-allauth's forms with the portal's limits, records and links. They validate; what is written is a verb's."""
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from allauth.account.adapter import get_adapter
 from allauth.account.fields import EmailField
@@ -58,6 +58,8 @@ class ChangePasswordForm(LibraryChangePasswordForm):  # type: ignore[misc]  # un
 
 class AddressForm(forms.Form):
     """An e-mail address that a message goes to."""
+
+    keepable: ClassVar = ("email",)
 
     email = EmailField(required=True)
 

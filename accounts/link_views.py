@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.response import TemplateResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -19,11 +20,13 @@ from accounts.forms import AddressForm, NewAddressForm
 from accounts.fresh_login import is_fresh
 from accounts.models import MailedLink, User
 from accounts.origin import AuthenticatedRequest, Origin
+from accounts.way_back import way_back
 
 PAGE_METHODS = ["GET", "HEAD", "POST"]
 
 
 @never_cache
+@way_back(press="Yes, confirm")
 @require_http_methods(PAGE_METHODS)
 def confirm_email(request: HttpRequest, key: str) -> HttpResponse:
     """Confirm the address of a sign-up; in the browser that signed up it is the end of the log-in too."""
@@ -41,6 +44,7 @@ def confirm_email(request: HttpRequest, key: str) -> HttpResponse:
 
 
 @login_required
+@way_back(form=NewAddressForm, press="Send the confirmation link")
 @require_http_methods(PAGE_METHODS)
 def address(request: AuthenticatedRequest) -> HttpResponse:
     """Show the account's address and a change that waits; a good POST sends the link that confirms a new one."""
@@ -54,11 +58,12 @@ def address(request: AuthenticatedRequest) -> HttpResponse:
         messages.success(request, "We sent a confirmation link to the new address. Open it in this browser.")
         return redirect("account_email")
     context = {"form": form, "pending": links.pending_change(request.user)}
-    return render(request, "account/email_change.html", context, status=400 if form.is_bound else 200)
+    return TemplateResponse(request, "account/email_change.html", context, status=400 if form.is_bound else 200)
 
 
 @require_POST
 @login_required
+@way_back(page="keys:list", press="Send the link again")
 def send_confirmation(request: AuthenticatedRequest) -> HttpResponse:
     """Send the link that confirms the account's address once more: an operator may have taken the confirmation back."""
     if not request.user.is_confirmed:
@@ -70,6 +75,7 @@ def send_confirmation(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_POST
 @login_required
+@way_back(page="account_email", press="Cancel the change")
 def cancel_change(request: AuthenticatedRequest) -> HttpResponse:
     """Let a change that waits for its link go."""
     if services.cancel_change(user=request.user, origin=Origin.of_request(request)):
@@ -79,6 +85,7 @@ def cancel_change(request: AuthenticatedRequest) -> HttpResponse:
 
 @never_cache
 @login_required
+@way_back(press="Change it")
 @require_http_methods(PAGE_METHODS)
 def confirm_change(request: AuthenticatedRequest, key: str) -> HttpResponse:
     """Make a new address the account's, in the account's own session: who only reads the mailbox gets nothing."""
@@ -97,6 +104,7 @@ def confirm_change(request: AuthenticatedRequest, key: str) -> HttpResponse:
 
 
 @never_cache
+@way_back(press="Take it back")
 @require_http_methods(PAGE_METHODS)
 def undo_change(request: HttpRequest, key: str) -> HttpResponse:
     """Give an account back to its old address, throw everybody out, and go on to a new password."""
@@ -112,6 +120,7 @@ def undo_change(request: HttpRequest, key: str) -> HttpResponse:
     return redirect("account_reset_password_from_key", uidb36=user.pk, key=text)
 
 
+@way_back(form=AddressForm, press="Send the link")
 @require_http_methods(PAGE_METHODS)
 def ask_for_unlock(request: HttpRequest) -> HttpResponse:
     """Send the link that lets somebody log in from this browser while strangers guess at their password."""
@@ -121,10 +130,11 @@ def ask_for_unlock(request: HttpRequest) -> HttpResponse:
         link_mail.enforce_limits(request, email)
         link_mail.send_unlock(user=User.objects.filter(email=email, is_active=True).first(), email=email)
         return render(request, "account/unlock_sent.html")
-    return render(request, "account/unlock_request.html", {"form": form}, status=400 if form.is_bound else 200)
+    return TemplateResponse(request, "account/unlock_request.html", {"form": form}, status=400 if form.is_bound else 200)
 
 
 @never_cache
+@way_back(press="Use this browser")
 @require_http_methods(PAGE_METHODS)
 def unlock(request: HttpRequest, key: str) -> HttpResponse:
     """Make this browser one from which the account was used before; the password is still asked for."""

@@ -4,7 +4,7 @@ A key is found by its secret where every kind of credential is (`tokens/find_pag
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib import admin, messages
@@ -13,16 +13,23 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from accounts.drafts import Draft, take_draft
+from accounts.fresh_login import require_fresh_login
 from accounts.models import User
 from accounts.operators import ReadOnlyAdmin
 from accounts.origin import Origin
+from accounts.way_back import WayBack
 from apikeys import services, usage
 from apikeys.admin_forms import LimitForm, ReasonForm
+from apikeys.errors import APIKeyError
 from apikeys.models import APIKey
+from apikeys.widening import widened
 
 MOST_AT_ONCE = 200
 """Keys that a confirmation names; as many as a list shows at most."""
 REVOKED_BY_OPERATOR = "revoked by an operator"
+ASKING = ("revoke_keys", "limit_keys")
+"""Actions that show a page with a form before they do anything."""
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -55,6 +62,9 @@ class APIKeyAdmin(ReadOnlyAdmin):
     actions = ("revoke_keys", "limit_keys")
     change_list_template = "admin/credentials_list.html"
     subject_type = "key"
+    ways_back: ClassVar = {
+        "changelist": WayBack(keepable=("action", "_selected_action", "reason", "limit")),
+    }
 
     def owner_of(self, obj: APIKey) -> User:
         """Return whose key it is."""
@@ -85,10 +95,12 @@ class APIKeyAdmin(ReadOnlyAdmin):
         return key.is_intact()
 
     @admin.action(permissions=["act"], description="Revoke for good")
-    def revoke_keys(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> HttpResponse | None:
+    def revoke_keys(
+        self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
+    ) -> HttpResponse | None:
         """Ask once, naming the keys, then revoke each."""
         keys = self._chosen(request, queryset, "revoke")
-        form = ReasonForm(request.POST if "reason" in request.POST else None)
+        form = ReasonForm(request.POST if "reason" in request.POST else None, initial=_typed(draft, "reason"))
         if not keys:
             return None
         if not form.is_valid():
@@ -101,19 +113,42 @@ class APIKeyAdmin(ReadOnlyAdmin):
         return None
 
     @admin.action(permissions=["act"], description="Set the rate limit")
-    def limit_keys(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> HttpResponse | None:
-        """Ask for the limit, naming the keys, then set it on each."""
+    def limit_keys(
+        self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
+    ) -> HttpResponse | None:
+        """Ask for the limit, naming the keys, then set it on each; a higher one needs a fresh log-in."""
         keys = self._chosen(request, queryset, "limit_key")
-        form = LimitForm(request.POST if "limit" in request.POST else None)
+        form = LimitForm(request.POST if "limit" in request.POST else None, initial=_typed(draft, "limit"))
         if not keys:
             return None
+        context = {"keys": keys, "title": "Set the rate limit", "default": settings.KEYPORTAL_RATE_LIMIT}
         if not form.is_valid():
-            context = {"keys": keys, "title": "Set the rate limit", "default": settings.KEYPORTAL_RATE_LIMIT}
             return self._ask(request, "limit", form, context)
         limit, origin = form.cleaned_data["limit"], Origin.of_request(request)
-        changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in keys)
+        if any(widened(key, {"rate_limit": limit}) for key in keys):
+            require_fresh_login(request)
+        try:
+            changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in keys)
+        except APIKeyError as error:
+            form.add_error(None, str(error))
+            return self._ask(request, "limit", form, context)
         messages.success(request, f"{changed} changed.")
         return None
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list; after a log-in that came in between, the page again that had asked about chosen keys."""
+        may_see = request.method == "GET" and self.has_view_permission(request)
+        draft = take_draft(request) if may_see else None
+        if draft is None:
+            return super().changelist_view(request, extra_context)
+        name = draft.first("action")
+        asks = name in ASKING and name in self.get_actions(request)
+        messages.warning(request, draft.message(typed=asks))
+        if not asks:
+            return super().changelist_view(request, extra_context)
+        chosen = filter(str.isprintable, draft.fields["_selected_action"])
+        page: HttpResponse = getattr(self, name)(request, self.get_queryset(request).filter(pk__in=list(chosen)), draft)
+        return page
 
     def _chosen(self, request: HttpRequest, keys: QuerySet[APIKey], action: str) -> list[APIKey]:
         """Return the keys to act on; none, and a message, for more than a form can name."""
@@ -126,3 +161,8 @@ class APIKeyAdmin(ReadOnlyAdmin):
         """Show the page that names the keys; with status 400 if what was filled in is not right."""
         context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form, **context}
         return render(request, f"admin/apikeys/{page}.html", context, status=400 if form.is_bound else 200)
+
+
+def _typed(draft: Draft | None, field: str) -> dict[str, str]:
+    """Return what had been typed before a log-in came in between, for a form's field."""
+    return {field: draft.first(field)} if draft else {}

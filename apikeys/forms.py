@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -54,10 +54,17 @@ class ScopeField(forms.MultipleChoiceField):
 class KeyForm(forms.Form):
     """What a developer decides about a key, when it is made and later."""
 
+    keepable: ClassVar[tuple[str, ...]] = ("name", "scopes", "expiry", "expiry_date", "networks")
+
     name = forms.CharField(max_length=NAME_LENGTH, help_text="Where it will be used: “billing server”, “CI”.")
     scopes = ScopeField(required=False, help_text="What the key may do. Without a scope it only proves who calls.")
     expiry = forms.ChoiceField(choices=EXPIRY_CHOICES, initial="never", label="Expires")
-    expiry_date = forms.DateField(required=False, label="Date", widget=forms.DateInput(attrs={"type": "date"}))
+    expiry_date = forms.DateField(
+        required=False,
+        label="Date (UTC)",
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="The key works until the end of that day: midnight UTC.",
+    )
     networks = forms.CharField(
         required=False,
         max_length=4000,
@@ -115,6 +122,8 @@ class KeyForm(forms.Form):
 class NewKeyForm(KeyForm):
     """A new key. `form_token` makes a double click harmless: one form makes one key."""
 
+    keepable = (*KeyForm.keepable, "environment", "show_once")
+
     environment = forms.ChoiceField(choices=Environment, initial=Environment.LIVE, widget=forms.RadioSelect)
     show_once = forms.BooleanField(
         required=False,
@@ -133,6 +142,8 @@ class NewKeyForm(KeyForm):
 
 class RevokeForm(forms.Form):
     """Why a key is ended: optional. The name of one that is in use must be typed: somebody's server will stop."""
+
+    keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")
 
     typed = forms.CharField(max_length=NAME_LENGTH, label="Name of the key", widget=NAME_INPUT)
     reason = forms.CharField(required=False, max_length=REASON_LENGTH, help_text="For your own history.")

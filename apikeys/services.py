@@ -29,6 +29,7 @@ from apikeys.errors import (
     TooManyKeysError,
 )
 from apikeys.models import APIKey, KeySecret
+from apikeys.widening import edited_columns, widened
 from credentials.models import Scope
 from credentials.quota import parsed_limit
 from vault.digests import index_digest
@@ -84,23 +85,21 @@ def edit_key(
     expires_at: datetime | None,
     origin: Origin,
 ) -> APIKey:
-    """Change what may be changed of a key: name, scopes, networks, expiry.
+    """Change what may be changed of a key: name, scopes, networks, expiry. Its owner is told of what becomes wider.
 
-    Scopes that only operators grant can be kept or dropped, not taken. Raises `ScopeNotAllowedError`,
+    A caller who acts for a person has seen to a fresh log-in where `widened` names anything; both judge the key as it
+    was read. Scopes that only operators grant can be kept or dropped, not taken. Raises `ScopeNotAllowedError`,
     `ChangedMeanwhileError` (also for a revoked key), `IntegrityViolationError`.
     """
     _refuse_scopes(scopes, held=key.scope_list, restricted=False)
-    before = {field: getattr(key, field) for field in ("name", "scopes", "networks", "expires_at")}
-    after = {
-        "name": name,
-        "scopes": " ".join(sorted(set(scopes))),
-        "networks": " ".join(networks),
-        "expires_at": expires_at,
-    }
+    after = edited_columns(name=name, scopes=scopes, networks=networks, expires_at=expires_at)
+    before = {field: getattr(key, field) for field in after}
+    wider = widened(key, after)
     if key.revoked_at or not _swapped(key, after):
         raise ChangedMeanwhileError("The key was changed or revoked by somebody else just now.")
     changed = sorted(field for field in after if before[field] != after[field])
-    record("key_edited", subject=f"key:{key.pk}", origin=origin, changed=changed)
+    record("key_edited", subject=f"key:{key.pk}", origin=origin, changed=changed, widened=wider)
+    notices.key_widened(key, {field: before[field] for field in wider}, origin)
     return key
 
 
@@ -145,16 +144,18 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
 def limit_key(*, key: APIKey, limit: str, origin: Origin) -> bool:
     """Set a key's own rate limit, such as `100/minute`; empty for the portal's default. False if it is that already.
 
-    Raises `ValueError` for what is no limit.
+    The owner is told of a higher one; for the fresh log-in see `edit_key`. Raises `ValueError` for what is no limit,
+    `ChangedMeanwhileError` if the key has another limit by now than when it was read.
     """
     if limit:
         parsed_limit(limit)
-    for current in until_unchanged(APIKey, key.pk):
-        if current.rate_limit == limit:
-            return False
-        if _swapped(current, {"rate_limit": limit}):
-            break
-    record("key_limited", subject=f"key:{key.pk}", origin=origin, limit=limit)
+    before, wider = key.rate_limit, widened(key, {"rate_limit": limit})
+    if before == limit:
+        return False
+    if not _swapped(key, {"rate_limit": limit}):
+        raise ChangedMeanwhileError(f"{key.pk} was changed by somebody else just now.")
+    record("key_limited", subject=f"key:{key.pk}", origin=origin, limit=limit, widened=wider)
+    notices.key_widened(key, dict.fromkeys(wider, before), origin)
     return True
 
 

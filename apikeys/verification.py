@@ -130,7 +130,8 @@ def judge(  # noqa: C901  # one guard a reason, in the order of the contract
     if environment and environment != credential.environment:
         raise refused("wrong_environment", **about, environment=credential.environment)
     if record.networks and not any(address in network for network in record.networks if address):
-        raise refused("network_refused", **about, address=str(address))
+        seen = {"address": str(address)} if address else {}  # behind a Unix socket there is none
+        raise refused("network_refused", **about, **seen)
     if not credential.scopes.issuperset(scopes):
         raise insufficient_scope(scopes, **about)
 

@@ -1,6 +1,6 @@
 """The scope catalogue and usage for operators. Every write is a verb of `credentials.services`."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from accounts.names import clean_text
 from accounts.operators import OperatorAdmin, ReadOnlyAdmin
 from accounts.origin import Origin
+from accounts.way_back import WayBack
 from credentials import services
 from credentials.models import Scope, Sighting, Usage
 
@@ -39,6 +40,9 @@ class ScopeAdmin(OperatorAdmin):
     list_filter = ("restricted",)
     search_fields = ("name", "description")
     subject_type = "scope"
+    ways_back: ClassVar = dict.fromkeys(
+        ("add", "change"), WayBack(press="Save", keepable=("name", "description", "restricted"))
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Scope | None = None) -> tuple[str, ...]:
         """Give the name as read-only once it exists."""

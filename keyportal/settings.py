@@ -77,6 +77,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
+FORMAT_MODULE_PATH = "keyportal.formats"
 APPEND_SLASH = False
 SILENCED_SYSTEM_CHECKS = ["security.W021"]  # the browsers' preload list is the domain owner's decision
 
@@ -118,8 +119,9 @@ MIDDLEWARE = [
     "keyportal.pages.MessageMiddleware",
     "keyportal.pages.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "accounts.middleware.FreshLoginMiddleware",
-    "accounts.middleware.AccountErrorsMiddleware",
+    "keyportal.pages.WayBackMiddleware",
+    "accounts.error_pages.AccountErrorsMiddleware",
+    "keyportal.middleware.ErrorPagesMiddleware",
     "keyportal.pages.UserSessionsMiddleware",
 ]
 
@@ -221,9 +223,9 @@ SESSION_COOKIE_AGE = env.int("KEYPORTAL_SESSION_IDLE", 30 * 60)
 SESSION_SAVE_EVERY_REQUEST = True
 CSRF_COOKIE_NAME = f"{_host}csrftoken"
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "keyportal.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "keyportal.csrf.failed"
 CSRF_TRUSTED_ORIGINS = [KEYPORTAL_URL]
-KEYPORTAL_DEVICE_COOKIE = f"{_host}device"
+KEYPORTAL_DEVICE_COOKIE, KEYPORTAL_USERS_COOKIE = f"{_host}device", f"{_host}users"
 KEYPORTAL_THEME_COOKIE = "theme"
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_SSL_HOST = _url.netloc

@@ -32,6 +32,7 @@ LONG = {
     "test_canaries",
     "test_cut_off",
     "test_database_down",
+    "test_error_pages",
     "test_make_run",
     "test_password_tokens",
     "test_poolers",
@@ -42,6 +43,7 @@ LONG = {
     "test_start",
     "test_sweep",
     "test_usage",
+    "test_way_back",
 }
 """Files that take ten seconds and more."""
 

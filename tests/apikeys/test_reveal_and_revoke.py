@@ -103,7 +103,7 @@ def test_an_edit_changes_what_may_be_changed_from_the_next_request_on(make_key: 
     record = verify(secret, address=None)
     assert record.credential.name == "renamed"
     assert record.credential.scopes == {"reports:write"}
-    assert AuditEvent.objects.get(verb="key_edited").details == {"changed": ["name", "scopes"]}
+    assert AuditEvent.objects.get(verb="key_edited").details == {"changed": ["name", "scopes"], "widened": ["scopes"]}
 
 
 def test_a_granted_scope_is_kept_or_dropped_but_not_taken(make_key: MakeKey, scopes: list[Scope]) -> None:

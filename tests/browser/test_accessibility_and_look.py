@@ -116,7 +116,7 @@ def test_pages_of_a_key_in_use_and_of_what_went_wrong(
     page.context.clear_cookies(name="csrftoken")
     page.get_by_label("Name").fill("x")
     page.get_by_role("button", name="Create key").click()
-    page.get_by_role("heading", name="The form has grown old").wait_for()
+    page.get_by_role("heading", name="Your browser sent no cookie").wait_for()
     faults += faults_of(page)
     assert faults == []
 
