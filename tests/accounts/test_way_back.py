@@ -499,6 +499,25 @@ def test_a_button_takes_no_typed_text_away(browser: Browser) -> None:
     assert "End all of them" in text_of(browser.get("/account/apps/"))
 
 
+def test_what_was_typed_when_a_limit_struck_is_there_again_for_somebody_who_is_logged_in(browser: Browser) -> None:
+    typed = {"email": "typed@example.com, twice", "action_add": ""}
+    answers = [browser.post("/accounts/email/", typed) for _ in range(12)]
+    assert answers[-1].status_code == 429
+    assert 'href="/accounts/email/">Back to the page' in text_of(answers[-1])
+    page = text_of(browser.get("/accounts/email/"))
+    assert "There were too many attempts. What you typed is here again" in page
+    assert 'value="typed@example.com, twice"' in page
+
+
+def test_a_limit_does_no_more_work_for_a_stranger_than_it_must(developer: User) -> None:
+    browser = Browser(developer)
+    answers = [browser.post("/accounts/password/reset/", {"email": "x"}) for _ in range(3)]
+    answers += [browser.post("/accounts/password/reset/", {"email": "x@example.com"}) for _ in range(8)]
+    assert answers[-1].status_code == 429
+    assert 'href="/accounts/password/reset/">Back to the page' in text_of(answers[-1])
+    assert not Session.objects.exists()
+
+
 def test_strangers_can_not_fill_the_table_of_sessions(browser: Browser) -> None:
     for _ in range(80):
         Client().post("/keys/new/", NEW_KEY, secure=True)

@@ -29,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--name", required=True)
         parser.add_argument("--environment", choices=Environment.values, default=Environment.LIVE)
         parser.add_argument("--scope", action="append", default=[], metavar="SCOPE")
-        parser.add_argument("--expires", metavar="DATE", help="2027-01-31 (its end, UTC), or a time: 2027-01-31T12:00:00Z")
+        parser.add_argument("--expires", metavar="DATE", help="2027-01-31 (to its end, UTC), or 2027-01-31T12:00:00Z")
         parser.add_argument("--restricted", action="store_true", help="allow scopes that only operators grant")
 
     def handle(self, *args: Any, **options: Any) -> None:
