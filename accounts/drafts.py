@@ -27,6 +27,8 @@ MOST_BYTES: Final = 16 * 1024  # of all drafts of a session
 MOST_FOR_ONE: Final = 15 * 1024
 LIFETIME: Final = 3600  # seconds
 LIMIT: Final = AttemptLimit("drafts of an address", fixed="60 per hour")
+LOOKS_SECRET: Final = re.compile(r"_(?:live|test|refresh)_[0-9A-Za-z]{40}|\beyJ[\w-]{10,}\.[\w-]{10,}\.")
+"""A credential that was pasted into the wrong field: one of the portal's or of another's, or a signed token."""
 
 
 class Why(StrEnum):

@@ -56,10 +56,8 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 429: log-in and its neighbours are limited per account and per address."""
-    if (
-        request.method == "POST" and request.user.is_authenticated
-    ):  # for strangers a limit does no more work than it must
-        keep_draft(request, Why.LIMITED)
+    if request.method == "POST" and not is_for_machines(request) and request.user.is_authenticated:
+        keep_draft(request, Why.LIMITED)  # for a stranger a limit does no more work than it must
     return error_response(request, 429, {"Retry-After": RETRY_AFTER}, back=page_of(request))
 
 
