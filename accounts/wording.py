@@ -10,6 +10,7 @@ WORDS: Final[Mapping[str, str]] = {
     "credential_looked_up": "Credential looked up",
     "email_changed": "E-mail address changed",
     "email_confirmed": "E-mail address confirmed",
+    "email_deleted": "E-mail address removed",
     "email_unconfirmed": "E-mail confirmation taken back",
     "key_created": "Key created",
     "key_edited": "Key changed",
