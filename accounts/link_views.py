@@ -130,7 +130,8 @@ def ask_for_unlock(request: HttpRequest) -> HttpResponse:
         link_mail.enforce_limits(request, email)
         link_mail.send_unlock(user=User.objects.filter(email=email, is_active=True).first(), email=email)
         return render(request, "account/unlock_sent.html")
-    return TemplateResponse(request, "account/unlock_request.html", {"form": form}, status=400 if form.is_bound else 200)
+    status = 400 if form.is_bound else 200
+    return TemplateResponse(request, "account/unlock_request.html", {"form": form}, status=status)
 
 
 @never_cache

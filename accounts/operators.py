@@ -74,14 +74,14 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
 
     def permitted(self, request: HttpRequest, rows: QuerySet[Any], action: str) -> list[Any]:
         """Return the rows that the operator may act on; the others are told of, and on the record."""
-        chosen = list(rows)
-        allowed = [row for row in chosen if self.has_act_permission(request, row)]
-        for row in chosen:
-            if row not in allowed:
-                self._record_refusal(request, row, action)
-        if len(allowed) < len(chosen):
-            refused = len(chosen) - len(allowed)
-            messages.error(request, f"{refused} left alone: the account has more rights than you have.")
+        allowed: list[Any] = []
+        refused: list[Any] = []
+        for row in rows:
+            (allowed if self.has_act_permission(request, row) else refused).append(row)
+        for row in refused:
+            self._record_refusal(request, row, action)
+        if refused:
+            messages.error(request, f"{len(refused)} left alone: the account has more rights than you have.")
         return allowed
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
 from django.core.exceptions import ValidationError
 
+from accounts.forms_of_texts import ForgetsSecrets
 from accounts.names import clean_text, printable
 
 LONGEST = 100
@@ -23,7 +24,7 @@ class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # untyped
         return name
 
 
-class EditPasskeyForm(EditWebAuthnForm):  # type: ignore[misc]  # untyped
+class EditPasskeyForm(ForgetsSecrets, EditWebAuthnForm):  # type: ignore[misc]  # untyped
     """Another name for a passkey."""
 
     name = forms.CharField(max_length=LONGEST)

@@ -3,19 +3,20 @@
 from django import forms
 from django.core.exceptions import ValidationError
 
+from accounts.forms_of_texts import ForgetsSecrets
 from apikeys.forms import REASON_LENGTH, clean_reason
 from credentials.quota import LONGEST, parsed_limit
 
 WIDE = {"class": "vTextField", "autocomplete": "off"}
 
 
-class ReasonForm(forms.Form):
+class ReasonForm(ForgetsSecrets, forms.Form):
     """Why something is ended."""
 
     reason = forms.CharField(
         required=False,
         max_length=REASON_LENGTH,
-        label="Reason, shown to the owner",
+        label="Reason, for the owner and the record",
         widget=forms.TextInput(attrs=WIDE),
     )
 
@@ -24,7 +25,7 @@ class ReasonForm(forms.Form):
         return clean_reason(self.cleaned_data["reason"])
 
 
-class LimitForm(forms.Form):
+class LimitForm(ForgetsSecrets, forms.Form):
     """How often a key may be used."""
 
     limit = forms.CharField(

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
+from accounts.forms_of_texts import ForgetsSecrets
 from accounts.names import clean_text
 from apikeys.models import NAME_LENGTH, APIKey, Environment
 from credentials.client_address import parse_network
@@ -51,7 +52,7 @@ class ScopeField(forms.MultipleChoiceField):
         self.choices = [(scope.name, scope.description) for scope in self.scopes]
 
 
-class KeyForm(forms.Form):
+class KeyForm(ForgetsSecrets, forms.Form):
     """What a developer decides about a key, when it is made and later."""
 
     keepable: ClassVar[tuple[str, ...]] = ("name", "scopes", "expiry", "expiry_date", "networks")
@@ -94,7 +95,8 @@ class KeyForm(forms.Form):
         try:
             return list(dict.fromkeys(str(parse_network(line)) for line in lines))
         except ValueError as error:
-            raise ValidationError(f"Not a network: {error}.", code="network") from error
+            message = "Not a network: write one address or network a line, such as 203.0.113.7 or 203.0.113.0/24."
+            raise ValidationError(message, code="network") from error
 
     def clean(self) -> dict[str, Any]:
         """Add `expires_at`: the end of the chosen day, UTC; None for never."""
@@ -140,7 +142,7 @@ class NewKeyForm(KeyForm):
         return get_random_string(FORM_TOKEN_LENGTH)
 
 
-class RevokeForm(forms.Form):
+class RevokeForm(ForgetsSecrets, forms.Form):
     """Why a key is ended: optional. The name of one that is in use must be typed: somebody's server will stop."""
 
     keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts.forms_of_texts import ForgetsSecrets
 from accounts.names import clean_text
 from accounts.operators import OperatorAdmin, ReadOnlyAdmin
 from accounts.origin import Origin
@@ -17,7 +18,7 @@ from credentials.models import Scope, Sighting, Usage
 DESCRIPTION_LENGTH = 200
 
 
-class ScopeForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class ScopeForm(ForgetsSecrets, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """A scope as operators describe it."""
 
     class Meta:

@@ -9,6 +9,7 @@ from django.conf import settings
 from vault.secret_format import ALPHABET, ID_CHARACTERS, REFRESH
 
 ELLIPSIS: Final = "…"
+_REFRESH: Final = f"_{REFRESH}_"
 _PUBLIC_ID: Final = re.compile(rf"(?:key|sec|usr|fam|ref|tok)_[{ALPHABET}]{{{ID_CHARACTERS}}}")
 
 
@@ -30,9 +31,9 @@ def kind_of(text: str) -> Kind | None:
     """
     if "." in text:
         return Kind.ACCESS_TOKEN
-    brand = f"{settings.KEYPORTAL_BRAND}_"
-    if text.startswith(brand):
-        if ELLIPSIS in text:
+    brand: str = settings.KEYPORTAL_BRAND
+    if text.startswith(brand) and text.startswith("_", len(brand)):
+        if not text.isascii() and ELLIPSIS in text:
             return Kind.HINT
-        return Kind.REFRESH_TOKEN if text.startswith(f"{brand}{REFRESH}_") else Kind.API_KEY
+        return Kind.REFRESH_TOKEN if text.startswith(_REFRESH, len(brand)) else Kind.API_KEY
     return Kind.PUBLIC_ID if _PUBLIC_ID.fullmatch(text) else None

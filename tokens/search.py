@@ -10,6 +10,7 @@ from typing import Final
 
 from django.conf import settings
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from accounts.audit import record
 from accounts.models import AuditEvent, User
@@ -50,6 +51,7 @@ class Result:
     """Whether more than one credential stood in the text: only the first was looked up."""
 
 
+@sensitive_variables("text", "pasted")
 def search(text: str, *, origin: Origin) -> Result:
     """Find what a text is and where it belongs. The event names kind and subject, never the text."""
     pasted = pasted_in(text)

@@ -118,13 +118,14 @@ def of_claims(claims: Claims, *, what: str = "Access token") -> Finding | None:
 
 def _of_key(key: APIKey, *, what: str, state: State, facts: list[Fact]) -> Finding:
     recent = usage.evidence([key.pk])[key.pk]
+    calls = f"{recent.calls:,} from {recent.addresses} address{'' if recent.addresses == 1 else 'es'}"
     return Finding(
         what=what,
         subject=f"key:{key.pk}",
         model=KEY,
         owner=key.owner,
         state=state,
-        facts=[*facts, *_key(key), Fact("Calls in 24 hours", f"{recent.calls:,} from {recent.addresses} addresses")],
+        facts=[*facts, *_key(key), Fact("Calls in 24 hours", calls)],
         target=None if key.revoked_at else Target(kind="key", id=key.pk),
         ending="the key, both its secrets, and every token that it was swapped for",
     )

@@ -98,6 +98,8 @@ def use_as_a_client(site: Portal, client: Client) -> list[str]:
         speaker.form("/oauth/revoke", {"token": one}, client=service)
         speaker.form("/oauth/revoke", {"token": one, "token_type_hint": one}, **{"User-Agent": one})
         site.get(f"/.well-known/jwks.json?token={one}", **{"If-None-Match": one})
+    for one in (token, pair["access_token"], successor["refresh_token"]):
+        assert "canary@example.com" in site.command("findkey", stdin=f"Authorization: Bearer {one}\n").stdout
     return [*tokens, service.secret, site.environment["KEYPORTAL_SIGNING_KEYS"].partition('"d": "')[2][:43]]
 
 

@@ -16,13 +16,15 @@ from accounts.passkey_forms import AddPasskeyForm
 from apikeys.models import APIKey
 from credentials.models import Scope
 from tests.conftest import PASSWORD, MakeKey
-from tests.keyportal.test_admin import KEYS, act
+from tests.keyportal.test_admin import FIND, KEYS, act
+from tokens.ending import Target
 from tokens.models import TokenFamily
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H26")]
 BAD = ("\u3164", "a\u202eb", "a\u200bb", "e" + "\u0316\u0317\u0318\u0319\u031a")
 GOOD = "خانه‌ها 👩‍💻"
 SCOPES = "/admin/credentials/scope/"
+FIELDS = (("revoke_keys", "reason"), ("limit_keys", "limit"))
 
 
 @pytest.fixture
@@ -83,6 +85,29 @@ def test_a_rate_limit_is_kept_in_one_spelling(desk: Client, make_key: MakeKey) -
     for typed in ("1/\u017fecond", "5/minute;6/hour", "1/minute\u202e", "٥/minute", "0/minute"):
         assert act(desk, KEYS, "limit_keys", key.pk, limit=typed).status_code == 400
     assert APIKey.objects.get().rate_limit == ""
+
+
+def test_a_secret_that_was_typed_by_mistake_is_not_shown_again(
+    desk: Client, log_in: Callable[..., Client], make_key: MakeKey, developer: User
+) -> None:
+    key, secret = make_key()
+    for typed in (secret, f"leaked: {secret}", secret * 4):
+        answers = [act(desk, KEYS, action, key.pk, **{field: typed}) for action, field in FIELDS]
+        answers.append(desk.post(f"{SCOPES}add/", {"name": typed, "description": typed}, secure=True))
+        target = Target(kind="key", id=key.pk).signed
+        answers.append(desk.post(f"{FIND}end/", {"target": target, "reason": typed}, secure=True))
+        assert [answer.status_code for answer in answers] == [400, 400, 200, 400]
+        assert all(secret not in answer.content.decode() for answer in answers)
+    browser = log_in(developer)
+    for path, fields in (
+        ("new/", {"name": f"x {secret}", "environment": "live", "expiry": "never", "form_token": secret}),
+        (f"{key.pk}/edit/", {"name": secret * 3, "networks": secret, "expiry": "never"}),
+        (f"{key.pk}/revoke/", {"reason": secret}),
+    ):
+        page = browser.post(f"/keys/{path}", fields, secure=True).content.decode()
+        assert "error" in page
+        assert secret not in page
+    assert APIKey.objects.get().revoked_at is None
 
 
 @pytest.fixture
