@@ -59,7 +59,7 @@ class ChangePasswordForm(LibraryChangePasswordForm):  # type: ignore[misc]  # un
 class AddressForm(forms.Form):
     """An e-mail address that a message goes to."""
 
-    keepable: ClassVar = ("email",)
+    keepable: ClassVar[tuple[str, ...]] = ("email",)
 
     email = EmailField(required=True)
 
