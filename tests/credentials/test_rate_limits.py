@@ -13,7 +13,7 @@ from django.test import Client as Browser
 
 from accounts.models import AuditEvent, User
 from apikeys import services
-from credentials.quota import parsed_limit
+from credentials.rate_limit_text import parsed_limit
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
 from tests.parallel import all_at_once
