@@ -30,6 +30,7 @@ def change(**changes: Any) -> Callable[[Settings], None]:
 @pytest.fixture(autouse=True)
 def behind_a_proxy(settings: Settings) -> None:
     settings.KEYPORTAL_TRUSTED_PROXIES = ("10.0.0.1/32",)
+    settings.KEYPORTAL_USAGE_FLUSH = 5  # which the tests' own settings switch off
 
 
 SHARED = base64.b64encode(bytes(range(32))).decode()

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import stat
 import subprocess
@@ -14,20 +13,17 @@ from pathlib import Path
 import pytest
 
 from tests.person import Person
-from tests.portal import ROOT, Portal
+from tests.portal import Portal
+from tests.project_copy import copy_project
 
 pytestmark = pytest.mark.once
 ACCOUNT = re.compile(r"^\s+(?:operator|developer)\s+(\S+@\S+)\s+(\S{20})$", re.MULTILINE)
-NOT_COPIED = (".git", ".venv", "var", ".env", "__pycache__", ".*_cache", ".hypothesis", ".coverage*")
 
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """The project as a clone has it, with the packages that are installed already."""
-    project = tmp_path / "project"
-    shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(*NOT_COPIED))
-    (project / ".venv").symlink_to(ROOT / ".venv")
-    return project
+    """The project as a clone has it, in a folder with all that a path or an address can trip over."""
+    return copy_project(tmp_path / "c# x?y %41 ü" / "project")
 
 
 @contextmanager
