@@ -27,7 +27,8 @@ def check_options(app_configs: Sequence[AppConfig] | None, **options: Any) -> li
         try:
             parsed(option, written, option.name)
         except UnsuitableError as error:
-            errors.append(Error(f"{error}.", id=f"keyportal.{option.id}"))
+            hint = "docs/configuration.md says what each setting takes."
+            errors.append(Error(f"{error}.", hint=hint, id=f"keyportal.{option.id}"))
     return errors
 
 

@@ -9,6 +9,7 @@ from keyportal.options.reading import OF_A_FILE
 _SECRETS: Final = frozenset(
     name for option in OPTIONS if option.secret for name in (option.name, option.name + OF_A_FILE)
 )
+_OF_GRANIAN: Final = "GRANIAN_SSL_KEYFILE_PASSWORD"  # which has read it long ago
 _PREFIXES: Final = ("KEYPORTAL_", "HTTP_")
 
 
@@ -18,5 +19,7 @@ def forget_environment(environ: MutableMapping[str, str]) -> None:
     Granian copies the whole environment into every WSGI environ, so into `request.META`: whatever keeps or prints META
     would keep or print the sealing keys; and a variable called HTTP_AUTHORIZATION would be everyone's credential.
     """
-    for name in [name for name in environ if name in _SECRETS or name.upper().startswith(_PREFIXES)]:
+    for name in [
+        name for name in environ if name in _SECRETS or name == _OF_GRANIAN or name.upper().startswith(_PREFIXES)
+    ]:
         del environ[name]

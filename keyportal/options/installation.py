@@ -155,9 +155,10 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "GRANIAN_SSL_CERTIFICATE",
             path(),
             "",
-            "Granian's own: set if TLS ends in the server itself. Then check W021 asks for no trusted proxy",
+            "Granian's own: with the next one, TLS ends in the server, and check W021 asks for no trusted proxy",
             only_process=True,
         ),
+        Option("GRANIAN_SSL_KEYFILE", path(), "", "Granian's own", only_process=True),
         Option(
             "KEYPORTAL_METRICS_NETWORKS",
             networks(),

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.keyportal.test_private_files import open_to_others
 from tests.person import Person
 from tests.portal import Portal
 from tests.project_copy import copy_project
@@ -41,6 +41,7 @@ def make_run(project: Path, printed: Path) -> Iterator[Portal]:
             stdout=out,
             stderr=out,
             start_new_session=True,
+            umask=0,
         )
     try:
         deadline = time.monotonic() + 60
@@ -56,6 +57,9 @@ def make_run(project: Path, printed: Path) -> Iterator[Portal]:
 
 @pytest.mark.security("A-12")
 @pytest.mark.security("R-25")
+@pytest.mark.finding("H12")
+@pytest.mark.finding("H27")
+@pytest.mark.finding("H33")
 def test_the_first_start_makes_accounts_and_secrets_and_the_second_keeps_them(copied: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     with make_run(copied, first) as portal:
@@ -68,11 +72,15 @@ def test_the_first_start_makes_accounts_and_secrets_and_the_second_keeps_them(co
             person = Person(portal, email, password, make=False)
             assert "No keys yet" in person.get("/keys/")
         secrets = (copied / ".env").read_bytes()
-        assert stat.S_IMODE((copied / ".env").stat().st_mode) == 0o600
+        assert open_to_others(copied / ".env", copied / "var") == []
+        assert "keyportal warning" not in first.read_text()
+    for path in (copied / ".env", copied / "var", *(copied / "var").rglob("*")):
+        path.chmod(0o777 if path.is_dir() else 0o666)  # as an earlier version left it
     with make_run(copied, second) as portal:
         assert not re.search("|".join(map(re.escape, accounts.values())), second.read_text())
         for email, password in accounts.items():
             assert "No keys yet" in Person(portal, email, password, make=False).get("/keys/")
+        assert open_to_others(copied / ".env", copied / "var") == []
     assert (copied / ".env").read_bytes() == secrets
 
 

@@ -133,6 +133,7 @@ def test_what_the_file_has_for_libpq_gets_into_the_environment_and_no_setting_do
 def test_no_secret_and_no_header_stays_in_the_environment() -> None:
     names = {name for option in OPTIONS if option.secret for name in (option.name, f"{option.name}_FILE")}
     odd = {"KEYPORTAL_SEALING_KEY", "keyportal_signing_keys", "HTTP_AUTHORIZATION", "http_x_forwarded_for"}
+    odd.add("GRANIAN_SSL_KEYFILE_PASSWORD")
     process = dict.fromkeys(names | odd | {"PATH", "GRANIAN_WORKERS", "PGOPTIONS"}, "x")
     forget_environment(process)
     assert process.keys() == {"PATH", "GRANIAN_WORKERS", "PGOPTIONS"}
