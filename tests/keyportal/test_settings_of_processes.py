@@ -197,3 +197,17 @@ def test_options_in_the_environment_hold_as_well(cluster: Cluster, tmp_path: Pat
         assert portal.get("/readyz").status == 200
     finally:
         portal.stop()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("output", ["hash", "unified"])
+def test_no_command_that_lists_settings_shows_a_secret(cluster: Cluster, tmp_path: Path, output: str) -> None:
+    address = f"postgres://odd:{CANARY}@127.0.0.1:{cluster.port}/keyportal"
+    services = {"CACHE_URL": f"redis://:{CANARY}@host/0", "EMAIL_URL": f"smtp://user:{CANARY}@host"}
+    portal = Portal(tmp_path, address, KEYPORTAL_LISTEN_URL=address, SECRET_KEY_FALLBACKS=CANARY * 7, **services)
+    listed = portal.command("diffsettings", "--all", "--output", output).stdout
+    assert "KEYPORTAL_MAX_KEYS = 200" in listed
+    secrets = [CANARY, portal.environment["SECRET_KEY"]]
+    secrets += [portal.environment[name].partition(":")[2] for name in RINGS]
+    secrets.append(json.loads(portal.environment["KEYPORTAL_SIGNING_KEYS"])["keys"][0]["d"])
+    assert [secret for secret in secrets if secret in listed] == []
