@@ -64,11 +64,8 @@ def private_folder(path: Path, *patterns: str) -> Path:
 
 
 def open_private(path: str, flags: int) -> int:
-    """Open a file that nobody else may read: an `opener` for `open`."""
-    descriptor = os.open(path, flags, OWN_FILE)
-    if os.fstat(descriptor).st_mode & OTHERS:
-        os.fchmod(descriptor, OWN_FILE)
-    return descriptor
+    """Open a file that nobody else may read, if it is made by this: an `opener` for `open`."""
+    return os.open(path, flags, OWN_FILE)
 
 
 def _create(file: Path) -> None:

@@ -142,8 +142,7 @@ def _split(address: str, *schemes: str) -> SplitResult:
         raise
     except ValueError:
         parts = SplitResult("", "", "@", "", "")  # what urlsplit says holds what it was given
-    user = parts.netloc.rpartition("@")[0]
-    _refuse_unless("@" not in parts.path + parts.query and not set("[]") & set(user))
+    _refuse_unless("@" not in parts.path + parts.query)
     return parts
 
 

@@ -1,5 +1,6 @@
 """Every setting of the table, with odd values: it comes out as it was meant, or it is refused in a line without it."""
 
+import os
 import re
 from pathlib import Path
 
@@ -185,6 +186,18 @@ def test_files_that_hold_no_value_are_refused_by_name(option: Option, tmp_path: 
     for path in paths:
         reading = read_settings(option.name, **{f"{option.name}_FILE": path})
         assert_refused(reading, option, by_file=True)
+
+
+def test_a_pipe_is_no_file() -> None:
+    """Each worker reads the settings, and a pipe gives its content to the first only; an empty one would hang."""
+    reading_end, writing_end = os.pipe()
+    try:
+        os.write(writing_end, b"json")
+        os.close(writing_end)
+        reading = read_settings(KEYPORTAL_LOG_FORMAT_FILE=f"/dev/fd/{reading_end}")
+    finally:
+        os.close(reading_end)
+    assert reading.values is None
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if not option.only_process], ids=lambda o: o.name)

@@ -15,7 +15,7 @@ from tests.settings_reader import Reading, read_settings
 pytestmark = [pytest.mark.once, pytest.mark.finding("H12")]
 
 CANARY = "cAnArY7q"
-ODD = (*"/?#@:%&+$=;,!*'()[]{}\\\"<>^`|~ü€漢 ", "%41", "%zz")
+ODD = (*"/?#@:%&+$=;,!*'()[]{}\\\"<>^`|~ü€漢 ", "%41", "%zz", "[x]", "[::1]")
 PLACES = ("{}", "head{}", "a@b{}c", "12{}sslmode=require", "12{}x=1&y@z")
 DOORS: dict[str, tuple[str, Callable[[Reading], Any]]] = {
     "DATABASE_URL": (
