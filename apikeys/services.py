@@ -31,7 +31,7 @@ from apikeys.errors import (
 from apikeys.models import APIKey, KeySecret
 from apikeys.widening import edited_columns, widened
 from credentials.models import Scope
-from credentials.quota import parsed_limit
+from credentials.rate_limit_text import parsed_limit
 from vault.digests import index_digest
 from vault.errors import VaultError
 from vault.sealing import seal, unseal

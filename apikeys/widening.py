@@ -14,7 +14,7 @@ from limits import RateLimitItem
 
 from apikeys.models import APIKey
 from credentials.client_address import Network, parse_network
-from credentials.quota import parsed_limit
+from credentials.rate_limit_text import parsed_limit
 
 HARMLESS: Final = frozenset({"name"})
 """Fields that only describe."""

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from keyportal.options import OPTIONS
 from tests.waiting import DEADLINE, wait_until
 from vault.signing_keys import new_signing_jwk
 
@@ -27,6 +28,8 @@ FORM = "application/x-www-form-urlencoded"
 FORGET_GUESSES = "AttemptWindow.objects.all().delete()"
 """For a portal's shell: who guessed before is a stranger again."""
 ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = {name for option in OPTIONS for name in (option.name, f"{option.name}_FILE")}
+"""What the shell that started the tests may have: no portal of theirs reads it."""
 
 
 def free_port() -> int:
@@ -58,6 +61,14 @@ def shared_folder() -> Path:
     return folder
 
 
+@cache
+def empty_file() -> Path:
+    """Give a file without content, where a portal would look for its `.env`."""
+    file = shared_folder() / "no.env"
+    file.touch()
+    return file
+
+
 class Portal:
     """One portal's configuration, its commands and its server process."""
 
@@ -79,7 +90,7 @@ class Portal:
             "KEYPORTAL_LOCAL": "true",
             "KEYPORTAL_OUTBOX": str(self.outbox),
             "KEYPORTAL_STATIC_ROOT": str(shared_folder() / "static"),
-            "KEYPORTAL_ENV_FILE": str(folder / "no.env"),
+            "KEYPORTAL_ENV_FILE": str(empty_file()),
             "DATABASE_URL": database_url,
             "KEYPORTAL_USAGE_FLUSH": "0.3",
             **environment,
@@ -277,6 +288,8 @@ class Portal:
 
     def _whole_environment(self) -> dict[str, str]:
         inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("KEYPORTAL_", "DJANGO_"))
+            name: value
+            for name, value in os.environ.items()
+            if name not in SETTINGS and not name.startswith(("KEYPORTAL_", "DJANGO_"))
         }
         return {**inherited, **self.environment, "DJANGO_SETTINGS_MODULE": "keyportal.settings"}

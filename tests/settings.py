@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from tests.portal import SETTINGS
 from vault.signing_keys import new_signing_jwk
 
 RUN_DIR = Path(tempfile.mkdtemp(prefix="keyportal-tests-"))
@@ -19,6 +20,9 @@ def _ring(key_id: str) -> str:
     return f"{key_id}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
+for _name in SETTINGS - {"DATABASE_URL"}:
+    os.environ.pop(_name, None)  # what the shell that started the tests has
+(RUN_DIR / "no.env").touch()
 os.environ["KEYPORTAL_ENV_FILE"] = str(RUN_DIR / "no.env")
 os.environ["SECRET_KEY"] = secrets.token_urlsafe(50)
 os.environ["KEYPORTAL_SEALING_KEYS"] = _ring("s1")

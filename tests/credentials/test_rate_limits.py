@@ -14,7 +14,8 @@ from django.test import Client as Browser
 
 from accounts.models import AuditEvent, User
 from apikeys import services
-from credentials.quota import Counter, parsed_limit
+from credentials.quota import Counter
+from credentials.rate_limit_text import parsed_limit
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
 from tests.parallel import all_at_once
