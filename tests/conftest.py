@@ -22,6 +22,7 @@ from apikeys.models import APIKey
 from credentials.models import Scope
 from tests.databases import portal_database
 from tests.portal import Portal
+from tests.quick import is_quick
 from tests.speaker import Speaker
 
 PASSWORD = "correct horse battery staple"
@@ -46,6 +47,12 @@ LONG = {
 
 MakeUser = Callable[..., User]
 MakeKey = Callable[..., tuple[APIKey, str]]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what `make quick` runs."""
+    if isinstance(item, pytest.Function) and is_quick(item):
+        item.add_marker(pytest.mark.quick)
 
 
 @pytest.hookimpl(trylast=True)
