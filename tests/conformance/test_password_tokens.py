@@ -162,21 +162,6 @@ def test_guesses_end_in_429_and_the_owner_s_session_and_keys_go_on(portal: Porta
     assert speaker.password(OWNER).status == 200  # another account, from the same address
 
 
-@pytest.mark.conformance("BA-11")
-@pytest.mark.usefixtures("fresh_counts")
-def test_an_address_that_the_owner_works_from_stays_open_when_guesses_come_from_everywhere(
-    portal: Portal, speaker: Speaker
-) -> None:
-    speaker.log_in(OWNER)
-    portal.shell(f"from tokens.password_login import OF_ACCOUNT; [OF_ACCOUNT.take('{OWNER}') for _ in range(101)]")
-    portal.shell(
-        "from tokens.password_login import OF_ACCOUNT; [OF_ACCOUNT.take('colons2@example.com') for _ in range(101)]"
-    )
-    portal.make_developer("colons2@example.com")
-    assert speaker.password(OWNER).status == 200
-    assert speaker.password("colons2@example.com").status == 429
-
-
 @pytest.mark.conformance("BA-12")
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"])
 def test_no_form_of_another_site_mints_tokens(portal: Portal, kind: str) -> None:
