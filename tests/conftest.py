@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth import login
 from django.http import HttpRequest
 from django.test import Client
+from hypothesis import HealthCheck
 
 from accounts.models import User
 from accounts.origin import Origin
@@ -27,6 +29,13 @@ from tests.speaker import Speaker
 
 PASSWORD = "correct horse battery staple"
 ORIGIN = Origin(actor="test", address="192.0.2.1", peer="192.0.2.1", request_id="request-of-the-test")
+
+# No example has a deadline: a busy machine is slow and right.
+hypothesis.settings.register_profile("keyportal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "mutants", hypothesis.settings.get_profile("keyportal"), max_examples=25, derandomize=True
+)
+hypothesis.settings.load_profile("keyportal")
 
 LONG = {
     "test_canaries",
@@ -73,10 +82,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Take the folder of the run away."""
-    run_dir = getattr(settings, "RUN_DIR", None)
-    if run_dir:
-        shutil.rmtree(run_dir, ignore_errors=True)
+    """Take the folder of the run away, in a process of xdist's, which ends without its exit functions.
+
+    Others may run a second time, as in mutation testing; theirs goes at their end.
+    """
+    if hasattr(config, "workerinput"):
+        shutil.rmtree(settings.RUN_DIR, ignore_errors=True)
 
 
 @pytest.fixture
