@@ -14,7 +14,7 @@ PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS
 # Of the first pass: tracing takes a tenth of the time.
 COVERED := --cov --cov-report=
 
-.PHONY: help run test lint conformance configuration dev audit bench clean
+.PHONY: help run test quick lint conformance configuration dev audit bench clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ test: .venv/.dev ## Run everything: on SQLite and on PostgreSQL, unit to browser
 	  $(PYTHON) -m tests.with_postgres $(PYTEST) -m "not once"
 	fi
 	$(PYTHON) -m coverage report
+
+quick: .venv/.dev ## Run what starts nothing, on SQLite: what a programmer runs every minute (ARGS= for pytest)
+	env -u DATABASE_URL $(PYTHON) -m pytest -n 2 --dist load -m quick -q $(ARGS)
 
 lint: .venv/.dev ## Check style, types, the floors of the house, and missing migrations
 	.venv/bin/ruff check .

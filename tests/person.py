@@ -20,12 +20,13 @@ class Person:
         self.opener: OpenerDirector = build_opener(HTTPCookieProcessor(self.cookies))
         if make:
             portal.make_developer(email, password)
-        portal.forget_guesses()
+            portal.forget_guesses()
         self.post("/accounts/login/", login=email, password=password)
 
     @classmethod
     def again(cls, portal: Portal, email: str) -> "Person":
         """Log the same developer in with another browser."""
+        portal.forget_guesses()
         return cls(portal, email, make=False)
 
     def get(self, path: str) -> str:

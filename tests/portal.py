@@ -1,16 +1,13 @@
 """A portal as a user would start it: its own folder, database, port and secrets; Granian with two workers."""
 
-import atexit
 import base64
 import json
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cache
@@ -21,6 +18,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from keyportal.options import OPTIONS
+from tests.folders import folder_of_this_process
 from tests.waiting import DEADLINE, wait_until
 from vault.signing_keys import new_signing_jwk
 
@@ -56,9 +54,7 @@ class Answer(NamedTuple):
 @cache
 def shared_folder() -> Path:
     """Give a folder for what all portals of a process share: static files, migrated databases. It goes with it."""
-    folder = Path(tempfile.mkdtemp(prefix="keyportal-shared-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return folder_of_this_process("keyportal-shared-")
 
 
 @cache
@@ -245,16 +241,6 @@ class Portal:
     def forget_guesses(self) -> None:
         """Forget every count of tries and log-ins: all tests come from one address, and count together."""
         self.shell(FORGET_GUESSES)
-
-    def use_up(self, limit: str, key: str) -> None:
-        """Use up an `AttemptLimit`, named as `module.NAME`, for a key."""
-        module, _, name = limit.rpartition(".")
-        self.shell(
-            f"from time import time; from unittest import mock; from {module} import {name} as limit; now = time()\n"
-            "for at in (now, now + limit.rate.get_expiry()):\n"
-            "    with mock.patch('accounts.attempts.time.time', lambda: at):\n"
-            f"        [limit.hit('{key}') for _ in range(limit.rate.amount)]"
-        )
 
     def _ask(self, **request: Any) -> dict[str, str]:
         """Have something done in the portal's shell, which is started at the first time. Raises what it raised."""

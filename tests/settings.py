@@ -1,19 +1,15 @@
 """Settings of tests that run inside pytest: the portal's own, with secrets of this run and a quick password hash."""
 
-import atexit
 import base64
 import json
 import os
 import secrets
-import shutil
-import tempfile
-from pathlib import Path
 
+from tests.folders import folder_of_this_process
 from tests.portal import SETTINGS
 from vault.signing_keys import new_signing_jwk
 
-RUN_DIR = Path(tempfile.mkdtemp(prefix="keyportal-tests-"))
-atexit.register(shutil.rmtree, RUN_DIR, ignore_errors=True)  # also for mypy and makemigrations, which read this too
+RUN_DIR = folder_of_this_process("keyportal-tests-")
 
 
 def _ring(key_id: str) -> str:

@@ -49,7 +49,7 @@ def test_no_part_of_the_context_can_be_changed(position: int, other: str) -> Non
     context = [*CONTEXT[:position], other, *CONTEXT[position + 1 :]]
     if context == CONTEXT:
         return
-    with pytest.raises(SealBrokenError):
+    with pytest.raises(SealBrokenError, match=r"^the sealed value does not fit its context$"):
         unseal(RING, blob, context)
 
 
@@ -78,7 +78,7 @@ def test_a_nonce_is_never_used_twice() -> None:
 def test_what_a_holder_of_the_ring_sealed_and_is_no_text_is_broken_and_not_shown(raw: bytes) -> None:
     head, nonce = stamp(1, RING.primary.id), bytes(12)
     sealed = AESGCM(RING.primary.for_sealing).encrypt(nonce, raw, frame((head, *CONTEXT)))
-    with pytest.raises(SealBrokenError) as caught:
+    with pytest.raises(SealBrokenError, match=r"^what was sealed is no text$") as caught:
         unseal(RING, head + nonce + sealed, CONTEXT)
     assert repr(raw)[2:-1] not in "".join(traceback.format_exception(caught.value))
 
@@ -92,8 +92,25 @@ def test_a_stamp_holds_an_id_that_a_ring_can_have(key_id: bytes) -> None:
     blob = bytes((1, len(key_id))) + key_id + bytes(60)
     assert read_stamp(blob, 1) is None
     assert not row_seal_fits(RING, blob, ["x"])
-    with pytest.raises(SealBrokenError):
+    with pytest.raises(SealBrokenError, match=r"^not a sealed value$"):
         unseal(RING, blob, CONTEXT)
+
+
+def test_the_shortest_sealed_value_opens_and_one_byte_less_is_none() -> None:
+    blob = seal(RING, "", CONTEXT)
+    assert len(blob) == len(stamp(1, RING.primary.id)) + 12 + 16
+    assert unseal(RING, blob, CONTEXT) == ""
+    with pytest.raises(SealBrokenError, match=r"^not a sealed value$"):
+        unseal(RING, blob[:-1], CONTEXT)
+
+
+def test_a_value_is_sealed_under_the_first_key_with_its_stamp_and_a_nonce_of_its_own() -> None:
+    blob = seal(RING, "x", CONTEXT)
+    head = stamp(1, "a")
+    assert blob.startswith(head)
+    nonce, sealed = blob[len(head) :][:12], blob[len(head) + 12 :]
+    opened = AESGCM(RING["a"].for_sealing).decrypt(nonce, sealed, frame((head, *CONTEXT)))
+    assert opened == b"x"
 
 
 @given(st.sampled_from(["a", "0", "a-", "k" * 16]), st.binary(max_size=8), st.integers(0, 255))
