@@ -38,7 +38,7 @@ def starts_something(function: Any) -> bool:
 
 def _starts(function: Any, seen: set[object]) -> bool:
     function = getattr(function, "__wrapped__", function)
-    if function in seen or not isinstance(function, FunctionType):
+    if not isinstance(function, FunctionType) or function in seen:
         return False
     seen.add(function)
     used = [found for name in _names(function.__code__) for found in _found(function, name)]

@@ -7,9 +7,11 @@ import pytest
 
 from apikeys.verification import KEY_FIELDS, SECRET_FIELDS
 from credentials.credential import OWNER_FIELDS
-from tests.portal import ROOT, Portal
+from credentials.models import Scope
+from tests.portal import Portal
 from tests.speaker import Client, Speaker
 from tests.staleness import refused_everywhere
+from tokens.verification import FAMILY_FIELDS
 
 VERBS = "from accounts import services as a; from apikeys import services as k; from accounts.origin import Origin; "
 WHO = "o = Origin.of_command('test'); key = APIKey.objects.get(pk='{key}'); user = key.owner; "
@@ -120,5 +122,8 @@ def test_everything_that_is_remembered_is_told_when_it_changes() -> None:
     assert set(KEY_FIELDS) <= set(told)
     told_of_secrets = import_module("apikeys.migrations.0002_notices").OF_ROWS_UNDER_KEYS.split(", ")
     assert set(SECRET_FIELDS) <= set(told_of_secrets)
-    users = (ROOT / "credentials/migrations/0003_notices.py").read_text()
-    assert f"UPDATE OF {', '.join(OWNER_FIELDS)} OR DELETE" in users
+    sealed = import_module("credentials.migrations.0007_sealed_notices")
+    assert set(OWNER_FIELDS) <= set(sealed.OF_USERS.split(", "))
+    assert set(Scope.sealed_columns()) <= set(sealed.OF_SCOPES.split(", "))
+    told_of_families = import_module("tokens.migrations.0003_family_notices").OF_FAMILIES.split(", ")
+    assert set(FAMILY_FIELDS) <= set(told_of_families)
