@@ -11,6 +11,7 @@ from accounts.drafts import Why, keep_draft
 from accounts.errors import LinkOverError
 from accounts.guessing import AccountDelayedError
 from accounts.sealed import TamperedRowError
+from accounts.way_back import page_of
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,13 @@ def _too_many(request: HttpRequest, above: TooManyAttemptsError) -> HttpResponse
     if request.method == "POST" and request.user.is_authenticated:  # for strangers a limit does no more than it must
         keep_draft(request, Why.LIMITED)
     wait, delayed = above.retry_after, isinstance(above, AccountDelayedError)
-    context = {"words": above.words, "wait": wait, "minutes": -(-wait // 60), "delayed": delayed}
+    context = {
+        "words": above.words,
+        "wait": wait,
+        "minutes": -(-wait // 60),
+        "delayed": delayed,
+        "back": page_of(request),
+    }
     response = render(request, "accounts/too_many.html", context, status=429)
     response["Retry-After"] = str(wait)
     return response

@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
@@ -163,6 +164,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         raise Http404
 
     def _guarded(self, page: Any) -> Page:
+        @wraps(page)  # `accounts.way_back` reads what the page says of itself
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not getattr(self, f"has_{page.operators_permission}_permission")(request):
                 raise ActionRefusedError(page.__name__, self.opts.label_lower)

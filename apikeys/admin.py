@@ -131,7 +131,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
             changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in keys)
         except APIKeyError as error:
             form.add_error(None, str(error))
-            return self._ask(request, "limit", form, context)
+            return self._ask(request, "limit", form, context, status=409)
         messages.success(request, f"{changed} changed.")
         return None
 
@@ -157,10 +157,12 @@ class APIKeyAdmin(ReadOnlyAdmin):
             return []
         return self.permitted(request, keys.select_related("owner"), action)
 
-    def _ask(self, request: HttpRequest, page: str, form: Form, context: dict[str, Any]) -> HttpResponse:
-        """Show the page that names the keys; with status 400 if what was filled in is not right."""
+    def _ask(
+        self, request: HttpRequest, page: str, form: Form, context: dict[str, Any], status: int = 400
+    ) -> HttpResponse:
+        """Show the page that names the keys; with the status if what was filled in is not right."""
         context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form, **context}
-        return render(request, f"admin/apikeys/{page}.html", context, status=400 if form.is_bound else 200)
+        return render(request, f"admin/apikeys/{page}.html", context, status=status if form.is_bound else 200)
 
 
 def _typed(draft: Draft | None, field: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts.models import AuditEvent, User
 from accounts.operators import ReadOnlyAdmin, operators_page
 from accounts.origin import Origin
+from accounts.way_back import way_back
 from tokens import find_pages, services
 from tokens.models import Housekeeping, RevokedToken, TokenFamily
 
@@ -55,11 +56,13 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
         return any(map(request.user.has_perm, find_pages.SEEING))
 
     @operators_page("find/", permission="find")
+    @way_back(press="Find")
     def find(self, request: HttpRequest) -> HttpResponse:
         """Show the form, and what a pasted credential is traced to."""
         return find_pages.find(self, request)
 
     @operators_page("find/end/", permission="find")
+    @way_back(page=find_pages.FIND, press="Find")
     def find_end(self, request: HttpRequest) -> HttpResponse:
         """End what was found."""
         return find_pages.end_found(self, request)

@@ -14,7 +14,8 @@ from django.contrib.admin.utils import quote
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 
@@ -91,7 +92,7 @@ def _page(site_page: Any, request: HttpRequest, *, status: int = 200, **found: o
         "longest": MAX_LENGTH,
         **found,
     }
-    return render(request, "admin/tokens/find.html", {**context, "opts": site_page.opts}, status=status)
+    return TemplateResponse(request, "admin/tokens/find.html", {**context, "opts": site_page.opts}, status=status)
 
 
 def _shown(request: HttpRequest, finding: Finding, *, alone: bool, errors: Sequence[str] = ()) -> Shown:

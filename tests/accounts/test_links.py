@@ -8,6 +8,7 @@ from django.core import mail
 from django.test import Client
 
 from accounts.models import User
+from tests.accounts.mailbox import post
 from tests.conftest import PASSWORD
 from tests.limits import START, Clock, clock
 
@@ -28,7 +29,7 @@ def link_of_the_last_message(path: str) -> str:
 def is_confirmed_after(seconds: int, clock: Clock) -> bool:
     """Sign up, follow the link after a while, and tell whether the address is confirmed."""
     fields = {"email": f"after{seconds}@example.com", "password1": PASSWORD}
-    Client().post("/accounts/signup/", fields, secure=True)
+    post(Client(), "/accounts/signup/", **fields)
     path = link_of_the_last_message("/accounts/confirm-email/")
     clock.move_to(START + seconds, tick=False)
     browser = Client()
@@ -36,13 +37,13 @@ def is_confirmed_after(seconds: int, clock: Clock) -> bool:
     browser.post(path, secure=True)
     confirmed = User.objects.get(email=fields["email"]).is_confirmed
     assert ("Yes, confirm" in page) is confirmed
-    assert ("This link is over" in page) is not confirmed
+    assert ("This link no longer works" in page) is not confirmed
     return confirmed
 
 
 def changes_the_password_after(seconds: int, clock: Clock, user: User) -> bool:
     """Ask for a new password, follow the link after a while, and tell whether the password was changed."""
-    Client().post("/accounts/password/reset/", {"email": user.email}, secure=True)
+    post(Client(), "/accounts/password/reset/", email=user.email)
     path = link_of_the_last_message("/accounts/password/reset/key/")
     clock.move_to(START + seconds, tick=False)
     browser = Client()

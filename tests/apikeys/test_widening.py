@@ -23,6 +23,7 @@ from apikeys.notices import SHOWN
 from apikeys.widening import COMPARED, HARMLESS, widened
 from credentials.models import Scope
 from tests.conftest import ORIGIN, PASSWORD, MakeKey
+from tests.rows import rewrite
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H6")]
 Enter = Callable[..., Client]
@@ -364,7 +365,7 @@ def test_the_operator_is_told_of_a_limit_that_somebody_else_changed(
     key, _ = make_key()
 
     def meanwhile(*_: object) -> list[str]:
-        APIKey.objects.update(rate_limit="7/minute")
+        rewrite(key, rate_limit="7/minute")
         return []
 
     monkeypatch.setattr("apikeys.admin.widened", meanwhile)

@@ -95,7 +95,7 @@ def signed_up(email: str, **more: str) -> tuple[Row, Row]:
     assert not user.groups.exists()
     assert not user.user_permissions.exists()
     of_address = row_of(EmailAddress.objects.get(user=user), but={"id", "user_id", "email"})
-    return row_of(user, but={"id", "email", "password", "joined_at", "last_login"}), of_address
+    return row_of(user, but={"id", "email", "password", "joined_at", "last_login", "seal"}), of_address
 
 
 def test_a_sign_up_makes_a_developer_who_is_not_confirmed(thief: User) -> None:
@@ -107,7 +107,7 @@ def test_a_sign_up_makes_a_developer_who_is_not_confirmed(thief: User) -> None:
 def test_a_change_of_the_password_changes_nothing_else(
     log_in: Callable[[User], Client], developer: User, thief: User
 ) -> None:
-    expected = {"password", "auth_epoch", "last_login"}
+    expected = {"password", "auth_epoch", "last_login", "seal"}
     browser = log_in(developer)
     before = row_of(developer, but=expected)
     form = {"oldpassword": PASSWORD, "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}

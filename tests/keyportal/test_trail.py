@@ -61,7 +61,7 @@ def test_denied_access_is_recorded_once_in_a_while_and_for_each_route(log_in: Lo
             "/admin/accounts/user/x/change/",
             "/admin/accounts/user/y/change/",
         ):
-            for method in (browser.get, browser.post, browser.put):
+            for method in (browser.get, browser.post):
                 assert method(path, secure=True).status_code == 403
     assert len(events("access_denied")) == 3
     assert events("action_refused") == []  # they are no operator
@@ -300,11 +300,12 @@ def test_the_event_of_a_broken_ciphertext_is_committed(portal: Portal) -> None:
 # Words.
 
 
+ROOMS = ("accounts", "credentials", "apikeys", "tokens", "gateway", "keyportal")
+
+
 def recorded_verbs() -> Iterator[str]:
     """Yield every verb that some line of the rooms records."""
-    for path in ROOT.glob("*/*.py"):
-        if path.parent.name in ("tests", "benchmarks", "examples"):
-            continue
+    for path in (path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("record", "_recorded"):
                 yield from (str(arg.value) for arg in ast.walk(node.args[0]) if isinstance(arg, ast.Constant))
