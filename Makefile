@@ -14,7 +14,7 @@ PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS
 # Of the first pass: tracing takes a tenth of the time.
 COVERED := --cov --cov-report=
 
-.PHONY: help run test lint conformance dev audit bench clean
+.PHONY: help run test quick lint conformance configuration dev audit bench clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ test: .venv/.dev ## Run everything: on SQLite and on PostgreSQL, unit to browser
 	fi
 	$(PYTHON) -m coverage report
 
+quick: .venv/.dev ## Run what starts nothing, on SQLite: what a programmer runs every minute (ARGS= for pytest)
+	env -u DATABASE_URL $(PYTHON) -m pytest -n 2 --dist load -m quick -q $(ARGS)
+
 lint: .venv/.dev ## Check style, types, the floors of the house, and missing migrations
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -43,6 +46,9 @@ lint: .venv/.dev ## Check style, types, the floors of the house, and missing mig
 
 conformance: .venv/.dev ## Write docs/conformance.md from the marks of the tests
 	$(PYTHON) -m tests.conformance.report
+
+configuration: .venv/.dev ## Write the tables of docs/configuration.md from keyportal/options/
+	$(PYTHON) -m tests.configuration_page
 
 dev: .venv/.dev ## Install what working on the portal needs
 

@@ -1,37 +1,31 @@
 """django-allauth's hooks: its flows, our verbs, our addresses in its links, our vault under its secrets."""
 
 import base64
-import logging
 import time
 from collections.abc import Iterable
-from smtplib import SMTPException
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.models import EmailAddress
-from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from allauth.usersessions.models import UserSession
 from django.conf import settings
-from django.core.mail import EmailMessage, EmailMultiAlternatives
-from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 
 from accounts import services
 from accounts.audit import record
-from accounts.devices import known_device, remember_device
+from accounts.backends import is_whole
+from accounts.devices import remember_device
 from accounts.emails import normalize_email, refuse_colon
+from accounts.guessing import password_guess
+from accounts.mail import compose, deliver
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.rings import sealing_ring
+from accounts.sealed import TamperedRowError
 from accounts.sessions import STARTED
 from vault.sealing import seal, unseal
-
-logger = logging.getLogger(__name__)
 
 MFA_CONTEXT = ("mfa secret",)
 
@@ -44,24 +38,22 @@ class AccountAdapter(DefaultAccountAdapter):
         refuse_colon(email)
         return normalize_email(email)
 
-    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
-        """Insert the new user. If another request took the address a moment ago, answer as if all were well."""
-        user = super().save_user(request, user, form, commit=False)
-        if not commit:
-            return user
-        try:
-            return services.sign_up(user=user, origin=Origin.of_request(request))
-        except IntegrityError as taken:
-            raise ImmediateHttpResponse(self.respond_email_verification_sent(request, None)) from taken
+    def new_user(self, request: HttpRequest) -> User:
+        """Refuse: accounts are made by `accounts.forms.SignUpForm`, which asks the same of the database every time."""
+        raise TypeError("accounts are made by accounts.services")
 
-    @transaction.atomic
-    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
-        """Mark the address as confirmed, in allauth's table and in ours."""
-        if not super().confirm_email(request, email_address):
-            return False
-        user = User.objects.get(pk=email_address.user_id)
-        services.confirm_user(user=user, origin=Origin.of_request(request, actor=f"user:{user.pk}"))
-        return True
+    def get_login_stages(self) -> list[str]:
+        """Return the steps of a log-in, with the portal's own idea of a confirmed address."""
+        library = "allauth.account.stages.EmailVerificationStage"
+        stages: list[str] = super().get_login_stages()
+        return ["accounts.stages.ConfirmationStage" if stage == library else stage for stage in stages]
+
+    def pre_login(self, request: HttpRequest, user: User, **hook: Any) -> HttpResponse | None:
+        """Refuse an account that was changed past the portal, whichever way it logs in. Raises `TamperedRowError`."""
+        if not (hook["signup"] or is_whole(user)):  # one that was made a moment ago is
+            raise TamperedRowError(f"{user.pk} was changed outside the portal")
+        response: HttpResponse | None = super().pre_login(request, user, **hook)
+        return response
 
     def set_password(self, user: User, password: str) -> None:
         """Set the password through our verb, which ends signed tokens too."""
@@ -81,20 +73,29 @@ class AccountAdapter(DefaultAccountAdapter):
         return response
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        """Record the failure against the account, if there is one; an unknown address is only logged by its absence."""
-        user = User.objects.filter(email=normalize_email(credentials.get("email") or "")).first()
-        if user is not None:
-            record("login_failed", subject=f"user:{user.pk}", origin=Origin.of_request(request, actor="anonymous"))
+        """Record the failure, for an address that nobody has as well: a stranger can measure the time of writing."""
+        email = normalize_email(credentials.get("email") or "")
+        user_id = User.objects.filter(email=email).values_list("pk", flat=True).first() or "unknown"
+        record("login_failed", subject=f"user:{user_id}", origin=Origin.of_request(request, actor="anonymous"))
 
     def logout(self, request: HttpRequest) -> None:
         """Record the log-out and end the session."""
         record("logged_out", subject=f"user:{request.user.pk}", origin=Origin.of_request(request))
         super().logout(request)
 
-    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        # A bucket of its own for a device that the owner has used before: see accounts.devices.
-        email = normalize_email(credentials.get("email") or "")
-        return f"{email}:{known_device(request, email) or 'unknown device'}"
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        """Return the user whose password this is. Raises `TooManyAttemptsError` after too many guesses."""
+        guess = password_guess(request, normalize_email(credentials.get("email") or ""))
+        guess.enforce()
+        user: User | None = super().authenticate(request, **credentials)
+        if user is not None:
+            guess.was_right()
+        return user
+
+    def reauthenticate(self, user: User, password: str) -> bool:
+        """Return whether this is the user's password; guesses count as at log-in."""
+        known = self.authenticate(self.request, email=user.email, password=password)
+        return known is not None and known.pk == user.pk
 
     def send_notification_mail(
         self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
@@ -104,16 +105,6 @@ class AccountAdapter(DefaultAccountAdapter):
         record(verb, subject=f"user:{user.pk}", origin=Origin.of_request(self.request))
         super().send_notification_mail(template_prefix, user, context, email)
 
-    def render_mail(
-        self, template_prefix: str, email: str, context: dict[str, Any], headers: dict[str, str] | None = None
-    ) -> EmailMessage:
-        """Render a message; beside the text stands the same as HTML, with its links."""
-        message: EmailMessage = super().render_mail(template_prefix, email, context, headers)
-        if isinstance(message, EmailMultiAlternatives):
-            page = render_to_string("account/email/page.html", {"text": message.body, "subject": message.subject})
-            message.attach_alternative(page, "text/html")
-        return message
-
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a message whose links begin with KEYPORTAL_URL, whatever host the request named."""
         base = urlsplit(settings.KEYPORTAL_URL)
@@ -122,13 +113,7 @@ class AccountAdapter(DefaultAccountAdapter):
             for name, value in context.items()
             if name.endswith("_url") and isinstance(value, str)
         }
-        fixed["current_site"] = SimpleNamespace(name="keyportal", domain=base.netloc)
-        try:
-            super().send_mail(template_prefix, email, context | fixed)
-        except (OSError, SMTPException):
-            # The page says the same as if it had been sent: whoever waits for a message asks for it again, and a
-            # different answer would tell strangers which addresses have an account.
-            logger.exception("mail_unsent: %s", template_prefix)
+        deliver(compose(template_prefix, email, {**context, **fixed}), template_prefix)
 
 
 class SessionsAdapter(DefaultUserSessionsAdapter):

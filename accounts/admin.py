@@ -3,35 +3,22 @@
 from collections.abc import Callable
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts import services
 from accounts.models import AuditEvent, User
+from accounts.operators import OperatorAdmin, ReadOnlyAdmin
 from accounts.origin import Origin
+
+__all__ = ["OperatorAdmin", "ReadOnlyAdmin"]
 
 Verb = Callable[..., bool]
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Shows rows; adds, changes and deletes nothing."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Refuse."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Refuse."""
-        return False
-
-
 @admin.register(User)
 class UserAdmin(ReadOnlyAdmin):
-    """Who has an account. Actions confirm, switch off and on, and end all signed tokens."""
+    """Who has an account. Actions confirm, switch off and on, and end all signed tokens. Nobody gives rights here."""
 
     list_display = ("email", "is_active", "confirmed_at", "last_login", "joined_at", "is_staff", "id")
     list_filter = ("is_active", "is_staff", ("confirmed_at", admin.EmptyFieldListFilter))
@@ -39,35 +26,45 @@ class UserAdmin(ReadOnlyAdmin):
     ordering = ("-joined_at",)
     fields = ("id", *list_display[:-1], "auth_epoch")
     actions = ("confirm", "unconfirm", "deactivate", "reactivate", "end_tokens")
+    subject_type = "user"
 
-    @admin.action(description="Confirm the e-mail address")
+    def owner_of(self, obj: User) -> User:
+        """Return the account itself."""
+        return obj
+
+    @admin.action(permissions=["act"], description="Confirm the e-mail address")
     def confirm(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Confirm each user's address on the operator's word."""
         self._each(request, queryset, services.confirm_user, "confirmed")
 
-    @admin.action(description="Take the confirmation back (keys and tokens are refused)")
+    @admin.action(permissions=["act"], description="Take the confirmation back (keys and tokens are refused)")
     def unconfirm(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Make each user confirm anew."""
-        self._each(request, queryset, services.unconfirm_user, "unconfirmed")
+        """Make each user confirm anew, the operator excepted: it would shut them out."""
+        self._each(request, self._others(request, queryset), services.unconfirm_user, "unconfirmed")
 
-    @admin.action(description="Deactivate (no log-in, keys and tokens are refused)")
+    @admin.action(permissions=["act"], description="Deactivate (no log-in, keys and tokens are refused)")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Switch each account off, the operator's own excepted."""
-        self._each(request, queryset.exclude(pk=request.user.pk), services.deactivate_user, "deactivated")
+        self._each(request, self._others(request, queryset), services.deactivate_user, "deactivated")
 
-    @admin.action(description="Activate again")
+    @admin.action(permissions=["act"], description="Activate again")
     def reactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Switch each account on."""
         self._each(request, queryset, services.reactivate_user, "activated")
 
-    @admin.action(description="End all signed tokens")
+    @admin.action(permissions=["act"], description="End all signed tokens")
     def end_tokens(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Raise each user's epoch."""
         self._each(request, queryset, services.end_all_tokens, "users' tokens ended")
 
+    def _others(self, request: HttpRequest, users: QuerySet[User]) -> QuerySet[User]:
+        if users.filter(pk=request.user.pk).exists():
+            messages.warning(request, "Your own account is left alone: you would shut yourself out.")
+        return users.exclude(pk=request.user.pk)
+
     def _each(self, request: HttpRequest, users: QuerySet[User], verb: Verb, done: str) -> None:
         origin = Origin.of_request(request)
-        changed = sum(verb(user=user, origin=origin) for user in users)
+        changed = sum(verb(user=user, origin=origin) for user in self.permitted(request, users, verb.__name__))
         messages.success(request, f"{changed} {done}.")
 
 
@@ -80,5 +77,6 @@ class AuditEventAdmin(ReadOnlyAdmin):
     search_fields = ("=actor", "=subject_id", "=request_id", "=verb")
     search_help_text = "An exact actor (user:usr_…), subject id, request id or verb."
     ordering = ("-at", "-id")
+    fields = (*list_display, "details")
     date_hierarchy = "at"
     show_full_result_count = False

@@ -38,8 +38,7 @@ def record(verb: str, *, subject: str, origin: Origin, **details: Any) -> AuditE
     )
     if settings.KEYPORTAL_AUDIT_DAYS:
         event.keep_until = event.at + timedelta(days=settings.KEYPORTAL_AUDIT_DAYS)
-    event.seal = event.make_seal()
-    event.save(force_insert=True)
+    event.save(force_insert=True)  # which seals it
     return event
 
 

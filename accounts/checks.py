@@ -22,7 +22,6 @@ from vault.signing_keys import SigningRing
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SECRET_KEY_LENGTH = 50
 SECRET_KEY_VARIETY = 10
-AUDIT_DAYS = 36_500  # a hundred years
 RINGS: Mapping[str, Callable[[], object]] = {
     "KEYPORTAL_SEALING_KEYS": sealing_ring,
     "KEYPORTAL_INDEX_KEYS": index_ring,
@@ -38,30 +37,30 @@ def check_rings(app_configs: Sequence[AppConfig] | None, **options: Any) -> list
         try:
             read()
         except RingError as error:
-            errors.append(Error(f"{name}: {error}.", hint="`manage.py newkey` makes an entry.", id="keyportal.E001"))
+            hint = "Without it no key can be made, found or checked. `manage.py newkey` makes an entry."
+            errors.append(Error(f"{name}: {error}.", hint=hint, id="keyportal.E001"))
     return errors or _shared_material([sealing_ring(), index_ring()], signing_ring())
 
 
 @register("keyportal")
 def check_secret_key(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """E003: SECRET_KEY is short or a sample."""
-    key = settings.SECRET_KEY
-    if len(key) >= SECRET_KEY_LENGTH and len(set(key)) >= SECRET_KEY_VARIETY and not key.startswith("django-insecure-"):
-        return []
-    return [Error(f"SECRET_KEY must be at least {SECRET_KEY_LENGTH} random characters.", id="keyportal.E003")]
+    """E003: SECRET_KEY, or one of the earlier ones, is short or a sample."""
+    hint = "Whoever guesses it can forge links in messages. `openssl rand -base64 48` makes another one."
+    keys = {"SECRET_KEY": [settings.SECRET_KEY], "SECRET_KEY_FALLBACKS": settings.SECRET_KEY_FALLBACKS}
+    return [
+        Error(f"{name} must be at least {SECRET_KEY_LENGTH} random characters.", hint=hint, id="keyportal.E003")
+        for name, texts in keys.items()
+        if not all(map(_is_random, texts))
+    ]
 
 
 @register("keyportal")
 def check_url(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """E004: KEYPORTAL_URL is no base address. E005: it is not https, and this is not local mode."""
-    url = urlsplit(settings.KEYPORTAL_URL)
-    if url.scheme not in ("http", "https") or not url.hostname or url.path.strip("/") or url.query or url.fragment:
-        return [
-            Error("KEYPORTAL_URL must be the portal's address, such as https://keys.example.com.", id="keyportal.E004")
-        ]
-    if url.scheme == "http" and not settings.KEYPORTAL_LOCAL:
-        return [Error("KEYPORTAL_URL must be https: keys travel over it.", id="keyportal.E005")]
-    return []
+    """E005: KEYPORTAL_URL is not https, and this is not local mode."""
+    if settings.KEYPORTAL_LOCAL or urlsplit(settings.KEYPORTAL_URL).scheme != "http":
+        return []
+    hint = "Put a proxy that ends TLS before the portal. Plain http is for local mode, on one machine."
+    return [Error("KEYPORTAL_URL must be https: keys travel over it.", hint=hint, id="keyportal.E005")]
 
 
 @register("keyportal")
@@ -69,9 +68,13 @@ def check_local_mode(app_configs: Sequence[AppConfig] | None, **options: Any) ->
     """E006: local mode, which shows every message to anyone, on an address that others can reach. E007: DEBUG."""
     messages: list[CheckMessage] = []
     if settings.KEYPORTAL_LOCAL and urlsplit(settings.KEYPORTAL_URL).hostname not in LOOPBACK:
-        messages.append(Error("KEYPORTAL_LOCAL shows all messages to anyone: loopback only.", id="keyportal.E006"))
+        hint = "Leave KEYPORTAL_LOCAL out, or name 127.0.0.1 or localhost in KEYPORTAL_URL."
+        text = "KEYPORTAL_LOCAL shows all messages to anyone: loopback only."
+        messages.append(Error(text, hint=hint, id="keyportal.E006"))
     if settings.DEBUG:
-        messages.append(Error("DEBUG shows secrets in error pages; keyportal runs without it.", id="keyportal.E007"))
+        hint = "Leave DEBUG out of the settings module."
+        text = "DEBUG shows secrets in error pages; keyportal runs without it."
+        messages.append(Error(text, hint=hint, id="keyportal.E007"))
     return messages
 
 
@@ -80,15 +83,11 @@ def check_mail(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[
     """W001: no mail server is named, so nobody can confirm an address."""
     if settings.KEYPORTAL_LOCAL or settings.EMAIL_CONFIGURED:
         return []
-    return [Caution("EMAIL_URL is not set: messages go to localhost:25.", id="keyportal.W001")]
-
-
-@register("keyportal")
-def check_audit(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """E012: KEYPORTAL_AUDIT_DAYS is no number of days."""
-    if 0 <= settings.KEYPORTAL_AUDIT_DAYS <= AUDIT_DAYS:
-        return []
-    return [Error(f"KEYPORTAL_AUDIT_DAYS must be 0 (for ever) to {AUDIT_DAYS}.", id="keyportal.E012")]
+    hint = (
+        "Unless a mail server listens there, nobody can confirm an address or reset a password. Name yours; if that is "
+        "it, say so: EMAIL_URL=smtp://localhost:25."
+    )
+    return [Caution("EMAIL_URL is not set: messages go to localhost:25.", hint=hint, id="keyportal.W001")]
 
 
 @register(Tags.database)
@@ -103,25 +102,35 @@ def check_canaries(
     try:
         confirm_rings()
     except RingMisfitError as error:
-        return [Error(f"{error}.", hint="Give the process the rings it had before.", id="keyportal.E008")]
+        hint = "Every key would be refused as unknown. Give the process the rings that it had before."
+        return [Error(f"{error}.", hint=hint, id="keyportal.E008")]
     return []
 
 
 def _shared_material(rings: Sequence[KeyRing], signing: SigningRing) -> list[CheckMessage]:
     named = [(f"{ring.name}:{key.id}", key) for ring in rings for key in ring]
-    messages: list[CheckMessage] = []
-    for signing_key in signing:
-        is_secret_key = any(map(signing_key.same_material, _spellings(settings.SECRET_KEY)))
-        if is_secret_key or signing_key.is_material_of(other for _, other in named):
-            messages.append(
-                Error(f"signing:{signing_key.id} is also another secret of the server.", id="keyportal.E002")
-            )
+    of_django = [raw for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS) for raw in _spellings(secret)]
+    messages = [
+        _same(f"signing:{key.id}", "another secret of the server")
+        for key in signing
+        if any(map(key.same_material, of_django)) or key.is_material_of(other for _, other in named)
+    ]
     for position, (name, key) in enumerate(named):
         twins = [other for other, twin in named[:position] if twin.same_material_as(key)]
-        if any(key.same_material(raw) for raw in _spellings(settings.SECRET_KEY)):
+        if any(map(key.same_material, of_django)):
             twins.append("SECRET_KEY")
-        messages += [Error(f"{name} and {twin} are the same secret.", id="keyportal.E002") for twin in twins]
+        messages += [_same(name, twin) for twin in twins]
     return messages
+
+
+def _same(one: str, other: str) -> CheckMessage:
+    hint = "Whoever learns one has both. Give each its own: `manage.py newkey` makes an entry."
+    return Error(f"{one} and {other} are the same secret.", hint=hint, id="keyportal.E002")
+
+
+def _is_random(key: str) -> bool:
+    is_sample = key.startswith("django-insecure-")
+    return len(key) >= SECRET_KEY_LENGTH and len(set(key)) >= SECRET_KEY_VARIETY and not is_sample
 
 
 def _spellings(secret: str) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Fresh log-in: what shows or gives away a secret asks for the password again unless it was given just now."""
+"""Fresh log-in: what shows or gives away a secret, or widens a key, asks who it is unless that was proved just now."""
 
 import time
 from collections.abc import Callable
@@ -23,18 +23,19 @@ def is_fresh(request: HttpRequest) -> bool:
     return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
-def fresh_login_required(return_to: Callable[P, str]) -> Callable[[View[P]], View[P]]:
-    """Make a view ask for a fresh log-in. `return_to` gives the page to come back to (nothing posted is kept)."""
+def require_fresh_login(request: HttpRequest) -> None:
+    """Raise what leads through the log-in and back (`WayBackMiddleware`) unless the log-in is fresh."""
+    if not is_fresh(request):
+        raise ReauthenticationRequired
 
-    def decorate(view: View[P]) -> View[P]:
-        @login_required
-        @wraps(view)
-        def guarded(request: AuthenticatedRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            if not is_fresh(request):
-                raise ReauthenticationRequired
-            return view(request, *args, **kwargs)
 
-        guarded.fresh_login_return = return_to  # type: ignore[attr-defined]  # FreshLoginMiddleware reads it
-        return guarded  # type: ignore[return-value]  # login_required widens the request
+def fresh_login_required(view: View[P]) -> View[P]:
+    """Make a view ask for a fresh log-in."""
 
-    return decorate
+    @login_required
+    @wraps(view)
+    def guarded(request: AuthenticatedRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        require_fresh_login(request)
+        return view(request, *args, **kwargs)
+
+    return guarded  # type: ignore[return-value]  # login_required widens the request

@@ -1,18 +1,24 @@
-"""What a browser's request goes through on the way to a page of the portal: its session, and fresh log-in."""
+"""What a browser's request goes through on the way to a page: its session, and the way through a log-in and back."""
 
 import time
 from collections.abc import Callable
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from allauth.account.adapter import get_adapter
 from allauth.core.exceptions import ReauthenticationRequired
 from django.conf import settings
-from django.contrib.auth import logout
+from django.contrib import messages
+from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.forms import BaseForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from accounts.browser_users import remember_user
+from accounts.drafts import Why, fill_in, keep_draft, take_draft
 from accounts.sessions import STARTED, SessionStore
+from accounts.way_back import page_of
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -55,34 +61,64 @@ def _is_over(request: HttpRequest) -> bool:
     return time.time() - started > float(settings.KEYPORTAL_SESSION_LIFETIME)
 
 
-class FreshLoginMiddleware:
-    """Sends whoever must log in afresh to do so, and remembers nothing of what they had posted.
+class WayBackMiddleware:
+    """Leads whoever must log in, or log in afresh, through the log-in and back to the page that they came from.
 
-    django-allauth would keep the whole request in the session, to carry it out afterwards: cookies, passwords and the
-    process's environment would lie in the database in clear. Here they come back to the page and press once more.
-    It stands inside AccountMiddleware, so that it sees the exception first.
+    A POST is never carried out afterwards: the page comes back with what had been typed (`accounts.drafts`), and the
+    button is pressed once more. django-allauth would keep the whole request in the session, to carry it out: cookies,
+    passwords and the process's environment would lie in the database in clear (decision 3). It stands inside
+    AccountMiddleware, so that it sees the exception first.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass the request on: only exceptions matter here."""
-        return self.get_response(request)
+        """See whether a POST was turned away."""
+        response = self.get_response(request)
+        if request.method == "POST" and not request.user.is_authenticated:
+            response = _lead_back(request, response)
+        remember_user(request, response)
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Give a redirect to the user's first way of logging in afresh."""
+        """Redirect to the user's first way of logging in afresh."""
         if not isinstance(exception, ReauthenticationRequired):
             return None
         methods = get_adapter().get_reauthentication_methods(request.user)
-        target = methods[0]["url"] if methods else reverse("account_login")
-        return HttpResponseRedirect(f"{target}?{urlencode({'next': _way_back(request)})}")
+        return _to_log_in(request, methods[0]["url"] if methods else reverse(settings.LOGIN_URL))
+
+    def process_template_response(self, request: HttpRequest, response: TemplateResponse) -> TemplateResponse:
+        """Fill the draft into the form of the page that is shown, and say so.
+
+        Here and not before the view: until a page is shown there may be another log-in to go through.
+        """
+        draft = take_draft(request) if request.method == "GET" else None
+        if draft is None:
+            return response
+        context = response.context_data or {}
+        form = getattr(context.get("adminform"), "form", None) or context.get("form")
+        messages.warning(request, draft.message(typed=isinstance(form, BaseForm) and fill_in(form, draft)))
+        return response
 
 
-def _way_back(request: HttpRequest) -> str:
-    """Give the page to return to: the one asked for, or the one that holds the form that was posted."""
-    if request.method in ("GET", "HEAD"):
-        return request.get_full_path()
-    match = request.resolver_match
-    return_to = getattr(match.func, "fresh_login_return", None) if match else None
-    return return_to(**match.kwargs) if return_to and match else request.path
+def _to_log_in(request: HttpRequest, log_in: str) -> HttpResponse:
+    """Return the redirect to a log-in that knows the way back."""
+    signed_out = not request.user.is_authenticated
+    if request.method == "POST":
+        keep_draft(request, Why.SIGNED_OUT if signed_out else Why.NOT_FRESH)
+        if signed_out:
+            messages.warning(request, "You were signed out. Log in, and go on where you were.")
+    return HttpResponseRedirect(f"{log_in}?{urlencode({REDIRECT_FIELD_NAME: page_of(request)})}")
+
+
+def _lead_back(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Replace the answer of whatever turned a POST away (a decorator, the admin, a step of the log-in that is over)."""
+    location = urlsplit(response.get("Location", ""))
+    if location.path not in (reverse(settings.LOGIN_URL), reverse("admin:login")):
+        return response
+    if QueryDict(location.query).get(REDIRECT_FIELD_NAME) == request.get_full_path():
+        return _to_log_in(request, reverse(settings.LOGIN_URL))
+    if request.resolver_match and request.resolver_match.view_name == "mfa_authenticate":
+        messages.warning(request, "Your log-in took too long, or ended in another tab. Begin once more.")
+    return response

@@ -1,9 +1,10 @@
-"""Users, the audit trail and its chain, the canaries of the key rings, and the table behind the shared cache."""
+"""Users, the links that were mailed to them, the audit trail and its chain, counted attempts, canaries of the rings."""
 
 from ipaddress import ip_address
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
@@ -11,13 +12,13 @@ from django.utils import timezone
 
 from accounts.emails import normalize_email, refuse_colon
 from accounts.passwords import normalize_password
-from accounts.sealed import SealedRow, canonical_json, canonical_time
+from accounts.sealed import SealedRow, canonical, swap
 from accounts.wording import words_for
 from vault.secret_format import new_id
 
 
 def new_user_id() -> str:
-    """Give a fresh public id, `usr_…`. It is never reused, so a token for a deleted user fits nobody else."""
+    """Return a fresh public id, `usr_…`. It is never reused, so a token for a deleted user fits nobody else."""
     return new_id("usr")
 
 
@@ -40,8 +41,8 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=normalize_email(username or ""))
 
 
-class User(AbstractBaseUser, PermissionsMixin):
-    """A person: a developer who owns keys, or an operator (`is_staff`)."""
+class User(SealedRow, AbstractBaseUser, PermissionsMixin):
+    """A person: a developer who owns keys, or an operator (`is_staff`). What makes them that is under the row seal."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_user_id, editable=False)
     email = models.EmailField("e-mail address", unique=True, validators=[refuse_colon])
@@ -49,11 +50,30 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("operator", default=False, help_text="May work in the admin site.")
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
     confirmed_at = models.DateTimeField("e-mail confirmed at", null=True, blank=True, editable=False)
+    closed_at = models.DateTimeField(null=True, blank=True, editable=False)
     auth_epoch = models.PositiveIntegerField(default=0, editable=False)
+    factors_digest = models.CharField(max_length=64, blank=True, editable=False)
+    """What the second factors look like, whose rows a library keeps (`accounts.outside`); empty for none."""
+    rights_digest = models.CharField(max_length=64, blank=True, editable=False)
+    """What the permissions and groups look like, likewise."""
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
+    PURPOSE = "user"
+    SEALED = (
+        "id",
+        "email",
+        "password",
+        "is_active",
+        "is_staff",
+        "is_superuser",
+        "confirmed_at",
+        "closed_at",
+        "auth_epoch",
+        "factors_digest",
+        "rights_digest",
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -76,13 +96,63 @@ class User(AbstractBaseUser, PermissionsMixin):
         super().set_password(None if raw_password is None else normalize_password(raw_password))
 
     def check_password(self, raw_password: str | None) -> bool:
-        """Tell whether this is the password, however it was composed (RFC 7617 §2.1, NIST SP 800-63B-4 §3.1.1.2)."""
-        return super().check_password(None if raw_password is None else normalize_password(raw_password))
+        """Return whether this is the password, however it was composed (RFC 7617 §2.1, NIST SP 800-63B-4 §3.1.1.2).
+
+        A hash of an older kind is replaced by one of today's.
+        """
+
+        def upgrade(raw: str) -> None:
+            swap(self, {"password": make_password(raw)})
+
+        return check_password(
+            None if raw_password is None else normalize_password(raw_password), self.password, upgrade
+        )
 
     @property
     def is_confirmed(self) -> bool:
-        """Tell whether the e-mail address has been confirmed; until then nothing of this user is accepted."""
+        """Return whether the e-mail address has been confirmed; until then nothing of this user is accepted."""
         return self.confirmed_at is not None
+
+
+class MailedLink(SealedRow):
+    """A link that was mailed to somebody: what it does, for whom, until when. Only its digest is kept; it works once.
+
+    The id is a keyed digest of the purpose and of whom it is for, so that a newer link takes the place of an older one.
+    """
+
+    id = models.CharField(primary_key=True, max_length=64)
+    purpose = models.CharField(max_length=16)
+    digest = models.BinaryField(max_length=32, unique=True)
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="mailed_links")
+    """None where nobody has the address: then the link that was mailed is another one, and this row opens nothing."""
+    email = models.EmailField()
+    """The address that it speaks of: confirmed, given up or taken by whoever follows the link."""
+    issued_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(db_index=True)
+
+    PURPOSE = "mailed link"
+    SEALED = ("id", "purpose", "user_id", "email", "digest", "issued_at", "expires_at")
+
+    class Meta:
+        """Written by `accounts.links`."""
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {self.user_id}"
+
+
+class AttemptWindow(models.Model):
+    """How often something was tried. Whose it is can't be read from it: the id is a keyed digest."""
+
+    id = models.CharField(primary_key=True, max_length=64)
+    count = models.PositiveIntegerField(default=0)
+    ends_at = models.DateTimeField(db_index=True)
+    blocked_until = models.DateTimeField(null=True)
+
+    class Meta:
+        """Counted by `accounts.attempts`."""
+
+    def __str__(self) -> str:
+        return self.id
 
 
 class AuditEvent(SealedRow):
@@ -103,6 +173,12 @@ class AuditEvent(SealedRow):
     keep_until = models.DateTimeField(null=True, editable=False)
     """From when on it may be removed; null: never."""
 
+    PURPOSE = "audit event"
+    SEALED = (
+        *("id", "at", "verb", "actor", "subject_type", "subject_id", "address", "peer", "request_id", "details"),
+        "keep_until",
+    )
+
     class Meta:
         """Read by subject (a key's timeline) and by actor (a user's history), newest first."""
 
@@ -121,12 +197,9 @@ class AuditEvent(SealedRow):
         return words_for(self.verb, self.subject_type)
 
     def sealed_fields(self) -> list[str | bytes]:
-        """Return all of it, written as the database gives it back. Raises ValueError for an address that is none."""
-        addresses = [str(ip_address(address)) if address else "" for address in (self.address, self.peer)]
-        subject = [self.subject_type, self.subject_id]
-        times = [canonical_time(self.at), canonical_time(self.keep_until)]
-        texts = [self.verb, self.actor, *subject, *addresses, self.request_id, canonical_json(self.details), *times]
-        return ["audit event", str(self.pk), *texts]
+        """Return all of it, as a database gives it back. Raises ValueError for an address that is none."""
+        addresses = {name: str(ip_address(text)) for name in ("address", "peer") if (text := getattr(self, name))}
+        return [self.PURPOSE, *(canonical(addresses.get(name, getattr(self, name))) for name in self.SEALED)]
 
 
 class AuditCheckpoint(SealedRow):
@@ -144,8 +217,11 @@ class AuditCheckpoint(SealedRow):
     digest = models.BinaryField(max_length=32)
     """Over the seals of the events that there were."""
 
+    PURPOSE = "audit checkpoint"
+    SEALED = ("number", "at", "removed", "ids", "reach", "digest")
+
     before = b""
-    """The seal of the link before this one, which holds it; empty for the first."""
+    """The seal of the link before this one, which this one's covers; empty for the first."""
 
     class Meta:
         """Written by `accounts.trail`, and never again."""
@@ -155,9 +231,7 @@ class AuditCheckpoint(SealedRow):
 
     def sealed_fields(self) -> list[str | bytes]:
         """Return all of it, and the seal of the link before."""
-        what = "removed" if self.removed else "covered"
-        texts = [str(self.number), what, self.ids, str(self.reach), canonical_time(self.at)]
-        return ["audit checkpoint", self.before, *texts, bytes(self.digest)]
+        return [*super().sealed_fields(), self.before]
 
 
 class AuditRemoval(models.Model):
@@ -196,20 +270,16 @@ class RingCanary(models.Model):
 
 
 class CacheEntry(models.Model):
-    """The table of Django's database cache, in a migration instead of `createcachetable`.
+    """What a library keeps in Django's cache for a while: JSON, never anything that is executed when it is read."""
 
-    Log-in limits live in it, because every worker of every machine shares the database and no other service is needed.
-    """
-
-    cache_key = models.CharField(primary_key=True, max_length=255)
-    value = models.TextField()
-    expires = models.DateTimeField(db_index=True)
+    key = models.CharField(primary_key=True, max_length=250)
+    value = models.JSONField()
+    expires_at = models.DateTimeField(null=True, db_index=True)
 
     class Meta:
-        """The name that settings.CACHES gives."""
+        """Written by `accounts.cache`."""
 
-        db_table = "accounts_cache"
         verbose_name_plural = "cache entries"
 
     def __str__(self) -> str:
-        return self.cache_key
+        return self.key

@@ -18,10 +18,15 @@ def normalize_password(password: str) -> str:
 
 
 class LengthValidator:
-    """At least `KEYPORTAL_PASSWORD_LENGTH` characters (15: the password may be the only factor), at most 256."""
+    """At least `KEYPORTAL_PASSWORD_LENGTH` characters (15: the password may be the only factor), at most 256.
+
+    None that some way of logging in can't carry: HTTP Basic takes no control characters (RFC 7617 §2).
+    """
 
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
         """Raise `ValidationError` outside these bounds."""
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in password):
+            raise ValidationError("A password can't hold tabs, line ends or other control characters.", code="control")
         if len(password) < settings.KEYPORTAL_PASSWORD_LENGTH:
             raise ValidationError(self.get_help_text(), code="password_too_short")
         if len(password) > MAX_LENGTH:

@@ -1,8 +1,9 @@
 """Rows under a seal: what authorises somebody can't be changed by writing to the database alone (decision 1)."""
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from django.db import models
 
@@ -10,45 +11,110 @@ from accounts.rings import sealing_ring
 from vault.rowseal import row_seal, row_seal_fits
 
 
+class TamperedRowError(Exception):
+    """A row is not as the portal wrote it. It is not sealed anew: that would make somebody else's change ours."""
+
+
+class ContendedRowError(Exception):
+    """A row is being changed by so many at once that this writer never found it as it had read it."""
+
+
 class SealedRow(models.Model):
     """A row with an HMAC over what authorises. A verb that changes one of those fields seals the row anew."""
 
     seal = models.BinaryField(max_length=64, editable=False)
+
+    PURPOSE: ClassVar[str]
+    """What kind of row it is: a seal of one kind fits no row of another."""
+    SEALED: ClassVar[tuple[str, ...]]
+    """The columns that the seal covers: all that authorises, nothing that only describes."""
 
     class Meta:
         """No table of its own."""
 
         abstract = True
 
+    def save(self, *, update_fields: Iterable[str] | None = None, **options: Any) -> None:
+        """Write the row, sealed. Verbs swap instead; this is for new rows, libraries and shells.
+
+        Raises `TamperedRowError` where a row would be sealed anew that somebody has changed past the portal.
+        """
+        fields = None if update_fields is None else {*update_fields}
+        if self._state.adding or fields is None or not fields.isdisjoint(self.SEALED):
+            if not self._state.adding and not type(self)._default_manager.get(pk=self.pk).is_intact():
+                raise TamperedRowError(f"{self._meta.label} {self.pk} was changed outside the portal")
+            self.seal = self.make_seal()
+            fields = fields and {*fields, "seal"}
+        super().save(update_fields=fields, **options)
+
+    @classmethod
+    def sealed_columns(cls) -> tuple[str, ...]:
+        """Return the seal's column and those that it covers, in the order in which `Model.from_db` takes values."""
+        return tuple(field.attname for field in cls._meta.concrete_fields if field.attname in {*cls.SEALED, "seal"})
+
     def sealed_fields(self) -> list[str | bytes]:
-        """Give what the seal covers, the row's purpose first: all that authorises, nothing that only describes."""
-        raise TypeError(f"{type(self).__name__} does not say what its seal covers")
+        """Return what the seal covers, the purpose first, each in the one way in which it is sealed."""
+        return [self.PURPOSE, *(canonical(getattr(self, name)) for name in self.SEALED)]
 
     def make_seal(self) -> bytes:
         """Seal the row as it stands in memory, under the first sealing key."""
         return row_seal(sealing_ring(), self.sealed_fields())
 
     def is_intact(self) -> bool:
-        """Tell whether the row is as the portal wrote it; False if somebody changed it in the database."""
-        return row_seal_fits(sealing_ring(), bytes(self.seal), self.sealed_fields())
+        """Return whether the row is as the portal wrote it; False if somebody changed it in the database."""
+        seal: object = self.seal  # SQLite takes anything into any column, and bytes(10**9) is a gigabyte
+        blob = bytes(seal) if isinstance(seal, bytes | memoryview) else b""
+        return row_seal_fits(sealing_ring(), blob, self.sealed_fields())
 
 
-def canonical_time(at: datetime | None) -> str:
-    """Write a time in the one way in which it is sealed: UTC with microseconds; empty for none."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds") if at else ""
+def canonical(value: Any) -> str | bytes:
+    """Write a value in one way: UTC with microseconds for a time, empty for none.
 
-
-def canonical_json(value: Any) -> str:
-    """Write a JSON value in the one way in which it is sealed, whatever a database made of it.
-
-    PostgreSQL orders members anew, and gives a number without a fraction back as an integer.
+    JSON as no database changes it: PostgreSQL orders members anew, and gives 1.0 back as 1.
     """
-    return json.dumps(_plain(json.loads(json.dumps(value))), sort_keys=True, separators=(",", ":"))
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, dict | list):
+        return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
+    return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else str(value)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(member) for name, member in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(member) for member in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Row = TypeVar("Row", bound=SealedRow)
+
+
+def swap(row: SealedRow, changes: Mapping[str, Any], *, whatever_was: bool = False) -> bool:
+    """Write the changes and a new seal if the row is still as it was read; return whether it was.
+
+    The seal changes with everything that authorises, so this one UPDATE decides between two writers. Raises
+    `TamperedRowError` for a row whose seal did not fit, unless what is written takes away for good (`whatever_was`).
+    """
+    if not whatever_was and not row.is_intact():
+        raise TamperedRowError(f"{row._meta.label} {row.pk} was changed outside the portal")
+    read = row.seal
+    for field, value in changes.items():
+        setattr(row, field, value)
+    row.seal = row.make_seal()
+    unchanged = type(row)._default_manager.filter(pk=row.pk, seal=read)
+    return unchanged.update(**changes, seal=row.seal) == 1
+
+
+def until_unchanged(model: type[Row], pk: str, attempts: int = 100) -> Iterator[Row]:
+    """Yield a row as it stands now, again and again, until a swap has succeeded.
+
+    Raises `DoesNotExist` of the model, and `ContendedRowError` when it never does.
+    """
+    for _ in range(attempts):
+        yield model._default_manager.get(pk=pk)
+    raise ContendedRowError(f"{model._meta.label} {pk} is being changed by many at once")

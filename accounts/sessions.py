@@ -1,21 +1,38 @@
-"""Sessions whose cookie is worth nothing to whoever reads the database.
+"""Sessions whose cookie is worth nothing to whoever reads the database, and whose rows are worth nothing elsewhere.
 
-The cookie holds a random token; the database holds its digest under `session_key`. `SESSION_ENGINE` names this module.
+The cookie holds a random token; the database holds its digest under `session_key`. What a session holds is signed for
+just that digest and just its idle time: a copy of somebody's row under another key, or a row whose expiry was moved, is
+an empty session. `SESSION_ENGINE` names this module.
 """
 
+import base64
 import hashlib
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
 
+from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.contrib.sessions.serializers import JSONSerializer
+from django.core import signing
 from django.utils.crypto import get_random_string
 
-STARTED = "keyportal_started"
+from accounts.rings import sealing_ring
+from vault.errors import VaultError
+from vault.sealing import seal, unseal
+
+logger = logging.getLogger(__name__)
+
+STARTED: Final = "keyportal_started"
 """The session's own note of when somebody logged in: seconds since the epoch."""
-TOKEN_LENGTH = 43  # 256 bits of [0-9A-Za-z]
-DIGEST_LENGTH = 40  # what fits the session_key column: 160 bits
+TOKEN_LENGTH: Final = 43  # 256 bits of [0-9A-Za-z]
+DIGEST_LENGTH: Final = 40  # what fits the session_key column: 160 bits
+SECRETS: Final = ("mfa.totp.secret", "_password_reset_key")
+"""What django-allauth keeps in a session that would let somebody in who reads the database: sealed."""
 
 
 def session_digest(token: str) -> str:
-    """Give the key under which the session of this cookie is stored: a fast hash will do for 256 random bits."""
+    """Return the key under which the session of this cookie is stored: a fast hash will do for 256 random bits."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()[:DIGEST_LENGTH]
 
 
@@ -28,8 +45,40 @@ class SessionStore(DatabaseStore):
 
     @classmethod
     def of_cookie(cls, token: str | None) -> "SessionStore":
-        """Give the session that a cookie names; an empty one if there is no cookie."""
+        """Return the session that a cookie names; an empty one if there is no cookie."""
         return cls(token=token) if token else cls()
+
+    def encode(self, session_dict: Mapping[str, Any]) -> str:
+        """Return what is stored: the session's members as JSON, signed for this session and this moment."""
+        context = self._context()
+        members = dict(session_dict)
+        for name in SECRETS:
+            if name in members:
+                sealed = seal(sealing_ring(), str(members[name]), [*context, name])
+                members[name] = base64.b64encode(sealed).decode()
+        return signing.dumps(members, salt=" ".join(context), serializer=JSONSerializer, compress=True)
+
+    def decode(self, session_data: bytes | str) -> dict[str, Any]:
+        """Return the members of what `encode` gave for this session not longer ago than its idle time; else none."""
+        context, idle = self._context(), settings.SESSION_COOKIE_AGE
+        if not isinstance(session_data, str):  # SQLite takes anything into any column
+            return {}
+        try:
+            members: dict[str, Any] = signing.loads(
+                session_data, salt=" ".join(context), serializer=JSONSerializer, max_age=idle
+            )
+            for name in SECRETS:
+                if name in members:
+                    members[name] = unseal(sealing_ring(), base64.b64decode(members[name]), [*context, name])
+        except signing.SignatureExpired:
+            return {}
+        except (signing.BadSignature, VaultError, ValueError):
+            logger.warning("integrity_violation: a session was not written for its row")
+            return {}
+        return members
+
+    def _context(self) -> list[str]:
+        return ["session", self.session_key or ""]
 
     def _get_new_session_key(self) -> str:
         self.token = get_random_string(TOKEN_LENGTH)

@@ -86,7 +86,6 @@ def add_link(last: AuditCheckpoint, ids: IdRanges, *, digest: bytes, removed: bo
     reach = last.reach if removed else max(last.reach, ids.spans[-1][1])
     link = AuditCheckpoint(number=last.number + 1, removed=removed, ids=str(ids), reach=reach, digest=digest)
     link.before = bytes(last.seal)
-    link.seal = link.make_seal()
     link.save(force_insert=True)
     logger.info("audit_link %s", head_of(link))
     return link

@@ -1,11 +1,22 @@
-"""Pages of the account that django-allauth does not have."""
+"""Pages of the account that django-allauth does not have, or has otherwise."""
 
 from django.urls import path
 
-from accounts import views
+from accounts import link_views, views
 
 urlpatterns = [
     path("", views.overview, name="account_overview"),
     path("sessions/<int:session_id>/end/", views.end_session, name="end_session"),
     path("history/", views.history, name="account_history"),
 ]
+log_in_urlpatterns = [
+    path("confirm-email/<str:key>/", link_views.confirm_email, name="account_confirm_email"),
+    path("email/", link_views.address, name="account_email"),
+    path("email/resend/", link_views.send_confirmation, name="account_send_confirmation"),
+    path("email/cancel/", link_views.cancel_change, name="account_cancel_change"),
+    path("email/confirm/<str:key>/", link_views.confirm_change, name="account_confirm_change"),
+    path("email/undo/<str:key>/", link_views.undo_change, name="account_undo_change"),
+    path("login/unlock/", link_views.ask_for_unlock, name="account_ask_for_unlock"),
+    path("login/unlock/<str:key>/", link_views.unlock, name="account_unlock"),
+]
+"""They stand before django-allauth's own, under the same path."""

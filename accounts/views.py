@@ -6,12 +6,14 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import services
 from accounts.models import AuditEvent
 from accounts.origin import AuthenticatedRequest, Origin
+from accounts.way_back import way_back
 
 PAGE = 25
 
@@ -20,7 +22,7 @@ PAGE = 25
 @require_safe
 def overview(request: AuthenticatedRequest) -> HttpResponse:
     """Show the way to everything that belongs to the account."""
-    return render(request, "accounts/overview.html")
+    return TemplateResponse(request, "accounts/overview.html")
 
 
 @login_required
@@ -32,11 +34,12 @@ def history(request: AuthenticatedRequest) -> HttpResponse:
     # An app refreshes its token every few minutes: on the record, but nothing to read.
     events = mine.exclude(verb="token_refreshed").order_by("-at", "-id")
     page = Paginator(events, PAGE).get_page(request.GET.get("page"))
-    return render(request, "accounts/history.html", {"page": page})
+    return TemplateResponse(request, "accounts/history.html", {"page": page})
 
 
-@login_required
 @require_POST
+@login_required
+@way_back(page="usersessions_list", press="End")
 def end_session(request: AuthenticatedRequest, session_id: int) -> HttpResponse:
     """End one of the user's sessions; another user's is not there."""
     session = get_object_or_404(UserSession, pk=session_id, user=request.user)

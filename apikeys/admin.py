@@ -1,24 +1,35 @@
-"""Keys for operators: find, look, revoke. Never a secret, no reveal. Every write is a verb of `apikeys.services`."""
+"""Keys for operators: look, revoke, limit. Never a secret, no reveal. Every write is a verb of `apikeys.services`.
+
+A key is found by its secret where every kind of credential is (`tokens/find_pages.py`).
+"""
 
 from datetime import datetime
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect, render
-from django.urls import URLPattern, path
-from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
-from accounts.admin import ReadOnlyAdmin
+from accounts.drafts import Draft, take_draft
+from accounts.fresh_login import require_fresh_login
+from accounts.models import User
+from accounts.operators import ReadOnlyAdmin
 from accounts.origin import Origin
+from accounts.way_back import WayBack
 from apikeys import services, usage
-from apikeys.models import APIKey, KeySecret
-from vault.secret_format import is_well_formed
+from apikeys.admin_forms import LimitForm, ReasonForm
+from apikeys.errors import APIKeyError
+from apikeys.models import APIKey
+from apikeys.widening import widened
 
-CHANGE_LIST = "admin:apikeys_apikey_changelist"
+MOST_AT_ONCE = 200
+"""Keys that a confirmation names; as many as a list shows at most."""
 REVOKED_BY_OPERATOR = "revoked by an operator"
+ASKING = ("revoke_keys", "limit_keys")
+"""Actions that show a page with a form before they do anything."""
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -38,7 +49,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(APIKey)
 class APIKeyAdmin(ReadOnlyAdmin):
-    """Keys by owner, state and environment; found by a pasted secret, its hint, the id, the name or the owner."""
+    """Keys by owner, state and environment; found by a hint, the id, the name or the owner."""
 
     list_display = ("name", "owner", "state", "last_used", "expires_at", "environment", "hints", "id", "intact")
     list_filter = (StateFilter, "environment", "created_at")
@@ -49,7 +60,15 @@ class APIKeyAdmin(ReadOnlyAdmin):
     fields = ("id", "name", "owner", "environment", "hints", "state", "scopes", "networks", "created_at", "expires_at")
     readonly_fields = ("hints", "state", "last_used", "intact")
     actions = ("revoke_keys", "limit_keys")
-    change_list_template = "admin/apikeys/change_list.html"
+    change_list_template = "admin/credentials_list.html"
+    subject_type = "key"
+    ways_back: ClassVar = {
+        "changelist": WayBack(keepable=("action", "_selected_action", "reason", "limit")),
+    }
+
+    def owner_of(self, obj: APIKey) -> User:
+        """Return whose key it is."""
+        return obj.owner
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[APIKey]:
         """Give the keys with their secrets' hints and their last use at hand."""
@@ -75,51 +94,77 @@ class APIKeyAdmin(ReadOnlyAdmin):
         """Tell whether the row is as the portal wrote it; if not, the key is refused."""
         return key.is_intact()
 
-    @admin.action(description="Revoke for good")
-    def revoke_keys(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> HttpResponse | None:
+    @admin.action(permissions=["act"], description="Revoke for good")
+    def revoke_keys(
+        self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
+    ) -> HttpResponse | None:
         """Ask once, naming the keys, then revoke each."""
-        if "reason" not in request.POST:
-            recent = usage.evidence([key.pk for key in queryset])
-            chosen = [(key, recent[key.pk]) for key in queryset]
-            context = {**admin.site.each_context(request), "chosen": chosen, "title": "Revoke keys"}
-            return render(request, "admin/apikeys/revoke.html", context)
-        reason = "".join(filter(str.isprintable, request.POST["reason"])).strip()[:200] or REVOKED_BY_OPERATOR
-        origin = Origin.of_request(request)
-        revoked = sum(services.revoke(key=key, reason=reason, origin=origin) for key in queryset)
+        keys = self._chosen(request, queryset, "revoke")
+        form = ReasonForm(request.POST if "reason" in request.POST else None, initial=_typed(draft, "reason"))
+        if not keys:
+            return None
+        if not form.is_valid():
+            recent = usage.evidence([key.pk for key in keys])
+            chosen = [(key, recent[key.pk]) for key in keys]
+            return self._ask(request, "revoke", form, {"chosen": chosen, "title": "Revoke keys"})
+        reason, origin = form.cleaned_data["reason"] or REVOKED_BY_OPERATOR, Origin.of_request(request)
+        revoked = sum(services.revoke(key=key, reason=reason, origin=origin) for key in keys)
         messages.success(request, f"{revoked} revoked.")
         return None
 
-    @admin.action(description="Set the rate limit")
-    def limit_keys(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> HttpResponse | None:
-        """Ask for the limit, naming the keys, then set it on each."""
-        limit = request.POST.get("limit", "").strip()
-        context = {**admin.site.each_context(request), "keys": queryset, "title": "Set the rate limit", "limit": limit}
-        context["default"] = settings.KEYPORTAL_RATE_LIMIT
-        if "limit" not in request.POST:
-            return render(request, "admin/apikeys/limit.html", context)
-        origin = Origin.of_request(request)
+    @admin.action(permissions=["act"], description="Set the rate limit")
+    def limit_keys(
+        self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
+    ) -> HttpResponse | None:
+        """Ask for the limit, naming the keys, then set it on each; a higher one needs a fresh log-in."""
+        keys = self._chosen(request, queryset, "limit_key")
+        form = LimitForm(request.POST if "limit" in request.POST else None, initial=_typed(draft, "limit"))
+        if not keys:
+            return None
+        context = {"keys": keys, "title": "Set the rate limit", "default": settings.KEYPORTAL_RATE_LIMIT}
+        if not form.is_valid():
+            return self._ask(request, "limit", form, context)
+        limit, origin = form.cleaned_data["limit"], Origin.of_request(request)
+        if any(widened(key, {"rate_limit": limit}) for key in keys):
+            require_fresh_login(request)
         try:
-            changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in queryset)
-        except ValueError:
-            error = "This is not a limit. Write a number, a slash and second, minute, hour or day."
-            return render(request, "admin/apikeys/limit.html", {**context, "error": error}, status=400)
+            changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in keys)
+        except APIKeyError as error:
+            form.add_error(None, str(error))
+            return self._ask(request, "limit", form, context, status=409)
         messages.success(request, f"{changed} changed.")
         return None
 
-    def get_urls(self) -> list[URLPattern]:
-        """Add the page that finds a key by its secret."""
-        find = self.admin_site.admin_view(sensitive_post_parameters("secret")(self.find_by_secret))
-        return [path("find/", find, name="apikeys_apikey_find"), *super().get_urls()]
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list; after a log-in that came in between, the page again that had asked about chosen keys."""
+        may_see = request.method == "GET" and self.has_view_permission(request)
+        draft = take_draft(request) if may_see else None
+        if draft is None:
+            return super().changelist_view(request, extra_context)
+        name = draft.first("action")
+        asks = name in ASKING and name in self.get_actions(request)
+        messages.warning(request, draft.message(typed=asks))
+        if not asks:
+            return super().changelist_view(request, extra_context)
+        chosen = filter(str.isprintable, draft.fields["_selected_action"])
+        page: HttpResponse = getattr(self, name)(request, self.get_queryset(request).filter(pk__in=list(chosen)), draft)
+        return page
 
-    @sensitive_variables("text")
-    def find_by_secret(self, request: HttpRequest) -> HttpResponse | HttpResponseRedirect:
-        """Take a pasted secret by POST, so that it stands in no URL, and lead to its key."""
-        if request.method == "POST":
-            text = request.POST.get("secret", "").strip()
-            known = is_well_formed(settings.KEYPORTAL_BRAND, text)
-            found = KeySecret.objects.holding(text).first() if known else None
-            if found is not None:
-                return redirect("admin:apikeys_apikey_change", quote(found.key_id))  # the admin reads "_3A" as ":"
-            messages.warning(request, "No key has this secret." if known else "This is not a secret of this portal.")
-        context = {**admin.site.each_context(request), "title": "Find a key by its secret"}
-        return render(request, "admin/apikeys/find.html", context)
+    def _chosen(self, request: HttpRequest, keys: QuerySet[APIKey], action: str) -> list[APIKey]:
+        """Return the keys to act on; none, and a message, for more than a form can name."""
+        if keys.count() > MOST_AT_ONCE:
+            messages.error(request, f"These are too many to name at once: choose up to {MOST_AT_ONCE}.")
+            return []
+        return self.permitted(request, keys.select_related("owner"), action)
+
+    def _ask(
+        self, request: HttpRequest, page: str, form: Form, context: dict[str, Any], status: int = 400
+    ) -> HttpResponse:
+        """Show the page that names the keys; with the status if what was filled in is not right."""
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form, **context}
+        return render(request, f"admin/apikeys/{page}.html", context, status=status if form.is_bound else 200)
+
+
+def _typed(draft: Draft | None, field: str) -> dict[str, str]:
+    """Return what had been typed before a log-in came in between, for a form's field."""
+    return {field: draft.first(field)} if draft else {}

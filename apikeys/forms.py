@@ -1,15 +1,16 @@
 """Forms of the keys. They validate and never write."""
 
-import unicodedata
 from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
+from accounts.forms_of_texts import ForgetsSecrets
+from accounts.names import clean_text
 from apikeys.models import NAME_LENGTH, APIKey, Environment
 from credentials.client_address import parse_network
 from credentials.models import Scope
@@ -26,19 +27,17 @@ EXPIRY_CHOICES = [
 MAX_NETWORKS = 50
 NAME_INPUT = forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
 FORM_TOKEN_LENGTH = 43
+REASON_LENGTH = 200
 
 
 def clean_name(name: str) -> str:
-    """Give the name in NFC without surrounding space. Raises `ValidationError` for what can't be seen or misleads.
+    """Return a key's name as it is kept. Raises `ValidationError` for what can't be seen or misleads."""
+    return clean_text(name, longest=NAME_LENGTH)
 
-    Control characters and bidirectional overrides could make one key's name look like another's.
-    """
-    name = unicodedata.normalize("NFC", name).strip()
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") for character in name):
-        raise ValidationError("A name can't hold invisible or control characters.", code="invisible")
-    if not name:
-        raise ValidationError("A name is needed.", code="required")
-    return name
+
+def clean_reason(reason: str, *, needed: bool = False) -> str:
+    """Return why a key is ended, for its owner to read; empty if nobody said. Raises `ValidationError`."""
+    return clean_text(reason, what="A reason", longest=REASON_LENGTH, needed=needed)
 
 
 class ScopeField(forms.MultipleChoiceField):
@@ -49,17 +48,24 @@ class ScopeField(forms.MultipleChoiceField):
     def offer(self, held: Collection[str] = ()) -> None:
         """Set the choices: what developers may take themselves, and what the key holds."""
         offered = Scope.objects.filter(restricted=False) | Scope.objects.filter(name__in=held)
-        self.scopes = list(offered)
+        self.scopes = offered.intact()
         self.choices = [(scope.name, scope.description) for scope in self.scopes]
 
 
-class KeyForm(forms.Form):
+class KeyForm(ForgetsSecrets, forms.Form):
     """What a developer decides about a key, when it is made and later."""
+
+    keepable: ClassVar[tuple[str, ...]] = ("name", "scopes", "expiry", "expiry_date", "networks")
 
     name = forms.CharField(max_length=NAME_LENGTH, help_text="Where it will be used: “billing server”, “CI”.")
     scopes = ScopeField(required=False, help_text="What the key may do. Without a scope it only proves who calls.")
     expiry = forms.ChoiceField(choices=EXPIRY_CHOICES, initial="never", label="Expires")
-    expiry_date = forms.DateField(required=False, label="Date", widget=forms.DateInput(attrs={"type": "date"}))
+    expiry_date = forms.DateField(
+        required=False,
+        label="Date (UTC)",
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="The key works until the end of that day: midnight UTC.",
+    )
     networks = forms.CharField(
         required=False,
         max_length=4000,
@@ -89,7 +95,8 @@ class KeyForm(forms.Form):
         try:
             return list(dict.fromkeys(str(parse_network(line)) for line in lines))
         except ValueError as error:
-            raise ValidationError(f"Not a network: {error}.", code="network") from error
+            message = "Not a network: write one address or network a line, such as 203.0.113.7 or 203.0.113.0/24."
+            raise ValidationError(message, code="network") from error
 
     def clean(self) -> dict[str, Any]:
         """Add `expires_at`: the end of the chosen day, UTC; None for never."""
@@ -117,6 +124,8 @@ class KeyForm(forms.Form):
 class NewKeyForm(KeyForm):
     """A new key. `form_token` makes a double click harmless: one form makes one key."""
 
+    keepable = (*KeyForm.keepable, "environment", "show_once")
+
     environment = forms.ChoiceField(choices=Environment, initial=Environment.LIVE, widget=forms.RadioSelect)
     show_once = forms.BooleanField(
         required=False,
@@ -133,11 +142,13 @@ class NewKeyForm(KeyForm):
         return get_random_string(FORM_TOKEN_LENGTH)
 
 
-class RevokeForm(forms.Form):
+class RevokeForm(ForgetsSecrets, forms.Form):
     """Why a key is ended: optional. The name of one that is in use must be typed: somebody's server will stop."""
 
+    keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")
+
     typed = forms.CharField(max_length=NAME_LENGTH, label="Name of the key", widget=NAME_INPUT)
-    reason = forms.CharField(required=False, max_length=200, help_text="For your own history.")
+    reason = forms.CharField(required=False, max_length=REASON_LENGTH, help_text="For your own history.")
 
     def __init__(self, *args: Any, key: APIKey, in_use: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -154,8 +165,7 @@ class RevokeForm(forms.Form):
 
     def clean_reason(self) -> str:
         """Give the reason, normalized; empty if none was given."""
-        reason = self.cleaned_data["reason"].strip()
-        return clean_name(reason) if reason else ""
+        return clean_reason(self.cleaned_data["reason"])
 
 
 def key_initial(key: APIKey) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.rings import index_ring
-from accounts.sealed import SealedRow, canonical_time
+from accounts.sealed import SealedRow
 from vault.digests import index_digests
 from vault.secret_format import new_id
 
@@ -85,6 +85,19 @@ class APIKey(SealedRow):
     )
     form_token = models.CharField(max_length=43, null=True, editable=False)  # noqa: DJ001  # null: made by no form
 
+    PURPOSE = "api key"
+    SEALED = (
+        "id",
+        "owner_id",
+        "environment",
+        "scopes",
+        "networks",
+        "rate_limit",
+        "expires_at",
+        "paused_at",
+        "revoked_at",
+    )
+
     objects: ClassVar[models.Manager["APIKey"]] = APIKeyQuerySet.as_manager()
 
     class Meta:
@@ -144,19 +157,6 @@ class APIKey(SealedRow):
         number, unit = (hours, "hour") if hours < 2 * DAY else (hours // DAY, "day")
         return f"in {number} {unit}{'' if number == 1 else 's'}"
 
-    def sealed_fields(self) -> list[str | bytes]:
-        """Give what the row seal covers: all that authorises, nothing that only describes."""
-        times = (self.expires_at, self.revoked_at)
-        return [
-            "api key",
-            self.id,
-            self.owner_id,
-            self.environment,
-            self.scopes,
-            self.networks,
-            *map(canonical_time, times),
-        ]
-
 
 class KeySecretQuerySet(models.QuerySet["KeySecret"]):
     """Selections of secrets."""
@@ -178,6 +178,9 @@ class KeySecret(SealedRow):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     retires_at = models.DateTimeField(null=True, blank=True)
 
+    PURPOSE = "key secret"
+    SEALED = ("id", "key_id", "index_key_id", "digest", "retires_at")
+
     objects: ClassVar[models.Manager["KeySecret"]] = KeySecretQuerySet.as_manager()
 
     class Meta:
@@ -196,8 +199,3 @@ class KeySecret(SealedRow):
     def sealing_context(self, key: APIKey) -> list[str]:
         """Give the associated data of the ciphertext: it opens in this row, for this key and owner, nowhere else."""
         return ["key secret", self.id, key.id, key.owner_id, key.environment]
-
-    def sealed_fields(self) -> list[str | bytes]:
-        """Give what the row seal covers."""
-        retires = canonical_time(self.retires_at)
-        return ["key secret", self.id, self.key_id, self.index_key_id, bytes(self.digest), retires]

@@ -3,7 +3,9 @@
 Sent after the transaction has committed. A mail server that is down is logged and breaks nothing.
 """
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -11,9 +13,19 @@ from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateformat import format as format_date
 
+from accounts.mail import deliver, prepared
 from accounts.origin import Origin
 from apikeys.models import APIKey, Environment
+
+
+class Widening(NamedTuple):
+    """One line of a message: what a key has now, and what it had."""
+
+    label: str
+    now: str
+    before: str
 
 
 def key_created(key: APIKey, origin: Origin) -> None:
@@ -32,8 +44,55 @@ def key_revoked(key: APIKey, origin: Origin) -> None:
     _after_commit("revoked", f"Key revoked: {key.name}", key, origin)
 
 
-def _after_commit(what: str, subject: str, key: APIKey, origin: Origin) -> None:
+def key_widened(key: APIKey, before: Mapping[str, Any], origin: Origin) -> None:
+    """Write to the owner that a key may do more; `before` has the former values of the columns that became wider."""
+    lines = []
+    for column, value in before.items():
+        label, show = SHOWN.get(column, (column.replace("_", " ").capitalize(), _anything))
+        lines.append(Widening(label, show(getattr(key, column)), show(value)))
+    if lines:
+        _after_commit("changed", f"Key changed: {key.name}", key, origin, wider=lines)
+
+
+def _anything(value: object) -> str:
+    return str(value or "none")
+
+
+def _names(none: str) -> Callable[[str], str]:
+    return lambda text: ", ".join(text.split()) or none
+
+
+def _time(at: datetime) -> str:
+    return f"{format_date(at.astimezone(UTC), 'j M Y, H:i')} UTC"
+
+
+def _expiry(at: datetime | None) -> str:
+    if at is None:
+        return "never"
+    return f"{_time(at)}, which is over" if at <= timezone.now() else _time(at)
+
+
+def _pause(at: datetime | None) -> str:
+    return f"since {_time(at)}" if at else "no longer"
+
+
+def _limit(limit: str) -> str:
+    return limit or f"{settings.KEYPORTAL_RATE_LIMIT or 'none'}, the portal's default"
+
+
+SHOWN: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
+    "scopes": ("Scopes", _names("none")),
+    "networks": ("Allowed networks", _names("any")),
+    "expires_at": ("Expires", _expiry),
+    "rate_limit": ("Rate limit", _limit),
+    "paused_at": ("Paused", _pause),
+}
+"""The columns whose widening is told, and how a value of each is written for people."""
+
+
+def _after_commit(what: str, subject: str, key: APIKey, origin: Origin, **more: object) -> None:
     context = {
+        **more,
         "key": key,
         "origin": origin,
         "by_operator": origin.actor.startswith(("command:", "user:")) and origin.actor != f"user:{key.owner_id}",
@@ -49,4 +108,4 @@ def _send(what: str, subject: str, to: str, context: dict[str, Any]) -> None:
         f"[keyportal] {subject}", render_to_string(f"keys/email/{what}.txt", context), to=[to]
     )
     message.attach_alternative(render_to_string(f"keys/email/{what}.html", context), "text/html")
-    message.send()
+    deliver(prepared(message), f"key {what}")

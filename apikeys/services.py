@@ -5,7 +5,7 @@ one that was read` succeeds for one writer and touches no row for the other, on 
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -17,6 +17,7 @@ from accounts.canaries import rings_confirmed
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.rings import index_ring, sealing_ring
+from accounts.sealed import TamperedRowError, swap, until_unchanged
 from apikeys import notices
 from apikeys.errors import (
     AlreadyCreatedError,
@@ -28,8 +29,9 @@ from apikeys.errors import (
     TooManyKeysError,
 )
 from apikeys.models import APIKey, KeySecret
+from apikeys.widening import edited_columns, widened
 from credentials.models import Scope
-from credentials.quota import parsed_limit
+from credentials.rate_limit_text import parsed_limit
 from vault.digests import index_digest
 from vault.errors import VaultError
 from vault.sealing import seal, unseal
@@ -83,23 +85,21 @@ def edit_key(
     expires_at: datetime | None,
     origin: Origin,
 ) -> APIKey:
-    """Change what may be changed of a key: name, scopes, networks, expiry.
+    """Change what may be changed of a key: name, scopes, networks, expiry. Its owner is told of what becomes wider.
 
-    Scopes that only operators grant can be kept or dropped, not taken. Raises `ScopeNotAllowedError`,
+    A caller who acts for a person has seen to a fresh log-in where `widened` names anything; both judge the key as it
+    was read. Scopes that only operators grant can be kept or dropped, not taken. Raises `ScopeNotAllowedError`,
     `ChangedMeanwhileError` (also for a revoked key), `IntegrityViolationError`.
     """
     _refuse_scopes(scopes, held=key.scope_list, restricted=False)
-    before = {field: getattr(key, field) for field in ("name", "scopes", "networks", "expires_at")}
-    after = {
-        "name": name,
-        "scopes": " ".join(sorted(set(scopes))),
-        "networks": " ".join(networks),
-        "expires_at": expires_at,
-    }
-    if key.revoked_at or not _swap(key, after):
+    after = edited_columns(name=name, scopes=scopes, networks=networks, expires_at=expires_at)
+    before = {field: getattr(key, field) for field in after}
+    wider = widened(key, after)
+    if key.revoked_at or not _swapped(key, after):
         raise ChangedMeanwhileError("The key was changed or revoked by somebody else just now.")
     changed = sorted(field for field in after if before[field] != after[field])
-    record("key_edited", subject=f"key:{key.pk}", origin=origin, changed=changed)
+    record("key_edited", subject=f"key:{key.pk}", origin=origin, changed=changed, widened=wider)
+    notices.key_widened(key, {field: before[field] for field in wider}, origin)
     return key
 
 
@@ -111,14 +111,16 @@ def reveal(*, secret: KeySecret, origin: Origin) -> str:
     key = secret.key
     if settings.KEYPORTAL_REVEAL != "reauth" or secret.ciphertext is None or key.revoked_at:
         raise NotRevealableError("This secret can't be shown again.")
-    with transaction.atomic():
-        record("key_revealed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
-        notices.key_revealed(key, origin)
-        try:
+    try:
+        with transaction.atomic():
+            record("key_revealed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
+            notices.key_revealed(key, origin)
             return unseal(sealing_ring(), bytes(secret.ciphertext), secret.sealing_context(key))
-        except VaultError as error:
-            logger.exception("integrity_violation: the ciphertext of %s does not open", key.pk)
-            raise IntegrityViolationError("This secret can't be opened.") from error
+    except VaultError as error:
+        logger.exception("integrity_violation: the ciphertext of %s does not open", key.pk)
+        # Nothing was revealed, which the rolled back transaction says; that somebody tried is on the record.
+        record("reveal_failed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
+        raise IntegrityViolationError("This secret can't be opened.") from error
 
 
 @transaction.atomic
@@ -127,10 +129,10 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
 
     Of any number of callers at once one gets True, and one event is written.
     """
-    for current in _until_unchanged(key.pk):
+    for current in until_unchanged(APIKey, key.pk):
         if current.revoked_at:
             return False
-        if _swap(current, {"revoked_at": timezone.now(), "revoked_reason": reason}, whatever_was=True):
+        if swap(current, {"revoked_at": timezone.now(), "revoked_reason": reason}, whatever_was=True):
             break
     KeySecret.objects.filter(key=key).update(ciphertext=None)
     record("key_revoked", subject=f"key:{key.pk}", origin=origin, reason=reason)
@@ -142,14 +144,19 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
 def limit_key(*, key: APIKey, limit: str, origin: Origin) -> bool:
     """Set a key's own rate limit, such as `100/minute`; empty for the portal's default. False if it is that already.
 
-    Raises `ValueError` for what is no limit.
+    The owner is told of a higher one; for the fresh log-in see `edit_key`. Raises `ValueError` for what is no limit,
+    `ChangedMeanwhileError` if the key has another limit by now than when it was read.
     """
     if limit:
         parsed_limit(limit)
-    changed = APIKey.objects.filter(pk=key.pk).exclude(rate_limit=limit).update(rate_limit=limit)
-    if changed:
-        record("key_limited", subject=f"key:{key.pk}", origin=origin, limit=limit)
-    return bool(changed)
+    before, wider = key.rate_limit, widened(key, {"rate_limit": limit})
+    if before == limit:
+        return False
+    if not _swapped(key, {"rate_limit": limit}):
+        raise ChangedMeanwhileError(f"{key.pk} was changed by somebody else just now.")
+    record("key_limited", subject=f"key:{key.pk}", origin=origin, limit=limit, widened=wider)
+    notices.key_widened(key, dict.fromkeys(wider, before), origin)
+    return True
 
 
 def _hold(owner: User) -> None:
@@ -178,7 +185,7 @@ def _refuse_one_too_many(owner: User) -> None:
 
 def _refuse_scopes(wanted: Collection[str], *, held: Collection[str], restricted: bool) -> None:
     taken = set(wanted) - set(held)
-    known = {scope.name: scope for scope in Scope.objects.filter(name__in=taken)}
+    known = {scope.name: scope for scope in Scope.objects.filter(name__in=taken).intact()}
     unknown = taken - set(known)
     if unknown:
         raise ScopeNotAllowedError(f"Not in the catalogue: {', '.join(sorted(unknown))}.")
@@ -198,22 +205,9 @@ def _add_secret(key: APIKey, *, show_once: bool) -> str:
     return text
 
 
-def _swap(key: APIKey, changes: Mapping[str, object], *, whatever_was: bool = False) -> bool:
-    """Write the changes and a new seal if the row is still as it was read; tell whether it was.
-
-    A row that somebody changed past the portal is not sealed anew, except by `revoke`, which can only take away.
-    """
-    if not whatever_was and not key.is_intact():
-        raise IntegrityViolationError("This key was changed outside the portal. Ask an operator.")
-    read = key.seal
-    for field, value in changes.items():
-        setattr(key, field, value)
-    key.seal = key.make_seal()
-    return APIKey.objects.filter(pk=key.pk, seal=read, revoked_at=None).update(**changes, seal=key.seal) == 1
-
-
-def _until_unchanged(key_id: str, attempts: int = 100) -> Iterator[APIKey]:
-    """Yield the key as it stands now, again and again, until a swap has succeeded."""
-    for _ in range(attempts):
-        yield APIKey.objects.get(pk=key_id)
-    raise ChangedMeanwhileError("The key is being changed by many at once. Try again.")
+def _swapped(key: APIKey, changes: Mapping[str, object]) -> bool:
+    """Write the changes if the key is as it was read; return whether it was. Raises `IntegrityViolationError`."""
+    try:
+        return swap(key, changes)
+    except TamperedRowError as error:
+        raise IntegrityViolationError("This key was changed outside the portal. Ask an operator.") from error

@@ -15,7 +15,7 @@ from django.db.models import BinaryField, QuerySet
 
 from accounts.rings import index_ring
 from apikeys.models import APIKey, KeySecret
-from credentials.catalogue import catalogue
+from credentials.catalogue import catalogue, names_in
 from credentials.client_address import Address, Network, parse_network
 from credentials.credential import OWNER_FIELDS, Credential, Owner
 from credentials.freshness import recall
@@ -113,9 +113,6 @@ def judge(  # noqa: C901  # one guard a reason, in the order of the contract
     about = {"counted_as": record.counted_as, "key": credential.id, "name": credential.name}
     if record.revoked_at:
         raise refused("revoked", **about, at=record.revoked_at.isoformat(), reason=record.revoked_reason)
-    if not record.intact:
-        logger.error("integrity_violation: the row seal of %s does not fit", credential.id)
-        raise refused("invalid_token")
     if credential.expires_at and credential.expires_at <= at:
         raise refused("expired", **about, at=credential.expires_at.isoformat())
     if record.retires_at and record.retires_at <= at:
@@ -126,10 +123,15 @@ def judge(  # noqa: C901  # one guard a reason, in the order of the contract
         raise refused("owner_inactive", **about)
     if record.owner.confirmed_at is None:
         raise refused("account_unconfirmed", **about)
+    # What takes away holds, whoever wrote it; nothing else does that was not written by the portal.
+    if not (record.intact and record.owner.intact):
+        logger.error("integrity_violation: the row seal of %s or of its owner does not fit", credential.id)
+        raise refused("invalid_token")
     if environment and environment != credential.environment:
         raise refused("wrong_environment", **about, environment=credential.environment)
     if record.networks and not any(address in network for network in record.networks if address):
-        raise refused("network_refused", **about, address=str(address))
+        seen = {"address": str(address)} if address else {}  # behind a Unix socket there is none
+        raise refused("network_refused", **about, **seen)
     if not credential.scopes.issuperset(scopes):
         raise insufficient_scope(scopes, **about)
 
@@ -140,7 +142,7 @@ def record_of(row: Sequence[Any], secret: KeySecret | None = None) -> KeyRecord:
     It is known by one of its secrets, or (a token that it was swapped for) by its id.
     """
     key = APIKey.from_db("default", KEY_FIELDS, row[: len(KEY_FIELDS)])
-    *owner, catalogue = row[len(KEY_FIELDS) : len(KEY_FIELDS) + len(OWNER_FIELDS) + 1]
+    *owner, entries = row[len(KEY_FIELDS) : len(KEY_FIELDS) + len(OWNER_FIELDS) + 1]
     intact = key.is_intact() and (secret is None or secret.is_intact())
     return KeyRecord(
         credential=Credential(
@@ -150,7 +152,7 @@ def record_of(row: Sequence[Any], secret: KeySecret | None = None) -> KeyRecord:
             client_id=key.id,
             owner_id=key.owner_id,
             environment=key.environment,
-            scopes=frozenset(key.scope_list).intersection((catalogue or "").split()),
+            scopes=names_in(entries).intersection(key.scope_list),
             expires_at=key.expires_at,
         ),
         # What somebody wrote past the portal may not even be a network; such a row is refused unread.
@@ -159,7 +161,7 @@ def record_of(row: Sequence[Any], secret: KeySecret | None = None) -> KeyRecord:
         revoked_reason=key.revoked_reason,
         retires_at=secret.retires_at if secret else None,
         paused_at=key.paused_at,
-        owner=Owner(*owner),
+        owner=Owner.of_row(owner),
         intact=intact,
         limit=key.rate_limit,
         secret_id=secret.id if secret else "",

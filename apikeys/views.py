@@ -6,19 +6,22 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.fresh_login import fresh_login_required
+from accounts.fresh_login import fresh_login_required, require_fresh_login
 from accounts.models import AuditEvent
 from accounts.origin import AuthenticatedRequest, Origin
+from accounts.way_back import way_back
 from apikeys import services, usage
 from apikeys.errors import AlreadyCreatedError, APIKeyError, IntegrityViolationError, NotRevealableError
 from apikeys.forms import KeyForm, NewKeyForm, RevokeForm, key_initial
 from apikeys.models import APIKey, Environment, KeySecret
 from apikeys.snippets import snippets
+from apikeys.widening import edited_columns, widened
 
 PAGE = 25
 EVENTS = 20
@@ -46,11 +49,12 @@ def list_keys(request: AuthenticatedRequest) -> HttpResponse:
         "filtered": bool(query or state or environment),
         "any": page.paginator.count or mine.exists(),
     }
-    return render(request, "keys/list.html", context)
+    return TemplateResponse(request, "keys/list.html", context)
 
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@way_back(form=NewKeyForm, press="Create key")
 @sensitive_variables("secret")
 def new_key(request: AuthenticatedRequest) -> HttpResponse:
     """Show the form, filled in from the query so that docs can link to it; a good POST makes the key and shows it.
@@ -97,7 +101,7 @@ def detail(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
         "sightings": usage.sightings(key.pk),
         "default_limit": settings.KEYPORTAL_RATE_LIMIT,
     }
-    return render(request, "keys/detail.html", context)
+    return TemplateResponse(request, "keys/detail.html", context)
 
 
 @login_required
@@ -109,33 +113,35 @@ def first_call(request: AuthenticatedRequest, key_id: str) -> JsonResponse:
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@way_back(form=KeyForm, press="Save")
 def edit(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
-    """Change name, scopes, networks and expiry of a key that is not revoked."""
+    """Change name, scopes, networks and expiry of a key that is not revoked; what widens it needs a fresh log-in."""
     key = _mine(request, key_id)
     if key.revoked_at:
         return redirect("keys:detail", key.pk)
     sent = request.POST if request.method == "POST" else None
     form = KeyForm(sent, held=key.scope_list, expires_at=key.expires_at, initial=key_initial(key))
     if form.is_valid():
-        fields = ("name", "scopes", "networks", "expires_at")
+        chosen = {field: form.cleaned_data[field] for field in ("name", "scopes", "networks", "expires_at")}
+        if widened(key, edited_columns(**chosen)):
+            require_fresh_login(request)
         try:
-            services.edit_key(
-                key=key, origin=Origin.of_request(request), **{field: form.cleaned_data[field] for field in fields}
-            )
+            services.edit_key(key=key, origin=Origin.of_request(request), **chosen)
         except APIKeyError as error:
             form.add_error(None, str(error))
         else:
             messages.success(request, "Saved. The change holds from the next request on.")
             return redirect("keys:detail", key.pk)
-    return render(request, "keys/edit.html", {"key": key, "form": form})
+    return TemplateResponse(request, "keys/edit.html", {"key": key, "form": form}, status=400 if form.is_bound else 200)
 
 
-def _key_page(key_id: str, secret_id: str) -> str:
+def _key_page(request: HttpRequest, key_id: str, secret_id: str) -> str:
     return reverse("keys:detail", args=[key_id]) + "#secrets"
 
 
 @require_POST
-@fresh_login_required(_key_page)
+@fresh_login_required
+@way_back(page=_key_page, press="Reveal")
 @sensitive_variables("text")
 def reveal(request: AuthenticatedRequest, key_id: str, secret_id: str) -> HttpResponse:
     """Show a secret again: POST, after a fresh log-in, on the record, never cached."""
@@ -152,6 +158,7 @@ def reveal(request: AuthenticatedRequest, key_id: str, secret_id: str) -> HttpRe
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@way_back(form=RevokeForm, press="Revoke for good")
 def revoke(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     """Ask once, harder for a key that is in use, then end it for good."""
     key = _mine(request, key_id)
@@ -166,7 +173,7 @@ def revoke(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
         return redirect("keys:detail", key.pk)
     usage.describe([key], request.user)
     context = {"key": key, "form": form, "evidence": evidence}
-    return render(request, "keys/revoke.html", context, status=400 if form.is_bound else 200)
+    return TemplateResponse(request, "keys/revoke.html", context, status=400 if form.is_bound else 200)
 
 
 def _mine(request: AuthenticatedRequest, key_id: str) -> APIKey:
@@ -175,8 +182,8 @@ def _mine(request: AuthenticatedRequest, key_id: str) -> APIKey:
 
 
 def _show_new(request: AuthenticatedRequest, form: NewKeyForm) -> HttpResponse:
-    status = 400 if form.is_bound else 200
-    return render(request, "keys/new.html", {"form": form, "my_address": request.META["REMOTE_ADDR"]}, status=status)
+    context = {"form": form, "my_address": request.META["REMOTE_ADDR"]}
+    return TemplateResponse(request, "keys/new.html", context, status=400 if form.is_bound else 200)
 
 
 @sensitive_variables("secret")

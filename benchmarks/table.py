@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import django
 
-from benchmarks import checks, restarts, scale, staleness, upkeep
+from benchmarks import checks, likeness, restarts, scale, staleness, upkeep
 from benchmarks.rows import Row, Table
 from tests.portal import ROOT
 
@@ -23,6 +23,7 @@ PARTS: Final[dict[str, Callable[[], list[Table]]]] = {
     "checks": checks.measured,
     "scale": scale.measured,
     "staleness": staleness.measured,
+    "likeness": likeness.measured,
     "upkeep": upkeep.measured,
     "restarts": restarts.measured,
 }

@@ -1,24 +1,49 @@
 """The scope catalogue and usage for operators. Every write is a verb of `credentials.services`."""
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.admin import ReadOnlyAdmin
+from accounts.forms_of_texts import ForgetsSecrets
+from accounts.names import clean_text
+from accounts.operators import OperatorAdmin, ReadOnlyAdmin
 from accounts.origin import Origin
+from accounts.way_back import WayBack
 from credentials import services
 from credentials.models import Scope, Sighting, Usage
 
+DESCRIPTION_LENGTH = 200
+
+
+class ScopeForm(ForgetsSecrets, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """A scope as operators describe it."""
+
+    class Meta:
+        """What is asked for."""
+
+        model = Scope
+        fields = ("name", "description", "restricted")
+
+    def clean_description(self) -> str:
+        """Return the description as developers will read it. Raises `ValidationError`."""
+        return clean_text(self.cleaned_data["description"], what="A description", longest=DESCRIPTION_LENGTH)
+
 
 @admin.register(Scope)
-class ScopeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ScopeAdmin(OperatorAdmin):
     """Adds, describes and removes scopes. A scope is never renamed; removing it takes it from every key at once."""
 
+    form = ScopeForm
     list_display = ("name", "description", "restricted", "created_at")
     list_filter = ("restricted",)
     search_fields = ("name", "description")
+    subject_type = "scope"
+    ways_back: ClassVar = dict.fromkeys(
+        ("add", "change"), WayBack(press="Save", keepable=("name", "description", "restricted"))
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Scope | None = None) -> tuple[str, ...]:
         """Give the name as read-only once it exists."""
@@ -47,6 +72,7 @@ class UsageAdmin(ReadOnlyAdmin):
     """Calls by credential, hour, door and outcome."""
 
     list_display = ("hour", "credential", "count", "outcome", "door")
+    fields = list_display
     list_filter = ("door", "outcome", "hour")
     search_fields = ("=credential",)
     search_help_text = "The id of a key, or of a user for the tokens of a log-in."
@@ -59,6 +85,7 @@ class SightingAdmin(ReadOnlyAdmin):
     """Where credentials were used from."""
 
     list_display = ("last_at", "credential", "secret", "address", "first_at")
+    fields = list_display
     search_fields = ("=credential", "=secret", "=address")
     search_help_text = "A key, a secret's row id, or an address."
     ordering = ("-last_at",)

@@ -1,17 +1,27 @@
 """The scope catalogue as part of another query: a scope that leaves the catalogue leaves every key at once."""
 
+import logging
+from functools import lru_cache
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Aggregate, CharField, Subquery, TextField, Value
+from django.db.models import Aggregate, Case, CharField, Func, Subquery, TextField, Value, When
 from django.db.models.expressions import Combinable
+from django.db.models.functions import Concat
 from django.db.models.sql.compiler import SQLCompiler
 
-from credentials.models import Scope
+from accounts.rings import sealing_ring
+from credentials.models import Scope, is_built_in
+from vault.rings import KeyRing
+from vault.rowseal import row_seal_fits
+
+logger = logging.getLogger(__name__)
+
+RESTRICTED, FREE = str(True), str(False)
 
 
-class JoinedNames(Aggregate):
-    """The names of a group in one text, separated by spaces."""
+class JoinedTexts(Aggregate):
+    """The texts of a group in one, separated by spaces."""
 
     function = "STRING_AGG"
     template = "%(function)s(%(expressions)s, ' ')"
@@ -22,13 +32,53 @@ class JoinedNames(Aggregate):
         return self.as_sql(compiler, connection, function="GROUP_CONCAT", **context)
 
 
+class Hexadecimal(Func):
+    """Bytes, or the bytes of a text in UTF-8, in digits: whatever somebody wrote, it can't pass for a separator."""
+
+    template = "encode(%(expressions)s, 'hex')"
+    output_field = TextField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
+        """Say it in SQLite's words."""
+        return self.as_sql(compiler, connection, template="hex(%(expressions)s)", **context)
+
+
+class HexadecimalText(Hexadecimal):
+    """The same of a text."""
+
+    template = "encode(convert_to(%(expressions)s, 'UTF8'), 'hex')"
+
+
 def catalogue() -> Combinable:
-    """Give an expression: the names of all scopes, separated by spaces; null if there is none."""
+    """Return an expression: each scope's name, whether it is restricted, and its row seal; null if there is none."""
+    restricted = Case(When(restricted=True, then=Value(RESTRICTED)), default=Value(FREE), output_field=TextField())
+    blank = Value(" ")
+    entry = Concat(HexadecimalText("name"), blank, restricted, blank, Hexadecimal("seal"), output_field=TextField())
     every = Value(1, output_field=CharField())
     return Subquery(
         Scope.objects.order_by()
         .annotate(every=every)
         .values("every")
-        .annotate(names=JoinedNames("name"))
-        .values("names")
+        .annotate(entries=JoinedTexts(entry))
+        .values("entries")
     )
+
+
+def names_in(entries: str | None) -> frozenset[str]:
+    """Return the names of the scopes that `catalogue` selected, but for those that were written past the portal."""
+    return _names(sealing_ring(), entries or "")
+
+
+@lru_cache(maxsize=16)
+def _names(ring: KeyRing, entries: str) -> frozenset[str]:
+    """Remembered by the text itself: a catalogue is the same for every key, and seldom changes."""
+    parts = entries.split(" ")
+    names = set()
+    for name, restricted, seal in zip(parts[0::3], parts[1::3], parts[2::3], strict=False):
+        raw = bytes.fromhex(name)
+        known = is_built_in(raw.decode(errors="replace"), restricted=restricted == RESTRICTED)
+        if known or row_seal_fits(ring, bytes.fromhex(seal), [Scope.PURPOSE, raw, restricted]):
+            names.add(raw.decode())
+        else:
+            logger.error("integrity_violation: the row seal of a scope does not fit")
+    return frozenset(names)

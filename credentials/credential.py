@@ -1,8 +1,9 @@
 """Credential: what a Bearer header proved."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from accounts.models import User
 
@@ -35,27 +36,29 @@ class Credential:
         return self.client_id if self.client_id.startswith("key_") else ""
 
 
-OWNER_FIELDS: Final = ("id", "email", "is_active", "confirmed_at", "auth_epoch")
-"""What a query must give for an `Owner`, in its order."""
+OWNER_FIELDS: Final = User.sealed_columns()
+"""What a query must give for an `Owner`, in its order: all that the row seal of a user covers, and the seal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """What a verdict depends on of the owner, as it stands in the database. Unlike a model instance it can't change."""
+    """What a verdict depends on of the owner, as it stands in the database. It can't change, and holds no password."""
 
     id: str
     email: str
     is_active: bool
     confirmed_at: datetime | None
     epoch: int
+    intact: bool
+    """Whether the row is as the portal wrote it."""
 
     @classmethod
-    def of(cls, user: User) -> "Owner":
-        """Take it from the row."""
-        return cls(user.pk, user.email, user.is_active, user.confirmed_at, user.auth_epoch)
+    def of_row(cls, values: Sequence[Any]) -> "Owner":
+        """Take it from the values of `OWNER_FIELDS`."""
+        user = User.from_db("default", OWNER_FIELDS, values)
+        return cls(user.pk, user.email, user.is_active, user.confirmed_at, user.auth_epoch, user.is_intact())
 
     def as_user(self) -> User:
-        """Give a model instance; a field that the verdict does not need is fetched when it is read."""
-        return User.from_db(
-            "default", OWNER_FIELDS, (self.id, self.email, self.is_active, self.confirmed_at, self.epoch)
-        )
+        """Return a model instance; a field that the verdict does not need is fetched when it is read."""
+        known = ("id", "email", "is_active", "confirmed_at", "auth_epoch")
+        return User.from_db("default", known, (self.id, self.email, self.is_active, self.confirmed_at, self.epoch))

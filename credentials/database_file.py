@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -27,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 LOOK: Final = 0.2  # seconds between two looks on the way of a verdict
 BESIDE: Final = ("-wal", "-shm")
-OPEN_ONLY: Final = "?mode=rw"
 
 
 class FileGoneError(OperationalError):
@@ -127,21 +125,9 @@ class DatabaseFile:
         self._replaced()
 
 
-def never_make_a_file(connection: BaseDatabaseWrapper) -> None:
-    """See to it that this process opens SQLite's file where there is one, and makes none. For servers.
-
-    An empty one would be taken for a database that nobody has migrated.
-    """
-    path = _path_of(connection) if connection.vendor == "sqlite" else None
-    if path is not None:
-        connection.settings_dict["NAME"] = f"{path.absolute().as_uri()}{OPEN_ONLY}"  # of every thread's connection
-
-
 def _path_of(connection: BaseDatabaseWrapper) -> Path | None:
     """Return the path of the connection's database; None for one in memory."""
     name = str(connection.settings_dict["NAME"])
-    if name.endswith(OPEN_ONLY):
-        return Path(unquote(urlsplit(name).path))
     return None if name == ":memory:" or name.startswith("file:") else Path(name)
 
 

@@ -1,16 +1,33 @@
 """The scope catalogue, what was counted, and the counter of changes."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.core.validators import RegexValidator
 from django.db import models
+
+from accounts.sealed import SealedRow
 
 SCOPE_NAME = r"[a-z][a-z0-9_.-]*(:[a-z][a-z0-9_.-]*)?"
 """A subset of RFC 6749's scope-token: what reads well in a list."""
 
 
-class Scope(models.Model):
-    """A named right. It is never renamed: keys name it, and their row seals cover the name."""
+BUILT_IN: Final = frozenset({"credentials:verify"})
+"""Scopes that the portal itself asks for. Migrations write their rows, which know no ring; they are restricted."""
+
+
+class ScopeQuerySet(models.QuerySet["Scope"]):
+    """Selections of scopes."""
+
+    def intact(self) -> list["Scope"]:
+        """Those that are as the portal wrote them: no other is in any catalogue."""
+        return [scope for scope in self if scope.is_intact()]
+
+
+class Scope(SealedRow):
+    """A named right. It is never renamed: keys name it, and their row seals cover the name.
+
+    Its own seal covers who may take it: a scope that was written past the portal is in no catalogue.
+    """
 
     name = models.CharField(
         primary_key=True,
@@ -23,6 +40,11 @@ class Scope(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects: ClassVar[models.Manager["Scope"]] = ScopeQuerySet.as_manager()
+
+    PURPOSE = "scope"
+    SEALED = ("name", "restricted")
+
     class Meta:
         """Read in the order of their names."""
 
@@ -30,6 +52,15 @@ class Scope(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def is_intact(self) -> bool:
+        """Return whether the row is as the portal wrote it, or as it comes with the portal."""
+        return is_built_in(self.name, restricted=self.restricted) or super().is_intact()
+
+
+def is_built_in(name: str, *, restricted: bool) -> bool:
+    """Return whether a scope is one that comes with the portal, as it comes: restricted."""
+    return restricted and name in BUILT_IN
 
 
 class Usage(models.Model):
@@ -86,22 +117,6 @@ class UsageBatch(models.Model):
         """Kept for a day; nobody tries for longer."""
 
         verbose_name_plural = "usage batches"
-
-    def __str__(self) -> str:
-        return self.id
-
-
-class Attempts(models.Model):
-    """How often something was tried in one window of time. Whose it is can't be read from it: the id is a hash."""
-
-    id = models.CharField(primary_key=True, max_length=64)
-    count = models.PositiveIntegerField(default=1)
-    ends_at = models.DateTimeField(db_index=True)
-
-    class Meta:
-        """Counted by `credentials.throttle`."""
-
-        verbose_name_plural = "attempts"
 
     def __str__(self) -> str:
         return self.id

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 
 from django.conf import settings
-from limits import RateLimitItem, parse_many
+from limits import RateLimitItem
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 from redis import ConnectionPool
@@ -23,15 +23,13 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from credentials.credential import Credential
+from credentials.rate_limit_text import parsed_limit
 from credentials.refusals import Refusal, RefusedError
 
 logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 0.05  # seconds that a call waits for Redis, for a connection and for an answer each
 REST: Final = (1.0, 2.0, 5.0, 10.0)  # seconds for which a Redis that failed is left alone; the last again and again
-LONGEST: Final = 40  # characters of a limit
-MOST: Final = 10**9  # calls
-YEAR: Final = 366 * 24 * 3600  # seconds of a window
 QUIET: Final = 60.0  # seconds between two warnings
 
 
@@ -72,14 +70,14 @@ class Counter:
         if self._shared is not None and time.monotonic() >= self._rests_until:
             try:
                 answer = _hit(self._shared, item, name)
-            except RedisError as error:
+            except (RedisError, ValueError, TypeError) as error:  # the latter where somebody wrote into it
                 self._rest(error)
             else:
                 self._failures = 0
                 return answer
         return _hit(self._own, item, name)
 
-    def _rest(self, error: RedisError) -> None:
+    def _rest(self, error: Exception) -> None:
         """Leave the store alone for a while: every call would wait for it."""
         with self._lock:
             now = time.monotonic()
@@ -113,17 +111,6 @@ def take(name: str, limit: str, credential: Credential) -> Quota | None:
     raise RefusedError(
         Refusal(code="rate_limited", about=about, counted_as=name, retry_after=quota.reset, headers=quota.headers())
     )
-
-
-@lru_cache(maxsize=256)
-def parsed_limit(text: str) -> RateLimitItem:
-    """Read `100/minute` or `5000 per 2 hours`. Raises ValueError for what is none, several, or out of bounds."""
-    if len(text) > LONGEST:
-        raise ValueError("a rate limit is shorter")
-    item, *more = parse_many(text)
-    if more or item.amount < 1 or item.amount > MOST or item.get_expiry() > YEAR:
-        raise ValueError(f"{text} is not one rate limit, such as 100/minute")
-    return item
 
 
 @lru_cache(maxsize=1)

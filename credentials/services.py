@@ -10,6 +10,7 @@ from django.db.models.functions import RowNumber
 
 from accounts.audit import record
 from accounts.origin import Origin
+from accounts.sealed import swap, until_unchanged
 from credentials.models import Scope, Sighting, Usage, UsageBatch
 from credentials.tally import ACCEPTED, HOUR, Asked, Calls
 from credentials.upsert import upsert
@@ -31,8 +32,10 @@ def add_scope(*, name: str, description: str, restricted: bool, origin: Origin) 
 
 @transaction.atomic
 def describe_scope(*, scope: Scope, description: str, restricted: bool, origin: Origin) -> None:
-    """Change how a scope is described and who may take it. Keys that have it keep it."""
-    Scope.objects.filter(pk=scope.pk).update(description=description, restricted=restricted)
+    """Change how a scope is described and who may take it. Keys that have it keep it. Raises `TamperedRowError`."""
+    for current in until_unchanged(Scope, scope.pk):
+        if swap(current, {"description": description, "restricted": restricted}):
+            break
     record("scope_changed", subject=f"scope:{scope.pk}", origin=origin, restricted=restricted)
 
 

@@ -139,6 +139,7 @@ NOTIFY_TRIGGERS: Final = (
     NotifyTrigger(table="credentials_scope", events=("INSERT", "UPDATE", "DELETE")),
     # Not its deletion: a revoked token is never remembered, so that the purge need not tell of a million rows.
     NotifyTrigger(table="tokens_revokedtoken", kind="token", column="token_id", events=("INSERT", "UPDATE")),
+    NotifyTrigger(table="tokens_tokenfamily", kind="token", ignored=("refreshed_at",)),
 )
 """Whoever lets a verdict depend on another table adds it here, and a migration with `create_triggers`."""
 

@@ -99,8 +99,9 @@ def call(method: str, url: str, body: object = None, *, authorization: str = "")
 @contextmanager
 def store() -> Iterator[dict[str, Any]]:
     """Hold the file of tokens alone, give its content, and write back what became of it, also when the block exits."""
-    STORE.parent.mkdir(parents=True, exist_ok=True)
+    STORE.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(STORE, os.O_RDWR | os.O_CREAT, 0o600)
+    os.fchmod(descriptor, 0o600)  # also one that was there before
     with os.fdopen(descriptor, "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         text = file.read()

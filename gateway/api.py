@@ -44,13 +44,13 @@ class VerifyView(APIView):
         address = parse_address(asked.get("client_ip", ""))
         credential = cast("Credential", request.auth)
         caller = credential.key_id or credential.owner_id
-        if wait := MISSES.wait(caller):
+        if wait := MISSES.retry_after(caller):
             raise CredentialRefused(Refusal(code="rate_limited", retry_after=wait))
         try:
             record, _ = admit(lambda: _verdict(asked, address), door=DOOR, address=address)
         except RefusedError as error:
             if not error.refusal.about:
-                MISSES.take(caller)  # as if somebody guessed
+                MISSES.hit(caller)  # as if somebody guessed
             about: dict[str, object] = {"title": error.refusal.reason.title, **error.refusal.about}
             if error.refusal.retry_after:
                 about["retry_after"] = error.refusal.retry_after

@@ -5,22 +5,22 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpRequest
 
+from accounts.attempts import AttemptLimit
 from credentials.admission import admit
 from credentials.client_address import Address, parse_address
 from credentials.credential import Credential
+from credentials.kinds import Kind, kind_of
 from credentials.refusals import RefusedError
-from credentials.throttle import Limit
 from gateway.verdict import verdict
 from tokens.clients import Form, OAuthError, authenticated_client, oauth_endpoint, too_many
 from tokens.models import RefreshToken
 from tokens.services import PORTAL_CLIENT, redeemable
 from tokens.verification import TokenRecord
-from vault.secret_format import REFRESH, is_well_formed
 
 DOOR: Final = "introspection"
 SCOPE: Final = "credentials:verify"
 INACTIVE: Final[dict[str, object]] = {"active": False}
-MISSES: Final = Limit("unknown credentials asked about by a client", 100, 60)
+MISSES: Final = AttemptLimit("KEYPORTAL_LIMIT_MISSES", "Too many unknown credentials were asked about.")
 """Scanning for good ones by asking about random ones (RFC 7662 §4)."""
 
 
@@ -37,18 +37,18 @@ def introspect(request: HttpRequest, form: Form) -> dict[str, object]:
         raise OAuthError("invalid_client", f"The client needs the scope {SCOPE}.", status=401)
     if "token" not in form:
         raise OAuthError("invalid_request", "The parameter token is missing.")
-    wait = MISSES.wait(client.id)
+    wait = MISSES.retry_after(client.id)
     if wait:
         raise too_many(wait)
     answer = described(form["token"], address=parse_address(form.get("client_ip", "")))
     if answer is INACTIVE:
-        MISSES.take(client.id)
+        MISSES.hit(client.id)
     return answer
 
 
 def described(text: str, *, address: Address | None) -> dict[str, object]:
     """Give RFC 7662 §2.2's answer about a text; `INACTIVE` for whatever would be refused, for whichever reason."""
-    if is_well_formed(settings.KEYPORTAL_BRAND, text, (REFRESH,)):
+    if kind_of(text) is Kind.REFRESH_TOKEN:
         token = redeemable(text)
         return _refresh_token(token) if token else INACTIVE
     try:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from apikeys.verification import KeyRecord
 from apikeys.verification import verify as verify_key
 from credentials.client_address import Address
+from credentials.kinds import Kind, kind_of
 from tokens.verification import TokenRecord
 from tokens.verification import verify as verify_token
 
@@ -16,6 +17,6 @@ def verdict(
 
     Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` when the database can't be asked.
     """
-    if "." in text:  # no secret has one, and every signed token has two
+    if kind_of(text) is Kind.ACCESS_TOKEN:
         return verify_token(text, address=address, environment=environment, scopes=scopes)
     return verify_key(text, address=address, environment=environment, scopes=scopes)

@@ -3,7 +3,14 @@
 from collections.abc import MutableMapping
 from typing import Final
 
-SECRET_NAMES: Final = ("SECRET_KEY", "KEYPORTAL_", "DATABASE_URL", "CACHE_URL", "EMAIL_URL")
+from keyportal.options import OPTIONS
+from keyportal.options.reading import OF_A_FILE
+
+_SECRETS: Final = frozenset(
+    name for option in OPTIONS if option.secret for name in (option.name, option.name + OF_A_FILE)
+)
+_OF_GRANIAN: Final = "GRANIAN_SSL_KEYFILE_PASSWORD"  # which has read it long ago
+_PREFIXES: Final = ("KEYPORTAL_", "HTTP_")
 
 
 def forget_environment(environ: MutableMapping[str, str]) -> None:
@@ -12,5 +19,7 @@ def forget_environment(environ: MutableMapping[str, str]) -> None:
     Granian copies the whole environment into every WSGI environ, so into `request.META`: whatever keeps or prints META
     would keep or print the sealing keys; and a variable called HTTP_AUTHORIZATION would be everyone's credential.
     """
-    for name in [name for name in environ if name.startswith((*SECRET_NAMES, "HTTP_"))]:
+    for name in [
+        name for name in environ if name in _SECRETS or name == _OF_GRANIAN or name.upper().startswith(_PREFIXES)
+    ]:
         del environ[name]

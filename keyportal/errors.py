@@ -1,56 +1,94 @@
-"""What is answered when a view is not reached or breaks: a page of the portal, or a problem where machines ask."""
+"""What is answered when a view is not reached, breaks or says nothing: a page, or a problem where machines ask."""
 
 import sys
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from accounts.drafts import Why, keep_draft
+from accounts.way_back import page_of, page_with_button
+from keyportal.denied import record_denied
 from keyportal.pages import is_for_machines
 from keyportal.problems import Problem, problem_of
+
+CODE_OF: Final[Mapping[int, str]] = {
+    400: "bad_request",
+    403: "permission_denied",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    408: "request_timeout",
+    409: "conflict",
+    410: "gone",
+    411: "length_required",
+    413: "too_large",
+    414: "address_too_long",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+    431: "headers_too_large",
+    500: "internal_error",
+    503: "unavailable",
+}
+"""The statuses that have a page, `templates/errors/<status>.html`, and their codes."""
+RETRY_AFTER: Final = "60"  # seconds, for what is limited per account and address
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 400, or 413 for a body over the limit: unknown host, bad form, too much data."""
-    code = "too_large" if isinstance(exception, RequestDataTooBig) else "bad_request"
-    return _answer(request, Problem(code), 413 if code == "too_large" else 400)
+    return error_response(request, 413 if isinstance(exception, RequestDataTooBig) else 400)
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer 403."""
-    return _answer(request, Problem("permission_denied"), 403)
-
-
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer 403 to a form that did not come from a page of ours, or from one that has grown old."""
-    return _answer(request, Problem("permission_denied"), 403, "csrf")
+    """Answer 403, and put it on the record if it is known who was refused."""
+    if not is_for_machines(request):
+        record_denied(request, exception)
+    return error_response(request, 403)
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 404."""
-    return _answer(request, Problem("not_found"), 404)
+    return error_response(request, 404)
 
 
 def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 429: log-in and its neighbours are limited per account and per address."""
-    response = _answer(request, Problem("rate_limited", headers={"Retry-After": "60"}), 429)
-    response["Retry-After"] = "60"
-    return response
+    if request.method == "POST" and not is_for_machines(request) and request.user.is_authenticated:
+        keep_draft(request, Why.LIMITED)  # for a stranger a limit does no more work than it must
+    return error_response(request, 429, {"Retry-After": RETRY_AFTER}, back=page_of(request))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 503 if the database can't be asked, else 500. The page needs neither database nor session."""
-    problem = problem_of(sys.exc_info()[1], request) or Problem("internal_error")
-    if problem.code != "unavailable":
-        return _answer(request, Problem("internal_error"), 500)
-    response = _answer(request, problem, 503)
-    response["Retry-After"] = problem.response()["Retry-After"]
+    problem = problem_of(sys.exc_info()[1], request)
+    if problem is None or problem.code != "unavailable":
+        return error_response(request, 500)
+    return error_response(request, 503, {"Retry-After": problem.response()["Retry-After"]})
+
+
+def error_response(
+    request: HttpRequest, status: int, headers: Mapping[str, str] | None = None, *, page: str = "", **context: Any
+) -> HttpResponse:
+    """Answer an error with its page (or a more particular one), or with its problem where machines ask."""
+    if is_for_machines(request):
+        return Problem(CODE_OF[status], headers=headers or {}).answer(request.path_info)
+    context["request_id"] = getattr(request, "request_id", "")
+    response = render(request, f"errors/{page or status}.html", context, status=status)
+    for name, value in (headers or {}).items():
+        response[name] = value
     return response
 
 
-def _answer(request: HttpRequest, problem: Problem, status: int, page: str | None = None) -> HttpResponse:
-    if is_for_machines(request):
-        return problem.answer(request.path_info)
-    return render(
-        request, f"errors/{page or status}.html", {"request_id": getattr(request, "request_id", "")}, status=status
-    )
+def with_words(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Put the page or the problem into an error that has no body, and leave its status and its headers as they are."""
+    status = response.status_code
+    other = 400 if status < HTTPStatus.INTERNAL_SERVER_ERROR else 500
+    said = error_response(request, status if status in CODE_OF else other, back=page_with_button(request))
+    response.content = said.content
+    for name, value in said.items():
+        if name == "Content-Type" or name not in response:
+            response[name] = value
+    return response

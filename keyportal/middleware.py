@@ -12,10 +12,10 @@ from django.http import HttpRequest, HttpResponse
 from credentials.client_address import client_address, is_trusted_proxy, parse_address, request_id_of
 from credentials.freshness import freshness
 from credentials.quota import Quota
+from keyportal.errors import error_response, with_words
 from keyportal.logs import request_id, route
 from keyportal.pages import is_for_machines
 from keyportal.policies import MACHINE_POLICY
-from keyportal.problems import Problem
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -27,6 +27,7 @@ FORWARDED = (
     "HTTP_X_FORWARDED_PORT",
     "HTTP_FORWARDED",
 )
+PAGE_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 HEALTH_PATHS = ("/healthz", "/readyz", "/metrics")
@@ -71,7 +72,7 @@ class ResponseHeadersMiddleware:
             raise RequestDataTooBig
         if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
             # WSGI would show the view an empty body, and a write would silently write nothing.
-            return Problem("length_required").answer(request.path_info)
+            return error_response(request, 411)
         response = self.get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
         quota: Quota | None = getattr(request, "quota", None)
@@ -82,6 +83,26 @@ class ResponseHeadersMiddleware:
             response.headers["Content-Security-Policy"] = MACHINE_POLICY
             response.headers["X-Frame-Options"] = "DENY"
         return response
+
+    def process_view(self, request: HttpRequest, *view: object) -> HttpResponse | None:
+        """Refuse methods that no page knows, before a form's token is missed or a library's view takes PUT for POST."""
+        if request.method in PAGE_METHODS or is_for_machines(request):
+            return None
+        return error_response(request, 405, {"Allow": ", ".join(PAGE_METHODS[:3])})
+
+
+class ErrorPagesMiddleware:
+    """Gives words to an error that has none: a decorator's 405, a library's 404."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer with the page of the status, or with its problem; headers such as Allow stay."""
+        response = self.get_response(request)
+        if response.status_code < HTTPStatus.BAD_REQUEST or response.streaming or response.content:
+            return response
+        return with_words(request, response)
 
 
 class RingsMiddleware:

@@ -18,6 +18,7 @@ from django.db import connection
 from credentials.freshness import freshness
 from credentials.tally import Durations, tally
 from credentials.usage import flusher
+from keyportal.private_files import open_private, private_folder
 
 logger = logging.getLogger(__name__)
 
@@ -136,15 +137,13 @@ def all_numbers() -> list[Numbers]:
 
 
 def _folder() -> Path:
-    folder = Path(settings.KEYPORTAL_METRICS_DIR)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    return private_folder(Path(settings.KEYPORTAL_METRICS_DIR), "*.json", "*.new", "lock")
 
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
     """Hold the folder's lock: whoever reads must not find what is being added up in both places."""
-    with (folder / "lock").open("w") as lock:
+    with open(folder / "lock", "w", opener=open_private) as lock:
         fcntl.flock(lock, how)
         yield
 
@@ -164,7 +163,8 @@ def _files(folder: Path) -> list[tuple[Path, Numbers]]:
 def _write(path: Path, numbers: Numbers) -> None:
     """Write a file so that a reader finds the old one or the new one, and never half of one."""
     new = path.with_suffix(f".{secrets.token_hex(4)}.new")
-    new.write_text(numbers.as_json())
+    with open(new, "w", opener=open_private) as file:
+        file.write(numbers.as_json())
     new.replace(path)
 
 

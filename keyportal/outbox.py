@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.template.response import TemplateResponse
 from django.views.decorators.http import require_safe
 
 SHOWN = 50
@@ -35,7 +35,7 @@ class SentMessage(NamedTuple):
 @require_safe
 def messages(request: HttpRequest) -> HttpResponse:
     """List the newest messages, newest first."""
-    return render(request, "outbox/list.html", {"sent": _sent()[:SHOWN]})
+    return TemplateResponse(request, "outbox/list.html", {"sent": _sent()[:SHOWN]})
 
 
 @require_safe
@@ -43,7 +43,7 @@ def message(request: HttpRequest, name: str) -> HttpResponse:
     """Show one message with its links."""
     for candidate in _sent():
         if candidate.name == name:
-            return render(request, "outbox/message.html", {"message": candidate})
+            return TemplateResponse(request, "outbox/message.html", {"message": candidate})
     raise Http404
 
 
@@ -64,4 +64,4 @@ def _parsed(name: str, raw: bytes) -> SentMessage:
     parsed = BytesParser(EmailMessage, policy=policy.default).parsebytes(raw)
     body = parsed.get_body(preferencelist=("plain", "html"))
     text = body.get_content() if body is not None else ""
-    return SentMessage(name, str(parsed["To"]), str(parsed["Subject"]), parsed["Date"].datetime, text)
+    return SentMessage(name, str(parsed["To"] or ""), str(parsed["Subject"] or ""), parsed["Date"].datetime, text)

@@ -13,9 +13,11 @@ from django.contrib.messages.middleware import MessageMiddleware as DjangoMessag
 from django.http import HttpRequest
 from django.middleware.clickjacking import XFrameOptionsMiddleware as DjangoXFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrfViewMiddleware
+from django.template.response import TemplateResponse
 
 from accounts.middleware import SessionLifetimeMiddleware as AccountsSessionLifetimeMiddleware
 from accounts.middleware import SessionMiddleware as AccountsSessionMiddleware
+from accounts.middleware import WayBackMiddleware as AccountsWayBackMiddleware
 
 
 def is_for_machines(request: HttpRequest) -> bool:
@@ -69,6 +71,14 @@ class MessageMiddleware(PagesOnly, DjangoMessageMiddleware):
 
 class XFrameOptionsMiddleware(PagesOnly, DjangoXFrameOptionsMiddleware):
     """For machines as the policy above."""
+
+
+class WayBackMiddleware(PagesOnly, AccountsWayBackMiddleware):
+    """Machines are refused, and never led to a log-in."""
+
+    def process_template_response(self, request: HttpRequest, response: TemplateResponse) -> TemplateResponse:
+        """Fill a draft into a page; REST framework's answers are rendered late too, and have no session."""
+        return response if is_for_machines(request) else super().process_template_response(request, response)
 
 
 class UserSessionsMiddleware(PagesOnly, usersessions.UserSessionsMiddleware):  # type: ignore[misc]  # untyped

@@ -35,9 +35,16 @@ FRAMEWORK: Final[Mapping[str, Reason]] = {
         405, "This address does not take that method", "The Allow header lists what it takes."
     ),
     "not_acceptable": Reason(406, "Only JSON is spoken here", "Send “Accept: application/json”, or none."),
+    "request_timeout": Reason(408, "The request did not arrive in time", "Send it again, all of it at once."),
+    "conflict": Reason(
+        409, "Something else changed this at the same time", "Look at how it is now, then decide whether to try again."
+    ),
+    "gone": Reason(410, "This is gone for good", "Take what led here out of your configuration."),
     "length_required": Reason(411, "The body's length is missing", "Send a Content-Length header."),
     "too_large": Reason(413, "The request is too large", "Send less than 64 KiB."),
+    "address_too_long": Reason(414, "The address is too long", "Send long values in the body."),
     "unsupported_media_type": Reason(415, "Only JSON is read here", "Send “Content-Type: application/json”."),
+    "headers_too_large": Reason(431, "The headers are too large", "Send fewer and shorter headers, cookies included."),
     "internal_error": Reason(
         500, "Something broke in the portal", "It is in the portal's log under this request's id."
     ),

@@ -1,74 +1,64 @@
-"""All settings, read from the environment by django-environ. Safe for production; no secret has a default.
+"""All settings. Safe for production; no secret has a default.
 
-Every secret can also be given as a file: `SECRET_KEY_FILE=/run/secrets/secret_key`. docs/configuration.md lists them.
+What comes from outside is read by the table in `keyportal/options/`: typed, trimmed, checked, never interpolated and
+never shown. docs/configuration.md lists it. A mistake ends the process with a line that names the setting.
 """
 
-from pathlib import Path
+import os
 from urllib.parse import urlsplit
 
-import environ
-
+from keyportal.databases import listen_address, with_defaults
 from keyportal.logs import logging_config
+from keyportal.options.kinds import BASE_DIR
+from keyportal.options.reading import configure
 from keyportal.policies import PAGE_POLICY
+from keyportal.private_files import OWN_FILE, OWN_FOLDER
 
-BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
-env = environ.FileAwareEnv()
-environ.Env.read_env(env.str("KEYPORTAL_ENV_FILE", str(BASE_DIR / ".env")))
+_configuration = configure(os.environ)
+_given = _configuration.values
 
 # --- keyportal ---
-KEYPORTAL_URL = env.str("KEYPORTAL_URL").rstrip("/")
-KEYPORTAL_LOCAL = env.bool("KEYPORTAL_LOCAL", False)
-KEYPORTAL_SEALING_KEYS = env.str("KEYPORTAL_SEALING_KEYS", "")
-KEYPORTAL_INDEX_KEYS = env.str("KEYPORTAL_INDEX_KEYS", "")
-KEYPORTAL_SIGNING_KEYS = env.str("KEYPORTAL_SIGNING_KEYS", "")
-KEYPORTAL_TRUSTED_PROXIES = tuple(env.list("KEYPORTAL_TRUSTED_PROXIES", default=[]))
-KEYPORTAL_REVEAL = env.str("KEYPORTAL_REVEAL", "reauth")
-KEYPORTAL_BRAND = env.str("KEYPORTAL_BRAND", "kp")
-KEYPORTAL_MAX_KEYS = env.int("KEYPORTAL_MAX_KEYS", 200)
-KEYPORTAL_PASSWORD_LENGTH = env.int("KEYPORTAL_PASSWORD_LENGTH", 15)
-KEYPORTAL_SESSION_LIFETIME = env.int("KEYPORTAL_SESSION_LIFETIME", 12 * 3600)
-KEYPORTAL_AUDIENCE = env.str("KEYPORTAL_AUDIENCE", KEYPORTAL_URL)
-KEYPORTAL_PASSWORD_TOKENS = env.bool("KEYPORTAL_PASSWORD_TOKENS", True)
-KEYPORTAL_ACCESS_LIFETIME = env.int("KEYPORTAL_ACCESS_LIFETIME", 600)
-KEYPORTAL_REFRESH_IDLE = env.int("KEYPORTAL_REFRESH_IDLE", 7 * 24 * 3600)
-KEYPORTAL_REFRESH_LIFETIME = env.int("KEYPORTAL_REFRESH_LIFETIME", 30 * 24 * 3600)
-KEYPORTAL_REFRESH_GRACE = env.int("KEYPORTAL_REFRESH_GRACE", 0)
-KEYPORTAL_LEEWAY = env.int("KEYPORTAL_LEEWAY", 30)
-KEYPORTAL_LISTEN_URL = env.str("KEYPORTAL_LISTEN_URL", "")
-KEYPORTAL_CACHE_ENTRIES = env.int("KEYPORTAL_CACHE_ENTRIES", 20_000)
-KEYPORTAL_RATE_LIMIT = env.str("KEYPORTAL_RATE_LIMIT", "")
-KEYPORTAL_USAGE_FLUSH = env.float("KEYPORTAL_USAGE_FLUSH", 5.0)
-KEYPORTAL_USAGE_DAYS = env.int("KEYPORTAL_USAGE_DAYS", 400)
-KEYPORTAL_TOMBSTONE_DAYS = env.int("KEYPORTAL_TOMBSTONE_DAYS", 400)
-KEYPORTAL_AUDIT_DAYS = env.int("KEYPORTAL_AUDIT_DAYS", 0)
-KEYPORTAL_AUDIT_CHAIN = env.bool("KEYPORTAL_AUDIT_CHAIN", False)
-KEYPORTAL_METRICS_NETWORKS = tuple(env.list("KEYPORTAL_METRICS_NETWORKS", default=[]))
-KEYPORTAL_METRICS_DIR = env.str("KEYPORTAL_METRICS_DIR", str(VAR_DIR / "metrics"))
-KEYPORTAL_WORKERS = env.int("GRANIAN_WORKERS", 1)
-CACHE_URL = env.str("CACHE_URL", "")
+vars().update({name: value for name, value in _given.items() if name.startswith("KEYPORTAL_")})
+KEYPORTAL_URL: str = _given["KEYPORTAL_URL"]
+KEYPORTAL_LOCAL: bool = _given["KEYPORTAL_LOCAL"]
+KEYPORTAL_AUDIENCE: str = _given["KEYPORTAL_AUDIENCE"] or KEYPORTAL_URL
+KEYPORTAL_LISTEN_URL: str = listen_address(_given)
+KEYPORTAL_WORKERS: int = _given["GRANIAN_WORKERS"]
+KEYPORTAL_ENDS_TLS = bool(_given["GRANIAN_SSL_CERTIFICATE"] and _given["GRANIAN_SSL_KEYFILE"])
+KEYPORTAL_STRAY_NAMES = _configuration.stray
+CACHE_URL: str = _given["CACHE_URL"]
 KEYPORTAL_MACHINE_PATHS = ("/api/", "/oauth/", "/.well-known/", "/gateway/", "/healthz", "/readyz", "/metrics")
 
 HTTPS = (_url := urlsplit(KEYPORTAL_URL)).scheme == "https"
+_host_name = _url.netloc.removesuffix(f":{_url.port}")  # with the brackets of an IPv6 address
 LOOPBACK_HOSTS = ["127.0.0.1", "localhost"] if KEYPORTAL_LOCAL else []
 
 # --- Django ---
-SECRET_KEY = env.str("SECRET_KEY").strip()
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+SECRET_KEY: str = _given["SECRET_KEY"]
+SECRET_KEY_FALLBACKS: list[str] = list(_given["SECRET_KEY_FALLBACKS"])
 DEBUG = False
-ALLOWED_HOSTS = list(dict.fromkeys([_url.hostname or "", *LOOPBACK_HOSTS]))
+ALLOWED_HOSTS = list(dict.fromkeys([_host_name, *LOOPBACK_HOSTS]))
 ROOT_URLCONF = "keyportal.urls"
 WSGI_APPLICATION = "keyportal.wsgi.application"
 AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
+FORMAT_MODULE_PATH = "keyportal.formats"
 APPEND_SLASH = False
-SILENCED_SYSTEM_CHECKS = ["security.W021"]  # the browsers' preload list is the domain owner's decision
+SILENCED_SYSTEM_CHECKS = [
+    # These two know Django's own middleware by its name alone. Check E041 knows what is derived from it.
+    "security.W002",
+    "security.W003",
+    "security.W021",  # the browsers' preload list is the domain owner's decision
+]
 
 INSTALLED_APPS = [
+    "keyportal.apps.FrameConfig",
     "accounts.apps.AccountsConfig",
     "credentials.apps.CredentialsConfig",
     "apikeys.apps.APIKeysConfig",
@@ -106,7 +96,9 @@ MIDDLEWARE = [
     "keyportal.pages.MessageMiddleware",
     "keyportal.pages.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "accounts.middleware.FreshLoginMiddleware",
+    "keyportal.pages.WayBackMiddleware",
+    "accounts.error_pages.AccountErrorsMiddleware",
+    "keyportal.middleware.ErrorPagesMiddleware",
     "keyportal.pages.UserSessionsMiddleware",
 ]
 
@@ -127,31 +119,13 @@ TEMPLATES = [
 ]
 
 # --- data ---
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'keyportal.sqlite3'}")}
-DATABASES["default"] |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
-_options = DATABASES["default"].setdefault("OPTIONS", {})
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    _options |= {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 5,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
-    }
-else:
-    # Fail fast: a consumer waits for the verdict. The statement limit is for pages; the check takes a millisecond.
-    _options |= {"connect_timeout": 2, "options": "-c statement_timeout=5000 -c lock_timeout=2000"}
-    _options |= {"tcp_user_timeout": 2000, "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 2}
+DATABASES = {"default": with_defaults(_given)}
 
-# Log-in limits live here: every worker shares the database already, and it is there when log-in is.
-CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
-        "LOCATION": "accounts_cache",
-        "OPTIONS": {"MAX_ENTRIES": 100_000},
-    }
-}
+# For libraries: the limits of log-ins are the portal's own (accounts.attempts).
+CACHES = {"default": {"BACKEND": "accounts.cache.JSONCache"}}
 
 # --- who ---
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.backends.SealedBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -165,7 +139,6 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-PASSWORD_RESET_TIMEOUT = 3600
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "keys:list"
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
@@ -173,20 +146,30 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
-ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 1
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
-ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[keyportal] "
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _url.scheme
-ACCOUNT_RATE_LIMITS = {
-    "login": "60/m/ip",
-    "login_failed": "30/5m/ip,10/5m/key,100/d/key",
-    "signup": "20/h/ip",
-    "confirm_email": "1/60s/key",
+ACCOUNT_RATE_LIMITS = False  # the portal's own count in the database, say how long to wait, and lock nobody out
+ACCOUNT_FORMS = {
+    "signup": "accounts.forms.SignUpForm",
+    "change_password": "accounts.forms.ChangePasswordForm",
+    "reset_password": "accounts.forms.ResetPasswordForm",
+    "user_token": "accounts.forms.ResetTokenForm",
+    "reset_password_from_key": "accounts.forms.ResetPasswordKeyForm",
+}
+MFA_FORMS = {
+    "authenticate": "accounts.factor_forms.AuthenticateForm",
+    "authenticate_webauthn": "accounts.factor_forms.AuthenticateWebAuthnForm",
+    "reauthenticate": "accounts.factor_forms.ReauthenticateForm",
+    "reauthenticate_webauthn": "accounts.factor_forms.ReauthenticateWebAuthnForm",
+    "login_webauthn": "accounts.factor_forms.LoginWebAuthnForm",
+    "activate_totp": "accounts.factor_forms.ActivateTOTPForm",
+    "add_webauthn": "accounts.passkey_forms.AddPasskeyForm",
+    "edit_webauthn": "accounts.passkey_forms.EditPasskeyForm",
 }
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
@@ -201,13 +184,13 @@ _host = "__Host-" if HTTPS else ""
 SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_NAME = f"{_host}sessionid"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_AGE = env.int("KEYPORTAL_SESSION_IDLE", 30 * 60)
+SESSION_COOKIE_AGE = _given["KEYPORTAL_SESSION_IDLE"]
 SESSION_SAVE_EVERY_REQUEST = True
 CSRF_COOKIE_NAME = f"{_host}csrftoken"
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "keyportal.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "keyportal.csrf.failed"
 CSRF_TRUSTED_ORIGINS = [KEYPORTAL_URL]
-KEYPORTAL_DEVICE_COOKIE = f"{_host}device"
+KEYPORTAL_DEVICE_COOKIE, KEYPORTAL_USERS_COOKIE = f"{_host}device", f"{_host}users"
 KEYPORTAL_THEME_COOKIE = "theme"
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_SSL_HOST = _url.netloc
@@ -222,17 +205,19 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 
 # --- files, messages, logs ---
 STATIC_URL = "/static/"
-STATIC_ROOT = env.str("KEYPORTAL_STATIC_ROOT", str(VAR_DIR / "static"))
+STATIC_ROOT = _given["KEYPORTAL_STATIC_ROOT"]
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
-EMAIL_CONFIGURED = "EMAIL_URL" in env
-vars().update(env.email_url("EMAIL_URL", default="smtp://localhost:25"))
+EMAIL_CONFIGURED = "EMAIL_URL" in _configuration.given
 EMAIL_TIMEOUT = 5
-SERVER_EMAIL = DEFAULT_FROM_EMAIL = env.str("KEYPORTAL_MAIL_FROM", f"keyportal@{_url.hostname}")
+vars().update(_given["EMAIL_URL"])
+SERVER_EMAIL = DEFAULT_FROM_EMAIL = _given["KEYPORTAL_MAIL_FROM"] or f"keyportal@{_host_name}"
 if KEYPORTAL_LOCAL:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
-    EMAIL_FILE_PATH = env.str("KEYPORTAL_OUTBOX", str(VAR_DIR / "outbox"))
-LOGGING = logging_config(env.str("KEYPORTAL_LOG_FORMAT", "text" if KEYPORTAL_LOCAL else "json"))
+    EMAIL_FILE_PATH: str = _given["KEYPORTAL_OUTBOX"]
+    # On a person's own machine nobody else reads anything; elsewhere a web server may serve the static files.
+    FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = OWN_FILE, OWN_FOLDER
+LOGGING = logging_config(_given["KEYPORTAL_LOG_FORMAT"] or ("text" if KEYPORTAL_LOCAL else "json"))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -5,9 +5,11 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
+from accounts.urls import log_in_urlpatterns
 from keyportal import outbox, views
 from keyportal.metrics import metrics
 from tokens import discovery
+from tokens.views import close
 
 urlpatterns: list[URLPattern | URLResolver] = [
     # What machines ask for comes first: they ask most.
@@ -18,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
     path("keys/", include("apikeys.urls")),
     path("account/apps/", include("tokens.urls")),
+    path("account/close/", close, name="account_close"),
     path("account/", include("accounts.urls")),
     # As django-allauth has it, but for the underscore of our user ids.
     re_path(
@@ -28,6 +31,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/logout/", views.clears_site_data(LogoutView.as_view()), name="account_logout"),
     path("accounts/sessions/", include("allauth.usersessions.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("accounts/", include(log_in_urlpatterns)),
     path("accounts/", include("allauth.account.urls")),
     path("theme/", views.set_theme, name="theme"),
     path("docs/errors/<slug:code>/", views.error, name="error"),

@@ -8,11 +8,13 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseError
 from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.canaries import confirm_rings
+from accounts.way_back import way_back
 from credentials.database_file import FileGoneError
 from credentials.freshness import freshness
 from credentials.trigger_health import faults
@@ -28,7 +30,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """Show what the portal is for; whoever is logged in goes to their keys."""
     if request.user.is_authenticated:
         return redirect("keys:list")
-    return render(request, "home.html")
+    return TemplateResponse(request, "home.html")
 
 
 @require_safe
@@ -36,17 +38,20 @@ def error(request: HttpRequest, code: str) -> HttpResponse:
     """Show what a code of the API means and what to do: the page that a problem's `type` links to."""
     if code not in CODES:
         raise Http404
-    return render(request, "docs/error.html", {"code": code, "reason": CODES[code]})
+    return TemplateResponse(request, "docs/error.html", {"code": code, "reason": CODES[code]})
+
+
+def _page_of_switch(request: HttpRequest) -> str:
+    back = request.POST.get("next", "")
+    return back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else "/"
 
 
 @require_POST
+@way_back(page=_page_of_switch, press="System, Light or Dark")
 def set_theme(request: HttpRequest) -> HttpResponse:
     """Keep the browser's choice of light, dark or the system's setting; go back to where it was made."""
     theme = request.POST.get("theme", "")
-    back = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
-        back = "/"
-    response = HttpResponseRedirect(back)
+    response = HttpResponseRedirect(_page_of_switch(request))
     if theme in THEMES:
         response.set_cookie(
             settings.KEYPORTAL_THEME_COOKIE, theme, max_age=YEAR, samesite="Lax", secure=settings.HTTPS, httponly=True

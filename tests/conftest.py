@@ -1,17 +1,20 @@
 """What every test may ask for: people, keys, a client that is logged in, and a started portal."""
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth import login
 from django.http import HttpRequest
 from django.test import Client
+from hypothesis import HealthCheck
 
 from accounts.models import User
 from accounts.origin import Origin
@@ -22,15 +25,24 @@ from apikeys.models import APIKey
 from credentials.models import Scope
 from tests.databases import portal_database
 from tests.portal import Portal
+from tests.quick import is_quick
 from tests.speaker import Speaker
 
 PASSWORD = "correct horse battery staple"
 ORIGIN = Origin(actor="test", address="192.0.2.1", peer="192.0.2.1", request_id="request-of-the-test")
 
+# No example has a deadline: a busy machine is slow and right.
+hypothesis.settings.register_profile("keyportal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "mutants", hypothesis.settings.get_profile("keyportal"), max_examples=25, derandomize=True
+)
+hypothesis.settings.load_profile("keyportal")
+
 LONG = {
     "test_canaries",
     "test_cut_off",
     "test_database_down",
+    "test_error_pages",
     "test_make_run",
     "test_password_tokens",
     "test_poolers",
@@ -41,11 +53,26 @@ LONG = {
     "test_start",
     "test_sweep",
     "test_usage",
+    "test_way_back",
 }
 """Files that take ten seconds and more."""
 
+RANDOM = re.compile(r"(?i:kp_(?:live|test|refresh)|key|sec|usr|fam|tok|ref)_(?:…|\.\.\.)?[0-9A-Za-z]{4,}|^eyJ")
+"""What `vault.secret_format` makes anew each time, and signed tokens."""
+
 MakeUser = Callable[..., User]
 MakeKey = Callable[..., tuple[APIKey, str]]
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name a test by its argument where that is random: each process of a run must find the same names."""
+    return argname if isinstance(val, str) and RANDOM.search(val) else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what `make quick` runs."""
+    if isinstance(item, pytest.Function) and is_quick(item):
+        item.add_marker(pytest.mark.quick)
 
 
 @pytest.hookimpl(trylast=True)
@@ -66,10 +93,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Take the folder of the run away."""
-    run_dir = getattr(settings, "RUN_DIR", None)
-    if run_dir:
-        shutil.rmtree(run_dir, ignore_errors=True)
+    """Take the folder of the run away, in a process of xdist's, which ends without its exit functions.
+
+    Others may run a second time, as in mutation testing; theirs goes at their end.
+    """
+    if hasattr(config, "workerinput"):
+        shutil.rmtree(settings.RUN_DIR, ignore_errors=True)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.portal import ROOT, Portal
+from tests.waiting import DEADLINE, wait_until
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -55,20 +55,20 @@ def started(command: list[str], port: int, folder: Path, **environment: str) -> 
         process = subprocess.Popen(command, env=found, stdout=log, stderr=log)
     probe = Portal(folder, "")
     probe.port = port
-    deadline = time.monotonic() + 15
+
+    def answers() -> bool:
+        assert process.poll() is None, (folder / "gateway.log").read_text()
+        try:
+            return bool(probe.get("/").status)
+        except OSError:
+            return False
+
     try:
-        while True:
-            try:
-                probe.get("/")
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "gateway.log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        wait_until(answers)
         yield
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=DEADLINE)
 
 
 @contextmanager

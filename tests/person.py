@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, OpenerDirector, Request, build_opener
 
 from tests.portal import Portal
+from tests.waiting import DEADLINE
 
 PASSWORD = "correct horse battery staple"
 
@@ -19,15 +20,17 @@ class Person:
         self.opener: OpenerDirector = build_opener(HTTPCookieProcessor(self.cookies))
         if make:
             portal.make_developer(email, password)
+            portal.forget_guesses()
         self.post("/accounts/login/", login=email, password=password)
 
     @classmethod
     def again(cls, portal: Portal, email: str) -> "Person":
         """Log the same developer in with another browser."""
+        portal.forget_guesses()
         return cls(portal, email, make=False)
 
     def get(self, path: str) -> str:
-        with self.opener.open(self.portal.url + path, timeout=30) as answer:
+        with self.opener.open(self.portal.url + path, timeout=DEADLINE) as answer:
             page: bytes = answer.read()
             return page.decode()
 
@@ -42,6 +45,6 @@ class Person:
         token = token or self.field(form_at or path, "csrfmiddlewaretoken")
         body = urlencode({"csrfmiddlewaretoken": token, **fields}).encode()
         request = Request(self.portal.url + path, data=body, headers={"Referer": self.portal.url + path})
-        with self.opener.open(request, timeout=30) as answer:
+        with self.opener.open(request, timeout=DEADLINE) as answer:
             page: bytes = answer.read()
             return page

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +11,8 @@ from pathlib import Path
 import psycopg
 
 from tests.portal import free_port
+from tests.waiting import DEADLINE, wait_until
 from tests.with_postgres import Cluster
-
-START_SECONDS = 10
 
 
 @contextmanager
@@ -39,18 +37,21 @@ def pgbouncer(cluster: Cluster, mode: str) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=DEADLINE)
         shutil.rmtree(folder)
 
 
 def _wait_for(url: str, process: "subprocess.Popen[bytes]", folder: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
+    def answers() -> bool:
+        if process.poll() is not None:
+            raise RuntimeError(f"PgBouncer did not start:\n{log()}")
         try:
             psycopg.connect(url, connect_timeout=2).close()
         except psycopg.OperationalError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PgBouncer did not start:\n{(folder / 'log').read_text()}") from None
-            time.sleep(0.05)
-        else:
-            return
+            return False
+        return True
+
+    def log() -> str:
+        return (folder / "log").read_text()
+
+    wait_until(answers, otherwise=log)

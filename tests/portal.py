@@ -1,30 +1,33 @@
 """A portal as a user would start it: its own folder, database, port and secrets; Granian with two workers."""
 
-import atexit
 import base64
 import json
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cache
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
 
+from keyportal.options import OPTIONS
+from tests.folders import folder_of_this_process
+from tests.waiting import DEADLINE, wait_until
 from vault.signing_keys import new_signing_jwk
 
+FORM = "application/x-www-form-urlencoded"
+FORGET_GUESSES = "AttemptWindow.objects.all().delete()"
+"""For a portal's shell: who guessed before is a stranger again."""
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 30
+SETTINGS = {name for option in OPTIONS for name in (option.name, f"{option.name}_FILE")}
+"""What the shell that started the tests may have: no portal of theirs reads it."""
 
 
 def free_port() -> int:
@@ -51,9 +54,15 @@ class Answer(NamedTuple):
 @cache
 def shared_folder() -> Path:
     """Give a folder for what all portals of a process share: static files, migrated databases. It goes with it."""
-    folder = Path(tempfile.mkdtemp(prefix="keyportal-shared-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return folder_of_this_process("keyportal-shared-")
+
+
+@cache
+def empty_file() -> Path:
+    """Give a file without content, where a portal would look for its `.env`."""
+    file = shared_folder() / "no.env"
+    file.touch()
+    return file
 
 
 class Portal:
@@ -77,7 +86,7 @@ class Portal:
             "KEYPORTAL_LOCAL": "true",
             "KEYPORTAL_OUTBOX": str(self.outbox),
             "KEYPORTAL_STATIC_ROOT": str(shared_folder() / "static"),
-            "KEYPORTAL_ENV_FILE": str(folder / "no.env"),
+            "KEYPORTAL_ENV_FILE": str(empty_file()),
             "DATABASE_URL": database_url,
             "KEYPORTAL_USAGE_FLUSH": "0.3",
             **environment,
@@ -95,7 +104,7 @@ class Portal:
             capture_output=True,
             text=True,
             check=check,
-            timeout=60,
+            timeout=DEADLINE,
         )
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
@@ -125,12 +134,14 @@ class Portal:
     def start(self, workers: int = 2) -> None:
         """Start the server and wait until it answers and every worker has started: before that a worker can't end."""
         written = self.log.stat().st_size if self.log.exists() else 0
-        self.spawn(workers)
-        deadline = time.monotonic() + START_SECONDS
-        while self._started_since(written) < workers or not self.answers():
-            if self.process is None or self.process.poll() is not None or time.monotonic() > deadline:
+        process = self.spawn(workers)
+
+        def started() -> bool:
+            if process.poll() is not None:
                 raise RuntimeError(f"the portal did not start:\n{self.log.read_text()}")
-            time.sleep(0.05)
+            return self._started_since(written) >= workers and self.answers()
+
+        wait_until(started, otherwise=self.log.read_text)
 
     def _started_since(self, written: int) -> int:
         """Give how many workers have started since the log was so long."""
@@ -155,11 +166,11 @@ class Portal:
     def stop(self) -> None:
         """End the server, and the shell, whose settings may change until the next start."""
         if self.console is not None:
-            self.console.communicate(timeout=20)
+            self.console.communicate(timeout=DEADLINE)
             self.console = None
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=DEADLINE)
             self.process = None
 
     def answers(self) -> bool:
@@ -170,20 +181,25 @@ class Portal:
             return False
 
     def get(self, path: str, **headers: str) -> Answer:
-        """GET a path; underscores in header names stand for hyphens."""
-        return self.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        """GET a path."""
+        return self.request("GET", path, headers=headers)
 
     def request(
-        self, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes | None = None
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
-        """Send one request and give the answer, whatever its status; redirects are not followed."""
-        request = urllib.request.Request(self._at(path), data=body, headers=headers or {}, method=method)
-        with _OPENER.open(request, timeout=10) as answer:
+        """Send one request and give the answer, whatever its status; redirects are not followed.
+
+        Names of headers are sent as they are written, underscores and all.
+        """
+        sent = {"Connection": "close", **({} if body is None else {"Content-Type": FORM}), **(headers or {})}
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)) as line:
+            line.request(method, path, body, sent)
+            answer = line.getresponse()
             return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read())
 
-    def send_raw(self, raw: bytes, *, seconds: float = 5) -> bytes:
+    def send_raw(self, raw: bytes) -> bytes:
         """Send bytes as they are, for what no HTTP client would send; give all that came back."""
-        with closing(socket.create_connection(("127.0.0.1", self.port), timeout=seconds)) as connection:
+        with closing(socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)) as connection:
             connection.sendall(raw)
             received = bytearray()
             while chunk := connection.recv(65536):
@@ -222,15 +238,9 @@ class Portal:
         """Revoke a key by the command."""
         self._ask(command=["revokekey", key, "--reason", reason])
 
-    def use_up(self, limit: str, key: str) -> None:
-        """Use up a `Limit`, named as `module.NAME`, for a key: now and in the next window, which may begin soon."""
-        module, _, name = limit.rpartition(".")
-        self.shell(
-            f"from time import time; from unittest import mock; from {module} import {name} as limit; now = time()\n"
-            "for at in (now, now + limit.seconds):\n"
-            "    with mock.patch('credentials.throttle.time.time', lambda: at):\n"
-            f"        [limit.take('{key}') for _ in range(limit.amount)]"
-        )
+    def forget_guesses(self) -> None:
+        """Forget every count of tries and log-ins: all tests come from one address, and count together."""
+        self.shell(FORGET_GUESSES)
 
     def _ask(self, **request: Any) -> dict[str, str]:
         """Have something done in the portal's shell, which is started at the first time. Raises what it raised."""
@@ -262,25 +272,10 @@ class Portal:
         with psycopg.connect(url) as connection:
             return connection.execute("SELECT to_regclass('django_migrations')").fetchone() == (None,)
 
-    def _at(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
-
     def _whole_environment(self) -> dict[str, str]:
         inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("KEYPORTAL_", "DJANGO_"))
+            name: value
+            for name, value in os.environ.items()
+            if name not in SETTINGS and not name.startswith(("KEYPORTAL_", "DJANGO_"))
         }
         return {**inherited, **self.environment, "DJANGO_SETTINGS_MODULE": "keyportal.settings"}
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler, urllib.request.HTTPErrorProcessor):
-    """Gives every answer as it is."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        """Follow nothing."""
-
-    def http_response(self, request: Any, response: Any) -> Any:
-        """Raise for no status."""
-        return response
-
-
-_OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))

@@ -55,6 +55,8 @@ class Proxy:
         self.lines: list[Line] = []
         self.deaf_to = b""
         """Lines that are made from now on pass nothing on once this is said over them."""
+        self.refused = 0
+        """Connections that were ended at once, because nobody is behind the proxy."""
         self._server = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -98,7 +100,8 @@ class Proxy:
                 server = socket.create_connection(("127.0.0.1", self.upstream))
                 self.lines.append(Line(client, server, deaf_to=self.deaf_to))
             except ConnectionError:
-                client.close()  # nobody is behind it at the moment
+                self.refused += 1
+                client.close()
             except OSError:
                 return
 

@@ -5,13 +5,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.certificates import new_certificate
 from tests.portal import free_port
+from tests.waiting import DEADLINE, wait_until
 
 
 class RedisServer:
@@ -35,11 +35,7 @@ class RedisServer:
         """Start it and wait until it listens."""
         command = ["redis-server", *self._ports, "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while not self._listens():
-            assert self.process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(self._listens)
 
     def freeze(self) -> None:
         """Make it listen and never answer."""
@@ -55,10 +51,12 @@ class RedisServer:
         """End it at once, as a crash would."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=DEADLINE)
             self.process = None
 
     def _listens(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None
         with closing(socket.socket()) as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 

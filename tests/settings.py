@@ -1,24 +1,24 @@
 """Settings of tests that run inside pytest: the portal's own, with secrets of this run and a quick password hash."""
 
-import atexit
 import base64
 import json
 import os
 import secrets
-import shutil
-import tempfile
-from pathlib import Path
 
+from tests.folders import folder_of_this_process
+from tests.portal import SETTINGS
 from vault.signing_keys import new_signing_jwk
 
-RUN_DIR = Path(tempfile.mkdtemp(prefix="keyportal-tests-"))
-atexit.register(shutil.rmtree, RUN_DIR, ignore_errors=True)  # also for mypy and makemigrations, which read this too
+RUN_DIR = folder_of_this_process("keyportal-tests-")
 
 
 def _ring(key_id: str) -> str:
     return f"{key_id}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
+for _name in SETTINGS - {"DATABASE_URL"}:
+    os.environ.pop(_name, None)  # what the shell that started the tests has
+(RUN_DIR / "no.env").touch()
 os.environ["KEYPORTAL_ENV_FILE"] = str(RUN_DIR / "no.env")
 os.environ["SECRET_KEY"] = secrets.token_urlsafe(50)
 os.environ["KEYPORTAL_SEALING_KEYS"] = _ring("s1")

@@ -2,18 +2,19 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from tests import portal
 from tests.portal import Answer, Portal
-from tests.staleness import refused_within
+from tests.staleness import refused_everywhere
 
 PASSWORD = "correct horse battery staple"
 ENDED = ("revoked", "invalid_token")
-FORM = "application/x-www-form-urlencoded"
-FORGET_GUESSES = "Attempts.objects.all().delete()"
-"""For a portal's shell: who guessed before is a stranger again."""
+FORM = portal.FORM
+FORGET_GUESSES = portal.FORGET_GUESSES
 
 
 class Client(NamedTuple):
@@ -30,8 +31,8 @@ class Speaker:
         self.portal = portal
 
     def form(self, path: str, body: Mapping[str, str] | str, *, client: Client | None = None, **headers: str) -> Answer:
-        """POST a form; a `client` authenticates by Basic. Underscores in header names stand for hyphens."""
-        sent = {"Content-Type": FORM, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        """POST a form; a `client` authenticates by Basic."""
+        sent = {"Content-Type": FORM, **headers}
         if client is not None:
             sent["Authorization"] = basic(client.id, client.secret)
         raw = (body if isinstance(body, str) else urlencode(body)).encode()
@@ -68,21 +69,29 @@ class Speaker:
 
     def post(self, path: str, body: object = None, **headers: str) -> Answer:
         """POST JSON, or nothing."""
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is None:
-            return self.portal.request("POST", path, headers=sent)
+            return self.portal.request("POST", path, headers=headers)
         raw = json.dumps(body).encode()
-        return self.portal.request("POST", path, headers={"Content-Type": "application/json", **sent}, body=raw)
+        return self.portal.request("POST", path, headers={"Content-Type": "application/json", **headers}, body=raw)
 
     def ended(self, credential: str) -> str:
         """Give the code with which a credential is refused, as soon as every worker has heard of its end."""
-        refused_within(lambda: self.me(credential).status)
+        refused_everywhere(lambda: self.me(credential).status)
         answer = told(self.me(credential))
         return str(answer.get("code", "it is good"))
 
     def me(self, credential: str) -> Answer:
         """Use a credential."""
         return self.portal.get("/api/v1/me", Authorization=f"Bearer {credential}")
+
+
+def asked_until_limited(ask: Callable[[], Answer], *, amount: int) -> Answer:
+    """Ask until the limit answers, and return its answer. Before it comes what one window and the next let through."""
+    for _ in range(2 * amount + 1):
+        answer = ask()
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return answer
+    raise AssertionError(f"no limit after {2 * amount + 1}")
 
 
 def basic(user: str, password: str) -> str:

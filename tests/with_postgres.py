@@ -10,17 +10,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
 
 from tests.certificates import new_certificate
 from tests.portal import free_port
+from tests.waiting import DEADLINE, wait_until
 
-START_SECONDS = 30
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "fsync": "off",
@@ -76,11 +75,7 @@ class Cluster:
             self.process = subprocess.Popen(
                 [binary("postgres"), *place, *given], stdout=log, stderr=log, user=self.user, cwd=self.folder
             )
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
-            time.sleep(0.05)
+        wait_until(self._answers, otherwise=(self.folder / "log").read_text)
 
     def encrypt(self) -> Path:
         """Take TLS only, from the next start on; give the certificate that vouches for it."""
@@ -102,15 +97,17 @@ class Cluster:
         """End the server; sessions are cut off."""
         if self.process is not None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=DEADLINE)
             self.process = None
 
     def freeze(self) -> None:
         """Stop every process of the server where it stands: it takes what is sent, and says nothing."""
-        self._signal(signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)  # first the one that could make another
+        self._signal_children(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
+        self._signal_children(signal.SIGCONT)
         self._signal(signal.SIGCONT)
 
     def make_database(self) -> None:
@@ -121,11 +118,18 @@ class Cluster:
     def _signal(self, number: int) -> None:
         if self.process is None:
             raise RuntimeError("PostgreSQL is not running")
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in (self.process.pid, *map(int, children)):
-            os.kill(pid, number)
+        self.process.send_signal(number)
+
+    def _signal_children(self, number: int) -> None:
+        if self.process is None:
+            raise RuntimeError("PostgreSQL is not running")
+        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(int(pid), number)
 
     def _answers(self) -> bool:
+        if self.process is not None and self.process.poll() is not None:
+            raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
         try:
             psycopg.connect(self._admin_url(), connect_timeout=2).close()
         except psycopg.OperationalError:

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
+from accounts.names import printable
 from accounts.origin import Origin
 from credentials.bearer import bearer_token
 from credentials.credential import Credential
@@ -65,7 +66,7 @@ class TokensView(APIView):
         asked = LogInSerializer.checked(request.data)
         user = cast("User", request.user)
         origin = Origin.of_request(request._request, actor=f"user:{user.pk}")
-        agent = request.META.get("HTTP_USER_AGENT", "")[:AGENT_LENGTH]
+        agent = printable(request.META.get("HTTP_USER_AGENT", ""))[:AGENT_LENGTH]
         try:
             issued = services.issue_to_user(user=user, scopes=asked.get("scope") or None, agent=agent, origin=origin)
         except InvalidScopeError:

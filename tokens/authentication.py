@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from accounts.models import User
 from credentials.bearer import BearerAuthentication
 from credentials.client_address import Address
+from credentials.kinds import Kind, kind_of
 from credentials.permissions import CredentialRefused
 from credentials.refusals import Refusal, RefusedError
 from tokens.basic import basic_credentials
@@ -26,8 +27,8 @@ class AccessTokenAuthentication(BearerAuthentication):
     """`Authorization: Bearer eyJ…`: everything with a dot in it, which no API key has, is for this class to judge."""
 
     def is_ours(self, token: str) -> bool:
-        """Tell a token by the dots between its segments."""
-        return "." in token
+        """Tell a token by its looks."""
+        return kind_of(token) is Kind.ACCESS_TOKEN
 
     def verify(self, token: str, *, address: Address | None) -> TokenRecord:
         """Give the record of a token that is good. Raises `RefusedError`."""

@@ -10,19 +10,21 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
+from accounts.attempts import AttemptLimit
+from accounts.places import address_bucket
 from apikeys.verification import KeyRecord, verify
 from credentials.admission import admit
 from credentials.client_address import parse_address
 from credentials.refusals import RefusedError
-from credentials.throttle import Limit
 from tokens.basic import basic_credentials
+from tokens.client_failures import WRONG_SECRET, record_failure
 
 DOOR: Final = "oauth"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 UNKNOWN: Final = "There is no such client, or this is not its secret."
 CHALLENGE: Final = 'Basic realm="keyportal", charset="UTF-8"'
-FAILURES_OF_CLIENT: Final = Limit("wrong secrets for a client from an address", 20, 300)
-FAILURES_OF_ADDRESS: Final = Limit("wrong client secrets from an address", 300, 300)
+FAILURES_OF_CLIENT: Final = AttemptLimit("KEYPORTAL_LIMIT_CLIENT", "Too many wrong secrets for this client.")
+FAILURES_OF_ADDRESS: Final = AttemptLimit("KEYPORTAL_LIMIT_CLIENT_ADDRESS", "Too many wrong client secrets.")
 
 Form = Mapping[str, str]
 Handler = Callable[[HttpRequest, Form], dict[str, object]]
@@ -74,8 +76,9 @@ def authenticated_client(request: HttpRequest, form: Form) -> KeyRecord:
     client_id, secret = sent
     address = request.META.get("REMOTE_ADDR", "")
     peer = parse_address(address)
-    failures = ((FAILURES_OF_CLIENT, f"{client_id} {address}"), (FAILURES_OF_ADDRESS, address))
-    wait = max(limit.wait(key) for limit, key in failures)
+    bucket = address_bucket(address)
+    failures = ((FAILURES_OF_CLIENT, f"{client_id} {bucket}"), (FAILURES_OF_ADDRESS, bucket))
+    wait = max(limit.retry_after(key) for limit, key in failures)
     if wait:
         raise too_many(wait)
     try:
@@ -84,12 +87,13 @@ def authenticated_client(request: HttpRequest, form: Form) -> KeyRecord:
         if error.refusal.retry_after:
             raise too_many(error.refusal.retry_after) from None
         reason = error.refusal.reason.title if error.refusal.about else UNKNOWN  # a genuine one is told why
-        known = None
+        known, code = None, error.refusal.code if error.refusal.counted_as == client_id else WRONG_SECRET
     else:
-        reason, known = UNKNOWN, client if client.credential.id == client_id else None
+        reason, code, known = UNKNOWN, WRONG_SECRET, client if client.credential.id == client_id else None
     if known is None:
         for limit, key in failures:
-            limit.take(key)
+            limit.hit(key)
+        record_failure(request, client_id, code)
         raise OAuthError("invalid_client", reason, status=401)
     return known
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import condition, require_safe
 from accounts.rings import signing_ring
 from tokens.oauth import GRANTS
 
-MAX_AGE: Final = 300  # seconds; how long a verifier may go without hearing of a new key
+MAX_AGE: Final = 60  # seconds; for as long an offline verifier may take a key that was taken out of the ring
 CLIENT_METHODS: Final = ("client_secret_basic", "client_secret_post")
 
 

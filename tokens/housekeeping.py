@@ -19,10 +19,11 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from accounts.models import AttemptWindow, CacheEntry, MailedLink
 from accounts.origin import Origin
 from accounts.services import remove_expired_events
 from apikeys.models import KeySecret
-from credentials.models import Attempts, Sighting, Usage, UsageBatch
+from credentials.models import Sighting, Usage, UsageBatch
 from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,9 @@ def _expired() -> Mapping[str, QuerySet[Any]]:
         "revoked tokens": RevokedToken.objects.filter(expires_at__lt=over),
         "refresh tokens": RefreshToken.objects.filter(expires_at__lt=over),
         "token families": TokenFamily.objects.filter(expires_at__lt=over),
-        "attempts": Attempts.objects.filter(ends_at__lt=Now()),
+        "attempts": AttemptWindow.objects.filter(ends_at__lt=Now()),
+        "links in messages": MailedLink.objects.filter(expires_at__lt=Now()),
+        "cache entries": CacheEntry.objects.filter(expires_at__lt=Now()),
         "usage": Usage.objects.filter(hour__lt=Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)),
         "addresses": Sighting.objects.filter(last_at__lt=Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)),
         "tombstones": KeySecret.objects.filter(

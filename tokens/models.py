@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.rings import index_ring
-from accounts.sealed import SealedRow, canonical_time
+from accounts.sealed import SealedRow
 from vault.digests import index_digests
 from vault.secret_format import new_id
 
@@ -55,6 +55,9 @@ class TokenFamily(SealedRow):
     address = models.GenericIPAddressField("client address", null=True)
     agent = models.CharField("user agent", max_length=200, blank=True)
 
+    PURPOSE = "token family"
+    SEALED = ("id", "user_id", "scopes", "epoch", "started_at", "expires_at", "ended_at")
+
     objects: ClassVar[models.Manager["TokenFamily"]] = TokenFamilyQuerySet.as_manager()
 
     class Meta:
@@ -68,11 +71,6 @@ class TokenFamily(SealedRow):
 
     def __str__(self) -> str:
         return self.id
-
-    def sealed_fields(self) -> list[str | bytes]:
-        """Give what the row seal covers: whose it is, what it may do, and until when."""
-        times = (self.started_at, self.expires_at, self.ended_at)
-        return ["token family", self.id, self.user_id, self.scopes, str(self.epoch), *map(canonical_time, times)]
 
 
 class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
@@ -95,15 +93,13 @@ class RefreshToken(SealedRow):
     used_at = models.DateTimeField(null=True, blank=True)
     replaced_by = models.CharField(max_length=32, blank=True)
 
+    PURPOSE = "refresh token"
+    SEALED = ("id", "family_id", "index_key_id", "digest", "expires_at", "used_at", "replaced_by")
+
     objects: ClassVar[models.Manager["RefreshToken"]] = RefreshTokenQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.id
-
-    def sealed_fields(self) -> list[str | bytes]:
-        """Give what the row seal covers: a token can't be moved to another log-in, nor prolonged."""
-        until = canonical_time(self.expires_at)
-        return ["refresh token", self.id, self.family_id, self.index_key_id, bytes(self.digest), until]
 
 
 class RevokedToken(models.Model):

@@ -5,15 +5,16 @@ from typing import Final
 
 from django.http import HttpRequest
 
+from accounts.attempts import AttemptLimit
 from accounts.origin import Origin
-from credentials.throttle import Limit
+from accounts.places import bucket_of
 from tokens import services
 from tokens.clients import Form, OAuthError, authenticated_client, client_credentials, oauth_endpoint, too_many
 from tokens.errors import InvalidGrantError, InvalidScopeError, NotYoursError
 from tokens.revocation import end_credential
 from tokens.services import PORTAL_CLIENT
 
-REVOCATIONS: Final = Limit("revocations of a client", 300, 60)
+REVOCATIONS: Final = AttemptLimit("KEYPORTAL_LIMIT_REVOCATIONS", "Too many revocations.")
 
 
 @oauth_endpoint
@@ -39,7 +40,7 @@ def revoke(request: HttpRequest, form: Form) -> dict[str, object]:
     client_id, origin, limited = _revoking_client(request, form)
     if "token" not in form:
         raise OAuthError("invalid_request", "The parameter token is missing.")
-    wait = REVOCATIONS.take(limited)
+    wait = REVOCATIONS.hit(limited)
     if wait:
         raise too_many(wait)
     try:
@@ -75,7 +76,7 @@ GRANTS: Final[dict[str, Callable[[HttpRequest, Form], services.Issued]]] = {
 def _revoking_client(request: HttpRequest, form: Form) -> tuple[str, Origin, str]:
     """Give who revokes, for the check, for the record and for the limit: a public client has no secret (§2.1)."""
     if form.get("client_id") == PORTAL_CLIENT and client_credentials(request, form) is None:
-        return PORTAL_CLIENT, Origin.of_request(request, actor="client:portal"), request.META["REMOTE_ADDR"]
+        return PORTAL_CLIENT, Origin.of_request(request, actor="client:portal"), bucket_of(request)
     client_id = authenticated_client(request, form).credential.id
     return client_id, Origin.of_request(request, actor=f"key:{client_id}"), client_id
 

@@ -7,17 +7,15 @@ tokens (RFC 7009 §2.1). An access token that a key was swapped for ends alone.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.conf import settings
-
 from accounts.origin import Origin
 from apikeys import services as keys
-from apikeys.models import KeySecret
+from credentials.kinds import Kind, kind_of
 from tokens import services
 from tokens.errors import NotYoursError
-from tokens.models import RefreshToken, TokenFamily
+from tokens.identification import refresh_token_of, secret_of
+from tokens.models import TokenFamily
 from tokens.verification import find, read_token
 from vault.errors import TokenError
-from vault.secret_format import REFRESH, is_well_formed
 
 REASON = "ended by its holder"
 
@@ -45,17 +43,17 @@ def end_credential(text: str, *, client_id: str | None, origin: Origin) -> bool:
 
 def _identified(text: str) -> Held | None:
     """Find out what it is by looking at it; hints are not needed (RFC 7009 §2.1)."""
-    if "." in text:
+    kind = kind_of(text)
+    if kind is Kind.ACCESS_TOKEN:
         return _access_token(text)
-    if is_well_formed(settings.KEYPORTAL_BRAND, text, (REFRESH,)):
-        token = RefreshToken.objects.holding(text).select_related("family").first()
+    if kind is Kind.REFRESH_TOKEN:
+        token = refresh_token_of(text)
         return _family(token.family) if token else None
-    if is_well_formed(settings.KEYPORTAL_BRAND, text):
-        secret = KeySecret.objects.holding(text).select_related("key").first()
-        if secret is not None:
-            key = secret.key
-            return Held(client_id=key.pk, end=lambda origin: keys.revoke(key=key, reason=REASON, origin=origin))
-    return None
+    secret = secret_of(text)
+    if secret is None:
+        return None
+    key = secret.key
+    return Held(client_id=key.pk, end=lambda origin: keys.revoke(key=key, reason=REASON, origin=origin))
 
 
 def _access_token(text: str) -> Held | None:

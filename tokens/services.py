@@ -19,6 +19,7 @@ from accounts.canaries import rings_confirmed
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.rings import index_ring, signing_ring
+from accounts.sealed import swap
 from apikeys.verification import KeyRecord
 from credentials.models import Scope
 from tokens.errors import InvalidGrantError, InvalidScopeError
@@ -58,15 +59,16 @@ def issue_to_user(*, user: User, scopes: Collection[str] | None, agent: str, ori
     None for `scopes` asks for all that developers may take themselves. Raises `InvalidScopeError`.
     """
     rings_confirmed()
-    granted = _granted(scopes, Scope.objects.filter(restricted=False).values_list("name", flat=True))
+    granted = _granted(scopes, [scope.name for scope in Scope.objects.filter(restricted=False).intact()])
     family = TokenFamily(user=user, scopes=granted, epoch=user.auth_epoch, address=origin.address, agent=agent)
     family.expires_at = family.started_at + timedelta(seconds=settings.KEYPORTAL_REFRESH_LIFETIME)
     family.seal = family.make_seal()
     family.save(force_insert=True)
     token, secret = _new_refresh_token(family, family.started_at)
     token.save(force_insert=True)
-    record("token_issued", subject=f"user:{user.pk}", origin=origin, family=family.pk, scopes=granted)
-    return _issued_to_family(family, granted, secret)
+    issued, claims = _issued_to_family(family, granted, secret)
+    record("token_issued", subject=claims.subject, origin=origin, **_about(claims))
+    return issued
 
 
 @transaction.atomic
@@ -85,7 +87,7 @@ def issue_to_key(*, client: KeyRecord, scopes: Collection[str] | None, origin: O
         epoch=client.owner.epoch,
         not_after=key.expires_at,
     )
-    record("token_issued", subject=f"key:{key.id}", origin=origin, token=claims.token_id, scopes=granted)
+    record("token_issued", subject=claims.subject, origin=origin, **_about(claims))
     return Issued(access_token=access_token, expires_in=claims.expires_at - claims.issued_at, scope=granted)
 
 
@@ -103,15 +105,16 @@ def refresh(*, secret: str, scopes: Collection[str] | None, client_id: str | Non
     granted = _granted(scopes, family.scopes.split())
     successor, next_secret = _new_refresh_token(family, now)
     with transaction.atomic():
-        # No condition across a join: Django would write it as `id IN (SELECT …)`, which PostgreSQL does not ask again
-        # once it has waited for the row, and two would win. A family that ends meanwhile takes the successor with it.
-        unspent = RefreshToken.objects.filter(pk=token.pk, used_at=None, expires_at__gt=now)
-        won = unspent.update(used_at=now, replaced_by=successor.pk)
-        if won:
+        # Conditions of its own row only: one across a join Django would write as `id IN (SELECT …)`, which PostgreSQL
+        # does not ask again once it has waited for the row, and two would win. The seal that was read is that of an
+        # unspent token. A family that ends meanwhile takes the successor with it.
+        unspent = token.used_at is None and token.expires_at > now
+        if unspent and swap(token, {"used_at": now, "replaced_by": successor.pk}):
             successor.save(force_insert=True)
             TokenFamily.objects.filter(pk=family.pk, refreshed_at__lt=now).update(refreshed_at=now)
-            record("token_refreshed", subject=f"user:{family.user_id}", origin=origin, family=family.pk)
-            return _issued_to_family(family, granted, next_secret)
+            issued, claims = _issued_to_family(family, granted, next_secret)
+            record("token_refreshed", subject=claims.subject, origin=origin, **_about(claims))
+            return issued
     _end_if_used_before(token, now, origin)
     raise InvalidGrantError
 
@@ -136,14 +139,14 @@ def end_family(*, family: TokenFamily, reason: str, origin: Origin, verb: str = 
 
 
 @transaction.atomic
-def revoke_token(*, claims: Claims, origin: Origin) -> bool:
+def revoke_token(*, claims: Claims, origin: Origin, reason: str = "") -> bool:
     """Refuse one access token from now on. False if it was refused already."""
     expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
     _, revoked = RevokedToken.objects.get_or_create(
         issuer=claims.issuer, token_id=claims.token_id, defaults={"expires_at": expires_at}
     )
     if revoked:
-        record("token_revoked", subject=claims.subject, origin=origin, token=claims.token_id)
+        record("token_revoked", subject=claims.subject, origin=origin, token=claims.token_id, reason=reason)
     return revoked
 
 
@@ -181,6 +184,9 @@ def _refuse_over(family: TokenFamily, now: datetime) -> None:
     over = family.ended_at or family.expires_at <= now or family.epoch != user.auth_epoch
     if over or not user.is_active or not user.is_confirmed:
         raise InvalidGrantError
+    if not user.is_intact():
+        logger.error("integrity_violation: the row seal of %s does not fit", user.pk)
+        raise InvalidGrantError
 
 
 def _end_if_used_before(token: RefreshToken, now: datetime, origin: Origin) -> None:
@@ -200,7 +206,7 @@ def _new_refresh_token(family: TokenFamily, now: datetime) -> tuple[RefreshToken
     return token, secret
 
 
-def _issued_to_family(family: TokenFamily, scope: str, refresh_token: str) -> Issued:
+def _issued_to_family(family: TokenFamily, scope: str, refresh_token: str) -> tuple[Issued, Claims]:
     access_token, claims = _signed(
         subject=f"user:{family.user_id}",
         client_id=PORTAL_CLIENT,
@@ -210,7 +216,13 @@ def _issued_to_family(family: TokenFamily, scope: str, refresh_token: str) -> Is
         family=family.pk,
     )
     lifetime = claims.expires_at - claims.issued_at
-    return Issued(access_token=access_token, expires_in=lifetime, scope=scope, refresh_token=refresh_token)
+    return Issued(access_token=access_token, expires_in=lifetime, scope=scope, refresh_token=refresh_token), claims
+
+
+def _about(claims: Claims) -> dict[str, object]:
+    """Return what the trail keeps of an access token: enough for an operator who has nothing but its id."""
+    about = {"token": claims.token_id, "epoch": claims.epoch, "scopes": claims.scope, "expires": claims.expires_at}
+    return {**about, "family": claims.family} if claims.family else about
 
 
 def _signed(

@@ -20,17 +20,19 @@ from accounts.rings import signing_ring
 from apikeys.models import APIKey
 from apikeys.verification import KeyRecord, key_fields, record_of
 from apikeys.verification import judge as judge_key
-from credentials.catalogue import catalogue
+from credentials.catalogue import catalogue, names_in
 from credentials.client_address import Address
 from credentials.credential import OWNER_FIELDS, Credential, Owner
 from credentials.freshness import recall
-from credentials.prepared import Prepared, Slot
+from credentials.prepared import Prepared, Slot, fields_but
 from credentials.refusals import RefusedError, insufficient_scope, refused
-from tokens.models import RevokedToken
+from tokens.models import RevokedToken, TokenFamily
 from vault.errors import TokenInvalidError
 from vault.signing import Claims, TokenExpiredError, read
 
 logger = logging.getLogger(__name__)
+
+FAMILY_FIELDS: Final = fields_but(TokenFamily, "refreshed_at", "ended_reason", "address", "agent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,9 @@ class TokenRecord:
     key: KeyRecord | None
     """The key that the token was swapped for; None if it comes from a log-in."""
     revoked: bool
+    """Alone, or with the log-in that it comes from."""
+    intact: bool
+    """Whether the row of the key or of the log-in is as the portal wrote it."""
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -110,16 +115,28 @@ def read_token(token: str) -> Claims:
 
 
 def find(claims: Claims) -> TokenRecord | None:
-    """Ask the database about the token's subject, in one query. None if there is no such user or key (any more)."""
+    """Ask the database about the token's subject, in one query. None if there is no such log-in or key (any more)."""
     kind, _, subject_id = claims.subject.partition(":")
-    named = (claims.token_id, claims.family) if claims.family else (claims.token_id,)
     if kind == "key":
-        for *row, revoked in _OF_KEY.rows(subject_id, claims.issuer, *named):
+        for *row, revoked in _OF_KEY.rows(subject_id, claims.issuer, claims.token_id):
             key = record_of(row)
-            return _record(claims, key.owner, key.credential.scopes, revoked=revoked, key=key)
+            return _record(claims, key.owner, key.credential.scopes, revoked=revoked, intact=key.intact, key=key)
+    if kind == "user" and claims.family:
+        return _find_of_family(claims, subject_id, claims.family)
     if kind == "user":
-        for *owner, catalogue, revoked in _OF_USER.rows(subject_id, claims.issuer, *named):
-            return _record(claims, Owner(*owner), (catalogue or "").split(), revoked=revoked, key=None)
+        for *owner, entries, revoked in _OF_USER.rows(subject_id, claims.issuer, claims.token_id):
+            return _record(claims, Owner.of_row(owner), names_in(entries), revoked=revoked, intact=True, key=None)
+    return None
+
+
+def _find_of_family(claims: Claims, user_id: str, family_id: str) -> TokenRecord | None:
+    """Look up the log-in that the token comes from: one that was ended stays so, whatever else is deleted."""
+    for row in _OF_FAMILY.rows(family_id, claims.issuer, claims.token_id, family_id):
+        *owner, entries, revoked = row[len(FAMILY_FIELDS) :]
+        family = TokenFamily.from_db("default", FAMILY_FIELDS, row[: len(FAMILY_FIELDS)])
+        if family.user_id == user_id:
+            over, intact = revoked or family.ended_at is not None, family.is_intact()
+            return _record(claims, Owner.of_row(owner), names_in(entries), revoked=over, intact=intact, key=None)
     return None
 
 
@@ -129,6 +146,11 @@ def _of_key(slots: Sequence[Slot]) -> QuerySet[APIKey, Any]:
 
 def _of_user(slots: Sequence[Slot]) -> QuerySet[User, Any]:
     return _annotated(User.objects, slots).values_list(*OWNER_FIELDS, "catalogue", "token_is_revoked")
+
+
+def _of_family(slots: Sequence[Slot]) -> QuerySet[TokenFamily, Any]:
+    owner = [f"user__{name}" for name in OWNER_FIELDS]
+    return _annotated(TokenFamily.objects, slots).values_list(*FAMILY_FIELDS, *owner, "catalogue", "token_is_revoked")
 
 
 def _annotated(subjects: Manager[Any], slots: Sequence[Slot]) -> QuerySet[Any, Any]:
@@ -141,6 +163,7 @@ def _annotated(subjects: Manager[Any], slots: Sequence[Slot]) -> QuerySet[Any, A
 
 _OF_KEY: Final = Prepared(_of_key, CharField())
 _OF_USER: Final = Prepared(_of_user, CharField())
+_OF_FAMILY: Final = Prepared(_of_family, CharField())
 
 
 def judge(
@@ -159,6 +182,9 @@ def judge(
         raise refused("owner_inactive", **about)
     if owner.confirmed_at is None:
         raise refused("account_unconfirmed", **about)
+    if not (owner.intact and record.intact):
+        logger.error("integrity_violation: the row seal of the owner or the log-in of %s does not fit", credential.id)
+        raise refused("invalid_token")
     if owner.epoch != record.claims.epoch:
         raise refused("revoked", **about)
     if environment and environment != credential.environment:
@@ -173,7 +199,7 @@ def _expired(claims: Claims, *, counted_as: str = "") -> RefusedError:
 
 
 def _record(
-    claims: Claims, owner: Owner, allowed: Iterable[str], *, revoked: bool, key: KeyRecord | None
+    claims: Claims, owner: Owner, allowed: Iterable[str], *, revoked: bool, intact: bool, key: KeyRecord | None
 ) -> TokenRecord:
     """Put together what the token says and what its subject may still do."""
     return TokenRecord(
@@ -191,4 +217,5 @@ def _record(
         owner=owner,
         key=key,
         revoked=revoked,
+        intact=intact,
     )

@@ -1,15 +1,25 @@
 """The page of signed-in apps: log-ins by password at the auth endpoint, and their end."""
 
+from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib import messages
+from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.errors import LastOperatorError
+from accounts.fresh_login import is_fresh
 from accounts.origin import AuthenticatedRequest, Origin
 from accounts.services import end_all_tokens
+from accounts.way_back import way_back
+from apikeys import usage
+from apikeys.models import APIKey
 from tokens import services
+from tokens.closing import close_account
+from tokens.forms import CloseForm
 from tokens.models import TokenFamily
 
 PAGE = 25
@@ -20,11 +30,12 @@ PAGE = 25
 def list_apps(request: AuthenticatedRequest) -> HttpResponse:
     """Show where tokens of this account are in use: since when, from where, last refreshed."""
     page = Paginator(TokenFamily.objects.alive().of(request.user), PAGE).get_page(request.GET.get("page"))
-    return render(request, "tokens/apps.html", {"page": page})
+    return TemplateResponse(request, "tokens/apps.html", {"page": page})
 
 
-@login_required
 @require_POST
+@login_required
+@way_back(page="apps:list", press="End")
 def end_app(request: AuthenticatedRequest, family_id: str) -> HttpResponse:
     """End one of them."""
     family = get_object_or_404(TokenFamily, pk=family_id, user=request.user)
@@ -33,10 +44,36 @@ def end_app(request: AuthenticatedRequest, family_id: str) -> HttpResponse:
     return redirect("apps:list")
 
 
-@login_required
 @require_POST
+@login_required
+@way_back(page="apps:list", press="End all of them")
 def end_apps(request: AuthenticatedRequest) -> HttpResponse:
     """End all of them, and every other signed token of the account."""
     end_all_tokens(user=request.user, origin=Origin.of_request(request))
     messages.success(request, "All signed-in apps are signed out. Your keys go on working.")
     return redirect("apps:list")
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@way_back(press="Close the account for good")
+def close(request: AuthenticatedRequest) -> HttpResponse:
+    """Ask once, saying what would stop, then close the account for good. Takes a fresh log-in."""
+    if not is_fresh(request):
+        raise ReauthenticationRequired
+    keys = list(APIKey.objects.of(request.user).alive())
+    form = CloseForm(request.POST if request.method == "POST" else None, user=request.user)
+    if form.is_valid():
+        try:
+            close_account(user=request.user, origin=Origin.of_request(request))
+        except LastOperatorError as error:
+            form.add_error(None, str(error))
+        else:
+            logout(request)
+            messages.success(
+                request, "Your account is closed, and its keys are revoked. Thank you for having been here."
+            )
+            return redirect("home")
+    calls = sum(evidence.calls for evidence in usage.evidence([key.pk for key in keys]).values())
+    context = {"form": form, "keys": len(keys), "calls": calls}
+    return TemplateResponse(request, "tokens/close.html", context, status=400 if form.is_bound else 200)

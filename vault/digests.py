@@ -12,7 +12,8 @@ DIGEST_BYTES = 32
 def index_digest(key: RingKey, secret: str) -> bytes:
     """Give the 32 bytes under which a secret is stored and looked up."""
     mac = key.digest_mac.copy()
-    mac.update(secret.encode())
+    # Any text has a digest, one with a lone surrogate too, which UTF-8 can't write: it is then of no secret of ours.
+    mac.update(secret.encode("utf-8", "surrogatepass"))
     return mac.digest()
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from vault.rings import KEY_ID
+
 STAMP_BYTES = 2  # version, length of the key id
 
 
@@ -24,11 +26,9 @@ def stamp(version: int, key_id: str) -> bytes:
 
 
 def read_stamp(blob: bytes, version: int) -> tuple[str, bytes] | None:
-    """Split a stored value into key id and rest; None if it does not begin with a stamp of that version."""
+    """Return the key id and the rest of a stored value; None if it does not begin with a stamp of that version."""
     if len(blob) < STAMP_BYTES or blob[0] != version or len(blob) < STAMP_BYTES + blob[1]:
         return None
     end = STAMP_BYTES + blob[1]
-    raw = blob[STAMP_BYTES:end]
-    if not raw.isascii():
-        return None
-    return raw.decode("ascii"), blob[end:]
+    key_id = blob[STAMP_BYTES:end].decode("ascii", "replace")
+    return (key_id, blob[end:]) if KEY_ID.fullmatch(key_id) else None

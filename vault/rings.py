@@ -101,7 +101,7 @@ class KeyRing:
 
     @classmethod
     def parse(cls, name: str, text: str) -> Self:
-        """Read a ring from its written form. Raises `RingError`, which names the key id at fault."""
+        """Read a ring from its written form. Raises `RingError`, which names the entry at fault."""
         keys = [_parse_entry(name, position, entry) for position, entry in enumerate(_entries(text), start=1)]
         if not keys:
             raise RingError(f"the {name} ring is empty")
@@ -120,15 +120,16 @@ def _entries(text: str) -> list[str]:
 
 def _parse_entry(ring: str, position: int, entry: str) -> RingKey:
     key_id, colon, encoded = entry.partition(":")
+    # No part of the entry is shown: it may be a key without an id, or something else that was pasted here.
+    named = f"entry {position} of the {ring} ring"
     if not colon or not KEY_ID.fullmatch(key_id):
-        # The entry itself is not shown: without a colon it may be nothing but a key.
-        raise RingError(f"entry {position} of the {ring} ring is not id:base64 with an id of a-z, 0-9 and -")
+        raise RingError(f"{named} is not id:base64 with an id of a-z, 0-9 and -")
     try:
         material = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        raise RingError(f"key {key_id!r} of the {ring} ring is not base64") from None
+        raise RingError(f"{named} is not base64 behind its colon") from None
     if len(material) < KEY_BYTES:
-        raise RingError(f"key {key_id!r} of the {ring} ring has {len(material)} bytes; it needs {KEY_BYTES}")
+        raise RingError(f"{named} has {len(material)} bytes; it needs {KEY_BYTES}")
     return RingKey(key_id, material)
 
 

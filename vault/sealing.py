@@ -44,6 +44,9 @@ def unseal(ring: KeyRing, blob: bytes, context: Sequence[str]) -> str:
         opened = AESGCM(ring[key_id].for_sealing).decrypt(
             rest[:NONCE_BYTES], rest[NONCE_BYTES:], frame((head, *context))
         )
+        return opened.decode()
     except InvalidTag:
         raise SealBrokenError("the sealed value does not fit its context") from None
-    return opened.decode()
+    except UnicodeDecodeError:
+        # Somebody who holds the ring sealed it, and it was not `seal`; the cause would quote the plaintext.
+        raise SealBrokenError("what was sealed is no text") from None

@@ -30,6 +30,11 @@ def new_id(kind: str) -> str:
     return f"{kind}_{random_text(ID_CHARACTERS)}"
 
 
+def id_pattern(kind: str) -> str:
+    """Return the regular expression of the ids that `new_id` makes for this kind; there never were others."""
+    return f"{kind}_[{ALPHABET}]{{{ID_CHARACTERS}}}"
+
+
 def new_secret(brand: str, kind: str) -> str:
     """Make a secret: 256 random bits behind the brand and its kind (`live`, `test`, `refresh`), with its checksum."""
     body = f"{brand}_{kind}_{random_text(RANDOM_CHARACTERS)}"

@@ -2,50 +2,32 @@
 
 PyJWT makes and checks the signature. What is read here is only what `sign` writes, and nothing that merely resembles
 it: three canonical segments, one header of three members, one key chosen by its `kid` and that key's one algorithm,
-every claim there and of its type. PyJWT by itself would also take a padded segment, a doubled member, `NaN`, a time
-written as text, a list of audiences, a token of any `typ` and one without an expiry (RFC 8725 §3).
+every claim there and within its bounds (`vault.claims`). PyJWT by itself would also take a padded segment, a doubled
+member, `NaN`, a time written as text, a list of audiences, a token of any `typ` and one without an expiry (RFC 8725
+§3).
 """
 
 import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from jwt import PyJWS
 from jwt.exceptions import PyJWTError
 
+from vault.claims import Claims
 from vault.errors import TokenError, TokenInvalidError, UnknownKeyError
 from vault.signing_keys import KEY_TYPES, SigningRing
+
+__all__ = ["Claims", "TokenExpiredError", "read", "sign"]
 
 TYPE: Final = "at+jwt"
 TYPES: Final = (TYPE, f"application/{TYPE}")
 MAX_LENGTH: Final = 8192  # characters: what fits into a header
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _HEADER: Final = {"alg", "kid", "typ"}
-_LATEST: Final = 2**53  # the last integer that every JSON reader agrees about
 _jws: Final = PyJWS(algorithms=list(KEY_TYPES))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
-    """What a token says (RFC 9068 §2.2). Times are whole seconds since 1970, UTC."""
-
-    issuer: str
-    subject: str
-    """`user:usr_…` or `key:key_…`: the two can't be taken for each other."""
-    audience: str
-    client_id: str
-    token_id: str
-    scope: str
-    issued_at: int
-    expires_at: int
-    environment: str
-    epoch: int
-    """The owner's `auth_epoch` when the token was issued: raising it ends the token."""
-    family: str | None = None
-    """The log-in that the token comes from (`sid`); None for one that a key was swapped for."""
 
 
 class TokenExpiredError(TokenError):
@@ -57,24 +39,12 @@ class TokenExpiredError(TokenError):
 
 
 def sign(ring: SigningRing, claims: Claims) -> str:
-    """Give the token for these claims, under the ring's first key."""
+    """Return the token for these claims, under the ring's first key.
+
+    Raises `TokenInvalidError` for claims that `read` would refuse.
+    """
     key = ring.primary
-    payload: dict[str, str | int] = {
-        "iss": claims.issuer,
-        "sub": claims.subject,
-        "aud": claims.audience,
-        "client_id": claims.client_id,
-        "jti": claims.token_id,
-        "scope": claims.scope,
-        "iat": claims.issued_at,
-        "nbf": claims.issued_at,
-        "exp": claims.expires_at,
-        "environment": claims.environment,
-        "auth_epoch": claims.epoch,
-    }
-    if claims.family:
-        payload["sid"] = claims.family
-    raw = json.dumps(payload, separators=(",", ":")).encode()
+    raw = json.dumps(claims.as_payload(), separators=(",", ":")).encode()
     return _jws.encode(raw, key.private, algorithm=key.algorithm, headers={"kid": key.id, "typ": TYPE})
 
 
@@ -85,10 +55,10 @@ def read(ring: SigningRing, token: str, *, issuer: str, audience: str, now: floa
     over, and `TokenInvalidError` for everything else, whatever the bytes.
     """
     payload = _verified_payload(ring, token)
-    claims = _claims(payload)
+    claims = Claims.of_payload(payload)
     if claims.issuer != issuer or claims.audience != audience:
         raise TokenInvalidError("issued by or for somebody else")
-    if max(claims.issued_at, _time(payload, "nbf")) > now + leeway:
+    if max(claims.issued_at, payload["nbf"]) > now + leeway:
         raise TokenInvalidError("issued in the future")
     if claims.expires_at <= now - leeway:
         raise TokenExpiredError(claims)
@@ -128,33 +98,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise TokenInvalidError(f"{name} is no JSON")
-
-
-def _claims(payload: Mapping[str, Any]) -> Claims:
-    return Claims(
-        issuer=_text(payload, "iss"),
-        subject=_text(payload, "sub"),
-        audience=_text(payload, "aud"),
-        client_id=_text(payload, "client_id"),
-        token_id=_text(payload, "jti"),
-        scope=_text(payload, "scope"),
-        issued_at=_time(payload, "iat"),
-        expires_at=_time(payload, "exp"),
-        environment=_text(payload, "environment"),
-        epoch=_time(payload, "auth_epoch"),
-        family=_text(payload, "sid") if "sid" in payload else None,
-    )
-
-
-def _text(payload: Mapping[str, Any], name: str) -> str:
-    value = payload.get(name)
-    if not isinstance(value, str):
-        raise TokenInvalidError(f"{name} is missing or no text")
-    return value
-
-
-def _time(payload: Mapping[str, Any], name: str) -> int:
-    value = payload.get(name)
-    if type(value) is not int or not 0 <= value <= _LATEST:  # a bool is an int to isinstance
-        raise TokenInvalidError(f"{name} is missing or no whole number")
-    return value

@@ -25,6 +25,7 @@ from vault.rings import KEY_BYTES, RingKey
 
 NAME: Final = "signing"
 KEY_NAME: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
+BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*")
 SIGNING_RSA_BITS: Final = 3072
 VERIFYING_RSA_BITS: Final = 2048
 KEY_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -145,19 +146,24 @@ def _entries(text: str) -> list[Any]:
 def _parse_key(position: int, jwk: Any) -> SigningKey:
     """Read one private JWK. No error quotes it, nor has a cause that might."""
     named = f"key {position} of the {NAME} ring"
-    if not isinstance(jwk, dict) or jwk.get("alg") not in KEY_TYPES:
+    algorithm = jwk.get("alg") if isinstance(jwk, dict) else None
+    if not isinstance(algorithm, str) or algorithm not in KEY_TYPES:
         raise RingError(f"{named} is no JWK with an alg of {', '.join(KEY_TYPES)}")
-    kind = KEY_TYPES[jwk["alg"]]
+    kind = KEY_TYPES[algorithm]
     if any(jwk.get(member) != value for member, value in kind.items()):
-        raise RingError(f"{named} is not of the kind that its alg {jwk['alg']} needs")
-    if any(not isinstance(jwk.get(member), str) for member in _PRIVATE[kind["kty"]]):
+        raise RingError(f"{named} is not of the kind that its alg {algorithm} needs")
+    members = (*_PUBLIC.get(kind["kty"], ()), *_PRIVATE[kind["kty"]])
+    if any(not isinstance(jwk.get(member), str) for member in members):
         raise RingError(f"{named} is no private key, or lacks a part of one")
+    # PyJWT reads over characters that do not belong there: many spellings would be one key.
+    if not all(BASE64URL.fullmatch(jwk[member]) for member in members):
+        raise RingError(f"{named} has a part that is not base64url (RFC 7515 §2)")
     try:
-        key = PyJWK({name: jwk[name] for name in jwk if name not in ("use", "key_ops")}, jwk["alg"])
+        key = PyJWK({name: jwk[name] for name in jwk if name not in ("use", "key_ops")}, algorithm)
         key_id = jwk.get("kid") if key.key_type == "oct" else thumbprint(_public_members(key))
         _refuse_mismatch(key)
     except (PyJWTError, ValueError, TypeError, KeyError):
-        raise RingError(f"{named} can't be read as an {jwk['alg']} key") from None
+        raise RingError(f"{named} can't be read as an {algorithm} key") from None
     if not isinstance(key_id, str) or not KEY_NAME.fullmatch(key_id):
         raise RingError(f"{named} needs a kid of 8 to 64 characters of A-Z, a-z, 0-9, - and _")
     if jwk.get("kid") not in (None, key_id):

@@ -10,10 +10,14 @@ NAME = "credentials:verify"
 def add(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     apps.get_model("credentials", "Scope").objects.get_or_create(
         name=NAME,
-        defaults={"description": "Ask whether others' credentials are good", "restricted": True},
+        defaults={
+            "description": "Ask whether others' credentials are good",
+            "restricted": True,
+            "seal": b"",  # it is one of credentials.models.BUILT_IN
+        },
     )
 
 
 class Migration(migrations.Migration):
-    dependencies = [("credentials", "0002_attempts")]
+    dependencies = [("credentials", "0006_sealed_scopes")]
     operations = [migrations.RunPython(add, migrations.RunPython.noop)]

@@ -12,13 +12,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from accounts import services, trail, verify_trail
+from accounts import trail, verify_trail
 from accounts.append_only import CHECKPOINTS, EVENTS
 from accounts.audit import record
 from accounts.id_ranges import IdRanges
 from accounts.models import AuditCheckpoint, AuditEvent, AuditRemoval
 from accounts.origin import Origin
 from accounts.services import remove_expired_events
+from accounts.services import trail as removal
 from accounts.trail import extend_chain, extend_now_and_then
 from accounts.verify_trail import TrailReport
 from tests.conftest import ORIGIN
@@ -292,7 +293,7 @@ def test_by_default_everything_is_kept() -> None:
 def test_a_removal_that_breaks_off_is_told_by_the_next_one(
     over: list[AuditEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remove, rounds = services._remove_some_events, []
+    remove, rounds = removal._remove_some_events, []
 
     def break_off(batch: int) -> int:
         rounds.append(batch)
@@ -300,7 +301,7 @@ def test_a_removal_that_breaks_off_is_told_by_the_next_one(
             raise KeyboardInterrupt
         return remove(batch)
 
-    monkeypatch.setattr(services, "_remove_some_events", break_off)
+    monkeypatch.setattr(removal, "_remove_some_events", break_off)
     with pytest.raises(KeyboardInterrupt):
         remove_expired_events(origin=ORIGIN, batch=2)
     assert removals() == []

@@ -8,7 +8,7 @@ import pytest
 from tests.databases import portal_database
 from tests.portal import Portal
 from tests.speaker import Speaker
-from tests.staleness import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.finding("H15")
 

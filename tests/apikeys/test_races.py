@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from http import HTTPStatus
 from urllib.error import HTTPError
 
 import pytest
@@ -73,15 +74,21 @@ def test_guesses_at_many_workers_at_once_are_counted_together(portal: Portal) ->
     stranger.post("/accounts/logout/")
     token = stranger.field("/accounts/login/", "csrfmiddlewaretoken")
 
-    def guess(number: int) -> bytes:
-        return stranger.post(
-            "/accounts/login/", token=token, login="race-guess@example.com", password=f"guess {number}"
-        )
+    def is_looked_at(password: str) -> bool:
+        """Return whether a guess was compared with the password; else the answer is 429."""
+        form = {"login": "race-guess@example.com", "password": password}
+        try:
+            stranger.post("/accounts/login/", token=token, **form)
+        except HTTPError as refused:
+            if refused.code != HTTPStatus.TOO_MANY_REQUESTS:
+                raise
+            return False
+        return True
 
-    pages = [page for page in all_at_once(PARALLEL, guess) if isinstance(page, bytes)]
-    refused = [page for page in pages if b"Too many failed" in page]
-    assert len(pages) == PARALLEL
-    assert len(refused) >= PARALLEL - 10
-    right = stranger.post("/accounts/login/", token=token, login="race-guess@example.com", password=PASSWORD)
-    assert b"Too many failed" in right
+    looked_at = all_at_once(PARALLEL, lambda number: is_looked_at(f"guess {number}"))
+    assert 1 <= looked_at.count(True) <= 10
+    while is_looked_at("one more guess"):  # of a crowd some are refused that the limit would have let in
+        looked_at.append(True)
+    assert looked_at.count(True) <= 10
+    assert not is_looked_at(PASSWORD)
     assert "No keys yet" in owner.get("/keys/")

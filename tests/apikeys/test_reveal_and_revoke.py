@@ -1,11 +1,13 @@
 """Showing a secret again, changing a key, ending it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
+from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.models import AuditEvent, User
@@ -19,7 +21,7 @@ from apikeys.errors import (
 from apikeys.models import APIKey, KeySecret
 from apikeys.verification import verify
 from credentials.models import Scope
-from tests.conftest import ORIGIN, MakeKey
+from tests.conftest import ORIGIN, MakeKey, MakeUser
 
 pytestmark = pytest.mark.django_db
 
@@ -69,6 +71,27 @@ def test_a_ciphertext_from_another_row_does_not_open(make_key: MakeKey, caplog: 
     assert secret not in caplog.text
 
 
+@pytest.mark.security("K-02")
+@pytest.mark.finding("F")
+@pytest.mark.parametrize("moved", ["owner", "environment", "key"])
+def test_a_ciphertext_opens_for_no_other_owner_environment_or_key(
+    log_in: Callable[[User], Client], make_user: MakeUser, make_key: MakeKey, moved: str
+) -> None:
+    """Whoever writes to the database moves a key to an account of theirs, where its page would show the secret."""
+    key, secret = make_key()
+    reader = make_user("reader@example.com") if moved == "owner" else key.owner
+    row = key.secrets.get()
+    if moved == "key":
+        KeySecret.objects.filter(pk=row.pk).update(key=make_key(name="another")[0])
+    else:
+        APIKey.objects.filter(pk=key.pk).update(**{moved: reader if moved == "owner" else "test"})
+    row.refresh_from_db()
+    with pytest.raises(IntegrityViolationError):
+        services.reveal(secret=KeySecret.objects.get(pk=row.pk), origin=ORIGIN)
+    page = log_in(reader).post(f"/keys/{row.key_id}/secrets/{row.pk}/reveal/", secure=True)
+    assert secret not in page.content.decode()
+
+
 def test_revoking_ends_the_key_shreds_its_ciphertext_and_keeps_its_digest(make_key: MakeKey) -> None:
     key, _ = make_key()
     assert services.revoke(key=key, reason="leaked", origin=ORIGIN) is True
@@ -103,7 +126,7 @@ def test_an_edit_changes_what_may_be_changed_from_the_next_request_on(make_key: 
     record = verify(secret, address=None)
     assert record.credential.name == "renamed"
     assert record.credential.scopes == {"reports:write"}
-    assert AuditEvent.objects.get(verb="key_edited").details == {"changed": ["name", "scopes"]}
+    assert AuditEvent.objects.get(verb="key_edited").details == {"changed": ["name", "scopes"], "widened": ["scopes"]}
 
 
 def test_a_granted_scope_is_kept_or_dropped_but_not_taken(make_key: MakeKey, scopes: list[Scope]) -> None:

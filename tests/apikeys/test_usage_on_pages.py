@@ -8,9 +8,10 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.services import unconfirm_user
 from apikeys.models import APIKey
 from credentials.models import Sighting, Usage
-from tests.conftest import MakeKey
+from tests.conftest import ORIGIN, MakeKey
 
 pytestmark = pytest.mark.django_db
 
@@ -153,7 +154,7 @@ def test_what_is_refused_until_the_address_is_confirmed_says_so(
     browser: Client, make_key: MakeKey, developer: User
 ) -> None:
     key, _ = make_key()
-    User.objects.filter(pk=developer.pk).update(confirmed_at=None)
+    unconfirm_user(user=developer, origin=ORIGIN)
     for path in ("/keys/", f"/keys/{key.pk}/"):
         assert '">Refused</span>' in page(browser, path)
 

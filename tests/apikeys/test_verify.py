@@ -275,6 +275,21 @@ def test_a_secret_given_to_another_key_or_prolonged_is_refused(make_key: MakeKey
     assert code_of(secret) == "invalid_token"
 
 
+@pytest.mark.security("integrity")
+@pytest.mark.finding("F")
+def test_a_secret_found_by_the_digest_of_another_is_refused(make_key: MakeKey) -> None:
+    """Whoever writes to the database lets a secret that they know be found where a stronger key is."""
+    weak, known = make_key(name="mine")
+    strong, _ = make_key(name="theirs")
+    own = KeySecret.objects.get(key=weak)
+    KeySecret.objects.filter(pk=own.pk).update(digest=bytes(32))
+    KeySecret.objects.filter(key=strong).update(digest=own.digest)
+    assert code_of(known) == "invalid_token"
+    KeySecret.objects.filter(key=strong).update(digest=bytes(31) + b"x")
+    KeySecret.objects.filter(pk=own.pk).update(digest=own.digest)
+    assert good(known).credential.id == weak.pk
+
+
 @pytest.fixture
 def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process whose local time has a summer."""

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.portal import Portal
+from tests.waiting import DEADLINE
 
 FLAGS = [
     "--no-sandbox",
@@ -36,16 +38,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """A started Chromium of the machine's own."""
+    expect.set_options(timeout=1000 * DEADLINE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         yield browser
         browser.close()
 
 
+def new_context(chromium: Browser, portal: Portal, **options: Any) -> BrowserContext:
+    """Return a fresh profile at the portal, which has as long as everything else may take."""
+    context = chromium.new_context(base_url=portal.url, **options)
+    context.set_default_timeout(1000 * DEADLINE)
+    return context
+
+
 @pytest.fixture
 def page(chromium: Browser, portal: Portal) -> Iterator[Page]:
     """A page of a fresh profile that may use the clipboard. A script error or a breach of the CSP fails the test."""
-    context = chromium.new_context(base_url=portal.url, reduced_motion="reduce")
+    context = new_context(chromium, portal, reduced_motion="reduce")
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=portal.url)
     page = context.new_page()
     faults: list[str] = []
@@ -59,7 +69,7 @@ def page(chromium: Browser, portal: Portal) -> Iterator[Page]:
 @pytest.fixture
 def plain_page(chromium: Browser, portal: Portal) -> Iterator[Page]:
     """A page without scripts."""
-    context = chromium.new_context(base_url=portal.url, java_script_enabled=False)
+    context = new_context(chromium, portal, java_script_enabled=False)
     yield context.new_page()
     context.close()
 

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PASSWORD, SECRET, sign_up
 from tests.portal import Portal
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once
 
@@ -24,8 +25,7 @@ def confirm_password(page: Page) -> None:
 
 def revoke(page: Page, name: str) -> None:
     """Revoke a key that was used a moment ago, once its page knows of that."""
-    while page.get_by_text("No calls yet").is_visible():
-        page.reload()
+    wait_until(lambda: page.reload() and not page.get_by_text("No calls yet").is_visible())
     page.get_by_role("link", name="Revoke…").click()
     expect(page.get_by_text("It is in use")).to_be_visible()
     expect(page.get_by_role("link", name="Cancel")).to_be_focused()
@@ -52,7 +52,7 @@ def test_the_whole_walk_with_scripts(page: Page, portal: Portal) -> None:
     waiting = page.locator("[data-first-call]")
     expect(waiting).to_have_text("Waiting for the first call…")
     assert call(portal, secret) == (200, "")
-    expect(waiting).to_have_text("The first call has arrived. This key works.", timeout=15_000)
+    expect(waiting).to_have_text("The first call has arrived. This key works.")
     page.get_by_role("button", name="Copy the curl call").click()
     assert secret in page.evaluate("navigator.clipboard.readText()")
     assert page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, history.state])") == "[{},{},null]"

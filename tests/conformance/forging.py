@@ -24,7 +24,7 @@ class Forger:
             "sub": f"user:{owner}",
             "aud": portal.url,
             "client_id": "portal",
-            "jti": f"tok_forged{now}",
+            "jti": f"tok_forged{now:016d}",
             "scope": "",
             "iat": now,
             "nbf": now,
@@ -49,7 +49,7 @@ class Forger:
             "other audience": {"aud": "https://evil.example"},
             "list of audiences": {"aud": [self.claims["aud"]]},
             "expiry as text": {"exp": str(now + 600)},
-            "unknown user": {"sub": "user:usr_nobody"},
+            "unknown user": {"sub": f"user:usr_{'nobody':0>22}"},
             **{f"without {name}": {name: None} for name in ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")},
         }
         wrong_headers: dict[str, dict[str, object]] = {
@@ -80,11 +80,56 @@ class Forger:
             "padded": f"{genuine}==",
         }
 
+    def hostile(self, claim: str) -> dict[str, str]:
+        """Return tokens by the portal's own key whose one claim holds what the portal would never write."""
+        genuine = self.claims.get(claim, f"fam_{'hostile':0>22}")
+        values = hostile_numbers(claim, genuine) if isinstance(genuine, int) else hostile_texts(claim, genuine)
+        return {f"{claim} {value!r}"[:80]: self.genuine({}, {claim: value}) for value in values}
+
     @staticmethod
     def _signed(ring: SigningRing, header: Mapping[str, object], claims: Mapping[str, object]) -> str:
         signing_input = ".".join(base64url(json.dumps(part).encode()) for part in (header, claims))
         key = ring.primary.private
         return f"{signing_input}.{base64url(key.Algorithm.sign(signing_input.encode(), key.key))}"
+
+
+ANYTHING: tuple[object, ...] = (True, False, 1.5, 1e308, -1, 10**400, [], ["x"], {}, {"a": {"b": []}})
+"""What no claim may be, whichever it is."""
+
+
+def hostile_numbers(claim: str, genuine: int) -> list[object]:
+    """Return what is no such number, or one that dates, columns or lifetimes can't hold."""
+    far = [2**31, 2**32, 2**53, 2**63, 2**64, 253_402_300_800, 10**18]
+    times: dict[str, list[object]] = {
+        "exp": [0, genuine - 600, genuine + 86_400, 253_402_300_799],  # at or before iat, a day, the year 9999
+        "iat": [0, genuine + 600, genuine + 601, 253_402_300_799],
+        "nbf": [253_402_300_799],
+        "auth_epoch": [],
+    }
+    return [*ANYTHING, str(genuine), float(genuine), "", "\ud800", *far, *times[claim]]
+
+
+def hostile_texts(claim: str, genuine: str) -> list[object]:
+    """Return what is no text, can't be encoded or stored, breaks lines, hides, or is of another form."""
+    characters = [
+        "\ud800",
+        "\udfff",
+        "\0",
+        "\n",
+        "\r\nX-Keyportal-Owner: usr_x",
+        "\x1b[2J",
+        "\x7f",
+        "\x85",
+        "\u202e",
+        "\ufeff",
+    ]
+    around = [text for odd in characters for text in (odd, genuine + odd, odd + genuine)]
+    forms: list[object] = [genuine + "x" * 5000, genuine + "é", genuine + "  x", f" {genuine}", genuine + '"', "\\"]
+    other = ["", " ", genuine.upper(), genuine + "'--", "user:", "user:usr_" + "０" * 22, "user:usr_x/../y", "%00"]
+    # An empty scope is what a token without rights has, and these are scopes of nobody.
+    nameable = {"", "user:", "user:usr_x/../y", "%00", "'--"}
+    forms += [text for text in other if claim != "scope" or text not in nameable]
+    return [*ANYTHING, 5, *around, *forms]
 
 
 def changed(source: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:

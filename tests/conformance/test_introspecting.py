@@ -8,7 +8,7 @@ import pytest
 
 from tests.conformance.forging import Forger
 from tests.portal import Answer, Portal
-from tests.speaker import ENDED, Client, Speaker, is_oauth_answer, told
+from tests.speaker import ENDED, Client, Speaker, asked_until_limited, is_oauth_answer, told
 from vault.secret_format import new_secret
 
 OWNER = "introspect@example.com"
@@ -164,9 +164,8 @@ def test_a_token_is_needed_and_a_hint_is_not(speaker: Speaker, caller: Client, c
 @pytest.mark.conformance("IN-08")
 def test_scanning_is_stopped_for_who_scans(portal: Portal, speaker: Speaker, caller: Client, client: Client) -> None:
     scanner = Client(*portal.make_key(OWNER, *VERIFY, name="a scanner"))
-    portal.use_up("gateway.introspection.MISSES", scanner.id)
-    over = ask(speaker, scanner, "x")
-    assert (over.status, int(over.headers["retry-after"]) > 0) == (429, True)
+    over = asked_until_limited(lambda: ask(speaker, scanner, "x"), amount=100)
+    assert int(over.headers["retry-after"]) > 0
     assert told(ask(speaker, caller, client.secret))["active"] is True
 
 
@@ -212,8 +211,9 @@ def test_what_the_ring_signed_is_taken(speaker: Speaker, forger: Forger, typ: st
 @pytest.mark.conformance("OT-09")
 def test_a_token_ends_with_its_leeway(speaker: Speaker, forger: Forger) -> None:
     now = int(time.time())
-    assert speaker.me(forger.genuine({}, {"exp": now - 10})).status == 200
-    over = speaker.me(forger.genuine({}, {"exp": now - 31}))
+    issued = {"iat": now - 600, "nbf": now - 600}
+    assert speaker.me(forger.genuine({}, {**issued, "exp": now - 10})).status == 200
+    over = speaker.me(forger.genuine({}, {**issued, "exp": now - 31}))
     assert (over.status, told(over)["code"]) == (401, "expired")
     assert 'error="invalid_token"' in over.headers["www-authenticate"]
 

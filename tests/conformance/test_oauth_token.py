@@ -3,7 +3,6 @@
 import base64
 import json
 import time
-from functools import partial
 from typing import Any
 
 import jwt
@@ -11,7 +10,6 @@ import pytest
 
 from tests.portal import Answer, Portal
 from tests.speaker import FORGET_GUESSES, FORM, PASSWORD, Client, Speaker, basic, is_oauth_answer, told
-from tests.timing import unlikeness
 from vault.secret_format import new_id, new_secret
 
 GRANT = {"grant_type": "client_credentials"}
@@ -88,7 +86,9 @@ def test_no_parameter_stands_twice(speaker: Speaker, client: Client, twice: str)
 @pytest.mark.conformance("JW-02")
 @pytest.mark.conformance("JW-29")
 def test_a_key_is_swapped_for_an_access_token(speaker: Speaker, client: Client) -> None:
+    before = int(time.time())
     answer = speaker.token("grant_type=client_credentials&scope=&foo=bar", client=client)
+    after = int(time.time())
     is_oauth_answer(answer)
     body = told(answer)
     assert (answer.status, body["token_type"].lower(), body["scope"]) == (200, "bearer", "a:read a:write")
@@ -96,7 +96,7 @@ def test_a_key_is_swapped_for_an_access_token(speaker: Speaker, client: Client) 
     claims = payload(body["access_token"])
     assert type(body["expires_in"]) is int
     assert claims["exp"] - claims["iat"] == body["expires_in"] == 600
-    assert abs(claims["iat"] - time.time()) < 5
+    assert before <= claims["iat"] <= after
     assert answer.headers["pragma"] == "no-cache"
     header = jwt.get_unverified_header(body["access_token"])
     assert (header["typ"], header["alg"], bool(header["kid"])) == ("at+jwt", "ES256", True)
@@ -161,21 +161,14 @@ def test_a_failed_authentication_is_invalid_client(speaker: Speaker, client: Cli
 
 
 @pytest.mark.conformance("OT-19")
-def test_an_unknown_client_and_a_wrong_secret_look_the_same(portal: Portal, speaker: Speaker, client: Client) -> None:
-    """Answers are the same to the byte, and take equally long."""
+def test_an_unknown_client_and_a_wrong_secret_look_the_same(speaker: Speaker, client: Client) -> None:
+    """To the byte; that they take equally long is for tests/tokens/test_equal_work.py."""
     unknown = Client(new_id("key"), new_secret("kp", "live"))
-    tried = {"unknown": unknown, "wrong": Client(client.id, unknown.secret)}
-    answers: dict[str, Answer] = {}
-
-    def ask(name: str) -> None:
-        answers[name] = speaker.token(GRANT, client=tried[name])
-
-    asked = {name: partial(ask, name) for name in tried}
-    assert unlikeness(asked, within=1.2, before=partial(portal.shell, FORGET_GUESSES)) < 1.2
+    answers = [speaker.token(GRANT, client=tried) for tried in (unknown, Client(client.id, unknown.secret))]
     own = ("date", "x-request-id")
-    heads = [{k: v for k, v in answer.headers.items() if k not in own} for answer in answers.values()]
+    heads = [{k: v for k, v in answer.headers.items() if k not in own} for answer in answers]
     assert heads[0] == heads[1]
-    assert len({answer.body for answer in answers.values()}) == 1
+    assert len({answer.body for answer in answers}) == 1
 
 
 @pytest.mark.conformance("OT-22")

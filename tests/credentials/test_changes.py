@@ -12,7 +12,7 @@ import pytest
 from credentials.changes import Change, HeardChanges, Position
 from credentials.triggers import CHANNEL, COUNTER
 from tests.databases import portal_database
-from tests.staleness import DEADLINE
+from tests.waiting import DEADLINE
 
 WRITERS, LISTENERS, TRANSACTIONS, ROWS = 6, 3, 150, 40
 INSERT = (

@@ -14,7 +14,8 @@ from tests.databases import portal_database
 from tests.parallel import all_at_once
 from tests.portal import Portal, new_ring
 from tests.speaker import Client, Speaker
-from tests.staleness import IN_A_ROW, ON_SQLITE, is_refused_for_good, wait_until
+from tests.staleness import IN_A_ROW, ON_SQLITE, refused_for_good
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H43")]
 
@@ -60,7 +61,7 @@ class Site(Portal):
 
     def is_refused_by_all(self, client: Client) -> None:
         """Wait until every thread refuses; none may let it in again."""
-        is_refused_for_good(lambda: self.ask(client))
+        refused_for_good(lambda: self.ask(client))
         assert self.statuses(client) == {401}
 
     def is_taken_by_all(self, client: Client) -> None:

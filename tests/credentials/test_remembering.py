@@ -1,6 +1,7 @@
 """What is remembered costs no query, on either database; a forked process begins anew; nobody's clock matters."""
 
 import time
+import uuid
 
 import pytest
 import time_machine
@@ -11,37 +12,35 @@ from tests.portal import Portal
 from tests.speaker import Client, Speaker
 
 COUNTED = """
-import time
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from credentials.freshness import freshness
 from gateway.verdict import verdict
+from tests.waiting import wait_until
 
 def queries(credential):
     with CaptureQueriesContext(connection) as captured:
         verdict(credential, address=None)
     return len(captured)
 
-deadline = time.monotonic() + 10
-while freshness.current() is None and time.monotonic() < deadline:
-    time.sleep(0.01)
-while True:
+def counted():
     freshness.cache.clear()
-    counted = [[queries(credential) for _ in range(4)] for credential in ({secret!r}, {token!r})]
-    # On SQLite a commit of the server in between, such as that of its counts, rightly costs one more.
-    if counted == {expected} or time.monotonic() > deadline:
-        break
-print(counted)
+    return [[queries(credential) for _ in range(4)] for credential in ({secret!r}, {token!r})]
+
+wait_until(lambda: freshness.current() is not None)
+# On SQLite a commit of the server in between, such as that of its counts, rightly costs one more.
+wait_until(lambda: counted() == {expected}, otherwise=counted)
+print({expected})
 """
 FORKED = """
-import os, time
+import os
 from credentials.freshness import freshness
 from credentials.tally import tally
 from credentials.usage import flusher
 from gateway.verdict import verdict
+from tests.waiting import wait_until
 
-while freshness.current() is None:
-    time.sleep(0.01)
+wait_until(lambda: freshness.current() is not None)
 verdict({secret!r}, address=None)
 tally.count("api", "accepted", 0.1, credential="key_x")
 assert len(freshness.cache) >= 1
@@ -51,8 +50,7 @@ if not child:
     connection = freshness._thread.connection
     connection.connection = None  # the parent's: nobody may speak over it
     verdict({secret!r}, address=None)
-    while freshness.current() is None:
-        time.sleep(0.01)
+    wait_until(lambda: freshness.current() is not None)
     verdict({secret!r}, address=None)
     os._exit(0 if known == [0, 0, None, None] and len(freshness.cache) == 1 else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(tally.take()))
@@ -61,7 +59,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(tally.take()))
 
 @pytest.fixture
 def client(portal: Portal, request: pytest.FixtureRequest) -> Client:
-    email = f"remembering-{time.monotonic_ns()}@example.com"
+    email = f"remembering-{uuid.uuid4().hex}@example.com"
     portal.make_developer(email)
     return Client(*portal.make_key(email))
 
@@ -87,9 +85,8 @@ def test_a_clock_that_somebody_sets_neither_prolongs_nor_ends_the_lease(step: fl
     began = fresh.now()
     fresh.renew(since=began)
     with time_machine.travel(time.time() + step):
-        assert 0 <= fresh.now() - began < LEASE
+        assert 0 <= fresh.now() - began < abs(step) / 2
         assert fresh.leased_until == began + LEASE
-    assert fresh.now() < fresh.leased_until
 
 
 @pytest.mark.once

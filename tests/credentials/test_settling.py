@@ -8,7 +8,8 @@ from tests.person import Person
 from tests.portal import Portal
 from tests.proxy import Proxy, proxy_to
 from tests.speaker import Client, Speaker
-from tests.staleness import IN_A_ROW, wait_until
+from tests.staleness import IN_A_ROW
+from tests.waiting import wait_until
 from tests.with_postgres import Cluster, postgres_cluster
 
 # The other database: test_database_file, where every request looks by itself.

@@ -14,7 +14,8 @@ from credentials.triggers import COUNTER, NOTIFY_TRIGGERS
 from tests.databases import portal_database
 from tests.portal import Portal
 from tests.speaker import Client, Speaker
-from tests.staleness import IN_A_ROW, is_refused_for_good, wait_until
+from tests.staleness import IN_A_ROW, refused_for_good
+from tests.waiting import wait_until
 from tests.with_postgres import binary
 
 pytestmark = [pytest.mark.second, pytest.mark.finding("H14")]  # the other database: test_database_file
@@ -167,7 +168,7 @@ def test_without_its_triggers_nothing_is_trusted_until_they_are_back(site: Site,
     change = CHANGES[table].format(**remembered.names)
     try:
         site.sql(*(statement.format(table=table, call=CALL) for statement in SABOTAGE[sabotage]), change)
-        is_refused_for_good(lambda: site.ask(remembered))
+        refused_for_good(lambda: site.ask(remembered))
         assert site.faults
         assert all(fault.startswith("changes can't be heard: ") for fault in site.faults)
         wait_until(lambda: site.metric("keyportal_change_triggers_in_place") == 0 and site.warnings >= warned + 2)
@@ -186,7 +187,7 @@ def test_without_its_triggers_nothing_is_trusted_until_they_are_back(site: Site,
     kept = site.case(table)
     wait_until(lambda: site.ask(kept) == 200 and site.metric("keyportal_cache_hits_total") > hits)
     site.sql(CHANGES[table].format(**kept.names))
-    is_refused_for_good(lambda: site.ask(kept))
+    refused_for_good(lambda: site.ask(kept))
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -194,7 +195,7 @@ def test_a_session_that_replicates_is_heard(site: Site, table: str) -> None:
     case = site.case(table)
     wait_until(lambda: site.trusts)
     site.sql("SET session_replication_role = replica", CHANGES[table].format(**case.names))
-    is_refused_for_good(lambda: site.ask(case))
+    refused_for_good(lambda: site.ask(case))
     assert site.faults == []
 
 
@@ -210,7 +211,7 @@ def test_a_search_path_that_leads_astray_silences_nobody(site: Site, table: str)
         "CREATE TEMPORARY TABLE credentials_changecounter (n bigint)",
         CHANGES[table].format(**case.names),
     )
-    is_refused_for_good(lambda: site.ask(case))
+    refused_for_good(lambda: site.ask(case))
     assert site.faults == []
 
 
@@ -219,7 +220,7 @@ def test_a_table_that_is_emptied_is_heard(site: Site, table: str) -> None:
     case = site.case(table)
     wait_until(lambda: site.trusts)
     site.sql("SET session_replication_role = replica", f"TRUNCATE {table} CASCADE")
-    is_refused_for_good(lambda: site.ask(case))
+    refused_for_good(lambda: site.ask(case))
     assert site.faults == []
 
 
@@ -232,7 +233,7 @@ def test_what_happens_between_two_looks_is_noticed_at_the_second(site: Site) -> 
         connection.execute(CHANGES["apikeys_apikey"].format(**case.names))
         connection.execute("ALTER TABLE apikeys_apikey ENABLE ALWAYS TRIGGER keyportal_notify")
         connection.execute("ALTER TABLE apikeys_apikey ENABLE ALWAYS TRIGGER keyportal_notify_truncate")
-    is_refused_for_good(lambda: site.ask(case))
+    refused_for_good(lambda: site.ask(case))
     assert site.faults == []
 
 
@@ -243,7 +244,7 @@ def test_columns_that_change_their_names_are_noticed(site: Site) -> None:
     swap = [f"ALTER TABLE apikeys_apikey RENAME {one} TO {other}" for one, other in SWAP]
     try:
         site.sql(*swap)
-        is_refused_for_good(lambda: site.ask(case))
+        refused_for_good(lambda: site.ask(case))
     finally:
         site.sql(*swap)
     wait_until(lambda: {site.ask(case) for _ in range(IN_A_ROW)} == {200})
@@ -269,7 +270,7 @@ def test_a_gap_in_what_is_told_makes_every_worker_forget_and_go_on(site: Site, s
     assert site.faults == []
     wait_until(lambda: site.trusts and site.is_remembered(case))
     site.sql(CHANGES["apikeys_apikey"].format(**case.names))
-    is_refused_for_good(lambda: site.ask(case))
+    refused_for_good(lambda: site.ask(case))
 
 
 @pytest.mark.finding("H43")
@@ -287,11 +288,11 @@ def test_a_database_that_is_restored_is_another_one(site: Site, options: list[st
     restore = [binary("pg_restore"), "--clean", "--if-exists", *options, f"--dbname={site.url}", str(dump)]
     subprocess.run(restore, check=True)
     for case in (paused, later):
-        is_refused_for_good(lambda case=case: site.ask(case))  # type: ignore[misc]
+        refused_for_good(lambda case=case: site.ask(case))  # type: ignore[misc]
     wait_until(lambda: {site.ask(kept) for _ in range(IN_A_ROW)} == {200} and site.trusts)
     assert site.faults == []
     site.sql(CHANGES["apikeys_apikey"].format(**kept.names))
-    is_refused_for_good(lambda: site.ask(kept))
+    refused_for_good(lambda: site.ask(kept))
 
 
 @pytest.mark.finding("H43")
@@ -331,7 +332,7 @@ def test_workers_that_start_before_a_migration_trust_when_it_is_done(tmp_path: P
             assert early.warnings == 2
             wait_until(lambda: early.is_remembered(before))
             early.sql(CHANGES["apikeys_apikey"].format(**before.names))
-            is_refused_for_good(lambda: early.ask(before))
+            refused_for_good(lambda: early.ask(before))
         finally:
             early.portal.stop()
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.portal import ROOT, Portal
+from tests.waiting import DEADLINE
 
 PASSWORD = "correct horse battery staple"
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -35,7 +36,7 @@ def run(portal: Portal, store: Path) -> Run:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=DEADLINE,
             check=False,
         )
 

@@ -2,13 +2,12 @@
 
 import random
 import string
-import time
 
 import pytest
 
 from tests.portal import Answer, Portal
 from tests.speaker import Client, Speaker, basic
-from tests.staleness import BOUND, refused_within
+from tests.staleness import refused_everywhere
 from vault.secret_format import new_secret
 
 OWNER = "gateway@example.com"
@@ -30,10 +29,8 @@ def client(portal: Portal, owner: str) -> Client:
 def ask(
     portal: Portal, credential: str | None, path: str = "/gateway/auth", method: str = "GET", **more: str
 ) -> Answer:
-    headers = {name.replace("_", "-"): value for name, value in more.items()}
-    if credential is not None:
-        headers["Authorization"] = f"Bearer {credential}"
-    answer = portal.request(method, path, headers=headers)
+    bearer = {} if credential is None else {"Authorization": f"Bearer {credential}"}
+    answer = portal.request(method, path, headers={**more, **bearer})
     assert answer.body == b""
     assert answer.headers["cache-control"] == "no-store"
     assert len(answer.headers["x-request-id"]) == 32
@@ -93,9 +90,7 @@ def test_method_path_and_body_make_no_difference(portal: Portal, client: Client,
         assert ask(portal, client.secret, path, method).status == 200
         assert ask(portal, None, path, method).status == 401
     raw = f"{method} /gateway/auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\n"
-    started = time.monotonic()
     assert portal.send_raw(raw.encode() + b"x" * 10).startswith(b"HTTP/1.1 401")
-    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("path", ["/gateway/authority", "/gateway/", "/gateway/auth2", "/gateway"])
@@ -106,19 +101,23 @@ def test_other_addresses_are_not_there(portal: Portal, client: Client, path: str
 @pytest.mark.conformance("FA-06")
 @pytest.mark.conformance("FA-07")
 @pytest.mark.conformance("FA-08")
-def test_nothing_that_a_client_sets_decides_or_comes_back(portal: Portal, client: Client, owner: str) -> None:
-    forged = {
-        "X_Keyportal_Owner": "admin",
-        "X_Keyportal_Scopes": "everything",
-        "X_Forwarded_Uri": "/healthz",
-        "X_Forwarded_Method": "OPTIONS",
-        "X_Forwarded_Host": "evil.example",
-        "X_Forwarded_For": "127.0.0.1",
-        "X_Original_URI": "/healthz",
-        "X_HTTP_Method_Override": "OPTIONS",
+@pytest.mark.parametrize("between", ["-", "_"])  # WSGI makes one of both
+def test_nothing_that_a_client_sets_decides_or_comes_back(
+    portal: Portal, client: Client, owner: str, between: str
+) -> None:
+    names = {
+        "X-Keyportal-Owner": "admin",
+        "X-Keyportal-Scopes": "everything",
+        "X-Forwarded-Uri": "/healthz",
+        "X-Forwarded-Method": "OPTIONS",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-For": "127.0.0.1",
+        "X-Original-URI": "/healthz",
+        "X-HTTP-Method-Override": "OPTIONS",
         "Connection": "Authorization",
-        "X_Request_ID": "x" * 32,
+        "X-Request-ID": "x" * 32,
     }
+    forged = {name.replace("-", between): value for name, value in names.items()}
     anonymous = ask(portal, None, Cookie="sessionid=" + "a" * 43, **forged)
     assert anonymous.status == 401
     assert "x-keyportal-owner" not in anonymous.headers
@@ -158,7 +157,7 @@ def test_a_revoked_key_is_refused_at_once(portal: Portal, owner: str) -> None:
     client = Client(*portal.make_key(OWNER))
     assert {ask(portal, client.secret).status for _ in range(8)} == {200}
     portal.revoke_key(client.id)
-    assert refused_within(lambda: ask(portal, client.secret).status) <= BOUND
+    refused_everywhere(lambda: ask(portal, client.secret).status)
 
 
 def test_no_secret_is_logged(portal: Portal, client: Client) -> None:

@@ -12,6 +12,7 @@ from tests.databases import portal_database
 from tests.gateways import echoing_api, nginx
 from tests.portal import Portal, free_port
 from tests.speaker import Client
+from tests.waiting import DEADLINE
 
 pytestmark = [pytest.mark.second, pytest.mark.nginx]
 OWNER = "restarts@example.com"
@@ -33,7 +34,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Portal]]:
 
 
 def ask_until(over: threading.Event, port: int, secret: str, seen: "Counter[int]") -> None:
-    line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     while not over.is_set():
         line.request("GET", "/reports/1", headers={"Authorization": f"Bearer {secret}"})
         answer = line.getresponse()

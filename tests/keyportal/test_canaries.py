@@ -54,7 +54,7 @@ def use_in_every_way(site: Portal, person: Person) -> list[str]:
         site.get("/api/v1/me", Authorization=f"Bearer {one} {one}")
         site.get("/api/v1/me", Authorization=one)
         site.get(f"/api/v1/me?access_token={one}", Cookie=f"sessionid={one}; csrftoken={one}; theme={one}")
-        site.get(f"/keys/{one}/", X_Request_ID=one, User_Agent="test")
+        site.get(f"/keys/{one}/", **{"X-Request-ID": one, "User-Agent": "test"})
         site.get(f"/{one}?q={one}", Host="127.0.0.1")
         site.get("/api/v1/me", Host=one)
         site.request(
@@ -90,14 +90,16 @@ def use_as_a_client(site: Portal, client: Client) -> list[str]:
         speaker.token({"grant_type": one, "client_id": one, "client_secret": one, "scope": one})
         speaker.token({"grant_type": "client_credentials", one: one}, client=Client(one, one))
         speaker.form(f"/oauth/token?client_secret={one}&token={one}", {one: one})
-        site.get("/gateway/auth", Authorization=f"Bearer {one}", X_Forwarded_Uri=f"/?token={one}")
-        site.get(f"/gateway/auth?scope={one}", Authorization=one, X_Keyportal_Owner=one)
+        site.get("/gateway/auth", Authorization=f"Bearer {one}", **{"X-Forwarded-Uri": f"/?token={one}"})
+        site.get(f"/gateway/auth?scope={one}", Authorization=one, **{"X-Keyportal-Owner": one})
         speaker.post("/api/v1/verify", {"credential": one, "scopes": [one]}, Authorization=f"Bearer {service.secret}")
         speaker.post("/api/v1/verify", {one: one}, Authorization=f"Bearer {service.secret}")
         speaker.form("/oauth/introspect", {"token": one}, client=service)
         speaker.form("/oauth/revoke", {"token": one}, client=service)
-        speaker.form("/oauth/revoke", {"token": one, "token_type_hint": one}, User_Agent=one)
-        site.get(f"/.well-known/jwks.json?token={one}", If_None_Match=one)
+        speaker.form("/oauth/revoke", {"token": one, "token_type_hint": one}, **{"User-Agent": one})
+        site.get(f"/.well-known/jwks.json?token={one}", **{"If-None-Match": one})
+    for one in (token, pair["access_token"], successor["refresh_token"]):
+        assert "canary@example.com" in site.command("findkey", stdin=f"Authorization: Bearer {one}\n").stdout
     return [*tokens, service.secret, site.environment["KEYPORTAL_SIGNING_KEYS"].partition('"d": "')[2][:43]]
 
 

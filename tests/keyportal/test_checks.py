@@ -30,6 +30,7 @@ def change(**changes: Any) -> Callable[[Settings], None]:
 @pytest.fixture(autouse=True)
 def behind_a_proxy(settings: Settings) -> None:
     settings.KEYPORTAL_TRUSTED_PROXIES = ("10.0.0.1/32",)
+    settings.KEYPORTAL_USAGE_FLUSH = 5  # which the tests' own settings switch off
 
 
 SHARED = base64.b64encode(bytes(range(32))).decode()
@@ -79,12 +80,17 @@ SHARED_SIGNING = {**new_signing_jwk("HS256"), "k": SHARED.rstrip("=").replace("+
         (change(KEYPORTAL_LOCAL=True), {"keyportal.E006"}),
         (change(KEYPORTAL_LOCAL=True, KEYPORTAL_URL="http://127.0.0.1:8000"), set()),
         (change(DEBUG=True), {"keyportal.E007", "keyportal.W001"}),
-        (change(KEYPORTAL_AUDIT_DAYS=-1), {"keyportal.E012", "keyportal.W001"}),
-        (change(KEYPORTAL_AUDIT_DAYS=36_501), {"keyportal.E012", "keyportal.W001"}),
+        (change(KEYPORTAL_AUDIT_DAYS=-1), {"keyportal.E040", "keyportal.W001"}),
+        (change(KEYPORTAL_AUDIT_DAYS=36_501), {"keyportal.E040", "keyportal.W001"}),
         (change(KEYPORTAL_AUDIT_DAYS=36_500), {"keyportal.W001"}),
         (change(KEYPORTAL_REVEAL="always"), {"keyportal.E010", "keyportal.W001"}),
         (change(KEYPORTAL_BRAND="Kp-1"), {"keyportal.E011", "keyportal.W001"}),
         (change(KEYPORTAL_TRUSTED_PROXIES=()), {"keyportal.W021", "keyportal.W001"}),
+        (change(KEYPORTAL_TRUSTED_PROXIES=(), KEYPORTAL_ENDS_TLS=True), {"keyportal.W001"}),
+        (change(SECRET_KEY_FALLBACKS=["short"]), {"keyportal.E003", "keyportal.W001"}),
+        (change(SECRET_KEY_FALLBACKS=["0123456789abcdef" * 4]), {"keyportal.W001"}),
+        (change(KEYPORTAL_MAX_KEYS=0), {"keyportal.E040", "keyportal.W001"}),
+        (change(KEYPORTAL_STRAY_NAMES=("A is no setting",)), {"keyportal.W040", "keyportal.W001"}),
         (change(KEYPORTAL_TRUSTED_PROXIES=("10.0.0.1/8",)), {"keyportal.E020", "keyportal.W001"}),
         (change(KEYPORTAL_TRUSTED_PROXIES=("0.0.0.0/0",)), {"keyportal.E021", "keyportal.W001"}),
     ],
@@ -103,10 +109,11 @@ def test_a_secret_key_that_is_a_signing_key_is_found(settings: Settings) -> None
     assert "keyportal.E002" in ids()
 
 
-def test_a_secret_key_that_is_a_ring_key_is_found(settings: Settings) -> None:
+@pytest.mark.parametrize("name", ["SECRET_KEY", "SECRET_KEY_FALLBACKS"])
+def test_a_secret_key_that_is_a_ring_key_is_found(settings: Settings, name: str) -> None:
     key = base64.b64encode(bytes(range(48))).decode()
     settings.KEYPORTAL_SEALING_KEYS = f"s1:{key}"
-    settings.SECRET_KEY = key
+    setattr(settings, name, key if name == "SECRET_KEY" else [key])
     assert "keyportal.E002" in ids()
 
 

@@ -2,32 +2,28 @@
 
 import os
 import re
-import shutil
 import signal
-import stat
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.keyportal.test_private_files import open_to_others
 from tests.person import Person
-from tests.portal import ROOT, Portal
+from tests.portal import Portal
+from tests.project_copy import copy_project
+from tests.waiting import DEADLINE, wait_until
 
 pytestmark = pytest.mark.once
 ACCOUNT = re.compile(r"^\s+(?:operator|developer)\s+(\S+@\S+)\s+(\S{20})$", re.MULTILINE)
-NOT_COPIED = (".git", ".venv", "var", ".env", "__pycache__", ".*_cache", ".hypothesis", ".coverage*")
 
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """The project as a clone has it, with the packages that are installed already."""
-    project = tmp_path / "project"
-    shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(*NOT_COPIED))
-    (project / ".venv").symlink_to(ROOT / ".venv")
-    return project
+    """The project as a clone has it, in a folder with all that a path or an address can trip over."""
+    return copy_project(tmp_path / "c# x?y %41 ü" / "project")
 
 
 @contextmanager
@@ -45,21 +41,26 @@ def make_run(project: Path, printed: Path) -> Iterator[Portal]:
             stdout=out,
             stderr=out,
             start_new_session=True,
+            umask=0,
         )
+
+    def answers() -> bool:
+        assert process.poll() is None, printed.read_text()
+        return portal.answers()
+
     try:
-        deadline = time.monotonic() + 60
-        while not portal.answers():
-            assert process.poll() is None, printed.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(answers, otherwise=printed.read_text)
         yield portal
     finally:
         os.killpg(process.pid, signal.SIGINT)
-        process.wait(timeout=20)
+        process.wait(timeout=DEADLINE)
 
 
 @pytest.mark.security("A-12")
 @pytest.mark.security("R-25")
+@pytest.mark.finding("H12")
+@pytest.mark.finding("H27")
+@pytest.mark.finding("H33")
 def test_the_first_start_makes_accounts_and_secrets_and_the_second_keeps_them(copied: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     with make_run(copied, first) as portal:
@@ -72,17 +73,26 @@ def test_the_first_start_makes_accounts_and_secrets_and_the_second_keeps_them(co
             person = Person(portal, email, password, make=False)
             assert "No keys yet" in person.get("/keys/")
         secrets = (copied / ".env").read_bytes()
-        assert stat.S_IMODE((copied / ".env").stat().st_mode) == 0o600
+        assert open_to_others(copied / ".env", copied / "var") == []
+        assert "keyportal warning" not in first.read_text()
+    for path in (copied / ".env", copied / "var", *(copied / "var").rglob("*")):
+        path.chmod(0o777 if path.is_dir() else 0o666)  # as an earlier version left it
     with make_run(copied, second) as portal:
         assert not re.search("|".join(map(re.escape, accounts.values())), second.read_text())
         for email, password in accounts.items():
             assert "No keys yet" in Person(portal, email, password, make=False).get("/keys/")
+        assert open_to_others(copied / ".env", copied / "var") == []
     assert (copied / ".env").read_bytes() == secrets
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(copied: Path, portal: Portal) -> None:
     taken = subprocess.run(
-        ["make", "run", f"PORT={portal.port}"], cwd=copied, capture_output=True, text=True, check=False, timeout=60
+        ["make", "run", f"PORT={portal.port}"],
+        cwd=copied,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
     )
     assert taken.returncode != 0
     assert f"Something listens on port {portal.port} already" in taken.stderr

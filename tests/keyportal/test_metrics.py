@@ -10,11 +10,13 @@ import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from credentials.freshness import LEASE
 from credentials.tally import Durations
 from keyportal import numbers
 from keyportal.numbers import GONE, Numbers, Shelf, total
 from tests.databases import portal_database
 from tests.portal import Portal
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once
 
@@ -60,28 +62,22 @@ def test_it_speaks_for_every_worker_and_goes_on_after_a_restart(tmp_path: Path) 
             for _ in range(30):
                 assert site.get("/gateway/auth", Authorization=f"Bearer {secret}").status == 200
             assert site.get("/gateway/auth", Authorization="Bearer kp_live_nothing").status == 401
-            deadline = time.monotonic() + 10
-            while samples(site)[accepted] < 30:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: samples(site)[accepted] >= 30)
             seen = samples(site)
             assert seen[accepted] == 30
             assert seen["keyportal_verifications_total", "forward_auth", "invalid_token"] == 1
             assert seen["keyportal_verification_seconds_count", "forward_auth", "accepted"] == 30
-            assert 0 < seen["keyportal_verification_seconds_sum", "forward_auth", "accepted"] < 30
+            assert seen["keyportal_verification_seconds_sum", "forward_auth", "accepted"] > 0
             assert seen["keyportal_cache_hits_total",] + seen["keyportal_cache_misses_total",] == 31
             assert seen["keyportal_cache_hits_total",] >= 1
             assert seen["keyportal_workers",] >= 1
-            assert 0 <= seen["keyportal_usage_flush_lag_seconds",] < 5
+            assert seen["keyportal_usage_flush_lag_seconds",] >= 0
             if database_url.startswith("postgres"):
-                assert 0 <= seen["keyportal_freshness_lease_seconds",] <= 2
+                assert 0 <= seen["keyportal_freshness_lease_seconds",] <= LEASE
             site.stop()
             site.start()
             assert site.get("/gateway/auth", Authorization=f"Bearer {secret}").status == 200
-            deadline = time.monotonic() + 10
-            while samples(site)[accepted] < 31:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: samples(site)[accepted] >= 31)
             assert samples(site)[accepted] == 31
             told = site.get("/metrics").body.decode()
         left = "".join(path.read_text() for path in (tmp_path / "metrics").iterdir())

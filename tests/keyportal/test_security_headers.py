@@ -45,7 +45,7 @@ def test_no_page_of_the_admin_holds_inline_code(client: Client, log_in: Any, ope
     key, _ = make_key()
     browser = log_in(operator)
     paths = ["", "accounts/user/", "accounts/auditevent/", "apikeys/apikey/", "credentials/scope/add/"]
-    paths += ["apikeys/apikey/find/", f"apikeys/apikey/{quote(key.pk)}/change/"]
+    paths += ["tokens/tokenfamily/find/", f"apikeys/apikey/{quote(key.pk)}/change/"]
     for path in paths:
         answer = browser.get(f"/admin/{path}", secure=True)
         assert answer.status_code == 200

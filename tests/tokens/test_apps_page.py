@@ -53,7 +53,7 @@ def test_all_are_ended_at_once(log_in: Callable[..., Client], developer: User) -
 
 
 @pytest.mark.django_db
-@pytest.mark.security("Z-03")
+@pytest.mark.security("Z-01")
 def test_another_user_s_app_is_not_there(log_in: Callable[..., Client], developer: User, make_user: MakeUser) -> None:
     theirs = sign_in(make_user("other@example.com"))
     browser = log_in(developer)

@@ -65,11 +65,12 @@ def test_no_two_purposes_share_a_subkey() -> None:
         (f"{'a' * 17}:{ENCODED}", "entry 1"),
         (f":{ENCODED}", "entry 1"),
         (f"a:{ENCODED},{ENCODED}", "entry 2"),
-        ("a:", "'a' of the sealing ring has 0 bytes"),
-        ("a:????", "'a' of the sealing ring is not base64"),
-        (f"a:{ENCODED[:-1]}", "'a' of the sealing ring is not base64"),
-        (f"a:{ENCODED[:20]} {ENCODED[20:]}", "'a' of the sealing ring is not base64"),
-        (f"a:é{ENCODED}", "'a' of the sealing ring is not base64"),
+        ("a:", "entry 1 of the sealing ring has 0 bytes"),
+        ("a:b:c", "entry 1 of the sealing ring is not base64"),
+        ("a:????", "entry 1 of the sealing ring is not base64"),
+        (f"a:{ENCODED[:-1]}", "entry 1 of the sealing ring is not base64"),
+        (f"a:{ENCODED[:20]} {ENCODED[20:]}", "entry 1 of the sealing ring is not base64"),
+        (f"a:é{ENCODED}", "entry 1 of the sealing ring is not base64"),
         (f"a:{base64.b64encode(MATERIAL[:31]).decode()}", "has 31 bytes; it needs 32"),
         (f"a:{ENCODED},a:{base64.b64encode(bytes(32)).decode()}", "has the id 'a' twice"),
         (f"a:{ENCODED},b:{ENCODED}", "keys 'a' and 'b' of the sealing ring are the same"),
@@ -108,6 +109,26 @@ def test_nothing_that_is_printed_shows_a_key() -> None:
 def test_every_error_has_one_root() -> None:
     assert issubclass(RingError, VaultError)
     assert issubclass(UnknownKeyError, VaultError)
+
+
+def test_a_ring_and_its_errors_say_whose_they_are() -> None:
+    ring = KeyRing.parse("index", new_entry("a"))
+    assert (ring.name, repr(ring), repr(ring.primary)) == ("index", "KeyRing('index', ids=['a'])", "RingKey('a')")
+    with pytest.raises(UnknownKeyError) as caught:
+        ring["b"]
+    assert (caught.value.ring, caught.value.key_id) == ("index", "b")
+    assert str(caught.value) == "the index ring has no key with the id 'b'"
+
+
+def test_a_key_is_compared_by_its_bytes() -> None:
+    one, twin, other = (
+        KeyRing.parse("index", f"{name}:{text}").primary
+        for name, text in (("a", ENCODED), ("b", ENCODED), ("c", base64.b64encode(bytes(32)).decode()))
+    )
+    assert one.same_material_as(twin)
+    assert one.same_material(MATERIAL)
+    assert not one.same_material_as(other)
+    assert not one.same_material(MATERIAL + b"x")
 
 
 def test_new_entries_are_fresh_and_fit() -> None:

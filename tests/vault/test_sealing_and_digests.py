@@ -3,16 +3,18 @@
 import base64
 import hmac
 import json
+import traceback
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.portal import ROOT
-from vault.digests import index_digest, index_digests
+from vault.digests import DIGEST_BYTES, index_digest, index_digests
 from vault.errors import SealBrokenError, UnknownKeyError
-from vault.framing import frame
+from vault.framing import frame, read_stamp, stamp
 from vault.rings import KeyRing, new_entry
 from vault.rowseal import row_seal, row_seal_fits
 from vault.sealing import seal, unseal
@@ -47,7 +49,7 @@ def test_no_part_of_the_context_can_be_changed(position: int, other: str) -> Non
     context = [*CONTEXT[:position], other, *CONTEXT[position + 1 :]]
     if context == CONTEXT:
         return
-    with pytest.raises(SealBrokenError):
+    with pytest.raises(SealBrokenError, match=r"^the sealed value does not fit its context$"):
         unseal(RING, blob, context)
 
 
@@ -69,6 +71,62 @@ def test_a_nonce_is_never_used_twice() -> None:
     blobs = [seal(RING, "same", CONTEXT) for _ in range(50_000)]
     assert len({blob[3:15] for blob in blobs}) == len(blobs)
     assert len(set(blobs)) == len(blobs)
+
+
+@pytest.mark.finding("H11")
+@pytest.mark.parametrize("raw", [b"\xff", b"\xed\xa0\x80", b"kp_live_\xc3", bytes(range(128, 256))])
+def test_what_a_holder_of_the_ring_sealed_and_is_no_text_is_broken_and_not_shown(raw: bytes) -> None:
+    head, nonce = stamp(1, RING.primary.id), bytes(12)
+    sealed = AESGCM(RING.primary.for_sealing).encrypt(nonce, raw, frame((head, *CONTEXT)))
+    with pytest.raises(SealBrokenError, match=r"^what was sealed is no text$") as caught:
+        unseal(RING, head + nonce + sealed, CONTEXT)
+    assert repr(raw)[2:-1] not in "".join(traceback.format_exception(caught.value))
+
+
+NO_KEY_IDS = (b"", b"\0", b"a\n", b"\n", b"A", b"-a", b"a b", b"a" * 17, b"\xff", "é".encode(), b"a'--", b"x" * 255)
+
+
+@pytest.mark.finding("H11")
+@pytest.mark.parametrize("key_id", NO_KEY_IDS)
+def test_a_stamp_holds_an_id_that_a_ring_can_have(key_id: bytes) -> None:
+    blob = bytes((1, len(key_id))) + key_id + bytes(60)
+    assert read_stamp(blob, 1) is None
+    assert not row_seal_fits(RING, blob, ["x"])
+    with pytest.raises(SealBrokenError, match=r"^not a sealed value$"):
+        unseal(RING, blob, CONTEXT)
+
+
+def test_the_shortest_sealed_value_opens_and_one_byte_less_is_none() -> None:
+    blob = seal(RING, "", CONTEXT)
+    assert len(blob) == len(stamp(1, RING.primary.id)) + 12 + 16
+    assert unseal(RING, blob, CONTEXT) == ""
+    with pytest.raises(SealBrokenError, match=r"^not a sealed value$"):
+        unseal(RING, blob[:-1], CONTEXT)
+
+
+def test_a_value_is_sealed_under_the_first_key_with_its_stamp_and_a_nonce_of_its_own() -> None:
+    blob = seal(RING, "x", CONTEXT)
+    head = stamp(1, "a")
+    assert blob.startswith(head)
+    nonce, sealed = blob[len(head) :][:12], blob[len(head) + 12 :]
+    opened = AESGCM(RING["a"].for_sealing).decrypt(nonce, sealed, frame((head, *CONTEXT)))
+    assert opened == b"x"
+
+
+@given(st.sampled_from(["a", "0", "a-", "k" * 16]), st.binary(max_size=8), st.integers(0, 255))
+def test_a_stamp_is_read_as_it_was_written_and_of_its_version_only(key_id: str, rest: bytes, version: int) -> None:
+    blob = stamp(version, key_id) + rest
+    assert read_stamp(blob, version) == (key_id, rest)
+    assert read_stamp(blob, version ^ 1) is None
+    assert read_stamp(blob[: 1 + len(key_id)], version) is None
+
+
+@pytest.mark.finding("H11")
+@given(st.text(st.characters()))
+def test_any_text_has_a_digest_of_its_own(text: str) -> None:
+    digest = index_digest(RING.primary, text)
+    assert len(digest) == DIGEST_BYTES
+    assert digest != index_digest(RING.primary, text + "\ud800")
 
 
 def test_a_value_sealed_under_an_older_key_opens_while_that_key_is_in_the_ring() -> None:

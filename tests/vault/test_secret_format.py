@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.portal import ROOT
-from vault.secret_format import ALPHABET, checksum, hint, is_well_formed, new_id, new_secret, random_text
+from vault.secret_format import ALPHABET, checksum, hint, id_pattern, is_well_formed, new_id, new_secret, random_text
 
 pytestmark = pytest.mark.once
 VECTORS: dict[str, Any] = json.loads((ROOT / "tests/vault/vectors.json").read_text())
 
 
-@pytest.mark.parametrize("vector", VECTORS["good"], ids=lambda vector: str(vector["hint"]))
+@pytest.mark.parametrize("vector", VECTORS["good"], ids=lambda vector: str(vector["checksum"]))
 def test_the_published_good_vectors_are_good(vector: dict[str, str]) -> None:
     secret = vector["secret"]
     assert is_well_formed("kp", secret)
@@ -68,6 +68,25 @@ def test_two_swapped_neighbours_are_noticed(position: int) -> None:
 def test_no_text_whatever_is_an_error(text: str) -> None:
     assert is_well_formed("kp", text) is False
     assert is_well_formed("kp", "kp_live_" + text) is False
+
+
+@pytest.mark.parametrize("character", ["-", " ", "_", "é", "٣", "\n"])
+def test_a_right_checksum_makes_no_secret_of_other_characters(character: str) -> None:
+    body = "kp_live_" + character * 43
+    assert not is_well_formed("kp", body + checksum(body))
+
+
+@pytest.mark.parametrize("kind", ["live", "test", "refresh"])
+def test_a_secret_is_of_the_kinds_that_are_asked_for(kind: str) -> None:
+    secret = new_secret("kp", kind)
+    assert is_well_formed("kp", secret, (kind,))
+    assert is_well_formed("kp", secret) is (kind != "refresh")
+    assert is_well_formed("kp", secret, [other for other in ("live", "test", "refresh") if other != kind]) is False
+
+
+def test_an_id_has_the_published_pattern() -> None:
+    assert re.fullmatch(id_pattern("key"), new_id("key"))
+    assert id_pattern("usr") == f"usr_[{ALPHABET}]{{22}}"
 
 
 def test_digits_of_other_scripts_and_very_long_texts_are_refused() -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
 from vault.errors import RingError, UnknownKeyError
-from vault.signing_keys import KEY_TYPES, SigningRing, new_signing_jwk, thumbprint
+from vault.rings import RingKey
+from vault.signing_keys import KEY_TYPES, SigningRing, base64url, new_signing_jwk, thumbprint
 
 pytestmark = pytest.mark.once
 
@@ -123,6 +124,13 @@ MISWRITTEN: Mapping[str, object] = {
     "a secret without an id": [without(KEYS["HS256"], "kid")],
     "an id that is no text": [{**KEYS["HS256"], "kid": 5}],
     "an id with other characters": [{**KEYS["HS256"], "kid": "../../etc/passwd"}],
+    "an algorithm that is a list": [{**KEYS["ES256"], "alg": []}],
+    "an algorithm that is an object": [{**KEYS["HS256"], "alg": {"HS256": 1}}],
+    "padding": [{**KEYS["HS256"], "k": KEYS["HS256"]["k"] + "="}],
+    "a secret with a space": [{**KEYS["HS256"], "k": KEYS["HS256"]["k"] + " "}],
+    "a secret with a line end": [{**KEYS["HS256"], "k": KEYS["HS256"]["k"] + "\n"}],
+    "a private half with a character that is read over": [{**KEYS["ES256"], "d": KEYS["ES256"]["d"] + "!"}],
+    "a public half with a character that is read over": [{**KEYS["EdDSA"], "x": "!" + KEYS["EdDSA"]["x"]}],
     "one key twice": [KEYS["ES256"], KEYS["ES256"]],
     "one secret under two ids": [KEYS["HS256"], {**KEYS["HS256"], "kid": "another-id"}],
 }
@@ -151,6 +159,24 @@ def test_any_text_is_a_ring_or_a_ring_error(text: str) -> None:
         SigningRing.parse(text)
 
 
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+)
+
+
+@pytest.mark.finding("H11")
+@given(st.sampled_from(("ES256", "EdDSA", "HS256")), st.data())
+def test_whatever_a_member_of_a_key_holds_the_answer_is_a_ring_or_a_ring_error(algorithm: str, data: Any) -> None:
+    jwk = KEYS[algorithm]
+    member = data.draw(st.sampled_from(sorted({*jwk, "x", "oth", "key_ops"})))
+    try:
+        changed = ring({**jwk, member: data.draw(json_values)})
+    except RingError:
+        return
+    assert changed.primary.algorithm == algorithm
+
+
 @pytest.mark.conformance("JW-24")
 def test_weak_keys_are_refused() -> None:
     short = {**KEYS["HS256"], "k": base64.urlsafe_b64encode(bytes(31)).rstrip(b"=").decode()}
@@ -161,6 +187,50 @@ def test_weak_keys_are_refused() -> None:
     assert ring(KEYS["ES256"], rsa_key(2048))  # it may go on verifying what it signed
     with pytest.raises(RingError, match="1024 bits; it needs 2048"):
         ring(KEYS["ES256"], rsa_key(1024))
+
+
+MEMBERS = {
+    "ES256": {"kty", "crv", "x", "y", "d"},
+    "EdDSA": {"kty", "crv", "x", "d"},
+    "RS256": {"kty", "n", "e", "d", "p", "q", "dp", "dq", "qi"},
+    "HS256": {"kty", "k"},
+}
+
+
+@pytest.mark.parametrize("algorithm", KEY_TYPES)
+def test_a_new_key_is_fresh_and_says_what_it_is(algorithm: str) -> None:
+    one, other = (new_signing_jwk(algorithm) for _ in range(2))
+    assert one.keys() == {*MEMBERS[algorithm], "use", "alg", "kid"}
+    assert (one["use"], one["alg"]) == ("sig", algorithm)
+    assert {name: one[name] for name in KEY_TYPES[algorithm]} == KEY_TYPES[algorithm]
+    private = "k" if algorithm == "HS256" else "d"
+    assert one[private] != other[private]
+    assert one["kid"] != other["kid"]
+    assert [key.id for key in ring(one, other)] == [one["kid"], other["kid"]]
+    assert ring(one).primary.algorithm == algorithm
+
+
+def test_a_new_key_has_the_size_that_its_algorithm_needs() -> None:
+    assert len(base64.urlsafe_b64decode(new_signing_jwk("HS256")["k"] + "=")) == 32
+    assert len(base64.urlsafe_b64decode(new_signing_jwk("HS256")["kid"] + "==")) == 16
+    rsa = new_signing_jwk("RS256")
+    assert (len(base64.urlsafe_b64decode(rsa["n"])), rsa["e"]) == (384, "AQAB")
+    for member in ("x", "y", "d"):
+        assert len(base64.urlsafe_b64decode(new_signing_jwk("ES256")[member] + "=")) == 32
+
+
+def test_base64url_has_its_own_alphabet_and_no_padding() -> None:
+    assert base64url(bytes([251, 255, 190])) == "-_--"
+    assert base64url(b"a") == "YQ"
+    assert base64url(b"") == ""
+
+
+def test_a_shared_secret_is_found_among_the_keys_of_other_rings() -> None:
+    raw = base64.urlsafe_b64decode(KEYS["HS256"]["k"] + "=")
+    same, other = RingKey("same", raw), RingKey("other", bytes(32))
+    assert ring(KEYS["HS256"]).primary.is_material_of([other, same])
+    assert not ring(KEYS["HS256"]).primary.is_material_of([other])
+    assert not ring(KEYS["ES256"]).primary.is_material_of([other, same])
 
 
 def test_nothing_of_a_key_is_shown() -> None:

@@ -1,4 +1,4 @@
-"""Made triggers that credentials.0005_change_counter makes now, for all tables in one place."""
+"""Made triggers that credentials.0008_change_counter makes now, for all tables in one place."""
 
 from django.db import migrations
 

@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Make the account and print its id. Raises `CommandError` for a bad or taken address or a weak password."""
         candidate = User(email=normalize_email(options["email"]))
-        password = sys.stdin.readline().rstrip("\n") if options["password_stdin"] else None
+        password = _read_password() if options["password_stdin"] else None
         try:
             candidate.clean_fields(exclude=["password"])
             if password is not None:
@@ -46,3 +46,11 @@ class Command(BaseCommand):
         except IntegrityError as taken:
             raise CommandError(f"{candidate.email} has an account already.") from taken
         self.stdout.write(user.pk)
+
+
+def _read_password() -> str:
+    """Return the first line of standard input, without its end, whichever system wrote it. Raises `CommandError`."""
+    try:
+        return sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise CommandError("The password on standard input is not UTF-8.") from None

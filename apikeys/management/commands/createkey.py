@@ -29,14 +29,14 @@ class Command(BaseCommand):
         parser.add_argument("--name", required=True)
         parser.add_argument("--environment", choices=Environment.values, default=Environment.LIVE)
         parser.add_argument("--scope", action="append", default=[], metavar="SCOPE")
-        parser.add_argument("--expires", metavar="DATE", help="2027-01-31, or a time such as 2027-01-31T12:00:00Z")
+        parser.add_argument("--expires", metavar="DATE", help="2027-01-31 (to its end, UTC), or 2027-01-31T12:00:00Z")
         parser.add_argument("--restricted", action="store_true", help="allow scopes that only operators grant")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make the key. Raises `CommandError` with the reason why not."""
         owner = User.objects.filter(email=normalize_email(options["email"])).first()
         if owner is None:
-            raise CommandError(f"No account has the address {options['email']}.")
+            raise CommandError("No account has this address.")
         try:
             key, secret = services.create_key(
                 owner=owner,

@@ -4,6 +4,7 @@ import secrets
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import ERROR, run_checks
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
@@ -23,11 +24,15 @@ class Command(BaseCommand):
     """Migrates, collects the static files, and in an empty portal makes an operator, a developer and two scopes."""
 
     help = "Set up a local portal for trying out."
+    requires_system_checks: list[str] = []  # noqa: RUF012  # Django declares it so  # the server prints the warnings
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make what is missing; do nothing in a portal that has users. Raises `CommandError` outside local mode."""
         if not settings.KEYPORTAL_LOCAL:
             raise CommandError("Only for local mode (KEYPORTAL_LOCAL=true): production starts without accounts.")
+        errors = [f"{message.id} {message.msg}" for message in run_checks() if message.level >= ERROR]
+        if errors:
+            raise CommandError("\n".join(errors))
         # One process for all three: a second start should take seconds.
         call_command("migrate", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)

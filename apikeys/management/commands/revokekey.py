@@ -3,10 +3,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.origin import Origin
 from apikeys import services
+from apikeys.forms import clean_reason
 from apikeys.models import APIKey
 
 
@@ -21,9 +23,13 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Revoke the key and say whether it was alive. Raises `CommandError` for an unknown id."""
+        """Revoke the key and say whether it was alive. Raises `CommandError` for an unknown id or an unfit reason."""
+        try:
+            reason = clean_reason(options["reason"], needed=True)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
         key = APIKey.objects.filter(pk=options["key_id"]).first()
         if key is None:
-            raise CommandError(f"There is no key {options['key_id']}.")
-        done = services.revoke(key=key, reason=options["reason"][:200], origin=Origin.of_command("revokekey"))
+            raise CommandError("There is no key with this id.")
+        done = services.revoke(key=key, reason=reason, origin=Origin.of_command("revokekey"))
         self.stdout.write(f"{key.pk} is revoked." if done else f"{key.pk} was revoked already.")

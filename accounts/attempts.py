@@ -1,0 +1,177 @@
+"""Limits on attempts, counted in the database: every worker of every machine shares them, and log-in needs it anyway.
+
+Nothing is ever pushed out: a row goes when its time is over. Whose it is can't be read from it: the id is a keyed
+digest. Each limit is a setting, has its own words for whom it stops, and says in how many seconds to try again.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from limits import RateLimitItem, parse
+
+from accounts.models import AttemptWindow
+from accounts.rings import index_ring
+from vault.digests import index_digest
+
+FIRST_DELAY: Final = 30  # seconds; each further failure doubles it
+LONGEST_DELAY: Final = 900  # seconds
+
+
+class TooManyAttemptsError(Exception):
+    """A limit is used up. Carries the words for whom it stops, and the seconds until another attempt may succeed."""
+
+    def __init__(self, words: str, retry_after: int) -> None:
+        super().__init__(words)
+        self.words = words
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    setting: str
+    words: str = ""
+    """What a person is told whom it stops; the page adds how long to wait."""
+    fixed: str = ""
+    """The rate of a limit that stops nobody, and so is no setting: how often the same event is recorded."""
+
+    @property
+    def rate(self) -> RateLimitItem:
+        """The amount and the seconds, as the setting says now: `30 per 5 minutes`."""
+        return _parsed(self.fixed or getattr(settings, self.setting))
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLimit(_Limit):
+    """At most so many attempts in any stretch of time of this length, for one key.
+
+    Counted in fixed windows; what was counted in the window before weighs as much as is left of it, so that nobody gets
+    the amount twice around an edge.
+    """
+
+    def hit(self, key: str) -> int:
+        """Count an attempt; return 0 if it is within the limit, else the seconds until another one may be.
+
+        One UPDATE counts, so that parallel attempts can't slip through together.
+        """
+        now = time.time()
+        with transaction.atomic():
+            _count(self._bucket(key, now), self._end(now))
+            wait = self._wait(*self._counts(key, now), now)
+            if wait:
+                self.refund(key)  # what is refused must not prolong the wait
+        return wait
+
+    def enforce(self, key: str) -> None:
+        """Count an attempt. Raises `TooManyAttemptsError` above the limit."""
+        if wait := self.hit(key):
+            raise TooManyAttemptsError(self.words, wait)
+
+    def refund(self, key: str) -> None:
+        """Take an attempt back: it was no guess."""
+        AttemptWindow.objects.filter(pk=self._bucket(key, time.time()), count__gt=0).update(count=F("count") - 1)
+
+    def retry_after(self, key: str) -> int:
+        """Return the seconds until another attempt may be, 0 if it may now. Counts nothing."""
+        now = time.time()
+        before, count = self._counts(key, now)
+        return self._wait(before, count + 1, now)
+
+    def _counts(self, key: str, now: float) -> tuple[int, int]:
+        """Return how many were counted in the window before and in this one."""
+        names = self._bucket(key, now - self._seconds), self._bucket(key, now)
+        found = dict(AttemptWindow.objects.filter(pk__in=names).values_list("pk", "count"))
+        return found.get(names[0], 0), found.get(names[1], 0)
+
+    def _wait(self, before: int, count: int, now: float) -> int:
+        """Return the seconds until `count` in this window, with what is left of `before`, is within the limit."""
+        left, amount = self._seconds - now % self._seconds, self.rate.amount
+        if (
+            count > amount
+        ):  # until this window, without the attempt that is refused, weighs little enough in the next one
+            return int(left + self._seconds * (1 - (amount - 1) / (count - 1))) + 1
+        over = before * left / self._seconds + count - amount
+        return int(over * self._seconds / before) + 1 if over > 0 else 0
+
+    @property
+    def _seconds(self) -> int:
+        return self.rate.get_expiry()
+
+    def _end(self, now: float) -> datetime:
+        """Return when nobody needs this window any more: when the one after it is over."""
+        return datetime.fromtimestamp((now // self._seconds + 2) * self._seconds, UTC)
+
+    def _bucket(self, key: str, now: float) -> str:
+        return _digest(f"{self.setting}\n{int(now // self._seconds)}\n{key}")
+
+
+@dataclass(frozen=True, slots=True)
+class GrowingDelay(_Limit):
+    """So many attempts are free; each further one must wait twice as long as the one before it, a quarter hour at most.
+
+    For what a stranger can use up in somebody's name: nobody is locked out for long by it. The setting `20 per hour` is
+    how many are free, and after how long without an attempt all is forgotten. What comes too early is not counted, so
+    that it prolongs nothing.
+    """
+
+    def hit(self, key: str) -> int:
+        """Count an attempt; return 0 if it may be made now, else the seconds until one may."""
+        while True:
+            now = datetime.fromtimestamp(time.time(), UTC)
+            row = self._row(key, now)
+            if row.blocked_until and row.blocked_until > now:
+                return int((row.blocked_until - now).total_seconds()) + 1
+            count = row.count + 1 if row.ends_at > now else 1
+            # Of several at once one is counted; the others look again.
+            unchanged = AttemptWindow.objects.filter(
+                pk=row.pk, count=row.count, ends_at=row.ends_at, blocked_until=row.blocked_until
+            )
+            if unchanged.update(count=count, ends_at=self._forgotten_at(now), blocked_until=self._blocked(count, now)):
+                return 0
+
+    def refund(self, key: str) -> None:
+        """Take an attempt back, and the delay that it brought: it was no guess."""
+        counted = AttemptWindow.objects.filter(pk=self._bucket(key), count__gt=0)
+        counted.update(count=F("count") - 1, blocked_until=None)
+
+    def _row(self, key: str, now: datetime) -> AttemptWindow:
+        row, _ = AttemptWindow.objects.get_or_create(
+            pk=self._bucket(key), defaults={"count": 0, "ends_at": self._forgotten_at(now)}
+        )
+        return row
+
+    def _blocked(self, count: int, now: datetime) -> datetime | None:
+        over = count - self.rate.amount
+        if over < 0:
+            return None
+        return now + timedelta(seconds=min(FIRST_DELAY * 2 ** min(over, 16), LONGEST_DELAY))
+
+    def _forgotten_at(self, now: datetime) -> datetime:
+        return now + timedelta(seconds=self.rate.get_expiry())
+
+    def _bucket(self, key: str) -> str:
+        return _digest(f"{self.setting}\n{key}")
+
+
+# Cached by the text itself: settings are read at every call, so that a test can change them.
+_parsed = lru_cache(maxsize=64)(parse)
+
+
+def _digest(text: str) -> str:
+    return index_digest(index_ring().primary, text).hex()
+
+
+def _count(bucket: str, ends_at: datetime) -> None:
+    """Raise the count of a bucket by one, in one statement; whoever comes first makes the row."""
+    if AttemptWindow.objects.filter(pk=bucket).update(count=F("count") + 1):
+        return
+    try:
+        with transaction.atomic():
+            AttemptWindow.objects.create(pk=bucket, count=1, ends_at=ends_at)
+    except IntegrityError:
+        AttemptWindow.objects.filter(pk=bucket).update(count=F("count") + 1)

@@ -1,0 +1,43 @@
+"""Who may log in, and stay logged in: an account whose row is as the portal wrote it, by its own address alone."""
+
+import logging
+
+from allauth.account.auth_backends import AuthenticationBackend
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import Permission
+from django.db.models import QuerySet
+
+from accounts.emails import normalize_email
+from accounts.models import User
+from accounts.outside import FACTORS, RIGHTS, fits
+
+logger = logging.getLogger(__name__)
+
+
+class SealedBackend(AuthenticationBackend):  # type: ignore[misc]  # untyped
+    """django-allauth's, for which only `User.email` is a log-in name: its own table holds what people only typed."""
+
+    def user_can_authenticate(self, user: AbstractBaseUser | None) -> bool:
+        """Return whether the account is active and its row seal fits; asked at log-in and at every request."""
+        if not isinstance(user, User) or not super().user_can_authenticate(user):
+            return False
+        if user.is_intact():
+            return True
+        logger.error("integrity_violation: the row seal of %s does not fit", user.pk)
+        return False
+
+    def _authenticate_by_email(self, email: str, password: str) -> AbstractBaseUser | None:
+        user = User.objects.filter(email=normalize_email(email)).first()
+        known: AbstractBaseUser | None = self._check_password(user, password)
+        return known
+
+    def _get_user_permissions(self, user_obj: User) -> QuerySet[Permission]:
+        return super()._get_user_permissions(user_obj) if fits(user_obj, RIGHTS) else Permission.objects.none()
+
+    def _get_group_permissions(self, user_obj: User) -> QuerySet[Permission]:
+        return super()._get_group_permissions(user_obj) if fits(user_obj, RIGHTS) else Permission.objects.none()
+
+
+def is_whole(user: User) -> bool:
+    """Return whether nothing of what lets this account in was changed past the portal; asked at each log-in."""
+    return user.is_intact() and fits(user, FACTORS)

@@ -1,0 +1,156 @@
+"""Drafts: what somebody had typed when a log-in came in between, kept on the server until the form is there again.
+
+A draft lies in the session. It holds the fields that a form declares (`accounts.way_back`) and nothing else of the
+request, comes back once, within an hour, at the form's own address, and only before the person who typed it.
+"""
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Final
+from urllib.parse import urlsplit
+
+from django.forms import BaseForm
+from django.http import HttpRequest
+from django.utils.datastructures import MultiValueDict
+
+from accounts.attempts import AttemptLimit
+from accounts.browser_users import users_of_browser
+from accounts.places import bucket_of
+from accounts.way_back import WayBack, page_of, way_back_of
+
+KEY: Final = "keyportal_draft"
+MOST_BYTES: Final = 16 * 1024  # of all drafts of a session
+MOST_FOR_ONE: Final = 15 * 1024
+LIFETIME: Final = 3600  # seconds
+LIMIT: Final = AttemptLimit("drafts of an address", fixed="60 per hour")
+LOOKS_SECRET: Final = re.compile(r"_(?:live|test|refresh)_[0-9A-Za-z]{40}|\beyJ[\w-]{10,}\.[\w-]{10,}\.")
+"""A credential that was pasted into the wrong field: one of the portal's or of another's, or a signed token."""
+
+
+class Why(StrEnum):
+    """Why a POST was not carried out. The value begins the sentence that the page says after the log-in."""
+
+    SIGNED_OUT = "You were signed out."
+    NOT_FRESH = "We asked you to confirm that it's you."
+    STALE = "The page was out of date."
+    LIMITED = "There were too many attempts."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """One POST that was not carried out."""
+
+    path: str
+    """Where its form is."""
+    why: str
+    press: str
+    fields: Mapping[str, list[str]]
+    author: str
+    """The id of the user who typed it; empty if nobody had ever logged in in that browser."""
+    at: float
+
+    @property
+    def is_typed(self) -> bool:
+        """Return whether there is any text in it."""
+        return any(self.fields.values())
+
+    def first(self, name: str) -> str:
+        """Return what stood in a field; empty if nothing did."""
+        return next(iter(self.fields.get(name, ())), "")
+
+    def belongs_to(self, request: HttpRequest) -> bool:
+        """Return whether this user may see it: the author, or anybody if it has none."""
+        if request.user.is_authenticated:
+            return self.author in ("", request.user.pk)
+        return self.author in ("", *users_of_browser(request)[:1])
+
+    def message(self, *, typed: bool) -> str:
+        """Return what the page says: what happened, whether the text is back, and what is to be done once more."""
+        state = "What you typed is here again, but not sent yet." if typed else "Nothing was done yet."
+        return f"{self.why} {state} Press {f'“{self.press}”' if self.press else 'the button'} once more."
+
+
+def keep_draft(request: HttpRequest, why: Why, *, stale: bool = False) -> Draft | None:
+    """Keep what was typed and may be kept, and which button is to be pressed again; None if nothing is kept.
+
+    With `stale` the form's token did not fit: then nobody knows who typed it, unless only one user ever logged in.
+    """
+    author = _author(request, stale=stale)
+    if author is None or not _within_limit(request):
+        return None
+    back = way_back_of(request)
+    path = urlsplit(page_of(request)).path
+    draft = Draft(path=path, why=why, press=back.press, fields=_typed(request, back), author=author, at=time.time())
+    kept = _kept(request)
+    if draft.is_typed or all(other.path != path for other in kept):  # a button takes no text away
+        kept = [*(other for other in kept if other.path != path), draft]
+    _store(request, kept)
+    return draft
+
+
+def take_draft(request: HttpRequest) -> Draft | None:
+    """Return the draft for this page, once; drop those that are old, and another user's, whatever page is asked for."""
+    if KEY not in request.session:
+        return None
+    kept = [draft for draft in _kept(request) if time.time() - draft.at < LIFETIME and draft.belongs_to(request)]
+    mine = [draft for draft in kept if draft.path == request.path]
+    _store(request, [draft for draft in kept if draft.path != request.path])
+    return mine[-1] if mine else None
+
+
+def _kept(request: HttpRequest) -> list[Draft]:
+    # A session may be older than this code: what it holds in another shape is dropped.
+    return [Draft(**kept) for kept in request.session.get(KEY, ()) if kept.keys() == Draft.__dataclass_fields__.keys()]
+
+
+def _store(request: HttpRequest, drafts: Sequence[Draft]) -> None:
+    """Put the drafts into the session, the newest as far as there is room for all of them together."""
+    rows = [asdict(draft) for draft in drafts]
+    while rows and len(json.dumps(rows)) > MOST_BYTES:
+        rows.pop(0)
+    if rows:
+        request.session[KEY] = rows
+    else:
+        request.session.pop(KEY, None)
+
+
+def fill_in(form: BaseForm, draft: Draft) -> bool:
+    """Show in an unsent form what the draft holds. Return whether it holds anything for this form."""
+    sent = MultiValueDict({name: values for name, values in draft.fields.items() if values})
+    names = [name for name in draft.fields if name in form.fields]
+    if form.is_bound or not sent or not names:
+        return False
+    for name in names:
+        form.initial[name] = form.fields[name].widget.value_from_datadict(sent, MultiValueDict(), name)
+    return True
+
+
+def _author(request: HttpRequest, *, stale: bool) -> str | None:
+    """Return who typed a POST: a user's id, empty if nobody ever logged in here, None if it can't be told.
+
+    A token that fits was given out since the last log-in of this browser, so the page is that user's.
+    """
+    known = users_of_browser(request)
+    if stale and len(known) > 1:
+        return None
+    if request.user.is_authenticated and not stale:
+        return str(request.user.pk)
+    return known[0] if known else ""
+
+
+def _within_limit(request: HttpRequest) -> bool:
+    """Count a draft of somebody who is not logged in: it makes a row in the database."""
+    if request.user.is_authenticated:
+        return True
+    return LIMIT.hit(bucket_of(request)) == 0
+
+
+def _typed(request: HttpRequest, back: WayBack) -> dict[str, list[str]]:
+    """Return what may be kept: the declared fields in which no secret stands; none if they are too long."""
+    fields = {name: request.POST.getlist(name) for name in back.keepable}
+    fields = {name: values for name, values in fields.items() if not any(map(LOOKS_SECRET.search, values))}
+    return fields if len(json.dumps(fields)) <= MOST_FOR_ONE else {}

@@ -1,0 +1,121 @@
+"""django-allauth's forms with the portal's limits, records and links. They validate; what is written is a verb's."""
+
+from typing import Any, ClassVar, Final
+
+from allauth.account.adapter import get_adapter
+from allauth.account.fields import EmailField
+from allauth.account.forms import ChangePasswordForm as LibraryChangePasswordForm
+from allauth.account.forms import ResetPasswordForm as LibraryResetPasswordForm
+from allauth.account.forms import ResetPasswordKeyForm as LibraryResetPasswordKeyForm
+from allauth.account.forms import SignupForm, UserTokenForm
+from allauth.account.internal import flows
+from allauth.core import context
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+
+from accounts import link_mail, links, services
+from accounts.attempts import AttemptLimit
+from accounts.emails import normalize_email, refuse_colon
+from accounts.models import User
+from accounts.origin import Origin
+from accounts.places import bucket_of
+
+SIGN_UPS: Final = AttemptLimit("KEYPORTAL_LIMIT_SIGNUP", "Too many accounts were made from your network.")
+
+
+class SignUpForm(SignupForm):  # type: ignore[misc]  # untyped
+    """Sign-up that does the same work, and says the same, whether the address has an account or not."""
+
+    def validate_unique_email(self, value: str) -> str:
+        """Return the address: whether it is taken is found out by the insert."""
+        return value
+
+    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
+        """Insert the account; return None and the answer of a sign-up if the address has one.
+
+        Raises `TooManyAttemptsError`: only forms that are in order are counted.
+        """
+        email, password = self.cleaned_data["email"], self.cleaned_data["password1"]
+        SIGN_UPS.enforce(bucket_of(request))
+        link_mail.enforce_limits(request, email)
+        user = services.sign_up(email=email, password=password, origin=Origin.of_request(request))
+        if user is None:
+            return None, flows.signup.prevent_enumeration(request, email=email)
+        return user, None
+
+
+class ChangePasswordForm(LibraryChangePasswordForm):  # type: ignore[misc]  # untyped
+    """Asks for the current password; guesses at it count as at log-in."""
+
+    def clean_oldpassword(self) -> str:
+        """Return it. Raises `ValidationError`, `TooManyAttemptsError`."""
+        password: str = self.cleaned_data["oldpassword"]
+        if not get_adapter().reauthenticate(self.user, password):
+            raise ValidationError("This is not your current password.", code="enter_current_password")
+        return password
+
+
+class AddressForm(forms.Form):
+    """An e-mail address that a message goes to."""
+
+    keepable: ClassVar[tuple[str, ...]] = ("email",)
+
+    email = EmailField(required=True)
+
+    def clean_email(self) -> str:
+        """Return the address in its one spelling. Raises `ValidationError` for one that HTTP Basic could not carry."""
+        refuse_colon(self.cleaned_data["email"])
+        return normalize_email(self.cleaned_data["email"])
+
+
+class ResetPasswordForm(AddressForm, LibraryResetPasswordForm):  # type: ignore[misc]  # untyped
+    """Sends the link to the account that has the address, confirmed or not: who reads its mailbox is its owner."""
+
+    def save(self, request: HttpRequest, **options: Any) -> str:
+        """Send the message. Raises `TooManyAttemptsError`."""
+        email: str = self.cleaned_data["email"]
+        user = User.objects.filter(email=email, is_active=True).first()
+        link_mail.enforce_limits(request, email)
+        link_mail.send_reset(user=user, email=email)
+        return email
+
+
+class ResetTokenForm(UserTokenForm):  # type: ignore[misc]  # untyped
+    """Looks whether the link of a reset is good, without using it up."""
+
+    def clean(self) -> dict[str, Any]:
+        """Set `reset_user`. Raises `ValidationError` for a link that is over, spent, forged or of another address."""
+        data: dict[str, Any] = self.cleaned_data
+        link = links.find(links.RESET, data.get("key", ""))
+        user = link.user if link is not None and link.user is not None and link.email == link.user.email else None
+        if user is None or user.pk != data.get("uidb36") or not user.is_active:
+            raise ValidationError("This link no longer works.", code="invalid_password_reset")
+        self.reset_user = user
+        return data
+
+
+class ResetPasswordKeyForm(LibraryResetPasswordKeyForm):  # type: ignore[misc]  # untyped
+    """Sets the new password of who came by a link."""
+
+    def save(self) -> None:
+        """Use the link up and set the password. Raises `accounts.errors.LinkOverError` if that was done just now."""
+        link = links.find(links.RESET, self.temp_key)
+        origin = Origin.of_request(context.request, actor=f"user:{self.user.pk}")
+        services.reset_password(link=link, password=self.cleaned_data["password1"], origin=origin)
+
+
+class NewAddressForm(AddressForm):
+    """The address that an account is to have."""
+
+    def __init__(self, *args: Any, user: User, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._user = user
+        self.fields["email"].label = "New e-mail address"
+
+    def clean_email(self) -> str:
+        """Return the new address. Raises `ValidationError` for the one that the account has."""
+        email = super().clean_email()
+        if email == self._user.email:
+            raise ValidationError("This is your address already.", code="same")
+        return email

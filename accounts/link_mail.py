@@ -1,0 +1,84 @@
+"""Messages with a link: the link is made, and sent when the transaction has committed.
+
+Each asks the same of the database, and sends one message, whether the address has an account or not: whoever sees the
+portal from outside can't tell.
+"""
+
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest
+from django.urls import reverse
+
+from accounts import links
+from accounts.attempts import AttemptLimit
+from accounts.mail import compose, deliver
+from accounts.models import User
+from accounts.places import bucket_of
+
+FROM_ADDRESS: Final = AttemptLimit("KEYPORTAL_LIMIT_MAIL_FROM", "Too many messages were asked for from your network.")
+TO_ADDRESS: Final = AttemptLimit(
+    "KEYPORTAL_LIMIT_MAIL_TO",
+    "We have sent several messages to this address. Please look for the newest one, also among the unwanted mail.",
+)
+
+
+def enforce_limits(request: HttpRequest, email: str) -> None:
+    """Count a message that somebody asks for. Raises `accounts.attempts.TooManyAttemptsError`.
+
+    By itself, before the transaction that makes the link: what is refused must stay counted.
+    """
+    FROM_ADDRESS.enforce(bucket_of(request))
+    TO_ADDRESS.enforce(email)
+
+
+def send_confirmation(*, user: User | None, email: str, signed_up: bool) -> None:
+    """Send the link that confirms an address; to one that has an account already, a message that says so."""
+    template = "email_confirmation_signup" if user is not None else "account_already_exists"
+    if user is not None and not signed_up:
+        template = "email_confirmation"
+    _send(links.CONFIRM, template, user=user, email=email, url="account_confirm_email")
+
+
+def send_reset(*, user: User | None, email: str) -> None:
+    """Send the link that sets a new password, or say that there is no account."""
+    template = "unknown_account" if user is None else "password_reset_key"
+    _send(links.RESET, template, user=user, email=email, url="account_reset_password_from_key")
+
+
+def send_unlock(*, user: User | None, email: str) -> None:
+    """Send the link that makes a browser a known place, or say that there is no account."""
+    template = "unknown_account" if user is None else "unlock"
+    _send(links.UNLOCK, template, user=user, email=email, url="account_unlock")
+
+
+def send_change(*, user: User, email: str, taken: bool) -> None:
+    """Send the link that confirms a new address, or say there that it belongs to another account."""
+    template = "change_taken" if taken else "change"
+    _send(links.CHANGE, template, user=user, email=email, url="account_confirm_change")
+
+
+def send_undo(*, user: User, email: str) -> None:
+    """Tell the address that was given up, with the link that takes it back."""
+    text = links.issue(links.UNDO, user=user, email=email)
+    after_commit("address_changed", email, link_url=absolute("account_undo_change", key=text))
+
+
+def _send(purpose: str, template: str, *, user: User | None, email: str, url: str) -> None:
+    text = links.issue(purpose, user=user, email=email)
+    named = {"uidb36": user.pk if user else "", "key": text} if purpose == links.RESET else {"key": text}
+    after_commit(template, email, link_url=absolute(url, **named) if user is not None else "")
+
+
+def after_commit(template: str, email: str, **context: Any) -> None:
+    """Send a message of `templates/account/email/` when the transaction has committed; at once outside of one."""
+    urls = {"signup_url": absolute("account_signup"), "password_reset_url": absolute("account_reset_password")}
+    message = compose(f"account/email/{template}", email, {**urls, **context})
+    transaction.on_commit(lambda: deliver(message, template), robust=True)
+
+
+def absolute(name: str, **arguments: str) -> str:
+    """Return the address of a page under KEYPORTAL_URL, whatever host the request named."""
+    base: str = settings.KEYPORTAL_URL
+    return base + reverse(name, kwargs=arguments)

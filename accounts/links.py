@@ -1,0 +1,80 @@
+"""Links in messages: random, kept as keyed digests, bound to a purpose and an address, good once and for a while.
+
+The newest of a kind is the only one: it takes the older one's row. A link is made in the same way for an address that
+nobody has, so that asking for one costs the same whether an account exists or not.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from accounts.models import MailedLink, User
+from accounts.rings import index_ring
+from vault.digests import index_digest, index_digests
+from vault.secret_format import random_text
+
+CONFIRM: Final = "confirm"
+RESET: Final = "reset"
+UNLOCK: Final = "unlock"
+CHANGE: Final = "change"
+UNDO: Final = "undo"
+GOOD_FOR: Final[Mapping[str, timedelta]] = {
+    CONFIRM: timedelta(days=1),
+    RESET: timedelta(hours=1),
+    UNLOCK: timedelta(hours=1),
+    CHANGE: timedelta(days=1),
+    UNDO: timedelta(days=7),
+}
+TEXT_LENGTH: Final = 43  # 256 bits of [0-9A-Za-z]
+
+
+def issue(purpose: str, *, user: User | None, email: str) -> str:
+    """Make a link and return its secret text, which is kept nowhere. An older one of the kind is good no more.
+
+    A change of address is one of the account's, whatever addresses it is about; each address that was given up can be
+    taken back; all other links are one of the address's.
+    """
+    owner = user.pk if user is not None else ""
+    whose = {CHANGE: owner, UNDO: f"{owner} {email}"}.get(purpose, email)
+    key, text, now = index_ring().primary, random_text(TEXT_LENGTH), timezone.now()
+    link = MailedLink(
+        id=index_digest(key, f"{purpose}\n{whose}").hex(),
+        purpose=purpose,
+        user=user,
+        email=email,
+        digest=index_digest(key, text),
+        issued_at=now,
+        expires_at=now + GOOD_FOR[purpose],
+    )
+    link.seal = link.make_seal()
+    replaced = ["purpose", "user", "email", "digest", "issued_at", "expires_at", "seal"]
+    MailedLink.objects.bulk_create([link], update_conflicts=True, unique_fields=["id"], update_fields=replaced)
+    return text
+
+
+def find(purpose: str, text: str) -> MailedLink | None:
+    """Return the link with this text if it is good now, without using it up; None if it is over, spent or forged."""
+    link = MailedLink.objects.filter(digest__in=index_digests(index_ring(), text)).select_related("user").first()
+    if link is None or link.purpose != purpose or link.user is None or not link.is_intact():
+        return None
+    return link if link.expires_at > timezone.now() else None
+
+
+def pending_change(user: User) -> MailedLink | None:
+    """Return the change of address that waits for its link to be followed; None if there is none."""
+    link = MailedLink.objects.filter(user=user, purpose=CHANGE, expires_at__gt=timezone.now()).first()
+    return link if link is not None and link.is_intact() else None
+
+
+def spend(link: MailedLink) -> bool:
+    """Use a link up. Of any number of callers at once one gets True."""
+    removed, _ = MailedLink.objects.filter(pk=link.pk, digest=bytes(link.digest)).delete()
+    return bool(removed)
+
+
+def withdraw(user: User, *purposes: str) -> int:
+    """Make links of an account worth nothing, before anybody follows them; return how many there were."""
+    removed, _ = MailedLink.objects.filter(user=user, purpose__in=purposes).delete()
+    return removed

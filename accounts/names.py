@@ -1,0 +1,111 @@
+"""Texts that one person gives and another reads: names, reasons, descriptions, the names of programs.
+
+One rule for all of them. Refused is what can't be seen, and what turns the text around it; emoji, accents, every script
+and the joiners inside its words are welcome (`accounts.characters`). A secret is refused too: others read the text.
+"""
+
+import re
+import unicodedata
+from typing import Final
+
+from django.core.exceptions import ValidationError
+
+from accounts.characters import BLANK, JOINERS, Fault, fault_at, is_invisible, is_mark, visible_length
+from accounts.leaks import holds_secret, with_hints
+
+MARKS_IN_A_ROW: Final = 8
+"""Myanmar and Tibetan write up to seven on one letter."""
+ACCENTS_IN_A_ROW: Final = 4
+"""Of the marks that fit any letter, of which Vietnamese and phonetic script write up to three."""
+_FAULTS: Final = {
+    Fault.CONTROL: "{what} can't hold line breaks or control characters, and character {at} is one. "
+    "Type it on one line.",
+    Fault.DIRECTION: "{what} can't hold characters that turn the direction of the text, and character {at} is one. "
+    "Type it instead of pasting it.",
+    Fault.INVISIBLE: "{what} can't hold invisible characters, and character {at} is one. "
+    "Type it instead of pasting it.",
+    Fault.MEANINGLESS: "{what} can't hold characters that mean nothing to others, and character {at} is one. "
+    "Use another.",
+}
+_BLANKS: Final = re.compile(rf"[{BLANK}\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+
+
+def clean_text(text: str, *, what: str = "A name", longest: int, needed: bool = True) -> str:
+    """Return the text as it is kept: composed (NFC), every blank a plain space, nothing invisible around it.
+
+    `longest` counts both what a person sees and code points, of which an emoji may have ten. An empty text is refused
+    unless it is not `needed`. Raises `ValidationError`, which says what is wrong and where, and quotes nothing.
+    """
+    if len(text) > 4 * longest:  # composing takes long for what nobody would type
+        raise ValidationError(f"{what} can have up to {longest} characters.", code="too_long")
+    text = _trimmed(_BLANKS.sub(" ", unicodedata.normalize("NFC", text)))
+    if not text and not needed:
+        return ""
+    _refuse_faults(text, what)
+    if all(is_mark(character) or is_invisible(character) for character in text):
+        raise ValidationError(f"{what} needs at least one character that can be seen.", code="required")
+    _refuse_piles(text, what)
+    _refuse_length(text, what, longest)
+    if holds_secret(text):
+        raise ValidationError(f"{what} is read by others. This one holds a secret: leave it out.", code="secret")
+    return text
+
+
+def printable(text: str) -> str:
+    """Return what may be shown of a text that nobody was asked about: a program's name, a row of before.
+
+    What `clean_text` refuses is left out, and a secret becomes its hint.
+    """
+    text = _BLANKS.sub(" ", unicodedata.normalize("NFC", text[:2000]))
+    kept = "".join(character for place, character in enumerate(text) if fault_at(text, place) is None)
+    while (end := _end_of_pile(kept)) is not None:
+        kept = kept[:end] + kept[end + 1 :]
+    return with_hints(kept.strip())
+
+
+def _trimmed(text: str) -> str:
+    """Take blanks and invisible characters off both ends; what belongs to a word or an emoji stays."""
+    while text and (text[0].isspace() or fault_at(text, 0) is Fault.INVISIBLE):
+        text = text[1:]
+    while text and (text[-1].isspace() or fault_at(text, len(text) - 1) is Fault.INVISIBLE):
+        text = text[:-1]
+    return text
+
+
+def _refuse_faults(text: str, what: str) -> None:
+    for place in range(len(text)):
+        fault = fault_at(text, place)
+        if fault is not None:
+            raise ValidationError(_FAULTS[fault].format(what=what, at=place + 1), code=str(fault))
+
+
+def _refuse_piles(text: str, what: str) -> None:
+    if is_mark(text[0]):
+        raise ValidationError(f"{what} can't begin with an accent: there is no letter under it.", code="marks")
+    end = _end_of_pile(text)
+    if end is not None:
+        raise ValidationError(f"{what} has too many accents on one letter, at character {end + 1}.", code="marks")
+
+
+def _end_of_pile(text: str) -> int | None:
+    """Return the place of the first mark that is one too many on its letter; None if there is none."""
+    marks = accents = 0
+    for place, character in enumerate(text):
+        if is_mark(character):
+            marks += 1
+            accents += unicodedata.name(character, "").startswith("COMBINING ")
+        elif character not in JOINERS:
+            marks = accents = 0
+        if marks > MARKS_IN_A_ROW or accents > ACCENTS_IN_A_ROW:
+            return place
+    return None
+
+
+def _refuse_length(text: str, what: str, longest: int) -> None:
+    if visible_length(text) > longest:
+        raise ValidationError(f"{what} can have up to {longest} characters.", code="too_long")
+    if len(text) > longest:
+        raise ValidationError(
+            f"{what} can have up to {longest} characters, and emoji and accents count as several. Shorten it.",
+            code="too_many_code_points",
+        )

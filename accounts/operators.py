@@ -1,0 +1,223 @@
+"""The base of every page of the operators' site: each action, page and write names the permission that it needs.
+
+- Seeing needs `view_…`, acting `change_…`, adding `add_…` and deleting `delete_…` of the model. Acting needs sight.
+- Nobody acts on an account that has more rights than they have, nor on what belongs to it.
+- Filters, ordering, search and addresses reach the fields that a page shows, and no other: a filter on the hash of a
+  password would give it away letter by letter.
+- What is refused is on the record. Django's own log of the admin is not kept: the trail holds everything.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from typing import Any, ClassVar, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin.filters import FieldListFilter, SimpleListFilter
+from django.contrib.admin.utils import get_fields_from_path, unquote
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.views.decorators.debug import sensitive_post_parameters
+
+from accounts.audit import record
+from accounts.leaks import holds_secret
+from accounts.models import AuditEvent, User
+from accounts.origin import Origin
+from accounts.rights import ActionRefusedError, may_act_on
+
+Page = Callable[..., HttpResponse]
+EVENTS = 50
+MISPLACED = (
+    "A search stands in an address, where no secret belongs. “Find a credential” on the list of API keys takes it."
+)
+DATE_PARTS = ("year", "month", "day")
+
+
+def operators_page(route: str, *, permission: str) -> Callable[[Page], Page]:
+    """Make a method a page of its own below the model's list; `permission` is `view`, `act` or a name of its own."""
+
+    def decorate(page: Page) -> Page:
+        page.operators_route, page.operators_permission = route, permission  # type: ignore[attr-defined]
+        return page
+
+    return decorate
+
+
+class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """A model in the operators' site."""
+
+    view_on_site = False
+    show_facets = admin.ShowFacets.NEVER
+    object_history_template = "admin/trail.html"
+    subject_type: ClassVar[str] = ""
+    """Under which type the trail knows a row; empty for what has no events."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Tell whether the operator may see this model. Unlike Django's, a right to change alone shows nothing."""
+        return self._has_right(request, "view")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Tell whether the operator may edit this model in its form."""
+        return self._has_right(request, "view") and self._has_right(request, "change")
+
+    def has_act_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Tell whether the operator may carry out the actions of this model, on this row."""
+        allowed = self._has_right(request, "view") and self._has_right(request, "change")
+        return allowed and (obj is None or may_act_on(operator_of(request), self.owner_of(obj)))
+
+    def owner_of(self, obj: Any) -> User | None:
+        """Return the account that a row belongs to; None if it is nobody's."""
+        return None
+
+    def permitted(self, request: HttpRequest, rows: QuerySet[Any], action: str) -> list[Any]:
+        """Return the rows that the operator may act on; the others are told of, and on the record."""
+        allowed: list[Any] = []
+        refused: list[Any] = []
+        for row in rows:
+            (allowed if self.has_act_permission(request, row) else refused).append(row)
+        for row in refused:
+            self._record_refusal(request, row, action)
+        if refused:
+            messages.error(request, f"{len(refused)} left alone: the account has more rights than you have.")
+        return allowed
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the actions that the operator may carry out. One that names no permission is nobody's."""
+        offered = super().get_actions(request)
+        return {name: action for name, action in offered.items() if _permissions(action)}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list, or carry out an action. Raises `ActionRefusedError` for one that a hand-made form asks for."""
+        asked = set(filter(None, request.POST.getlist("action"))) - set(self.get_actions(request))
+        if asked:
+            known = asked & {*map(str, self.actions or ()), *(name for name, _ in self.admin_site.actions)}
+            raise ActionRefusedError(" ".join(sorted(known)) or "unknown", self.opts.label_lower)
+        if any(holds_secret(str(value)) for value in request.GET.values()):
+            messages.warning(request, MISPLACED)
+            return redirect(request.path)
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Allow what the list's own filters ask, and nothing else. Raises `SuspiciousOperation`, naming no value."""
+        if request is not None and lookup in set(self._filter_parameters(request)):
+            return True
+        raise SuspiciousOperation("a filter that this list does not offer")
+
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
+        """Allow rows to be named by their primary key. Raises `SuspiciousOperation` for any other field."""
+        if to_field == self.opts.pk.name:
+            return True
+        raise SuspiciousOperation("a field that names no row")
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show what the trail holds of a row, to those who may read the trail."""
+        if not (self.has_view_permission(request) and request.user.has_perm("accounts.view_auditevent")):
+            raise PermissionDenied
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            raise Http404
+        page = Paginator(self.trail_of(row).order_by("-at", "-id"), EVENTS).get_page(request.GET.get("p"))
+        context = {**self.admin_site.each_context(request), "title": f"History of {row.pk}", "page": page}
+        context |= {"opts": self.opts, "object": row}
+        return TemplateResponse(request, self.object_history_template, context)
+
+    def trail_of(self, row: Any) -> QuerySet[AuditEvent]:
+        """Select the events that a row's history shows."""
+        return AuditEvent.objects.filter(subject_type=self.subject_type, subject_id=row.pk)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the extra pages: each is open to operators with the permission that it names."""
+        prefix = f"{self.opts.app_label}_{self.opts.model_name}"
+        pages = [
+            path(
+                page.operators_route, self.admin_site.admin_view(self._guarded(page)), name=f"{prefix}_{page.__name__}"
+            )
+            for page in self.pages()
+        ]
+        return [*pages, *super().get_urls()]
+
+    def pages(self) -> list[Any]:
+        """Return the methods that are pages of their own."""
+        found = (
+            getattr(self, name) for name in dir(type(self)) if hasattr(getattr(type(self), name), "operators_route")
+        )
+        return list(found)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Keep no second log."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Keep no second log."""
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Keep no second log."""
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        # Django's own would repeat what stood in the address, in a message that the session keeps.
+        raise Http404
+
+    def _guarded(self, page: Any) -> Page:
+        @wraps(page)  # `accounts.way_back` reads what the page says of itself
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not getattr(self, f"has_{page.operators_permission}_permission")(request):
+                raise ActionRefusedError(page.__name__, self.opts.label_lower)
+            response: HttpResponse = page(request, *args, **kwargs)
+            return response
+
+        return sensitive_post_parameters()(guarded)
+
+    def _has_right(self, request: HttpRequest, right: str) -> bool:
+        return request.user.has_perm(f"{self.opts.app_label}.{right}_{self.opts.model_name}")
+
+    def _record_refusal(self, request: HttpRequest, row: Any, action: str) -> None:
+        owner = self.owner_of(row)
+        subject = f"{self.subject_type}:{row.pk}" if self.subject_type else f"user:{owner.pk if owner else ''}"
+        record("action_refused", subject=subject, origin=Origin.of_request(request), action=action)
+
+    def _filter_parameters(self, request: HttpRequest) -> Iterator[str]:
+        """Yield the names that the list's filters and its date hierarchy use in an address."""
+        for item in self.get_list_filter(request):
+            if isinstance(item, type) and issubclass(item, SimpleListFilter):
+                yield item.parameter_name or ""
+                continue
+            name, kind = item if isinstance(item, (list, tuple)) else (item, FieldListFilter.create)
+            field, build = get_fields_from_path(self.model, str(name))[-1], cast("Callable[..., Any]", kind)
+            yield from build(field, request, {}, self.model, self, field_path=name).expected_parameters()
+        yield from (f"{self.date_hierarchy}__{part}" for part in DATE_PARTS if self.date_hierarchy)
+
+
+class ReadOnlyAdmin(OperatorAdmin):
+    """Shows rows; adds, edits and deletes nothing. What may be done to them are its actions."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse: there is no form."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse."""
+        return False
+
+
+def _permissions(action: Any) -> Sequence[str]:
+    function, _, _ = action
+    named: Sequence[str] = getattr(function, "allowed_permissions", ())
+    return named
+
+
+def operator_of(request: HttpRequest) -> User:
+    """Return who asks. Raises `PermissionDenied` for nobody."""
+    user = request.user
+    if not isinstance(user, User):
+        raise PermissionDenied
+    return user

@@ -1,0 +1,123 @@
+"""Rows that libraries keep and that let somebody in: second factors, permissions, groups. The user's seal covers them.
+
+The user's row holds a digest of each set, and the row's seal covers the digests. So a second factor that was deleted,
+copied from another account or un-spent in the database, and a permission that was added there, do not fit. What changes
+them goes through the libraries' own models, whose signals are the one place that every such change passes: the set is
+looked at before a change and sealed anew after it, but only if it fitted.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Model, Q
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
+
+from accounts.models import User
+from accounts.sealed import swap, until_unchanged
+
+logger = logging.getLogger(__name__)
+
+FACTORS: Final = "factors_digest"
+RIGHTS: Final = "rights_digest"
+NOTED: Final = "_sets_that_fitted"
+"""Where an instance keeps, between the two signals of a change, whose sets fitted."""
+
+
+def factors_digest(user_id: str) -> str:
+    """Return the digest of an account's second factors, with all that they hold; empty for none."""
+    rows = Authenticator.objects.filter(user_id=user_id).order_by("pk").values_list("pk", "type", "data")
+    return _digest([[pk, kind, data] for pk, kind, data in rows])
+
+
+def rights_digest(user_id: str) -> str:
+    """Return the digest of the permissions that an account has by itself and by its groups; empty for none.
+
+    By their names: another permission under the same number would be another right.
+    """
+    granted = Permission.objects.filter(Q(user=user_id) | Q(group__user=user_id))
+    names = granted.values_list("content_type__app_label", "content_type__model", "codename")
+    return _digest(sorted({".".join(name) for name in names}))
+
+
+def fits(user: User, column: str) -> bool:
+    """Return whether a set is the one that was sealed; a misfit is logged."""
+    if getattr(user, column) == _DIGESTS[column](user.pk):
+        return True
+    logger.error("integrity_violation: the %s of %s does not fit", column, user.pk)
+    return False
+
+
+def seal_anew(user_id: str, column: str) -> User:
+    """Seal a set as it stands now; return the account. Raises `accounts.sealed.TamperedRowError`, `User.DoesNotExist`.
+
+    Only for who has seen that the set is what it should be.
+    """
+    for current in until_unchanged(User, user_id):
+        if swap(current, {column: _DIGESTS[column](user_id)}):
+            break
+    return current
+
+
+def watch() -> None:
+    """Connect everything, once, when the applications are ready."""
+    for before in (pre_save, pre_delete):
+        before.connect(_before_factor, sender=Authenticator, dispatch_uid="keyportal factors")
+    for after in (post_save, post_delete):
+        after.connect(_after_factor, sender=Authenticator, dispatch_uid="keyportal factors")
+    for through in (User.user_permissions.through, User.groups.through, Group.permissions.through):
+        m2m_changed.connect(_around_rights, sender=through, dispatch_uid="keyportal rights")
+
+
+_DIGESTS: Final[dict[str, Callable[[str], str]]] = {FACTORS: factors_digest, RIGHTS: rights_digest}
+
+
+def _digest(rows: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest() if rows else ""
+
+
+def _before_factor(sender: type[Model], instance: Authenticator, **signal: Any) -> None:
+    _note(instance, {instance.user_id}, FACTORS)
+
+
+def _after_factor(sender: type[Model], instance: Authenticator, **signal: Any) -> None:
+    _seal_noted(instance, FACTORS)
+
+
+def _around_rights(
+    sender: type[Model], instance: Model, action: str, model: type[Model], pk_set: set[Any] | None, **signal: Any
+) -> None:
+    if action.startswith("pre_"):
+        _note(instance, _affected(instance, model, pk_set), RIGHTS)
+    else:
+        _seal_noted(instance, RIGHTS)
+
+
+def _affected(instance: Model, model: type[Model], pk_set: set[Any] | None) -> Collection[str]:
+    """Return the accounts whose rights change, whichever end of the relation somebody took hold of."""
+    if isinstance(instance, User):
+        return {instance.pk}
+    if model is User:
+        return pk_set if pk_set is not None else set(instance.user_set.values_list("pk", flat=True))  # type: ignore[attr-defined]
+    groups = {instance.pk} if isinstance(instance, Group) else pk_set
+    if groups is None:
+        groups = set(instance.group_set.values_list("pk", flat=True))  # type: ignore[attr-defined]
+    return set(User.objects.filter(groups__in=groups).values_list("pk", flat=True))
+
+
+def _note(instance: Model, user_ids: Collection[str], column: str) -> None:
+    fitted = {user.pk for user in User.objects.filter(pk__in=user_ids) if fits(user, column)}
+    vars(instance)[NOTED] = fitted
+
+
+def _seal_noted(instance: Model, column: str) -> None:
+    """Seal the sets that fitted before; the others stay as they are, and their accounts are refused."""
+    noted: set[str] = vars(instance).pop(NOTED, set())
+    for user_id in User.objects.filter(pk__in=noted).values_list("pk", flat=True):  # one may be what is being deleted
+        sealed = seal_anew(user_id, column)
+        if isinstance(instance, User) and instance.pk == user_id:
+            vars(instance).update({column: getattr(sealed, column), "seal": sealed.seal})

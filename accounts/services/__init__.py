@@ -1,0 +1,37 @@
+"""The verbs of accounts: the only place that writes users. Each is one transaction and one audit event."""
+
+from accounts.services.addresses import cancel_change, confirm_by_link, confirm_change, request_change, undo_change
+from accounts.services.passwords import reset_password, set_password, unlock_browser
+from accounts.services.trail import remove_expired_events
+from accounts.services.users import (
+    confirm_user,
+    create_user,
+    deactivate_user,
+    end_all_tokens,
+    end_session,
+    erase_user,
+    reactivate_user,
+    sign_up,
+    unconfirm_user,
+)
+
+__all__ = [
+    "cancel_change",
+    "confirm_by_link",
+    "confirm_change",
+    "confirm_user",
+    "create_user",
+    "deactivate_user",
+    "end_all_tokens",
+    "end_session",
+    "erase_user",
+    "reactivate_user",
+    "remove_expired_events",
+    "request_change",
+    "reset_password",
+    "set_password",
+    "sign_up",
+    "unconfirm_user",
+    "undo_change",
+    "unlock_browser",
+]

@@ -1,0 +1,53 @@
+"""Passwords: changed by who is logged in, or set anew by who reads the account's mailbox."""
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import links
+from accounts.audit import record
+from accounts.errors import LinkOverError
+from accounts.models import MailedLink, User
+from accounts.origin import Origin
+from accounts.passwords import normalize_password
+from accounts.services.addresses import mark_confirmed
+from accounts.services.users import change, next_epoch
+
+
+@transaction.atomic
+def set_password(*, user: User, password: str, origin: Origin) -> None:
+    """Set the password. It ends the user's signed tokens, and (by Django's session hash) their other sessions.
+
+    Links that would set one, or let somebody in, are worth nothing any more.
+    """
+    hashed = make_password(normalize_password(password))
+    change(user, lambda current: {"password": hashed, **next_epoch(current)})
+    links.withdraw(user, links.RESET, links.UNLOCK)
+    record("password_set", subject=f"user:{user.pk}", origin=origin)
+
+
+@transaction.atomic
+def reset_password(*, link: MailedLink | None, password: str, origin: Origin) -> User:
+    """Use the link of a reset up and set the password. It went through the account's mailbox, so it confirms that too.
+
+    Raises `LinkOverError`.
+    """
+    user = link.user if link is not None else None
+    if link is None or user is None or link.email != user.email or not links.spend(link):
+        raise LinkOverError
+    set_password(user=user, password=password, origin=origin)
+    if not user.confirmed_at:
+        change(user, lambda _: {"confirmed_at": timezone.now()})
+        mark_confirmed(user)
+        record("email_confirmed", subject=f"user:{user.pk}", origin=origin)
+    return user
+
+
+@transaction.atomic
+def unlock_browser(*, link: MailedLink, origin: Origin) -> User:
+    """Use the link up that makes a browser a known place of its account. Raises `LinkOverError`."""
+    user = link.user
+    if user is None or link.email != user.email or not links.spend(link):
+        raise LinkOverError
+    record("browser_unlocked", subject=f"user:{user.pk}", origin=origin)
+    return user

@@ -1,0 +1,168 @@
+"""Accounts: made, confirmed, switched off and on, closed; the end of their sessions and tokens."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from django.contrib.auth.hashers import make_password
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.audit import record
+from accounts.models import User
+from accounts.origin import Origin
+from accounts.passwords import normalize_password
+from accounts.sealed import swap, until_unchanged
+from vault.secret_format import new_id
+
+Changes = Mapping[str, Any]
+
+
+@transaction.atomic
+def create_user(*, email: str, password: str | None, confirmed: bool, operator: bool = False, origin: Origin) -> User:
+    """Make an account on somebody's behalf. Raises `django.db.IntegrityError` if the address is taken."""
+    user = User.objects.create_user(
+        email, password, is_staff=operator, is_superuser=operator, confirmed_at=timezone.now() if confirmed else None
+    )
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=confirmed)
+    record("user_created", subject=f"user:{user.pk}", origin=origin, confirmed=confirmed, operator=operator)
+    return user
+
+
+@transaction.atomic
+def sign_up(*, email: str, password: str, origin: Origin) -> User | None:
+    """Insert a user who has yet to confirm the address; None if the address has an account.
+
+    For one that has an account the same is done, for an address that nobody can have, and taken back: a stranger who
+    measures learns nothing.
+    """
+    user = User(email=email, password=make_password(normalize_password(password)))
+    taken = User.objects.filter(email=email).exists()
+    try:
+        with transaction.atomic():
+            if taken:
+                user.email = f"{user.pk.lower()}@taken.invalid"
+            user.save(force_insert=True)
+            EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
+            record("signed_up", subject=f"user:{user.pk}", origin=origin)
+            transaction.set_rollback(taken)
+    except IntegrityError:  # somebody else was a moment quicker
+        return None
+    return None if taken else user
+
+
+@transaction.atomic
+def confirm_user(*, user: User, origin: Origin) -> bool:
+    """Note that the user owns the address; False if that was known. From now on their keys are accepted.
+
+    Raises `accounts.sealed.TamperedRowError`, as every verb here does that gives.
+    """
+    now = timezone.now()
+    changed = change(user, lambda current: None if current.confirmed_at else {"confirmed_at": now})
+    EmailAddress.objects.filter(user=user, email=user.email).update(verified=True)
+    return _recorded("email_confirmed", changed, user, origin)
+
+
+@transaction.atomic
+def unconfirm_user(*, user: User, origin: Origin) -> bool:
+    """Take the confirmation back: keys and tokens are refused until the address is confirmed again."""
+    changed = change(
+        user, lambda current: {"confirmed_at": None, **next_epoch(current)} if current.confirmed_at else None
+    )
+    EmailAddress.objects.filter(user=user).update(verified=False)
+    return _recorded("email_unconfirmed", changed, user, origin)
+
+
+@transaction.atomic
+def deactivate_user(*, user: User, origin: Origin) -> bool:
+    """Switch an account off: no log-in, no session, no key, no token. False if it was off.
+
+    One that was changed past the portal is switched off without being sealed anew, and so stays refused.
+    """
+    if not User.objects.get(pk=user.pk).is_intact():
+        changed = bool(User.objects.filter(pk=user.pk, is_active=True).update(is_active=False))
+    else:
+        changed = change(
+            user, lambda current: {"is_active": False, **next_epoch(current)} if current.is_active else None
+        )
+    return _recorded("user_deactivated", changed, user, origin)
+
+
+@transaction.atomic
+def reactivate_user(*, user: User, origin: Origin) -> bool:
+    """Switch an account on again. Its keys work again; signed tokens from before do not. Never one that was closed."""
+    changed = change(user, lambda current: None if current.is_active or current.closed_at else {"is_active": True})
+    return _recorded("user_reactivated", changed, user, origin)
+
+
+@transaction.atomic
+def end_all_tokens(*, user: User, origin: Origin) -> bool:
+    """End every signed token of the user at once, by raising their epoch."""
+    return _recorded("tokens_ended", change(user, next_epoch), user, origin)
+
+
+@transaction.atomic
+def end_session(*, session: UserSession, origin: Origin) -> None:
+    """End one browser's session."""
+    session.end()
+    record("session_ended", subject=f"user:{session.user_id}", origin=origin, address=session.ip)
+
+
+@transaction.atomic
+def erase_user(*, user: User, origin: Origin) -> bool:
+    """Close an account: what is the person's own goes; the row stays, nameless, so that the trail and tombstones fit.
+
+    False if it was closed. The caller has seen to its keys and tokens.
+    """
+    now, nobody = timezone.now(), f"{new_id('closed').lower()}@closed.invalid"
+
+    def erased(current: User) -> Changes | None:
+        gone = {"email": nobody, "password": make_password(None), "closed_at": now, "confirmed_at": None}
+        roles = {"is_active": False, "is_staff": False, "is_superuser": False}
+        return None if current.closed_at else {**gone, **roles, **next_epoch(current)}
+
+    changed = change(user, erased)
+    if changed:
+        end_sessions(user)
+        user.mailed_links.all().delete()
+        user.user_permissions.clear()
+        user.groups.clear()
+        for factor in Authenticator.objects.filter(user=user):
+            factor.delete()
+        EmailAddress.objects.filter(user=user).delete()
+    return _recorded("account_closed", changed, user, origin)
+
+
+def end_sessions(user: User) -> None:
+    """End every browser's session of the user."""
+    for session in UserSession.objects.filter(user=user):
+        session.end()
+
+
+def change(user: User, changes: Callable[[User], Changes | None]) -> bool:
+    """Write what `changes` gives for the row as it stands; False if it gives None. The caller's object follows.
+
+    Raises `accounts.sealed.TamperedRowError`.
+    """
+    for current in until_unchanged(User, user.pk):
+        wanted = changes(current)
+        if wanted is None:
+            return False
+        if swap(current, wanted):
+            for field, value in {**wanted, "seal": current.seal}.items():
+                setattr(user, field, value)
+            break
+    return True
+
+
+def next_epoch(current: User) -> Changes:
+    """Return the change that ends every signed token."""
+    return {"auth_epoch": current.auth_epoch + 1}
+
+
+def _recorded(verb: str, changed: bool, user: User, origin: Origin) -> bool:
+    if changed:
+        record(verb, subject=f"user:{user.pk}", origin=origin)
+    return changed

@@ -1,0 +1,106 @@
+"""The way back: which page holds the button or the form of a POST that a log-in came in between of.
+
+A view says it by a decorator, an admin by `ways_back` (`add`, `change`, `changelist`); for the views of libraries the
+table below says it. Only fields that are declared as `keepable` are ever kept: never a password, code, token or secret.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Protocol, TypeVar
+
+from allauth.account.utils import get_next_redirect_url, passthrough_next_redirect_url
+from django.conf import settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.http import HttpRequest
+from django.shortcuts import resolve_url
+from django.urls import reverse
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class KeepableForm(Protocol):
+    """A form that names the fields that may be kept across a log-in."""
+
+    keepable: ClassVar[tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WayBack:
+    """Where to return to after a log-in, and with what."""
+
+    page: str | Callable[..., str] = ""
+    """The page's name, or a function of the request and the view's arguments; empty: the address itself is the page."""
+    press: str = ""
+    """What the button says."""
+    keepable: tuple[str, ...] = ()
+
+
+def way_back(
+    *, page: str | Callable[..., str] = "", press: str = "", form: type[KeepableForm] | None = None
+) -> Callable[[View], View]:
+    """Say of a view where its button is, what the button says, and which form's fields may be kept."""
+
+    def decorate(view: View) -> View:
+        view.way_back = WayBack(  # type: ignore[attr-defined]  # way_back_of reads it
+            page=page, press=press, keepable=form.keepable if form else ()
+        )
+        return view
+
+    return decorate
+
+
+def way_back_of(request: HttpRequest) -> WayBack:
+    """Return what the view of this request says, or what the table says for a library's view."""
+    match = request.resolver_match
+    if match is None:
+        return WayBack()
+    said: WayBack | None = getattr(match.func, "way_back", None)
+    of_admin = getattr(getattr(match.func, "model_admin", None), "ways_back", {})  # views of the admin carry theirs
+    return said or of_admin.get(match.view_name.rpartition("_")[2]) or OF_LIBRARIES.get(match.view_name, WayBack())
+
+
+def page_of(request: HttpRequest) -> str:
+    """Return the address of the page to come back to."""
+    return (request.method == "POST" and page_with_button(request)) or request.get_full_path()
+
+
+def page_with_button(request: HttpRequest) -> str:
+    """Return the page that posts to this address; empty if that is the address itself."""
+    page = way_back_of(request).page
+    if not page or request.resolver_match is None:
+        return ""
+    return reverse(page) if isinstance(page, str) else page(request, **request.resolver_match.kwargs)
+
+
+def wanted_page(request: HttpRequest, **arguments: object) -> str:
+    """Return where whoever logs in wanted to go; their keys if they did not say."""
+    return get_next_redirect_url(request) or resolve_url(settings.LOGIN_REDIRECT_URL)
+
+
+def _log_in(request: HttpRequest, **arguments: object) -> str:
+    address: str = passthrough_next_redirect_url(request, reverse("account_login"), REDIRECT_FIELD_NAME)
+    return address
+
+
+OF_LIBRARIES: Final[Mapping[str, WayBack]] = {
+    "account_login": WayBack(page=_log_in, press="Log in", keepable=("login",)),
+    "mfa_login_webauthn": WayBack(page=_log_in, press="Log in with a passkey"),
+    "mfa_authenticate": WayBack(page=_log_in, press="Log in"),
+    "account_signup": WayBack(press="Sign up", keepable=("email",)),
+    "account_reset_password": WayBack(press="Send the link", keepable=("email",)),
+    "account_reset_password_from_key": WayBack(press="Set the password"),
+    "account_logout": WayBack(press="Log out"),
+    "account_reauthenticate": WayBack(page=wanted_page),
+    "mfa_reauthenticate": WayBack(page=wanted_page),
+    "mfa_reauthenticate_webauthn": WayBack(page=wanted_page),
+    "account_change_password": WayBack(press="Change the password"),
+    "usersessions_list": WayBack(press="Sign out everywhere else"),
+    "mfa_activate_totp": WayBack(press="Add the app"),
+    "mfa_deactivate_totp": WayBack(press="Remove the app"),
+    "mfa_generate_recovery_codes": WayBack(press="Make new codes"),
+    "mfa_add_webauthn": WayBack(press="Add", keepable=("name", "passwordless")),
+    "mfa_edit_webauthn": WayBack(press="Save", keepable=("name",)),
+    "mfa_remove_webauthn": WayBack(press="Remove"),
+    "admin:logout": WayBack(page="account_logout", press="Log out"),
+}
+"""By the name of the address: the pages of django-allauth, and of Django's admin."""

@@ -1,0 +1,49 @@
+"""What operators fill in when they act on keys. The forms validate and never write."""
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from accounts.forms_of_texts import ForgetsSecrets
+from apikeys.forms import REASON_LENGTH, clean_reason
+from credentials.rate_limit_text import LONGEST, parsed_limit
+
+WIDE = {"class": "vTextField", "autocomplete": "off"}
+
+
+class ReasonForm(ForgetsSecrets, forms.Form):
+    """Why something is ended."""
+
+    reason = forms.CharField(
+        required=False,
+        max_length=REASON_LENGTH,
+        label="Reason, for the owner and the record",
+        widget=forms.TextInput(attrs=WIDE),
+    )
+
+    def clean_reason(self) -> str:
+        """Return the reason as the owner will read it; empty if none was given."""
+        return clean_reason(self.cleaned_data["reason"])
+
+
+class LimitForm(ForgetsSecrets, forms.Form):
+    """How often a key may be used."""
+
+    limit = forms.CharField(
+        required=False,
+        max_length=LONGEST,
+        label="Calls, such as 100/minute or 5000 per 2 hours; empty for the default",
+        widget=forms.TextInput(attrs=WIDE),
+    )
+
+    def clean_limit(self) -> str:
+        """Return the limit in the one way in which pages write it: `100/minute`, `5000 per 2 hours`."""
+        text = self.cleaned_data["limit"]
+        if not text:
+            return ""
+        try:
+            item = parsed_limit(text)
+        except ValueError as error:
+            message = "This is not a limit. Write a number, a slash and second, minute, hour or day."
+            raise ValidationError(message, code="limit") from error
+        unit = item.GRANULARITY.name
+        return f"{item.amount}/{unit}" if item.multiples == 1 else f"{item.amount} per {item.multiples} {unit}s"

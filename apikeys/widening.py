@@ -1,0 +1,107 @@
+"""What a change of a key widens: more rights, more places, more time, or more calls than it had.
+
+Pages ask for a fresh log-in before such a change, and the verbs tell the owner of it. Narrowing is free.
+"""
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from ipaddress import collapse_addresses
+from typing import Any, Final
+
+from django.conf import settings
+from limits import RateLimitItem
+
+from apikeys.models import APIKey
+from credentials.client_address import Network, parse_network
+from credentials.rate_limit_text import parsed_limit
+
+HARMLESS: Final = frozenset({"name"})
+"""Fields that only describe."""
+
+
+def widened(key: APIKey, changes: Mapping[str, object]) -> list[str]:
+    """Return the names of the columns that these changes make wider than the key has them in memory.
+
+    A column that is not in the table below counts as wider when it changes: whoever adds one decides what it is.
+    """
+    return sorted(
+        field
+        for field, after in changes.items()
+        if field not in HARMLESS and COMPARED.get(field, _differs)(getattr(key, field), after)
+    )
+
+
+def edited_columns(
+    *, name: str, scopes: Collection[str], networks: Sequence[str], expires_at: datetime | None
+) -> dict[str, object]:
+    """Return what an edit writes: the columns of a key, in the form in which they are kept."""
+    return {
+        "name": name,
+        "scopes": " ".join(sorted(set(scopes))),
+        "networks": " ".join(networks),
+        "expires_at": expires_at,
+    }
+
+
+def _differs(before: object, after: object) -> bool:
+    return before != after
+
+
+def _adds_a_scope(before: str, after: str) -> bool:
+    return not set(after.split()) <= set(before.split())
+
+
+def _lets_more_addresses_in(before: str, after: str) -> bool:
+    """Compare by containment, not by text. An empty list allows any address."""
+    if not before:
+        return False
+    try:
+        allowed = [parse_network(text) for text in before.split()]
+        asked = [parse_network(text) for text in after.split()]
+    except ValueError:
+        return before != after  # somebody wrote past the portal; the verb refuses to touch such a row
+    return not asked or not all(_is_within(network, allowed) for network in asked)
+
+
+def _is_within(network: Network, allowed: Sequence[Network]) -> bool:
+    # Neighbours are joined first: what two of them cover together lies within one block then.
+    blocks: Any = collapse_addresses([other for other in allowed if other.version == network.version])
+    return any(network.subnet_of(block) for block in blocks)
+
+
+def _ends_later(before: datetime | None, after: datetime | None) -> bool:
+    """Compare the moments alone: to revive a key that has expired is to let it end later."""
+    return before is not None and (after is None or after > before)
+
+
+def _allows_more_calls(before: str, after: str) -> bool:
+    """Compare what the two limits let through in the window of the first one; an empty one is the portal's default."""
+    limit = _limit(after)
+    try:
+        was = _limit(before)
+    except ValueError:
+        return before != after  # as above
+    if was is None or limit is None:
+        return was is not None
+    windows = math.ceil(was.get_expiry() / limit.get_expiry())
+    return limit.amount * windows > was.amount
+
+
+def _limit(text: str) -> RateLimitItem | None:
+    text = text or settings.KEYPORTAL_RATE_LIMIT
+    return parsed_limit(text) if text else None
+
+
+def _lifts(before: datetime | None, after: datetime | None) -> bool:
+    return before is not None and after is None
+
+
+COMPARED: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "scopes": _adds_a_scope,
+    "networks": _lets_more_addresses_in,
+    "expires_at": _ends_later,
+    "rate_limit": _allows_more_calls,
+    "paused_at": _lifts,
+    "revoked_at": _lifts,
+}

@@ -1,0 +1,84 @@
+"""How alike answers that must not tell are in time, and how long a verdict waits for a database that hangs.
+
+The tests count the work and hold the portal to an answer at all. What a stranger's clock would say is measured here:
+by the fastest of many tries each, because what else the machine does only adds time.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from benchmarks.rows import Row, Table, spread
+from credentials.patience import PATIENCE
+from tests.portal import Portal
+from tests.speaker import FORGET_GUESSES, Client, Speaker
+from tests.with_postgres import Cluster, postgres_cluster
+from vault.secret_format import new_id, new_secret
+
+TRIES: Final = 30
+FROZEN_TRIES: Final = 10
+OWNER: Final = "likeness@example.com"
+UNUSABLE: Final = (
+    "from accounts.origin import Origin; from accounts.services import create_user; "
+    "create_user(email='unusable@example.com', password=None, confirmed=True, origin=Origin.of_command('bench'))"
+)
+
+
+def measured() -> list[Table]:
+    """Measure on PostgreSQL, where writing costs a commit on the disk."""
+    with (
+        TemporaryDirectory(prefix="keyportal-bench-") as name,
+        postgres_cluster() as cluster,
+        Portal(Path(name), cluster.url).running() as portal,
+    ):
+        portal.make_developer(OWNER)
+        portal.shell(UNUSABLE)
+        key, secret = portal.make_key(OWNER)
+        rows = [_passwords(portal), _clients(portal, key), _hanging(portal, cluster, secret)]
+    return [Table("Answers that must not tell, and a database that hangs, PostgreSQL", rows)]
+
+
+def _passwords(portal: Portal) -> Row:
+    speaker = Speaker(portal)
+    emails = {"a wrong password": OWNER, "no such account": "nobody@example.com", "no password": "unusable@example.com"}
+    guesses = {name: partial(speaker.password, email, "wrong") for name, email in emails.items()}
+    what = f"the slowest / the quickest of {', '.join(emails)}, by HTTP Basic"
+    return Row("-", what, f"{_unlikeness(portal, guesses):.3f}", "≤ 1.15")
+
+
+def _clients(portal: Portal, key: str) -> Row:
+    wrong, grant = new_secret("kp", "live"), {"grant_type": "client_credentials"}
+    ask = Speaker(portal).token
+    tries = {name: partial(ask, grant, client=Client(name, wrong)) for name in (key, new_id("key"))}
+    return Row("-", "the same of an unknown client and a wrong secret", f"{_unlikeness(portal, tries):.3f}", "≤ 1.2")
+
+
+def _hanging(portal: Portal, cluster: Cluster, secret: str) -> Row:
+    ratios = []
+    for _ in range(FROZEN_TRIES):
+        cluster.freeze()
+        try:
+            time.sleep(3.0)  # until no worker answers from what it knows
+            started = time.perf_counter()
+            portal.get("/gateway/auth", Authorization=f"Bearer {secret}")
+            ratios.append((time.perf_counter() - started) / PATIENCE)
+        finally:
+            cluster.thaw()
+        while portal.get("/gateway/auth", Authorization=f"Bearer {secret}").status != 200:  # noqa: PLR2004
+            time.sleep(0.1)
+    return Row("-", f"a verdict while the database hangs / the wait of {PATIENCE} s", spread(ratios), "≤ 1.2")
+
+
+def _unlikeness(portal: Portal, actions: Mapping[str, Callable[[], object]]) -> float:
+    """Return how many times as long the slowest takes as the quickest, each by the fastest of its tries."""
+    fastest = dict.fromkeys(actions, float("inf"))
+    for _ in range(TRIES):
+        for name, action in actions.items():
+            portal.shell(FORGET_GUESSES)
+            started = time.perf_counter()
+            action()
+            fastest[name] = min(fastest[name], time.perf_counter() - started)
+    return max(fastest.values()) / min(fastest.values())

@@ -1,0 +1,21 @@
+"""How a rate limit is written: `100/minute`, `5000 per 2 hours`. Needs no configured Django: settings use it."""
+
+from functools import lru_cache
+from typing import Final
+
+from limits import RateLimitItem, parse_many
+
+LONGEST: Final = 40  # characters of a limit
+MOST: Final = 10**9  # calls
+YEAR: Final = 366 * 24 * 3600  # seconds of a window
+
+
+@lru_cache(maxsize=256)
+def parsed_limit(text: str) -> RateLimitItem:
+    """Read `100/minute` or `5000 per 2 hours`. Raises ValueError for what is none, several, or out of bounds."""
+    if len(text) > LONGEST:
+        raise ValueError("a rate limit is shorter")
+    item, *more = parse_many(text)
+    if more or item.amount < 1 or item.amount > MOST or item.get_expiry() > YEAR:
+        raise ValueError(f"{text} is not one rate limit, such as 100/minute")
+    return item

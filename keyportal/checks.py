@@ -1,0 +1,69 @@
+"""System checks of the frame: every setting against its table, names that are none, middleware that must be there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as Caution
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.module_loading import import_string
+
+from keyportal.options import OPTIONS
+from keyportal.options.kinds import UnsuitableError
+from keyportal.options.reading import parsed
+
+
+@register("keyportal")
+def check_options(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
+    """E004 to E040: a setting is not what its table says. For settings modules that are built upon the portal's own."""
+    errors: list[CheckMessage] = []
+    for option in OPTIONS:
+        written = _as_written(getattr(settings, option.name, None))
+        if written is None:
+            continue
+        try:
+            parsed(option, written, option.name)
+        except UnsuitableError as error:
+            hint = "docs/configuration.md says what each setting takes."
+            errors.append(Error(f"{error}.", hint=hint, id=f"keyportal.{option.id}"))
+    return errors
+
+
+@register("keyportal")
+def check_names(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
+    """W040: somebody has set a name that is no setting."""
+    hint = "It does nothing. docs/configuration.md lists the settings."
+    return [Caution(f"{sentence}.", hint=hint, id="keyportal.W040") for sentence in settings.KEYPORTAL_STRAY_NAMES]
+
+
+@register("keyportal")
+def check_middleware(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
+    """E041: what Django's security.W002, W003, W016 and W019 ask for. They would know it by its name alone."""
+    present = [import_string(path) for path in settings.MIDDLEWARE]
+    wanted = {
+        "X-Frame-Options: DENY": _has(present, XFrameOptionsMiddleware) and settings.X_FRAME_OPTIONS == "DENY",
+        "the CSRF check of forms": _has(present, CsrfViewMiddleware),
+        "a CSRF cookie for https only": settings.CSRF_COOKIE_SECURE or not settings.HTTPS,
+    }
+    hint = "MIDDLEWARE of keyportal/settings.py has it; the settings that are used do not."
+    return [
+        Error(f"Pages would come without {what}.", hint=hint, id="keyportal.E041")
+        for what, is_there in wanted.items()
+        if not is_there
+    ]
+
+
+def _has(present: Sequence[object], middleware: type) -> bool:
+    return any(isinstance(other, type) and issubclass(other, middleware) for other in present)
+
+
+def _as_written(value: object) -> str | None:
+    """Return a value as somebody would have written it, or None for what nobody writes."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return str(value) if isinstance(value, str | int | float) else None

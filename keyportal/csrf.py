@@ -1,0 +1,54 @@
+"""What is answered to a form whose token does not fit: mostly, somebody logged in in another tab meanwhile."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from accounts.drafts import Why, keep_draft
+from accounts.way_back import page_of, wanted_page
+from keyportal.errors import error_response
+
+ENTRANCES: Final = frozenset({"account_login", "mfa_login_webauthn", "mfa_authenticate", "account_signup"})
+"""Who is logged in by now has what these forms are for."""
+
+
+def failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer 403 with the way back to the form; whoever wanted to log in, and is in by now, goes where they wanted.
+
+    What another site sent is neither kept nor shown.
+    """
+    if not is_from_our_page(request):
+        return error_response(request, 403, page="csrf", ours=False)
+    view = request.resolver_match.view_name if request.resolver_match else ""
+    if view in ENTRANCES and request.user.is_authenticated:
+        return _already_in(request)
+    draft = keep_draft(request, Why.STALE, stale=True)
+    has_cookie = settings.CSRF_COOKIE_NAME in request.COOKIES
+    if view == "account_login" and has_cookie:
+        return HttpResponseRedirect(page_of(request))
+    return error_response(
+        request, 403, page="csrf", ours=True, has_cookie=has_cookie, back=page_of(request), draft=draft
+    )
+
+
+def is_from_our_page(request: HttpRequest) -> bool:
+    """Return whether the browser says that a page of the portal sent this; False if it says nothing."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        return False
+    source = request.headers.get("Origin") or request.headers.get("Referer", "")
+    try:
+        parts = urlsplit(source)
+    except ValueError:
+        return False
+    ours = {f"{request.scheme}://{request.get_host()}", *settings.CSRF_TRUSTED_ORIGINS}
+    return f"{parts.scheme}://{parts.netloc}" in ours
+
+
+def _already_in(request: HttpRequest) -> HttpResponse:
+    email = request.user.get_username()
+    if request.POST.get("login", email).strip().casefold() != email:
+        messages.info(request, f"You are logged in as {email} already. Log out first to use another account.")
+    return HttpResponseRedirect(wanted_page(request))

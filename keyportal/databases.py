@@ -1,0 +1,61 @@
+"""What DATABASES says beyond DATABASE_URL: the portal's own defaults, where the operator has set nothing."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from keyportal.options.addresses import as_address
+from keyportal.private_files import PrivateConnection
+
+SQLITE: Final = "django.db.backends.sqlite3"
+OF_SQLITE: Final[Mapping[str, Any]] = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 5,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+}
+OF_POSTGRESQL: Final[Mapping[str, Any]] = {
+    "connect_timeout": 2,
+    "tcp_user_timeout": 2000,
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
+    "keepalives_count": 2,
+}
+"""Fail fast: a consumer waits for the verdict."""
+LIMITS: Final[Mapping[str, int]] = {"statement_timeout": 5000, "lock_timeout": 2000}
+"""In ms. The limit of statements is for pages; the check takes a millisecond."""
+
+
+def with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of DATABASES: what DATABASE_URL says wins, then libpq's variables, then the defaults."""
+    entry = given["DATABASE_URL"]
+    always = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True, **entry}
+    if entry["ENGINE"] == SQLITE:
+        return {**always, "OPTIONS": _sqlite(entry["OPTIONS"])}
+    variables = {"options": given["PGOPTIONS"], "connect_timeout": given["PGCONNECT_TIMEOUT"]}
+    options = {**OF_POSTGRESQL, **{name: value for name, value in variables.items() if value != ""}, **entry["OPTIONS"]}
+    options["options"] = with_limits(options.get("options", ""), LIMITS)
+    # The server takes PGPASSWORD out of its environment, where libpq would find it.
+    return {**always, "OPTIONS": options, "PASSWORD": entry["PASSWORD"] or given["PGPASSWORD"]}
+
+
+def listen_address(given: Mapping[str, Any]) -> str:
+    """Return the address to listen at as libpq reads it, or nothing if it is the database's own."""
+    entry = given["KEYPORTAL_LISTEN_URL"]
+    return as_address({**entry, "PASSWORD": entry["PASSWORD"] or given["PGPASSWORD"]}) if entry else ""
+
+
+def with_limits(options: str, limits: Mapping[str, int]) -> str:
+    """Return libpq's `options` with a limit for each name that they do not set; the last of a name counts there."""
+    missing = [f"-c {name}={value}" for name, value in limits.items() if not _sets(options, name)]
+    return " ".join([*missing, *filter(None, [options])])
+
+
+def _sets(options: str, name: str) -> bool:
+    form = rf"(?:^|\s)(?:-c\s*|--){name.replace('_', '[-_]')}\s*="
+    return re.search(form, options, re.IGNORECASE) is not None
+
+
+def _sqlite(options: Mapping[str, Any]) -> dict[str, Any]:
+    commands = [part for part in (OF_SQLITE["init_command"], options.get("init_command")) if part]
+    # The operator's commands come last, because the last of a pragma counts.
+    return {**OF_SQLITE, **options, "init_command": " ".join(commands), "factory": PrivateConnection}

@@ -1,0 +1,53 @@
+"""Denied access on the record: which signed-in person was refused where, and which action of an operator."""
+
+import logging
+from typing import Final
+
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest
+
+from accounts.attempts import AttemptLimit
+from accounts.audit import record
+from accounts.models import User
+from accounts.origin import Origin
+from accounts.rights import ActionRefusedError
+from keyportal.logs import route
+
+logger = logging.getLogger(__name__)
+
+DENIED: Final = AttemptLimit("events of denied access of a person to a route", fixed="1 per 5 minutes")
+REFUSED: Final = AttemptLimit("events of refused actions of an operator", fixed="100 per 5 minutes")
+"""One event tells as much as a thousand, and nobody fills the trail by asking again and again."""
+
+
+def record_denied(request: HttpRequest, exception: Exception | None) -> None:
+    """Record that a signed-in person was refused: the route's pattern, never the path that they asked for.
+
+    What an operator sends is an action, and recorded each time within reason; for everybody else and everything else
+    once in five minutes. The answer is 403 all the same if the database can't be written.
+    """
+    user = getattr(request, "user", None)
+    if not isinstance(user, User):
+        return
+    try:
+        if isinstance(exception, ActionRefusedError) or (user.is_staff and _is_action(request)):
+            _record_action(request, user, exception)
+        elif not DENIED.hit(f"{user.pk} {route(request)}"):
+            record("access_denied", subject=f"user:{user.pk}", origin=Origin.of_request(request), route=route(request))
+    except (DatabaseError, InterfaceError):
+        logger.exception("denied access could not be put on the record")
+
+
+def _record_action(request: HttpRequest, user: User, refused: Exception | None) -> None:
+    if REFUSED.hit(user.pk):
+        return
+    subject, about = f"user:{user.pk}", {"route": route(request)}
+    if isinstance(refused, ActionRefusedError):
+        subject = refused.subject or subject
+        about |= {"action": refused.action, "model": refused.model}
+    record("action_refused", subject=subject, origin=Origin.of_request(request), **about)
+
+
+def _is_action(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return request.method == "POST" and match is not None and match.app_name == "admin"

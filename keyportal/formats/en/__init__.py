@@ -1,0 +1,1 @@
+"""The portal speaks English."""

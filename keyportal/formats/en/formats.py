@@ -1,0 +1,5 @@
+"""Read by Django (`FORMAT_MODULE_PATH`). Every time of the portal is UTC."""
+
+DATE_FORMAT = "j M Y"
+DATETIME_FORMAT = r"j M Y, H:i \U\T\C"
+SHORT_DATETIME_FORMAT = DATETIME_FORMAT

@@ -1,0 +1,30 @@
+"""`diffsettings`, as Django has it, without the secrets."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.core.management.commands import diffsettings
+
+from keyportal.options import OPTIONS
+
+HIDDEN: Final = frozenset(option.name for option in OPTIONS if option.secret) | {"DATABASES", "EMAIL_HOST_PASSWORD"}
+
+
+class Command(diffsettings.Command):
+    """Shows the settings that differ from Django's. A terminal is recorded, and a listing is pasted into questions."""
+
+    def output_hash(
+        self, user_settings: Mapping[str, str], default_settings: dict[str, str], **options: Any
+    ) -> list[str]:
+        """Return the lines."""
+        return super().output_hash(_hidden(user_settings), default_settings, **options)
+
+    def output_unified(
+        self, user_settings: Mapping[str, str], default_settings: dict[str, str], **options: Any
+    ) -> list[str]:
+        """Return the lines."""
+        return super().output_unified(_hidden(user_settings), default_settings, **options)
+
+
+def _hidden(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: "(not shown)" if name in HIDDEN and value != "''" else value for name, value in values.items()}

@@ -1,0 +1,177 @@
+"""Settings that say where the portal is, what it is built upon, and with which secrets."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from keyportal.options import addresses
+from keyportal.options.kinds import (
+    LONG,
+    Kind,
+    choice,
+    flag,
+    listed,
+    mailbox,
+    networks,
+    path,
+    portal_address,
+    ring,
+    text,
+    whole,
+)
+from keyportal.options.option import Option
+
+_DATABASE: Final = Kind("address", "the address of a database", addresses.database, longest=4096)
+_LISTENING: Final = Kind("address", "the address of a PostgreSQL", addresses.postgresql, longest=4096)
+_MAIL: Final = Kind("address", "the address of a mail server", addresses.mail, longest=4096)
+_REDIS: Final = Kind("address", "the address of a Redis or Valkey", addresses.redis, longest=4096)
+_RING: Final = "id:base64,id:base64"
+_SECRET: Final = text(longest=4096)
+
+GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
+    "The portal": (
+        Option(
+            "KEYPORTAL_URL",
+            portal_address(),
+            None,
+            "the public address: links in messages, allowed host, issuer of tokens. https, except in local mode",
+            example="https://keys.example.com",
+            id="E004",
+        ),
+        Option(
+            "KEYPORTAL_LOCAL",
+            flag(),
+            "false",
+            "local mode: plain http on loopback, messages readable at `/outbox/`. Never for others",
+        ),
+        Option(
+            "KEYPORTAL_TRUSTED_PROXIES",
+            networks(),
+            "",
+            "networks whose `X-Forwarded-For`, `-Proto` and `X-Request-ID` are believed",
+            example="10.0.0.0/8, 2001:db8::1",
+            id="E020",
+        ),
+        Option(
+            "KEYPORTAL_LOG_FORMAT",
+            choice("json", "text"),
+            "",
+            "one JSON object a line, or text",
+            shown="`json`; `text` in local mode",
+        ),
+        Option("KEYPORTAL_ENV_FILE", path(), ".env", "what is read beside the environment", only_process=True),
+        Option("KEYPORTAL_STATIC_ROOT", path(), "var/static", "where `collectstatic` puts files"),
+        Option("KEYPORTAL_OUTBOX", path(), "var/outbox", "local mode: where messages are kept"),
+    ),
+    "Secrets of the server": (
+        Option(
+            "SECRET_KEY",
+            _SECRET,
+            None,
+            "Django's key: sessions, CSRF, links in messages. At least 50 random characters",
+            secret=True,
+        ),
+        Option(
+            "SECRET_KEY_FALLBACKS",
+            listed(_SECRET, "list"),
+            "",
+            "earlier ones, while links and sessions under them live",
+            secret=True,
+        ),
+        Option(
+            "KEYPORTAL_SEALING_KEYS",
+            ring(),
+            "",
+            "ring that seals secrets and rows: the first key writes, all read",
+            secret=True,
+            example=_RING,
+        ),
+        Option("KEYPORTAL_INDEX_KEYS", ring(), "", "ring under which secrets are found", secret=True, example=_RING),
+        Option(
+            "KEYPORTAL_SIGNING_KEYS",
+            text("JWK Set", longest=LONG, lines=True),
+            "",
+            "keys that sign access tokens: a private JWK Set (RFC 7517) or one JWK, the first signs, all verify. "
+            "HS256, RS256 (3072 bits), ES256 or EdDSA",
+            secret=True,
+        ),
+    ),
+    "Services": (
+        Option(
+            "DATABASE_URL",
+            _DATABASE,
+            "sqlite:///var/keyportal.sqlite3",
+            "the database; PostgreSQL in production. What stands behind the `?` wins over the portal's own defaults",
+            secret=True,
+            example="postgres://user:password@host/name?sslmode=verify-full",
+        ),
+        Option(
+            "KEYPORTAL_LISTEN_URL",
+            _LISTENING,
+            "",
+            "the same database past a connection pooler, for the one connection of each worker that hears of changes",
+            secret=True,
+            shown="`DATABASE_URL`",
+            example="postgres://user:password@host:5432/name",
+        ),
+        Option("PGOPTIONS", text(longest=2000), "", "libpq's own: `options` where `DATABASE_URL` has none"),
+        Option("PGCONNECT_TIMEOUT", whole(0, 3600, "seconds"), "", "likewise `connect_timeout`", shown="2"),
+        Option("PGPASSWORD", _SECRET, "", "likewise the password", secret=True),
+        Option(
+            "CACHE_URL",
+            _REDIS,
+            "",
+            "where the workers of all machines count rate limits together: `redis://`, `rediss://` "
+            "(or `valkey://`, `valkeys://`, `unix://`)",
+            secret=True,
+            example="rediss://:password@host:6379/0",
+            id="E023",
+        ),
+        Option(
+            "EMAIL_URL",
+            _MAIL,
+            "smtp://localhost:25",
+            "the mail server: `smtp://`, `smtp+tls://` (STARTTLS, port 587) or `smtp+ssl://` (port 465)",
+            secret=True,
+            example="smtp+tls://user:password@host:587",
+        ),
+        Option(
+            "KEYPORTAL_MAIL_FROM",
+            mailbox(),
+            "",
+            "sender of messages",
+            shown="`keyportal@` the portal's host",
+            example="Keys <keys@example.com>",
+        ),
+    ),
+    "The server": (
+        Option(
+            "GRANIAN_WORKERS",
+            whole(1, 1024),
+            "1",
+            "Granian's own: how many workers it starts. Better than `--workers`, which check W020 does not see",
+            only_process=True,
+        ),
+        Option(
+            "GRANIAN_SSL_CERTIFICATE",
+            path(),
+            "",
+            "Granian's own: with the next one, TLS ends in the server, and check W021 asks for no trusted proxy",
+            only_process=True,
+        ),
+        Option("GRANIAN_SSL_KEYFILE", path(), "", "Granian's own", only_process=True),
+        Option(
+            "KEYPORTAL_METRICS_NETWORKS",
+            networks(),
+            "",
+            "networks that may ask for `/metrics`; to all others there is nothing there",
+            example="127.0.0.1, 10.1.0.0/16",
+            id="E024",
+        ),
+        Option(
+            "KEYPORTAL_METRICS_DIR",
+            path(),
+            "var/metrics",
+            "where workers of one machine leave their numbers for each other",
+        ),
+    ),
+}

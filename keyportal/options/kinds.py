@@ -1,0 +1,237 @@
+"""The kinds of values that settings have: how a text is read, and what is said when it can't be.
+
+No message holds any part of a value: a secret that was written in the wrong place must not end up in a log.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parseaddr
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.core.validators import EmailValidator
+
+from credentials.client_address import parse_network
+from credentials.rate_limit_text import parsed_limit
+
+BASE_DIR: Final = Path(__file__).resolve().parents[2]
+HOUR: Final = 3600
+DAY: Final = 24 * HOUR
+LONG: Final = 64 * 1024
+"""Characters of a ring, and of a file that holds a value."""
+
+_BLANKS: Final = " \t\r\n"
+_FLAGS: Final = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+_SEPARATORS: Final = re.compile(r"[,\r\n]")
+_UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\]")
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class UnsuitableError(ValueError):
+    """A value is not what its setting takes. Says what is expected, and holds no part of the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one kind of value is read."""
+
+    name: str
+    """For the documentation."""
+    expected: str
+    """Completes “… must be”."""
+    read: Callable[[str], Any] = str
+    """Return the value of a text. Raises ValueError; only the text of an `UnsuitableError` is shown."""
+    longest: int = 200
+    """Characters."""
+    lines: bool = False
+    """Whether the parts of a value may stand in lines of their own."""
+    nothing: Any = ""
+    """What an empty text means, where a setting may be left empty."""
+
+    def parse(self, text: str) -> Any:
+        """Return the value that a text stands for. Raises `UnsuitableError`."""
+        if not text:
+            raise UnsuitableError(f"must be {self.expected}, and is empty")
+        if len(text) > self.longest:
+            raise UnsuitableError(f"must be at most {self.longest} characters long")
+        refuse_unprintable(text, allowed=_BLANKS if self.lines else "")
+        try:
+            return self.read(text)
+        except UnsuitableError:
+            raise
+        except ValueError:
+            pass  # its text, and so its traceback, may hold the value
+        raise UnsuitableError(f"must be {self.expected}")
+
+
+def trimmed(text: str) -> str:
+    """Return a text without the blanks and line ends around it, which editors and shells leave."""
+    return text.strip(_BLANKS)
+
+
+def refuse_unprintable(text: str, *, allowed: str = "") -> None:
+    """Raise `UnsuitableError` for control characters, line separators and bytes that are not UTF-8."""
+    if any(unicodedata.category(character) in _UNPRINTABLE and character not in allowed for character in text):
+        raise UnsuitableError("must be text in UTF-8 without control characters")
+
+
+def text(name: str = "text", *, longest: int = 200, lines: bool = False) -> Kind:
+    """Return the kind of a value that is taken as it is."""
+    return Kind(name, "text", longest=longest, lines=lines)
+
+
+def pattern(regex: str, name: str, expected: str) -> Kind:
+    """Return the kind of a text that a regular expression describes."""
+    return Kind(name, expected, partial(_matching, re.compile(regex)))
+
+
+def choice(*values: str) -> Kind:
+    """Return the kind of one word out of several."""
+    named = " or ".join(f"`{value}`" for value in values)
+    return Kind(named, " or ".join(values), partial(_matching, re.compile("|".join(map(re.escape, values)))))
+
+
+def flag() -> Kind:
+    """Return the kind that is true or false."""
+    return Kind("true or false", "true or false (also 1, 0, yes, no, on, off)", _flag)
+
+
+def whole(least: int, most: int, unit: str = "") -> Kind:
+    """Return the kind of a whole number within bounds."""
+    said = f"a whole number from {least} to {most}" + (f", in {unit}" if unit else "")
+    return Kind(f"{unit or 'number'}, {least} to {most}", said, partial(_number, int, r"[0-9]{1,12}", least, most))
+
+
+def decimal(least: float, most: float, unit: str) -> Kind:
+    """Return the kind of a number within bounds, with or without a fraction."""
+    said = f"a number from {least:g} to {most:g}, in {unit}, such as 1.5"
+    parse = partial(_number, float, r"[0-9]{1,9}(\.[0-9]{1,9})?", least, most)
+    return Kind(f"{unit}, {least:g} to {most:g}", said, parse)
+
+
+def listed(kind: Kind, name: str) -> Kind:
+    """Return the kind of several values, separated by commas or in lines of their own."""
+    return Kind(name, name, partial(_list, kind), longest=LONG, lines=True, nothing=())
+
+
+def ring() -> Kind:
+    """Return the kind of a key ring. Check E001 reads its entries, so that `newkey` can run without them."""
+    return Kind("key ring", "id:base64,id:base64", _ring, longest=LONG, lines=True)
+
+
+def networks() -> Kind:
+    """Return the kind of a list of networks and addresses."""
+    expected = "a network such as 10.0.0.0/8 (no bit behind its length set) or an address"
+    return listed(Kind("network", expected, _network), "networks")
+
+
+def rate() -> Kind:
+    """Return the kind of a rate: so many in so much time."""
+    return Kind("rate", "one rate limit, such as 100/minute or 30 per 5 minutes", _rate)
+
+
+def path() -> Kind:
+    """Return the kind of a file or folder. A relative one is beside `manage.py`, wherever the process was started."""
+    return Kind("path", "a path", _path, longest=4096)
+
+
+def portal_address() -> Kind:
+    """Return the kind of the portal's own address, which comes out in one spelling."""
+    expected = "the portal's address alone, without a path, such as https://keys.example.com"
+    return Kind("address", expected, _portal_address)
+
+
+def mailbox() -> Kind:
+    """Return the kind of an e-mail address, with or without a name before it."""
+    return Kind("e-mail address", "an e-mail address, such as Keys <keys@example.com>", _mailbox, longest=320)
+
+
+def _matching(regex: re.Pattern[str], text: str) -> str:
+    if not regex.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _flag(text: str) -> bool:
+    value = _FLAGS.get(text.lower())
+    if value is None:
+        raise ValueError
+    return value
+
+
+def _number(type_: type[float], form: str, least: float, most: float, text: str) -> float:
+    # int() and float() also take signs, underscores, exponents, and the digits of other scripts.
+    value = type_(_matching(re.compile(form), text))
+    if not least <= value <= most:
+        raise ValueError
+    return value
+
+
+def _entries(text: str) -> list[str]:
+    return list(filter(None, map(trimmed, _SEPARATORS.split(text))))
+
+
+def _list(kind: Kind, text: str) -> tuple[Any, ...]:
+    values = []
+    for position, entry in enumerate(_entries(text), start=1):
+        try:
+            values.append(kind.parse(entry))
+        except UnsuitableError as error:
+            raise UnsuitableError(f"is wrong in entry {position}, which {error}") from None
+    return tuple(values)
+
+
+def _ring(written: str) -> str:
+    return ",".join(_list(text(longest=LONG), written))
+
+
+def _network(text: str) -> str:
+    parse_network(text)
+    return text
+
+
+def _rate(text: str) -> str:
+    parsed_limit(text)
+    return text
+
+
+def _path(text: str) -> str:
+    if text.startswith("~"):
+        raise UnsuitableError("must be a path, and ~ stands for nothing in it")
+    return str(BASE_DIR / text)
+
+
+def _portal_address(text: str) -> str:
+    parts = urlsplit(text)
+    host = parts.netloc.lower().removesuffix(f":{parts.port}")
+    beside = (parts.path.strip("/"), parts.query, parts.fragment, "?" in text, "#" in text, parts.port == 0)
+    if parts.scheme not in _PORTS or not _HOST.fullmatch(host) or any(beside):
+        raise ValueError
+    default = parts.port in (None, _PORTS[parts.scheme])
+    return f"{parts.scheme}://{host}" + ("" if default else f":{parts.port}")
+
+
+def _mailbox(text: str) -> str:
+    _, address = parseaddr(text)
+    try:
+        EmailValidator(allowlist=["localhost"])(address)
+    except ValidationError:
+        raise ValueError from None
+    if text != address and not text.endswith(f"<{address}>"):
+        raise ValueError
+    return text

@@ -1,0 +1,112 @@
+"""Settings that say what the portal allows, and for how long."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from keyportal.options.kinds import DAY, HOUR, choice, decimal, flag, pattern, rate, whole
+from keyportal.options.option import Option
+
+_REFRESHED: Final = whole(HOUR, 365 * DAY, "seconds")
+_MINUTE: Final = whole(0, 60, "seconds")
+_DAYS: Final = whole(1, 36_500, "days")
+
+GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
+    "Keys": (
+        Option(
+            "KEYPORTAL_REVEAL",
+            choice("reauth", "once"),
+            "reauth",
+            "`once`: secrets are shown at creation only, and no ciphertext is kept",
+            id="E010",
+        ),
+        Option(
+            "KEYPORTAL_BRAND",
+            pattern(r"[a-z][a-z0-9]{1,9}", "a-z 0-9", "2 to 10 characters of a-z and 0-9, a letter first"),
+            "kp",
+            "prefix of secrets, 2 to 10 characters",
+            id="E011",
+        ),
+        Option("KEYPORTAL_MAX_KEYS", whole(1, 100_000), "200", "keys of one developer, revoked ones not counted"),
+        Option(
+            "KEYPORTAL_TOMBSTONE_DAYS",
+            _DAYS,
+            "400",
+            "for how long a revoked secret is still called revoked; after that it is unknown",
+        ),
+    ),
+    "Signed tokens": (
+        Option(
+            "KEYPORTAL_AUDIENCE",
+            pattern(r"[!-~]{1,200}", "text", "text of visible ASCII characters without blanks"),
+            "",
+            "`aud` of access tokens: what the services that take them call themselves together",
+            shown="`KEYPORTAL_URL`",
+        ),
+        Option(
+            "KEYPORTAL_PASSWORD_TOKENS", flag(), "true", "whether `POST /api/v1/tokens` gives tokens for a password"
+        ),
+        # An access token of more than an hour would outlive for too long what offline verifiers can't see.
+        Option(
+            "KEYPORTAL_ACCESS_LIFETIME", whole(60, HOUR, "seconds"), "600", "how long an access token lives", id="E030"
+        ),
+        Option("KEYPORTAL_LEEWAY", _MINUTE, "30", "how much clocks may differ", id="E030"),
+        Option("KEYPORTAL_REFRESH_IDLE", _REFRESHED, "604800", "when a log-in ends that is not refreshed", id="E030"),
+        Option("KEYPORTAL_REFRESH_LIFETIME", _REFRESHED, "2592000", "when a log-in ends at the latest", id="E030"),
+        Option(
+            "KEYPORTAL_REFRESH_GRACE",
+            _MINUTE,
+            "0",
+            "in which a spent refresh token that is sent again is refused without ending its log-in",
+            id="E030",
+        ),
+    ),
+    "Accounts and sessions": (
+        Option(
+            "KEYPORTAL_PASSWORD_LENGTH",
+            whole(8, 128, "characters"),
+            "15",
+            "shortest password (NIST SP 800-63B-4, where it may be the only factor)",
+        ),
+        Option(
+            "KEYPORTAL_SESSION_IDLE", whole(60, 30 * DAY, "seconds"), "1800", "when a session ends that is not used"
+        ),
+        Option(
+            "KEYPORTAL_SESSION_LIFETIME",
+            whole(300, 90 * DAY, "seconds"),
+            "43200",
+            "when a session ends at the latest",
+        ),
+    ),
+    "The audit trail": (
+        Option(
+            "KEYPORTAL_AUDIT_DAYS",
+            whole(0, 36_500, "days"),
+            "0",
+            "for how long an event of the trail is kept that is written from now on; 0: for ever",
+        ),
+        Option(
+            "KEYPORTAL_AUDIT_CHAIN",
+            flag(),
+            "false",
+            "whether a worker notes every minute which events there are, so that a missing one is missed",
+        ),
+    ),
+    "Limits, usage and memory": (
+        Option(
+            "KEYPORTAL_RATE_LIMIT",
+            rate(),
+            "",
+            "calls of one key, with its tokens, in a moving window. Operators give a key another one in the admin",
+            example="5000 per 2 hours",
+            id="E022",
+        ),
+        Option("KEYPORTAL_USAGE_FLUSH", decimal(0.01, HOUR, "seconds"), "5", "between two writes of what was counted"),
+        Option("KEYPORTAL_USAGE_DAYS", _DAYS, "400", "after which counts and addresses are purged"),
+        Option(
+            "KEYPORTAL_CACHE_ENTRIES",
+            whole(0, 10_000_000, "credentials"),
+            "20000",
+            "that a worker remembers, some 2 KB each",
+        ),
+    ),
+}

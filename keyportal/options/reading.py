@@ -1,0 +1,167 @@
+"""Reads the settings: the table of `keyportal/options/`, the environment, `.env`, files that a `NAME_FILE` names.
+
+Nothing that was read is ever shown. A mistake is one line, which names the setting and what it takes.
+"""
+
+import io
+import os
+import re
+import stat
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final, NamedTuple
+
+import environ
+
+from keyportal.options import OPTIONS
+from keyportal.options.kinds import BASE_DIR, LONG, UnsuitableError, refuse_unprintable, trimmed
+from keyportal.options.option import Option
+from keyportal.options.spelling import stray_names
+from keyportal.workers import speaks_for_all
+
+ENV_FILE: Final = "KEYPORTAL_ENV_FILE"
+OF_A_FILE: Final = "_FILE"
+HELP: Final = "docs/configuration.md lists the settings, and `make run` writes a .env for this machine"
+_ASSIGNMENT: Final = re.compile(r"(?:export )?[A-Za-z_0-9]+=.*")
+_NOT_FOR_THE_PROCESS: Final = ("KEYPORTAL_", "HTTP_", "GRANIAN_")
+
+
+class ConfigurationError(Exception):
+    """The settings can't be read. Holds a line for each mistake, and no part of any value."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class Configuration(NamedTuple):
+    """What was read."""
+
+    values: dict[str, Any]
+    """Of every option, by its name."""
+    given: frozenset[str]
+    """The names of those that somebody has set."""
+    stray: tuple[str, ...]
+    """A sentence for each name that looks like a setting's and is none."""
+    for_the_process: dict[str, str]
+    """What `.env` holds for others than the portal: libpq's certificates and the like."""
+
+
+def configure(process: MutableMapping[str, str]) -> Configuration:
+    """Return the settings of this process, or end it with a line for each mistake."""
+    try:
+        configuration = read_configuration(process)
+    except ConfigurationError as error:
+        lines = error.lines
+    else:
+        for name, value in configuration.for_the_process.items():
+            process.setdefault(name, value)
+        return configuration
+    # Outside of the handler: whoever catches the exit finds no exception behind it.
+    sys.exit("\n".join(f"keyportal: {line}" for line in lines) if speaks_for_all(process) else 1)
+
+
+def read_configuration(process: Mapping[str, str]) -> Configuration:
+    """Return the settings. Raises `ConfigurationError`."""
+    in_file = _read_env_file(process)
+    given = {**in_file, **process}
+    values: dict[str, Any] = {}
+    mistakes = []
+    for option in OPTIONS:
+        try:
+            values[option.name] = read_option(option, process if option.only_process else given)
+        except UnsuitableError as error:
+            mistakes.append(f"{error} (keyportal.{option.id})")
+    stray = stray_names(process, in_file)
+    if mistakes:
+        raise ConfigurationError(*mistakes, *stray)
+    names = {name.removesuffix(OF_A_FILE) for name in given}
+    others = {name: value for name, value in in_file.items() if name.removesuffix(OF_A_FILE) not in values}
+    others = {name: value for name, value in others.items() if not name.startswith(_NOT_FOR_THE_PROCESS)}
+    return Configuration(values, frozenset(names & values.keys()), stray, others)
+
+
+def read_option(option: Option, given: Mapping[str, str]) -> Any:
+    """Return the value of an option. Raises `UnsuitableError`, which names it."""
+    of_a_file = option.name + OF_A_FILE
+    if not option.only_process and of_a_file in given:
+        if option.name in given:
+            raise UnsuitableError(f"{option.name} and {of_a_file} are both given: one of them is enough")
+        content = _content(of_a_file, given[of_a_file])
+        return parsed(option, content, f"{option.name} (in the file that {of_a_file} names)")
+    return parsed(option, trimmed(given.get(option.name, option.default or "")), option.name)
+
+
+def parsed(option: Option, value: str, named: str) -> Any:
+    """Return what a trimmed text stands for. Raises `UnsuitableError`, which begins with what the text is named."""
+    if not value and option.default == "":
+        return option.kind.nothing
+    if not value and option.default is None:
+        raise UnsuitableError(f"{named} is missing. {HELP}")
+    try:
+        return option.kind.parse(value)
+    except UnsuitableError as error:
+        raise UnsuitableError(f"{named} {error}") from None
+
+
+def _content(name: str, path: str) -> str:
+    """Return the text of the file that a setting names, without the blanks around it. Raises `UnsuitableError`."""
+    try:
+        text = trimmed(read_text(trimmed(path)))
+    except UnsuitableError as error:
+        raise UnsuitableError(f"{name} {error}") from None
+    if not text:
+        raise UnsuitableError(f"{name} must name a file that holds the value, and what it names is empty")
+    return text
+
+
+def read_text(path: str) -> str:
+    """Return a text file's content. Raises `UnsuitableError`, which does not name the file: it may be a secret."""
+    refuse_unprintable(path)
+    content = b""
+    problem = "is not a file"
+    try:
+        if path and stat.S_ISREG((BASE_DIR / path).stat().st_mode):  # a pipe would wait for ever
+            with (BASE_DIR / path).open("rb") as file:
+                content = file.read(LONG + 1)
+            problem = ""
+    except FileNotFoundError:
+        problem = "is not there"
+    except OSError:
+        problem = "can't be read by this user"
+    if not problem and len(content) > LONG:
+        problem = f"is longer than {LONG} bytes"
+    if not problem:
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            problem = "is not text in UTF-8"
+    raise UnsuitableError(f"must name a readable text file, and what it names {problem}")
+
+
+def _read_env_file(process: Mapping[str, str]) -> dict[str, str]:
+    """Return what `.env`, or the file that is named instead of it, holds. Raises `ConfigurationError`."""
+    named = ENV_FILE in process
+    path = trimmed(process.get(ENV_FILE, ".env"))
+    if not named and not os.path.lexists(BASE_DIR / path):
+        return {}
+    try:
+        return parse_env_file(read_text(path))
+    except UnsuitableError as error:
+        problem = str(error)
+    raise ConfigurationError(f"{ENV_FILE if named else 'The file .env beside manage.py'} {problem} (keyportal.E040)")
+
+
+def parse_env_file(text: str) -> dict[str, str]:
+    """Return the names and values of a `.env`, as django-environ reads it. Raises `UnsuitableError`."""
+    lines = [line.strip() for line in text.splitlines()]
+    for number, line in enumerate(lines, start=1):
+        # django-environ would log the whole line.
+        if line and not line.startswith("#") and not _ASSIGNMENT.fullmatch(line):
+            raise UnsuitableError(f"must hold lines of NAME=value, and line {number} is none")
+
+    values: dict[str, str] = {}
+    # Else it would write into the process's environment.
+    reader: Any = type("Reader", (environ.Env,), {"ENVIRON": values})
+    reader.read_env(io.StringIO("\n".join(lines)))
+    return values

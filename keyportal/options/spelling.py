@@ -1,0 +1,46 @@
+"""Names that look like a setting's and are none: whoever misspelt one should hear of it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Final
+
+from keyportal.options import OPTIONS
+
+PREFIX: Final = "KEYPORTAL_"
+SHOWN: Final = 80  # characters of a name
+_LIKE: Final = 0.8
+_OF_OTHERS: Final = re.compile(
+    # Kubernetes tells every pod of a service called keyportal where it is; the tests have settings of their own.
+    r"KEYPORTAL_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)|KEYPORTAL_TEST_\w+"
+)
+
+
+def stray_names(process: Mapping[str, str], in_file: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a sentence for each name that does nothing, by what is in the environment and what is in `.env`."""
+    known = [name for option in OPTIONS for name in (option.name, f"{option.name}_FILE")]
+    sentences = [*_of_process(process, known), *_in_file(in_file, known)]
+    return tuple(dict.fromkeys(sentences))
+
+
+def _of_process(names: Mapping[str, str], known: list[str]) -> Iterator[str]:
+    for name in names:
+        if name.upper().startswith(PREFIX) and name not in known and not _OF_OTHERS.fullmatch(name):
+            yield _sentence(name, get_close_matches(name.upper(), known, n=1, cutoff=_LIKE))
+
+
+def _in_file(names: Mapping[str, str], known: list[str]) -> Iterator[str]:
+    """Yield what `.env` holds in vain. It is the portal's own, so other names than ours can be misspelt there too."""
+    yield from _of_process(names, known)
+    for name in names:
+        meant = get_close_matches(name.upper(), known, n=1, cutoff=_LIKE)
+        if meant and name not in known and not name.upper().startswith(PREFIX):
+            yield _sentence(name, meant)
+    for option in OPTIONS:
+        if option.only_process and option.name in names:
+            yield f"{option.name} does nothing in .env: it must be in the environment that the server is started in"
+
+
+def _sentence(name: str, meant: list[str]) -> str:
+    shown = ascii(name[:SHOWN])[1:-1]
+    return f"{shown} is no setting of the portal" + (f"; {meant[0]} was probably meant" if meant else "")

@@ -1,0 +1,35 @@
+"""What a server process says when it starts, and why it does not."""
+
+import os
+import sys
+from collections.abc import Iterable
+
+from django.core.checks import ERROR, WARNING, CheckMessage, run_checks
+from django.db import Error as DatabaseError
+
+from keyportal.workers import is_first, speaks_for_all
+
+
+def confirm_configuration() -> None:
+    """End this process if its configuration is wrong. The first of the workers tells what is doubtful, once."""
+    found = run_checks(tags=["keyportal"])
+    notes = [_line("warning", message) for message in found if WARNING <= message.level < ERROR]
+    try:
+        found += run_checks(tags=["database"], databases=["default"])
+    except DatabaseError as error:
+        # It may come up later: until the rings are known to fit, every answer but /healthz is 503.
+        notes.append(f"keyportal: the database can't be asked yet ({type(error).__name__})")
+    errors = [_line("does not start", message) for message in found if message.level >= ERROR]
+    if errors:
+        sys.exit("\n".join(errors) if speaks_for_all(os.environ) else 1)
+    if is_first():
+        _say(notes)
+
+
+def _line(what: str, message: CheckMessage) -> str:
+    return f"keyportal {what}: {message.id} {message.msg} {message.hint or ''}".rstrip()
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stderr.write(f"{line}\n")

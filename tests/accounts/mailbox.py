@@ -1,0 +1,31 @@
+"""What a person's mailbox holds, and forms that are sent as a browser sends them."""
+
+import re
+from typing import Any
+
+from django.core import mail
+from django.test import Client, TestCase
+
+
+def post(client: Client, path: str, **fields: Any) -> Any:
+    """Send a form, and what is sent by e-mail after the commit."""
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        return client.post(path, fields, secure=True)
+
+
+def get(client: Client, path: str) -> Any:
+    return client.get(path, secure=True)
+
+
+def messages_to(email: str) -> list[str]:
+    """Give the texts of the messages to this address, oldest first."""
+    return [str(message.body) for message in mail.outbox if message.to == [email]]
+
+
+def link_to(email: str, part: str = "") -> str:
+    """Give the path of the newest link that this address got and whose path holds this part."""
+    for text in reversed(messages_to(email)):
+        for path in re.findall(r"https://portal\.test(/\S+)", text):
+            if part in path:
+                return str(path)
+    raise AssertionError(f"no link with {part} was sent to {email}")

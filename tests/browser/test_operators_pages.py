@@ -1,0 +1,99 @@
+"""The operators' own pages, driven as an operator drives them: axe finds nothing, and a phone is wide enough."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import PASSWORD, faults_of
+from tests.portal import Portal
+from tests.speaker import Speaker
+
+pytestmark = [pytest.mark.once, pytest.mark.finding("H24")]
+FIND = "/admin/tokens/tokenfamily/find/"
+
+
+class Desk:
+    """An operator's browser; what its pages breach of the policy is a fault. axe breaches it itself where it looks."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.faults: list[str] = []
+        self.breaches: list[str] = []
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("console", lambda said: self.breaches.append(said.text) if "Security Policy" in said.text else None)
+
+    def look(self) -> None:
+        """Note what is wrong with the page as it stands."""
+        self.faults += self.breaches
+        self.faults += faults_of(self.page)
+        self.breaches.clear()
+
+    def find(self, text: str) -> None:
+        """Search for a credential."""
+        self.page.goto(FIND)
+        self.page.get_by_label("A credential").fill(text)
+        self.page.get_by_role("button", name="Find").click()
+
+
+@pytest.fixture
+def desk(chromium: Browser, portal: Portal) -> Iterator[Desk]:
+    """An operator who is logged in."""
+    portal.make_developer("desk@example.com")
+    portal.shell("User.objects.filter(email='desk@example.com').update(is_staff=True, is_superuser=True)")
+    context = chromium.new_context(base_url=portal.url, reduced_motion="reduce")
+    desk = Desk(context.new_page())
+    desk.page.goto("/accounts/login/")
+    desk.page.get_by_label("Email").fill("desk@example.com")
+    desk.page.get_by_label("Password").fill(PASSWORD)
+    desk.page.get_by_role("button", name="Log in", exact=True).click()
+    desk.page.get_by_role("heading", name="No keys yet").wait_for()
+    yield desk
+    context.close()
+    portal.shell("User.objects.filter(email='desk@example.com').delete()")
+    assert desk.faults == []
+
+
+def test_a_leaked_token_is_found_and_ended(desk: Desk, portal: Portal) -> None:
+    portal.make_developer("leaky@example.com")
+    speaker, page = Speaker(portal), desk.page
+    pair = speaker.log_in("leaky@example.com")
+    desk.find(f"curl -H 'Authorization: Bearer {pair['access_token']}' \\\n  https://api.example.com/")
+    expect(page.get_by_text("Accepted")).to_be_visible()
+    desk.look()
+    assert pair["access_token"] not in page.content()
+    page.get_by_label("Reason").fill("in a public log")
+    page.get_by_role("button", name="End it for good").click()
+    expect(page.get_by_text("The next call is refused.")).to_be_visible()
+    assert speaker.ended(pair["access_token"]) == "revoked"
+    desk.find(pair["refresh_token"])
+    expect(page.get_by_text(re.compile("Ended on .*: in a public log"))).to_be_visible()
+    desk.look()
+
+
+def test_pages_of_the_search_and_of_confirmations(desk: Desk, portal: Portal) -> None:
+    portal.make_developer("owner-of-keys@example.com")
+    key, secret = portal.make_key("owner-of-keys@example.com", name="عنوان 👩‍💻 server")
+    page = desk.page
+    page.goto(FIND)
+    desk.look()
+    for text in (secret, secret[:-1], "hello"):
+        desk.find(text)
+        desk.look()
+    for action, button, field in (
+        ("revoke_keys", "Revoke for good", "Reason"),
+        ("limit_keys", "Set the limit", "Calls"),
+    ):
+        page.goto(f"/admin/apikeys/apikey/?q={key}")
+        page.locator("input[name=_selected_action]").check()
+        page.locator("select[name=action]").select_option(action)
+        page.get_by_role("button", name="Go").click()
+        desk.look()
+        page.get_by_label(field).fill("a\u202eb")
+        page.get_by_role("button", name=button).click()
+        expect(page.locator(".errorlist")).to_be_visible()
+        desk.look()
+    for path in ("/admin/", f"/admin/apikeys/apikey/{key.replace('_', '_5F')}/history/"):
+        page.goto(path)
+        desk.look()

@@ -1,0 +1,532 @@
+"""Somebody writes to the database, without the server's keys: nothing they write runs, lets in, or widens a right."""
+
+import base64
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission
+from django.contrib.sessions.models import Session
+from django.core.cache import cache
+from django.db import DatabaseError, DataError, IntegrityError, connection, models, transaction
+from django.test import Client
+from django.urls import get_resolver
+from django.utils import timezone
+
+from accounts import links
+from accounts.models import CacheEntry, MailedLink, RingCanary, User
+from accounts.sealed import SealedRow, TamperedRowError
+from accounts.services import create_user, reset_password, unconfirm_user
+from accounts.sessions import session_digest
+from apikeys import services as keys
+from apikeys.errors import ScopeNotAllowedError
+from apikeys.models import APIKey, KeySecret
+from credentials.models import Scope, Sighting, Usage
+from credentials.services import remove_scope
+from tests.accounts.mailbox import get, post
+from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
+from tests.speaker import basic
+from tokens import services as tokens
+from tokens.errors import InvalidGrantError
+from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
+
+pytestmark = pytest.mark.django_db
+Enter = Callable[..., Client]
+COOKIE = "__Host-sessionid"
+
+DESCRIBES = {
+    "accounts.User": {"last_login", "joined_at"},
+    "accounts.MailedLink": set(),
+    "credentials.Scope": {"description", "created_at"},
+    "apikeys.APIKey": {"name", "created_at", "revoked_reason", "form_token"},
+    "apikeys.KeySecret": {"ciphertext", "hint", "created_at"},  # the ciphertext authenticates its own row by itself
+    "tokens.TokenFamily": {"refreshed_at", "ended_reason", "address", "agent"},
+    "tokens.RefreshToken": {"issued_at"},
+}
+"""The columns that no seal covers: they only describe, and let nobody in."""
+
+UNSEALED = {
+    "accounts.AttemptWindow": "counts; whoever resets them has more guesses",
+    "accounts.AuditEvent": "append-only",
+    "accounts.CacheEntry": "one-time codes that were used; JSON",
+    "accounts.RingCanary": "a wrong one stops the portal",
+    "credentials.Usage": "counts",
+    "credentials.Sighting": "counts",
+    "credentials.UsageBatch": "counts",
+    "tokens.RevokedToken": "its deletion is that of a row (docs/threat-model.md)",
+    "tokens.Housekeeping": "when the last purge ran",
+}
+"""The tables of the portal without a seal, and why that lets nobody in."""
+
+
+def sql(statement: str, *values: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+# --- what is read never runs (H1) ---
+
+
+class Gadget:
+    """Runs when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return (list, ())
+
+
+class Unpicklings:
+    """Hears of every class that anything unpickles in this process."""
+
+    def __init__(self) -> None:
+        self.listening = False
+        self.heard: list[tuple[object, ...]] = []
+        sys.addaudithook(self.hear)
+
+    def hear(self, event: str, arguments: tuple[object, ...]) -> None:
+        if self.listening and event == "pickle.find_class":
+            self.heard.append(arguments)
+
+
+UNPICKLINGS = Unpicklings()
+
+
+@pytest.fixture
+def unpicklings() -> Iterator[Unpicklings]:
+    UNPICKLINGS.heard.clear()
+    UNPICKLINGS.listening = True
+    yield UNPICKLINGS
+    UNPICKLINGS.listening = False
+
+
+def walk(client: Client) -> dict[str, int]:
+    """Ask for every page that needs no argument; give their statuses."""
+    statuses = {}
+    for pattern in sorted({str(one) for one in plain_paths()}):
+        statuses[pattern] = client.get(f"/{pattern}", secure=True).status_code
+    return statuses
+
+
+def plain_paths(resolver: Any = None, prefix: str = "") -> Iterator[str]:
+    for pattern in (resolver or get_resolver()).url_patterns:
+        path = prefix + str(pattern.pattern).lstrip("^").rstrip("$\\Z")
+        if hasattr(pattern, "url_patterns"):
+            yield from plain_paths(pattern, path)
+        elif "<" not in path and "(" not in path and "logout" not in path:
+            yield path
+
+
+def plant(value: object, column: "models.Field[Any, Any]") -> bool:
+    """Write a value into every row of a column; give whether the database takes it."""
+    table = column.model._meta.db_table
+    try:
+        with transaction.atomic():
+            sql(f'UPDATE "{table}" SET "{column.column}" = %s', value)
+    except (IntegrityError, DataError):
+        return False
+    return True
+
+
+HOSTILE_TABLES = (User, APIKey, KeySecret, Scope, TokenFamily, RefreshToken, Housekeeping, CacheEntry, Session)
+HOSTILE = (*HOSTILE_TABLES, Usage, Sighting, EmailAddress, Authenticator, MailedLink, RingCanary, RevokedToken)
+
+
+@pytest.mark.finding("H1")
+@pytest.mark.parametrize("model", HOSTILE, ids=lambda model: model.__name__)
+def test_nothing_that_is_planted_in_a_column_is_unpickled(
+    log_in: Enter, operator: User, make_key: MakeKey, scopes: list[Scope], unpicklings: Unpicklings, model: Any
+) -> None:
+    _, secret = make_key(scopes=["reports:read"])
+    tokens.issue_to_user(user=operator, scopes=None, agent="", origin=ORIGIN)
+    TOTP.activate(operator, generate_totp_secret())
+    links.issue(links.RESET, user=operator, email=operator.email)
+    cache.set("somebody", "something")
+    client = log_in(operator)
+    client.raise_request_exception = False
+    cookie = client.cookies[COOKIE].value
+    raw = pickle.dumps(Gadget())
+    text = base64.b64encode(raw).decode()
+    for column in model._meta.concrete_fields:
+        if column.primary_key or column.is_relation or column.unique or isinstance(column, models.DateTimeField):
+            continue
+        kept = list(model.objects.values_list("pk", column.attname))
+        hostile: object = text[: column.max_length] if column.max_length else text
+        if isinstance(column, models.JSONField | models.BinaryField):
+            hostile = raw if isinstance(column, models.BinaryField) else f'"{text}"'
+        elif not isinstance(column, models.CharField | models.TextField):
+            continue
+        if not plant(hostile, column):
+            continue
+        client.cookies[COOKIE] = cookie
+        walk(client)
+        client.get("/api/v1/me", secure=True, headers={"Authorization": f"Bearer {secret}"})
+        post(Client(), "/accounts/login/", login=operator.email, password=PASSWORD)
+        for pk, value in kept:
+            model.objects.filter(pk=pk).update(**{column.attname: value})
+    assert unpicklings.heard == []
+
+
+def test_an_unpickling_would_be_heard(unpicklings: Unpicklings) -> None:
+    pickle.loads(pickle.dumps(Gadget()))  # noqa: S301  # what must never happen is made to happen once
+    assert unpicklings.heard
+
+
+@pytest.mark.finding("H1")
+def test_what_was_kept_in_djangos_cache_as_a_pickle_is_no_value(unpicklings: Unpicklings) -> None:
+    cache.set("limit", [1, 2, 3])
+    assert cache.get("limit") == [1, 2, 3]
+    text = base64.b64encode(pickle.dumps(Gadget())).decode()
+    CacheEntry.objects.update(value=text)
+    assert cache.get("limit") == text
+    assert unpicklings.heard == []
+
+
+# --- what authorises is sealed (H16) ---
+
+
+def sealed_models() -> list[type[SealedRow]]:
+    return [model for model in apps.get_models() if issubclass(model, SealedRow)]
+
+
+def other_value(row: SealedRow, name: str) -> Any:
+    """Give a value for a column that somebody might write into it."""
+    (field,) = (one for one in row._meta.concrete_fields if one.attname == name)
+    value = getattr(row, name)
+    if isinstance(field, models.DateTimeField):
+        return None if value else timezone.now() - timedelta(days=1)
+    if isinstance(field, models.BooleanField):
+        return not value
+    if isinstance(field, models.IntegerField):
+        return value + 1
+    if isinstance(field, models.BinaryField):
+        return bytes(value)[:-1] + bytes([bytes(value)[-1] ^ 1])
+    return "kp" if not value else f"{value}"[:-1]
+
+
+@pytest.fixture
+def rows(developer: User, make_key: MakeKey, scopes: list[Scope]) -> None:
+    """A row of each sealed table."""
+    make_key(scopes=["reports:read"], networks=["203.0.113.0/24"])
+    tokens.issue_to_user(user=developer, scopes=None, agent="", origin=ORIGIN)
+    links.issue(links.RESET, user=developer, email=developer.email)
+
+
+@pytest.mark.finding("H16")
+@pytest.mark.usefixtures("rows")
+def test_no_column_that_authorises_can_be_changed_without_breaking_the_seal() -> None:
+    for model in sealed_models():
+        row = model._default_manager.order_by("pk").first()
+        assert row is not None, model
+        assert row.is_intact(), model
+        for name in model.SEALED:
+            before = getattr(row, name)
+            setattr(row, name, other_value(row, name))
+            assert not row.is_intact(), f"{model.__name__}.{name}"
+            setattr(row, name, before)
+        assert row.is_intact(), model
+
+
+@pytest.mark.finding("H16")
+def test_every_column_is_sealed_or_known_to_describe_only() -> None:
+    ours = ("accounts", "credentials", "apikeys", "tokens", "gateway")
+    for model in apps.get_models():
+        if model._meta.app_label not in ours:
+            continue
+        if not issubclass(model, SealedRow):
+            assert model._meta.label in UNSEALED
+            continue
+        columns = {field.attname for field in model._meta.concrete_fields} - {"seal"}
+        assert columns - set(model.SEALED) == DESCRIBES[model._meta.label], model._meta.label
+
+
+@pytest.mark.finding("H16")
+def test_a_seal_of_one_row_fits_no_other(developer: User, operator: User) -> None:
+    sql("UPDATE accounts_user SET seal = (SELECT seal FROM accounts_user WHERE id = %s)", operator.pk)
+    assert not User.objects.get(pk=developer.pk).is_intact()
+    assert User.objects.get(pk=operator.pk).is_intact()
+
+
+def is_in(client: Client, path: str = "/keys/") -> bool:
+    return bool(get(client, path).status_code == 200)
+
+
+def enters(email: str, password: str) -> bool:
+    client = Client()
+    post(client, "/accounts/login/", login=email, password=password)
+    return is_in(client)
+
+
+def log_in_for_tokens(email: str, password: str) -> int:
+    headers = {"Authorization": basic(email, password)}
+    answer = Client().post("/api/v1/tokens", secure=True, content_type="application/json", headers=headers)
+    return int(answer.status_code)
+
+
+@pytest.mark.finding("H16")
+def test_another_password_hash_lets_nobody_in(operator: User, make_user: MakeUser) -> None:
+    mine = make_user("mine@example.com", password="a phrase of my own")
+    sql("UPDATE accounts_user SET password = %s WHERE id = %s", mine.password, operator.pk)
+    assert not enters(operator.email, "a phrase of my own")
+    assert log_in_for_tokens(operator.email, "a phrase of my own") == 401
+    assert log_in_for_tokens(mine.email, "a phrase of my own") == 200
+
+
+@pytest.mark.finding("H16")
+@pytest.mark.parametrize("flags", ["is_staff = true", "is_staff = true, is_superuser = true"])
+def test_nobody_makes_themselves_an_operator(log_in: Enter, developer: User, flags: str) -> None:
+    client = log_in(developer)
+    sql(f"UPDATE accounts_user SET {flags} WHERE id = %s", developer.pk)
+    assert get(client, "/admin/").status_code == 302
+    assert not enters(developer.email, PASSWORD)
+
+
+@pytest.mark.finding("H16")
+def test_a_copied_session_row_is_an_empty_session(log_in: Enter, operator: User, make_user: MakeUser) -> None:
+    client = log_in(operator)
+    row = Session.objects.get(session_key=session_digest(client.cookies[COOKIE].value))
+    thief = Client()
+    post(thief, "/accounts/login/", login=make_user("thief@example.com").email, password=PASSWORD)
+    own = session_digest(thief.cookies[COOKIE].value)
+    sql("UPDATE django_session SET session_data = %s WHERE session_key = %s", row.session_data, own)
+    assert get(thief, "/admin/").status_code == 302
+    assert not is_in(thief)
+
+
+@pytest.mark.finding("H16")
+def test_a_session_key_that_somebody_chose_opens_nothing(log_in: Enter, operator: User) -> None:
+    client = log_in(operator)
+    chosen = session_digest("a token of the thief's own")
+    sql(
+        "UPDATE django_session SET session_key = %s WHERE session_key = %s",
+        chosen,
+        session_digest(client.cookies[COOKIE].value),
+    )
+    thief = Client()
+    thief.cookies[COOKIE] = "a token of the thief's own"
+    assert not is_in(thief)
+
+
+@pytest.mark.finding("H16")
+def test_an_idle_session_is_not_prolonged_by_its_row(log_in: Enter, developer: User, time_machine: Any) -> None:
+    client = log_in(developer)
+    time_machine.move_to(timezone.now() + timedelta(minutes=31))
+    sql("UPDATE django_session SET expire_date = %s", timezone.now() + timedelta(days=9))
+    assert not is_in(client)
+
+
+@pytest.mark.finding("H16")
+def test_a_deleted_second_factor_does_not_leave_the_password_alone(developer: User) -> None:
+    TOTP.activate(developer, generate_totp_secret())
+    assert enters(developer.email, PASSWORD) is False  # a code is asked for
+    sql("DELETE FROM mfa_authenticator")
+    assert not enters(developer.email, PASSWORD)
+    assert log_in_for_tokens(developer.email, PASSWORD) == 401
+
+
+@pytest.mark.finding("H16")
+def test_another_accounts_second_factor_is_none(developer: User, make_user: MakeUser) -> None:
+    TOTP.activate(developer, generate_totp_secret())
+    mine = make_user("mine@example.com")
+    TOTP.activate(mine, generate_totp_secret())
+    of_mine = "(SELECT data FROM mfa_authenticator WHERE user_id = %s)"
+    sql(f"UPDATE mfa_authenticator SET data = {of_mine} WHERE user_id = %s", mine.pk, developer.pk)
+    client = Client()
+    answer = post(client, "/accounts/login/", login=developer.email, password=PASSWORD)
+    assert answer.status_code == 409
+    assert "can't be used" in answer.content.decode()
+
+
+@pytest.mark.finding("H16")
+def test_what_is_tampered_with_is_not_sealed_by_the_next_change(developer: User) -> None:
+    TOTP.activate(developer, generate_totp_secret())
+    sql("DELETE FROM mfa_authenticator")
+    TOTP.activate(developer, generate_totp_secret())
+    assert not enters(developer.email, PASSWORD)
+    client = Client()
+    assert post(client, "/accounts/login/", login=developer.email, password=PASSWORD).status_code == 409
+
+
+@pytest.mark.finding("H16")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        (
+            "INSERT INTO accounts_user_user_permissions (user_id, permission_id) "
+            "SELECT %s, id FROM auth_permission WHERE codename = 'change_user'"
+        ),
+        "UPDATE auth_permission SET codename = 'view_more' WHERE codename = 'view_user' AND %s <> ''",
+        "UPDATE accounts_user SET rights_digest = '' WHERE id = %s",
+    ],
+    ids=["granted", "renamed", "forgotten"],
+)
+def test_a_permission_that_was_written_by_hand_is_none(log_in: Enter, make_user: MakeUser, statement: str) -> None:
+    staff = make_user("staff@example.com")
+    staff.is_staff = True
+    staff.save()
+    staff.user_permissions.add(Permission.objects.get(codename="view_user"))
+    client = log_in(staff)
+    assert is_in(client, "/admin/accounts/user/")
+    sql(statement, staff.pk)
+    assert not is_in(client, "/admin/accounts/user/")
+
+
+@pytest.mark.finding("H16")
+def test_rights_that_are_given_by_the_library_count(log_in: Enter, make_user: MakeUser) -> None:
+    staff = make_user("staff@example.com")
+    staff.is_staff = True
+    staff.save()
+    group = Group.objects.create(name="readers")
+    group.user_set.add(staff)
+    group.permissions.add(Permission.objects.get(codename="view_user"))
+    client = log_in(staff)
+    assert is_in(client, "/admin/accounts/user/")
+    group.permissions.clear()
+    assert not is_in(client, "/admin/accounts/user/")
+    sql(
+        "INSERT INTO auth_group_permissions (group_id, permission_id) "
+        "SELECT %s, id FROM auth_permission WHERE codename = 'view_user'",
+        group.pk,
+    )
+    assert not is_in(client, "/admin/accounts/user/")
+
+
+@pytest.mark.finding("H16")
+def test_a_restriction_that_was_lifted_for_a_moment_gives_nothing(developer: User, scopes: list[Scope]) -> None:
+    sql("UPDATE credentials_scope SET restricted = false WHERE name = 'secrets:all'")
+    with pytest.raises(ScopeNotAllowedError):
+        keys.create_key(owner=developer, name="x", environment="live", scopes=["secrets:all"], origin=ORIGIN)
+    issued = tokens.issue_to_user(user=developer, scopes=None, agent="", origin=ORIGIN)
+    assert "secrets:all" not in issued.scope
+
+
+@pytest.mark.finding("H16")
+def test_a_scope_that_was_written_by_hand_is_in_no_catalogue(make_key: MakeKey, scopes: list[Scope]) -> None:
+    _, secret = make_key(scopes=["reports:read"])
+    scope = Scope.objects.get(name="reports:read")
+    remove_scope(scope=scope, origin=ORIGIN)
+    columns = "(name, description, restricted, created_at, seal)"
+    sql(f"INSERT INTO credentials_scope {columns} VALUES ('reports:read', '', false, %s, %s)", timezone.now(), b"")
+    answer = Client().get("/api/v1/me", secure=True, headers={"Authorization": f"Bearer {secret}"})
+    assert answer.json()["scopes"] == []
+
+
+@pytest.mark.finding("H16")
+def test_an_epoch_that_is_put_back_revives_no_token(client: Client, developer: User) -> None:
+    issued = tokens.issue_to_user(user=developer, scopes=None, agent="", origin=ORIGIN)
+    unconfirm_user(user=developer, origin=ORIGIN)
+    sql("UPDATE accounts_user SET auth_epoch = 0, confirmed_at = joined_at WHERE id = %s", developer.pk)
+    answer = client.get("/api/v1/me", secure=True, headers={"Authorization": f"Bearer {issued.access_token}"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+
+
+@pytest.mark.finding("H16")
+def test_a_spent_refresh_token_is_not_unspent_by_a_column(client: Client, developer: User) -> None:
+    first = tokens.issue_to_user(user=developer, scopes=None, agent="", origin=ORIGIN)
+    tokens.refresh(secret=first.refresh_token or "", scopes=None, client_id=None, origin=ORIGIN)
+    sql("UPDATE tokens_refreshtoken SET used_at = NULL, replaced_by = ''")
+    with pytest.raises(InvalidGrantError):
+        tokens.refresh(secret=first.refresh_token or "", scopes=None, client_id=None, origin=ORIGIN)
+
+
+@pytest.mark.finding("H16")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM tokens_revokedtoken",
+        "UPDATE tokens_revokedtoken SET token_id = 'tok_other'",
+        "UPDATE tokens_revokedtoken SET issuer = 'somebody else'",
+        "DELETE FROM tokens_revokedtoken; UPDATE tokens_tokenfamily SET ended_at = NULL",
+    ],
+)
+def test_a_log_in_that_was_ended_stays_so(client: Client, developer: User, statement: str) -> None:
+    issued = tokens.issue_to_user(user=developer, scopes=None, agent="", origin=ORIGIN)
+    tokens.end_family(family=TokenFamily.objects.get(), reason="", origin=ORIGIN)
+    for one in statement.split(";"):
+        sql(one)
+    answer = client.get("/api/v1/me", secure=True, headers={"Authorization": f"Bearer {issued.access_token}"})
+    assert answer.status_code == 401
+
+
+@pytest.mark.finding("H16")
+@pytest.mark.parametrize(
+    "change",
+    [
+        "paused_at = NULL",
+        "rate_limit = '9999/second'",
+        "networks = ''",
+        "scopes = 'secrets:all'",
+        "expires_at = NULL",
+        "environment = 'test'",
+    ],
+)
+def test_no_restriction_of_a_key_is_lifted_by_a_column(client: Client, make_key: MakeKey, change: str) -> None:
+    key, secret = make_key(networks=["127.0.0.1/32"], expires_at=timezone.now() + timedelta(days=1))
+    assert keys.limit_key(key=key, limit="1/hour", origin=ORIGIN)
+    paused = APIKey.objects.get()
+    paused.paused_at = timezone.now() if "paused" in change else None
+    paused.save()
+    sql(f"UPDATE apikeys_apikey SET {change}")
+    answer = client.get("/api/v1/me", secure=True, headers={"Authorization": f"Bearer {secret}"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+
+
+@pytest.mark.finding("H16")
+@pytest.mark.parametrize("table", ["account_emailaddress", "accounts_user"])
+def test_an_address_that_was_written_by_hand_gets_no_reset(developer: User, table: str) -> None:
+    create_user(email="mine@example.com", password=PASSWORD, confirmed=True, origin=ORIGIN)
+    if table == "account_emailaddress":
+        sql("DELETE FROM account_emailaddress WHERE user_id = %s", developer.pk)
+        sql("UPDATE account_emailaddress SET user_id = %s WHERE email = 'mine@example.com'", developer.pk)
+    else:
+        sql("UPDATE accounts_user SET email = 'gone@example.com' WHERE email = 'mine@example.com'")
+        sql("UPDATE accounts_user SET email = 'mine@example.com' WHERE id = %s", developer.pk)
+    post(Client(), "/accounts/password/reset/", email="mine@example.com")
+    sent = MailedLink.objects.get(purpose=links.RESET)
+    if table == "account_emailaddress":
+        assert sent.user != developer  # the table of a library is not asked
+        return
+    with pytest.raises(TamperedRowError):
+        reset_password(link=sent, password="a phrase of my own", origin=ORIGIN)
+    assert not enters("mine@example.com", "a phrase of my own")
+
+
+@pytest.mark.finding("H16")
+@pytest.mark.parametrize("value", ["999999999999", "'x'", "x'00'", "1e400"])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("apikeys_apikey", "expires_at"),
+        ("apikeys_apikey", "networks"),
+        ("apikeys_apikey", "seal"),
+        ("apikeys_keysecret", "retires_at"),
+        ("apikeys_keysecret", "seal"),
+        ("accounts_user", "confirmed_at"),
+        ("accounts_user", "is_active"),
+        ("accounts_user", "auth_epoch"),
+        ("accounts_user", "seal"),
+    ],
+)
+def test_a_column_that_holds_another_type_refuses(
+    make_key: MakeKey, client: Client, table: str, column: str, value: str
+) -> None:
+    """SQLite takes anything into any column; PostgreSQL takes most of it into none."""
+    tomorrow = timezone.now() + timedelta(days=1)
+    key, secret = make_key(expires_at=tomorrow)
+    row = key.secrets.get()
+    row.retires_at = tomorrow
+    row.save()
+    try:
+        with transaction.atomic():
+            sql(f"UPDATE {table} SET {column} = {value}")
+    except DatabaseError:
+        assert connection.vendor == "postgresql"
+        return
+    for path in ("/api/v1/me", "/api/v1/verify"):
+        answer = client.get(path, secure=True, headers={"Authorization": f"Bearer {secret}"})
+        assert answer.status_code in (401, 403, 405)

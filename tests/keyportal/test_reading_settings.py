@@ -1,0 +1,194 @@
+"""Where settings come from: the environment, `.env`, files; names that are none; one spelling of each."""
+
+from pathlib import Path
+
+import pytest
+
+from keyportal.environment import forget_environment
+from keyportal.options import OPTIONS
+from keyportal.options.reading import configure
+from tests.settings_reader import base, read_settings
+
+pytestmark = [pytest.mark.once, pytest.mark.finding("H12")]
+
+CANARY = "cAnArY7q"
+
+
+def env_file(folder: Path, text: str | bytes) -> str:
+    """Write a `.env` and give its place."""
+    file = folder / "some.env"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(file)
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:
+    text = "# a comment\n\nKEYPORTAL_MAX_KEYS=7\nexport KEYPORTAL_BRAND='abc'\r\n  KEYPORTAL_LEEWAY=3 \n"
+    file = env_file(tmp_path, text)
+    reading = read_settings(KEYPORTAL_ENV_FILE=file, KEYPORTAL_MAX_KEYS="9")
+    assert reading.lines == []
+    assert [reading.option(f"KEYPORTAL_{name}") for name in ("MAX_KEYS", "BRAND", "LEEWAY", "REVEAL")] == [
+        9,
+        "abc",
+        3,
+        "reauth",
+    ]
+
+
+def test_quotes_of_the_file_go_and_a_dollar_in_it_stays(tmp_path: Path) -> None:
+    key = f"${CANARY} with 'quotes' and # and = and more than fifty characters"
+    file = env_file(tmp_path, f'SECRET_KEY="{key}"\nPGPASSWORD=\'${{HOME}} "x"\'\n')
+    reading = read_settings("SECRET_KEY", KEYPORTAL_ENV_FILE=file)
+    assert (reading.option("SECRET_KEY"), reading.option("PGPASSWORD")) == (key, '${HOME} "x"')
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"SECRET_KEY={CANARY}\n{CANARY}\n", "line 2"),
+        (f"SECRET_KEY = {CANARY}\n", "line 1"),
+        (f"SECRET_KEY={CANARY}\x0b{CANARY}\n", "line 2"),
+        (f"SECRET-KEY={CANARY}\n", "line 1"),
+        (CANARY.encode() + b"=\xff", "UTF-8"),
+        (f"A={CANARY * 9000}", "longer"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_by_its_line(text: str | bytes, said: str, tmp_path: Path) -> None:
+    """django-environ would log the line."""
+    reading = read_settings(KEYPORTAL_ENV_FILE=env_file(tmp_path, text))
+    assert reading.values is None
+    (line,) = reading.lines
+    assert line.startswith("keyportal: KEYPORTAL_ENV_FILE must ")
+    assert said in line
+    assert CANARY not in line
+
+
+def test_a_file_that_is_not_there_or_not_one_is_refused(tmp_path: Path) -> None:
+    for path in (str(tmp_path / CANARY), str(tmp_path), "", "/dev/null"):
+        reading = read_settings(KEYPORTAL_ENV_FILE=path)
+        assert reading.values is None
+        assert len(reading.lines) == 1
+        assert CANARY not in reading.lines[0]
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    reading = read_settings("SECRET_KEY", KEYPORTAL_MAX_KEYS=CANARY, KEYPORTAL_LOCAL="maybe", KEYPORTAL_BRANDS="x")
+    assert [line.split()[1] for line in reading.lines] == [
+        "KEYPORTAL_LOCAL",
+        "SECRET_KEY",
+        "KEYPORTAL_MAX_KEYS",
+        "KEYPORTAL_BRANDS",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("KEYPORTAL_TRUSTED_PROXY", "KEYPORTAL_TRUSTED_PROXIES"),
+        ("KEYPORTAL_RATELIMIT", "KEYPORTAL_RATE_LIMIT"),
+        ("keyportal_url", "KEYPORTAL_URL"),
+        ("KEYPORTAL_SEALING_KEY_FILE", "KEYPORTAL_SEALING_KEYS_FILE"),
+        ("KEYPORTAL_QQQ", ""),
+    ],
+)
+def test_a_name_that_is_no_setting_is_told_of(name: str, meant: str, tmp_path: Path) -> None:
+    for changes in ({name: CANARY}, {"KEYPORTAL_ENV_FILE": env_file(tmp_path, f"{name}={CANARY}\n")}):
+        values = read_settings(**changes).values
+        assert values is not None
+        (sentence,) = values["KEYPORTAL_STRAY_NAMES"]
+        assert sentence.startswith(f"{name} is no setting of the portal")
+        assert sentence.endswith(f"{meant} was probably meant" if meant else "portal")
+
+
+def test_names_of_others_are_not_told_of(tmp_path: Path) -> None:
+    names = [
+        "KEYPORTAL_SERVICE_HOST",
+        "KEYPORTAL_PORT_8000_TCP_ADDR",
+        "KEYPORTAL_WEB_SERVICE_PORT_HTTP",
+        "KEYPORTAL_PORT",
+    ]
+    names += ["KEYPORTAL_TEST_WITHOUT", "SECRET", "DATABASE", "PGSSLROOTCERT", "PATH"]
+    values = read_settings(**dict.fromkeys(names, "x")).values
+    assert values is not None
+    assert values["KEYPORTAL_STRAY_NAMES"] == ()
+
+
+def test_other_names_in_the_file_are_told_of_when_a_setting_was_meant(tmp_path: Path) -> None:
+    file = env_file(tmp_path, "DATABSE_URL=sqlite:///x\nTZ=UTC\nGRANIAN_WORKERS=3\nPGSSLROOTCERT=/x\n")
+    values = read_settings(KEYPORTAL_ENV_FILE=file).values
+    assert values is not None
+    misspelt, elsewhere = values["KEYPORTAL_STRAY_NAMES"]
+    assert misspelt == "DATABSE_URL is no setting of the portal; DATABASE_URL was probably meant"
+    assert elsewhere.startswith("GRANIAN_WORKERS does nothing in .env")
+    assert values["KEYPORTAL_WORKERS"] == 1
+
+
+def test_what_the_file_has_for_libpq_gets_into_the_environment_and_no_setting_does(tmp_path: Path) -> None:
+    text = "".join(f"{name}={value}\n" for name, value in base().items() if name != "KEYPORTAL_ENV_FILE")
+    file = env_file(tmp_path, f"{text}PGSSLROOTCERT=/srv/ca.pem\nHTTP_AUTHORIZATION=Bearer x\nTZ=UTC\n")
+    process = {"KEYPORTAL_ENV_FILE": file, "TZ": "Europe/Berlin"}
+    configure(process)
+    assert process == {"KEYPORTAL_ENV_FILE": file, "TZ": "Europe/Berlin", "PGSSLROOTCERT": "/srv/ca.pem"}
+
+
+def test_no_secret_and_no_header_stays_in_the_environment() -> None:
+    names = {name for option in OPTIONS if option.secret for name in (option.name, f"{option.name}_FILE")}
+    odd = {"KEYPORTAL_SEALING_KEY", "keyportal_signing_keys", "HTTP_AUTHORIZATION", "http_x_forwarded_for"}
+    odd.add("GRANIAN_SSL_KEYFILE_PASSWORD")
+    process = dict.fromkeys(names | odd | {"PATH", "GRANIAN_WORKERS", "PGOPTIONS"}, "x")
+    forget_environment(process)
+    assert process.keys() == {"PATH", "GRANIAN_WORKERS", "PGOPTIONS"}
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("HTTPS://Keys.Example.COM/", "https://keys.example.com"),
+        ("https://keys.example.com:443", "https://keys.example.com"),
+        ("https://keys.example.com:8443/", "https://keys.example.com:8443"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_the_portals_address_has_one_spelling(given: str, taken: str) -> None:
+    values = read_settings(KEYPORTAL_URL=given).values
+    assert values is not None
+    assert values["KEYPORTAL_URL"] == values["KEYPORTAL_AUDIENCE"] == taken
+    assert values["ALLOWED_HOSTS"] == [taken.partition("://")[2].rpartition(":")[0] or taken.partition("://")[2]]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://keys.example.com/portal",
+        "https://user:cAnArY7q@keys.example.com",
+        "https://keys.example.com?cAnArY7q",
+        "https://keys.example.com/#",
+        "https://",
+        "https://keys.example.com:99999",
+        "https://keys.example.com:",
+        "https://ke ys.example.com",
+        "https://schlüssel.example.com",
+        "https://[::1",
+        "https://[cAnArY7q]",
+        "ftp://keys.example.com",
+        "keys.example.com",
+        "//keys.example.com",
+    ],
+)
+def test_an_address_of_the_portal_that_is_none_is_refused(address: str) -> None:
+    reading = read_settings(KEYPORTAL_URL=address)
+    assert reading.values is None
+    assert "KEYPORTAL_URL must be the portal's address alone, without a path" in reading.lines[0]
+    assert CANARY not in reading.lines[0]
+
+
+@pytest.mark.parametrize("address", ["keys@example.com", "Keys <keys@example.com>", '"Keys, all" <keys@localhost>'])
+def test_a_sender_is_an_address_with_or_without_a_name(address: str) -> None:
+    values = read_settings(KEYPORTAL_MAIL_FROM=f"{address}\n").values
+    assert values is not None
+    assert values["DEFAULT_FROM_EMAIL"] == values["SERVER_EMAIL"] == address
+
+
+@pytest.mark.parametrize("address", ["keys", "keys@", "a@b.example, c@d.example", "Keys keys@example.com", "<>", "@b"])
+def test_a_sender_that_is_none_is_refused(address: str) -> None:
+    assert read_settings(KEYPORTAL_MAIL_FROM=address).values is None

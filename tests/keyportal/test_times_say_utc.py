@@ -1,0 +1,204 @@
+"""Times that people read say UTC: on pages, in messages, in the admin, at the field for a date. Nothing says None."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from django.core import mail
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
+
+from accounts.models import AuditEvent, User
+from apikeys import services
+from apikeys.models import APIKey
+from credentials.models import Scope, Sighting, Usage
+from tests.conftest import ORIGIN, PASSWORD, MakeKey
+from tests.portal import ROOT
+from tokens.models import Housekeeping, RevokedToken, TokenFamily
+
+pytestmark = pytest.mark.finding("H30")
+MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+TIME = re.compile(rf"\b\d{{1,2}} {MONTH}[a-z]*(?: \d{{4}})?(?:, \d\d:\d\d(?::\d\d)?)?(?P<utc> UTC)?")
+OTHER_TIMES = re.compile(rf"{MONTH}[a-z]*\.? \d{{1,2}}, \d{{4}}|\b\d{{1,2}}:\d\d [ap]\.m\.")
+MEANT = r"None: it only proves who calls|Rate limit\s+None|None available"
+"""Where the word is one of the page's own."""
+Enter = Callable[..., Client]
+
+
+@pytest.mark.once
+def test_a_template_that_writes_a_time_says_utc_beside_it() -> None:
+    silent = [
+        (str(path.relative_to(ROOT)), found[0])
+        for path in (ROOT / "templates").rglob("*.*")
+        for found in re.finditer(r"\|date(?::(['\"])(?!c\1)[^'\"]*\1)? *}}(?! UTC)", path.read_text())
+    ]
+    assert silent == []
+
+
+def times_without_utc(text: str) -> list[str]:
+    text = re.sub(r"<[^>]*datetime=\"[^\"]*\"", "<", unescape(text))
+    return [found[0] for found in TIME.finditer(text) if not found["utc"]] + OTHER_TIMES.findall(text)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("text", "silent"),
+    [
+        ("3 Dec 2026", 1),
+        ("3 Dec 2026 UTC", 0),
+        ("3 Dec 2026, 10:15", 1),
+        ("3 Dec 2026, 10:15 UTC", 0),
+        ("3 Dec 2026, 10:15:07 UTC", 0),
+        ("3 Dec", 1),
+        ("3 Dec UTC", 0),
+        ("3 Dec, 10:15 UTC", 0),
+        ("Dec. 3, 2026, 10:15 a.m.", 2),
+    ],
+)
+def test_the_look_for_times_finds_them(text: str, silent: int) -> None:
+    assert len(times_without_utc(text)) == silent
+
+
+@pytest.fixture
+def lived_in(operator: User, make_key: MakeKey) -> APIKey:
+    """An account with something in every list: keys in each state, use, apps, sessions, a passkey, events."""
+    now = timezone.now()
+    key, _ = make_key(owner=operator, expires_at=now + timedelta(days=40), name="working")
+    make_key(owner=operator, expires_at=now + timedelta(days=2), name="soon")
+    make_key(owner=operator, expires_at=now - timedelta(days=2), name="over")
+    make_key(owner=operator, name="paused")[0]
+    APIKey.objects.filter(name="paused").update(paused_at=now)
+    services.revoke(key=make_key(owner=operator, name="revoked")[0], reason="", origin=ORIGIN)
+    services.edit_key(key=key, name="changed", scopes=[], networks=[], expires_at=None, origin=ORIGIN)
+    secret = key.secrets.get().pk
+    for back in (1, 30):
+        hour = (now - timedelta(hours=back)).replace(minute=0, second=0, microsecond=0)
+        Usage.objects.create(credential=key.pk, hour=hour, door="api", outcome="accepted", count=3)
+    Sighting.objects.create(credential=key.pk, secret=secret, address="", first_at=now - timedelta(days=9), last_at=now)
+    UserSession.objects.create(user=operator, ip="192.0.2.1", session_key="s", user_agent="x")
+    common = {"epoch": 0, "started_at": now, "refreshed_at": now, "expires_at": now + timedelta(days=1), "seal": b"x"}
+    TokenFamily.objects.create(user=operator, **common)
+    RevokedToken.objects.create(issuer="i", token_id="t", expires_at=now)
+    Housekeeping.objects.get_or_create(task="purge", defaults={"started_at": now})
+    return key
+
+
+def pages_of(key: APIKey) -> list[str]:
+    own = ["/keys/", "/keys/?state=revoked", "/keys/new/", "/account/", "/account/history/", "/account/apps/"]
+    own += ["/accounts/sessions/", "/accounts/2fa/webauthn/", "/accounts/2fa/", "/accounts/email/"]
+    parts = ("", "?by=hour", "edit/", "revoke/")
+    own += [f"/keys/{other.pk}/{part}" for other in APIKey.objects.all() for part in parts]
+    lists = ["accounts/user", "accounts/auditevent", "apikeys/apikey", "credentials/scope", "credentials/usage"]
+    lists += ["credentials/sighting", "tokens/tokenfamily", "tokens/revokedtoken", "tokens/housekeeping"]
+    admin = [f"/admin/{name}/" for name in lists] + ["/admin/", f"/admin/accounts/user/{key.owner_id}/change/"]
+    admin += [f"/admin/apikeys/apikey/{other.pk.replace('_', '_5F')}/change/" for other in APIKey.objects.all()]
+    admin += [f"/admin/accounts/auditevent/{event.pk}/change/" for event in AuditEvent.objects.all()[:2]]
+    return own + admin
+
+
+@pytest.mark.django_db
+def test_every_page_says_utc_and_none_says_none(log_in: Enter, operator: User, lived_in: APIKey) -> None:
+    browser = log_in(operator)
+    Authenticator.objects.create(user=operator, type="webauthn", data={"name": "old", "credential": {}})
+    silent, empty, seen = {}, [], 0
+    for path in pages_of(lived_in):
+        answer = browser.get(path, secure=True, follow=True)
+        assert answer.status_code == 200, path
+        page = answer.content.decode()
+        text = unescape(re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))
+        seen += len(re.findall(r" UTC\b", text))
+        if found := times_without_utc(without_filters(text)):
+            silent[path] = found
+        if re.search(r"\bNone\b", re.sub(MEANT, "", re.sub(r"<[^>]+>", " ", text))):
+            empty.append(path)
+    assert silent == {}
+    assert empty == []
+    assert seen > 100
+
+
+def without_filters(page: str) -> str:
+    """Leave out the admin's filters and its way down the years, which name days that are no moments."""
+    page = re.sub(r"<nav id=\"changelist-filter\".*?</nav>", "", page, flags=re.DOTALL)
+    return re.sub(r"<(div|nav) class=\"(toplinks|xfull)\".*?</\1>", "", page, flags=re.DOTALL)
+
+
+@pytest.mark.django_db
+def test_the_field_for_a_date_says_when_its_day_ends(log_in: Enter, operator: User, lived_in: APIKey) -> None:
+    for path in ("/keys/new/", f"/keys/{lived_in.pk}/edit/"):
+        page = log_in(operator).get(path, secure=True).content.decode()
+        assert "Date (UTC)" in page
+        assert "until the end of that day: midnight UTC" in page
+
+
+@pytest.mark.django_db
+def test_every_message_says_utc_and_none_says_none(
+    client: Client,
+    developer: User,
+    make_key: MakeKey,
+    scopes: list[Scope],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        key, _ = make_key(expires_at=timezone.now() - timedelta(days=1), networks=["203.0.113.1/32"])
+        services.reveal(secret=key.secrets.get(), origin=ORIGIN)
+        services.edit_key(key=key, name="x", scopes=["reports:read"], networks=[], expires_at=None, origin=ORIGIN)
+        services.revoke(key=key, reason="", origin=ORIGIN)
+        client.post("/accounts/login/", {"login": developer.email, "password": PASSWORD}, secure=True)
+        new = {"oldpassword": PASSWORD, "password1": "quite another phrase", "password2": "quite another phrase"}
+        client.post("/accounts/password/change/", new, secure=True)
+    assert len(mail.outbox) == 5
+    for message in mail.outbox:
+        parts = [str(message.body), *(str(part) for part, _ in getattr(message, "alternatives", []))]
+        for part in parts:
+            assert " UTC" in part, message.subject
+            assert times_without_utc(part) == []
+            assert "None" not in part
+
+
+# --- what has no address ---
+
+
+@pytest.mark.django_db
+def test_an_address_that_nobody_knows_is_left_out_of_every_answer(client: Client, make_key: MakeKey) -> None:
+    """As behind a Unix socket, where there is none."""
+    Scope.objects.get_or_create(name="credentials:verify", defaults={"restricted": True})
+    _, asker = make_key(scopes=["credentials:verify"], restricted=True)
+    _, bound = make_key(networks=["203.0.113.0/24"], name="bound")
+    for body, told in (({}, None), ({"client_ip": "198.51.100.1"}, "198.51.100.1")):
+        answer = client.post(
+            "/api/v1/verify",
+            json.dumps({"credential": bound, **body}),
+            "application/json",
+            secure=True,
+            headers={"Authorization": f"Bearer {asker}"},
+        )
+        verdict = json.loads(answer.content)
+        assert (verdict["code"], verdict["about"].get("address")) == ("network_refused", told)
+        assert "None" not in answer.content.decode()
+    for path in ("/api/v1/me", "/gateway/auth", "/api/v1/nothing", "/keys/", "/nothing/", "/accounts/login/"):
+        answer = client.get(path, secure=True, headers={"Authorization": f"Bearer {bound}"}, REMOTE_ADDR="")
+        assert "None" not in answer.content.decode() + str(answer.headers)
+
+
+@pytest.mark.django_db
+def test_nobody_is_recorded_as_none(client: Client, developer: User) -> None:
+    client.post("/accounts/logout/", secure=True)
+    client.post("/accounts/login/", {"login": "nobody@example.com", "password": "x"}, secure=True)
+    client.post("/accounts/password/reset/", {"email": "nobody@example.com"}, secure=True)
+    for event in AuditEvent.objects.all():
+        assert "None" not in (event.subject_id, event.actor, event.request_id), event
+
+
+@pytest.mark.django_db
+def test_the_log_says_none_of_nothing(client: Client, make_key: MakeKey, caplog: pytest.LogCaptureFixture) -> None:
+    _, secret = make_key(networks=["203.0.113.0/24"])
+    for path in ("/api/v1/me", "/keys/", "/nothing/"):
+        client.get(path, secure=True, headers={"Authorization": f"Bearer {secret}"}, REMOTE_ADDR="")
+    assert "from -" in caplog.text
+    assert "None" not in caplog.text

@@ -1,0 +1,63 @@
+"""Which tests are quick: those that start nothing. Found out from what a test and its fixtures use, so nobody marks."""
+
+import subprocess
+from collections.abc import Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Final
+
+import pytest
+
+from tests import databases, gateways, pgbouncer, portal, redis_server, with_postgres
+
+STARTERS: Final[tuple[object, ...]] = (
+    subprocess,
+    portal.Portal,
+    databases.portal_database,
+    gateways.nginx,
+    gateways.caddy,
+    pgbouncer.pgbouncer,
+    redis_server.redis_server,
+    with_postgres.postgres_cluster,
+)
+"""What starts a process: whoever uses one of these, by whatever way, is not quick."""
+SLOW_MARKS: Final = ("browser", "nginx", "caddy", "redis", "pgbouncer", "postgresql", "second")
+
+
+def is_quick(item: pytest.Function) -> bool:
+    """Tell whether the test starts nothing: no server, no browser, no command."""
+    if any(item.get_closest_marker(name) for name in SLOW_MARKS):
+        return False
+    fixtures = [definition.func for found in item._fixtureinfo.name2fixturedefs.values() for definition in found]
+    return not any(starts_something(function) for function in (item.function, *fixtures))
+
+
+def starts_something(function: Any) -> bool:
+    """Tell whether a function uses one of the starters, itself or through functions of the tests' own."""
+    return _starts(function, set())
+
+
+def _starts(function: Any, seen: set[object]) -> bool:
+    function = getattr(function, "__wrapped__", function)
+    if not isinstance(function, FunctionType) or function in seen:
+        return False
+    seen.add(function)
+    used = [found for name in _names(function.__code__) for found in _found(function, name)]
+    if any(one is starter for one in used for starter in STARTERS):
+        return True
+    return any(_starts(one, seen) for one in used if getattr(one, "__module__", "").startswith("tests."))
+
+
+def _found(function: FunctionType, name: str) -> Iterator[Any]:
+    """Return what a name may stand for: something global, or an attribute of a module of the tests."""
+    if name in function.__globals__:
+        yield function.__globals__[name]
+    for one in function.__globals__.values():
+        if isinstance(one, ModuleType) and one.__name__.startswith("tests.") and hasattr(one, name):
+            yield getattr(one, name)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)

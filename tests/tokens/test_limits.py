@@ -1,0 +1,160 @@
+"""Every limit on guessing for machines, reached by requests: without one of them one of these tests fails."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from tests.conftest import PASSWORD, MakeKey, MakeUser
+from tests.limits import START, Clock, clock, is_limited
+from tests.speaker import FORM, basic
+from vault.secret_format import new_id, new_secret
+
+__all__ = ["clock"]  # a fixture
+
+pytestmark = [pytest.mark.django_db, pytest.mark.finding("F")]
+TOO_MANY = 429
+HERE = "203.0.113.7"
+
+
+def elsewhere(number: int) -> str:
+    """An address that nobody has seen."""
+    return f"198.51.{number // 250}.{number % 250 + 1}"
+
+
+def password(client: Client, email: str, password: str, address: str) -> int:
+    """Ask for tokens with a password, and return the status."""
+    head = {"Authorization": basic(email, password)}
+    answer = client.post(
+        "/api/v1/tokens", content_type="application/json", secure=True, headers=head, REMOTE_ADDR=address
+    )
+    return answer.status_code
+
+
+def form(client: Client, path: str, body: str, user: str, secret: str, address: str = HERE) -> int:
+    """Send a form as an OAuth client, and return the status."""
+    head = {"Authorization": basic(user, secret)}
+    return client.post(path, body, FORM, secure=True, headers=head, REMOTE_ADDR=address).status_code
+
+
+def test_wrong_passwords_of_an_address(client: Client, clock: Clock) -> None:
+    def guess(number: int) -> bool:
+        return password(client, f"nobody{number}@example.com", "wrong", HERE) != TOO_MANY
+
+    is_limited(guess, amount=30, seconds=300, clock=clock)
+
+
+def test_wrong_passwords_for_an_account_from_an_address(client: Client, developer: User, clock: Clock) -> None:
+    is_limited(
+        lambda _: password(client, developer.email, "wrong", HERE) != TOO_MANY, amount=10, seconds=300, clock=clock
+    )
+
+
+@pytest.mark.conformance("BA-11")
+def test_wrong_passwords_for_an_account_from_everywhere_but_where_it_is_used(
+    client: Client, developer: User, clock: Clock
+) -> None:
+    def guess(number: int) -> bool:
+        return password(client, developer.email, "wrong", elsewhere(number)) != TOO_MANY
+
+    assert password(client, developer.email, PASSWORD, HERE) == 200
+    assert [guess(number) for number in range(21)] == [True] * 20 + [False]
+    assert password(client, developer.email, PASSWORD, elsewhere(400)) == TOO_MANY
+    assert password(client, developer.email, PASSWORD, HERE) == 200
+    clock.move_to(START + 3601, tick=False)
+    assert password(client, developer.email, PASSWORD, elsewhere(400)) == 200
+
+
+def test_log_ins_to_an_account(client: Client, developer: User, clock: Clock) -> None:
+    is_limited(
+        lambda _: password(client, developer.email, PASSWORD, HERE) == 200, amount=120, seconds=3600, clock=clock
+    )
+
+
+def test_a_right_password_uses_no_guess_up(client: Client, make_user: MakeUser, clock: Clock) -> None:
+    for number in range(4):
+        email = make_user(f"right{number}@example.com").email
+        assert [password(client, email, PASSWORD, HERE) for _ in range(11)] == [200] * 11
+    assert password(client, "nobody@example.com", "wrong", HERE) == 401
+
+
+def test_wrong_secrets_for_a_client_from_an_address(client: Client, make_key: MakeKey, clock: Clock) -> None:
+    key, secret = make_key()
+    wrong = new_secret("kp", "live")
+
+    def guess(_: int) -> bool:
+        return form(client, "/oauth/token", "grant_type=client_credentials", key.pk, wrong) != TOO_MANY
+
+    is_limited(guess, amount=20, seconds=300, clock=clock)
+    for _ in range(20):
+        guess(0)
+    assert form(client, "/oauth/token", "grant_type=client_credentials", key.pk, secret) == TOO_MANY
+    assert form(client, "/oauth/token", "grant_type=client_credentials", key.pk, secret, elsewhere(1)) == 200
+
+
+def test_wrong_secrets_for_many_clients_from_an_address(client: Client, clock: Clock) -> None:
+    def guess(_: int) -> bool:
+        return form(client, "/oauth/token", "grant_type=client_credentials", new_id("key"), "wrong") != TOO_MANY
+
+    is_limited(guess, amount=300, seconds=300, clock=clock)
+
+
+def test_right_secrets_are_no_guesses(client: Client, make_key: MakeKey, clock: Clock) -> None:
+    key, secret = make_key()
+    statuses = {form(client, "/oauth/token", "grant_type=client_credentials", key.pk, secret) for _ in range(25)}
+    assert statuses == {200}
+
+
+def test_revocations_of_a_client(client: Client, make_key: MakeKey, clock: Clock) -> None:
+    key, secret = make_key()
+    is_limited(
+        lambda _: form(client, "/oauth/revoke", "token=x", key.pk, secret) != TOO_MANY,
+        amount=300,
+        seconds=60,
+        clock=clock,
+    )
+
+
+def test_revocations_of_an_address_by_the_public_client(client: Client, clock: Clock) -> None:
+    def revoke(_: int) -> bool:
+        answer = client.post("/oauth/revoke", "token=x&client_id=portal", FORM, secure=True, REMOTE_ADDR=HERE)
+        return answer.status_code != TOO_MANY
+
+    is_limited(revoke, amount=300, seconds=60, clock=clock)
+    elsewhere_ = client.post("/oauth/revoke", "token=x&client_id=portal", FORM, secure=True, REMOTE_ADDR=elsewhere(1))
+    assert elsewhere_.status_code == 200
+
+
+Ask = Callable[[str], Any]
+
+
+@pytest.fixture(params=["introspection", "verify"])
+def ask(request: pytest.FixtureRequest, client: Client, make_key: MakeKey) -> Ask:
+    """Ask about a text as a service may; gives the status, and what was said."""
+    key, secret = make_key(scopes=["credentials:verify"], restricted=True)
+
+    def by_introspection(text: str) -> Any:
+        head = {"Authorization": basic(key.pk, secret)}
+        return client.post("/oauth/introspect", f"token={text}", FORM, secure=True, headers=head)
+
+    def by_verify(text: str) -> Any:
+        head = {"Authorization": f"Bearer {secret}"}
+        body = json.dumps({"credential": text})
+        return client.post("/api/v1/verify", body, "application/json", secure=True, headers=head)
+
+    return by_introspection if request.param == "introspection" else by_verify
+
+
+def test_a_service_that_asks_about_what_nobody_has_is_stopped(ask: Ask, clock: Clock) -> None:
+    def scan(_: int) -> bool:
+        return bool(ask(new_secret("kp", "live")).status_code != TOO_MANY)
+
+    is_limited(scan, amount=100, seconds=60, clock=clock)
+
+
+def test_a_service_that_asks_about_good_ones_is_not_stopped(ask: Ask, make_key: MakeKey, clock: Clock) -> None:
+    _, shown = make_key()
+    assert {ask(shown).status_code for _ in range(110)} == {200}

@@ -1,0 +1,37 @@
+"""Failed OAuth clients on the record: on the key that was named, once for an address and a while."""
+
+from typing import Final
+
+from django.db import transaction
+from django.http import HttpRequest
+
+from accounts.attempts import AttemptLimit
+from accounts.audit import record
+from accounts.origin import Origin
+from accounts.places import address_bucket
+from apikeys.models import APIKey
+from credentials.kinds import Kind, kind_of
+
+WRONG_SECRET: Final = "wrong_secret"  # noqa: S105  # a code
+OF_ADDRESS: Final = AttemptLimit("events of a failed client from an address", fixed="1 per 5 minutes")
+OF_CLIENT: Final = AttemptLimit("events of a failed client from anywhere", fixed="50 per hour")
+NOBODY: Final = "key_" + "0" * 22
+
+
+def record_failure(request: HttpRequest, client_id: str, code: str) -> None:
+    """Record why a client was refused, if there is such a key: not each try, or guessing would fill the trail.
+
+    An unknown client leaves no event, and costs the same statements: the event that would be its own is taken back, so
+    that the work does not tell which keys there are.
+    """
+    address = address_bucket(request.META.get("REMOTE_ADDR", ""))
+    with transaction.atomic():
+        if OF_ADDRESS.hit(f"{client_id} {address}") or OF_CLIENT.hit(client_id):
+            return
+        named = client_id if kind_of(client_id) is Kind.PUBLIC_ID else NOBODY  # no other text can be asked about
+        is_known = APIKey.objects.filter(pk=named).exists()
+        with transaction.atomic():
+            record(
+                "client_failed", subject=f"key:{named}", origin=Origin.of_request(request, actor="anonymous"), code=code
+            )
+            transaction.set_rollback(not is_known)

@@ -1,0 +1,38 @@
+"""Closing an account: its keys and tokens end, what is the person's own goes, the trail keeps the id."""
+
+from typing import Final
+
+from django.db import transaction
+
+from accounts.errors import LastOperatorError
+from accounts.models import User
+from accounts.origin import Origin
+from accounts.services import erase_user
+from apikeys import services as keys
+from apikeys.models import APIKey
+from credentials.models import Sighting
+from tokens import services
+from tokens.models import TokenFamily
+
+REASON: Final = "the account was closed"
+NAMELESS: Final = "key of a closed account"
+
+
+@transaction.atomic
+def close_account(*, user: User, origin: Origin) -> bool:
+    """Revoke every key, end every log-in, and erase who the person was. False if that was done before.
+
+    Raises `LastOperatorError` for the only account that can operate the portal.
+    """
+    others = User.objects.select_for_update().filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
+    if user.is_superuser and not others.exists():
+        raise LastOperatorError("This is the only operator's account. Make another operator first.")
+    for key in APIKey.objects.filter(owner=user, revoked_at=None):
+        keys.revoke(key=key, reason=REASON, origin=origin)
+    for family in TokenFamily.objects.filter(user=user, ended_at=None):
+        services.end_family(family=family, reason=REASON, origin=origin)
+    mine = APIKey.objects.filter(owner=user)
+    Sighting.objects.filter(credential__in=[user.pk, *mine.values_list("pk", flat=True)]).delete()
+    mine.update(name=NAMELESS)
+    TokenFamily.objects.filter(user=user).update(address=None, agent="")
+    return erase_user(user=user, origin=origin)

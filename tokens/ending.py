@@ -1,0 +1,91 @@
+"""What an operator's search can end, and how: by the verbs that exist. A target names things by public ids only."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Final, Self
+
+from django.core import signing
+
+from accounts.origin import Origin
+from apikeys import services as keys
+from apikeys.models import APIKey
+from tokens import services
+from tokens.models import TokenFamily
+from vault.signing import Claims
+
+MAX_AGE: Final = 600  # seconds between the page that asks and the form that comes back
+SALT: Final = "keyportal.end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Something that can be ended: a key, a log-in, or one access token of a key."""
+
+    kind: str
+    """`key`, `family` or `token`."""
+    id: str
+    subject: str = ""
+    """Of a token: `key:…` or `user:…`."""
+    issuer: str = ""
+    expires_at: int = 0
+    """Of a token: seconds since 1970."""
+
+    @classmethod
+    def of_claims(cls, claims: Claims) -> Self:
+        """Return the target of one access token."""
+        return cls(
+            kind="token",
+            id=claims.token_id,
+            subject=claims.subject,
+            issuer=claims.issuer,
+            expires_at=claims.expires_at,
+        )
+
+    @classmethod
+    def of_form(cls, signed: str) -> Self:
+        """Return the target that a form of ours names. Raises `signing.BadSignature` for a forged or an old one."""
+        fields: dict[str, str | int] = signing.loads(signed, salt=SALT, max_age=MAX_AGE)
+        return cls(**fields)  # type: ignore[arg-type]  # it is what `signed` wrote
+
+    @property
+    def signed(self) -> str:
+        """The target for a form: nobody can make it name another token's owner."""
+        return signing.dumps(asdict(self), salt=SALT)
+
+
+def end(target: Target, *, reason: str, origin: Origin) -> bool:
+    """End it; False if it was over, or is gone. It is over from the next request on."""
+    return _ENDINGS[target.kind](target, reason, origin)
+
+
+def _end_key(target: Target, reason: str, origin: Origin) -> bool:
+    key = APIKey.objects.filter(pk=target.id).first()
+    return key is not None and keys.revoke(key=key, reason=reason, origin=origin)
+
+
+def _end_family(target: Target, reason: str, origin: Origin) -> bool:
+    family = TokenFamily.objects.filter(pk=target.id).first()
+    return family is not None and services.end_family(family=family, reason=reason, origin=origin)
+
+
+def _end_token(target: Target, reason: str, origin: Origin) -> bool:
+    claims = Claims(
+        issuer=target.issuer,
+        subject=target.subject,
+        audience="",
+        client_id="",
+        token_id=target.id,
+        scope="",
+        issued_at=0,
+        expires_at=target.expires_at,
+        environment="",
+        epoch=0,
+    )
+    return services.revoke_token(claims=claims, origin=origin, reason=reason)
+
+
+_ENDINGS: Final[Mapping[str, Callable[[Target, str, Origin], bool]]] = {
+    "key": _end_key,
+    "family": _end_family,
+    "token": _end_token,
+}

@@ -1,0 +1,139 @@
+"""“Find a credential” of the operators' site: what a pasted text is traced to, and its end by one confirmed POST.
+
+The text comes by POST and is never in an address, an answer, a log line or the database. What is to be ended comes back
+signed, named by public ids (`tokens.ending.Target`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.utils import quote
+from django.core import signing
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.models import User
+from accounts.operators import operator_of
+from accounts.origin import Origin
+from accounts.rights import ActionRefusedError, may_act_on
+from apikeys.forms import clean_reason
+from apikeys.models import APIKey
+from tokens.ending import Target, end
+from tokens.models import TokenFamily
+from tokens.pasted import MAX_LENGTH
+from tokens.search import search, trace_id
+from tokens.traces import FAMILY, KEY, Fact, Finding
+
+FIND: Final = "admin:tokens_tokenfamily_find"
+SEEING: Final = ("apikeys.view_apikey", "tokens.view_tokenfamily", "accounts.view_user")
+REASON: Final = "ended by an operator"
+HIDDEN: Final = "It was found, but you have no right to see what it belongs to."
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A finding as this operator may see it."""
+
+    finding: Finding
+    facts: list[tuple[Fact, str]]
+    """Each with the address of its page, empty for none."""
+    target: str = ""
+    """What the form sends back to end it; empty if there is nothing to end, or not by this operator."""
+    why_not: str = ""
+    errors: Sequence[str] = ()
+    """What is wrong with the reason that was given."""
+
+
+@sensitive_variables("text")
+def find(site_page: ModelAdmin, request: HttpRequest) -> HttpResponse:  # type: ignore[type-arg]  # not generic at run time
+    """Show the form; after a POST also what was found."""
+    if request.method != "POST":
+        return _page(site_page, request)
+    text = request.POST.get("credential", "")
+    result = search(text, origin=Origin.of_request(request))
+    visible = [finding for finding in result.findings if _has_right(request, "view", finding.model)]
+    words = result.words if len(visible) == len(result.findings) else f"{result.words} {HIDDEN}".strip()
+    shown = [_shown(request, finding, alone=len(result.findings) == 1) for finding in visible]
+    return _page(site_page, request, found=shown, words=words, others=result.others, searched=True)
+
+
+def end_found(site_page: ModelAdmin, request: HttpRequest) -> HttpResponse:  # type: ignore[type-arg]  # as above
+    """End what the form names, for the reason that it gives; then show what was ended."""
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    try:
+        target = Target.of_form(request.POST.get("target", ""))
+    except signing.BadSignature:
+        messages.error(request, "This form has grown old. Look the credential up again.")
+        return redirect(FIND)
+    model, pk, owner = _owner_of(target)
+    _refuse_unless_allowed(request, target, model, owner)
+    try:
+        reason = clean_reason(request.POST.get("reason", "")) or REASON
+    except ValidationError as error:
+        found = [_shown(request, finding, alone=True, errors=error.messages) for finding in trace_id(target.id)]
+        return _page(site_page, request, found=found, searched=True, status=400)
+    done = end(target, reason=reason, origin=Origin.of_request(request))
+    messages.success(request, "Ended. The next call is refused." if done else "It was over already.")
+    return redirect(_link(request, Fact("", "", model, pk)) or FIND)
+
+
+def _page(site_page: Any, request: HttpRequest, *, status: int = 200, **found: object) -> HttpResponse:
+    context = {
+        **site_page.admin_site.each_context(request),
+        "title": "Find a credential",
+        "longest": MAX_LENGTH,
+        **found,
+    }
+    return TemplateResponse(request, "admin/tokens/find.html", {**context, "opts": site_page.opts}, status=status)
+
+
+def _shown(request: HttpRequest, finding: Finding, *, alone: bool, errors: Sequence[str] = ()) -> Shown:
+    facts = [(fact, _link(request, fact)) for fact in finding.facts]
+    if finding.target is None or not alone:
+        return Shown(finding, facts, why_not="" if alone else "To end it, look it up by its id.")
+    if not _has_right(request, "change", finding.model):
+        return Shown(finding, facts, why_not="You have no right to end it.")
+    if not may_act_on(operator_of(request), finding.owner):
+        return Shown(finding, facts, why_not="Its owner has more rights than you have: you can't end it.")
+    return Shown(finding, facts, target=finding.target.signed, errors=errors)
+
+
+def _owner_of(target: Target) -> tuple[str, str, User | None]:
+    """Return the model and the id of what a target belongs to, and whose it is."""
+    if target.kind == "family":
+        family = TokenFamily.objects.select_related("user").filter(pk=target.id).first()
+        return FAMILY, target.id, family.user if family else None
+    kind, _, subject_id = target.subject.partition(":")
+    if kind == "user":
+        return FAMILY, "", User.objects.filter(pk=subject_id).first()
+    key = APIKey.objects.select_related("owner").filter(pk=subject_id or target.id).first()
+    return KEY, subject_id or target.id, key.owner if key else None
+
+
+def _refuse_unless_allowed(request: HttpRequest, target: Target, model: str, owner: User | None) -> None:
+    """Raise `ActionRefusedError` for an operator without the right, or of less rights than the owner has."""
+    if not (_has_right(request, "view", model) and _has_right(request, "change", model)):
+        raise ActionRefusedError(f"end_{target.kind}", model)
+    if not may_act_on(operator_of(request), owner):
+        subject = f"user:{owner.pk}" if owner else ""
+        raise ActionRefusedError(f"end_{target.kind}", model, subject=subject)
+
+
+def _has_right(request: HttpRequest, right: str, model: str) -> bool:
+    app, _, name = model.partition(".")
+    return request.user.has_perm(f"{app}.{right}_{name}")
+
+
+def _link(request: HttpRequest, fact: Fact) -> str:
+    """Return the address of what a fact names; empty if it names nothing that this operator may see."""
+    if not (fact.model and fact.pk and _has_right(request, "view", fact.model)):
+        return ""
+    return reverse(f"admin:{fact.model.replace('.', '_')}_change", args=[quote(fact.pk)])

@@ -1,0 +1,76 @@
+"""`findkey`: say what a credential is and whose, and end it if told to."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.names import printable
+from accounts.origin import Origin
+from apikeys.forms import clean_reason
+from tokens.ending import end
+from tokens.pasted import MAX_LENGTH
+from tokens.search import Result, search
+from tokens.traces import Finding
+
+
+class Command(BaseCommand):
+    """Reads from standard input (never from the arguments, which everybody on the machine can see).
+
+    Whatever was copied along with the credential doesn't matter: quotes, `Bearer `, a whole curl line.
+    """
+
+    help = "Say what a credential on standard input is, whose, and in which state; with --end, end it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the end and its reason."""
+        parser.add_argument(
+            "--end", action="store_true", help="end what is found: its key, its log-in, or the one token"
+        )
+        parser.add_argument("--reason", default="", help="why; its owner reads it")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print what was found, and end it if told to. Raises `CommandError` if nothing was found, or nothing ended."""
+        if bool(options["reason"]) is not options["end"]:
+            raise CommandError("--end needs a --reason, and a reason is for an end.")
+        try:
+            reason = clean_reason(options["reason"], needed=options["end"])
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        origin = Origin.of_command("findkey")
+        result = search(_read(), origin=origin)
+        for finding in result.findings:
+            self._print(finding)
+        if result.words or not result.findings:
+            raise CommandError(result.words)
+        if result.others:
+            self.stderr.write("There was more than one credential: only the first was looked up.")
+        if options["end"]:
+            self._end(result, reason, origin)
+
+    def _print(self, finding: Finding) -> None:
+        self.stdout.write(f"{finding.what}: {printable(finding.state.words)}")
+        for fact in finding.facts:
+            self.stdout.write(f"  {fact.label}: {printable(fact.text)}")
+
+    def _end(self, result: Result, reason: str, origin: Origin) -> None:
+        """End the one thing that was found. Raises `CommandError` if there is none, or more than one."""
+        if result.others or len(result.findings) > 1:
+            raise CommandError("Nothing was ended: name one credential alone.")
+        [finding] = result.findings
+        if finding.target is None:
+            raise CommandError("Nothing was ended: there is nothing (left) to end.")
+        ended = end(finding.target, reason=reason, origin=origin)
+        self.stdout.write(f"Ended: {finding.ending}." if ended else "It was over already.")
+
+
+@sensitive_variables()
+def _read() -> str:
+    """Return what stands on standard input: all of it, or the one line that somebody types."""
+    try:
+        return sys.stdin.readline() if sys.stdin.isatty() else sys.stdin.read(MAX_LENGTH)
+    except UnicodeDecodeError:
+        raise CommandError("Standard input holds no text in UTF-8.") from None  # the error would hold the bytes

@@ -1,0 +1,179 @@
+"""What a found credential is traced to: whose it is, its state, which key or log-in it comes from, what ends it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from accounts.models import User
+from apikeys import usage
+from apikeys.models import APIKey, KeySecret
+from credentials.models import Sighting
+from tokens.ending import Target
+from tokens.models import RefreshToken, TokenFamily
+from tokens.states import GOOD, State, state_of_family, state_of_key, state_of_refresh_token, state_of_token
+from vault.signing import Claims
+
+KEY, FAMILY, USER = "apikeys.apikey", "tokens.tokenfamily", "accounts.user"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of what is known; `model` and `pk` lead to its page in the admin."""
+
+    label: str
+    text: str
+    model: str = ""
+    pk: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What was found. It holds public ids and nothing that opens anything."""
+
+    what: str
+    subject: str
+    """`key:…` or `user:…`: in whose history the search stands."""
+    model: str
+    """Whose rights are needed to see it (`view`) and to end it (`change`)."""
+    owner: User | None
+    state: State
+    facts: list[Fact] = field(default_factory=list)
+    target: Target | None = None
+    """What ends it; None where there is nothing to end."""
+    ending: str = ""
+    """What the end ends, in words."""
+
+
+def of_secret(secret: KeySecret, *, what: str = "Secret of an API key") -> Finding:
+    """Trace a secret of a key, known by its digest, its hint or its row's id."""
+    state = state_of_key(secret.key, secret)
+    seen = Sighting.objects.filter(credential=secret.key_id, secret=secret.pk).order_by("-last_at").first()
+    facts = [
+        Fact("Secret", f"{secret.hint} ({secret.pk}), made {_time(secret.created_at)}"),
+        Fact("Last used", f"{_time(seen.last_at)} from {seen.address or 'an unknown address'}" if seen else "never"),
+    ]
+    return _of_key(secret.key, what=what, state=state, facts=facts)
+
+
+def of_key(key: APIKey) -> Finding:
+    """Trace a key that was named by its id."""
+    hints = ", ".join(secret.hint for secret in key.secrets.all())
+    return _of_key(key, what="API key", state=state_of_key(key), facts=[Fact("Secrets", hints or "none kept any more")])
+
+
+def of_refresh_token(token: RefreshToken) -> Finding:
+    """Trace a refresh token to its log-in."""
+    facts = [Fact("Issued", f"{_time(token.issued_at)}, good until {_time(token.expires_at)}")]
+    return _of_family(token.family, what="Refresh token", state=state_of_refresh_token(token), facts=facts)
+
+
+def of_family(family: TokenFamily) -> Finding:
+    """Trace a log-in that was named by its id."""
+    return _of_family(family, what="Log-in of an app", state=state_of_family(family), facts=[])
+
+
+def of_user(user: User) -> Finding:
+    """Trace an account that was named by its id. Its end is the operators' page of accounts."""
+    code = "owner_inactive" if not user.is_active else GOOD if user.is_confirmed else "account_unconfirmed"
+    facts = [
+        *_owner(user),
+        Fact("Keys alive", str(APIKey.objects.filter(owner=user).alive().count())),
+        Fact("Signed-in apps", str(TokenFamily.objects.filter(user=user).alive().count())),
+    ]
+    return Finding(what="Account", subject=f"user:{user.pk}", model=USER, owner=user, state=State(code), facts=facts)
+
+
+def of_claims(claims: Claims, *, what: str = "Access token") -> Finding | None:
+    """Trace an access token to the key or the log-in that it comes from; None if neither is there any more."""
+    state = state_of_token(claims)
+    times = (_time(datetime.fromtimestamp(at, UTC)) for at in (claims.issued_at, claims.expires_at))
+    facts = [
+        Fact("Token", f"{claims.token_id}, for {claims.audience}"),
+        Fact("Issued, expires", " and ".join(times)),
+        Fact("Scopes", claims.scope or "none"),
+    ]
+    kind, _, subject_id = claims.subject.partition(":")
+    if kind == "key":
+        key = APIKey.objects.select_related("owner").filter(pk=subject_id).first()
+        return _of_token_of_key(key, claims, what=what, state=state, facts=facts) if key else None
+    family = TokenFamily.objects.select_related("user").filter(pk=claims.family or "").first()
+    if family is not None:
+        return _of_family(family, what=what, state=state, facts=facts)
+    user = User.objects.filter(pk=subject_id).first()
+    if user is None:
+        return None
+    target = None if state.is_over else Target.of_claims(claims)
+    facts += _owner(user)
+    return Finding(
+        what=what,
+        subject=claims.subject,
+        model=FAMILY,
+        owner=user,
+        state=state,
+        facts=facts,
+        target=target,
+        ending="this token alone: its log-in is gone",
+    )
+
+
+def _of_key(key: APIKey, *, what: str, state: State, facts: list[Fact]) -> Finding:
+    recent = usage.evidence([key.pk])[key.pk]
+    calls = f"{recent.calls:,} from {recent.addresses} address{'' if recent.addresses == 1 else 'es'}"
+    return Finding(
+        what=what,
+        subject=f"key:{key.pk}",
+        model=KEY,
+        owner=key.owner,
+        state=state,
+        facts=[*facts, *_key(key), Fact("Calls in 24 hours", calls)],
+        target=None if key.revoked_at else Target(kind="key", id=key.pk),
+        ending="the key, both its secrets, and every token that it was swapped for",
+    )
+
+
+def _of_token_of_key(key: APIKey, claims: Claims, *, what: str, state: State, facts: list[Fact]) -> Finding:
+    return Finding(
+        what=what,
+        subject=claims.subject,
+        model=KEY,
+        owner=key.owner,
+        state=state,
+        facts=[*facts, Fact("Came from", "a key that was swapped for it"), *_key(key)],
+        target=None if state.is_over else Target.of_claims(claims),
+        ending="this token alone; its key goes on, and gets the next one when it asks",
+    )
+
+
+def _of_family(family: TokenFamily, *, what: str, state: State, facts: list[Fact]) -> Finding:
+    since = f"{_time(family.started_at)} from {family.address or 'an unknown address'}"
+    return Finding(
+        what=what,
+        subject=f"user:{family.user_id}",
+        model=FAMILY,
+        owner=family.user,
+        state=state,
+        facts=[
+            *facts,
+            Fact("Came from", f"the log-in {family.pk}, {since}", FAMILY, family.pk),
+            Fact("Program", family.agent or "unknown"),
+            *_owner(family.user),
+        ],
+        target=None if family.ended_at else Target(kind="family", id=family.pk),
+        ending="the log-in: its refresh token and every access token of it",
+    )
+
+
+def _key(key: APIKey) -> Iterable[Fact]:
+    yield Fact("Key", f"{key.name} ({key.pk}), {key.environment}, made {_time(key.created_at)}", KEY, key.pk)
+    yield Fact("Scopes of the key", key.scopes or "none")
+    if key.networks:
+        yield Fact("Only from", ", ".join(key.network_list))
+    yield from _owner(key.owner)
+
+
+def _owner(user: User) -> Iterable[Fact]:
+    yield Fact("Owner", f"{user.email} ({user.pk})", USER, user.pk)
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%-d %b %Y, %H:%M} UTC"

@@ -1,0 +1,125 @@
+"""The claims of a signed token (RFC 7519 §4, RFC 9068 §2.2), and the bounds of each.
+
+A signature says who wrote a claim, not that it makes sense: whoever has the signing key could write a time after the
+year 9999, a text that no database stores, or an id that nothing ever had. So every claim is held to what the portal
+itself issues before any code, query or answer uses it. Another type of token names its own claims to `check_claims`.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vault.errors import TokenInvalidError
+from vault.secret_format import ENVIRONMENTS, id_pattern
+
+LAST_SECOND: Final = 253_402_300_799  # of the year 9999, where Python's dates end
+LAST_EPOCH: Final = 2**31 - 1  # what a PositiveIntegerField holds
+LONGEST_LIFE: Final = 24 * 3600  # seconds; the portal's checks allow an hour
+LONGEST_TEXT: Final = 200  # characters that a column for an issuer holds
+ACCESS_TOKEN: Final = frozenset(
+    ("iss", "sub", "aud", "client_id", "jti", "scope", "iat", "nbf", "exp", "environment", "auth_epoch")
+)
+"""What an access token never lacks. `sid` is there if it comes from a log-in."""
+
+_SCOPE: Final = r"[\x21\x23-\x5B\x5D-\x7E]{1,64}"  # RFC 6749 §3.3, of the length that the catalogue allows
+_MOST: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("iat", "nbf", "exp"), LAST_SECOND),
+    "auth_epoch": LAST_EPOCH,
+}
+"""Whole numbers from 0 to this."""
+_PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
+    "sub": re.compile(f"user:{id_pattern('usr')}|key:{id_pattern('key')}"),
+    "client_id": re.compile(f"portal|{id_pattern('key')}"),
+    "jti": re.compile(id_pattern("tok")),
+    "sid": re.compile(id_pattern("fam")),
+    "scope": re.compile(f"(?:{_SCOPE}(?: {_SCOPE})*)?"),
+    "environment": re.compile("|".join(ENVIRONMENTS)),
+}
+_PLAIN: Final = ("iss", "aud")
+"""Texts that can be encoded, stored and seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What an access token says. Times are whole seconds since 1970, UTC."""
+
+    issuer: str
+    subject: str
+    """`user:usr_…` or `key:key_…`: the two can't be taken for each other."""
+    audience: str
+    client_id: str
+    token_id: str
+    scope: str
+    issued_at: int
+    expires_at: int
+    environment: str
+    epoch: int
+    """The owner's `auth_epoch` when the token was issued: raising it ends the token."""
+    family: str | None = None
+    """The log-in that the token comes from (`sid`); None for one that a key was swapped for."""
+
+    @classmethod
+    def of_payload(cls, payload: Mapping[str, Any]) -> "Claims":
+        """Return what a signed payload says. Raises `TokenInvalidError` unless each claim is there and in bounds."""
+        check_claims(payload, needed=ACCESS_TOKEN)
+        return cls(
+            issuer=payload["iss"],
+            subject=payload["sub"],
+            audience=payload["aud"],
+            client_id=payload["client_id"],
+            token_id=payload["jti"],
+            scope=payload["scope"],
+            issued_at=payload["iat"],
+            expires_at=payload["exp"],
+            environment=payload["environment"],
+            epoch=payload["auth_epoch"],
+            family=payload.get("sid"),
+        )
+
+    def as_payload(self) -> dict[str, str | int]:
+        """Return the claims by their registered names. Raises `TokenInvalidError` for what nobody would accept."""
+        payload: dict[str, str | int] = {
+            "iss": self.issuer,
+            "sub": self.subject,
+            "aud": self.audience,
+            "client_id": self.client_id,
+            "jti": self.token_id,
+            "scope": self.scope,
+            "iat": self.issued_at,
+            "nbf": self.issued_at,
+            "exp": self.expires_at,
+            "environment": self.environment,
+            "auth_epoch": self.epoch,
+        }
+        if self.family:
+            payload["sid"] = self.family
+        check_claims(payload, needed=ACCESS_TOKEN)
+        return payload
+
+
+def check_claims(payload: Mapping[str, Any], *, needed: Collection[str]) -> None:
+    """Raise `TokenInvalidError` unless each needed claim is there and each known one within its bounds.
+
+    `iat` and `exp` are always needed. The error names the claim and never its value. Claims that nothing here knows are
+    left alone: nothing uses them.
+    """
+    for name in (*needed, "iat", "exp"):
+        if name not in payload:
+            raise TokenInvalidError(f"{name} is missing")
+    for name, value in payload.items():
+        if not _is_within_bounds(name, value):
+            raise TokenInvalidError(f"{name} is out of bounds")
+    if not 0 < payload["exp"] - payload["iat"] <= LONGEST_LIFE:
+        raise TokenInvalidError("exp is out of bounds")
+
+
+def _is_within_bounds(name: str, value: object) -> bool:
+    """Tell whether a claim holds what one of its name may hold; a name that is none of ours may hold anything."""
+    if name in _MOST:
+        return type(value) is int and 0 <= value <= _MOST[name]  # a bool is an int to isinstance
+    if name in _PATTERNS:
+        return isinstance(value, str) and _PATTERNS[name].fullmatch(value) is not None
+    if name in _PLAIN:  # isprintable: no surrogate, no NUL, no control character
+        return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and value.isprintable()
+    return True
