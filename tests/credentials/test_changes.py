@@ -16,8 +16,8 @@ from tests.waiting import DEADLINE
 
 WRITERS, LISTENERS, TRANSACTIONS, ROWS = 6, 3, 150, 40
 INSERT = (
-    "INSERT INTO accounts_user (id, email, password, is_superuser, is_active, is_staff, joined_at, auth_epoch) "
-    "VALUES (%s, %s, '', false, true, false, now(), 0)"
+    "INSERT INTO accounts_user (id, email, password, is_superuser, is_active, is_staff, joined_at, auth_epoch, seal, "
+    "factors_digest, rights_digest) VALUES (%s, %s, '', false, true, false, now(), 0, '', '', '')"
 )
 RAISE = "UPDATE accounts_user SET auth_epoch = auth_epoch + 1 WHERE id = ANY (%s)"
 

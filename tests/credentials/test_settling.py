@@ -40,7 +40,7 @@ def site(cluster: Cluster, proxy: Proxy, tmp_path_factory: pytest.TempPathFactor
     with Portal(folder, url, **opened).running(workers=1) as portal:
         for email in (OWNER, OPERATOR):
             portal.make_developer(email)
-        portal.shell(f"User.objects.filter(email='{OPERATOR}').update(is_staff=True, is_superuser=True)")
+        portal.shell(f"u = User.objects.get(email='{OPERATOR}'); u.is_staff = u.is_superuser = True; u.save()")
         yield portal
 
 

@@ -30,6 +30,7 @@ CHANGES = {
         "INSERT INTO {table} (id, issuer, token_id, revoked_at, expires_at) "
         "VALUES (900000 + {number}, '{url}', '{token_id}', now(), now() + interval '1 day')"
     ),
+    "tokens_tokenfamily": "UPDATE {table} SET ended_at = now() WHERE user_id = '{user}'",
 }
 """For each watched table, what takes a credential its rights."""
 SABOTAGE = {
@@ -91,10 +92,13 @@ class Site:
         user = self.portal.make_developer(email)
         self.portal.shell(f"Scope.objects.create(name='{scope}', description='x')")
         client = Client(*self.portal.make_key(email, "--scope", scope))
-        credential, token_id = client.secret, ""
+        credential: str = client.secret
+        token_id = ""
         if table == "tokens_revokedtoken":
             credential = Speaker(self.portal).client_token(client)
             token_id = json.loads(Speaker(self.portal).me(credential).body)["id"]
+        elif table == "tokens_tokenfamily":
+            credential = Speaker(self.portal).log_in(email)["access_token"]
         names = {"user": user, "key": client.id, "scope": scope, "token_id": token_id, "url": self.portal.url}
         case = Case(credential, {**names, "table": table, "number": str(self.made)})
         assert {self.ask(case) for _ in range(IN_A_ROW)} == {200}
@@ -318,7 +322,7 @@ def test_workers_that_start_before_a_migration_trust_when_it_is_done(tmp_path: P
     with portal_database(tmp_path) as database_url:
         opened = {"KEYPORTAL_METRICS_NETWORKS": "127.0.0.1/32", "KEYPORTAL_METRICS_DIR": str(tmp_path / "metrics")}
         early = Site(Portal(tmp_path, database_url, **opened))
-        early.portal.command("migrate", "--verbosity=0", "credentials", "0004_usage")
+        early.portal.command("migrate", "--verbosity=0", "credentials", "0007_sealed_notices")
         early.portal.start()
         try:
             before = early.case("apikeys_apikey")
