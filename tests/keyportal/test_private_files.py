@@ -14,7 +14,7 @@ from keyportal.private_files import OTHERS, make_private, make_tree_private, pri
 from tests.portal import ROOT, Portal
 from tests.project_copy import copy_project
 from tests.settings_reader import base
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE, wait_until
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H33")]
 
@@ -35,7 +35,9 @@ def manage(project: Path, *arguments: str, **environment: str) -> None:
     """Run `manage.py …` by hand, under a umask that leaves everything open."""
     given = {name: value for name, value in base().items() if name != "KEYPORTAL_ENV_FILE"} | environment
     command = [sys.executable, "manage.py", *arguments]
-    subprocess.run(command, cwd=project, env={"PATH": os.environ["PATH"], **given}, umask=0, check=True, timeout=120)
+    subprocess.run(
+        command, cwd=project, env={"PATH": os.environ["PATH"], **given}, umask=0, check=True, timeout=DEADLINE
+    )
 
 
 def an_open_project(tmp_path: Path) -> Path:
@@ -165,7 +167,7 @@ def write_env(file: Path, **environment: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=DEADLINE,
     )
 
 
