@@ -167,6 +167,10 @@ def test_pages_of_errors(page: Page, portal: Portal) -> None:
     page.goto("/account/apps/end/")
     page.get_by_role("link", name="To the page with the button").click()
     expect(page.get_by_role("heading", name="Signed-in apps", exact=True)).to_be_visible()
+    page.goto("/accounts/reauthenticate/")  # who came by the link of a message has given no password yet
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("heading", name="No keys yet")).to_be_visible()
     for _ in range(6):
         page.goto("/accounts/email/")
         page.get_by_label("New e-mail address").fill("another@example.com")
