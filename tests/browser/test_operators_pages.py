@@ -41,7 +41,7 @@ class Desk:
 def desk(chromium: Browser, portal: Portal) -> Iterator[Desk]:
     """An operator who is logged in."""
     portal.make_developer("desk@example.com")
-    portal.shell("User.objects.filter(email='desk@example.com').update(is_staff=True, is_superuser=True)")
+    portal.shell("u = User.objects.get(email='desk@example.com'); u.is_staff = u.is_superuser = True; u.save()")
     context = chromium.new_context(base_url=portal.url, reduced_motion="reduce")
     desk = Desk(context.new_page())
     desk.page.goto("/accounts/login/")

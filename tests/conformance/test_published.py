@@ -116,7 +116,7 @@ def test_the_keys_are_public_and_may_be_kept_for_a_while(portal: Portal) -> None
     for key in told(answer)["keys"]:
         assert not key.keys() & {*PRIVATE, "key_ops"}
         assert (key["use"], key["alg"], key["kid"]) == ("sig", "ES256", thumbprint(key))
-    assert answer.headers["cache-control"] == "public, max-age=300"
+    assert answer.headers["cache-control"] == "public, max-age=60"
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in answer.headers
     assert "set-cookie" not in answer.headers

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -29,7 +30,7 @@ def copied(tmp_path: Path) -> Path:
 @contextmanager
 def make_run(project: Path, printed: Path) -> Iterator[Portal]:
     """Give the portal that `make run` started; end it as Ctrl-C does."""
-    portal = Portal(project, "")
+    portal = Portal(project, f"sqlite:///{quote(str(project / 'var/keyportal.sqlite3'))}")
     ours = ("KEYPORTAL_", "DJANGO_", "DATABASE_", "PYTEST_", "COV_", "MAKE", "MFLAGS")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     with printed.open("wb") as out:

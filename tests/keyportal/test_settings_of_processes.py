@@ -16,6 +16,7 @@ from tests.databases import portal_database
 from tests.portal import ROOT, Portal
 from tests.project_copy import copy_project
 from tests.settings_reader import base
+from tests.waiting import DEADLINE
 from tests.with_postgres import Cluster, postgres_cluster
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H12")]
@@ -66,7 +67,7 @@ def test_the_server_does_not_start_and_says_it_once(site: Portal, name: str) -> 
     spoil(site, name)
     site.environment["GRANIAN_WORKERS"] = "3"
     process = site.spawn(workers=3)
-    assert process.wait(timeout=60) != 0
+    assert process.wait(timeout=DEADLINE) != 0
     printed = site.log.read_text()
     assert CANARY not in printed
     assert "Traceback" not in printed
@@ -82,7 +83,7 @@ def test_the_tests_do_not_begin_and_say_why_in_one_line() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=DEADLINE,
     )
     assert ended.returncode != 0
     assert CANARY not in ended.stdout + ended.stderr
@@ -114,7 +115,7 @@ def where(folder: Path, **environment: str) -> dict[str, str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=DEADLINE,
     )
     names = ("database", "static", "metrics", "outbox", "base", "env", "brand")
     return dict(zip(names, json.loads(read.stdout), strict=True))
@@ -141,7 +142,7 @@ def test_the_database_of_an_odd_checkout_is_made_inside(tmp_path: Path) -> None:
     (copy / "var").mkdir()
     given = {name: value for name, value in base().items() if name != "KEYPORTAL_ENV_FILE"}
     command = [sys.executable, str(copy / "manage.py"), "migrate", "credentials", "--verbosity=0"]
-    subprocess.run(command, cwd="/", env={"PATH": os.environ["PATH"], **given}, check=True, timeout=120)
+    subprocess.run(command, cwd="/", env={"PATH": os.environ["PATH"], **given}, check=True, timeout=DEADLINE)
     assert (copy / "var/keyportal.sqlite3").stat().st_size
     assert [path.name for path in tmp_path.iterdir()] == [copy.parent.name]
 
