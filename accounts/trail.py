@@ -11,14 +11,17 @@ Nobody who writes an event waits for any of this.
 
 import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from itertools import zip_longest
 from typing import Final
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
+from accounts.hostile_rows import fits, read_rows, seal_of
 from accounts.id_ranges import IdRanges
 from accounts.models import AuditCheckpoint, AuditEvent, AuditRemoval
 from vault.framing import frame
@@ -28,9 +31,11 @@ logger = logging.getLogger(__name__)
 EVERY: Final = 60.0  # seconds between two links
 SETTLED: Final = timedelta(minutes=1)
 """Younger events wait for the next link: their neighbours may not be committed yet."""
-LATE: Final = 10_000
-"""So many ids back an event may still come late."""
+LATE: Final = 10_000  # ids
+LATEST: Final = timedelta(hours=12)
+"""So far back an event may still come late."""
 BATCH: Final = 5000  # events of a link
+RECENT: Final = 2000  # links: more than there are in that time
 
 
 def extend_now_and_then() -> None:
@@ -49,17 +54,15 @@ def extend_now_and_then() -> None:
 @transaction.atomic
 def extend_chain() -> int:
     """Add a link over the events that none covers; return how many: with `BATCH` there may be more."""
-    last = newest_link()
-    floor = max(last.reach - LATE, 0)
-    links = AuditCheckpoint.objects.filter(removed=False, reach__gt=floor)
-    covered = IdRanges.union(ids_of(link) for link in links)
-    settled = AuditEvent.objects.filter(pk__gt=floor, at__lt=Now() - SETTLED).order_by("pk")
-    rows = settled.values_list("pk", "seal")[: LATE + BATCH]
-    new = {pk: bytes(seal) for pk, seal in rows if pk not in covered}
-    events = dict(list(new.items())[:BATCH])
-    if events:
-        add_link(last, IdRanges.of(events), digest=digest_of(events.values()))
-    return len(events)
+    last = hold_chain()
+    reach, floor, covered = _covered()
+    events = AuditEvent.objects.filter(pk__gt=floor, at__lt=Now() - SETTLED).order_by("pk")
+    rows = events.values_list("pk", "seal")[: LATE + BATCH]
+    new = {pk: seal_of(seal) for pk, seal in rows if pk not in covered}
+    added = dict(list(new.items())[:BATCH])
+    if added:
+        _add_link(last, IdRanges.of(added), digest=digest_of(added.values()), reach=max(reach, *added))
+    return len(added)
 
 
 def note_removal(ids: Iterable[int]) -> None:
@@ -67,28 +70,30 @@ def note_removal(ids: Iterable[int]) -> None:
 
     Also where the chain has been switched off since: what it covers would be missing otherwise.
     """
-    last = newest_link()
+    last = hold_chain()
     if last.number or settings.KEYPORTAL_AUDIT_CHAIN:
-        add_link(last, IdRanges.of(ids), digest=digest_of([]), removed=True)
+        reach = next((link.reach for link in newest_links(RECENT) if fits(link)), 0)
+        _add_link(last, IdRanges.of(ids), digest=digest_of([]), reach=reach, removed=True)
 
 
-def newest_link() -> AuditCheckpoint:
+def hold_chain() -> AuditCheckpoint:
     """Return the end of the chain, held until the transaction is over; number 0 if there is none yet.
 
     What is held is a row of its own, that no writer of events needs.
     """
-    AuditRemoval.objects.select_for_update().get_or_create(pk=1)
-    return AuditCheckpoint.objects.order_by("-number").first() or AuditCheckpoint(number=0, reach=0, seal=b"")
+    if not AuditRemoval.objects.select_for_update().filter(pk=1).values_list("pk"):
+        AuditRemoval.objects.get_or_create(pk=1)
+    return next(newest_links(1), AuditCheckpoint(number=0, seal=b""))
 
 
-def add_link(last: AuditCheckpoint, ids: IdRanges, *, digest: bytes, removed: bool = False) -> AuditCheckpoint:
-    """Insert the link behind the last one. The log keeps a copy of its seal, outside the database."""
-    reach = last.reach if removed else max(last.reach, ids.spans[-1][1])
-    link = AuditCheckpoint(number=last.number + 1, removed=removed, ids=str(ids), reach=reach, digest=digest)
-    link.before = bytes(last.seal)
-    link.save(force_insert=True)
-    logger.info("audit_link %s", head_of(link))
-    return link
+def newest_links(at_most: int) -> Iterator[AuditCheckpoint]:
+    """Give the newest links, backwards, each with the seal of the one before it. Anybody may have inserted some."""
+    rows = read_rows(AuditCheckpoint, downwards=True, at_most=at_most + 1)
+    links = [row or AuditCheckpoint(number=number, seal=b"") for number, row in rows if number > 0]
+    for link, before in zip_longest(links[:at_most], links[1:]):
+        follows = before is not None and before.number == link.number - 1
+        link.before = seal_of(before.seal) if follows else b""
+        yield link
 
 
 def ids_of(link: AuditCheckpoint) -> IdRanges:
@@ -101,9 +106,36 @@ def ids_of(link: AuditCheckpoint) -> IdRanges:
 
 def head_of(link: AuditCheckpoint) -> str:
     """Return what names a state of the chain: who has kept it elsewhere can tell whether the end was cut off since."""
-    return f"{link.number}:{bytes(link.seal).hex()}"
+    return f"{link.number}:{seal_of(link.seal).hex()}"
 
 
 def digest_of(seals: Iterable[bytes]) -> bytes:
     """Return the digest over the seals of events, in the order of their ids."""
     return hashlib.sha256(frame(seals)).digest()
+
+
+def _covered() -> tuple[int, int, IdRanges]:
+    """Return how far the chain reaches, from where on an event may come late, and what is covered from there on.
+
+    By the links that fit: one that somebody else has inserted could say anything.
+    """
+    reach, floor, ids = 0, 0, [IdRanges()]
+    long_ago = timezone.now() - LATEST
+    for link in newest_links(RECENT):
+        if not fits(link):
+            continue
+        reach = reach or link.reach
+        floor = max(reach - LATE, 0)
+        if link.reach <= floor or link.at < long_ago:
+            return reach, max(floor, link.reach), IdRanges.union(ids)
+        if not link.removed:
+            ids.append(ids_of(link))
+    return reach, floor, IdRanges.union(ids)
+
+
+def _add_link(last: AuditCheckpoint, ids: IdRanges, *, digest: bytes, reach: int, removed: bool = False) -> None:
+    """Insert the link behind the last one. The log keeps a copy of its seal, outside the database."""
+    link = AuditCheckpoint(number=last.number + 1, removed=removed, ids=str(ids), reach=reach, digest=digest)
+    link.before = seal_of(last.seal)
+    link.save(force_insert=True)  # which seals it
+    logger.info("audit_link %s", head_of(link))

@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from accounts.append_only import faults
+from accounts.hostile_rows import fits, read_rows, seal_of
 from accounts.id_ranges import IdRanges
 from accounts.models import AuditCheckpoint, AuditEvent
 from accounts.trail import digest_of, head_of, ids_of
-
-AT_ONCE = 2000  # rows
-UNREADABLE = (ValueError, TypeError, OverflowError, RecursionError, DatabaseError)
-"""What reading a row raises in which somebody has written what the portal never does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,28 +40,30 @@ class _Chain:
     """The links as far as they were read."""
 
     def __init__(self) -> None:
-        self.last: AuditCheckpoint | None = None
+        self.length = 0
+        """The number of the newest link."""
+        self.head = ""
         self.covered = IdRanges()
         self.removed = IdRanges()
-        self.broken: set[int] = set()
-
-    @property
-    def length(self) -> int:
-        """Return the number of the newest link."""
-        return self.last.number if self.last else 0
+        self.broken = IdRanges()
+        self._seal = b""
 
     def read_on(self) -> None:
         """Read the links that have come since."""
-        covered, removed = [self.covered], [self.removed]
-        for link in _links(after=self.length):
-            self.broken.update(range(self.length + 1, link.number))
-            link.before = bytes(self.last.seal) if self.last else b""
-            self.last = link
-            if not _is_intact(link):
-                self.broken.add(link.number)
+        covered, removed, broken = [self.covered], [self.removed], [self.broken]
+        for number, link in _links(after=self.length):
+            if number > self.length + 1:
+                broken.append(IdRanges(((self.length + 1, number - 1),)))
+            if link is not None:
+                link.before = self._seal
+            if link is None or not fits(link):
+                broken.append(IdRanges.of([number]))
             else:
                 (removed if link.removed else covered).append(ids_of(link))
-        self.covered, self.removed = IdRanges.union(covered), IdRanges.union(removed)
+            self.length = number
+            self._seal = seal_of(link.seal) if link else b""
+            self.head = head_of(link) if link else ""
+        self.covered, self.removed, self.broken = map(IdRanges.union, (covered, removed, broken))
 
 
 def verify_trail() -> TrailReport:
@@ -77,15 +77,15 @@ def verify_trail() -> TrailReport:
     length = chain.length
     present = IdRanges.of(_present(forged))
     gone = chain.covered - present
-    chain.broken.update(_links_of_other_events(upto=length, gone=gone, known=chain.broken))
+    others = IdRanges.of(_links_of_other_events(upto=length, gone=gone, known=chain.broken))
     chain.read_on()
     return TrailReport(
         events=len(present),
         links=chain.length,
-        head=head_of(chain.last) if chain.last else "",
+        head=chain.head,
         forged=IdRanges.of(forged),
         removed=gone - chain.removed,
-        broken=IdRanges.of(sorted(chain.broken)),
+        broken=IdRanges.union([chain.broken, others]),
         unguarded=tuple(faults(connection)),
     )
 
@@ -93,55 +93,28 @@ def verify_trail() -> TrailReport:
 def _present(forged: list[int]) -> Iterator[int]:
     """Go through the events; give their ids, and note those whose seal does not fit."""
     after = None
-    while batch := _some_events(after):
+    while batch := read_rows(AuditEvent, after=after):
         for after, event in batch:
-            if event is None or not _is_intact(event):
+            if not fits(event):
                 forged.append(after)
             yield after
 
 
-def _some_events(after: int | None) -> list[tuple[int, AuditEvent | None]]:
-    """Return the next events with their ids; None for one that can't even be read."""
-    rows = (
-        AuditEvent.objects.order_by("pk") if after is None else AuditEvent.objects.filter(pk__gt=after).order_by("pk")
-    )
-    try:
-        return [(event.pk, event) for event in rows[:AT_ONCE]]
-    except UNREADABLE:
-        return [(pk, _event(pk)) for pk in rows.values_list("pk", flat=True)[:AT_ONCE]]
-
-
-def _event(pk: int) -> AuditEvent | None:
-    try:
-        return AuditEvent.objects.filter(pk=pk).first()
-    except UNREADABLE:
-        AuditEvent.objects.filter(pk=pk).exists()  # the database answers: it is the row
-        return None
-
-
-def _is_intact(row: AuditEvent | AuditCheckpoint) -> bool:
-    try:
-        return row.is_intact()
-    except UNREADABLE:
-        return False
-
-
-def _links(*, after: int = 0, upto: int | None = None) -> Iterator[AuditCheckpoint]:
-    links = AuditCheckpoint.objects.order_by("number")
-    if upto is not None:
-        links = links.filter(number__lte=upto)
-    while batch := list(links.filter(number__gt=after)[:AT_ONCE]):
+def _links(*, after: int) -> Iterator[tuple[int, AuditCheckpoint | None]]:
+    while batch := read_rows(AuditCheckpoint, after=after):
         yield from batch
-        after = batch[-1].number
+        after = batch[-1][0]
 
 
-def _links_of_other_events(*, upto: int, gone: IdRanges, known: set[int]) -> Iterator[int]:
+def _links_of_other_events(*, upto: int, gone: IdRanges, known: IdRanges) -> Iterator[int]:
     """Give the links whose digest does not fit the seals of their events, where all of those are there."""
-    for link in _links(upto=upto):
+    for number, link in takewhile(lambda numbered: numbered[0] <= upto, _links(after=0)):
+        if link is None or link.removed or number in known:
+            continue
         ids = ids_of(link)
-        if link.removed or link.number in known or not ids.spans or len(ids - gone) < len(ids):
+        if not ids.spans or len(ids - gone) < len(ids):
             continue
         between = AuditEvent.objects.filter(pk__gte=ids.spans[0][0], pk__lte=ids.spans[-1][1]).order_by("pk")
-        seals = [bytes(seal) for pk, seal in between.values_list("pk", "seal") if pk in ids]
-        if len(seals) == len(ids) and digest_of(seals) != bytes(link.digest):
-            yield link.number
+        seals = [seal_of(seal) for pk, seal in between.values_list("pk", "seal") if pk in ids]
+        if len(seals) == len(ids) and digest_of(seals) != seal_of(link.digest):
+            yield number

@@ -28,8 +28,11 @@ LOOK: Final = 0.2  # seconds between two looks on the way of a verdict
 BESIDE: Final = ("-wal", "-shm")
 
 
-class FileGoneError(OperationalError):
-    """Where the settings say that the database is there is no file: nobody makes an empty one instead."""
+class UnusableFileError(OperationalError):
+    """Where the settings say that the database is there is no file, or one that can't be told from another's log.
+
+    Says which, in a sentence for the operator. Nobody makes an empty one instead.
+    """
 
 
 class FileVersion(NamedTuple):
@@ -72,7 +75,7 @@ class DatabaseFile:
     def follow(self, connection: BaseDatabaseWrapper, *, at_once: bool = False) -> None:
         """Open this thread's connection, and anew if it has another file open than the one that lies there now.
 
-        Looks only now and then, unless it must be `at_once`. Raises `FileGoneError` if no file lies there.
+        Looks only now and then, unless it must be `at_once`. Raises `UnusableFileError` if no file lies there, say.
         """
         opened, raw = self._opened, connection.connection
         is_known = raw is not None and opened.raw is raw and opened.version is self._version
@@ -103,26 +106,26 @@ class DatabaseFile:
 
     def _look(self, path: Path) -> None:
         with self._looking:
+            self._look_at = clock.now() + LOOK
             try:
-                version = _version_of(path)
-            except FileGoneError:
-                self._look_at = 0.0  # everybody is to see for themselves, until there is one again
+                self._compare(path, _version_of(path))
+            except UnusableFileError:
+                self._look_at = 0.0  # everybody is to see for themselves, as long as it is so
                 self._changed()
                 raise
-            self._look_at = clock.now() + LOOK
-            before = self._version
-            if version != before:
-                self._version = version
-                self._note(path, is_another=before is not None and not version.is_same_file(before))
-            self._beside = _inodes_beside(path)
 
-    def _note(self, path: Path, *, is_another: bool) -> None:
-        if not is_another:
+    def _compare(self, path: Path, version: FileVersion) -> None:
+        """Note which file lies there now; if it is another one, part with the one that did."""
+        before = self._version
+        if before is not None and not version.is_same_file(before):
+            _set_aside(path, self._beside)
+            self._version = version
+            logger.warning("the database file was replaced: everything that was remembered is forgotten")
+            self._replaced()
+        elif version != before:
+            self._version = version
             self._changed()
-            return
-        logger.warning("the database file was replaced by another one: everything that was remembered is forgotten")
-        _set_aside(path, self._beside)
-        self._replaced()
+        self._beside = _inodes_beside(path)
 
 
 def _path_of(connection: BaseDatabaseWrapper) -> Path | None:
@@ -132,11 +135,11 @@ def _path_of(connection: BaseDatabaseWrapper) -> Path | None:
 
 
 def _version_of(path: Path) -> FileVersion:
-    """Return which file lies there. Raises `FileGoneError` if none does."""
+    """Return which file lies there. Raises `UnusableFileError` if none does."""
     try:
         found = path.stat()
     except OSError as error:
-        raise FileGoneError(f"the database file can't be found ({type(error).__name__})") from error
+        raise UnusableFileError(f"the database file can't be found ({type(error).__name__})") from error
     return FileVersion(found.st_dev, found.st_ino, found.st_ctime_ns)
 
 
@@ -151,13 +154,19 @@ def _inodes_beside(path: Path) -> dict[str, int]:
 
 
 def _set_aside(path: Path, left: Mapping[str, int]) -> None:
-    """Rename what belongs to the file that was there before: these inodes, if they still lie beside the path."""
+    """Rename what belongs to the file that was there before: these inodes, if they still lie beside the path.
+
+    Raises `UnusableFileError` where that is not allowed: better no answer than one from a mixture.
+    """
     real = path.resolve()
-    with _held(real.parent):  # another worker may have noticed before this one, and the new file has a log of its own
-        for ending, inode in _inodes_beside(path).items():
-            if left.get(ending) == inode:
-                Path(f"{real}{ending}").rename(f"{real}{ending}.set-aside-{inode}")
-                logger.error("the %s of the database file that was replaced is set aside", ending)
+    try:
+        with _held(real.parent):  # another worker may have noticed before, and the new file has a log of its own
+            for ending, inode in _inodes_beside(path).items():
+                if left.get(ending) == inode:
+                    Path(f"{real}{ending}").rename(f"{real}{ending}.set-aside-{inode}")
+                    logger.error("the %s of the database file that was replaced is set aside", ending)
+    except OSError as error:
+        raise UnusableFileError("the log of a database file that was replaced can't be set aside") from error
 
 
 @contextmanager

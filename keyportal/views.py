@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.canaries import confirm_rings
 from accounts.way_back import way_back
-from credentials.database_file import FileGoneError
+from credentials.database_file import UnusableFileError
 from credentials.freshness import freshness
 from credentials.trigger_health import faults
 from keyportal.context import THEMES
@@ -106,7 +106,7 @@ def _faults() -> list[str]:
         confirm_rings()
         return [f"changes can't be heard: {fault}" for fault in _unheard()]
     except DatabaseError as error:
-        return [str(error) if isinstance(error, FileGoneError) else "the database can't be asked"]
+        return [str(error) if isinstance(error, UnusableFileError) else "the database can't be asked"]
     except VaultError as misfit:
         return [str(misfit)]
 

@@ -53,6 +53,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="AuditRemoval",
             fields=[
+                ("seal", models.BinaryField(max_length=64)),
                 ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 ("count", models.PositiveBigIntegerField(default=0)),
                 ("earliest", models.DateTimeField(null=True)),

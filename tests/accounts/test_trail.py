@@ -184,6 +184,42 @@ def test_a_younger_event_waits_and_one_that_comes_late_is_in_a_later_link(chaine
 FIELDS = [field.attname for field in AuditEvent._meta.concrete_fields if field.attname not in ("id", "seal")]
 
 
+FORGED_LINKS = [
+    "4, '2020-01-01 00:00:00', false, '1-999999', 999999999, {bytes}, {bytes}",
+    "900, '2020-01-01 00:00:00', false, '1', 5, {bytes}, {bytes}",
+    "9223372036854775806, '2020-01-01 00:00:00', false, '1-9223372036854775806', 9223372036854775806, {bytes}, {bytes}",
+    *(("4, 'x', 'x', 7, 'x', 'x', 'x'", "4, 1, false, '1', 5, 1000000000, 1000000000") if ON_SQLITE else ()),
+]
+
+
+@pytest.mark.parametrize("link", FORGED_LINKS)
+def test_a_link_that_somebody_else_has_inserted_shows_and_stops_nothing(chained: list[AuditEvent], link: str) -> None:
+    values = link.format(bytes="x'00'" if ON_SQLITE else "'\\x00'")
+    execute(f"INSERT INTO {CHECKPOINTS} (number, at, removed, ids, reach, digest, seal) VALUES ({values})")
+    forged = int(link.partition(",")[0])
+    later = write()
+    if forged < 2**62:
+        assert extend_chain() == 1
+    report = told()
+    assert report.broken.spans[0][0] == 4
+    assert forged in report.broken
+    assert str(report.forged) == str(report.removed) == ""
+    if forged < 2**62:
+        with unguarded():
+            AuditEvent.objects.filter(pk=later.pk).delete()
+        assert str(told().removed) == str(later.pk)
+
+
+def test_an_event_with_a_hostile_seal_does_not_stop_the_chain(chained: list[AuditEvent]) -> None:
+    columns = "verb, actor, subject_type, subject_id, request_id, details, at, seal"
+    seal = "1000000000" if ON_SQLITE else "''"
+    values = f"'x', 'x', 'x', 'x', '', '{{}}', '2020-01-01 00:00:00', {seal}"
+    execute(f"INSERT INTO {EVENTS} (id, {columns}) VALUES ({chained[-1].pk + 1}, {values})")
+    assert extend_chain() == 1
+    assert str(told().forged) == str(chained[-1].pk + 1)
+    assert not told().broken.spans
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -308,6 +344,23 @@ def test_a_removal_that_breaks_off_is_told_by_the_next_one(
     assert remove_expired_events(origin=ORIGIN, batch=2) == 3
     assert removals() == [{"count": 5, "earliest": over[4].at.isoformat(), "latest": over[0].at.isoformat()}]
     assert AuditRemoval.objects.get().count == 0
+
+
+def test_a_count_of_removals_that_somebody_wrote_is_not_told_as_ours(
+    over: list[AuditEvent], caplog: pytest.LogCaptureFixture
+) -> None:
+    remove_expired_events(origin=ORIGIN, batch=2, batches=1)
+    execute("UPDATE accounts_auditremoval SET count = 1000000, earliest = '2001-01-01 00:00:00', latest = earliest")
+    remove_expired_events(origin=ORIGIN, batch=100)
+    assert [removal["count"] for removal in removals()] == [2, 3]
+    assert "integrity_violation" in caplog.text
+
+
+def test_a_hostile_event_keeps_no_other_from_being_removed(over: list[AuditEvent]) -> None:
+    with unguarded():
+        execute(f"UPDATE {EVENTS} SET {'at = 7' if ON_SQLITE else 'verb = verb'} WHERE id = {over[0].pk}")
+    assert purge(by="test")["audit events"] == 5
+    assert removals()[0]["count"] == 5
 
 
 @pytest.mark.parametrize("still_on", [True, False])

@@ -12,6 +12,7 @@ from django.db import connection as default
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
+from credentials.database_file import UnusableFileError
 from credentials.freshness import Freshness
 
 pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off
@@ -93,3 +94,30 @@ def test_a_new_connection_does_not_trust_what_others_kept(connection: Connection
     fresh.settle()  # nothing to wait for: the next request looks by itself
     fresh.lose()
     assert fresh.current() != before
+
+
+@pytest.mark.finding("H43")
+def test_a_log_that_can_not_be_set_aside_ends_every_answer(
+    connection: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would read the log of the old file as that of the new one: better no answer than one from a mixture."""
+    fresh, file = Freshness(), Path(connection.settings_dict["NAME"])
+    assert fresh.current() is not None
+    commit_elsewhere(connection, 1)
+    copy = file.with_name("copy.sqlite3")
+    with closing(sqlite3.connect(file)) as live, closing(sqlite3.connect(copy)) as target:
+        live.backup(target)
+    copy.replace(file)
+
+    def refuse(path: Path, target: str) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as readonly:
+        readonly.setattr(Path, "rename", refuse)
+        for _ in range(3):
+            with pytest.raises(UnusableFileError, match="can't be set aside"):
+                fresh.follow()
+            with pytest.raises(UnusableFileError):
+                fresh.current()
+    assert fresh.current() is not None
+    assert fresh.database == 1

@@ -1,6 +1,5 @@
-"""Users, the links that were mailed to them, the audit trail and its chain, counted attempts, canaries of the rings."""
+"""Users, and the links that were mailed to them."""
 
-from ipaddress import ip_address
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -12,8 +11,7 @@ from django.utils import timezone
 
 from accounts.emails import normalize_email, refuse_colon
 from accounts.passwords import normalize_password
-from accounts.sealed import SealedRow, canonical, swap
-from accounts.wording import words_for
+from accounts.sealed import SealedRow, swap
 from vault.secret_format import new_id
 
 
@@ -138,148 +136,3 @@ class MailedLink(SealedRow):
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.user_id}"
-
-
-class AttemptWindow(models.Model):
-    """How often something was tried. Whose it is can't be read from it: the id is a keyed digest."""
-
-    id = models.CharField(primary_key=True, max_length=64)
-    count = models.PositiveIntegerField(default=0)
-    ends_at = models.DateTimeField(db_index=True)
-    blocked_until = models.DateTimeField(null=True)
-
-    class Meta:
-        """Counted by `accounts.attempts`."""
-
-    def __str__(self) -> str:
-        return self.id
-
-
-class AuditEvent(SealedRow):
-    """One thing that happened. Only ever inserted: the database refuses all else (`accounts.append_only`).
-
-    Its seal covers all of it, so that one that somebody altered or made up shows (`accounts.trail`).
-    """
-
-    at = models.DateTimeField(default=timezone.now, db_index=True)
-    verb = models.CharField(max_length=40)
-    actor = models.CharField(max_length=80)
-    subject_type = models.CharField(max_length=20)
-    subject_id = models.CharField(max_length=64)
-    address = models.GenericIPAddressField("client address", null=True)
-    peer = models.GenericIPAddressField("peer address", null=True)
-    request_id = models.CharField(max_length=64, blank=True)
-    details = models.JSONField(default=dict)
-    keep_until = models.DateTimeField(null=True, editable=False)
-    """From when on it may be removed; null: never."""
-
-    PURPOSE = "audit event"
-    SEALED = (
-        *("id", "at", "verb", "actor", "subject_type", "subject_id", "address", "peer", "request_id", "details"),
-        "keep_until",
-    )
-
-    class Meta:
-        """Read by subject (a key's timeline) and by actor (a user's history), newest first."""
-
-        indexes: ClassVar = [
-            models.Index(fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"),
-            models.Index(fields=["actor", "-at"], name="audit_by_actor"),
-            models.Index(fields=["keep_until"], name="audit_by_end", condition=models.Q(keep_until__isnull=False)),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.verb} {self.subject_type}:{self.subject_id}"
-
-    @property
-    def words(self) -> str:
-        """What a page says of it."""
-        return words_for(self.verb, self.subject_type)
-
-    def sealed_fields(self) -> list[str | bytes]:
-        """Return all of it, as a database gives it back. Raises ValueError for an address that is none."""
-        addresses = {name: str(ip_address(text)) for name in ("address", "peer") if (text := getattr(self, name))}
-        return [self.PURPOSE, *(canonical(addresses.get(name, getattr(self, name))) for name in self.SEALED)]
-
-
-class AuditCheckpoint(SealedRow):
-    """A link of the chain over the trail: which events there were, or which of them were removed in their time."""
-
-    # On SQLite it is the row's own number, by which REPLACE could take a row's place as well.
-    number = models.BigAutoField(primary_key=True)
-    """One after the other, without a gap: given by `accounts.trail`."""
-    at = models.DateTimeField(default=timezone.now)
-    removed = models.BooleanField(default=False)
-    ids = models.TextField()
-    """Of the events: `1-5 7 9-12`."""
-    reach = models.PositiveBigIntegerField()
-    """The highest id that this link or one before it covers."""
-    digest = models.BinaryField(max_length=32)
-    """Over the seals of the events that there were."""
-
-    PURPOSE = "audit checkpoint"
-    SEALED = ("number", "at", "removed", "ids", "reach", "digest")
-
-    before = b""
-    """The seal of the link before this one, which this one's covers; empty for the first."""
-
-    class Meta:
-        """Written by `accounts.trail`, and never again."""
-
-    def __str__(self) -> str:
-        return f"{self.number}: {self.ids}"
-
-    def sealed_fields(self) -> list[str | bytes]:
-        """Return all of it, and the seal of the link before."""
-        return [*super().sealed_fields(), self.before]
-
-
-class AuditRemoval(models.Model):
-    """What was removed from the trail and is told of in no event yet, because the removal goes on, or broke off."""
-
-    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
-    count = models.PositiveBigIntegerField(default=0)
-    earliest = models.DateTimeField(null=True)
-    latest = models.DateTimeField(null=True)
-
-    class Meta:
-        """One row."""
-
-        constraints: ClassVar = [models.CheckConstraint(condition=models.Q(id=1), name="one_audit_removal")]
-
-    def __str__(self) -> str:
-        return f"{self.count} events"
-
-
-class RingCanary(models.Model):
-    """What each key of a ring looks like from outside: a start with another key under the same id is refused."""
-
-    ring = models.CharField(max_length=16)
-    key_id = models.CharField(max_length=16)
-    value = models.BinaryField(max_length=32)
-    seen_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        """One row a key."""
-
-        constraints: ClassVar = [models.UniqueConstraint(fields=["ring", "key_id"], name="one_canary_a_key")]
-        verbose_name_plural = "ring canaries"
-
-    def __str__(self) -> str:
-        return f"{self.ring}:{self.key_id}"
-
-
-class CacheEntry(models.Model):
-    """What a library keeps in Django's cache for a while: JSON, never anything that is executed when it is read."""
-
-    key = models.CharField(primary_key=True, max_length=250)
-    value = models.JSONField()
-    expires_at = models.DateTimeField(null=True, db_index=True)
-
-    class Meta:
-        """Written by `accounts.cache`."""
-
-        verbose_name_plural = "cache entries"
-
-    def __str__(self) -> str:
-        return self.key
