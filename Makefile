@@ -14,7 +14,7 @@ PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS
 # Of the first pass: tracing takes a tenth of the time.
 COVERED := --cov --cov-report=
 
-.PHONY: help run test quick lint conformance configuration dev audit bench clean
+.PHONY: help run test quick mutants lint conformance configuration dev audit bench clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,11 @@ test: .venv/.dev ## Run everything: on SQLite and on PostgreSQL, unit to browser
 
 quick: .venv/.dev ## Run what starts nothing, on SQLite: what a programmer runs every minute (ARGS= for pytest)
 	env -u DATABASE_URL $(PYTHON) -m pytest -n 2 --dist load -m quick -q $(ARGS)
+
+mutants: .venv/.dev ## Break the code on purpose, and see that the tests notice (half an hour; not a part of test)
+	.venv/bin/mutmut run
+	$(PYTHON) -m tests.survivors
+	$(PYTHON) -m tests.mutants
 
 lint: .venv/.dev ## Check style, types, the floors of the house, and missing migrations
 	.venv/bin/ruff check .
@@ -60,7 +65,7 @@ bench: .venv/.bench ## Measure what the check of a credential costs, beside othe
 	$(PYTHON) -m benchmarks.table
 
 clean: ## Take away the virtual environment and what tests leave; keeps .env and the database
-	rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv mutants .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .ONESHELL:
 

@@ -67,6 +67,20 @@ def test_the_password_alone_no_longer_lets_in(protected: tuple[User, str], time_
     assert client.get("/keys/", secure=True).status_code == 200
 
 
+@pytest.mark.finding("F")
+@pytest.mark.parametrize(("later", "good"), [(0, True), (59, True), (60, False), (600, False)])
+def test_a_code_is_good_for_a_minute(protected: tuple[User, str], time_machine: Any, later: int, good: bool) -> None:
+    _, secret = protected
+    shown = (int(time.time()) // 30 + 20) * 30  # a step begins then, and no code of it was used
+    time_machine.move_to(shown, tick=False)
+    code = code_of(secret)
+    time_machine.move_to(shown + later, tick=False)
+    client = Client()
+    enter_password(client)
+    client.post("/accounts/2fa/authenticate/", {"code": code}, secure=True)
+    assert (client.get("/keys/", secure=True).status_code == 200) is good
+
+
 def test_a_recovery_code_lets_in_once(protected: tuple[User, str], log_in: Enter) -> None:
     user, _ = protected
     client = log_in(user)

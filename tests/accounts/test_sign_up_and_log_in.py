@@ -101,6 +101,7 @@ def test_links_in_messages_begin_with_the_configured_address(client: Client, dev
         ("short", False),
         ("fourteen chars", False),
         ("password123456789", False),
+        ("1q2w3e4r5t6y7u8i", False),
         ("keyportal2026keyportal", False),
         ("new.person@example.com", False),
         ("aaaa bbbb cccc dddd", True),

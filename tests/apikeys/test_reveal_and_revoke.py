@@ -73,6 +73,20 @@ def test_a_ciphertext_from_another_row_does_not_open(make_key: MakeKey, caplog: 
 
 @pytest.mark.security("K-02")
 @pytest.mark.finding("F")
+def test_a_ciphertext_opens_in_no_other_row_of_its_own_key(make_key: MakeKey) -> None:
+    """A key that is being rotated has two secrets: the page of one must not show the other."""
+    key, secret = make_key()
+    row = key.secrets.get()
+    other = KeySecret(key=key, digest=bytes(32), index_key_id=row.index_key_id, hint="x", ciphertext=row.ciphertext)
+    other.seal = other.make_seal()
+    other.save(force_insert=True)
+    assert services.reveal(secret=row, origin=ORIGIN) == secret
+    with pytest.raises(IntegrityViolationError):
+        services.reveal(secret=other, origin=ORIGIN)
+
+
+@pytest.mark.security("K-02")
+@pytest.mark.finding("F")
 @pytest.mark.parametrize("moved", ["owner", "environment", "key"])
 def test_a_ciphertext_opens_for_no_other_owner_environment_or_key(
     log_in: Callable[[User], Client], make_user: MakeUser, make_key: MakeKey, moved: str

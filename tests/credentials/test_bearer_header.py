@@ -2,7 +2,7 @@
 
 import pytest
 
-from credentials.bearer import MAX_HEADER, bearer_token
+from credentials.bearer import bearer_token
 from credentials.refusals import RefusedError
 
 pytestmark = pytest.mark.once
@@ -72,10 +72,17 @@ def test_a_query_that_only_mentions_the_word_is_no_second_credential() -> None:
     assert bearer_token(environ("Bearer abc", "topic=access_token")) == "abc"
 
 
-def test_a_header_over_the_limit_is_refused_before_it_is_read() -> None:
-    assert bearer_token(environ("Bearer " + "x" * (MAX_HEADER - 7))) is not None
-    with pytest.raises(RefusedError):
-        bearer_token(environ("Bearer " + "x" * (MAX_HEADER - 6)))
+@pytest.mark.parametrize("scheme", ["Bearer ", "Basic "])
+def test_a_header_over_the_limit_is_refused_before_it_is_read(scheme: str) -> None:
+    longest = scheme + "x" * (8192 - len(scheme))
+    assert (bearer_token(environ(longest)) is None) is (scheme == "Basic ")
+    with pytest.raises(RefusedError) as refusal:
+        bearer_token(environ(longest + "x"))
+    assert refusal.value.refusal.code == "malformed_request"
+
+
+def test_a_request_without_a_query_has_no_second_credential() -> None:
+    assert bearer_token({"HTTP_AUTHORIZATION": "Bearer abc"}) == "abc"
 
 
 def test_a_refusal_does_not_repeat_what_was_sent() -> None:

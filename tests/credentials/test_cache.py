@@ -7,7 +7,9 @@ from functools import partial
 import pytest
 from pytest_django import Settings
 
+from credentials import clock
 from credentials.cache import MAX_AGE, VerifiedCache
+from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.once
 
@@ -70,13 +72,13 @@ def test_an_answer_from_before_a_change_is_not_kept_after_it(heard: str) -> None
 
     def ask() -> Fact:
         asking.set()
-        assert changed.wait(5)
+        assert changed.wait(DEADLINE)
         return Fact("old")
 
     answers: list[Fact | None] = []
     thread = threading.Thread(target=lambda: answers.append(cache.recalled(cache.generation, b"1", ask)))
     thread.start()
-    assert asking.wait(5)
+    assert asking.wait(DEADLINE)
     cache.clear() if heard == "everything" else cache.drop({"key:1" if heard == "named" else "key:9"})
     changed.set()
     thread.join()
@@ -90,6 +92,46 @@ def test_an_answer_that_is_kept_before_the_change_is_heard_goes_with_it() -> Non
     cache.recalled(cache.generation, b"1", lambda: Fact("old"))
     cache.drop({"key:1"})
     assert cache.recalled(cache.generation, b"1", lambda: Fact("new")) == Fact("new")
+
+
+def test_of_many_changes_each_is_noticed_by_whoever_asks_meanwhile() -> None:
+    """However many came before: a count that stood still or came back would let an old answer in."""
+    cache = VerifiedCache()
+    changes = (cache.clear, lambda: cache.drop({"key:9"}))
+    for number in range(12):
+        began = cache.generation
+        changes[number % 2]()
+        changes[number % 3 == 0]()
+        assert cache.recalled(began, str(number).encode(), lambda: Fact("old")) == Fact("old")
+        assert cache.get(str(number).encode()) is None
+        assert cache.recalled(cache.generation, str(number).encode(), lambda: Fact("new")) == Fact("new")
+        assert cache.get(str(number).encode()) == Fact("new")
+
+
+def test_it_counts_what_it_knew_and_what_it_had_to_ask() -> None:
+    cache = VerifiedCache()
+    assert (cache.hits, cache.misses) == (0, 0)
+    for key in (b"1", b"1", b"2", b"1", b"3"):
+        cache.recalled(cache.generation, key, lambda: Fact("x"))
+    cache.recalled(None, b"1", lambda: Fact("x"))
+    assert (cache.hits, cache.misses) == (2, 4)
+
+
+def test_a_cache_of_one_keeps_the_newest(settings: Settings) -> None:
+    settings.KEYPORTAL_CACHE_ENTRIES = 1
+    cache = VerifiedCache()
+    for key in (b"1", b"2"):
+        cache.recalled(cache.generation, key, partial(Fact, key.decode()))
+    assert (cache.get(b"1"), cache.get(b"2"), len(cache)) == (None, Fact("2"), 1)
+
+
+def test_it_says_whether_it_kept(settings: Settings) -> None:
+    cache = VerifiedCache()
+    assert cache.keep(b"1", Fact("x"), asked_in=cache.generation, asked_at=clock.now()) is True
+    cache.clear()
+    assert cache.keep(b"1", Fact("x"), asked_in=cache.generation - 1, asked_at=clock.now()) is False
+    settings.KEYPORTAL_CACHE_ENTRIES = 0
+    assert cache.keep(b"1", Fact("x"), asked_in=cache.generation, asked_at=clock.now()) is False
 
 
 def test_it_is_bounded(settings: Settings) -> None:

@@ -1,10 +1,11 @@
-"""Currency on SQLite, thread by thread: what a connection has seen, and what it can't know."""
+"""Currency by itself: on SQLite what a connection has seen, thread by thread; on PostgreSQL the lease."""
 
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.db import connection as default
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
+from credentials import freshness
 from credentials.database_file import UnusableFileError
 from credentials.freshness import Freshness
 
@@ -121,3 +123,101 @@ def test_a_log_that_can_not_be_set_aside_ends_every_answer(
                 fresh.current()
     assert fresh.current() is not None
     assert fresh.database == 1
+
+
+def test_what_is_recalled_is_of_its_own_digest_and_asked_once(
+    connection: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freshness, "freshness", Freshness())
+    monkeypatch.setattr(freshness, "confirm_rings", lambda: None)  # of which this database knows nothing
+    asked: list[bytes] = []
+
+    def recalled(digest: bytes) -> Any:
+        def ask() -> Any:
+            asked.append(digest)
+            return SimpleNamespace(digest=digest, tags=(), is_over=False)
+
+        return freshness.recall(digest, ask)
+
+    assert [recalled(digest).digest for digest in (b"1", b"2", b"1", b"2")] == [b"1", b"2", b"1", b"2"]
+    assert asked == [b"1", b"2"]
+    commit_elsewhere(connection, 1)
+    assert recalled(b"1").digest == b"1"
+    assert asked == [b"1", b"2", b"1"]
+
+
+class Ear:
+    """What a listener is to the freshness under test: it hears nothing and notes what it is asked for."""
+
+    def __init__(self, freshness: Freshness) -> None:
+        self.of = freshness
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda: self.asked.append(name)
+
+
+@pytest.fixture
+def leased(monkeypatch: pytest.MonkeyPatch) -> tuple[Freshness, list[Ear], list[float]]:
+    """A freshness on PostgreSQL with a clock that the test moves, and the listeners that it makes."""
+    line = SimpleNamespace(vendor="postgresql", in_atomic_block=False)
+    ears: list[Ear] = []
+    clock = [1000.0]
+    monkeypatch.setattr("credentials.freshness.connections", {"default": line})
+
+    def listener(of: Freshness) -> Ear:
+        ears.append(Ear(of))
+        return ears[-1]
+
+    monkeypatch.setattr("credentials.freshness.Listener", listener)
+    monkeypatch.setattr("credentials.clock.now", lambda: clock[0])
+    fresh = Freshness()
+    return fresh, ears, clock
+
+
+Leased = tuple[Freshness, list[Ear], list[float]]
+
+
+def test_who_asks_without_a_lease_makes_one_listener_and_then_wakes_it(leased: Leased) -> None:
+    fresh, ears, _ = leased
+    assert [fresh.current() for _ in range(3)] == [None] * 3
+    [ear] = ears
+    assert (ear.of, ear.asked) == (fresh, ["start", "nudge", "nudge"])
+
+
+def test_a_lease_holds_for_two_seconds_from_what_was_heard_and_no_moment_longer(leased: Leased) -> None:
+    fresh, ears, clock = leased
+    assert fresh.current() is None
+    fresh.renew(since=999.0)
+    assert fresh.current() == fresh.cache.generation
+    clock[0] = 1000.999
+    assert fresh.current() == fresh.cache.generation
+    clock[0] = 1001.0
+    assert fresh.current() is None
+    assert len(ears) == 1
+
+
+def test_a_lease_that_is_lost_is_over_at_once_and_everything_is_forgotten(leased: Leased) -> None:
+    fresh, _, _ = leased
+    fresh.renew(since=1000.0)
+    before = fresh.current()
+    fresh.lose()
+    assert fresh.current() is None
+    fresh.renew(since=1000.0)  # a heartbeat from before
+    assert fresh.current() is None
+    fresh.renew(since=1000.001)
+    assert fresh.current() not in (before, None)
+
+
+def test_an_answer_waits_for_its_change_only_while_somebody_listens(leased: Leased) -> None:
+    fresh, ears, clock = leased
+    fresh.settle()  # nobody listens yet
+    fresh.current()
+    fresh.settle()  # somebody does, and has no lease
+    assert ears[0].asked == ["start"]
+    fresh.renew(since=1000.0)
+    fresh.settle()
+    assert ears[0].asked == ["start", "settle"]
+    clock[0] = 1002.0
+    fresh.settle()
+    assert ears[0].asked == ["start", "settle"]

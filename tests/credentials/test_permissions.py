@@ -11,8 +11,10 @@ from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
 from apikeys.authentication import APIKeyAuthentication
+from credentials.client_address import parse_address
 from credentials.models import Scope
-from credentials.permissions import HasScope
+from credentials.permissions import CredentialRefused, HasScope
+from credentials.tally import tally
 from tests.conftest import MakeKey
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +79,61 @@ def test_a_credential_in_a_form_is_none_and_beside_a_header_too_many(make_key: M
     assert alone.status_code == 401
     both = ReportsView.as_view()(factory.post("/reports", HTTP_AUTHORIZATION=f"Bearer {secret}", **form))
     assert both.status_code == 400
+    parts = factory.post(
+        "/reports", {"access_token": secret}, format="multipart", HTTP_AUTHORIZATION=f"Bearer {secret}"
+    )
+    assert ReportsView.as_view()(parts).status_code == 400
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart"])
+def test_a_form_without_a_credential_is_no_second_one(make_key: MakeKey, scopes: list[Scope], kind: str) -> None:
+    _, secret = make_key(scopes=["reports:read"])
+    factory, head = APIRequestFactory(), {"HTTP_AUTHORIZATION": f"Bearer {secret}"}
+    if kind == "multipart":
+        request = factory.post("/reports", {"year": "2026"}, format=kind, **head)
+    else:
+        request = factory.post("/reports", "year=2026", content_type=kind, **head)
+    assert ReportsView.as_view()(request).status_code == 405  # let in, and this view has no POST
+
+
+@pytest.mark.parametrize(
+    ("address", "status"), [("192.0.2.7", 200), ("198.51.100.7", 403), ("", 403), ("nowhere", 403)]
+)
+def test_a_key_is_judged_and_counted_by_the_address_of_its_caller(
+    make_key: MakeKey, scopes: list[Scope], address: str, status: int
+) -> None:
+    key, secret = make_key(scopes=["reports:read"], networks=["192.0.2.0/24"])
+    tally.take()
+    assert answer(secret, REMOTE_ADDR=address).status_code == status
+    [(asked, calls)] = tally.take().items()
+    outcome = "accepted" if status == 200 else "network_refused"
+    assert (asked.door, asked.outcome, asked.credential, calls.count) == ("api", outcome, key.pk, 1)
+    assert asked.address == (parse_address(address) if status == 200 else None)
+
+
+def test_a_caller_without_an_address_is_judged_too(make_key: MakeKey) -> None:
+    bound, free = make_key(networks=["192.0.2.0/24"])[1], make_key()[1]
+    for secret, good in ((bound, False), (free, True)):
+        request = APIRequestFactory().get("/", HTTP_AUTHORIZATION=f"Bearer {secret}")
+        del request.META["REMOTE_ADDR"]
+        if good:
+            assert APIKeyAuthentication().authenticate(Request(request))
+            continue
+        with pytest.raises(CredentialRefused):
+            APIKeyAuthentication().authenticate(Request(request))
+
+
+def test_what_is_left_of_a_limit_is_noted_on_the_request(make_key: MakeKey, settings: Any) -> None:
+    settings.KEYPORTAL_RATE_LIMIT = "5/hour"
+    request = APIRequestFactory().get("/", HTTP_AUTHORIZATION=f"Bearer {make_key()[1]}")
+    APIKeyAuthentication().authenticate(Request(request))
+    assert vars(request)["quota"].remaining == 4
+
+
+def test_the_challenge_of_the_class_is_that_of_the_rfc() -> None:
+    assert (
+        APIKeyAuthentication().authenticate_header(Request(APIRequestFactory().get("/"))) == 'Bearer realm="keyportal"'
+    )
 
 
 def test_the_class_answers_none_for_what_is_not_its_own(make_key: MakeKey) -> None:

@@ -399,6 +399,19 @@ def test_a_token_is_three_segments_and_nothing_around_them(text: str) -> None:
     refused(text)
 
 
+def test_a_token_has_at_most_so_many_characters_even_if_the_ring_signed_it() -> None:
+    longest = ""
+    for length in range(5600, 6100):
+        token = with_claims(padding="x" * length)
+        if len(token) <= 8192:
+            longest = token
+            continue
+        refused(token)
+        break
+    assert len(longest) > 8188
+    assert taken(longest) == CLAIMS
+
+
 def test_bits_that_base64_would_drop_are_not_free() -> None:
     """64 bytes are 85 characters and two bits of the 86th: its other four bits must be zero."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -406,6 +419,13 @@ def test_bits_that_base64_would_drop_are_not_free() -> None:
     spare = alphabet[alphabet.index(TOKEN[-1]) + 1]
     assert base64.urlsafe_b64decode(SIGNATURE[:-1] + spare + "==") == base64.urlsafe_b64decode(SIGNATURE + "==")
     refused(TOKEN[:-1] + spare)
+
+
+@pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity"])
+def test_what_is_no_json_is_named_in_the_log(constant: bytes) -> None:
+    raw = json.dumps(dict(PAYLOAD)).encode()[:-1] + b', "x": ' + constant + b"}"
+    with pytest.raises(TokenInvalidError, match=f"^{constant.decode()} is no JSON$"):
+        taken(signed(HEADER, raw))
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"5", b"null", b'"x"', b"", b"\xff", b"[" * 5000, b'{"alg": "ES256"} x'])

@@ -1,18 +1,24 @@
 """The bounds of the claims, at their edges: what the portal issues passes, and one step further nothing does."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.claims import ACCESS_TOKEN, LAST_EPOCH, LAST_SECOND, LONGEST_LIFE, LONGEST_TEXT, Claims, check_claims
+from vault.claims import ACCESS_TOKEN, Claims, check_claims
 from vault.errors import TokenInvalidError
 from vault.secret_format import ENVIRONMENTS, new_id
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H11")]
 
+# Written out: what a constant says is not what a database or a date holds.
+LAST_SECOND = 253_402_300_799
+LAST_EPOCH = 2_147_483_647
+LONGEST_LIFE = 86_400
+LONGEST_TEXT = 200
 NOW = 1_800_000_000
 USER, KEY, TOKEN, FAMILY = map(new_id, ("usr", "key", "tok", "fam"))
 PAYLOAD: dict[str, Any] = {
@@ -116,6 +122,12 @@ def test_whatever_a_claim_holds_the_answer_is_claims_or_one_error(claim: str, va
     assert claims.as_payload().keys() == payload.keys()
     json.dumps(claims.as_payload()).encode()
     str(claims).encode()
+
+
+def test_the_last_second_is_a_date_and_the_next_is_none() -> None:
+    assert datetime.fromtimestamp(LAST_SECOND, UTC).year == 9999
+    with pytest.raises(ValueError, match="year 10000"):
+        datetime.fromtimestamp(LAST_SECOND + 1, UTC)
 
 
 def test_claims_go_to_a_payload_and_back() -> None:

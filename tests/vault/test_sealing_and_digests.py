@@ -169,6 +169,7 @@ def test_any_other_bytes_are_not_a_row_seal(blob: bytes) -> None:
 
 def test_a_row_seal_is_not_taken_for_one_of_another_key() -> None:
     blob = row_seal(RING, ["x"])
+    assert not row_seal_fits(KeyRing.parse("sealing", new_entry("c")), blob, ["x"])  # one that nobody has (any more)
     assert not row_seal_fits(RING, blob.replace(b"a", b"b", 1), ["x"])
     assert not row_seal_fits(KeyRing.parse("sealing", new_entry("a")), blob, ["x"])
 

@@ -1,0 +1,49 @@
+"""The list of edits that some test must notice fits the code as it is; `make mutants` tries them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.mutants import Mutant, mutants
+from tests.portal import ROOT
+
+pytestmark = pytest.mark.once
+
+
+@pytest.mark.parametrize("mutant", mutants(), ids=lambda mutant: mutant.name)
+def test_an_edit_can_be_made_and_its_tests_are_there(mutant: Mutant) -> None:
+    assert mutant.fault() == ""
+    assert len(mutant.why) > 10
+    assert mutant.database in ("sqlite", "postgresql")
+    assert mutant.tests
+    for test in mutant.tests:
+        file, _, name = test.partition("::")
+        assert (ROOT / file).is_file(), test
+        assert re.search(rf"^def {name or 'test_'}", (ROOT / file).read_text(), re.MULTILINE), test
+
+
+def test_every_edit_has_a_name_of_its_own() -> None:
+    names = [mutant.name for mutant in mutants()]
+    assert len(set(names)) == len(names) > 100
+
+
+def test_an_edit_that_can_not_be_made_is_a_fault(tmp_path: Path) -> None:
+    fits = Mutant(name="x", file="vault/errors.py", there="Root of every error", becomes="x", tests=("x",), why="x")
+    assert fits.fault() == ""
+    for there, becomes, says in (
+        ("no such text", "x", "0 times"),
+        ("Error", "x", "times in vault/errors.py"),
+        ("Root of every error", "Root of every error", "changes nothing"),
+    ):
+        changed = Mutant(name="x", file="vault/errors.py", there=there, becomes=becomes, tests=("x",), why="x")
+        assert says in changed.fault()
+    assert "0 times" in Mutant(name="x", file="no/file.py", there="a", becomes="b", tests=("x",), why="x").fault()
+
+
+def test_an_edit_is_taken_back(tmp_path: Path) -> None:
+    mutant = Mutant(name="x", file="one.py", there="good", becomes="bad", tests=("x",), why="x")
+    (tmp_path / "one.py").write_text("all is good\n")
+    with mutant.applied(tmp_path):
+        assert (tmp_path / "one.py").read_text() == "all is bad\n"
+    assert (tmp_path / "one.py").read_text() == "all is good\n"

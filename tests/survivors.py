@@ -1,0 +1,88 @@
+"""What mutmut left alive: `python -m tests.survivors` after `mutmut run` (both are `make mutants`).
+
+A mutant that changes nothing that anybody could notice is listed in tests/mutants_equivalent.toml with the reason. Of
+all others 90 in 100 must be killed, file by file; those that are not are shown.
+"""
+
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+EQUIVALENT: Final = ROOT / "tests" / "mutants_equivalent.toml"
+ENOUGH: Final = 0.9
+SURVIVED, UNTESTED, UNTRIED = (0,), (5, 33), (None,)  # mutmut's exit codes
+
+
+@dataclass
+class Tally:
+    """What became of the mutants of one file."""
+
+    killed: int = 0
+    equivalent: int = 0
+    alive: list[str] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        """The killed ones of those that somebody could notice."""
+        return self.killed / ((self.killed + len(self.alive)) or 1)
+
+
+def tallies() -> dict[str, Tally]:
+    """Return what became of them, by file."""
+    equivalents = listed()
+    counted: dict[str, Tally] = {}
+    for file, name, code in tried():
+        tally = counted.setdefault(file, Tally())
+        if code not in (*SURVIVED, *UNTESTED, *UNTRIED):
+            tally.killed += 1
+        elif change_of(name) in equivalents:
+            tally.equivalent += 1
+        else:
+            tally.alive.append(name)
+    return counted
+
+
+def tried() -> Iterator[tuple[str, str, int | None]]:
+    """Yield file, name and exit code of every mutant that mutmut has made."""
+    for meta in sorted((ROOT / "mutants").glob("*/**/*.py.meta")):
+        file = str(meta.relative_to(ROOT / "mutants")).removesuffix(".meta")
+        for name, code in json.loads(meta.read_text())["exit_code_by_key"].items():
+            yield file, name, code
+
+
+def listed() -> set[tuple[str, str]]:
+    """Return the changes that nobody could notice: what is taken away, and what stands there instead."""
+    return {(entry["there"], entry["becomes"]) for entry in tomllib.loads(EQUIVALENT.read_text())["equivalent"]}
+
+
+def change_of(name: str) -> tuple[str, str]:
+    """Return what a mutant takes away and what it puts there, without the spaces around."""
+    mutmut = Path(sys.executable).parent / "mutmut"
+    shown = subprocess.run([mutmut, "show", name], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lines = [line for line in shown.splitlines() if not line.startswith(("---", "+++"))]
+    taken, put = ([line[1:].strip() for line in lines if line.startswith(sign)] for sign in "-+")
+    return "\n".join(taken), "\n".join(put)
+
+
+def main() -> int:
+    """Show the figures and what is alive. Return the exit code."""
+    counted = tallies()
+    for file, tally in counted.items():
+        figures = f"{tally.killed} killed, {tally.equivalent} equivalent, {len(tally.alive)} alive"
+        print(f"{tally.share:7.1%}  {file}: {figures}")
+    for name in (name for tally in counted.values() for name in tally.alive):
+        print("\n".join((f"\n{name}", *change_of(name))))
+    killed = sum(tally.killed for tally in counted.values())
+    alive = sum(len(tally.alive) for tally in counted.values())
+    print(f"\n{killed / ((killed + alive) or 1):.1%} of {killed + alive}, beside those that nobody could notice.")
+    return 0 if all(tally.share >= ENOUGH for tally in counted.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
