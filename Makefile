@@ -49,8 +49,9 @@ lint: .venv/.dev ## Check style, types, the floors of the house, and missing mig
 	.venv/bin/lint-imports
 	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) manage.py makemigrations --check --dry-run
 
-conformance: .venv/.dev ## Write docs/conformance.md from the marks of the tests
+conformance: .venv/.dev ## Write docs/conformance.md, and what docs/threat-model.md says of findings, from the marks of the tests
 	$(PYTHON) -m tests.conformance.report
+	$(PYTHON) -m tests.findings_page
 
 configuration: .venv/.dev ## Write the tables of docs/configuration.md from keyportal/options/
 	$(PYTHON) -m tests.configuration_page

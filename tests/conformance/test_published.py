@@ -111,6 +111,7 @@ def test_every_endpoint_is_there_and_takes_what_it_says(portal: Portal, speaker:
 @pytest.mark.conformance("JK-02")
 @pytest.mark.conformance("JK-03")
 @pytest.mark.conformance("JK-08")
+@pytest.mark.finding("H38")
 def test_the_keys_are_public_and_may_be_kept_for_a_while(portal: Portal) -> None:
     answer = portal.get(JWKS)
     for key in told(answer)["keys"]:

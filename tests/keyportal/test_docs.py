@@ -88,7 +88,8 @@ def test_one_template_alone_prints_a_secret() -> None:
     assert printing == ["_secret.html"]
 
 
-def test_the_conformance_page_is_what_the_tests_say() -> None:
-    command = [sys.executable, "-m", "tests.conformance.report", "--check"]
+@pytest.mark.parametrize("page", ["tests.conformance.report", "tests.findings_page"])
+def test_the_pages_of_marks_are_what_the_tests_say(page: str) -> None:
+    command = [sys.executable, "-m", page, "--check"]
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEADLINE)
     assert (checked.returncode, checked.stderr) == (0, "")
