@@ -15,13 +15,16 @@ from django.contrib.auth import login
 from django.http import HttpRequest
 from django.test import Client
 from hypothesis import HealthCheck
+from pytest_django import DjangoDbBlocker
 
+from accounts.canaries import rings_confirmed
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.services import create_user
 from accounts.sessions import STARTED, SessionStore
 from apikeys import services
 from apikeys.models import APIKey
+from credentials.freshness import freshness
 from credentials.models import Scope
 from tests.databases import portal_database
 from tests.portal import Portal
@@ -99,6 +102,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """
     if hasattr(config, "workerinput"):
         shutil.rmtree(settings.RUN_DIR, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Make the database, and meet it as the start of a server does: queries are counted without those of the first."""
+    with django_db_blocker.unblock():
+        freshness.confirm_rings()
+        rings_confirmed()
 
 
 @pytest.fixture
