@@ -1,7 +1,11 @@
-"""Which tests are quick: those that start nothing. Found out from what a test and its fixtures use, so nobody marks."""
+"""Which tests are quick: those that start nothing, and try no more than a few things.
+
+What starts something is found out from what a test and its fixtures use, so nobody marks it.
+"""
 
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
@@ -20,7 +24,7 @@ STARTERS: Final[tuple[object, ...]] = (
     with_postgres.postgres_cluster,
 )
 """What starts a process: whoever uses one of these, by whatever way, is not quick."""
-SLOW_MARKS: Final = ("browser", "nginx", "caddy", "redis", "pgbouncer", "postgresql", "second")
+SLOW_MARKS: Final = ("sweep", "browser", "nginx", "caddy", "redis", "pgbouncer", "postgresql", "second")
 
 
 def is_quick(item: pytest.Function) -> bool:
@@ -31,6 +35,7 @@ def is_quick(item: pytest.Function) -> bool:
     return not any(starts_something(function) for function in (item.function, *fixtures))
 
 
+@cache  # a test of many parameters is one function, and many share a fixture
 def starts_something(function: Any) -> bool:
     """Tell whether a function uses one of the starters, itself or through functions of the tests' own."""
     return _starts(function, set())
@@ -42,9 +47,14 @@ def _starts(function: Any, seen: set[object]) -> bool:
         return False
     seen.add(function)
     used = [found for name in _names(function.__code__) for found in _found(function, name)]
-    if any(one is starter for one in used for starter in STARTERS):
+    if any(_is_starter(one) for one in used):
         return True
     return any(_starts(one, seen) for one in used if getattr(one, "__module__", "").startswith("tests."))
+
+
+def _is_starter(one: Any) -> bool:
+    kinds = one.__mro__ if isinstance(one, type) else (one,)  # what a portal of a kind of its own starts, too
+    return any(kind is starter for kind in kinds for starter in STARTERS)
 
 
 def _found(function: FunctionType, name: str) -> Iterator[Any]:

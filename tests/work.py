@@ -53,7 +53,8 @@ def counted_work() -> Iterator[Work]:
 
 def _statement(sql: str | None) -> str:
     """Return it without its values. Of a prepared one psycopg tells the text at some times and not at others."""
-    return LITERALS.sub("?", sql) if sql and "$1" not in sql else "a prepared question"
+    plain = LITERALS.sub("?", sql or "$1")
+    return "a prepared question" if "$?" in plain else plain
 
 
 def equal_work(

@@ -103,6 +103,7 @@ def test_a_change_of_address_costs_the_same_whether_it_is_taken(
     assert work.messages == 1
 
 
+@pytest.mark.sweep
 def test_a_limit_that_is_used_up_costs_the_same_at_every_account() -> None:
     def log_in_once_too_often(email: str) -> None:
         for _ in range(11):

@@ -84,6 +84,7 @@ def test_what_turns_a_text_around_is_refused_wherever_it_stands(character: str) 
         assert character not in printable(text)
 
 
+@pytest.mark.sweep
 def test_no_character_that_nobody_sees_or_knows_stands_between_letters() -> None:
     """Every code point there is: none is let through that Unicode calls control, format, private or nothing."""
     visible_formats = set("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")

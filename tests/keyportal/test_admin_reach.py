@@ -22,7 +22,7 @@ from tests.keyportal.rights import grant, registered
 from tests.rows import rewrite
 from tokens.models import Housekeeping, RevokedToken
 
-pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.finding("H7")]
+pytestmark = [pytest.mark.sweep, pytest.mark.django_db, pytest.mark.once, pytest.mark.finding("H7")]
 LogIn = Callable[..., Client]
 SECRET_NAMES: Final = re.compile(
     r"password|seal|digest|ciphertext|form_token|session_data|session_key|secret$|^data$|^value$|^key$|cache_key"

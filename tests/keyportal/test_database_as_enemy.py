@@ -153,6 +153,7 @@ HOSTILE_TABLES = (User, APIKey, KeySecret, Scope, TokenFamily, RefreshToken, Hou
 HOSTILE = (*HOSTILE_TABLES, Usage, Sighting, EmailAddress, Authenticator, MailedLink, RingCanary, RevokedToken)
 
 
+@pytest.mark.sweep
 @pytest.mark.finding("H1")
 @pytest.mark.parametrize("model", HOSTILE, ids=lambda model: model.__name__)
 def test_nothing_that_is_planted_in_a_column_is_unpickled(

@@ -11,7 +11,7 @@ from keyportal.options.kinds import LONG
 from keyportal.options.option import Option
 from tests.settings_reader import Reading, base, read_settings, sample
 
-pytestmark = [pytest.mark.once, pytest.mark.finding("H12")]
+pytestmark = [pytest.mark.sweep, pytest.mark.once, pytest.mark.finding("H12")]
 
 CANARY = "cAnArY7q"
 URLISH = f"{CANARY}/a?b#c@d:e%f%41&g+h=i $j [k]"

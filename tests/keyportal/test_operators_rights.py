@@ -31,7 +31,7 @@ from tokens.ending import Target
 from tokens.models import Housekeeping, RevokedToken, TokenFamily
 from tokens.services import issue_to_user
 
-pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.finding("H7")]
+pytestmark = [pytest.mark.sweep, pytest.mark.django_db, pytest.mark.once, pytest.mark.finding("H7")]
 LogIn = Callable[..., Client]
 
 

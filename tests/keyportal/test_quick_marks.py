@@ -34,6 +34,14 @@ def starts_inside() -> Callable[[], object]:
     return lambda: nginx
 
 
+class PortalOfItsOwn(Portal):
+    """Starts what its base starts."""
+
+
+def starts_a_portal_of_its_own() -> object:
+    return PortalOfItsOwn
+
+
 def starts_a_command() -> object:
     return subprocess.run
 
@@ -45,7 +53,7 @@ def calls_itself() -> object:
 STARTING = (starts_a_portal, starts_by_a_helper, starts_by_a_helper_s_helper, starts_by_a_module)
 
 
-@pytest.mark.parametrize("function", [*STARTING, starts_inside, starts_a_command])
+@pytest.mark.parametrize("function", [*STARTING, starts_inside, starts_a_portal_of_its_own, starts_a_command])
 def test_who_starts_something_by_whatever_way_is_found(function: Callable[[], object]) -> None:
     assert starts_something(function)
 

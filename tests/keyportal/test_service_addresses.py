@@ -12,7 +12,7 @@ from redis import ConnectionPool
 from tests.portal import ROOT
 from tests.settings_reader import Reading, read_settings
 
-pytestmark = [pytest.mark.once, pytest.mark.finding("H12")]
+pytestmark = [pytest.mark.sweep, pytest.mark.once, pytest.mark.finding("H12")]
 
 CANARY = "cAnArY7q"
 ODD = (*"/?#@:%&+$=;,!*'()[]{}\\\"<>^`|~ü€漢 ", "%41", "%zz", "[x]", "[::1]")

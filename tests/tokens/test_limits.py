@@ -95,6 +95,7 @@ def test_wrong_secrets_for_a_client_from_an_address(client: Client, make_key: Ma
     assert form(client, "/oauth/token", "grant_type=client_credentials", key.pk, secret, elsewhere(1)) == 200
 
 
+@pytest.mark.sweep
 def test_wrong_secrets_for_many_clients_from_an_address(client: Client, clock: Clock) -> None:
     def guess(_: int) -> bool:
         return form(client, "/oauth/token", "grant_type=client_credentials", new_id("key"), "wrong") != TOO_MANY
