@@ -275,6 +275,23 @@ def test_every_column_is_sealed_or_known_to_describe_only() -> None:
 
 
 @pytest.mark.finding("H16")
+@pytest.mark.usefixtures("rows")
+def test_a_seal_names_what_kind_of_row_it_is_of() -> None:
+    kinds = [model._default_manager.all()[0].sealed_fields()[0] for model in sealed_models()]
+    assert kinds == [model.PURPOSE for model in sealed_models()]
+    assert len(set(kinds)) == len(kinds)
+
+
+@pytest.mark.finding("H16")
+@pytest.mark.parametrize("fields", [None, ["is_active"]])
+def test_a_row_that_was_tampered_with_is_not_saved(developer: User, fields: list[str] | None) -> None:
+    sql("UPDATE accounts_user SET is_staff = true WHERE id = %s", developer.pk)
+    with pytest.raises(TamperedRowError):
+        User.objects.get(pk=developer.pk).save(update_fields=fields)
+    assert not User.objects.get(pk=developer.pk).is_intact()
+
+
+@pytest.mark.finding("H16")
 def test_a_seal_of_one_row_fits_no_other(developer: User, operator: User) -> None:
     sql("UPDATE accounts_user SET seal = (SELECT seal FROM accounts_user WHERE id = %s)", operator.pk)
     assert not User.objects.get(pk=developer.pk).is_intact()
@@ -435,6 +452,14 @@ def test_a_restriction_that_was_lifted_for_a_moment_gives_nothing(developer: Use
 
 
 @pytest.mark.finding("H16")
+def test_a_scope_of_the_portals_own_is_restricted_whatever_its_row_says(developer: User) -> None:
+    """Its row has no seal: a migration wrote it."""
+    sql("UPDATE credentials_scope SET restricted = false WHERE name = 'credentials:verify'")
+    with pytest.raises(ScopeNotAllowedError):
+        keys.create_key(owner=developer, name="x", environment="live", scopes=["credentials:verify"], origin=ORIGIN)
+
+
+@pytest.mark.finding("H16")
 def test_a_scope_that_was_written_by_hand_is_in_no_catalogue(make_key: MakeKey, scopes: list[Scope]) -> None:
     _, secret = make_key(scopes=["reports:read"])
     scope = Scope.objects.get(name="reports:read")
@@ -523,6 +548,18 @@ def test_an_address_that_was_written_by_hand_gets_no_reset(developer: User, tabl
     with pytest.raises(TamperedRowError):
         reset_password(link=sent, password="a phrase of my own", origin=ORIGIN)
     assert not enters("mine@example.com", "a phrase of my own")
+
+
+@pytest.mark.finding("H16")
+@pytest.mark.parametrize(
+    "change", ["user_id = '{other}'", "expires_at = '2100-01-01 00:00:00'", "purpose = 'unlock'", "digest = seal"]
+)
+def test_a_link_that_was_written_by_hand_opens_nothing(developer: User, make_user: MakeUser, change: str) -> None:
+    text = links.issue(links.RESET, user=developer, email=developer.email)
+    assert links.find(links.RESET, text) is not None
+    sql(f"UPDATE accounts_mailedlink SET {change.format(other=make_user('other@example.com').pk)}")
+    for purpose in (links.RESET, links.UNLOCK):
+        assert links.find(purpose, text) is None
 
 
 @pytest.mark.finding("H16")
