@@ -124,6 +124,23 @@ def test_a_right_guess_takes_its_delay_along() -> None:
     assert DELAY.hit("account") == 0
 
 
+def test_of_several_guesses_at_once_one_is_counted_and_the_others_look_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another worker counts a guess between this one's look at the row and its own count."""
+    look, guesses = GrowingDelay._row, [0, 0]
+
+    def look_and_be_overtaken(delay: GrowingDelay, key: str, now: datetime) -> AttemptWindow:
+        row = look(delay, key, now)
+        if guesses.pop():
+            assert DELAY.hit("account") == 0
+        return row
+
+    for _ in range(2):
+        assert DELAY.hit("account") == 0
+    monkeypatch.setattr(GrowingDelay, "_row", look_and_be_overtaken)
+    guesses[:] = [0, 0, 1]
+    assert DELAY.hit("account") > 0
+
+
 @pytest.mark.parametrize(
     ("one", "other", "alike"),
     [

@@ -1,6 +1,7 @@
 """Each limit of log-in, sign-up, codes and messages: reached by requests, in its own words, locking nobody out."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,18 +12,20 @@ from pytest_django import Settings
 
 from accounts.models import AuditEvent, User
 from tests.accounts.mailbox import get, link_to, messages_to, post
+from tests.accounts.test_second_factor import code_of
 from tests.conftest import PASSWORD, MakeUser
 from tests.speaker import basic
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H13")]
 Enter = Callable[..., Client]
 EMAIL = "dev@example.com"
+START = datetime.fromtimestamp(1_800_000_010, UTC)
 
 
 @pytest.fixture(autouse=True)
 def in_one_window(time_machine: Any) -> None:
     """Let the clock stand: what is counted at the edge of a window weighs less, and a slow machine takes its time."""
-    time_machine.move_to(1_800_000_010, tick=False)
+    time_machine.move_to(START, tick=False)
 
 
 def somewhere(number: int, **more: Any) -> Client:
@@ -116,6 +119,33 @@ def test_a_place_where_the_owner_was_before_is_open_whatever_strangers_do(develo
     assert basic_log_in(somewhere(100), password=PASSWORD).status_code == 200  # the address is enough as well
 
 
+def test_an_account_of_ones_own_makes_no_place_known_to_another(developer: User, make_user: MakeUser) -> None:
+    guesser = somewhere(99)
+    log_in(guesser, make_user("guesser@example.com").email, PASSWORD)
+    post(guesser, "/accounts/logout/")
+    for number in range(20):
+        log_in(somewhere(number))
+    assert stopped(log_in(guesser), "guessing passwords for this account")
+
+
+def test_a_browser_is_a_known_place_for_a_year(developer: User, time_machine: Any) -> None:
+    browser = somewhere(100)
+    log_in(browser, password=PASSWORD)
+    browser.defaults["REMOTE_ADDR"] = "203.0.113.200"
+    cookie = browser.cookies["__Host-device"].value
+
+    def is_known(after: timedelta) -> bool:
+        time_machine.move_to(START + after, tick=False)
+        for number in range(21):
+            log_in(somewhere(number))
+        browser.cookies.clear()  # of which the session would be over
+        browser.cookies["__Host-device"] = cookie
+        return bool(log_in(browser).status_code == 200)
+
+    assert is_known(timedelta(days=364))
+    assert not is_known(timedelta(days=366))
+
+
 def test_right_passwords_use_nothing_up(developer: User) -> None:
     for _ in range(15):
         client = somewhere(1)
@@ -159,6 +189,29 @@ def test_a_wrong_code_for_a_fresh_log_in_is_limited_and_on_the_record(developer:
     assert AuditEvent.objects.filter(verb="second_factor_failed", subject_id=developer.pk).count() == 10
 
 
+def test_wrong_first_codes_of_an_app_are_limited(developer: User, log_in: Enter) -> None:
+    client, path = log_in(developer), "/accounts/2fa/totp/activate/"
+    post(client, "/accounts/reauthenticate/", password=PASSWORD)
+    get(client, path)
+    assert {post(client, path, code="000000").status_code for _ in range(10)} == {200}
+    assert stopped(post(client, path, code="000000"), "wrong codes")
+
+
+def test_right_codes_use_nothing_up(developer: User, log_in: Enter, time_machine: Any) -> None:
+    client, secret = log_in(developer), generate_totp_secret()
+    TOTP.activate(developer, secret)
+    for number in range(12):
+        time_machine.move_to(START + timedelta(seconds=30 * number), tick=False)  # a code is good once
+        assert post(client, "/accounts/2fa/reauthenticate/", code=code_of(secret)).status_code == 302
+
+
+def test_log_ins_by_a_passkey_are_limited_for_an_address() -> None:
+    client, path = Client(), "/accounts/2fa/webauthn/login/"
+    assert 429 not in {post(client, path, credential="{}").status_code for _ in range(10)}
+    assert post(client, path, credential="{}").status_code == 429
+    assert post(somewhere(9), path, credential="{}").status_code != 429
+
+
 def test_the_current_password_can_not_be_guessed_where_it_is_changed(developer: User, log_in: Enter) -> None:
     client = log_in(developer)
     fields = {"password1": "a quite different phrase", "password2": "a quite different phrase"}
@@ -188,6 +241,21 @@ def test_one_mailbox_gets_so_many_messages_and_no_more(developer: User, path: st
     assert stopped(post(somewhere(99), path, email=EMAIL), "several messages")
     assert len(messages_to(EMAIL)) == 5
     assert stopped(post(somewhere(98), path, email="DEV@example.com"), "several messages")
+
+
+def test_one_mailbox_gets_so_many_messages_by_sign_ups_and_no_more(developer: User) -> None:
+    for number in range(5):
+        assert post(somewhere(number), "/accounts/signup/", email=EMAIL, password1=PASSWORD).status_code == 302
+    assert stopped(post(somewhere(99), "/accounts/signup/", email=EMAIL, password1=PASSWORD), "several messages")
+    assert len(messages_to(EMAIL)) == 5
+
+
+def test_the_button_that_sends_the_confirmation_again_is_limited(make_user: MakeUser, log_in: Enter) -> None:
+    client = log_in(make_user(EMAIL, confirmed=False))
+    answers = [post(client, "/accounts/email/resend/") for _ in range(6)]
+    assert [answer.status_code for answer in answers[:5]] == [302] * 5
+    assert stopped(answers[5], "several messages")
+    assert len(messages_to(EMAIL)) == 5
 
 
 def test_one_address_asks_for_so_many_messages_and_no_more(developer: User) -> None:

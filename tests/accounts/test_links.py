@@ -62,3 +62,13 @@ def test_a_confirmation_link_is_good_for_a_day(clock: Clock, seconds: int, good:
 @pytest.mark.parametrize(("seconds", "good"), [(MINUTE, True), (HOUR - MINUTE, True), (HOUR + MINUTE, False)])
 def test_a_link_for_a_new_password_is_good_for_an_hour(clock: Clock, developer: User, seconds: int, good: bool) -> None:
     assert changes_the_password_after(seconds, clock, developer) is good
+
+
+@pytest.mark.parametrize(("seconds", "good"), [(MINUTE, True), (HOUR - MINUTE, True), (HOUR + MINUTE, False)])
+def test_a_link_that_makes_a_browser_known_is_good_for_an_hour(
+    clock: Clock, developer: User, seconds: int, good: bool
+) -> None:
+    post(Client(), "/accounts/login/unlock/", email=developer.email)
+    path = link_of_the_last_message("/accounts/login/unlock/")
+    clock.move_to(START + seconds, tick=False)
+    assert (Client().post(path, secure=True).status_code == 302) is good
