@@ -169,3 +169,13 @@ def test_the_triggers_are_in_place_and_missed_when_they_are_not() -> None:
     else:
         execute(f"ALTER TABLE {EVENTS} ENABLE TRIGGER audit_refuses_removal_{EVENTS}")
     assert faults(connection) == [f"the trigger audit_refuses_removal_{EVENTS} is not in place"]
+
+
+def test_a_trigger_that_was_made_anew_to_refuse_nothing_is_missed() -> None:
+    name = f"audit_refuses_change_{EVENTS}"
+    if ON_SQLITE:
+        execute(f"DROP TRIGGER {name}", f"CREATE TRIGGER {name} BEFORE UPDATE ON {EVENTS} BEGIN SELECT 1; END")
+    else:
+        does_nothing = "RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+        execute(f"CREATE OR REPLACE FUNCTION audit_refuses() {does_nothing}")
+    assert f"the trigger {name} is not in place" in faults(connection)

@@ -122,6 +122,15 @@ def test_an_event_that_was_doubled_or_made_up_shows() -> None:
     assert ids_in(told().forged) == {event.pk + 10, made_up.pk}
 
 
+def test_a_trail_that_nothing_guards_any_more_is_not_whole() -> None:
+    write()
+    with unguarded():
+        report = told()
+    assert f"the trigger audit_refuses_change_{EVENTS} is not in place" in report.unguarded
+    assert not report.is_whole
+    assert told().is_whole
+
+
 UNREADABLE = ["at = 'x'", "details = '{'", "address = 'x'", "verb = CAST(x'ff' AS TEXT)", "seal = 'x'", "seal = 7"]
 UNREADABLE_ON_POSTGRESQL = ["address = '192.0.2.1/8'", "seal = ''", "details = '[[[]]]'"]
 
@@ -259,6 +268,28 @@ def test_another_genuine_event_in_an_event_s_place_shows(chained: list[AuditEven
         event.save()
     report = told()
     assert (str(report.forged), str(report.removed), str(report.broken)) == ("", "", "2")
+
+
+def test_nor_does_a_digest_that_somebody_has_made_for_it_hide_it(chained: list[AuditEvent]) -> None:
+    event = chained[4]
+    event.verb = "another"
+    event.seal = event.make_seal()
+    with unguarded():
+        event.save()
+        AuditCheckpoint.objects.filter(number=2).update(digest=trail.digest_of(bytes(one.seal) for one in chained[3:6]))
+    assert str(told().broken).startswith("2")
+
+
+def test_a_link_that_was_kept_follows_no_other_than_it_did(chained: list[AuditEvent]) -> None:
+    """Somebody takes events and their link away, lets the portal make another one, and puts the next one back."""
+    kept = AuditCheckpoint.objects.get(number=3)
+    with unguarded():
+        execute(f"DELETE FROM {CHECKPOINTS} WHERE number > 1")
+        AuditEvent.objects.filter(pk__in=[event.pk for event in chained[3:6]]).delete()
+    assert extend_chain() == 3
+    assert told().is_whole
+    AuditCheckpoint.objects.bulk_create([kept])
+    assert str(told().broken) == "3"
 
 
 def test_whoever_keeps_the_head_elsewhere_sees_that_the_end_was_cut_off(chained: list[AuditEvent]) -> None:
