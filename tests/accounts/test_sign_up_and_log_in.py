@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
-from django.core import mail
+from django.contrib.sessions.serializers import JSONSerializer
+from django.core import mail, signing
 from django.db import DatabaseError, transaction
 from django.test import Client, TestCase
 from pytest_django import Settings
 
 from accounts.models import AuditEvent, User
 from accounts.services import deactivate_user, unconfirm_user
-from accounts.sessions import session_digest
+from accounts.sessions import STARTED, SessionStore, session_digest
 from tests.conftest import ORIGIN, PASSWORD, MakeUser
 from tests.portal import Portal
 
@@ -223,6 +224,16 @@ def test_a_session_ends_after_half_an_hour_of_nothing_and_after_twelve_hours_of_
     assert not is_logged_in(client)
 
 
+def test_a_session_without_the_note_of_its_log_in_is_over(client: Client, developer: User) -> None:
+    """No log-in of the portal's own has made it."""
+    log_in_by_form(client)
+    assert is_logged_in(client)
+    session = SessionStore.of_cookie(client.cookies[COOKIE].value)
+    del session[STARTED]
+    session.save()
+    assert not is_logged_in(client)
+
+
 @pytest.mark.security("S-03")
 def test_a_cookie_is_worth_nothing_after_log_out_or_deactivation(client: Client, developer: User) -> None:
     log_in_by_form(client)
@@ -305,6 +316,18 @@ def test_a_reset_link_works_once_and_is_told_to_nobody_else(client: Client, deve
 
 
 @pytest.mark.security("A-09")
+def test_the_session_of_a_reset_does_not_hold_its_link(client: Client, developer: User) -> None:
+    """Django signs what a session holds, and everybody can read what is signed."""
+    post(client, "/accounts/password/reset/", email=developer.email)
+    found = re.search(r"https://portal\.test(/accounts/password/reset/key/\S+-(\w+)/?)", str(mail.outbox[-1].body))
+    assert found
+    client.get(found[1], secure=True)
+    row = Session.objects.get()
+    members = signing.loads(row.session_data, salt=f"session {row.session_key}", serializer=JSONSerializer)
+    assert "_password_reset_key" in members
+    assert found[2] not in str(members)
+
+
 def test_a_reset_for_an_unknown_address_is_answered_alike(client: Client, developer: User) -> None:
     known = post(client, "/accounts/password/reset/", email=developer.email)
     unknown = post(client, "/accounts/password/reset/", email="nobody@example.com")

@@ -1,0 +1,34 @@
+"""Under rings that the database was not written with nothing is answered: every key would be called unknown."""
+
+import pytest
+from django.test import Client
+
+from accounts.canaries import RingMisfitError, confirm_rings
+from accounts.models import RingCanary
+from apikeys.verification import verify
+from credentials.freshness import freshness
+from tests.conftest import MakeKey
+
+pytestmark = [pytest.mark.django_db, pytest.mark.finding("H43")]
+
+
+@pytest.fixture
+def secret(make_key: MakeKey) -> str:
+    """A secret of a database that is another one by now: its index ring has another key under the same id."""
+    confirm_rings()
+    secret: str = make_key()[1]
+    assert verify(secret, address=None).credential.name
+    assert RingCanary.objects.filter(ring="index").update(value=bytes(32)) == 1
+    freshness.meet_another_database()
+    return secret
+
+
+def test_no_page_is_answered(secret: str, client: Client) -> None:
+    client.raise_request_exception = False
+    assert client.get("/accounts/login/", secure=True).status_code == 503
+    assert client.get("/healthz", secure=True).status_code == 200
+
+
+def test_no_verdict_is_given(secret: str) -> None:
+    with pytest.raises(RingMisfitError):
+        verify(secret, address=None)
