@@ -90,6 +90,12 @@ def test_a_clock_that_somebody_sets_neither_prolongs_nor_ends_the_lease(step: fl
 
 
 @pytest.mark.once
+def test_the_clock_goes_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "clock_gettime", {time.CLOCK_BOOTTIME: 2000.0, time.CLOCK_MONOTONIC: 1000.0}.get)
+    assert Freshness().now() == 2000.0
+
+
+@pytest.mark.once
 @pytest.mark.finding("H14")
 def test_a_heartbeat_from_before_the_trust_ended_does_not_bring_it_back() -> None:
     """What ended it was committed after that heartbeat, and may still be on its way."""

@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from accounts.canaries import confirm_rings
 from accounts.models import RingCanary
+from keyportal.options import guards
 from tests.portal import new_ring
 from vault.signing_keys import new_signing_jwk
 
@@ -73,6 +74,7 @@ SHARED_SIGNING = {**new_signing_jwk("HS256"), "k": SHARED.rstrip("=").replace("+
             {"keyportal.W001"},
         ),
         (change(SECRET_KEY="short"), {"keyportal.E003", "keyportal.W001"}),
+        (change(SECRET_KEY="0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKL"), {"keyportal.E003", "keyportal.W001"}),
         (change(SECRET_KEY="x" * 60), {"keyportal.E003", "keyportal.W001"}),
         (change(KEYPORTAL_URL=""), {"keyportal.E004", "keyportal.W001"}),
         (change(KEYPORTAL_URL="https://portal.test/path"), {"keyportal.E004", "keyportal.W001"}),
@@ -100,6 +102,13 @@ def test_a_check_finds_its_mistake_and_no_other(
 ) -> None:
     change(settings)
     assert ids() == expected
+
+
+@pytest.mark.parametrize("option", [option.name for options in guards.GROUPS.values() for option in options])
+@pytest.mark.parametrize("limit", ["0/minute", "none", "5 per minute; 9 per hour"])
+def test_each_limit_of_attempts_is_a_rate(settings: Settings, option: str, limit: str) -> None:
+    setattr(settings, option, limit)
+    assert "keyportal.E022" in ids()
 
 
 def test_a_secret_key_that_is_a_signing_key_is_found(settings: Settings) -> None:
