@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from tests.conftest import PASSWORD, MakeKey, MakeUser
+from apikeys import services
+from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
 from tests.limits import START, Clock, clock, is_limited
 from tests.speaker import FORM, basic
 from vault.secret_format import new_id, new_secret
@@ -103,6 +104,16 @@ def test_wrong_secrets_for_many_clients_from_an_address(client: Client, clock: C
     is_limited(guess, amount=300, seconds=300, clock=clock)
 
 
+def test_wrong_secrets_of_one_customer_with_many_ipv6_addresses(
+    client: Client, make_key: MakeKey, clock: Clock
+) -> None:
+    key, _ = make_key()
+    body = "grant_type=client_credentials"
+    statuses = [form(client, "/oauth/token", body, key.pk, "wrong", f"2001:db8:1:2::{n}") for n in range(21)]
+    assert statuses == [401] * 20 + [TOO_MANY]
+    assert form(client, "/oauth/token", body, key.pk, "wrong", "2001:db8:1:3::1") == 401
+
+
 def test_right_secrets_are_no_guesses(client: Client, make_key: MakeKey, clock: Clock) -> None:
     key, secret = make_key()
     statuses = {form(client, "/oauth/token", "grant_type=client_credentials", key.pk, secret) for _ in range(25)}
@@ -160,3 +171,19 @@ def test_a_service_that_asks_about_what_nobody_has_is_stopped(ask: Ask, clock: C
 def test_a_service_that_asks_about_good_ones_is_not_stopped(ask: Ask, make_key: MakeKey, clock: Clock) -> None:
     _, shown = make_key()
     assert {ask(shown).status_code for _ in range(110)} == {200}
+
+
+def test_only_a_service_with_the_scope_may_ask_about_credentials(client: Client, make_key: MakeKey) -> None:
+    key, secret = make_key()
+    assert form(client, "/oauth/introspect", f"token={secret}", key.pk, secret) == 401
+    body, head = json.dumps({"credential": secret}), {"Authorization": f"Bearer {secret}"}
+    assert client.post("/api/v1/verify", body, "application/json", secure=True, headers=head).status_code == 403
+
+
+def test_the_limit_of_a_key_holds_for_its_tokens(client: Client, make_key: MakeKey) -> None:
+    key, secret = make_key()
+    services.limit_key(key=key, limit="3/hour", origin=ORIGIN)
+    head = {"Authorization": basic(key.pk, secret)}
+    answer = client.post("/oauth/token", "grant_type=client_credentials", FORM, secure=True, headers=head)  # one
+    bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    assert [client.get("/api/v1/me", secure=True, headers=bearer).status_code for _ in range(3)] == [200, 200, TOO_MANY]

@@ -1,0 +1,67 @@
+"""What the database itself holds, whoever writes: each constraint of a model refuses what it is for."""
+
+from typing import Final
+
+import pytest
+from django.apps import apps
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from accounts.canaries import confirm_rings
+from accounts.models import AuditRemoval
+from credentials.models import Sighting, Usage
+from tests.conftest import MakeKey
+from tokens.models import RevokedToken
+
+pytestmark = pytest.mark.django_db
+
+VIOLATIONS: Final = {
+    "user_email_is_lower_case": "UPDATE accounts_user SET email = upper(email)",
+    "one_canary_a_key": "INSERT INTO accounts_ringcanary ({columns}) SELECT {columns} FROM accounts_ringcanary",
+    "one_audit_removal": "UPDATE accounts_auditremoval SET id = 2",
+    "one_key_a_form": "UPDATE apikeys_apikey SET form_token = 'the same'",
+    "key_environment_is_known": "UPDATE apikeys_apikey SET environment = 'prod'",
+    "key_has_a_name": "UPDATE apikeys_apikey SET name = ''",
+    "one_change_counter": (
+        "INSERT INTO credentials_changecounter (id, identity, n, mark, raised_by) VALUES (2, '', 0, '', 0)"
+    ),
+    "usage_counted_once": "INSERT INTO credentials_usage ({columns}) SELECT {columns} FROM credentials_usage",
+    "sighting_of_an_address": "INSERT INTO credentials_sighting ({columns}) SELECT {columns} FROM credentials_sighting",
+    "revoked_once": "INSERT INTO tokens_revokedtoken ({columns}) SELECT {columns} FROM tokens_revokedtoken",
+}
+"""For each constraint a statement that it refuses."""
+
+
+def declared() -> dict[str, str]:
+    """Return the columns of its table, without the number of the row, for each constraint of a table of ours."""
+    ours = ("accounts", "credentials", "apikeys", "tokens")
+    models = [model for model in apps.get_models() if model._meta.app_label in ours]
+    return {
+        constraint.name: ", ".join(str(field.column) for field in model._meta.concrete_fields if field.column != "id")
+        for model in models
+        for constraint in model._meta.constraints
+    }
+
+
+@pytest.fixture(autouse=True)
+def rows(make_key: MakeKey) -> None:
+    """Give each of the tables a row, and that of the keys two."""
+    now = timezone.now()
+    make_key()
+    make_key()
+    confirm_rings()
+    AuditRemoval.objects.create()
+    Usage.objects.create(credential="x", hour=now, door="api", outcome="accepted", count=1)
+    Sighting.objects.create(credential="x", first_at=now, last_at=now)
+    RevokedToken.objects.create(issuer="x", token_id="x", expires_at=now)
+
+
+def test_each_constraint_has_been_thought_of() -> None:
+    assert set(declared()) == set(VIOLATIONS)
+
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_a_constraint_refuses_what_it_is_for(name: str) -> None:
+    statement = VIOLATIONS[name].format(columns=declared()[name])
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
