@@ -16,6 +16,7 @@ from pytest_django import DjangoDbBlocker
 from credentials import freshness
 from credentials.database_file import UnusableFileError
 from credentials.freshness import Freshness
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off
 
@@ -123,6 +124,20 @@ def test_a_log_that_can_not_be_set_aside_ends_every_answer(
                 fresh.current()
     assert fresh.current() is not None
     assert fresh.database == 1
+
+
+@pytest.mark.finding("H43")
+def test_what_is_written_past_sqlite_into_the_file_makes_it_forget(connection: Connections) -> None:
+    """As `cp` does it: neither device, inode nor SQLite's own counters tell of it."""
+    fresh, file = Freshness(), Path(connection.settings_dict["NAME"])
+    assert fresh.current() is not None
+    fresh.follow()
+    before, written_at = fresh.cache.generation, file.stat().st_ctime_ns
+    content = file.read_bytes()
+    wait_until(lambda: file.write_bytes(content) and file.stat().st_ctime_ns != written_at)
+    fresh.follow()
+    assert fresh.cache.generation != before
+    assert fresh.database == 0
 
 
 def test_what_is_recalled_is_of_its_own_digest_and_asked_once(

@@ -32,3 +32,13 @@ def test_no_page_is_answered(secret: str, client: Client) -> None:
 def test_no_verdict_is_given(secret: str) -> None:
     with pytest.raises(RingMisfitError):
         verify(secret, address=None)
+
+
+def test_each_request_looks_first_which_database_it_is(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+    for look in ("follow", "confirm_rings"):
+        monkeypatch.setattr(freshness, look, lambda look=look: looks.append(look))
+    assert client.get("/healthz", secure=True).status_code == 200
+    assert looks == []  # it asks nobody
+    assert client.get("/accounts/login/", secure=True).status_code == 200
+    assert looks == ["follow", "confirm_rings"]
