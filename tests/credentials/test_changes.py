@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from credentials.changes import Change, HeardChanges, Position
-from credentials.triggers import CHANNEL, COUNTER
+from credentials.triggers import CHANNEL, COUNTER, NOTIFY_TRIGGERS
 from tests.databases import portal_database
 from tests.waiting import DEADLINE
 
@@ -148,6 +148,18 @@ def test_a_transaction_of_many_rows_counts_once_and_what_nobody_reads_counts_not
         notices = list(connection.notifies(timeout=1, stop_after=ROWS))
         assert {notice.payload.split()[0] for notice in notices} == {str(before + 1)}
         assert {notice.payload.split()[2] for notice in notices} == {f"user:usr_{n}" for n in range(ROWS)}
+
+
+@pytest.mark.second
+@pytest.mark.finding("H14")
+@pytest.mark.parametrize("table", [table.table for table in NOTIFY_TRIGGERS if table.table != "accounts_user"])
+def test_a_table_that_is_emptied_tells_of_everything(url: str, table: str) -> None:
+    """That of the accounts, which the other tests change, is made by the same line."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"LISTEN {CHANNEL}")
+        connection.execute(f"TRUNCATE {table} CASCADE")
+        heard = [notice.payload for notice in connection.notifies(timeout=1, stop_after=1)]  # it came with the answer
+        assert {payload.split()[2] for payload in heard} == {"*"}
 
 
 @pytest.mark.second

@@ -1,0 +1,152 @@
+"""What a listener does with what it hears and sees, by itself: no cache that forgets in time hides a mistake here."""
+
+from types import SimpleNamespace
+from typing import cast
+
+import psycopg
+import pytest
+from django.db import connection
+
+from credentials.cache import Remembered
+from credentials.changes import Position
+from credentials.freshness import Freshness
+from credentials.listener import Beat, Listener
+from credentials.trigger_health import Look, look
+
+pytestmark = pytest.mark.finding("H14")
+
+KEYS = (b"1", b"2")
+
+
+class Ears:
+    """A listener without a connection, and the freshness of its process, which remembers two keys."""
+
+    def __init__(self) -> None:
+        self.freshness = Freshness()
+        self.listener = Listener(self.freshness)
+        self.remember()
+
+    def remember(self) -> None:
+        cache = self.freshness.cache
+        for key in KEYS:
+            record = cast("Remembered", SimpleNamespace(tags=(f"key:{key.decode()}",), is_over=False))
+            assert cache.keep(key, record, asked_in=cache.generation, asked_at=self.freshness.now())
+
+    def hear(self, *payloads: str) -> None:
+        self.listener._hear(payloads)
+
+    def come_round(self, counter: Position | None) -> None:
+        """Let a heartbeat come back that was sent a moment ago, when the change counter said this."""
+        self.listener._beats["beat"] = Beat(self.freshness.now(), counter)
+        self.listener._come_round("beat")
+
+    @property
+    def known(self) -> list[bytes]:
+        return [key for key in KEYS if self.freshness.cache.get(key)]
+
+    @property
+    def is_leased(self) -> bool:
+        return self.freshness.leased_until > self.freshness.now()
+
+
+@pytest.fixture
+def ears() -> Ears:
+    return Ears()
+
+
+@pytest.mark.once
+def test_what_a_notice_names_is_forgotten_and_nothing_else(ears: Ears) -> None:
+    ears.hear("1 a key:1", "1 a key:other")
+    assert ears.known == [b"2"]
+
+
+@pytest.mark.once
+def test_a_notice_of_everything_is_of_everything(ears: Ears) -> None:
+    ears.hear("1 a *")
+    assert ears.known == []
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("payload", ["3 c key:other", "1 another key:other", "0 z key:other", "anything"])
+def test_what_continues_nothing_makes_it_forget_everything(ears: Ears, payload: str) -> None:
+    ears.hear("1 a key:other")
+    assert ears.known == list(KEYS)
+    ears.hear(payload)
+    assert ears.known == []
+
+
+@pytest.mark.once
+def test_a_heartbeat_whose_counter_was_not_heard_makes_it_forget_everything(ears: Ears) -> None:
+    ears.come_round(Position(1, "a"))  # the order begins here
+    ears.hear("2 b key:other")
+    ears.come_round(Position(2, "b"))
+    assert (ears.known, ears.is_leased) == (list(KEYS), True)
+    ears.come_round(Position(3, "c"))
+    assert (ears.known, ears.is_leased) == ([], True)
+
+
+@pytest.mark.once
+def test_a_heartbeat_without_a_counter_gives_no_lease(ears: Ears) -> None:
+    ears.come_round(None)
+    assert not ears.is_leased
+
+
+@pytest.mark.second
+@pytest.mark.django_db
+def test_a_look_that_differs_from_the_last_one_makes_it_forget_everything(ears: Ears) -> None:
+    def looks_alike(state: str) -> bool:
+        return ears.listener._is_as_before(cast("psycopg.Connection", connection), Look(Position(1, "a"), (state,)))
+
+    assert not looks_alike("one")
+    ears.remember()
+    assert looks_alike("one")
+    assert (ears.known, ears.freshness.database, ears.freshness.fault) == (list(KEYS), 1, "")
+    assert not looks_alike("another")
+    assert (ears.known, ears.freshness.database) == ([], 2)
+
+
+@pytest.mark.second
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE apikeys_apikey DISABLE TRIGGER USER",
+        "ALTER TABLE apikeys_apikey RENAME paused_at TO x",
+        "ALTER FUNCTION keyportal_notify RESET ALL",
+        "DROP TRIGGER keyportal_notify ON tokens_tokenfamily",
+        "CREATE TABLE heir () INHERITS (apikeys_apikey)",
+        "ALTER TABLE apikeys_apikey RENAME TO the_real_one",
+        "ALTER TABLE apikeys_apikey ENABLE ROW LEVEL SECURITY",
+        "CREATE TRIGGER another BEFORE UPDATE ON apikeys_apikey FOR EACH ROW EXECUTE FUNCTION keyportal_guard()",
+    ],
+)
+def test_a_look_sees_each_change_of_what_it_rests_on(statement: str) -> None:
+    with connection.cursor() as cursor:
+        first, second = (look(cursor, channel="of_a_test", beat="x").state for _ in range(2))
+        assert first == second
+        cursor.execute(statement)
+        assert look(cursor, channel="of_a_test", beat="x").state != first
+
+
+@pytest.mark.second
+@pytest.mark.django_db
+def test_a_look_sees_another_database_of_the_same_tables() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE credentials_changecounter DISABLE TRIGGER USER")
+        before = look(cursor, channel="of_a_test", beat="x")
+        cursor.execute("UPDATE credentials_changecounter SET identity = 'another'")
+        after = look(cursor, channel="of_a_test", beat="x")
+        assert after.counter == before.counter
+        assert after.state != before.state
+
+
+@pytest.mark.second
+@pytest.mark.django_db
+def test_a_look_sees_an_heir_of_a_table_that_had_one_before() -> None:
+    """PostgreSQL leaves its note of an heir at the table when that is dropped, so that the table does not change."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE heir () INHERITS (apikeys_apikey)")
+        cursor.execute("DROP TABLE heir")
+        before = look(cursor, channel="of_a_test", beat="x")
+        cursor.execute("CREATE TABLE heir () INHERITS (apikeys_apikey)")
+        assert look(cursor, channel="of_a_test", beat="x").state != before.state
