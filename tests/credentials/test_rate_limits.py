@@ -209,6 +209,14 @@ def test_a_store_that_fails_is_left_alone_for_longer_and_longer(settings: Any, m
     assert asked == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6]
 
 
+def test_a_counter_without_its_store_counts_by_itself(settings: Any) -> None:
+    with proxy_to(free_port()) as store:  # nobody is there
+        settings.CACHE_URL = f"redis://127.0.0.1:{store.port}/0"
+        counter = Counter()
+        assert [counter.hit(parsed_limit("3/hour"), "somebody")[0] for _ in range(5)] == [True] * 3 + [False] * 2
+        assert counter.hit(parsed_limit("3/hour"), "another")[0]
+
+
 def test_without_a_limit_there_are_no_headers(portal: Portal) -> None:
     portal.make_developer("unlimited@example.com")
     _, secret = portal.make_key("unlimited@example.com")

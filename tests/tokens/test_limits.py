@@ -9,6 +9,7 @@ from django.test import Client
 
 from accounts.models import User
 from apikeys import services
+from gateway.forward_auth import PATH, decide
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
 from tests.limits import START, Clock, clock, is_limited
 from tests.speaker import FORM, basic
@@ -180,10 +181,32 @@ def test_only_a_service_with_the_scope_may_ask_about_credentials(client: Client,
     assert client.post("/api/v1/verify", body, "application/json", secure=True, headers=head).status_code == 403
 
 
-def test_the_limit_of_a_key_holds_for_its_tokens(client: Client, make_key: MakeKey) -> None:
+DOORS = ["view", "view with a token", "gateway", "gateway with a token", "token endpoint", "verify"]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_limit_of_a_key_holds_at_each_door_and_for_its_tokens(client: Client, make_key: MakeKey, door: str) -> None:
     key, secret = make_key()
-    services.limit_key(key=key, limit="3/hour", origin=ORIGIN)
-    head = {"Authorization": basic(key.pk, secret)}
-    answer = client.post("/oauth/token", "grant_type=client_credentials", FORM, secure=True, headers=head)  # one
-    bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-    assert [client.get("/api/v1/me", secure=True, headers=bearer).status_code for _ in range(3)] == [200, 200, TOO_MANY]
+    head, grant = {"Authorization": basic(key.pk, secret)}, "grant_type=client_credentials"
+    _, asker = make_key(scopes=["credentials:verify"], restricted=True)
+
+    def swap() -> Any:
+        return client.post("/oauth/token", grant, FORM, secure=True, headers=head)
+
+    credential = swap().json()["access_token"] if "token" in door and door != "token endpoint" else secret
+    services.limit_key(key=key, limit="2/hour", origin=ORIGIN)
+
+    def is_let_in() -> bool:
+        if "gateway" in door:
+            return decide({"PATH_INFO": PATH, "HTTP_AUTHORIZATION": f"Bearer {credential}"})[0] == 200
+        if door == "token endpoint":
+            return bool(swap().status_code == 200)
+        if door == "verify":
+            body, bearer = json.dumps({"credential": credential}), {"Authorization": f"Bearer {asker}"}
+            answer = client.post("/api/v1/verify", body, "application/json", secure=True, headers=bearer)
+            return bool(answer.json()["valid"])
+        bearer = {"Authorization": f"Bearer {credential}"}
+        return bool(client.get("/api/v1/me", secure=True, headers=bearer).status_code == 200)
+
+    assert [is_let_in() for _ in range(3)] == [True, True, False]
+    assert client.get("/api/v1/me", secure=True, headers={"Authorization": f"Bearer {secret}"}).status_code == TOO_MANY
