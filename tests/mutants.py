@@ -72,7 +72,8 @@ def faults(chosen: Iterable[Mutant]) -> list[str]:
 def outcome(mutant: Mutant, tree: Path) -> tuple[int, str]:
     """Run the mutant's tests against it; return pytest's exit code and its last line."""
     with mutant.applied(tree):
-        return _tested(tree, mutant.tests, mutant.database)
+        code, lines = _tested(tree, mutant.tests, mutant.database)
+    return code, lines[-1]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -119,25 +120,24 @@ def _groups(chosen: Iterable[Mutant]) -> list[tuple[str, list[str]]]:
 def _passes(database: str, tests: list[str], trees: "Queue[Path]") -> bool:
     tree = trees.get()
     try:
-        code, said = _tested(tree, tests, database)
+        code, lines = _tested(tree, tests, database)
     finally:
         trees.put(tree)
-    print(f"without any mutant, {database}: {said}", flush=True)
+    named = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+    print("\n".join([f"without any mutant, {database}: {lines[-1]}", *named]), flush=True)
     return code == PASSED
 
 
-def _tested(tree: Path, tests: Iterable[str], database: str) -> tuple[int, str]:
-    """Run tests in a copy of the tree, until the first fails; return the exit code and the last line."""
+def _tested(tree: Path, tests: Iterable[str], database: str) -> tuple[int, list[str]]:
+    """Run tests in a copy of the tree, until the first fails; return the exit code and what pytest said."""
     pytest = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
     command = [sys.executable, "-m", "tests.with_postgres", *pytest] if database == "postgresql" else pytest
     inherited = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     # Bytecode is told apart by time and length alone, and an edit may change neither.
     environment = {**inherited, "PYTHONDONTWRITEBYTECODE": "1"}
     ended = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-    lines = (
-        [line for line in ended.stdout.splitlines() if line.strip()] or ended.stderr.splitlines()[-1:] or ["nothing"]
-    )
-    return ended.returncode, lines[-1]
+    lines = [line for line in ended.stdout.splitlines() if line.strip()]
+    return ended.returncode, lines or ended.stderr.splitlines()[-1:] or ["nothing"]
 
 
 def _copied(tree: Path) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection as default
 from django.db.backends.sqlite3.base import DatabaseWrapper
+from django.test import Client
 from pytest_django import DjangoDbBlocker
 
 from credentials import freshness
@@ -233,6 +234,18 @@ def test_an_answer_waits_for_its_change_only_while_somebody_listens(leased: Leas
     fresh.renew(since=1000.0)
     fresh.settle()
     assert ears[0].asked == ["start", "settle"]
-    clock[0] = 1002.0
+    assert fresh.leased_until == 0.0  # it was not heard in time
+    fresh.renew(since=1000.001)
+    clock[0] = 1002.001
     fresh.settle()
     assert ears[0].asked == ["start", "settle"]
+
+
+@pytest.mark.django_db
+def test_only_the_answer_to_what_may_change_something_waits(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[str] = []
+    monkeypatch.setattr(freshness.freshness, "settle", lambda: waited.append("for it"))
+    assert client.get("/accounts/login/", secure=True).status_code == 200
+    assert waited == []
+    assert client.post("/theme/", {"theme": "dark"}, secure=True).status_code == 302
+    assert waited == ["for it"]
