@@ -250,6 +250,14 @@ def test_one_mailbox_gets_so_many_messages_by_sign_ups_and_no_more(developer: Us
     assert len(messages_to(EMAIL)) == 5
 
 
+def test_one_mailbox_gets_so_many_messages_by_log_ins_and_no_more(make_user: MakeUser) -> None:
+    make_user(EMAIL, confirmed=False)
+    for number in range(5):
+        assert log_in(somewhere(number), password=PASSWORD)["Location"] == "/accounts/confirm-email/"
+    assert stopped(log_in(somewhere(99), password=PASSWORD), "several messages")
+    assert len(messages_to(EMAIL)) == 5
+
+
 def test_the_button_that_sends_the_confirmation_again_is_limited(make_user: MakeUser, log_in: Enter) -> None:
     client = log_in(make_user(EMAIL, confirmed=False))
     answers = [post(client, "/accounts/email/resend/") for _ in range(6)]
