@@ -24,9 +24,11 @@ def wait_until(condition: Callable[[], Result], *, otherwise: Callable[[], objec
     return result
 
 
-def wait_until_steady(condition: Callable[[], bool], *, in_a_row: int, otherwise: Callable[[], object] = str) -> None:
+def wait_until_steady(
+    condition: Callable[[], bool], *, in_a_row: int, within: float = DEADLINE, otherwise: Callable[[], object] = str
+) -> None:
     """Return as soon as the condition was true so many times in a row, as when each of several workers must agree."""
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + within
     steady = 0
     while steady < in_a_row:
         steady = steady + 1 if condition() else 0
