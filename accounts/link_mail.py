@@ -4,6 +4,7 @@ Each asks the same of the database, and sends one message, whether the address h
 portal from outside can't tell.
 """
 
+from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
@@ -16,6 +17,7 @@ from accounts.attempts import AttemptLimit
 from accounts.mail import compose, deliver
 from accounts.models import User
 from accounts.places import bucket_of
+from accounts.undoing import issue_undo
 
 FROM_ADDRESS: Final = AttemptLimit("KEYPORTAL_LIMIT_MAIL_FROM", "Too many messages were asked for from your network.")
 TO_ADDRESS: Final = AttemptLimit(
@@ -61,8 +63,15 @@ def send_change(*, user: User, email: str, taken: bool) -> None:
 
 def send_undo(*, user: User, email: str) -> None:
     """Tell the address that was given up, with the link that takes it back."""
-    text = links.issue(links.UNDO, user=user, email=email)
+    text = issue_undo(user, email)
     after_commit("address_changed", email, link_url=absolute("account_undo_change", key=text))
+
+
+def send_undone(*, lost: str, back: str, since: datetime) -> None:
+    """Tell the address that lost the account, and the one that has it back: second factors since then are removed."""
+    if lost != back:
+        after_commit("address_lost", lost)
+    after_commit("address_back", back, since=since)
 
 
 def _send(purpose: str, template: str, *, user: User | None, email: str, url: str) -> None:
