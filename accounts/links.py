@@ -30,14 +30,15 @@ GOOD_FOR: Final[Mapping[str, timedelta]] = {
 TEXT_LENGTH: Final = 43  # 256 bits of [0-9A-Za-z]
 
 
-def issue(purpose: str, *, user: User | None, email: str) -> str:
+def issue(purpose: str, *, user: User | None, email: str, instead_of: str = "") -> str:
     """Make a link and return its secret text, which is kept nowhere. An older one of the kind is good no more.
 
     A change of address is one of the account's, whatever addresses it is about; all other links are one of the
-    address's. Those of `UNDO` are made by `accounts.undoing`.
+    address's. Those of `UNDO` are made by `accounts.undoing`. A link can take the place of one of another purpose.
     """
     whose = user.pk if user is not None and purpose == CHANGE else email
-    link = MailedLink(id=link_id(purpose, whose), purpose=purpose, user=user, email=email, issued_at=timezone.now())
+    id_ = link_id(instead_of or purpose, whose)
+    link = MailedLink(id=id_, purpose=purpose, user=user, email=email, issued_at=timezone.now())
     return write(link, good_from=link.issued_at)
 
 

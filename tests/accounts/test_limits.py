@@ -250,6 +250,27 @@ def test_one_mailbox_gets_so_many_messages_by_sign_ups_and_no_more(developer: Us
     assert len(messages_to(EMAIL)) == 5
 
 
+@pytest.mark.parametrize(
+    ("path", "other"),
+    [
+        ("/accounts/password/reset/", "/accounts/login/unlock/"),
+        ("/accounts/login/unlock/", "/accounts/password/reset/"),
+    ],
+)
+def test_messages_that_a_stranger_asks_for_use_up_none_that_let_the_owner_in(
+    developer: User, make_user: MakeUser, log_in: Enter, path: str, other: str
+) -> None:
+    attacker = log_in(make_user("attacker@example.com"))
+    for number in range(6):
+        signed_up = post(somewhere(number), "/accounts/signup/", email=EMAIL, password1=PASSWORD)
+        asked = post(attacker, "/accounts/email/", email=EMAIL)
+        asked_too = post(somewhere(number), other, email=EMAIL)
+    assert {answer.status_code for answer in (signed_up, asked, asked_too)} == {429}
+    mail.outbox.clear()
+    assert post(somewhere(99), path, email=EMAIL).status_code in (200, 302)
+    assert get(Client(), link_to(EMAIL, path)).status_code in (200, 302)
+
+
 def test_the_button_that_sends_the_confirmation_again_is_limited(make_user: MakeUser, log_in: Enter) -> None:
     client = log_in(make_user(EMAIL, confirmed=False))
     answers = [post(client, "/accounts/email/resend/") for _ in range(6)]
