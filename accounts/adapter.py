@@ -100,10 +100,13 @@ class AccountAdapter(DefaultAccountAdapter):
     def send_notification_mail(
         self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
     ) -> None:
-        """Tell the user, and the record: allauth sends one notice for each change of an account's security."""
+        """Tell the user, and the record: allauth sends one notice for each change of an account's security.
+
+        To the address under the user's seal, never to one from allauth's own table, which anybody may have written.
+        """
         verb = template_prefix.rsplit("/", maxsplit=1)[-1]
         record(verb, subject=f"user:{user.pk}", origin=Origin.of_request(self.request))
-        super().send_notification_mail(template_prefix, user, context, email)
+        super().send_notification_mail(template_prefix, user, context, user.email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a message whose links begin with KEYPORTAL_URL, whatever host the request named."""

@@ -16,7 +16,7 @@ from accounts.audit import record
 from accounts.errors import AddressTakenError, LinkOverError
 from accounts.models import MailedLink, User
 from accounts.origin import Origin
-from accounts.services.users import change, end_sessions, next_epoch
+from accounts.services.users import change, end_sessions, mirror_address, next_epoch
 from accounts.undoing import end_undos, suspect_since
 from vault.secret_format import new_id
 
@@ -28,7 +28,7 @@ def confirm_by_link(*, link: MailedLink, origin: Origin) -> User:
     if user is None or link.email != user.email or not links.spend(link):
         raise LinkOverError
     change(user, lambda current: None if current.confirmed_at else {"confirmed_at": timezone.now()})
-    mark_confirmed(user)
+    mirror_address(user, verified=True)
     record("email_confirmed", subject=f"user:{user.pk}", origin=origin)
     return user
 
@@ -95,12 +95,6 @@ def undo_change(*, link: MailedLink, origin: Origin) -> User:
     return user
 
 
-def mark_confirmed(user: User) -> None:
-    """Let django-allauth's own table say what ours says: the account has one address, and it is confirmed."""
-    EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
-    EmailAddress.objects.update_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
-
-
 def _held(link: MailedLink) -> User | None:
     """Return the link's account as it stands, locked: of a change and its undoing at once one comes after the other."""
     return User.objects.select_for_update().filter(pk=link.user_id).first()
@@ -129,4 +123,4 @@ def _take(user: User, email: str) -> None:
         EmailAddress.objects.filter(user=other).delete()
         record("email_released", subject=f"user:{other.pk}", origin=Origin(actor="system"))
     change(user, lambda _: {"email": email, "confirmed_at": timezone.now()})
-    mark_confirmed(user)
+    mirror_address(user, verified=True)
