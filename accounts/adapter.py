@@ -11,6 +11,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 
 from accounts import services
@@ -120,12 +121,14 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class SessionsAdapter(DefaultUserSessionsAdapter):
-    """“Sign out everywhere else” means apps too: it also ends every signed token."""
+    """“Sign out everywhere else” means apps too, and sessions that the library's table does not know of."""
 
     def end_sessions(self, sessions: Iterable[UserSession]) -> None:
-        """End the sessions and all tokens of whoever asks."""
+        """End all sessions and tokens of whoever asks, but for the session that asks."""
         super().end_sessions(sessions)
-        services.end_all_tokens(user=self.request.user, origin=Origin.of_request(self.request))
+        user = self.request.user
+        services.sign_out_everywhere(user=user, origin=Origin.of_request(self.request))
+        self.request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
 
 
 class MFAAdapter(DefaultMFAAdapter):

@@ -16,7 +16,7 @@ from accounts.audit import record
 from accounts.errors import AddressTakenError, LinkOverError
 from accounts.models import MailedLink, User
 from accounts.origin import Origin
-from accounts.services.users import change, end_sessions, mirror_address, next_epoch
+from accounts.services.users import all_epochs, change, end_sessions, mirror_address
 from accounts.undoing import end_undos, suspect_since
 from vault.secret_format import new_id
 
@@ -84,7 +84,7 @@ def undo_change(*, link: MailedLink, origin: Origin) -> User:
     lost = user.email
     _take(user, link.email)
     unusable = make_password(None)
-    change(user, lambda current: {"password": unusable, **next_epoch(current)})
+    change(user, lambda current: {"password": unusable, **all_epochs(current)})
     end_sessions(user)
     ended = end_undos(user, link.issued_at)
     links.withdraw(user, links.RESET, links.UNLOCK, links.CONFIRM, links.CHANGE)

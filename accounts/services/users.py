@@ -86,7 +86,7 @@ def deactivate_user(*, user: User, origin: Origin) -> bool:
         changed = bool(User.objects.filter(pk=user.pk, is_active=True).update(is_active=False))
     else:
         changed = change(
-            user, lambda current: {"is_active": False, **next_epoch(current)} if current.is_active else None
+            user, lambda current: {"is_active": False, **all_epochs(current)} if current.is_active else None
         )
     return _recorded("user_deactivated", changed, user, origin)
 
@@ -102,6 +102,12 @@ def reactivate_user(*, user: User, origin: Origin) -> bool:
 def end_all_tokens(*, user: User, origin: Origin) -> bool:
     """End every signed token of the user at once, by raising their epoch."""
     return _recorded("tokens_ended", change(user, next_epoch), user, origin)
+
+
+@transaction.atomic
+def sign_out_everywhere(*, user: User, origin: Origin) -> bool:
+    """End every session and every signed token of the user; the caller binds the session anew that is to go on."""
+    return _recorded("signed_out_everywhere", change(user, all_epochs), user, origin)
 
 
 @transaction.atomic
@@ -170,6 +176,11 @@ def change(user: User, changes: Callable[[User], Changes | None]) -> bool:
 def next_epoch(current: User) -> Changes:
     """Return the change that ends every signed token."""
     return {"auth_epoch": current.auth_epoch + 1}
+
+
+def all_epochs(current: User) -> Changes:
+    """Return the change that ends every session as well."""
+    return {**next_epoch(current), "session_epoch": current.session_epoch + 1}
 
 
 def _recorded(verb: str, changed: bool, user: User, origin: Origin) -> bool:
