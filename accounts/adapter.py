@@ -11,6 +11,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 
 from accounts import services
@@ -100,10 +101,13 @@ class AccountAdapter(DefaultAccountAdapter):
     def send_notification_mail(
         self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
     ) -> None:
-        """Tell the user, and the record: allauth sends one notice for each change of an account's security."""
+        """Tell the user, and the record: allauth sends one notice for each change of an account's security.
+
+        To the address under the user's seal, never to one from allauth's own table, which anybody may have written.
+        """
         verb = template_prefix.rsplit("/", maxsplit=1)[-1]
         record(verb, subject=f"user:{user.pk}", origin=Origin.of_request(self.request))
-        super().send_notification_mail(template_prefix, user, context, email)
+        super().send_notification_mail(template_prefix, user, context, user.email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a message whose links begin with KEYPORTAL_URL, whatever host the request named."""
@@ -117,12 +121,14 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class SessionsAdapter(DefaultUserSessionsAdapter):
-    """“Sign out everywhere else” means apps too: it also ends every signed token."""
+    """“Sign out everywhere else” means apps too, and sessions that the library's table does not know of."""
 
     def end_sessions(self, sessions: Iterable[UserSession]) -> None:
-        """End the sessions and all tokens of whoever asks."""
+        """End all sessions and tokens of whoever asks, but for the session that asks."""
         super().end_sessions(sessions)
-        services.end_all_tokens(user=self.request.user, origin=Origin.of_request(self.request))
+        user = self.request.user
+        services.sign_out_everywhere(user=user, origin=Origin.of_request(self.request))
+        self.request.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
 
 
 class MFAAdapter(DefaultMFAAdapter):

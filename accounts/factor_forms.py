@@ -36,6 +36,21 @@ class LimitedCode:
         return code
 
 
+class ForConfirmed:
+    """Adds a second factor to a confirmed account only: nobody is to lock the owner of the mailbox out.
+
+    By the confirmation under the user's seal; allauth would ask its own table (`MFA_ALLOW_UNVERIFIED_EMAIL`).
+    """
+
+    user: User
+
+    def clean(self) -> Any:
+        """Return what was sent. Raises `ValidationError`."""
+        if not self.user.is_confirmed:
+            raise ValidationError("Confirm your e-mail address first.", code="unverified_email")
+        return super().clean()  # type: ignore[misc]  # of the form that this is mixed into
+
+
 class RecordedPasskey:
     """Records a passkey that did not prove anything, where it is known whose it should be."""
 
@@ -59,7 +74,7 @@ class ReauthenticateForm(LimitedCode, LibraryReauthenticateForm):  # type: ignor
     """A code for a fresh log-in."""
 
 
-class ActivateTOTPForm(LimitedCode, LibraryActivateTOTPForm):  # type: ignore[misc]  # untyped
+class ActivateTOTPForm(ForConfirmed, LimitedCode, LibraryActivateTOTPForm):  # type: ignore[misc]  # untyped
     """The first code of a new authenticator app."""
 
     event = "second_factor_refused"

@@ -38,7 +38,7 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # untyped
         """
         email, password = self.cleaned_data["email"], self.cleaned_data["password1"]
         SIGN_UPS.enforce(bucket_of(request))
-        link_mail.enforce_limits(request, email)
+        link_mail.enforce_limits(request, links.CONFIRM, email)
         user = services.sign_up(email=email, password=password, origin=Origin.of_request(request))
         if user is None:
             return None, flows.signup.prevent_enumeration(request, email=email)
@@ -76,7 +76,7 @@ class ResetPasswordForm(AddressForm, LibraryResetPasswordForm):  # type: ignore[
         """Send the message. Raises `TooManyAttemptsError`."""
         email: str = self.cleaned_data["email"]
         user = User.objects.filter(email=email, is_active=True).first()
-        link_mail.enforce_limits(request, email)
+        link_mail.enforce_limits(request, links.RESET, email)
         link_mail.send_reset(user=user, email=email)
         return email
 

@@ -11,6 +11,7 @@ from typing import Final
 from django.http import HttpRequest
 
 from accounts.attempts import AttemptLimit, GrowingDelay, TooManyAttemptsError
+from accounts.devices import known_device
 from accounts.places import bucket_of, known_place
 
 OF_ADDRESS: Final = AttemptLimit("KEYPORTAL_LIMIT_LOGIN_ADDRESS", "Too many log-ins from your network have failed.")
@@ -54,12 +55,15 @@ class Guess:
 
 
 def password_guess(request: HttpRequest, email: str) -> Guess:
-    """Return the attempt to log in to the account with this address, which may not exist; the same at every door."""
+    """Return the attempt to log in to the account with this address, which may not exist; the same at every door.
+
+    A browser that the account knows does not count against its network's limit: whoever shares that network with a
+    stranger, or with a thousand colleagues, gets in.
+    """
     place, here = known_place(request, email), bucket_of(request)
-    counted: list[tuple[AttemptLimit | GrowingDelay, str]] = [
-        (OF_ADDRESS, here),
-        (OF_PLACE, f"{email} {place or here}"),
-    ]
+    counted: list[tuple[AttemptLimit | GrowingDelay, str]] = [(OF_PLACE, f"{email} {place or here}")]
+    if known_device(request, email) is None:
+        counted.append((OF_ADDRESS, here))
     return Guess(counted if place else [*counted, (OF_ACCOUNT, email)])
 
 

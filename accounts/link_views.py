@@ -53,7 +53,7 @@ def address(request: AuthenticatedRequest) -> HttpResponse:
         raise ReauthenticationRequired
     if form.is_valid():
         email = form.cleaned_data["email"]
-        link_mail.enforce_limits(request, email)
+        link_mail.enforce_limits(request, links.CHANGE, email)
         services.request_change(user=request.user, email=email, origin=Origin.of_request(request))
         messages.success(request, "We sent a confirmation link to the new address. Open it in this browser.")
         return redirect("account_email")
@@ -67,8 +67,8 @@ def address(request: AuthenticatedRequest) -> HttpResponse:
 def send_confirmation(request: AuthenticatedRequest) -> HttpResponse:
     """Send the link that confirms the account's address once more: an operator may have taken the confirmation back."""
     if not request.user.is_confirmed:
-        link_mail.enforce_limits(request, request.user.email)
-        link_mail.send_confirmation(user=request.user, email=request.user.email, signed_up=False)
+        link_mail.enforce_limits(request, links.CONFIRM, request.user.email)
+        link_mail.send_confirmation(user=request.user, email=request.user.email)
         messages.success(request, "We sent a confirmation link to your address.")
     return redirect("keys:list")
 
@@ -127,7 +127,7 @@ def ask_for_unlock(request: HttpRequest) -> HttpResponse:
     form = AddressForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         email = form.cleaned_data["email"]
-        link_mail.enforce_limits(request, email)
+        link_mail.enforce_limits(request, links.UNLOCK, email)
         link_mail.send_unlock(user=User.objects.filter(email=email, is_active=True).first(), email=email)
         return render(request, "account/unlock_sent.html")
     status = 400 if form.is_bound else 200

@@ -5,7 +5,7 @@ nobody has, so that asking for one costs the same whether an account exists or n
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.utils import timezone
@@ -30,24 +30,28 @@ GOOD_FOR: Final[Mapping[str, timedelta]] = {
 TEXT_LENGTH: Final = 43  # 256 bits of [0-9A-Za-z]
 
 
-def issue(purpose: str, *, user: User | None, email: str) -> str:
+def issue(purpose: str, *, user: User | None, email: str, instead_of: str = "") -> str:
     """Make a link and return its secret text, which is kept nowhere. An older one of the kind is good no more.
 
-    A change of address is one of the account's, whatever addresses it is about; each address that was given up can be
-    taken back; all other links are one of the address's.
+    A change of address is one of the account's, whatever addresses it is about; all other links are one of the
+    address's. Those of `UNDO` are made by `accounts.undoing`. A link can take the place of one of another purpose.
     """
-    owner = user.pk if user is not None else ""
-    whose = {CHANGE: owner, UNDO: f"{owner} {email}"}.get(purpose, email)
-    key, text, now = index_ring().primary, random_text(TEXT_LENGTH), timezone.now()
-    link = MailedLink(
-        id=index_digest(key, f"{purpose}\n{whose}").hex(),
-        purpose=purpose,
-        user=user,
-        email=email,
-        digest=index_digest(key, text),
-        issued_at=now,
-        expires_at=now + GOOD_FOR[purpose],
-    )
+    whose = user.pk if user is not None and purpose == CHANGE else email
+    id_ = link_id(instead_of or purpose, whose)
+    link = MailedLink(id=id_, purpose=purpose, user=user, email=email, issued_at=timezone.now())
+    return write(link, good_from=link.issued_at)
+
+
+def link_id(purpose: str, whose: str) -> str:
+    """Return the id of the row that the newest link of a kind has."""
+    return index_digest(index_ring().primary, f"{purpose}\n{whose}").hex()
+
+
+def write(link: MailedLink, *, good_from: datetime) -> str:
+    """Give a link its secret text and its end, seal it, and put it in the place of the older one; return the text."""
+    text = random_text(TEXT_LENGTH)
+    link.digest = index_digest(index_ring().primary, text)
+    link.expires_at = good_from + GOOD_FOR[link.purpose]
     link.seal = link.make_seal()
     replaced = ["purpose", "user", "email", "digest", "issued_at", "expires_at", "seal"]
     MailedLink.objects.bulk_create([link], update_conflicts=True, unique_fields=["id"], update_fields=replaced)

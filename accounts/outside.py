@@ -18,7 +18,7 @@ from django.db.models import Model, Q
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 
 from accounts.models import User
-from accounts.sealed import swap, until_unchanged
+from accounts.sealed import canonical, swap, until_unchanged
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +29,12 @@ NOTED: Final = "_sets_that_fitted"
 
 
 def factors_digest(user_id: str) -> str:
-    """Return the digest of an account's second factors, with all that they hold; empty for none."""
-    rows = Authenticator.objects.filter(user_id=user_id).order_by("pk").values_list("pk", "type", "data")
-    return _digest([[pk, kind, data] for pk, kind, data in rows])
+    """Return the digest of an account's second factors, with all that they hold and since when; empty for none.
+
+    Taking an account back removes the newer ones.
+    """
+    rows = Authenticator.objects.filter(user_id=user_id).order_by("pk").values_list("pk", "type", "data", "created_at")
+    return _digest([[pk, kind, data, canonical(since)] for pk, kind, data, since in rows])
 
 
 def rights_digest(user_id: str) -> str:

@@ -4,13 +4,14 @@ from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
 from django.core.exceptions import ValidationError
 
+from accounts.factor_forms import ForConfirmed
 from accounts.forms_of_texts import ForgetsSecrets
 from accounts.names import clean_text, printable
 
 LONGEST = 100
 
 
-class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # untyped
+class AddPasskeyForm(ForConfirmed, AddWebAuthnForm):  # type: ignore[misc]  # untyped
     """A new passkey. The browser has made it already: a name that can't be taken is mended rather than refused."""
 
     def clean_name(self) -> str:

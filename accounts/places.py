@@ -1,7 +1,8 @@
 """Where somebody comes from, as limits count it, and whether their account was ever used from there."""
 
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Network, ip_address, ip_network
+from typing import Final
 
 from django.db.models import Q
 from django.http import HttpRequest
@@ -9,20 +10,26 @@ from django.http import HttpRequest
 from accounts.devices import known_device
 from accounts.models import AuditEvent, User
 
-IPV6 = 6
-SUBSCRIBER = 64  # bits: what a provider gives one customer at least (RFC 6177)
+SUBSCRIBER: Final = 64  # bits: what a provider gives one customer at least (RFC 6177)
+NAT64: Final = IPv6Network("64:ff9b::/96")
+"""An IPv4 address in its last 32 bits (RFC 6052 §2.1)."""
 
 
 @lru_cache(maxsize=4096)
 def address_bucket(address: str) -> str:
-    """Return what an address is counted as: itself, or for IPv6 its /64, in which one customer has them all."""
+    """Return what an address is counted as: itself, or for IPv6 its /64, in which one customer has them all.
+
+    An IPv6 address that stands for an IPv4 one is counted as that: behind NAT64 all of IPv4 is one /64.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:
         return address
-    if parsed.version == IPV6:
-        return str(ip_network((int(parsed), SUBSCRIBER), strict=False))
-    return str(parsed)
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    if parsed in NAT64:
+        return str(IPv4Address(int(parsed) & int(NAT64.hostmask)))
+    return str(parsed.ipv4_mapped or ip_network((int(parsed), SUBSCRIBER), strict=False))
 
 
 def bucket_of(request: HttpRequest) -> str:

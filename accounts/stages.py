@@ -6,7 +6,7 @@ from allauth.account.adapter import get_adapter
 from allauth.account.stages import EmailVerificationStage
 from django.http import HttpResponse
 
-from accounts import link_mail
+from accounts import link_mail, links
 
 
 class ConfirmationStage(EmailVerificationStage):  # type: ignore[misc]  # untyped
@@ -24,7 +24,9 @@ class ConfirmationStage(EmailVerificationStage):  # type: ignore[misc]  # untype
         if user is not None and user.is_confirmed:
             return None, True
         email = self.login.email or user.email
-        if not self.login.signup:  # the form of a sign-up has counted it
-            link_mail.enforce_limits(self.request, email)
-        link_mail.send_confirmation(user=user, email=email, signed_up=self.login.signup)
+        if self.login.signup:  # whose form has counted it
+            link_mail.send_sign_up(user=user, email=email)
+        else:
+            link_mail.enforce_limits(self.request, links.CONFIRM, email)
+            link_mail.send_confirmation(user=user, email=email)
         return get_adapter().respond_email_verification_sent(self.request, user), True

@@ -38,6 +38,7 @@ WORDS: Final[Mapping[str, str]] = {
     "second_factor_failed": "Wrong second factor",
     "second_factor_refused": "Wrong code for a new authenticator app",
     "session_ended": "Session ended",
+    "signed_out_everywhere": "Signed out everywhere else",
     "signed_up": "Signed up",
     "token_issued": "Token issued",
     "token_refreshed": "Token refreshed",

@@ -174,6 +174,7 @@ MFA_FORMS = {
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # by its own table; the forms ask ours (accounts.factor_forms.ForConfirmed)
 MFA_TOTP_TOLERANCE = 1
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = KEYPORTAL_LOCAL
 USERSESSIONS_ADAPTER = "accounts.adapter.SessionsAdapter"

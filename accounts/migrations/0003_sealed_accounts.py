@@ -29,6 +29,9 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.AddField("user", "seal", models.BinaryField(max_length=64, default=b""), preserve_default=False),
+        migrations.AddField(
+            "user", "session_epoch", models.PositiveIntegerField(db_default=0, default=0, editable=False)
+        ),
         migrations.AddField("user", "closed_at", models.DateTimeField(blank=True, editable=False, null=True)),
         migrations.AddField(
             "user",

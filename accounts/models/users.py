@@ -8,6 +8,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from accounts.emails import normalize_email, refuse_colon
 from accounts.passwords import normalize_password
@@ -50,6 +51,8 @@ class User(SealedRow, AbstractBaseUser, PermissionsMixin):
     confirmed_at = models.DateTimeField("e-mail confirmed at", null=True, blank=True, editable=False)
     closed_at = models.DateTimeField(null=True, blank=True, editable=False)
     auth_epoch = models.PositiveIntegerField(default=0, editable=False)
+    session_epoch = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    """Raised to end every session, whatever the tables of sessions say; `auth_epoch` does so for signed tokens."""
     factors_digest = models.CharField(max_length=64, blank=True, editable=False)
     """What the second factors look like, whose rows a library keeps (`accounts.outside`); empty for none."""
     rights_digest = models.CharField(max_length=64, blank=True, editable=False)
@@ -69,6 +72,7 @@ class User(SealedRow, AbstractBaseUser, PermissionsMixin):
         "confirmed_at",
         "closed_at",
         "auth_epoch",
+        "session_epoch",
         "factors_digest",
         "rights_digest",
     )
@@ -105,6 +109,11 @@ class User(SealedRow, AbstractBaseUser, PermissionsMixin):
         return check_password(
             None if raw_password is None else normalize_password(raw_password), self.password, upgrade
         )
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Return what a session must hold to be this account's: another one after a new password or a new epoch."""
+        bound = f"{self.session_epoch} {self.password}"
+        return salted_hmac("keyportal.session", bound, secret=secret, algorithm="sha256").hexdigest()
 
     @property
     def is_confirmed(self) -> bool:

@@ -11,6 +11,7 @@ from accounts.services.users import (
     end_session,
     erase_user,
     reactivate_user,
+    sign_out_everywhere,
     sign_up,
     unconfirm_user,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "request_change",
     "reset_password",
     "set_password",
+    "sign_out_everywhere",
     "sign_up",
     "unconfirm_user",
     "undo_change",

@@ -3,6 +3,8 @@
 Who proves an address wins over who typed it: an account that never confirmed it gives it up.
 """
 
+from datetime import datetime
+
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.hashers import make_password
@@ -14,7 +16,8 @@ from accounts.audit import record
 from accounts.errors import AddressTakenError, LinkOverError
 from accounts.models import MailedLink, User
 from accounts.origin import Origin
-from accounts.services.users import change, end_sessions, next_epoch
+from accounts.services.users import all_epochs, change, end_sessions, mirror_address
+from accounts.undoing import end_undos, suspect_since
 from vault.secret_format import new_id
 
 
@@ -25,7 +28,7 @@ def confirm_by_link(*, link: MailedLink, origin: Origin) -> User:
     if user is None or link.email != user.email or not links.spend(link):
         raise LinkOverError
     change(user, lambda current: None if current.confirmed_at else {"confirmed_at": timezone.now()})
-    mark_confirmed(user)
+    mirror_address(user, verified=True)
     record("email_confirmed", subject=f"user:{user.pk}", origin=origin)
     return user
 
@@ -56,7 +59,7 @@ def confirm_change(*, link: MailedLink, origin: Origin) -> User:
 
     The caller has seen that it is the account's own session that asks. Raises `LinkOverError`, `AddressTakenError`.
     """
-    user = link.user
+    user = _held(link)
     if user is None or not links.spend(link):
         raise LinkOverError
     before = user.email
@@ -69,29 +72,44 @@ def confirm_change(*, link: MailedLink, origin: Origin) -> User:
 
 @transaction.atomic
 def undo_change(*, link: MailedLink, origin: Origin) -> User:
-    """Use the link up and give the account back to its old address; who changed it is thrown out.
+    """Use the link up and give the account back to its old address; who changed it is thrown out, and can't undo that.
 
-    Sessions, tokens, the password and second factors from after the change end: they may be somebody else's. Raises
+    Sessions, tokens, the password, and second factors from the week before the change or since end: they may be
+    somebody else's. Older second factors stay: the old mailbox may be in other hands. Both addresses are told. Raises
     `LinkOverError`, `AddressTakenError`.
     """
-    user = link.user
+    user, since = _held(link), suspect_since(link)
     if user is None or user.closed_at or not links.spend(link):
         raise LinkOverError
+    lost = user.email
     _take(user, link.email)
     unusable = make_password(None)
-    change(user, lambda current: {"password": unusable, **next_epoch(current)})
+    change(user, lambda current: {"password": unusable, **all_epochs(current)})
     end_sessions(user)
-    for factor in Authenticator.objects.filter(user=user, created_at__gte=link.issued_at):
-        factor.delete()
+    ended = end_undos(user, link.issued_at)
     links.withdraw(user, links.RESET, links.UNLOCK, links.CONFIRM, links.CHANGE)
-    record("email_change_undone", subject=f"user:{user.pk}", origin=origin)
+    removed = _remove_factors(user, since)
+    details = {"links_ended": ended, "second_factors_removed": removed}
+    record("email_change_undone", subject=f"user:{user.pk}", origin=origin, **details)
+    link_mail.send_undone(lost=lost, back=user.email, since=since)
     return user
 
 
-def mark_confirmed(user: User) -> None:
-    """Let django-allauth's own table say what ours says: the account has one address, and it is confirmed."""
-    EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
-    EmailAddress.objects.update_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
+def _held(link: MailedLink) -> User | None:
+    """Return the link's account as it stands, locked: of a change and its undoing at once one comes after the other."""
+    return User.objects.select_for_update().filter(pk=link.user_id).first()
+
+
+def _remove_factors(user: User, since: datetime) -> int:
+    """Remove the second factors from then on, and recovery codes if they would be all that is left; return how many."""
+    factors = Authenticator.objects.filter(user=user)
+    over = list(factors.filter(created_at__gte=since))
+    for factor in over:
+        factor.delete()  # each by itself: what seals the rest anew hears of it
+    if not factors.exclude(type=Authenticator.Type.RECOVERY_CODES).exists():
+        for codes in factors:
+            codes.delete()
+    return len(over)
 
 
 def _take(user: User, email: str) -> None:
@@ -105,4 +123,4 @@ def _take(user: User, email: str) -> None:
         EmailAddress.objects.filter(user=other).delete()
         record("email_released", subject=f"user:{other.pk}", origin=Origin(actor="system"))
     change(user, lambda _: {"email": email, "confirmed_at": timezone.now()})
-    mark_confirmed(user)
+    mirror_address(user, verified=True)

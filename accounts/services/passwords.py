@@ -10,8 +10,7 @@ from accounts.errors import LinkOverError
 from accounts.models import MailedLink, User
 from accounts.origin import Origin
 from accounts.passwords import normalize_password
-from accounts.services.addresses import mark_confirmed
-from accounts.services.users import change, next_epoch
+from accounts.services.users import change, mirror_address, next_epoch
 
 
 @transaction.atomic
@@ -38,7 +37,7 @@ def reset_password(*, link: MailedLink | None, password: str, origin: Origin) ->
     set_password(user=user, password=password, origin=origin)
     if not user.confirmed_at:
         change(user, lambda _: {"confirmed_at": timezone.now()})
-        mark_confirmed(user)
+        mirror_address(user, verified=True)
         record("email_confirmed", subject=f"user:{user.pk}", origin=origin)
     return user
 

@@ -8,6 +8,7 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.audit import record
@@ -26,7 +27,7 @@ def create_user(*, email: str, password: str | None, confirmed: bool, operator: 
     user = User.objects.create_user(
         email, password, is_staff=operator, is_superuser=operator, confirmed_at=timezone.now() if confirmed else None
     )
-    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=confirmed)
+    mirror_address(user, verified=confirmed)
     record("user_created", subject=f"user:{user.pk}", origin=origin, confirmed=confirmed, operator=operator)
     return user
 
@@ -61,7 +62,7 @@ def confirm_user(*, user: User, origin: Origin) -> bool:
     """
     now = timezone.now()
     changed = change(user, lambda current: None if current.confirmed_at else {"confirmed_at": now})
-    EmailAddress.objects.filter(user=user, email=user.email).update(verified=True)
+    mirror_address(user, verified=True)
     return _recorded("email_confirmed", changed, user, origin)
 
 
@@ -71,7 +72,7 @@ def unconfirm_user(*, user: User, origin: Origin) -> bool:
     changed = change(
         user, lambda current: {"confirmed_at": None, **next_epoch(current)} if current.confirmed_at else None
     )
-    EmailAddress.objects.filter(user=user).update(verified=False)
+    mirror_address(user, verified=False)
     return _recorded("email_unconfirmed", changed, user, origin)
 
 
@@ -85,7 +86,7 @@ def deactivate_user(*, user: User, origin: Origin) -> bool:
         changed = bool(User.objects.filter(pk=user.pk, is_active=True).update(is_active=False))
     else:
         changed = change(
-            user, lambda current: {"is_active": False, **next_epoch(current)} if current.is_active else None
+            user, lambda current: {"is_active": False, **all_epochs(current)} if current.is_active else None
         )
     return _recorded("user_deactivated", changed, user, origin)
 
@@ -101,6 +102,12 @@ def reactivate_user(*, user: User, origin: Origin) -> bool:
 def end_all_tokens(*, user: User, origin: Origin) -> bool:
     """End every signed token of the user at once, by raising their epoch."""
     return _recorded("tokens_ended", change(user, next_epoch), user, origin)
+
+
+@transaction.atomic
+def sign_out_everywhere(*, user: User, origin: Origin) -> bool:
+    """End every session and every signed token of the user; the caller binds the session anew that is to go on."""
+    return _recorded("signed_out_everywhere", change(user, all_epochs), user, origin)
 
 
 @transaction.atomic
@@ -135,6 +142,15 @@ def erase_user(*, user: User, origin: Origin) -> bool:
     return _recorded("account_closed", changed, user, origin)
 
 
+def mirror_address(user: User, *, verified: bool) -> None:
+    """Let django-allauth's own table say what ours says: the account has one address, and nobody else has it.
+
+    Nothing asks that table, and what somebody wrote there stands in nobody's way.
+    """
+    EmailAddress.objects.filter(Q(user=user) | Q(email=user.email)).delete()
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=verified)
+
+
 def end_sessions(user: User) -> None:
     """End every browser's session of the user."""
     for session in UserSession.objects.filter(user=user):
@@ -160,6 +176,11 @@ def change(user: User, changes: Callable[[User], Changes | None]) -> bool:
 def next_epoch(current: User) -> Changes:
     """Return the change that ends every signed token."""
     return {"auth_epoch": current.auth_epoch + 1}
+
+
+def all_epochs(current: User) -> Changes:
+    """Return the change that ends every session as well."""
+    return {**next_epoch(current), "session_epoch": current.session_epoch + 1}
 
 
 def _recorded(verb: str, changed: bool, user: User, origin: Origin) -> bool:

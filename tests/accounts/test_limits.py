@@ -63,6 +63,35 @@ def test_wrong_passwords_for_many_accounts_from_one_address_end_in_429(developer
     assert log_in(somewhere(9), password=PASSWORD).status_code == 302
 
 
+def test_strangers_from_the_same_network_do_not_keep_a_browser_out_that_the_account_knows(developer: User) -> None:
+    browser = Client()
+    log_in(browser, password=PASSWORD)
+    post(browser, "/accounts/logout/")
+    for number in range(31):
+        answer = log_in(Client(), f"nobody{number}@example.com")
+    assert stopped(answer, "from your network")
+    assert stopped(log_in(Client(), password=PASSWORD), "from your network")
+    assert log_in(browser, password=PASSWORD).status_code == 302
+    assert get(browser, "/keys/").status_code == 200
+
+
+def test_a_known_browser_has_a_limit_of_its_own_and_none_for_other_accounts(developer: User) -> None:
+    browser = Client()
+    log_in(browser, password=PASSWORD)
+    post(browser, "/accounts/logout/")
+    assert {log_in(browser).status_code for _ in range(10)} == {200}
+    assert stopped(log_in(browser), "wrong passwords for this account from here")
+    answers = [log_in(browser, f"nobody{number}@example.com").status_code for number in range(31)]
+    assert (set(answers[:-1]), answers[-1]) == ({200}, 429)
+
+
+def test_customers_behind_nat64_are_addresses_of_their_own(developer: User) -> None:
+    for number in range(31):
+        answer = log_in(Client(REMOTE_ADDR="64:ff9b::198.51.100.1"), f"nobody{number}@example.com")
+    assert stopped(answer, "your network")
+    assert log_in(Client(REMOTE_ADDR="64:ff9b::198.51.100.2"), password=PASSWORD).status_code == 302
+
+
 def test_one_customer_with_many_ipv6_addresses_is_one_address(developer: User) -> None:
     for number in range(30):
         log_in(Client(REMOTE_ADDR=f"2001:db8:1:2:{number:x}::1"), f"nobody{number}@example.com")
@@ -256,6 +285,27 @@ def test_one_mailbox_gets_so_many_messages_by_log_ins_and_no_more(make_user: Mak
         assert log_in(somewhere(number), password=PASSWORD)["Location"] == "/accounts/confirm-email/"
     assert stopped(log_in(somewhere(99), password=PASSWORD), "several messages")
     assert len(messages_to(EMAIL)) == 5
+
+
+@pytest.mark.parametrize(
+    ("path", "other"),
+    [
+        ("/accounts/password/reset/", "/accounts/login/unlock/"),
+        ("/accounts/login/unlock/", "/accounts/password/reset/"),
+    ],
+)
+def test_messages_that_a_stranger_asks_for_use_up_none_that_let_the_owner_in(
+    developer: User, make_user: MakeUser, log_in: Enter, path: str, other: str
+) -> None:
+    attacker = log_in(make_user("attacker@example.com"))
+    for number in range(6):
+        signed_up = post(somewhere(number), "/accounts/signup/", email=EMAIL, password1=PASSWORD)
+        asked = post(attacker, "/accounts/email/", email=EMAIL)
+        asked_too = post(somewhere(number), other, email=EMAIL)
+    assert {answer.status_code for answer in (signed_up, asked, asked_too)} == {429}
+    mail.outbox.clear()
+    assert post(somewhere(99), path, email=EMAIL).status_code in (200, 302)
+    assert get(Client(), link_to(EMAIL, path)).status_code in (200, 302)
 
 
 def test_the_button_that_sends_the_confirmation_again_is_limited(make_user: MakeUser, log_in: Enter) -> None:
