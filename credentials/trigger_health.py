@@ -102,12 +102,6 @@ def summary(found: Sequence[str]) -> str:
     return f"{found[0]}{more}" if found else ""
 
 
-def table_ids(cursor: Cursor) -> list[tuple[int]]:
-    """Return the ids of the tables that this connection's search path leads to."""
-    cursor.execute("SELECT to_regclass(name)::oid::bigint FROM unnest(%s::text[]) AS name", [TABLES])
-    return cursor.fetchall()
-
-
 def _table_faults(tables: dict[str, list[Any]]) -> Iterator[str]:
     for name in TABLES:
         if name not in tables:
