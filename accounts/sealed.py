@@ -1,14 +1,17 @@
 """Rows under a seal: what authorises somebody can't be changed by writing to the database alone (decision 1)."""
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
-from django.db import models
+from django.db import models, transaction
 
 from accounts.rings import sealing_ring
 from vault.rowseal import row_seal, row_seal_fits
+
+logger = logging.getLogger(__name__)
 
 
 class TamperedRowError(Exception):
@@ -17,6 +20,10 @@ class TamperedRowError(Exception):
 
 class ContendedRowError(Exception):
     """A row is being changed by so many at once that this writer never found it as it had read it."""
+
+
+class UndoneChangeError(Exception):
+    """The database took a change, and does not hold it: somebody else's trigger, rule or policy is in its way."""
 
 
 class SealedRow(models.Model):
@@ -40,12 +47,18 @@ class SealedRow(models.Model):
         Raises `TamperedRowError` where a row would be sealed anew that somebody has changed past the portal.
         """
         fields = None if update_fields is None else {*update_fields}
-        if self._state.adding or fields is None or not fields.isdisjoint(self.SEALED):
-            if not self._state.adding and not type(self)._default_manager.get(pk=self.pk).is_intact():
-                raise TamperedRowError(f"{self._meta.label} {self.pk} was changed outside the portal")
-            self.seal = self.make_seal()
-            fields = fields and {*fields, "seal"}
-        super().save(update_fields=fields, **options)
+        is_new = self._state.adding
+        if not is_new and fields is not None and fields.isdisjoint(self.SEALED):
+            super().save(update_fields=fields, **options)
+            return
+        rows = type(self)._default_manager.filter(pk=self.pk)
+        if not is_new and not rows.get().is_intact():
+            raise TamperedRowError(f"{self._meta.label} {self.pk} was changed outside the portal")
+        self.seal = self.make_seal()
+        with transaction.atomic(savepoint=False):
+            super().save(update_fields=fields and {*fields, "seal"}, **options)
+            if not is_new:
+                insist(rows.filter(seal=self.seal))
 
     @classmethod
     def sealed_columns(cls) -> tuple[str, ...]:
@@ -98,7 +111,8 @@ def swap(row: SealedRow, changes: Mapping[str, Any], *, whatever_was: bool = Fal
     """Write the changes and a new seal if the row is still as it was read; return whether it was.
 
     The seal changes with everything that authorises, so this one UPDATE decides between two writers. Raises
-    `TamperedRowError` for a row whose seal did not fit, unless what is written takes away for good (`whatever_was`).
+    `UndoneChangeError`, and `TamperedRowError` for a row whose seal did not fit, unless what is written takes away for
+    good (`whatever_was`).
     """
     if not whatever_was and not row.is_intact():
         raise TamperedRowError(f"{row._meta.label} {row.pk} was changed outside the portal")
@@ -106,8 +120,24 @@ def swap(row: SealedRow, changes: Mapping[str, Any], *, whatever_was: bool = Fal
     for field, value in changes.items():
         setattr(row, field, value)
     row.seal = row.make_seal()
-    unchanged = type(row)._default_manager.filter(pk=row.pk, seal=read)
-    return unchanged.update(**changes, seal=row.seal) == 1
+    rows = type(row)._default_manager.filter(pk=row.pk)
+    with transaction.atomic(savepoint=False):
+        if rows.filter(seal=read).update(**changes, seal=row.seal) != 1:
+            return False
+        insist(rows.filter(seal=row.seal))
+    return True
+
+
+def insist(rows: "models.QuerySet[Any, Any]", *, are_there: bool = True) -> None:
+    """See to it that a change is in the database as it was written, before anybody is told that it is done.
+
+    Within the transaction that wrote it, which ends without it. Raises `UndoneChangeError`.
+    """
+    if rows.exists() == are_there:
+        return
+    table = rows.model._meta.db_table
+    logger.error("integrity_violation: a change of %s was undone by the database", table)
+    raise UndoneChangeError(f"a change of {table} was undone by the database: look for triggers, rules and policies")
 
 
 def until_unchanged(model: type[Row], pk: str, attempts: int = 100) -> Iterator[Row]:

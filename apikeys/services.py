@@ -17,7 +17,7 @@ from accounts.canaries import rings_confirmed
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.rings import index_ring, sealing_ring
-from accounts.sealed import TamperedRowError, swap, until_unchanged
+from accounts.sealed import TamperedRowError, insist, swap, until_unchanged
 from apikeys import notices
 from apikeys.errors import (
     AlreadyCreatedError,
@@ -128,6 +128,7 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
     """End a key for good and shred its ciphertexts; the digests stay as tombstones. False if it was revoked before.
 
     Of any number of callers at once one gets True, and one event is written.
+    Raises `accounts.sealed.UndoneChangeError`.
     """
     for current in until_unchanged(APIKey, key.pk):
         if current.revoked_at:
@@ -135,6 +136,7 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
         if swap(current, {"revoked_at": timezone.now(), "revoked_reason": reason}, whatever_was=True):
             break
     KeySecret.objects.filter(key=key).update(ciphertext=None)
+    insist(KeySecret.objects.filter(key=key, ciphertext__isnull=False), are_there=False)
     record("key_revoked", subject=f"key:{key.pk}", origin=origin, reason=reason)
     notices.key_revoked(current, origin)
     return True

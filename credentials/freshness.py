@@ -9,24 +9,33 @@ So that is asked of the file that the settings name: one that was put in its pla
 
 PostgreSQL: triggers notify of every change that a verdict depends on, whoever makes it (`credentials.triggers`). A
 thread of this process listens (`credentials.listener`) and holds a lease that its heartbeats renew, as long as the
-triggers are in place. Without a lease nobody consults the cache: every request asks the database.
+triggers are in place. Without a lease nobody consults the cache: every request asks the database. What it hears counts
+for its own database and tables only: each connection of this process is compared with the listener's when it is made
+(`credentials.place`), and every thread makes a new one when the listener meets others.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 from accounts.canaries import confirm_rings, rings_confirmed
 from credentials import clock
 from credentials.cache import Record, VerifiedCache
 from credentials.database_file import DatabaseFile
 from credentials.listener import Listener
+from credentials.place import Met, Place, leads_to
+
+logger = logging.getLogger(__name__)
 
 LEASE: Final = 2.0  # seconds
+ELSEWHERE: Final = -1
+"""The number of a connection that leads to another place than the listener's: of no database that is ever met."""
 
 
 class _Thread(threading.local):
@@ -37,6 +46,8 @@ class _Thread(threading.local):
         self.connection: BaseDatabaseWrapper = connections[DEFAULT_DB_ALIAS]
         self.seen: tuple[object, int, int] | None = None
         """SQLite's own connection and its two counters, as they were last."""
+        self.number = 0
+        """PostgreSQL: the number of the database that this thread's connection was compared with when it was made."""
 
 
 class Freshness:
@@ -49,6 +60,9 @@ class Freshness:
         """Why changes can't be heard, in words for an operator; empty if they can, None if nobody has looked."""
         self.database = 0
         """Raised when the database may be another one than before: what is known of it is known no longer."""
+        self.disagreement = ""
+        """Why the connections of this process do not all lead to one place, in words for an operator."""
+        self._met = Met(0, None)
         self._fits: object = None
         """Which database the key rings are known to fit."""
         self._trusted_since = 0.0
@@ -63,14 +77,16 @@ class Freshness:
 
         Raises `django.db.Error` if SQLite's file can't be read.
         """
-        connection = self._thread.connection
+        thread = self._thread
+        connection = thread.connection
         if connection.in_atomic_block:
             return None  # what this transaction has changed, others don't see yet
         if connection.vendor == "sqlite":
             return self._sqlite(connection)
         generation = self.cache.generation  # before the lease: whoever ends that raises this next
-        if clock.now() < self.leased_until:
+        if clock.now() < self.leased_until and thread.number == self.database:
             return generation
+        self._part_with_others()
         self._hurry()
         return None
 
@@ -84,7 +100,7 @@ class Freshness:
         Not for a heartbeat that was sent before the lease was ended: what ended it may be unheard still.
         """
         with self._leasing:
-            if since > self._trusted_since:
+            if since > self._trusted_since and not self.disagreement:
                 self.leased_until = since + LEASE
 
     def lose(self) -> None:
@@ -94,11 +110,40 @@ class Freshness:
             self.leased_until = 0.0
         self.cache.clear()
 
-    def meet_another_database(self) -> None:
-        """Forget what is known of the database, that the key rings fit it included: this may be another one."""
+    def meet_another_database(self, place: Place | None = None, *, disagreement: str = "") -> None:
+        """Forget what is known of the database, that the key rings fit it included: this may be another one.
+
+        On PostgreSQL every thread makes a new connection, and compares where it leads if a place is known.
+        """
+        with self._leasing:
+            self._met = Met(self.database + 1, place)
+            self.disagreement = disagreement
         self.database += 1
         rings_confirmed.cache_clear()
         self.lose()
+
+    def hear_nothing(self) -> None:
+        """End the lease until somebody listens again; with nobody no connection can disagree."""
+        with self._leasing:
+            self._met = Met(self.database, None)
+        self.lose()
+
+    def compare(self, raw: Any) -> bool:
+        """Return whether a connection of psycopg's leads to where the listener's does; if not, nobody trusts memory.
+
+        Raises `psycopg.Error`.
+        """
+        met = self._met
+        if leads_to(raw, met.place):
+            return True
+        with self._leasing:
+            is_over = self._met is not met  # by now the listener has met another one: compared with that it may agree
+            if not is_over and not self.disagreement:
+                self.disagreement = "connections to the database lead to different servers, databases or tables"
+                logger.warning("%s: every request asks the database", self.disagreement)
+        if not is_over:
+            self.lose()
+        return False
 
     def confirm_rings(self) -> None:
         """Return if the key rings fit the database that this thread asks: wrong ones would find no key in it.
@@ -120,14 +165,40 @@ class Freshness:
             self.lose()
 
     def follow(self) -> None:
-        """See to it that this thread has the database file open that the settings name (SQLite).
+        """See to it that this thread has the database open that the settings name, and not one from before.
 
         For the beginning of whatever is no verdict; a verdict looks by itself. Raises `django.db.OperationalError` if
         there is no such file.
         """
         connection = self._thread.connection
-        if connection.vendor == "sqlite" and not connection.in_atomic_block:
+        if connection.in_atomic_block:
+            return
+        if connection.vendor == "sqlite":
             self._file.follow(connection, at_once=True)
+        else:
+            self._part_with_others()
+
+    def _part_with_others(self) -> None:
+        """Close this thread's connection if it was made for another database than the one that was met last.
+
+        A new one plans its questions anew: prepared ones may go on reading the tables of before.
+        """
+        thread, number = self._thread, self.database
+        if thread.number != number:
+            thread.connection.close()
+            thread.number = number
+
+    def _number(self, *, connection: BaseDatabaseWrapper, **signal: Any) -> None:
+        """Compare a connection that this thread has just made."""
+        if connection.alias != DEFAULT_DB_ALIAS or connection.vendor != "postgresql":
+            return
+        number = self._met.number
+        try:
+            with connection.wrap_database_errors:
+                self._thread.number = number if self.compare(connection.connection) else ELSEWHERE
+        except BaseException:
+            connection.close()  # Django would take it for one that is made
+            raise
 
     def _sqlite(self, connection: BaseDatabaseWrapper) -> int:
         self._file.follow(connection)
@@ -147,6 +218,7 @@ class Freshness:
             return
         with self._starting:
             if self._listener is None:
+                connection_created.connect(self._number)
                 listener = Listener(self)
                 listener.start()
                 self._listener = listener

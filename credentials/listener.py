@@ -7,11 +7,8 @@ and looks at the triggers (`credentials.trigger_health`): a number that was not 
 everything, and without the triggers there is no lease.
 """
 
-import contextlib
 import logging
-import os
 import secrets
-import socket
 import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -21,7 +18,9 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 
 from credentials.changes import Change, HeardChanges, Position
-from credentials.trigger_health import Look, faults, look, summary, table_ids
+from credentials.lines import UnsuitableError, break_off, refuse_pooler, way_of_notices, way_of_requests
+from credentials.place import leads_to, place_of
+from credentials.trigger_health import Look, faults, look, summary
 from credentials.triggers import CHANNEL, EVERYTHING
 
 if TYPE_CHECKING:
@@ -36,10 +35,11 @@ MANY: Final = 100
 """From so many notices at once on, forgetting everything is quicker than looking for what they name."""
 UNSUITABLE: Final = 60.0  # seconds until a connection that can't hear everything is tried again
 SILENCE: Final = 4.0  # seconds without a heartbeat after which the connection is given up
+PROBE: Final = 5.0  # seconds between two connections that are made to see where new ones lead to
 
 
-class UnsuitableError(Exception):
-    """Over this connection not everything would be heard. Says why, in a sentence for the log."""
+class DisagreementError(Exception):
+    """New connections lead elsewhere than this one: what is heard over it is of another database, or other tables."""
 
 
 class Beat(NamedTuple):
@@ -65,6 +65,7 @@ class Listener(threading.Thread):
         self._changes = HeardChanges()
         self._state: tuple[object, ...] = ()
         self._logged = ""
+        self._probe_at = 0.0
 
     def run(self) -> None:
         """Listen until the process ends."""
@@ -72,7 +73,7 @@ class Listener(threading.Thread):
         while True:
             pause = BACK_OFF[min(attempt, len(BACK_OFF) - 1)]
             try:
-                with psycopg.connect(**_parameters(), autocommit=True) as connection:
+                with psycopg.connect(**way_of_notices(), autocommit=True) as connection:
                     self._begin(connection)
                     attempt = 0
                     self._listen(connection)
@@ -81,11 +82,15 @@ class Listener(threading.Thread):
             except UnsuitableError as error:
                 logger.warning("nothing is remembered, every request asks the database: %s", error)
                 pause = UNSUITABLE
+            except DisagreementError:
+                # Whatever comes next, no thread goes on where only old connections lead.
+                self._freshness.meet_another_database(disagreement=self._freshness.disagreement)
+                pause = BACK_OFF[-1]
             except Exception:  # a thread that ended would never hear again
                 logger.exception("listening broke")
             finally:
                 self._connection = None
-                self._freshness.lose()
+                self._freshness.hear_nothing()
             self._waiting.wait(pause)
             attempt += 1
 
@@ -122,7 +127,7 @@ class Listener(threading.Thread):
         self._connection = connection
         connection.execute(f"LISTEN {CHANNEL}")
         connection.execute(f"LISTEN {self._channel}")
-        _refuse_pooler(connection)
+        refuse_pooler(connection)
         if settings.KEYPORTAL_LISTEN_URL:
             self._refuse_another_database(connection)
         # What changed before is not told again: the first look, which differs from none, makes the process forget.
@@ -135,25 +140,39 @@ class Listener(threading.Thread):
         mark = secrets.token_hex(8)
         with connections["default"].cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, mark])
-            of_the_portal = table_ids(cursor)
+            place = place_of(cursor)
         connections["default"].close()
         if not any(notice.payload == mark for notice in connection.notifies(timeout=1.0)):
             raise UnsuitableError("KEYPORTAL_LISTEN_URL leads to another database than DATABASE_URL")
-        if table_ids(connection.cursor()) != of_the_portal:
+        if not leads_to(connection, place):
             raise UnsuitableError("KEYPORTAL_LISTEN_URL leads to other tables than DATABASE_URL")
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
         """Send heartbeats and take notices until the connection breaks. Raises `psycopg.Error`."""
         due = self._freshness.now()
+        self._probe_at = due + PROBE
         while True:
             now = self._freshness.now()
             if now >= due:
                 due = now + (BEAT if self._beat(connection) else 0.0)
+            if now >= self._probe_at:
+                self._probe()
+            if self._freshness.disagreement:
+                raise DisagreementError
             heard = list(connection.notifies(timeout=max(0.0, due - now), stop_after=1))
             self._hear(notice.payload for notice in heard if notice.channel == CHANNEL)
             # Only after what came before it has been dropped.
             for text in (notice.payload for notice in heard if notice.channel == self._channel):
                 self._come_round(text)
+
+    def _probe(self) -> None:
+        """See where new connections lead to, while every thread of a quiet worker keeps its old one."""
+        try:
+            with psycopg.connect(**way_of_requests(), autocommit=True) as new:
+                self._freshness.compare(new)
+        except (psycopg.Error, OSError):
+            logger.warning("no new connection to the database can be made")
+        self._probe_at = self._freshness.now() + PROBE
 
     def _beat(self, connection: psycopg.Connection[Any]) -> bool:
         """Send a heartbeat and look; return whether everything is as it was, so that the next one has time."""
@@ -173,7 +192,7 @@ class Listener(threading.Thread):
         """Return whether the database is the one of the last look; if not, forget everything and look closely."""
         if seen.state == self._state:
             return True
-        self._freshness.meet_another_database()
+        self._freshness.meet_another_database(place_of(connection.cursor()))
         self._state = seen.state
         found = faults(connection.cursor())
         if not found and seen.counter is None:
@@ -216,30 +235,3 @@ class Listener(threading.Thread):
             if not self._changes.reaches(beat.counter):
                 self._freshness.cache.clear()
             self._freshness.renew(since=beat.sent_at)
-
-
-def _refuse_pooler(connection: psycopg.Connection[Any]) -> None:
-    """Raise `UnsuitableError` if the backend is not the one that the connection was made to.
-
-    A pooler such as PgBouncer gives its clients ids of its own. One that pools by transaction passes the answer to a
-    heartbeat on and loses the notices that come between: the lease would be renewed, and a revocation not heard.
-    """
-    row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    if row != (connection.info.backend_pid,):
-        raise UnsuitableError("a connection pooler stands before the database; KEYPORTAL_LISTEN_URL can lead past it")
-
-
-def _parameters() -> dict[str, Any]:
-    """Give psycopg's own parameters of the portal's database, by the way on which notices come."""
-    known = connections["default"].get_connection_params()
-    if settings.KEYPORTAL_LISTEN_URL:
-        waits = ("connect_timeout", "tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count")
-        return {"conninfo": settings.KEYPORTAL_LISTEN_URL, **{name: known[name] for name in waits if name in known}}
-    ours = ("cursor_factory", "context", "prepare_threshold", "server_side_binding", "assume_role", "isolation_level")
-    return {name: value for name, value in known.items() if name not in ours}
-
-
-def break_off(connection: psycopg.Connection[Any]) -> None:
-    """Break a connection at whose end another thread waits: that thread finds it closed by the server."""
-    with contextlib.suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
-        line.shutdown(socket.SHUT_RDWR)

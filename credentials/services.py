@@ -10,7 +10,7 @@ from django.db.models.functions import RowNumber
 
 from accounts.audit import record
 from accounts.origin import Origin
-from accounts.sealed import swap, until_unchanged
+from accounts.sealed import insist, swap, until_unchanged
 from credentials.models import Scope, Sighting, Usage, UsageBatch
 from credentials.tally import ACCEPTED, HOUR, Asked, Calls
 from credentials.upsert import upsert
@@ -41,8 +41,12 @@ def describe_scope(*, scope: Scope, description: str, restricted: bool, origin: 
 
 @transaction.atomic
 def remove_scope(*, scope: Scope, origin: Origin) -> bool:
-    """Take a scope out of the catalogue; every key loses it at once. False if it was gone."""
+    """Take a scope out of the catalogue; every key loses it at once. False if it was gone.
+
+    Raises `accounts.sealed.UndoneChangeError`.
+    """
     removed, _ = Scope.objects.filter(pk=scope.pk).delete()
+    insist(Scope.objects.filter(pk=scope.pk), are_there=False)
     if removed:
         record("scope_removed", subject=f"scope:{scope.pk}", origin=origin)
     return bool(removed)

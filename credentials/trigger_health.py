@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from credentials.changes import Position
-from credentials.triggers import COUNTER, SETTINGS, TABLES, TRIGGERS, Trigger, body
+from credentials.triggers import COUNTER, NOTIFY, SETTINGS, TABLES, TRIGGERS, Trigger, body
 
 
 class Cursor(Protocol):
@@ -36,7 +36,7 @@ class Look(NamedTuple):
 
 _WATCHED: Final = """
 WITH watched AS MATERIALIZED (
-    SELECT c.oid, c.xmin, c.relname, c.relkind, c.relnamespace
+    SELECT c.oid, c.xmin, c.relname, c.relkind, c.relnamespace, c.relrowsecurity
     FROM unnest(%(tables)s::text[]) AS name JOIN pg_catalog.pg_class c ON c.oid = to_regclass(name)
 ), triggers AS MATERIALIZED (
     SELECT t.*, t.xmin AS version, w.relname, w.relnamespace
@@ -53,10 +53,13 @@ SELECT
         WHERE oid = ANY (ARRAY(SELECT tgfoid FROM triggers))),
     (SELECT md5(string_agg(xmin::text, ' ' ORDER BY attrelid, attnum)) FROM pg_catalog.pg_attribute
         WHERE attrelid = ANY (ARRAY(SELECT oid FROM watched)) AND attnum > 0),
-    (SELECT count(*) FROM pg_catalog.pg_inherits WHERE inhparent = ANY (ARRAY(SELECT oid FROM watched)))
+    (SELECT count(*) FROM pg_catalog.pg_inherits WHERE inhparent = ANY (ARRAY(SELECT oid FROM watched))),
+    (SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM pg_catalog.pg_rewrite
+        WHERE ev_class = ANY (ARRAY(SELECT oid FROM watched)))
 """  # noqa: S608  # names of ours
 _TABLES: Final = f"""{_WATCHED}
-SELECT relname, relkind, EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = oid),
+SELECT relname, relkind, EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = watched.oid),
+    relrowsecurity, EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = watched.oid),
     relnamespace::regnamespace::text || '.{COUNTER}'
 FROM watched
 """  # noqa: S608
@@ -64,8 +67,10 @@ _TRIGGERS: Final = f"""{_WATCHED}
 SELECT t.relname, t.tgname, t.tgenabled, p.proname,
     ARRAY[t.tgtype::int, t.tgdeferrable::int, t.tginitdeferred::int, (t.tgqual IS NOT NULL)::int, t.tgattr[0]],
     encode(t.tgargs, 'escape'),
+    has_table_privilege(p.proowner, c.oid, 'SELECT') AND has_table_privilege(p.proowner, c.oid, 'UPDATE'),
     p.prosrc, p.pronamespace = t.relnamespace AND p.prosecdef AND l.lanname = 'plpgsql' AND p.proconfig = %(settings)s
 FROM triggers t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+    LEFT JOIN watched c ON c.relname = '{COUNTER}'
 """  # noqa: S608
 
 
@@ -97,12 +102,6 @@ def summary(found: Sequence[str]) -> str:
     return f"{found[0]}{more}" if found else ""
 
 
-def table_ids(cursor: Cursor) -> list[tuple[int]]:
-    """Return the ids of the tables that this connection's search path leads to."""
-    cursor.execute("SELECT to_regclass(name)::oid::bigint FROM unnest(%s::text[]) AS name", [TABLES])
-    return cursor.fetchall()
-
-
 def _table_faults(tables: dict[str, list[Any]]) -> Iterator[str]:
     for name in TABLES:
         if name not in tables:
@@ -111,6 +110,10 @@ def _table_faults(tables: dict[str, list[Any]]) -> Iterator[str]:
             yield f"{name} is no table"
         elif tables[name][1]:
             yield f"rows of {name} may lie in a table that inherits from it"
+        elif tables[name][2]:
+            yield f"row-level security may hide rows of {name}"
+        elif tables[name][3]:
+            yield f"a rule may change what is written to {name}"
 
 
 def _trigger_faults(tables: dict[str, list[Any]], found: dict[tuple[str, str], list[Any]]) -> Iterator[str]:
@@ -118,11 +121,13 @@ def _trigger_faults(tables: dict[str, list[Any]], found: dict[tuple[str, str], l
         if trigger.table not in tables:
             continue
         row = found.get((trigger.table, trigger.name))
-        fault = "is missing" if row is None else _fault(trigger, *row[:-2])
+        fault = "is missing" if row is None else _fault(trigger, *row[:-3])
         if fault:
             yield f"the trigger {trigger.name} of {trigger.table} {fault}"
-        elif row and (not row[-1] or row[-2] != body(trigger.function, counter=tables[trigger.table][2])):
+        elif row and (not row[-1] or row[-2] != body(trigger.function, counter=tables[trigger.table][-1])):
             yield f"the function {trigger.function} is not the one that the migrations made"
+        elif row and trigger.function == NOTIFY and not row[-3]:
+            yield f"the owner of the function {NOTIFY} may not write {COUNTER}: nothing can be changed"
 
 
 def _fault(trigger: Trigger, enabled: str | bytes, function: str, how: Sequence[int | None], arguments: str) -> str:

@@ -116,4 +116,5 @@ def _unheard() -> list[str]:
     if connection.vendor != "postgresql":
         return []
     with connection.cursor() as cursor:
-        return faults(cursor)
+        found = faults(cursor)
+    return [*found, *filter(None, [freshness.disagreement])]

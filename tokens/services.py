@@ -5,7 +5,6 @@ ended by whoever turns its `ended_at`.
 """
 
 import logging
-import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,15 +17,16 @@ from accounts.audit import record
 from accounts.canaries import rings_confirmed
 from accounts.models import User
 from accounts.origin import Origin
-from accounts.rings import index_ring, signing_ring
-from accounts.sealed import swap
+from accounts.rings import index_ring
+from accounts.sealed import insist, swap
 from apikeys.verification import KeyRecord
 from credentials.models import Scope
 from tokens.errors import InvalidGrantError, InvalidScopeError
+from tokens.minting import about, signed
 from tokens.models import RefreshToken, RevokedToken, TokenFamily
 from vault.digests import index_digest
-from vault.secret_format import REFRESH, is_well_formed, new_id, new_secret
-from vault.signing import Claims, sign
+from vault.secret_format import REFRESH, is_well_formed, new_secret
+from vault.signing import Claims
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def issue_to_user(*, user: User, scopes: Collection[str] | None, agent: str, ori
     token, secret = _new_refresh_token(family, family.started_at)
     token.save(force_insert=True)
     issued, claims = _issued_to_family(family, granted, secret)
-    record("token_issued", subject=claims.subject, origin=origin, **_about(claims))
+    record("token_issued", subject=claims.subject, origin=origin, **about(claims))
     return issued
 
 
@@ -79,7 +79,7 @@ def issue_to_key(*, client: KeyRecord, scopes: Collection[str] | None, origin: O
     """
     key = client.credential
     granted = _granted(scopes, key.scopes)
-    access_token, claims = _signed(
+    access_token, claims = signed(
         subject=f"key:{key.id}",
         client_id=key.id,
         scope=granted,
@@ -87,7 +87,7 @@ def issue_to_key(*, client: KeyRecord, scopes: Collection[str] | None, origin: O
         epoch=client.owner.epoch,
         not_after=key.expires_at,
     )
-    record("token_issued", subject=claims.subject, origin=origin, **_about(claims))
+    record("token_issued", subject=claims.subject, origin=origin, **about(claims))
     return Issued(access_token=access_token, expires_in=claims.expires_at - claims.issued_at, scope=granted)
 
 
@@ -113,7 +113,7 @@ def refresh(*, secret: str, scopes: Collection[str] | None, client_id: str | Non
             successor.save(force_insert=True)
             TokenFamily.objects.filter(pk=family.pk, refreshed_at__lt=now).update(refreshed_at=now)
             issued, claims = _issued_to_family(family, granted, next_secret)
-            record("token_refreshed", subject=claims.subject, origin=origin, **_about(claims))
+            record("token_refreshed", subject=claims.subject, origin=origin, **about(claims))
             return issued
     _end_if_used_before(token, now, origin)
     raise InvalidGrantError
@@ -124,30 +124,38 @@ def end_family(*, family: TokenFamily, reason: str, origin: Origin, verb: str = 
     """End a log-in: its refresh token and every access token that came from it. False if it was over.
 
     Of any number of callers at once one gets True, and one event is written.
+    Raises `accounts.sealed.UndoneChangeError`.
     """
     family.ended_at = timezone.now()
     ended = TokenFamily.objects.filter(pk=family.pk, ended_at=None).update(
         ended_at=family.ended_at, ended_reason=reason, seal=family.make_seal()
     )
+    insist(TokenFamily.objects.filter(pk=family.pk, ended_at=None), are_there=False)
     if ended:
         latest = family.ended_at + timedelta(seconds=settings.KEYPORTAL_ACCESS_LIFETIME)
-        RevokedToken.objects.get_or_create(
-            issuer=settings.KEYPORTAL_URL, token_id=family.pk, defaults={"expires_at": latest}
-        )
+        _put_on_the_list(settings.KEYPORTAL_URL, family.pk, latest)
         record(verb, subject=f"user:{family.user_id}", origin=origin, family=family.pk, reason=reason)
     return bool(ended)
 
 
 @transaction.atomic
 def revoke_token(*, claims: Claims, origin: Origin, reason: str = "") -> bool:
-    """Refuse one access token from now on. False if it was refused already."""
-    expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
-    _, revoked = RevokedToken.objects.get_or_create(
-        issuer=claims.issuer, token_id=claims.token_id, defaults={"expires_at": expires_at}
-    )
+    """Refuse one access token from now on. False if it was refused already.
+
+    Raises `accounts.sealed.UndoneChangeError`.
+    """
+    revoked = _put_on_the_list(claims.issuer, claims.token_id, datetime.fromtimestamp(claims.expires_at, UTC))
     if revoked:
         record("token_revoked", subject=claims.subject, origin=origin, token=claims.token_id, reason=reason)
     return revoked
+
+
+def _put_on_the_list(issuer: str, token_id: str, until: datetime) -> bool:
+    """Put a token, or all of a log-in, on the list of what is revoked; return whether it was not there."""
+    _, is_new = RevokedToken.objects.get_or_create(issuer=issuer, token_id=token_id, defaults={"expires_at": until})
+    if is_new:
+        insist(RevokedToken.objects.filter(issuer=issuer, token_id=token_id, expires_at__gte=until))
+    return is_new
 
 
 def redeemable(secret: str) -> RefreshToken | None:
@@ -207,7 +215,7 @@ def _new_refresh_token(family: TokenFamily, now: datetime) -> tuple[RefreshToken
 
 
 def _issued_to_family(family: TokenFamily, scope: str, refresh_token: str) -> tuple[Issued, Claims]:
-    access_token, claims = _signed(
+    access_token, claims = signed(
         subject=f"user:{family.user_id}",
         client_id=PORTAL_CLIENT,
         scope=scope,
@@ -217,39 +225,3 @@ def _issued_to_family(family: TokenFamily, scope: str, refresh_token: str) -> tu
     )
     lifetime = claims.expires_at - claims.issued_at
     return Issued(access_token=access_token, expires_in=lifetime, scope=scope, refresh_token=refresh_token), claims
-
-
-def _about(claims: Claims) -> dict[str, object]:
-    """Return what the trail keeps of an access token: enough for an operator who has nothing but its id."""
-    about = {"token": claims.token_id, "epoch": claims.epoch, "scopes": claims.scope, "expires": claims.expires_at}
-    return {**about, "family": claims.family} if claims.family else about
-
-
-def _signed(
-    *,
-    subject: str,
-    client_id: str,
-    scope: str,
-    environment: str,
-    epoch: int,
-    family: str | None = None,
-    not_after: datetime | None = None,
-) -> tuple[str, Claims]:
-    now = int(time.time())
-    expires_at = now + settings.KEYPORTAL_ACCESS_LIFETIME
-    if not_after is not None:
-        expires_at = max(now + 1, min(expires_at, int(not_after.timestamp())))
-    claims = Claims(
-        issuer=settings.KEYPORTAL_URL,
-        audience=settings.KEYPORTAL_AUDIENCE,
-        subject=subject,
-        client_id=client_id,
-        token_id=new_id("tok"),
-        scope=scope,
-        issued_at=now,
-        expires_at=expires_at,
-        environment=environment,
-        epoch=epoch,
-        family=family,
-    )
-    return sign(signing_ring(), claims), claims

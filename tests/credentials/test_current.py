@@ -3,13 +3,15 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.db import connection as default
+from django.db.backends.signals import connection_created
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test import Client
 from pytest_django import DjangoDbBlocker
@@ -17,6 +19,7 @@ from pytest_django import DjangoDbBlocker
 from credentials import freshness
 from credentials.database_file import UnusableFileError
 from credentials.freshness import Freshness
+from credentials.place import Place
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off
@@ -176,7 +179,7 @@ class Ear:
 @pytest.fixture
 def leased(monkeypatch: pytest.MonkeyPatch) -> tuple[Freshness, list[Ear], list[float]]:
     """A freshness on PostgreSQL with a clock that the test moves, and the listeners that it makes."""
-    line = SimpleNamespace(vendor="postgresql", in_atomic_block=False)
+    line = SimpleNamespace(vendor="postgresql", in_atomic_block=False, close=lambda: None)
     ears: list[Ear] = []
     clock = [1000.0]
     monkeypatch.setattr("credentials.freshness.connections", {"default": line})
@@ -249,3 +252,69 @@ def test_only_the_answer_to_what_may_change_something_waits(client: Client, monk
     assert waited == []
     assert client.post("/theme/", {"theme": "dark"}, secure=True).status_code == 302
     assert waited == ["for it"]
+
+
+HERE, THERE = Place("1.5", 1, (1, 2)), Place("1.5", 1, (1, 3))
+
+
+def is_made(place: Place | Exception) -> None:
+    """Have Django tell of a connection that leads to this place."""
+
+    def fetchone() -> Any:
+        if isinstance(place, Exception):
+            raise place
+        return place.server, place.database, list(place.tables)
+
+    raw = SimpleNamespace(cursor=lambda: SimpleNamespace(execute=lambda *asked: None, fetchone=fetchone))
+    made = SimpleNamespace(alias="default", vendor="postgresql", connection=raw, close=lambda: None)
+    connection_created.send(sender=DatabaseWrapper, connection=SimpleNamespace(**vars(made), wrap_database_errors=ANY))
+
+
+ANY = nullcontext()
+
+
+@pytest.mark.finding("H43")
+def test_a_connection_that_leads_elsewhere_ends_the_trust_until_all_agree(leased: Leased) -> None:
+    fresh, _, clock = leased
+    fresh.current()
+    fresh.meet_another_database(HERE)
+    clock[0] += 1
+    fresh.renew(since=clock[0])
+    assert fresh.current() is None  # this thread's connection may be an old one
+    is_made(HERE)
+    kept_in = fresh.current()
+    assert kept_in is not None
+    is_made(THERE)
+    assert fresh.cache.generation != kept_in  # what was being asked meanwhile is not kept
+    clock[0] += 1
+    fresh.renew(since=clock[0])
+    assert [fresh.current() for _ in range(3)] == [None] * 3
+    assert "different servers, databases or tables" in fresh.disagreement
+    fresh.meet_another_database(THERE)
+    is_made(THERE)
+    clock[0] += 1
+    fresh.renew(since=clock[0])
+    assert fresh.current() is not None
+    assert fresh.disagreement == ""
+
+
+@pytest.mark.finding("H43")
+def test_while_nobody_listens_no_connection_disagrees(leased: Leased) -> None:
+    fresh, _, _ = leased
+    fresh.current()
+    fresh.meet_another_database(HERE)
+    fresh.hear_nothing()
+    is_made(THERE)
+    assert (fresh.current(), fresh.disagreement) == (None, "")
+
+
+@pytest.mark.finding("H43")
+def test_a_connection_that_does_not_say_where_it_leads_is_none(leased: Leased) -> None:
+    fresh, _, clock = leased
+    fresh.current()
+    fresh.meet_another_database(HERE)
+    with pytest.raises(OperationalError):
+        is_made(OperationalError())
+    clock[0] += 1
+    fresh.renew(since=clock[0])
+    assert fresh.current() is None

@@ -54,12 +54,16 @@ SABOTAGE = {
         "INSERT INTO {table} SELECT * FROM the_real_one",
     ],
     "a table that inherits": ["CREATE TABLE heir () INHERITS ({table})"],
+    "rows that may be hidden": ["ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"],
+    "a rule": ["CREATE RULE a_rule AS ON DELETE TO {table} DO ALSO SELECT 1"],
 }
 """What keeps a change from being told, for as long as nobody mends it."""
 CALL = "keyportal_notify('key', 'id')"
 UNDO = {
     "a copy in the table's place": ["DROP TABLE {table}", "ALTER TABLE the_real_one RENAME TO {table}"],
     "a table that inherits": ["DROP TABLE heir"],
+    "rows that may be hidden": ["ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"],
+    "a rule": ["DROP RULE a_rule ON {table}"],
 }
 TABLES = [trigger.table for trigger in NOTIFY_TRIGGERS]
 
@@ -192,6 +196,37 @@ def test_without_its_triggers_nothing_is_trusted_until_they_are_back(site: Site,
     wait_until(lambda: site.ask(kept) == 200 and site.metric("keyportal_cache_hits_total") > hits)
     site.sql(CHANGES[table].format(**kept.names))
     refused_for_good(lambda: site.ask(kept))
+
+
+def test_a_counter_that_may_not_be_raised_is_a_fault(site: Site) -> None:
+    """Every revocation fails then, which nobody would learn before they need one."""
+    case = site.case("apikeys_apikey")
+    wait_until(lambda: site.trusts)
+    try:
+        site.sql("CREATE ROLE unfit", "ALTER FUNCTION keyportal_notify() OWNER TO unfit")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            site.sql(CHANGES["apikeys_apikey"].format(**case.names))
+        wait_until(lambda: site.metric("keyportal_change_triggers_in_place") == 0)
+        [fault] = site.faults
+        assert "the owner of the function keyportal_notify may not write credentials_changecounter" in fault
+        assert site.ask(case) == 200
+    finally:
+        site.sql("ALTER FUNCTION keyportal_notify() OWNER TO CURRENT_USER", "DROP ROLE unfit")
+    wait_until(lambda: site.trusts and site.faults == [])
+
+
+def test_a_rule_that_takes_the_place_of_another_is_noticed(site: Site) -> None:
+    """PostgreSQL notes at the table only that there are rules: which they are stands elsewhere."""
+    wait_until(lambda: site.trusts)
+    try:
+        for name in ("first", "second"):
+            site.sql(f"CREATE RULE a_rule AS ON UPDATE TO apikeys_apikey DO ALSO SELECT '{name}'")
+            wait_until(lambda: site.metric("keyportal_change_triggers_in_place") == 0)
+            assert site.faults == ["changes can't be heard: a rule may change what is written to apikeys_apikey"]
+            site.sql("DROP RULE a_rule ON apikeys_apikey")
+            wait_until(lambda: site.trusts and site.faults == [])
+    finally:
+        site.sql("DROP RULE IF EXISTS a_rule ON apikeys_apikey")
 
 
 @pytest.mark.parametrize("table", TABLES)

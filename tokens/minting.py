@@ -1,0 +1,47 @@
+"""Access tokens as they are made: their claims, and what the trail keeps of them. Writes nothing."""
+
+import time
+from datetime import datetime
+
+from django.conf import settings
+
+from accounts.rings import signing_ring
+from vault.secret_format import new_id
+from vault.signing import Claims, sign
+
+
+def signed(
+    *,
+    subject: str,
+    client_id: str,
+    scope: str,
+    environment: str,
+    epoch: int,
+    family: str | None = None,
+    not_after: datetime | None = None,
+) -> tuple[str, Claims]:
+    """Sign an access token that is good from now on, but no longer than until `not_after`; return it and its claims."""
+    now = int(time.time())
+    expires_at = now + settings.KEYPORTAL_ACCESS_LIFETIME
+    if not_after is not None:
+        expires_at = max(now + 1, min(expires_at, int(not_after.timestamp())))
+    claims = Claims(
+        issuer=settings.KEYPORTAL_URL,
+        audience=settings.KEYPORTAL_AUDIENCE,
+        subject=subject,
+        client_id=client_id,
+        token_id=new_id("tok"),
+        scope=scope,
+        issued_at=now,
+        expires_at=expires_at,
+        environment=environment,
+        epoch=epoch,
+        family=family,
+    )
+    return sign(signing_ring(), claims), claims
+
+
+def about(claims: Claims) -> dict[str, object]:
+    """Return what the trail keeps of an access token: enough for an operator who has nothing but its id."""
+    about = {"token": claims.token_id, "epoch": claims.epoch, "scopes": claims.scope, "expires": claims.expires_at}
+    return {**about, "family": claims.family} if claims.family else about
