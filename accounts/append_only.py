@@ -6,7 +6,7 @@ without a word to the triggers of a removal.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -15,14 +15,16 @@ EVENTS: Final = "accounts_auditevent"
 CHECKPOINTS: Final = "accounts_auditcheckpoint"
 TABLES: Final = (EVENTS, CHECKPOINTS)
 REFUSES: Final = "audit_refuses"
+PATH: Final = "search_path=pg_catalog, pg_temp"
 
 _REFUSAL: Final = "SELECT RAISE(ABORT, 'the audit trail is append-only')"
 _OVER_ON_SQLITE: Final = "coalesce(OLD.keep_until < strftime('%Y-%m-%d %H:%M:%f', 'now'), 0)"
+# Every operator is named with its schema as well: whoever leads the function to others leads it nowhere.
 _FUNCTION: Final = f"""
-CREATE OR REPLACE FUNCTION {REFUSES}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+CREATE OR REPLACE FUNCTION {REFUSES}() RETURNS trigger LANGUAGE plpgsql SET {PATH.replace("=", " = ")} AS $body$
 BEGIN
-    IF TG_OP = 'DELETE' AND TG_ARGV[0] = 'in its time' THEN
-        IF OLD.keep_until < clock_timestamp() THEN RETURN OLD; END IF;
+    IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' AND TG_ARGV[0] OPERATOR(pg_catalog.=) 'in its time' THEN
+        IF OLD.keep_until OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp() THEN RETURN OLD; END IF;
     END IF;
     RAISE EXCEPTION 'the audit trail is append-only';
 END
@@ -30,11 +32,21 @@ $body$
 """
 
 
-_GUARDING: Final = """
-SELECT t.tgname, p.prosrc FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
-WHERE t.tgrelid = ANY (ARRAY(SELECT to_regclass(name) FROM unnest(%s::text[]) AS name)) AND t.tgenabled = 'A'
-    AND t.tgqual IS NULL AND t.tgattr[0] IS NULL
-"""
+class Trigger(NamedTuple):
+    """One of PostgreSQL's, which call the function."""
+
+    name: str
+    table: str
+    event: str
+    type: int
+    """As its catalogue writes it: 1 for each row, 2 before, and the event."""
+    arguments: tuple[str, ...] = ()
+
+    def statements(self) -> list[str]:
+        """Return what makes it, so that it fires also where `session_replication_role` says that no trigger should."""
+        each, given = ("ROW" if self.type & 1 else "STATEMENT"), ", ".join(f"'{text}'" for text in self.arguments)
+        making = f"BEFORE {self.event} ON {self.table} FOR EACH {each} EXECUTE FUNCTION {REFUSES}({given})"
+        return [f"CREATE TRIGGER {self.name} {making}", f"ALTER TABLE {self.table} ENABLE ALWAYS TRIGGER {self.name}"]
 
 
 def create_refusals(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
@@ -49,24 +61,39 @@ def drop_refusals(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
         editor.execute(statement)
 
 
-def faults(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return which triggers are missing, disabled or others than they were made. Raises `django.db.Error`."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-            wanted = {made.split()[2]: made for table in TABLES for made in _on_sqlite(table)}
-        else:
-            cursor.execute(_GUARDING, [list(TABLES)])
-            body = _FUNCTION.split("$body$")[1]
-            wanted = {name: body for table in TABLES for name in _names(table) if "replacement" not in name}
-        found = dict(cursor.fetchall())
-    return [f"the trigger {name} is not in place" for name, made in wanted.items() if found.get(name) != made]
+def body() -> str:
+    """Return the function's text as PostgreSQL's catalogue has it."""
+    return _FUNCTION.split("$body$")[1]
+
+
+def sqlite_triggers(table: str) -> dict[str, str]:
+    """Return the statements that make the triggers of a table on SQLite, by their names."""
+    change, removal, replacement, _ = _names(table)
+    key = "id" if table == EVENTS else "number"
+    before_its_time = f"WHEN NOT {_OVER_ON_SQLITE} " if table == EVENTS else ""
+    there = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) "  # noqa: S608  # names of ours
+    return {
+        change: f"CREATE TRIGGER {change} BEFORE UPDATE ON {table} BEGIN {_REFUSAL}; END",
+        removal: f"CREATE TRIGGER {removal} BEFORE DELETE ON {table} {before_its_time}BEGIN {_REFUSAL}; END",
+        replacement: f"CREATE TRIGGER {replacement} BEFORE INSERT ON {table} {there}BEGIN {_REFUSAL}; END",
+    }
+
+
+def postgresql_triggers(table: str) -> list[Trigger]:
+    """Return the triggers of a table on PostgreSQL."""
+    change, removal, _, truncation = _names(table)
+    return [
+        Trigger(change, table, "UPDATE", 1 + 2 + 16),
+        Trigger(removal, table, "DELETE", 1 + 2 + 8, ("in its time",) if table == EVENTS else ()),
+        Trigger(truncation, table, "TRUNCATE", 2 + 32),
+    ]
 
 
 def _statements(connection: BaseDatabaseWrapper) -> Sequence[str]:
     if connection.vendor == "sqlite":
-        return [*_dropping(connection), *(made for table in TABLES for made in _on_sqlite(table))]
-    return [*_dropping(connection), _FUNCTION, *(made for table in TABLES for made in _on_postgresql(table))]
+        return [*_dropping(connection), *(made for table in TABLES for made in sqlite_triggers(table).values())]
+    triggers = (trigger for table in TABLES for trigger in postgresql_triggers(table))
+    return [*_dropping(connection), _FUNCTION, *(made for trigger in triggers for made in trigger.statements())]
 
 
 def _dropping(connection: BaseDatabaseWrapper) -> list[str]:
@@ -77,27 +104,3 @@ def _dropping(connection: BaseDatabaseWrapper) -> list[str]:
 
 def _names(table: str) -> list[str]:
     return [f"{REFUSES}_{what}_{table}" for what in ("change", "removal", "replacement", "truncation")]
-
-
-def _on_sqlite(table: str) -> list[str]:
-    change, removal, replacement, _ = _names(table)
-    key = "id" if table == EVENTS else "number"
-    before_its_time = f"WHEN NOT {_OVER_ON_SQLITE} " if table == EVENTS else ""
-    there = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) "  # noqa: S608  # names of ours
-    return [
-        f"CREATE TRIGGER {change} BEFORE UPDATE ON {table} BEGIN {_REFUSAL}; END",
-        f"CREATE TRIGGER {removal} BEFORE DELETE ON {table} {before_its_time}BEGIN {_REFUSAL}; END",
-        f"CREATE TRIGGER {replacement} BEFORE INSERT ON {table} {there}BEGIN {_REFUSAL}; END",
-    ]
-
-
-def _on_postgresql(table: str) -> list[str]:
-    change, removal, _, truncation = _names(table)
-    when = "'in its time'" if table == EVENTS else ""
-    made = {
-        change: f"BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {REFUSES}()",
-        removal: f"BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {REFUSES}({when})",
-        truncation: f"BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {REFUSES}()",
-    }
-    creating = [f"CREATE TRIGGER {name} {does}" for name, does in made.items()]
-    return [*creating, *(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}" for name in made)]

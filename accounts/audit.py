@@ -1,21 +1,40 @@
 """The audit trail: one function writes it, in the transaction of the verb it tells of."""
 
+import logging
 from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
+from accounts.id_ranges import REASONABLE
 from accounts.models import AuditEvent
 from accounts.origin import Origin
 
-_NEXT_ID: Final = {
-    "postgresql": "SELECT nextval(pg_get_serial_sequence('accounts_auditevent', 'id'))",
-    "sqlite": (
-        "SELECT 1 + max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'accounts_auditevent'), 0), "
-        "coalesce((SELECT max(id) FROM accounts_auditevent), 0))"
-    ),
-}
+logger = logging.getLogger(__name__)
+
+_FREE: Final = f"""
+    SELECT id + 1 FROM accounts_auditevent AS here
+    WHERE id BETWEEN 0 AND {REASONABLE - 1} AND NOT EXISTS (SELECT 1 FROM accounts_auditevent WHERE id = here.id + 1)
+    ORDER BY id DESC LIMIT 1
+"""  # noqa: S608  # a number of ours
+_NEXT_ON_SQLITE: Final = f"""
+SELECT max(coalesce((
+    SELECT seq + 1 FROM sqlite_sequence WHERE name = 'accounts_auditevent' AND typeof(seq) = 'integer'
+        AND seq BETWEEN 0 AND {REASONABLE - 1} AND NOT EXISTS (SELECT 1 FROM accounts_auditevent WHERE id = seq + 1)
+), 1), coalesce(({_FREE}), 1))
+"""  # noqa: S608
+_SEQUENCE: Final = "CAST(pg_get_serial_sequence('accounts_auditevent', 'id') AS regclass)"
+_NEXT_ON_POSTGRESQL: Final = f"""
+WITH given AS MATERIALIZED (
+    SELECT CASE WHEN coalesce(pg_sequence_last_value({_SEQUENCE}), 0) < {REASONABLE} THEN nextval({_SEQUENCE}) END AS id
+)
+SELECT id FROM given WHERE NOT EXISTS (SELECT 1 FROM accounts_auditevent AS there WHERE there.id = given.id)
+"""  # noqa: S608
+_TRIES: Final = 3
+_MEND: Final = (
+    f"SELECT pg_advisory_xact_lock({_SEQUENCE}::oid::bigint), setval({_SEQUENCE}, coalesce(({_FREE}), 1), false)"
+)
 
 
 @transaction.atomic(savepoint=False)
@@ -43,7 +62,20 @@ def record(verb: str, *, subject: str, origin: Origin, **details: Any) -> AuditE
 
 
 def _next_id() -> int:
-    """Take the id before the insert: the seal covers it, so that no event can be moved or doubled."""
+    """Take the id before the insert: the seal covers it, so that no event can be moved or doubled.
+
+    Whoever may insert could put the sequence or an id where none comes after it; then the next one is behind the
+    highest that leaves room.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT_ID[connection.vendor])
-        return int(cursor.fetchone()[0])
+        if connection.vendor == "sqlite":
+            cursor.execute(_NEXT_ON_SQLITE)
+            return int(cursor.fetchone()[0])
+        for _ in range(_TRIES):
+            cursor.execute(_NEXT_ON_POSTGRESQL)
+            row = cursor.fetchone()
+            if row and row[0]:
+                return int(row[0])
+            logger.error("integrity_violation: the sequence of the trail's ids was moved, and is put right")
+            cursor.execute(_MEND)
+    raise DatabaseError("no sequence gives the trail an id")

@@ -16,15 +16,22 @@ Row = TypeVar("Row", bound=SealedRow)
 
 
 def read_rows(
-    model: type[Row], *, after: int | None = None, downwards: bool = False, at_most: int = AT_ONCE
+    model: type[Row],
+    *,
+    after: int | None = None,
+    before: int | None = None,
+    downwards: bool = False,
+    at_most: int = AT_ONCE,
 ) -> list[tuple[int, Row | None]]:
-    """Return the rows behind a key, or the last ones from the end on, with their keys; None for one that can't be read.
+    """Return the rows behind a key, or the last ones before one, with their keys; None for one that can't be read.
 
     Raises `django.db.Error` if nothing can be read.
     """
     rows = model._default_manager.order_by("-pk" if downwards else "pk")
     if after is not None:
         rows = rows.filter(pk__gt=after)
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
     try:
         return [(row.pk, row) for row in rows[:at_most]]
     except UNREADABLE:

@@ -3,8 +3,10 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
+REASONABLE: Final = 2**62
+"""The portal gives no id beyond that: somebody who writes one at the very end would leave none for what comes."""
 Span = tuple[int, int]
 """The first and the last of ids without a gap."""
 
@@ -34,6 +36,11 @@ class IdRanges:
     def union(cls, sets: "Iterable[IdRanges]") -> Self:
         """Return what is in any of them."""
         return cls(tuple(_joined(sorted(span for ids in sets for span in ids.spans))))
+
+    @property
+    def last(self) -> int:
+        """Return the highest id; 0 if there is none."""
+        return self.spans[-1][1] if self.spans else 0
 
     def __str__(self) -> str:
         return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in self.spans)

@@ -13,17 +13,18 @@ import hashlib
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from itertools import zip_longest
-from typing import Final
+from itertools import islice, zip_longest
+from typing import Final, NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from accounts.hostile_rows import fits, read_rows, seal_of
-from accounts.id_ranges import IdRanges
-from accounts.models import AuditCheckpoint, AuditEvent, AuditRemoval
+from accounts.hostile_rows import fits, read_row, read_rows, seal_of
+from accounts.id_ranges import REASONABLE, IdRanges
+from accounts.models import AuditCheckpoint, AuditEvent, AuditState
+from accounts.trail_state import hold_state, keep_state
 from vault.framing import frame
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def extend_now_and_then() -> None:
     if not settings.KEYPORTAL_AUDIT_CHAIN:
         return
     try:
-        if not AuditCheckpoint.objects.filter(removed=False, at__gt=Now() - timedelta(seconds=EVERY / 2)).exists():
+        if not _was_just_extended():
             while extend_chain() == BATCH:
                 continue
     except DatabaseError as error:
@@ -54,14 +55,13 @@ def extend_now_and_then() -> None:
 @transaction.atomic
 def extend_chain() -> int:
     """Add a link over the events that none covers; return how many: with `BATCH` there may be more."""
-    last = hold_chain()
-    reach, floor, covered = _covered()
+    end = hold_end()
+    reach, floor, covered = _covered(end)
     events = AuditEvent.objects.filter(pk__gt=floor, at__lt=Now() - SETTLED).order_by("pk")
-    rows = events.values_list("pk", "seal")[: LATE + BATCH]
-    new = {pk: seal_of(seal) for pk, seal in rows if pk not in covered}
-    added = dict(list(new.items())[:BATCH])
+    rows = ((pk, seal_of(seal)) for pk, seal in events.values_list("pk", "seal").iterator() if pk not in covered)
+    added = dict(islice(rows, BATCH))
     if added:
-        _add_link(last, IdRanges.of(added), digest=digest_of(added.values()), reach=max(reach, *added))
+        _add_link(end, IdRanges.of(added), digest=digest_of(added.values()), reach=max(reach, _highest(added)))
     return len(added)
 
 
@@ -70,25 +70,34 @@ def note_removal(ids: Iterable[int]) -> None:
 
     Also where the chain has been switched off since: what it covers would be missing otherwise.
     """
-    last = hold_chain()
-    if last.number or settings.KEYPORTAL_AUDIT_CHAIN:
-        reach = next((link.reach for link in newest_links(RECENT) if fits(link)), 0)
-        _add_link(last, IdRanges.of(ids), digest=digest_of([]), reach=reach, removed=True)
+    end = hold_end()
+    if end.number or settings.KEYPORTAL_AUDIT_CHAIN:
+        reach = next((link.reach for link in newest_links(RECENT, upto=end.number) if fits(link)), 0)
+        _add_link(end, IdRanges.of(ids), digest=digest_of([]), reach=reach, removed=True)
 
 
-def hold_chain() -> AuditCheckpoint:
-    """Return the end of the chain, held until the transaction is over; number 0 if there is none yet.
+class End(NamedTuple):
+    """Where the chain ends, held until the transaction is over."""
 
-    What is held is a row of its own, that no writer of events needs.
-    """
-    if not AuditRemoval.objects.select_for_update().filter(pk=1).values_list("pk"):
-        AuditRemoval.objects.get_or_create(pk=1)
-    return next(newest_links(1), AuditCheckpoint(number=0, seal=b""))
+    number: int
+    """Of the newest link; 0 if there is none."""
+    state: AuditState
+    is_certain: bool
+    """Whether the state of the trail says so. Otherwise somebody has changed it, and links may be gone."""
 
 
-def newest_links(at_most: int) -> Iterator[AuditCheckpoint]:
+def hold_end() -> End:
+    """Return the end of the chain. What is held is a row of its own, that no writer of events needs."""
+    state, is_ours = hold_state()
+    if state.head:
+        return End(state.head, state, is_certain=True)
+    number = next((link.number for link in newest_links(RECENT) if fits(link)), 0)
+    return End(number, state, is_certain=is_ours and not number)
+
+
+def newest_links(at_most: int, *, upto: int = REASONABLE) -> Iterator[AuditCheckpoint]:
     """Give the newest links, backwards, each with the seal of the one before it. Anybody may have inserted some."""
-    rows = read_rows(AuditCheckpoint, downwards=True, at_most=at_most + 1)
+    rows = read_rows(AuditCheckpoint, before=upto + 1, downwards=True, at_most=at_most + 1)
     links = [row or AuditCheckpoint(number=number, seal=b"") for number, row in rows if number > 0]
     for link, before in zip_longest(links[:at_most], links[1:]):
         follows = before is not None and before.number == link.number - 1
@@ -114,14 +123,24 @@ def digest_of(seals: Iterable[bytes]) -> bytes:
     return hashlib.sha256(frame(seals)).digest()
 
 
-def _covered() -> tuple[int, int, IdRanges]:
+def _was_just_extended() -> bool:
+    """Return whether the newest link is a moment old: that of the state, for anybody may have inserted others."""
+    state = read_row(AuditState, 1)
+    if state is None or not fits(state):
+        return False
+    return AuditCheckpoint.objects.filter(
+        number=state.head, removed=False, at__gt=Now() - timedelta(seconds=EVERY / 2)
+    ).exists()
+
+
+def _covered(end: End) -> tuple[int, int, IdRanges]:
     """Return how far the chain reaches, from where on an event may come late, and what is covered from there on.
 
     By the links that fit: one that somebody else has inserted could say anything.
     """
     reach, floor, ids = 0, 0, [IdRanges()]
     long_ago = timezone.now() - LATEST
-    for link in newest_links(RECENT):
+    for link in newest_links(RECENT, upto=end.number):
         if not fits(link):
             continue
         reach = reach or link.reach
@@ -133,9 +152,30 @@ def _covered() -> tuple[int, int, IdRanges]:
     return reach, floor, IdRanges.union(ids)
 
 
-def _add_link(last: AuditCheckpoint, ids: IdRanges, *, digest: bytes, reach: int, removed: bool = False) -> None:
-    """Insert the link behind the last one. The log keeps a copy of its seal, outside the database."""
-    link = AuditCheckpoint(number=last.number + 1, removed=removed, ids=str(ids), reach=reach, digest=digest)
-    link.before = seal_of(last.seal)
+def _highest(ids: dict[int, bytes]) -> int:
+    """Return the highest id of an event that fits: one that somebody else has inserted could be anywhere."""
+    return next((pk for pk in reversed(ids) if fits(read_row(AuditEvent, pk))), 0)
+
+
+def _add_link(end: End, ids: IdRanges, *, digest: bytes, reach: int, removed: bool = False) -> None:
+    """Insert the link behind the last one. The log keeps a copy of its seal, outside the database.
+
+    Where it is not certain how many links there were, a number is left out, so that this shows ever after.
+    """
+    number = _free_number(end.number + (1 if end.is_certain else 2))
+    before = read_row(AuditCheckpoint, number - 1)
+    link = AuditCheckpoint(number=number, removed=removed, ids=str(ids), reach=reach, digest=digest)
+    link.before = seal_of(before.seal) if before else b""
     link.save(force_insert=True)  # which seals it
+    keep_state(end.state, head=link.number, head_seal=link.seal)
     logger.info("audit_link %s", head_of(link))
+
+
+def _free_number(number: int) -> int:
+    """Return the first number from this one on that nobody has taken."""
+    taken = AuditCheckpoint.objects.filter(number__gte=number).order_by("number").values_list("number", flat=True)
+    for other in taken.iterator():
+        if other != number:
+            break
+        number += 1
+    return number

@@ -13,7 +13,7 @@ from credentials.client_address import parse_network
 NO_PROXY = (
     "Behind the proxy that ends TLS every page then redirects to itself for ever, because it is not believed to have "
     "been asked for by https; and everybody has the proxy's address, so that one guesser uses up the log-ins of all. "
-    "Name the proxy's address or network."
+    "Name the proxy's address or network, or `unix` if it asks over a Unix socket."
 )
 
 

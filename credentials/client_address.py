@@ -12,19 +12,21 @@ from django.conf import settings
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9.-]{8,64}")
 
 IPV6: Final = 6
+UNIX: Final = "unix"
+"""In KEYPORTAL_TRUSTED_PROXIES: whoever asks over a Unix socket, and so has no address."""
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 
 def client_address(environ: Mapping[str, Any]) -> Address | None:
-    """Give the client's address: the peer, or if the peer is a trusted proxy, the first untrusted one from the right.
+    """Return the client's address: the peer, or if the peer is a trusted proxy, the first untrusted one from the right.
 
-    None if there is no address at all (a Unix socket). A forwarded entry that is no address ends the walk: what stands
-    left of it was written by nobody we trust.
+    None if there is no address at all: over a Unix socket, from a proxy that forwards none or is not trusted. A
+    forwarded entry that is no address ends the walk: what stands left of it was written by nobody we trust.
     """
     address = parse_address(environ.get("REMOTE_ADDR", ""))
-    if address is None or not is_trusted_proxy(address):
+    if not is_trusted_proxy(address):
         return address
     for entry in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
         hop = parse_address(entry.strip())
@@ -46,8 +48,11 @@ def request_id_of(environ: Mapping[str, Any]) -> str:
 
 
 def is_trusted_proxy(address: Address | None) -> bool:
-    """Tell whether forwarded headers from this peer are to be believed. By default from nobody."""
-    return address is not None and any(address in network for network in _networks(settings.KEYPORTAL_TRUSTED_PROXIES))
+    """Return whether forwarded headers from this peer are to be believed: by default from nobody."""
+    trusted = tuple(settings.KEYPORTAL_TRUSTED_PROXIES)
+    if address is None:
+        return UNIX in trusted
+    return any(address in network for network in _networks(trusted))
 
 
 @lru_cache(maxsize=4096)
@@ -74,4 +79,4 @@ def parse_network(text: str) -> Network:
 
 @cache
 def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
-    return tuple(parse_network(text) for text in texts)
+    return tuple(parse_network(text) for text in texts if text != UNIX)

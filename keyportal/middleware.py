@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from functools import cache
 from http import HTTPStatus
 
 from django.conf import settings
@@ -19,6 +20,7 @@ from keyportal.policies import MACHINE_POLICY
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
+logger = logging.getLogger(__name__)
 access_log = logging.getLogger("keyportal.access")
 FORWARDED = (
     "HTTP_X_FORWARDED_FOR",
@@ -146,12 +148,24 @@ def _settle_origin(request: HttpRequest) -> None:
     peer = parse_address(meta.get("REMOTE_ADDR", ""))
     client = client_address(meta)
     request.request_id = request_id_of(meta)  # type: ignore[attr-defined]  # accounts.origin.PortalRequest
-    if is_trusted_proxy(peer) and meta.get("HTTP_X_FORWARDED_PROTO") in ("http", "https"):
-        meta["wsgi.url_scheme"] = meta["HTTP_X_FORWARDED_PROTO"]
+    if is_trusted_proxy(peer):
+        if meta.get("HTTP_X_FORWARDED_PROTO") in ("http", "https"):
+            meta["wsgi.url_scheme"] = meta["HTTP_X_FORWARDED_PROTO"]
+    elif peer is None:
+        _warn_of_the_socket()
     for header in FORWARDED:
         meta.pop(header, None)
     meta["REMOTE_ADDR"] = str(client) if client else ""
     request.peer_address = str(peer) if peer else ""  # type: ignore[attr-defined]  # accounts.origin.PortalRequest
+
+
+@cache
+def _warn_of_the_socket() -> None:
+    """Tell once a process what the checks can't know: `--uds` stands on Granian's command line."""
+    logger.warning(
+        "requests come over a Unix socket, and KEYPORTAL_TRUSTED_PROXIES does not name `unix`: forwarded headers are "
+        "not believed, and all clients count as one, so that one guesser uses up the log-ins of all"
+    )
 
 
 def _log_access(request: HttpRequest, response: HttpResponse, seconds: float) -> None:

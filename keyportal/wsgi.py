@@ -29,5 +29,6 @@ flusher.chores += [
 ]
 
 confirm_configuration()
+flusher.start()  # also where nothing is counted: the chain of the trail goes on
 PrivateConnection.makes_files = False
 forget_environment(os.environ)

@@ -150,7 +150,7 @@ class Portal:
     def spawn(self, workers: int = 2) -> subprocess.Popen[bytes]:
         """Start the server process and give it, whether or not it will answer."""
         granian = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--no-ws"]
-        serving = ["--http", "1", "--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers)]
+        serving = ["--http", "1", *self.listens_at(), "--workers", str(workers)]
         serving += ["--blocking-threads", str(self.threads), "--workers-kill-timeout", "5"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -162,6 +162,14 @@ class Portal:
                 stderr=log,
             )
         return self.process
+
+    def listens_at(self) -> list[str]:
+        """Give Granian's options for where it listens."""
+        return ["--host", "127.0.0.1", "--port", str(self.port)]
+
+    def line(self) -> HTTPConnection:
+        """Give a connection to the server that is not opened yet."""
+        return HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
 
     def stop(self) -> None:
         """End the server, and the shell, whose settings may change until the next start."""
@@ -192,7 +200,7 @@ class Portal:
         Names of headers are sent as they are written, underscores and all.
         """
         sent = {"Connection": "close", **({} if body is None else {"Content-Type": FORM}), **(headers or {})}
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)) as line:
+        with closing(self.line()) as line:
             line.request(method, path, body, sent)
             answer = line.getresponse()
             return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read())

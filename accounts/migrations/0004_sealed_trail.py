@@ -51,16 +51,18 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name="AuditRemoval",
+            name="AuditState",
             fields=[
                 ("seal", models.BinaryField(max_length=64)),
                 ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 ("count", models.PositiveBigIntegerField(default=0)),
                 ("earliest", models.DateTimeField(null=True)),
                 ("latest", models.DateTimeField(null=True)),
+                ("head", models.PositiveBigIntegerField(default=0)),
+                ("head_seal", models.BinaryField(default=b"", max_length=64)),
             ],
             options={
-                "constraints": [models.CheckConstraint(condition=models.Q(("id", 1)), name="one_audit_removal")],
+                "constraints": [models.CheckConstraint(condition=models.Q(("id", 1)), name="one_audit_state")],
             },
         ),
         migrations.RunPython(create_refusals, drop_refusals),

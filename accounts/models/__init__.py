@@ -1,14 +1,14 @@
 """The tables of users and of what happened."""
 
 from accounts.models.kept import AttemptWindow, CacheEntry, RingCanary
-from accounts.models.trail import AuditCheckpoint, AuditEvent, AuditRemoval
+from accounts.models.trail import AuditCheckpoint, AuditEvent, AuditState
 from accounts.models.users import MailedLink, User, UserManager, new_user_id
 
 __all__ = [
     "AttemptWindow",
     "AuditCheckpoint",
     "AuditEvent",
-    "AuditRemoval",
+    "AuditState",
     "CacheEntry",
     "MailedLink",
     "RingCanary",

@@ -89,21 +89,25 @@ class AuditCheckpoint(SealedRow):
         return [*super().sealed_fields(), self.before]
 
 
-class AuditRemoval(SealedRow):
-    """What was removed from the trail and is told of in no event yet, because the removal goes on, or broke off."""
+class AuditState(SealedRow):
+    """Where the chain ends, and what was removed and is told of in no event yet, because that goes on, or broke off."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     count = models.PositiveBigIntegerField(default=0)
     earliest = models.DateTimeField(null=True)
     latest = models.DateTimeField(null=True)
+    head = models.PositiveBigIntegerField(default=0)
+    """The number of the newest link; 0 if there was none yet."""
+    head_seal = models.BinaryField(max_length=64, default=b"")
+    """Its seal: that the end of the chain was cut off shows here."""
 
-    PURPOSE = "audit removal"
-    SEALED = ("id", "count", "earliest", "latest")
+    PURPOSE = "audit state"
+    SEALED = ("id", "count", "earliest", "latest", "head", "head_seal")
 
     class Meta:
         """One row, which whoever extends the chain holds meanwhile."""
 
-        constraints: ClassVar = [models.CheckConstraint(condition=models.Q(id=1), name="one_audit_removal")]
+        constraints: ClassVar = [models.CheckConstraint(condition=models.Q(id=1), name="one_audit_state")]
 
     def __str__(self) -> str:
-        return f"{self.count} events"
+        return f"link {self.head}, {self.count} events untold"

@@ -1,6 +1,5 @@
 """The audit trail: the removal of events whose time is over."""
 
-import logging
 from datetime import datetime
 
 from django.db import transaction
@@ -8,12 +7,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.audit import record
-from accounts.hostile_rows import UNREADABLE, fits, read_row
-from accounts.models import AuditEvent, AuditRemoval
+from accounts.hostile_rows import UNREADABLE, read_row
+from accounts.models import AuditEvent
 from accounts.origin import Origin
-from accounts.trail import hold_chain, note_removal
-
-logger = logging.getLogger(__name__)
+from accounts.trail import note_removal
+from accounts.trail_state import hold_state, keep_state
 
 
 def remove_expired_events(*, origin: Origin, batch: int, batches: int | None = None) -> int:
@@ -39,10 +37,10 @@ def _remove_some_events(batch: int) -> int:
     if not ids:
         return 0
     note_removal(ids)
-    so_far = _untold()
-    times = [at for at in (so_far.earliest, so_far.latest, *_times(ids)) if at] or [timezone.now()]
+    state, _ = hold_state()
+    times = [at for at in (state.earliest, state.latest, *_times(ids)) if at] or [timezone.now()]
     AuditEvent.objects.filter(pk__in=ids).delete()
-    _note(AuditRemoval(pk=1, count=so_far.count + len(ids), earliest=min(times), latest=max(times)))
+    keep_state(state, count=state.count + len(ids), earliest=min(times), latest=max(times))
     return len(ids)
 
 
@@ -57,25 +55,9 @@ def _times(ids: list[int]) -> list[datetime | None]:
 
 @transaction.atomic
 def _tell_of_removal(origin: Origin) -> None:
-    hold_chain()
-    told = _untold()
+    told, _ = hold_state()
     if told.earliest is None or told.latest is None:
         return
     span = {"earliest": told.earliest.isoformat(), "latest": told.latest.isoformat()}
     record("events_removed", subject="trail:audit", origin=origin, count=told.count, **span)
-    _note(AuditRemoval(pk=1))
-
-
-def _untold() -> AuditRemoval:
-    """Return what no event tells of yet; `hold_chain` holds the row. Where somebody else wrote, that is lost."""
-    found = read_row(AuditRemoval, 1)
-    if found is not None and fits(found):
-        return found
-    logger.error("integrity_violation: the row seal of what was removed from the trail does not fit")
-    return AuditRemoval(pk=1)
-
-
-def _note(untold: AuditRemoval) -> None:
-    untold.seal = untold.make_seal()
-    changes = {name: getattr(untold, name) for name in ("count", "earliest", "latest", "seal")}
-    AuditRemoval.objects.filter(pk=1).update(**changes)
+    keep_state(told, count=0, earliest=None, latest=None)

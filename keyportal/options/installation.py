@@ -14,6 +14,7 @@ from keyportal.options.kinds import (
     networks,
     path,
     portal_address,
+    proxies,
     ring,
     text,
     whole,
@@ -45,10 +46,11 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
         Option(
             "KEYPORTAL_TRUSTED_PROXIES",
-            networks(),
+            proxies(),
             "",
-            "networks whose `X-Forwarded-For`, `-Proto` and `X-Request-ID` are believed",
-            example="10.0.0.0/8, 2001:db8::1",
+            "networks whose `X-Forwarded-For`, `-Proto` and `X-Request-ID` are believed, and `unix` for whoever asks "
+            "over a Unix socket (`granian --uds`)",
+            example="10.0.0.0/8, 2001:db8::1, unix",
             id="E020",
         ),
         Option(

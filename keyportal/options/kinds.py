@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 
-from credentials.client_address import parse_network
+from credentials.client_address import UNIX, parse_network
 from credentials.rate_limit_text import parsed_limit
 
 BASE_DIR: Final = Path(__file__).resolve().parents[2]
@@ -138,6 +138,12 @@ def networks() -> Kind:
     """Return the kind of a list of networks and addresses."""
     expected = "a network such as 10.0.0.0/8 (no bit behind its length set) or an address"
     return listed(Kind("network", expected, _network), "networks")
+
+
+def proxies() -> Kind:
+    """Return the kind of a list of networks, addresses, and the word for a Unix socket."""
+    expected = f"a network such as 10.0.0.0/8 (no bit behind its length set), an address, or {UNIX}"
+    return listed(Kind("network", expected, lambda given: given if given == UNIX else _network(given)), "networks")
 
 
 def rate() -> Kind:

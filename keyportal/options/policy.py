@@ -87,7 +87,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
         Option(
             "KEYPORTAL_AUDIT_CHAIN",
             flag(),
-            "false",
+            "true",
             "whether a worker notes every minute which events there are, so that a missing one is missed",
         ),
     ),

@@ -10,7 +10,7 @@ import time_machine
 from django.db import DatabaseError, connection, transaction
 from pytest_django import Settings
 
-from accounts.append_only import CHECKPOINTS, EVENTS, faults
+from accounts.append_only import CHECKPOINTS, EVENTS
 from accounts.audit import record
 from accounts.models import AuditCheckpoint, AuditEvent
 from accounts.trail import extend_chain
@@ -162,20 +162,48 @@ def test_an_id_is_not_given_twice(settings: Settings) -> None:
         assert record("still", subject="key:1", origin=ORIGIN).pk == latest + 1
 
 
-def test_the_triggers_are_in_place_and_missed_when_they_are_not() -> None:
-    assert faults(connection) == []
-    if ON_SQLITE:
-        execute(f"DROP TRIGGER audit_refuses_removal_{EVENTS}")
-    else:
-        execute(f"ALTER TABLE {EVENTS} ENABLE TRIGGER audit_refuses_removal_{EVENTS}")
-    assert faults(connection) == [f"the trigger audit_refuses_removal_{EVENTS} is not in place"]
+HIGHEST = 2**63 - 1
+BEYOND = [[HIGHEST], [HIGHEST, HIGHEST - 1, 2**62, 2**62 - 1, 2**62 + 1], [2**62], [2**62 - 2], [-1, 0]]
 
 
-def test_a_trigger_that_was_made_anew_to_refuse_nothing_is_missed() -> None:
-    name = f"audit_refuses_change_{EVENTS}"
-    if ON_SQLITE:
-        execute(f"DROP TRIGGER {name}", f"CREATE TRIGGER {name} BEFORE UPDATE ON {EVENTS} BEGIN SELECT 1; END")
-    else:
-        does_nothing = "RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
-        execute(f"CREATE OR REPLACE FUNCTION audit_refuses() {does_nothing}")
-    assert f"the trigger {name} is not in place" in faults(connection)
+def plant(*ids: int) -> None:
+    """Insert events, as anybody can who may insert."""
+    row = {"verb": "planted", "actor": "x", "subject_type": "x", "subject_id": "x"}
+    AuditEvent.objects.bulk_create([AuditEvent(id=number, **row, seal=b"") for number in ids])
+
+
+@pytest.mark.parametrize("planted", BEYOND, ids=str)
+def test_an_id_at_the_end_of_all_numbers_stops_nothing(planted: list[int]) -> None:
+    """The portal numbers on as long as there is room, and every verb that records an event works."""
+    first = record("first", subject="key:1", origin=ORIGIN)
+    plant(*planted)
+    later = [record("later", subject="key:1", origin=ORIGIN).pk for _ in range(5)]
+    assert len({first.pk, *planted, *later}) == 6 + len(planted)
+    assert all(first.pk < pk <= 2**62 for pk in later)
+    assert later == sorted(later) or 2**62 in later
+
+
+SEQ = (HIGHEST, "'x'", "NULL", "1e300", 0, -5, 2**62 - 1, 2**62)
+MOVED_ON_SQLITE = [
+    f"DELETE FROM sqlite_sequence WHERE name = '{EVENTS}'",
+    *(f"UPDATE sqlite_sequence SET seq = {seq} WHERE name = '{EVENTS}'" for seq in SEQ),
+]
+MOVED_ON_POSTGRESQL = [
+    f"SELECT setval('{EVENTS}_id_seq', 1, false)",
+    *(f"SELECT setval('{EVENTS}_id_seq', {value})" for value in (HIGHEST, HIGHEST - 1, 2**62, 2**62 - 1, 1)),
+]
+
+
+@pytest.mark.parametrize("moved", MOVED_ON_SQLITE if ON_SQLITE else MOVED_ON_POSTGRESQL)
+def test_a_sequence_that_somebody_has_moved_stops_nothing(moved: str) -> None:
+    before = [record("before", subject="key:1", origin=ORIGIN).pk for _ in range(3)]
+    execute(moved)
+    after = [record("after", subject="key:1", origin=ORIGIN).pk for _ in range(3)]
+    assert len({*before, *after}) == 6
+    assert max(after) <= 2**62
+
+
+def test_an_id_that_somebody_has_taken_is_left_out() -> None:
+    first = record("first", subject="key:1", origin=ORIGIN).pk
+    plant(first + 1, first + 2)
+    assert record("next", subject="key:1", origin=ORIGIN).pk == first + 3

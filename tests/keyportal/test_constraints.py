@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from accounts.canaries import confirm_rings
-from accounts.models import AuditRemoval
+from accounts.models import AuditState
 from credentials.models import Sighting, Usage
 from tests.conftest import MakeKey
 from tokens.models import RevokedToken
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 VIOLATIONS: Final = {
     "user_email_is_lower_case": "UPDATE accounts_user SET email = upper(email)",
     "one_canary_a_key": "INSERT INTO accounts_ringcanary ({columns}) SELECT {columns} FROM accounts_ringcanary",
-    "one_audit_removal": "UPDATE accounts_auditremoval SET id = 2",
+    "one_audit_state": "UPDATE accounts_auditstate SET id = 2",
     "one_key_a_form": "UPDATE apikeys_apikey SET form_token = 'the same'",
     "key_environment_is_known": "UPDATE apikeys_apikey SET environment = 'prod'",
     "key_has_a_name": "UPDATE apikeys_apikey SET name = ''",
@@ -50,7 +50,7 @@ def rows(make_key: MakeKey) -> None:
     make_key()
     make_key()
     confirm_rings()
-    AuditRemoval.objects.create()
+    AuditState.objects.create()
     Usage.objects.create(credential="x", hour=now, door="api", outcome="accepted", count=1)
     Sighting.objects.create(credential="x", first_at=now, last_at=now)
     RevokedToken.objects.create(issuer="x", token_id="x", expires_at=now)

@@ -50,7 +50,7 @@ DESCRIBES = {
     "accounts.MailedLink": set(),
     "accounts.AuditEvent": set(),
     "accounts.AuditCheckpoint": set(),
-    "accounts.AuditRemoval": set(),
+    "accounts.AuditState": set(),
     "credentials.Scope": {"description", "created_at"},
     "apikeys.APIKey": {"name", "created_at", "revoked_reason", "form_token"},
     "apikeys.KeySecret": {"ciphertext", "hint", "created_at"},  # the ciphertext authenticates its own row by itself

@@ -1,10 +1,14 @@
 """`verifyaudit`: whether the audit trail is as the portal wrote it."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
+from accounts.id_ranges import IdRanges
 from accounts.verify_trail import verify_trail
+
+SHOWN: Final = 20
+GAPS: Final = "no fault by itself: so does a transaction leave one that was rolled back, and without a chain a purge"
 
 
 class Command(BaseCommand):
@@ -22,11 +26,19 @@ class Command(BaseCommand):
             "altered or forged": report.forged,
             "removed": report.removed,
             "links that do not fit": report.broken,
+            "in no link, though an hour old": report.unchained,
         }
         for name, ids in found.items():
             if ids.spans:
                 self.stdout.write(f"{name}: {ids}")
         for fault in report.unguarded:
             self.stdout.write(fault)
+        if report.gaps.spans:
+            self.stdout.write(f"ids of no event: {_beginning(report.gaps)} ({GAPS})")
         if not report.is_whole:
             raise CommandError("The audit trail is not as the portal wrote it.")
+
+
+def _beginning(ids: IdRanges) -> str:
+    more = len(ids.spans) - SHOWN
+    return str(IdRanges(ids.spans[:SHOWN])) + (f" and {more} more ranges" if more > 0 else "")
