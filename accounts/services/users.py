@@ -36,19 +36,21 @@ def create_user(*, email: str, password: str | None, confirmed: bool, operator: 
 def sign_up(*, email: str, password: str, origin: Origin) -> User | None:
     """Insert a user who has yet to confirm the address; None if the address has an account.
 
-    For one that has an account the same is done, for an address that nobody can have, and taken back: a stranger who
-    measures learns nothing.
+    For one that has an account the same is done, for an address that nobody can have, and taken back; after a free one
+    nothing is taken back, by the same statement. So a stranger who measures learns nothing.
     """
     user = User(email=email, password=make_password(normalize_password(password)))
     taken = User.objects.filter(email=email).exists()
     try:
         with transaction.atomic():
+            before = transaction.savepoint()
             if taken:
                 user.email = f"{user.pk.lower()}@taken.invalid"
             user.save(force_insert=True)
             EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
             record("signed_up", subject=f"user:{user.pk}", origin=origin)
-            transaction.set_rollback(taken)
+            after = transaction.savepoint()
+            transaction.savepoint_rollback(before if taken else after)
     except IntegrityError:  # somebody else was a moment quicker
         return None
     return None if taken else user

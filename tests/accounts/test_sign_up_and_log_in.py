@@ -79,6 +79,14 @@ def test_a_taken_address_is_answered_like_a_free_one(client: Client, developer: 
     assert [message.to for message in mail.outbox] == [[developer.email], ["free@example.com"]]
 
 
+@pytest.mark.finding("H9")
+def test_a_sign_up_with_a_taken_address_leaves_nothing_behind(client: Client, developer: User) -> None:
+    events = AuditEvent.objects.count()
+    post(client, "/accounts/signup/", email=developer.email, password1=PASSWORD)
+    assert list(User.objects.all()) == [developer]
+    assert AuditEvent.objects.count() == events
+
+
 @pytest.mark.security("A-15")
 def test_links_in_messages_begin_with_the_configured_address(client: Client, developer: User) -> None:
     with TestCase.captureOnCommitCallbacks(execute=True):
