@@ -5,7 +5,8 @@ old file and others the new one, and each would be sure that nothing has changed
 the file that lies there now.
 
 The write-ahead log stays behind when only the database is moved. SQLite would read it as the log of the new file, and
-show a mixture of both. It is set aside, and nothing of it is lost for whoever wants to look.
+show a mixture of both. It is set aside, and nothing of it is lost for whoever wants to look. Where only the log was
+removed or replaced, the file is opened anew with the one that lies there (`credentials.database_log`).
 """
 
 import fcntl
@@ -21,11 +22,12 @@ from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from credentials import clock
+from credentials.database_log import Guard, OpenLogs, inodes_beside, path_of, save
 
 logger = logging.getLogger(__name__)
 
 LOOK: Final = 0.2  # seconds between two looks on the way of a verdict
-BESIDE: Final = ("-wal", "-shm")
+LINKED: Final = "the database file has another name (a hard link): what is written by that one is not noticed"
 
 
 class UnusableFileError(OperationalError):
@@ -42,6 +44,8 @@ class FileVersion(NamedTuple):
     inode: int
     changed_at: int
     """Nanoseconds. Differs after each checkpoint, and when somebody writes past SQLite into the file, by `cp`."""
+    names: int = 1
+    """How many the file has."""
 
     def is_same_file(self, other: "FileVersion | None") -> bool:
         """Return whether it is one file, whatever was written into it."""
@@ -64,8 +68,12 @@ class DatabaseFile:
         self._version: FileVersion | None = None
         self._beside: Mapping[str, int] = {}
         self._look_at = 0.0
-        self._looking = threading.Lock()
+        self._looking = threading.RLock()
         self._opened = _Opened()
+        self._logs = OpenLogs()
+        self._guard: Guard | None = None
+        self.fault = ""
+        """Why somebody may write past what this process sees, in words for an operator."""
 
     @property
     def opened(self) -> FileVersion | None:
@@ -81,7 +89,7 @@ class DatabaseFile:
         is_known = raw is not None and opened.raw is raw and opened.version is self._version
         if is_known and not at_once and clock.now() < self._look_at:
             return
-        path = _path_of(connection)
+        path = path_of(connection)
         if path is None:
             connection.ensure_connection()
             opened.raw, self._look_at = connection.connection, clock.now() + LOOK
@@ -95,14 +103,31 @@ class DatabaseFile:
             raise
 
     def _open(self, connection: BaseDatabaseWrapper, path: Path) -> None:
-        """Open the file between two looks, so that it is known which one it is."""
+        """Open the file between two looks, so that it is known which one it is.
+
+        One thread at a time: when the last connection of all is closed, SQLite itself removes the log.
+        """
+        with self._looking:
+            self._close(connection, path)
+            version = self._version
+            connection.ensure_connection()
+            self._look(path)
+            if version is not None and version.is_same_file(self._version):
+                # Opening it may have changed it: a checkpoint, or the first one that makes a write-ahead log of it.
+                self._opened.raw, self._opened.version = connection.connection, self._version
+
+    def _close(self, connection: BaseDatabaseWrapper, path: Path) -> None:
+        """Close this thread's connection. Raises `UnusableFileError` while another thread has a log that is gone."""
+        if self._version is None or self._guard is None:
+            connection.close()
+            return
+        lying = inodes_beside(path)
+        if "-wal" not in lying and connection.connection in self._logs.left(self._version[:2], lying):
+            save(connection.connection)  # where another one lies, what is in that began without this one
         connection.close()
-        version = self._version
-        connection.ensure_connection()
-        self._look(path)
-        if version is not None and version.is_same_file(self._version):
-            # Opening it may have changed it: a checkpoint, or the first one that makes a write-ahead log of it.
-            self._opened.raw, self._opened.version = connection.connection, self._version
+        if self._logs.left(self._version[:2], lying):
+            raise UnusableFileError("the log of the database file was replaced, and not every thread has closed it yet")
+        self._guard.release()
 
     def _look(self, path: Path) -> None:
         with self._looking:
@@ -116,22 +141,32 @@ class DatabaseFile:
 
     def _compare(self, path: Path, version: FileVersion) -> None:
         """Note which file lies there now; if it is another one, part with the one that did."""
-        before = self._version
+        before, lying = self._version, inodes_beside(path)
         if before is not None and not version.is_same_file(before):
+            if self._guard is not None:
+                self._guard.hold()  # the last to close the old file would remove the log of the new one
             _set_aside(path, self._beside)
-            self._version = version
+            lying = inodes_beside(path)
+            self._version, self._guard = version, Guard(path)
             logger.warning("the database file was replaced: everything that was remembered is forgotten")
             self._replaced()
-        elif version != before:
+        elif self._guard is not None and not self._guard.is_held and self._logs.left(version[:2], lying):
+            self._guard.hold()
             self._version = version
+            logger.error("the log of the database file was removed or replaced: every thread opens the file anew")
             self._changed()
-        self._beside = _inodes_beside(path)
+        elif version != before:
+            self._version, self._guard = version, self._guard or Guard(path)
+            self._changed()
+        self._note_names(version)
+        self._beside = lying
 
-
-def _path_of(connection: BaseDatabaseWrapper) -> Path | None:
-    """Return the path of the connection's database; None for one in memory."""
-    name = str(connection.settings_dict["NAME"])
-    return None if name == ":memory:" or name.startswith("file:") else Path(name)
+    def _note_names(self, version: FileVersion) -> None:
+        """Say once that the file has more than one name, by which SQLite writes other logs."""
+        fault = LINKED if version.names > 1 else ""
+        if fault and not self.fault:
+            logger.error("nothing is remembered, every request asks the database: %s", fault)
+        self.fault = fault
 
 
 def _version_of(path: Path) -> FileVersion:
@@ -140,17 +175,7 @@ def _version_of(path: Path) -> FileVersion:
         found = path.stat()
     except OSError as error:
         raise UnusableFileError(f"the database file can't be found ({type(error).__name__})") from error
-    return FileVersion(found.st_dev, found.st_ino, found.st_ctime_ns)
-
-
-def _inodes_beside(path: Path) -> dict[str, int]:
-    found = {}
-    for ending in BESIDE:
-        try:
-            found[ending] = Path(f"{path.resolve()}{ending}").stat().st_ino
-        except OSError:
-            continue
-    return found
+    return FileVersion(found.st_dev, found.st_ino, found.st_ctime_ns, found.st_nlink)
 
 
 def _set_aside(path: Path, left: Mapping[str, int]) -> None:
@@ -161,7 +186,7 @@ def _set_aside(path: Path, left: Mapping[str, int]) -> None:
     real = path.resolve()
     try:
         with _held(real.parent):  # another worker may have noticed before, and the new file has a log of its own
-            for ending, inode in _inodes_beside(path).items():
+            for ending, inode in inodes_beside(path).items():
                 if left.get(ending) == inode:
                     Path(f"{real}{ending}").rename(f"{real}{ending}.set-aside-{inode}")
                     logger.error("the %s of the database file that was replaced is set aside", ending)

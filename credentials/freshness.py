@@ -72,6 +72,11 @@ class Freshness:
         self._listener: Listener | None = None
         self._starting = threading.Lock()
 
+    @property
+    def doubt(self) -> str:
+        """Why memory is not trusted though nothing is wrong with the triggers, in words for an operator."""
+        return self.disagreement or self._file.fault
+
     def current(self) -> int | None:
         """Give the cache's generation if it is known to be current, else None. Asks no table.
 
@@ -200,8 +205,10 @@ class Freshness:
             connection.close()  # Django would take it for one that is made
             raise
 
-    def _sqlite(self, connection: BaseDatabaseWrapper) -> int:
+    def _sqlite(self, connection: BaseDatabaseWrapper) -> int | None:
         self._file.follow(connection)
+        if self._file.fault:
+            return None
         raw = connection.connection
         with connection.wrap_database_errors:
             seen = (raw, raw.execute("PRAGMA data_version").fetchone()[0], raw.total_changes)

@@ -113,8 +113,8 @@ def _faults() -> list[str]:
 
 def _unheard() -> list[str]:
     connection = connections[DEFAULT_DB_ALIAS]
-    if connection.vendor != "postgresql":
-        return []
-    with connection.cursor() as cursor:
-        found = faults(cursor)
-    return [*found, *filter(None, [freshness.disagreement])]
+    found = []
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            found = faults(cursor)
+    return [*found, *filter(None, [freshness.doubt])]

@@ -144,6 +144,70 @@ def test_what_is_written_past_sqlite_into_the_file_makes_it_forget(connection: C
     assert fresh.database == 0
 
 
+@pytest.mark.finding("H43")
+def test_a_log_that_sqlite_itself_removes_is_none_that_was_taken_away(
+    connection: Connections, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When the last connection is closed."""
+    fresh, log = Freshness(), Path(f"{connection.settings_dict['NAME']}-wal")
+    for number in range(5):
+        fresh.follow()
+        commit_elsewhere(connection, number)
+        assert log.exists()
+        connection.close()
+        assert not log.exists()
+    assert "the log of" not in caplog.text
+    assert fresh.current() is not None
+
+
+@pytest.mark.finding("H43")
+def test_a_log_that_somebody_has_begun_is_not_removed_with_the_one_that_was_taken_away(
+    connection: Connections,
+) -> None:
+    """As SQLite does it when the last connection is closed: by its name."""
+    fresh, file = Freshness(), Path(connection.settings_dict["NAME"])
+    fresh.follow()
+    commit_elsewhere(connection, 1)
+    with closing(sqlite3.connect(file)) as live:
+        live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for ending in ("-wal", "-shm"):
+        Path(f"{file}{ending}").unlink()
+    commit_elsewhere(connection, 2)
+    assert Path(f"{file}-wal").exists()
+    fresh.follow()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT x FROM own")
+        assert cursor.fetchall() == [(1,), (2,)]
+
+
+@pytest.mark.finding("H43")
+def test_while_a_thread_has_a_log_that_is_gone_nobody_opens_the_next(connection: Connections) -> None:
+    """SQLite would read the new log by the index of the old one, which all connections of a process share."""
+    fresh, file = Freshness(), Path(connection.settings_dict["NAME"])
+    fresh.follow()
+    opened, over = threading.Event(), threading.Event()
+
+    def elsewhere() -> None:
+        fresh.follow()
+        opened.set()
+        over.wait()
+        connection.close()
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    opened.wait()
+    for ending in ("-wal", "-shm"):
+        Path(f"{file}{ending}").unlink()
+    for _ in range(3):
+        with pytest.raises(UnusableFileError, match="not every thread has closed it yet"):
+            fresh.follow()
+        with pytest.raises(UnusableFileError):
+            fresh.current()
+    over.set()
+    thread.join()
+    assert fresh.current() is not None
+
+
 def test_what_is_recalled_is_of_its_own_digest_and_asked_once(
     connection: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:

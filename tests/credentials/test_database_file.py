@@ -45,6 +45,21 @@ class Site(Portal):
             connection.commit()
         return changed
 
+    def rows(self, statement: str) -> list[tuple[object, ...]]:
+        """Return what a question gives."""
+        with closing(sqlite3.connect(self.file, timeout=30)) as connection:
+            return connection.execute(statement).fetchall()
+
+    def empty_log(self) -> None:
+        """Bring the log into the file."""
+        wait_until(lambda: self.rows("PRAGMA wal_checkpoint(TRUNCATE)") == [(0, 0, 0)])
+
+    def close_console(self) -> None:
+        """End the shell, which has the database open too."""
+        if self.console is not None:
+            self.console.communicate()
+            self.console = None
+
     def client(self) -> Client:
         """Make a key that every thread of every worker has used."""
         client = Client(*self.make_key(OWNER))
@@ -230,3 +245,75 @@ def test_a_file_in_a_folder_that_nobody_may_enter_is_no_file(site: Site) -> None
     finally:
         hidden.rename(site.folder)
     site.is_taken_by_all(client)
+
+
+LOG_IS_ANOTHER = "the log of the database file was removed or replaced"
+
+
+def removed(site: Site) -> None:
+    for ending in ("-wal", "-shm"):
+        Path(f"{site.file}{ending}").unlink()
+
+
+def log_moved_away(site: Site) -> None:
+    Path(f"{site.file}-wal").rename(f"{site.file}-away")
+
+
+def index_removed(site: Site) -> None:
+    Path(f"{site.file}-shm").unlink()
+
+
+@pytest.mark.finding("H14")
+@pytest.mark.parametrize("take_away", [removed, log_moved_away, index_removed])
+def test_what_is_written_to_another_log_holds_for_every_thread(site: Site, take_away: Callable[[Site], None]) -> None:
+    """Somebody cleans up beside the database of a running portal; the next command begins a log of its own."""
+    revoked, kept = site.client(), site.client()
+    site.close_console()
+    site.empty_log()
+    take_away(site)
+    site.command("revokekey", revoked.id, "--reason", "leak")
+    wait_until(lambda: site.statuses(revoked) == {401})  # 503 until each thread has closed the old one
+    site.is_refused_by_all(revoked)
+    site.is_taken_by_all(kept)
+    wait_until(lambda: {site.get("/readyz").status for _ in range(IN_A_ROW)} == {200})
+    assert site.log.read_text().count(LOG_IS_ANOTHER) == 2  # of two workers
+    assert site.request("DELETE", "/api/v1/tokens", headers={"Authorization": f"Bearer {kept.secret}"}).status == 204
+    assert site.statuses(kept) == {401}
+    site.stop()
+    assert site.rows("PRAGMA quick_check") == [("ok",)]
+    assert site.rows("SELECT count(*) FROM apikeys_apikey WHERE revoked_at IS NOT NULL") == [(2,)]
+
+
+def test_what_only_a_removed_log_holds_is_not_lost(site: Site) -> None:
+    """Commits that SQLite has not brought into the file yet."""
+    clients = [site.client() for _ in range(3)]
+    site.close_console()
+    removed(site)
+    wait_until(lambda: site.statuses(clients[0]) == {200} and site.log.read_text().count(LOG_IS_ANOTHER) == 2)
+    for client in clients:
+        site.is_taken_by_all(client)
+    site.stop()
+    assert site.rows("PRAGMA quick_check") == [("ok",)]
+    assert site.rows("SELECT count(*) FROM apikeys_apikey") == [(3,)]
+
+
+@pytest.mark.finding("H14")
+def test_a_file_with_another_name_is_a_fault_and_nothing_is_remembered(site: Site) -> None:
+    """Who writes by another name writes another log, until that is brought into the file."""
+    client = site.client()
+    other = site.file.with_name("other.sqlite3")
+    site.empty_log()
+    os.link(site.file, other)
+    [fault] = wait_until(lambda: json.loads(site.get("/readyz").body)["faults"])
+    assert fault == (
+        "changes can't be heard: the database file has another name (a hard link): what is written by that one is not "
+        "noticed"
+    )
+    assert site.statuses(client) == {200}
+    site.close_console()
+    assert site.sql(other, REVOKE, client.id) == 1
+    site.sql(other, "PRAGMA wal_checkpoint")
+    site.is_refused_by_all(client)
+    assert site.log.read_text().count("nothing is remembered, every request asks the database") == 2  # of two workers
+    other.unlink()
+    wait_until(lambda: {site.get("/readyz").status for _ in range(IN_A_ROW)} == {200})

@@ -1,0 +1,118 @@
+"""The write-ahead log beside SQLite's file: each connection of this process has the one open that lies there now.
+
+A connection keeps its log (`-wal`) and the index of it (`-shm`), also when somebody has removed or replaced them.
+Whoever opens the database then begins a log of their own, and the connection never sees what is written to that. Nor
+would a new one in this process: SQLite shares the index among all of them. So all are closed before one is opened.
+"""
+
+import fcntl
+import os
+import sqlite3
+import struct
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+BESIDE: Final = ("-wal", "-shm")
+SHARED: Final = (0x40000002, 510)
+"""Where SQLite's readers lock a file: its first byte and how many (os_unix.c)."""
+
+
+class Noted(NamedTuple):
+    """What a connection has open."""
+
+    file: tuple[int, int]
+    """Device and inode."""
+    beside: Mapping[str, int]
+    """The inodes of log and index. No other file has the same, as long as these are open."""
+
+
+class OpenLogs:
+    """Which log each connection of this process has open, whichever thread has made it."""
+
+    def __init__(self) -> None:
+        self._noted: WeakKeyDictionary[sqlite3.Connection, Noted] = WeakKeyDictionary()
+        self._noting = threading.Lock()
+        connection_created.connect(self._note)
+
+    def _note(self, *, connection: BaseDatabaseWrapper, **signal: Any) -> None:
+        path = path_of(connection) if connection.vendor == "sqlite" else None
+        if path is None:
+            return
+        with self._noting, suppress(OSError):  # a file that is gone is noticed by who looks for it
+            found = path.stat()
+            self._noted[connection.connection] = Noted((found.st_dev, found.st_ino), inodes_beside(path))
+
+    def left(self, file: tuple[int, int], lying: Mapping[str, int]) -> list[sqlite3.Connection]:
+        """Return the connections to this file that have another log or index open than these, which lie beside it."""
+        with self._noting:
+            noted = list(self._noted.items())
+        return [
+            raw
+            for raw, (of, beside) in noted
+            if of == file and any(lying.get(ending) != inode for ending, inode in beside.items()) and _is_open(raw)
+        ]
+
+
+class Guard:
+    """A lock by which SQLite takes this process for another one, so that it removes no log when it closes its last.
+
+    It would remove what lies there by its name, also the log that somebody else has begun. The descriptor stays open:
+    closing one drops the locks that SQLite holds in this process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self.is_held = False
+
+    def hold(self) -> None:
+        """Be another reader from now on."""
+        self._lock(fcntl.F_RDLCK)
+        self.is_held = True
+
+    def release(self) -> None:
+        """Be none any more."""
+        if self.is_held:
+            self._lock(fcntl.F_UNLCK)
+            self.is_held = False
+
+    def _lock(self, kind: int) -> None:
+        command = getattr(fcntl, "F_OFD_SETLK", None)  # of the descriptor and not of the process; Linux has it
+        if command is not None:
+            fcntl.fcntl(self._descriptor, command, struct.pack("hhqqi4x", kind, os.SEEK_SET, *SHARED, 0))
+
+
+def path_of(connection: BaseDatabaseWrapper) -> Path | None:
+    """Return the path of the connection's database; None for one in memory."""
+    name = str(connection.settings_dict["NAME"])
+    return None if name == ":memory:" or name.startswith("file:") else Path(name)
+
+
+def inodes_beside(path: Path) -> dict[str, int]:
+    """Return the inodes of log and index that lie beside a file."""
+    found = {}
+    for ending in BESIDE:
+        try:
+            found[ending] = Path(f"{path.resolve()}{ending}").stat().st_ino
+        except OSError:
+            continue
+    return found
+
+
+def save(raw: sqlite3.Connection) -> None:
+    """Bring a log that lies nowhere any more into the file, before it is closed and gone."""
+    with suppress(sqlite3.Error):
+        raw.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+
+
+def _is_open(raw: sqlite3.Connection) -> bool:
+    try:
+        return raw.total_changes >= 0
+    except sqlite3.ProgrammingError:
+        return False
