@@ -3,11 +3,13 @@
 
 import os
 import sys
+import warnings
 
 from django.conf import settings
 from django.core.management import execute_from_command_line
 
 from keyportal.private_files import OTHERS
+from keyportal.quiet_errors import DATABASE, in_short, print_quietly
 
 FOR_OTHERS = (["collectstatic"], ["makemigrations"], ["squashmigrations"], ["startapp"])
 """Commands that write what other users read: a web server, a colleague."""
@@ -19,7 +21,16 @@ def main() -> None:
     settings.SECRET_KEY  # noqa: B018  # reading one setting reads them all, also for the commands that do without
     if sys.argv[1:2] not in FOR_OTHERS:
         os.umask(OTHERS)  # a dump of the database, a listing of keys: nobody else's
-    execute_from_command_line(sys.argv)
+    # Django tells of a database that can't be asked in a warning which quotes libpq.
+    warnings.filterwarnings("ignore", "Got an error checking a consistent migration history", RuntimeWarning)
+    sys.excepthook = print_quietly
+    problem = ""
+    try:
+        execute_from_command_line(sys.argv)
+    except DATABASE as error:
+        problem = in_short(error)
+    if problem:  # outside of the handler: nobody finds the error with its text behind the exit
+        sys.exit(f"keyportal: the database that DATABASE_URL names did not do as asked: {problem}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from keyportal.quiet_errors import QUIET, format_quietly, in_short
+
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -13,7 +15,8 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 class RequestFilter(logging.Filter):
     """Puts the request id on every record, and the route in place of the path that a client wrote.
 
-    A path can hold anything: a key pasted into the address bar, the token of a confirmation link.
+    A path can hold anything: a key pasted into the address bar, the token of a confirmation link. An error of a service
+    is named without its text, which may quote a setting.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -24,10 +27,20 @@ class RequestFilter(logging.Filter):
         if path is not None and isinstance(record.args, tuple):
             shown = route(request)
             record.args = tuple(shown if arg == path else arg for arg in record.args)
+        if isinstance(record.args, tuple):
+            record.args = tuple(in_short(arg) if isinstance(arg, QUIET) else arg for arg in record.args)
         return True
 
 
-class JSONFormatter(logging.Formatter):
+class TextFormatter(logging.Formatter):
+    """Lines for people; tracebacks without the texts of services' errors."""
+
+    def formatException(self, exc_info: Any) -> str:  # noqa: N802  # logging's name
+        """Return the traceback."""
+        return format_quietly(exc_info[1]) if exc_info[1] else ""
+
+
+class JSONFormatter(TextFormatter):
     """One JSON object a line: time (UTC), level, logger, request id, message; the traceback where there is one.
 
     Every request writes a line, and a library's formatter takes three times as long as these lines.
@@ -65,7 +78,7 @@ def logging_config(style: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "filters": {"request": {"()": "keyportal.logs.RequestFilter"}},
         "formatters": {
-            "text": {"format": fields},
+            "text": {"()": "keyportal.logs.TextFormatter", "format": fields},
             "json": {"()": "keyportal.logs.JSONFormatter"},
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": style, "filters": ["request"]}},

@@ -8,6 +8,7 @@ from django.core.checks import ERROR, WARNING, CheckMessage, run_checks
 from django.db import Error as DatabaseError
 from django.db import connections
 
+from keyportal.quiet_errors import in_short
 from keyportal.workers import is_first, speaks_for_all
 
 
@@ -19,7 +20,7 @@ def confirm_configuration() -> None:
         found += run_checks(tags=["database"], databases=["default"])
     except DatabaseError as error:
         # It may come up later: until the rings are known to fit, every answer but /healthz is 503.
-        notes.append(f"keyportal: the database can't be asked yet ({type(error).__name__})")
+        notes.append(f"keyportal: the database can't be asked yet ({in_short(error)})")
     connections.close_all()  # this thread answers nothing: it would never look whether the database is another one
     errors = [_line("does not start", message) for message in found if message.level >= ERROR]
     if errors:

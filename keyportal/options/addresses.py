@@ -6,6 +6,7 @@ there, and what follows would be read as something else. The `@` behind the pass
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -14,7 +15,18 @@ from psycopg.pq import Conninfo
 from redis import ConnectionPool
 from redis.exceptions import RedisError
 
-from keyportal.options.kinds import Kind, UnsuitableError, choice, decimal, flag, path, refuse_unprintable, text, whole
+from keyportal.options.kinds import (
+    Kind,
+    UnsuitableError,
+    choice,
+    decimal,
+    flag,
+    path,
+    pattern,
+    refuse_unprintable,
+    text,
+    whole,
+)
 
 ENCODED: Final = (
     "must be an address in which / ? # @ % [ ] and blanks in a name, a password or a path are percent-encoded "
@@ -37,6 +49,24 @@ _SETTINGS_OPTIONS: Final[Mapping[str, Kind]] = {
 }
 """Of Django, for either database."""
 _PLACES: Final = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+_AUTH: Final = "(password|md5|gss|sspi|scram-sha-256|oauth|none)"
+_TLS: Final = "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"
+_SERVER_OPTION: Final = r"(-c\s*|--)[A-Za-z_][A-Za-z0-9_.-]*=(\\.|[^\s\\])*"
+_SERVER_OPTIONS: Final = re.compile(rf"\s*{_SERVER_OPTION}(\s+{_SERVER_OPTION})*\s*", re.DOTALL)
+
+
+def _ip_addresses(given: str) -> str:
+    for entry in given.split(","):
+        ip_address(entry)
+    return given
+
+
+def _server_options(given: str) -> str:
+    if not _SERVER_OPTIONS.fullmatch(given):
+        raise ValueError
+    return given
+
+
 _POSTGRESQL_OPTIONS: Final[Mapping[str, Kind]] = {
     **{option.keyword.decode(): text(longest=2000) for option in Conninfo.get_defaults()},
     **dict.fromkeys(("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval"), whole(0, 10**6)),
@@ -46,6 +76,13 @@ _POSTGRESQL_OPTIONS: Final[Mapping[str, Kind]] = {
     "channel_binding": choice(*_SSL),
     "gssencmode": choice(*_SSL),
     "load_balance_hosts": choice("disable", "random"),
+    "require_auth": pattern(rf"!?{_AUTH}(,!?{_AUTH})*", "list", "a list of libpq's methods, such as scram-sha-256"),
+    "hostaddr": Kind("addresses", "IP addresses, separated by commas", _ip_addresses, longest=2000),
+    "options": Kind("options", "-c name=value, for each of the server's parameters", _server_options, longest=2000),
+    "sslcertmode": choice("disable", "allow", "require"),
+    "sslnegotiation": choice("postgres", "direct"),
+    **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version"), choice(*_TLS)),
+    **dict.fromkeys(("sslcompression", "sslsni", "gssdelegation"), choice("0", "1")),
     "assume_role": text(),
 }
 """What libpq knows. Values that it would refuse are refused here: it would quote them."""

@@ -295,3 +295,43 @@ def test_a_redis_that_can_not_be_meant_is_refused(address: str) -> None:
     assert reading.values is None
     assert len(reading.lines) == 1
     assert CANARY not in reading.lines[0]
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "KEYPORTAL_LISTEN_URL"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "require_auth=cAnArY7q",
+        "require_auth=md5,cAnArY7q",
+        "hostaddr=cAnArY7q",
+        "hostaddr=192.0.2.1,cAnArY7q",
+        "options=cAnArY7q",
+        "options=--cAnArY7q",
+        "options=-c+cAnArY7q",
+        "options=-c+x=1+cAnArY7q",
+        "options=-x+cAnArY7q=1",
+        "sslcertmode=cAnArY7q",
+        "sslnegotiation=cAnArY7q",
+        "ssl_min_protocol_version=cAnArY7q",
+        "sslsni=cAnArY7q",
+    ],
+)
+def test_a_value_that_libpq_would_quote_is_refused(name: str, option: str) -> None:
+    reading = read_settings(**{name: f"postgres://user:x@host/name?{option}"})
+    assert reading.values is None
+    (line,) = reading.lines
+    assert line.startswith(f"keyportal: {name} has a {option.partition('=')[0]} behind its ? that must be ")
+    assert CANARY not in line
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("require_auth", "!password,!md5"),
+        ("hostaddr", "192.0.2.1,2001:db8::1"),
+        ("options", "-c search_path=a\\ b,c --work-mem=1MB -cgeqo=off"),
+        ("ssl_min_protocol_version", "TLSv1.3"),
+    ],
+)
+def test_a_value_that_libpq_takes_is_taken(option: str, value: str) -> None:
+    assert value in database(f"postgres://user@host/name?{option}={quote(value)}")["OPTIONS"][option]

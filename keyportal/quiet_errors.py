@@ -1,0 +1,64 @@
+"""Errors of the services that settings name, without their texts.
+
+libpq, SMTP servers and OpenSSL quote what they do not understand: an address, a user, a part of an option. None of it
+is for a log or a terminal (decision 16). What is left tells where to look: class, SQLSTATE or other code, frames.
+"""
+
+import smtplib
+import sqlite3
+import ssl
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import Final
+
+import psycopg
+from django.db import Error as DjangoDatabaseError
+from redis.exceptions import RedisError
+
+DATABASE: Final = (DjangoDatabaseError, psycopg.Error, sqlite3.Error)
+QUIET: Final = (*DATABASE, RedisError, smtplib.SMTPException, ssl.SSLError)
+_CAUSED: Final = "\nThe above exception was the direct cause of the following exception:\n\n"
+_DURING: Final = "\nDuring handling of the above exception, another exception occurred:\n\n"
+
+
+def in_short(error: BaseException) -> str:
+    """Return the class of an error, and its SQLSTATE or name: nothing of its text."""
+    kind = type(error)
+    named = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    codes = filter(None, map(_code, (error, error.__cause__)))
+    return " ".join([named, *(f"({code})" for code in list(codes)[:1])])
+
+
+def format_quietly(error: BaseException) -> str:
+    """Return a traceback as Python writes it, where errors of services have no text."""
+    return "".join(reversed(list(_parts(error)))).rstrip("\n")
+
+
+def _code(error: BaseException | None) -> str:
+    if isinstance(error, psycopg.Error):
+        return f"SQLSTATE {error.sqlstate}" if error.sqlstate else ""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorname", "")
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"SMTP {error.smtp_code}"
+    return getattr(error, "reason", None) or "" if isinstance(error, ssl.SSLError) else ""
+
+
+def print_quietly(kind: type[BaseException], error: BaseException, frames: object) -> None:
+    """Be `sys.excepthook`."""
+    sys.stderr.write(f"{format_quietly(error)}\n")
+
+
+def _parts(error: BaseException) -> Iterator[str]:
+    seen = set[int]()
+    shown: BaseException | None = error
+    while shown is not None:
+        seen.add(id(shown))
+        lines = [in_short(shown), "\n"] if isinstance(shown, QUIET) else traceback.format_exception_only(shown)
+        yield "".join(["Traceback (most recent call last):\n", *traceback.format_tb(shown.__traceback__), *lines])
+        before = shown.__cause__ or (None if shown.__suppress_context__ else shown.__context__)
+        if before is None or id(before) in seen:
+            return
+        yield _CAUSED if shown.__cause__ else _DURING
+        shown = before

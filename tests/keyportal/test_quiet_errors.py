@@ -1,0 +1,176 @@
+"""What a service says of a setting that it does not take is in no output and in no log: class and code only."""
+
+import itertools
+import logging
+import smtplib
+import sqlite3
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from django.db import OperationalError
+from redis.exceptions import RedisError
+
+from keyportal.logs import JSONFormatter, RequestFilter, TextFormatter
+from keyportal.quiet_errors import format_quietly, in_short
+from tests.portal import Portal, new_ring
+from tests.waiting import wait_until
+from tests.with_postgres import Cluster, postgres_cluster
+from vault.secret_format import new_secret
+
+pytestmark = [pytest.mark.once, pytest.mark.finding("H12")]
+
+CANARY = "cAnArY7q"
+RINGS = {"KEYPORTAL_SEALING_KEYS": new_ring("s1"), "KEYPORTAL_INDEX_KEYS": new_ring("i1")}
+OPTIONS = [
+    f"options={quote(f'-c {CANARY}=1')}",
+    f"options={quote(f'-c search_path=a -c lock_timeout={CANARY}')}",
+    f"options={quote(f'--{CANARY}=1')}",
+    f"service={CANARY}",
+    f"assume_role={CANARY}",
+    f"client_encoding={CANARY}",
+    f"sslrootcert=/{CANARY}&sslmode=verify-full",
+    f"sslcert=/{CANARY}&sslkey=/{CANARY}&sslmode=require",
+    f"passfile=/{CANARY}",
+    f"krbsrvname={CANARY}&gssencmode=require",
+    f"requirepeer={CANARY}",
+    f"replication={CANARY}",
+]
+PLACES = [
+    f"postgres://{CANARY}:x@127.0.0.1:{{port}}/keyportal",
+    f"postgres://keyportal:{CANARY}@127.0.0.1:{{port}}/keyportal",
+    f"postgres://keyportal:{{password}}@127.0.0.1:{{port}}/{CANARY}",
+    f"postgres://keyportal:{{password}}@{CANARY}.invalid:{{port}}/keyportal",
+    f"postgres://keyportal:{{password}}@%2F{CANARY}:{{port}}/keyportal",
+]
+ADDRESSES = [*PLACES, *(f"postgres://keyportal:{{password}}@127.0.0.1:{{port}}/keyportal?{given}" for given in OPTIONS)]
+FEW = [ADDRESSES[0], ADDRESSES[2], *ADDRESSES[5:8], ADDRESSES[9]]
+"""Of each way in which a database says no, one."""
+COMMANDS = (["check", "--database", "default"], ["purge"], ["makemigrations", "--check"])
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL with the portal's tables."""
+    with postgres_cluster() as started:
+        Portal(Path(), started.url, **RINGS).command("migrate", "--verbosity=0")
+        yield started
+
+
+@pytest.fixture
+def site(cluster: Cluster, tmp_path: Path) -> Iterator[Portal]:
+    portal = Portal(tmp_path, cluster.url, **RINGS)
+    yield portal
+    portal.stop()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("address", "command"),
+    [*((address, ["migrate", "--check"]) for address in ADDRESSES), *itertools.product(FEW, COMMANDS)],
+)
+def test_no_command_shows_what_the_database_says_of_its_address(
+    site: Portal, cluster: Cluster, address: str, command: list[str]
+) -> None:
+    site.environment["DATABASE_URL"] = address.format(port=cluster.port, password=cluster.password)
+    ended = site.command(*command, check=False)
+    printed = ended.stdout + ended.stderr
+    assert CANARY.lower() not in printed.lower()
+    assert "Traceback" not in printed
+    if ended.returncode:
+        assert "keyportal: the database that DATABASE_URL names did not do as asked: django.db.utils." in ended.stderr
+
+
+@pytest.mark.postgresql
+def test_a_refused_log_in_is_told_by_its_sqlstate_or_class(site: Portal, cluster: Cluster) -> None:
+    site.environment["DATABASE_URL"] = f"{cluster.url}?assume_role={CANARY}"
+    ended = site.command("migrate", "--check", check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[-1].endswith("DataError (SQLSTATE 22023)")
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(("address", "style"), list(zip(FEW, ["json", "text"] * 3, strict=True)))
+def test_no_started_server_logs_it(site: Portal, cluster: Cluster, address: str, style: str) -> None:
+    wrong = address.format(port=cluster.port, password=cluster.password)
+    services = {"CACHE_URL": f"redis://{CANARY}.invalid:1/0", "EMAIL_URL": f"smtp://{CANARY}.invalid"}
+    site.environment |= {"DATABASE_URL": wrong, "KEYPORTAL_LISTEN_URL": wrong, **services}
+    site.environment |= {"KEYPORTAL_LOG_FORMAT": style, "KEYPORTAL_RATE_LIMIT": "10/minute"}
+    site.spawn(workers=1)
+    wait_until(site.answers, otherwise=site.log.read_text)
+    for path in ("/readyz", "/accounts/login/", "/gateway/auth", "/api/v1/keys"):
+        assert site.get(path, Authorization=f"Bearer {key()}").status in (200, 301, 401, 404, 500, 503)
+    site.stop()
+    logged = site.log.read_text()
+    assert CANARY.lower() not in logged.lower()
+    assert "Traceback" in logged
+
+
+def key() -> str:
+    """Give a well-formed secret: one that is none is refused without the database."""
+    return new_secret("kp", "live")
+
+
+def raised(error: BaseException) -> BaseException:
+    """Raise an error while another is handled that says the same, and give it."""
+    try:
+        try:
+            raise psycopg.OperationalError(f"invalid value: {CANARY}")
+        except psycopg.Error as cause:
+            raise error from cause
+    except type(error) as caught:
+        return caught
+
+
+ERRORS = [
+    OperationalError(CANARY),
+    psycopg.errors.InvalidParameterValue(CANARY),
+    sqlite3.OperationalError(CANARY),
+    RedisError(CANARY),
+    smtplib.SMTPAuthenticationError(535, CANARY.encode()),
+    ssl.SSLCertVerificationError(1, CANARY),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("formatter", [JSONFormatter(), TextFormatter()], ids=["json", "text"])
+def test_a_line_of_the_log_has_the_frames_of_an_error_and_not_its_text(
+    error: Exception, formatter: logging.Formatter
+) -> None:
+    caught = raised(error)
+    given = (type(caught), caught, caught.__traceback__)
+    record = logging.LogRecord("x", logging.ERROR, "x", 1, "it broke: %s", (caught,), given)
+    assert RequestFilter().filter(record)
+    line = formatter.format(record)
+    assert CANARY not in line
+    assert type(error).__name__ in line
+    assert "in raised" in line
+    assert "direct cause" in line
+
+
+def test_other_errors_keep_their_texts() -> None:
+    shown = format_quietly(raised(ValueError("what is wrong")))
+    assert shown.endswith("ValueError: what is wrong")
+    assert CANARY not in shown
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (psycopg.errors.UndefinedTable(CANARY), "psycopg.errors.UndefinedTable (SQLSTATE 42P01)"),
+        (smtplib.SMTPDataError(554, b"x"), "smtplib.SMTPDataError (SMTP 554)"),
+        (RedisError(CANARY), "redis.exceptions.RedisError"),
+        (ValueError(CANARY), "ValueError"),
+    ],
+)
+def test_an_error_in_short_has_class_and_code(error: Exception, short: str) -> None:
+    assert in_short(error) == short
+
+
+def test_what_sqlite_calls_an_error_is_told() -> None:
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        sqlite3.connect(":memory:").execute(f"SELECT {CANARY}")
+    assert in_short(caught.value) == "sqlite3.OperationalError (SQLITE_ERROR)"
