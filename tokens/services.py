@@ -152,7 +152,10 @@ def revoke_token(*, claims: Claims, origin: Origin, reason: str = "") -> bool:
 
 def _put_on_the_list(issuer: str, token_id: str, until: datetime) -> bool:
     """Put a token, or all of a log-in, on the list of what is revoked; return whether it was not there."""
-    _, is_new = RevokedToken.objects.get_or_create(issuer=issuer, token_id=token_id, defaults={"expires_at": until})
+    try:
+        _, is_new = RevokedToken.objects.get_or_create(issuer=issuer, token_id=token_id, defaults={"expires_at": until})
+    except TypeError:  # Django reads the id of a row that PostgreSQL has not kept
+        is_new = True
     if is_new:
         insist(RevokedToken.objects.filter(issuer=issuer, token_id=token_id, expires_at__gte=until))
     return is_new
