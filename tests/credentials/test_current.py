@@ -1,6 +1,8 @@
 """Currency by itself: on SQLite what a connection has seen, thread by thread; on PostgreSQL the lease."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
@@ -172,7 +174,10 @@ def test_a_log_that_somebody_has_begun_is_not_removed_with_the_one_that_was_take
         live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for ending in ("-wal", "-shm"):
         Path(f"{file}{ending}").unlink()
-    commit_elsewhere(connection, 2)
+    commit = (
+        f"import sqlite3\nwith sqlite3.connect({str(file)!r}) as other: other.execute('INSERT INTO own VALUES (2)')"
+    )
+    subprocess.run([sys.executable, "-c", commit], check=True)  # SQLite shares an index within a process
     assert Path(f"{file}-wal").exists()
     fresh.follow()
     with connection.cursor() as cursor:
@@ -198,13 +203,15 @@ def test_while_a_thread_has_a_log_that_is_gone_nobody_opens_the_next(connection:
     opened.wait()
     for ending in ("-wal", "-shm"):
         Path(f"{file}{ending}").unlink()
-    for _ in range(3):
-        with pytest.raises(UnusableFileError, match="not every thread has closed it yet"):
-            fresh.follow()
-        with pytest.raises(UnusableFileError):
-            fresh.current()
-    over.set()
-    thread.join()
+    try:
+        for _ in range(3):
+            with pytest.raises(UnusableFileError, match="not every thread has closed it yet"):
+                fresh.follow()
+            with pytest.raises(UnusableFileError):
+                fresh.current()
+    finally:
+        over.set()
+        thread.join()
     assert fresh.current() is not None
 
 
