@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
+from django import forms
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
@@ -19,6 +20,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accounts import drafts
 from accounts.models import AttemptWindow, AuditEvent, User
 from accounts.sessions import SessionStore
+from apikeys.forms import KeyForm, NewKeyForm, RevokeForm
 from apikeys.models import APIKey
 from credentials.models import Scope
 from tests.conftest import PASSWORD, MakeKey, MakeUser
@@ -376,10 +378,6 @@ def test_secrets_are_never_kept(browser: Browser, path: str, fields: dict[str, A
 
 
 def test_no_keepable_field_is_a_password_a_file_or_a_hidden_one() -> None:
-    from django import forms
-
-    from apikeys.forms import KeyForm, NewKeyForm, RevokeForm
-
     for form in (KeyForm, NewKeyForm, RevokeForm):
         fields = {**form.base_fields}
         assert set(form.keepable) <= set(fields)
