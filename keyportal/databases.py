@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.db import connections
+
 from keyportal.options.addresses import as_address
 from keyportal.private_files import PrivateConnection
 
@@ -22,7 +24,7 @@ OF_POSTGRESQL: Final[Mapping[str, Any]] = {
 }
 """Fail fast: a consumer waits for the verdict."""
 LIMITS: Final[Mapping[str, int]] = {"statement_timeout": 5000, "lock_timeout": 2000}
-"""In ms. The limit of statements is for pages; the check takes a millisecond."""
+"""In ms, of a server's connections. The limit of statements is for pages; the check takes a millisecond."""
 
 
 def with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,7 +35,6 @@ def with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
         return {**always, "OPTIONS": _sqlite(entry["OPTIONS"])}
     variables = {"options": given["PGOPTIONS"], "connect_timeout": given["PGCONNECT_TIMEOUT"]}
     options = {**OF_POSTGRESQL, **{name: value for name, value in variables.items() if value != ""}, **entry["OPTIONS"]}
-    options["options"] = with_limits(options.get("options", ""), LIMITS)
     # The server takes PGPASSWORD out of its environment, where libpq would find it.
     return {**always, "OPTIONS": options, "PASSWORD": entry["PASSWORD"] or given["PGPASSWORD"]}
 
@@ -42,6 +43,15 @@ def listen_address(given: Mapping[str, Any]) -> str:
     """Return the address to listen at as libpq reads it, or nothing if it is the database's own."""
     entry = given["KEYPORTAL_LISTEN_URL"]
     return as_address({**entry, "PASSWORD": entry["PASSWORD"] or given["PGPASSWORD"]}) if entry else ""
+
+
+def limit_statements() -> None:
+    """See to it that PostgreSQL ends what takes too long in this process. For servers: a command takes its time."""
+    for connection in connections.all():
+        if connection.vendor == "postgresql":
+            options = connection.settings_dict["OPTIONS"]  # of every thread's connection
+            options["options"] = with_limits(options.get("options", ""), LIMITS)
+            connection.close()
 
 
 def with_limits(options: str, limits: Mapping[str, int]) -> str:

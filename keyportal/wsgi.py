@@ -14,6 +14,7 @@ from accounts.trail import EVERY, extend_now_and_then  # noqa: E402
 from credentials.patience import limit_waiting  # noqa: E402
 from credentials.usage import Chore, flusher  # noqa: E402
 from gateway.forward_auth import with_forward_auth  # noqa: E402
+from keyportal.databases import limit_statements  # noqa: E402
 from keyportal.entrance import with_readable_content_type  # noqa: E402
 from keyportal.numbers import shelf  # noqa: E402
 from keyportal.private_files import PrivateConnection  # noqa: E402
@@ -21,6 +22,7 @@ from keyportal.startup import confirm_configuration  # noqa: E402
 from tokens.housekeeping import LOOK, now_and_then  # noqa: E402
 
 application = with_forward_auth(with_readable_content_type(django_application))
+limit_statements()
 limit_waiting()
 flusher.chores += [
     Chore(shelf.leave, every=0, at_exit=True),

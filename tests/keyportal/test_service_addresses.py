@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from redis import ConnectionPool
 
+from keyportal.databases import LIMITS, with_limits
 from tests.portal import ROOT
 from tests.settings_reader import Reading, read_settings
 
@@ -118,7 +119,7 @@ def database(url: str, **environment: str) -> dict[str, Any]:
     return entry
 
 
-LIMITS = "-c statement_timeout=5000 -c lock_timeout=2000"
+BOTH = "-c statement_timeout=5000 -c lock_timeout=2000"
 
 
 def test_without_options_the_portals_own_hold() -> None:
@@ -129,7 +130,6 @@ def test_without_options_the_portals_own_hold() -> None:
         "keepalives_idle": 2,
         "keepalives_interval": 1,
         "keepalives_count": 2,
-        "options": LIMITS,
     }
     assert (entry["CONN_MAX_AGE"], entry["CONN_HEALTH_CHECKS"]) == (None, True)
 
@@ -137,15 +137,17 @@ def test_without_options_the_portals_own_hold() -> None:
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [
-        ("-c%20search_path%3Dportal", f"{LIMITS} -c search_path=portal"),
-        ("-c+search_path=portal", f"{LIMITS} -c search_path=portal"),
+        ("-c%20search_path%3Dportal", f"{BOTH} -c search_path=portal"),
+        ("-c+search_path=portal", f"{BOTH} -c search_path=portal"),
         ("-c+statement_timeout=1min", "-c lock_timeout=2000 -c statement_timeout=1min"),
         ("-cstatement_timeout=0+--lock-timeout=0", "-cstatement_timeout=0 --lock-timeout=0"),
-        ("-c+log_lock_timeout=1", f"{LIMITS} -c log_lock_timeout=1"),
+        ("-c+log_lock_timeout=1", f"{BOTH} -c log_lock_timeout=1"),
     ],
 )
-def test_options_of_the_address_are_kept_beside_the_limits(options: str, wanted: str) -> None:
-    assert database(f"postgres://user@host/name?options={options}")["OPTIONS"]["options"] == wanted
+def test_options_of_the_address_are_kept_beside_the_limits_of_a_server(options: str, wanted: str) -> None:
+    kept = database(f"postgres://user@host/name?options={options}")["OPTIONS"]["options"]
+    assert kept == unquote_plus(options)
+    assert with_limits(kept, LIMITS) == wanted
 
 
 def test_what_the_address_says_wins_over_the_defaults_and_over_libpqs_variables() -> None:
@@ -156,7 +158,7 @@ def test_what_the_address_says_wins_over_the_defaults_and_over_libpqs_variables(
     assert options["connect_timeout"] == 9
     assert (options["keepalives_idle"], options["keepalives_count"]) == (60, 2)
     assert options["application_name"] == "a+b"
-    assert options["options"] == "-c statement_timeout=5000 -c search_path=portal -c lock_timeout=1"
+    assert options["options"] == "-c search_path=portal -c lock_timeout=1"
     assert (entry["CONN_MAX_AGE"], entry["PASSWORD"]) == (60, "secret")
     entry = database("postgres://user:other@host/name?conn_max_age=none&conn_health_checks=false", **libpq)
     assert (entry["CONN_MAX_AGE"], entry["CONN_HEALTH_CHECKS"], entry["PASSWORD"]) == (None, False, "other")
