@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from django.db import transaction
 from django.http import HttpRequest
 
 from accounts.attempts import AttemptLimit, GrowingDelay, TooManyAttemptsError
@@ -40,10 +41,14 @@ class Guess:
     def enforce(self) -> None:
         """Count it before it is looked at, so that a burst can't all come before the first count.
 
-        Raises `TooManyAttemptsError` for the limit that makes it wait longest.
+        Raises `TooManyAttemptsError` for the limit that makes it wait longest, and counts against none of them then:
+        whoever is kept waiting by one limit is not to find another one used up when the wait is over.
         """
-        waits = [(limit.hit(key), limit) for limit, key in self.counted]
-        wait, limit = max(waits, key=lambda waiting: waiting[0])
+        with transaction.atomic():
+            waits = [(limit.hit(key), limit) for limit, key in self.counted]
+            wait, limit = max(waits, key=lambda waiting: waiting[0])
+            if wait:
+                transaction.set_rollback(True)
         if wait:
             kind = AccountDelayedError if isinstance(limit, GrowingDelay) else TooManyAttemptsError
             raise kind(limit.words, wait)

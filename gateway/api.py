@@ -49,8 +49,8 @@ class VerifyView(APIView):
         try:
             record, _ = admit(lambda: _verdict(asked, address), door=DOOR, address=address)
         except RefusedError as error:
-            if not error.refusal.about:
-                MISSES.hit(caller)  # as if somebody guessed
+            if not error.refusal.about and (wait := MISSES.hit(caller)):  # one of many guesses at once
+                raise CredentialRefused(Refusal(code="rate_limited", retry_after=wait)) from None
             about: dict[str, object] = {"title": error.refusal.reason.title, **error.refusal.about}
             if error.refusal.retry_after:
                 about["retry_after"] = error.refusal.retry_after

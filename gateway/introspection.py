@@ -37,12 +37,11 @@ def introspect(request: HttpRequest, form: Form) -> dict[str, object]:
         raise OAuthError("invalid_client", f"The client needs the scope {SCOPE}.", status=401)
     if "token" not in form:
         raise OAuthError("invalid_request", "The parameter token is missing.")
-    wait = MISSES.retry_after(client.id)
-    if wait:
+    if wait := MISSES.retry_after(client.id):
         raise too_many(wait)
     answer = described(form["token"], address=parse_address(form.get("client_ip", "")))
-    if answer is INACTIVE:
-        MISSES.hit(client.id)
+    if answer is INACTIVE and (wait := MISSES.hit(client.id)):  # one of many at once
+        raise too_many(wait)
     return answer
 
 

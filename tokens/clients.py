@@ -91,10 +91,10 @@ def authenticated_client(request: HttpRequest, form: Form) -> KeyRecord:
     else:
         reason, code, known = UNKNOWN, WRONG_SECRET, client if client.credential.id == client_id else None
     if known is None:
-        for limit, key in failures:
-            limit.hit(key)
+        wait = max([limit.hit(key) for limit, key in failures])
         record_failure(request, client_id, code)
-        raise OAuthError("invalid_client", reason, status=401)
+        # Of many at once, that all looked before the first was counted, no more than the limit are told.
+        raise too_many(wait) if wait else OAuthError("invalid_client", reason, status=401)
     return known
 
 

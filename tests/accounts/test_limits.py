@@ -127,6 +127,25 @@ def test_guesses_from_everywhere_delay_the_account_and_a_link_lets_its_owner_in(
     assert AuditEvent.objects.filter(verb="browser_unlocked", subject_id=developer.pk).count() == 1
 
 
+def test_whoever_waits_for_a_delay_uses_up_no_other_limit(developer: User, time_machine: Any) -> None:
+    for number in range(20):
+        log_in(somewhere(number))
+    owner = somewhere(200)
+    answers = [log_in(owner, password=PASSWORD) for _ in range(11)]
+    assert all(stopped(answer, "guessing passwords for this account") for answer in answers)
+    time_machine.move_to(START + timedelta(seconds=31), tick=False)
+    assert log_in(owner, password=PASSWORD).status_code == 302
+
+
+def test_a_network_that_must_wait_delays_no_account(developer: User) -> None:
+    client = Client()
+    for number in range(30):
+        log_in(client, f"nobody{number}@example.com")
+    answers = [log_in(client) for _ in range(25)]
+    assert all(stopped(answer, "from your network") for answer in answers)
+    assert log_in(somewhere(9), password=PASSWORD).status_code == 302
+
+
 def test_the_links_browser_still_needs_the_password(developer: User) -> None:
     client = somewhere(1)
     post(client, "/accounts/login/unlock/", email=EMAIL)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.attempts import AttemptLimit
 from accounts.models import User
 from apikeys import services
 from gateway.forward_auth import PATH, decide
@@ -97,6 +98,22 @@ def test_wrong_secrets_for_a_client_from_an_address(client: Client, make_key: Ma
     assert form(client, "/oauth/token", "grant_type=client_credentials", key.pk, secret, elsewhere(1)) == 200
 
 
+@pytest.fixture
+def looked_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many requests at once: each has looked whether it is within the limit before the first was counted."""
+    monkeypatch.setattr(AttemptLimit, "retry_after", lambda _limit, _key: 0)
+
+
+@pytest.mark.finding("H13")
+def test_of_many_wrong_secrets_at_once_no_more_than_the_limit_are_told(
+    client: Client, make_key: MakeKey, clock: Clock, looked_before: None
+) -> None:
+    key, _ = make_key()
+    body = "grant_type=client_credentials"
+    statuses = [form(client, "/oauth/token", body, key.pk, "wrong") for _ in range(25)]
+    assert statuses == [401] * 20 + [TOO_MANY] * 5
+
+
 @pytest.mark.sweep
 def test_wrong_secrets_for_many_clients_from_an_address(client: Client, clock: Clock) -> None:
     def guess(_: int) -> bool:
@@ -162,11 +179,24 @@ def ask(request: pytest.FixtureRequest, client: Client, make_key: MakeKey) -> As
     return by_introspection if request.param == "introspection" else by_verify
 
 
-def test_a_service_that_asks_about_what_nobody_has_is_stopped(ask: Ask, clock: Clock) -> None:
+def test_a_service_that_asks_about_what_nobody_has_is_stopped(ask: Ask, make_key: MakeKey, clock: Clock) -> None:
+    _, good = make_key()
+
     def scan(_: int) -> bool:
         return bool(ask(new_secret("kp", "live")).status_code != TOO_MANY)
 
     is_limited(scan, amount=100, seconds=60, clock=clock)
+    for number in range(100):
+        scan(number)
+    assert ask(good).status_code == TOO_MANY, "a good one among the guesses must not stand out"
+
+
+@pytest.mark.finding("H13")
+def test_of_many_unknown_ones_at_once_no_more_than_the_limit_are_told(
+    ask: Ask, clock: Clock, looked_before: None
+) -> None:
+    statuses = [ask(new_secret("kp", "live")).status_code for _ in range(105)]
+    assert statuses == [200] * 100 + [TOO_MANY] * 5
 
 
 def test_a_service_that_asks_about_good_ones_is_not_stopped(ask: Ask, make_key: MakeKey, clock: Clock) -> None:
