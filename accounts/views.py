@@ -1,21 +1,27 @@
-"""Pages of the account that django-allauth does not have: the overview, the security history, the end of a session."""
+"""Pages of the account that django-allauth does not have, or has otherwise."""
 
+from typing import Any, Final
+
+from allauth.mfa.webauthn.views import LoginWebAuthnView
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Q
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import services
+from accounts.attempts import AttemptLimit
 from accounts.models import AuditEvent
 from accounts.origin import AuthenticatedRequest, Origin
+from accounts.places import bucket_of
 from accounts.way_back import way_back
 
-PAGE = 25
+PAGE: Final = 25
+PASSKEYS: Final = AttemptLimit("KEYPORTAL_LIMIT_PASSKEY", "Too many passkeys were tried from your network.")
 
 
 @login_required
@@ -46,3 +52,13 @@ def end_session(request: AuthenticatedRequest, session_id: int) -> HttpResponse:
     services.end_session(session=session, origin=Origin.of_request(request))
     messages.success(request, "That session is ended.")
     return redirect("usersessions_list")
+
+
+class PasskeyLogInView(LoginWebAuthnView):  # type: ignore[misc]  # untyped
+    """A log-in by passkey alone. Nobody guesses one, but a question is a row, and an answer a signature to check."""
+
+    def dispatch(self, request: HttpRequest, *arguments: Any, **names: Any) -> HttpResponse:
+        """Count the request. Raises `TooManyAttemptsError`."""
+        PASSKEYS.enforce(bucket_of(request))
+        response: HttpResponse = super().dispatch(request, *arguments, **names)
+        return response

@@ -4,6 +4,10 @@ const optionsInPage = (form) => JSON.parse(form.querySelector("script[type='appl
 
 async function optionsForLogin(form) {
   const answer = await fetch(form.action, { headers: { Accept: "application/json" } });
+  if (answer.status === 429) {
+    const minutes = Math.ceil(Number(answer.headers.get("Retry-After")) / 60);
+    throw new Error(`Too many passkeys were tried from your network. Try again in ${minutes} min.`);
+  }
   if (!answer.ok) {
     throw new Error(`The portal answered ${answer.status}.`);
   }
