@@ -30,8 +30,9 @@ def record_failure(request: HttpRequest, client_id: str, code: str) -> None:
             return
         named = client_id if kind_of(client_id) is Kind.PUBLIC_ID else NOBODY  # no other text can be asked about
         is_known = APIKey.objects.filter(pk=named).exists()
-        with transaction.atomic():
-            record(
-                "client_failed", subject=f"key:{named}", origin=Origin.of_request(request, actor="anonymous"), code=code
-            )
-            transaction.set_rollback(not is_known)
+        before = transaction.savepoint()
+        record("client_failed", subject=f"key:{named}", origin=Origin.of_request(request, actor="anonymous"), code=code)
+        after = transaction.savepoint()
+        # Both go back to a point: one statement, whichever it is.
+        transaction.savepoint_rollback(after if is_known else before)
+        transaction.savepoint_commit(before)
