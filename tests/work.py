@@ -7,7 +7,7 @@ both. A clock in a test only says whether the machine was busy; the same work is
 import hmac
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,21 +57,16 @@ def _statement(sql: str | None) -> str:
     return "a prepared question" if "$?" in plain else plain
 
 
-def equal_work(
-    actions: Mapping[str, Callable[[], object]], *, before: Callable[[], object] = int, but_for: Collection[str] = ()
-) -> Work:
+def equal_work(actions: Mapping[str, Callable[[], object]], *, before: Callable[[], object] = int) -> Work:
     """Hold the actions to one amount of work, and return it; `before` each of them something uncounted is done.
 
-    Whatever a process does only once must have been done: call each action before, if it can be called twice. `but_for`
-    names parts of statements that need not be the same; whoever names one says why that tells nobody anything.
+    Whatever a process does only once must have been done: call each action before, if it can be called twice.
     """
     works: dict[str, Work] = {}
     for name, action in actions.items():
         before()
         with counted_work() as works[name]:
             action()
-        for statement in [one for one in works[name].queries if any(part in one for part in but_for)]:
-            del works[name].queries[statement]
     (first, expected), *others = works.items()
     for name, work in others:
         for kind, count in vars(expected).items():
