@@ -150,17 +150,20 @@ def test_the_portal_purges_a_little_by_itself_once_an_hour(monkeypatch: pytest.M
 
 def test_a_portal_that_nobody_asks_for_tokens_purges_too(tmp_path: Path) -> None:
     """In the thread that writes usage: any use of a key is enough."""
-    with portal_database(tmp_path) as database_url, Portal(tmp_path, database_url).running(workers=1) as site:
+    with portal_database(tmp_path) as database_url:
+        site = Portal(tmp_path, database_url)
+        site.command("migrate", "--verbosity=0")
         site.make_developer("keys-only@example.com")
         _, secret = site.make_key("keys-only@example.com")
         site.shell("from tests.tokens.test_purge import many_expired; many_expired(700)")
-        hours_ago = "from datetime import timedelta; from django.utils import timezone; "
-        hours_ago += (
-            "Housekeeping.objects.create(task='purge', by='test', started_at=timezone.now() - timedelta(hours=2))"
-        )
-        site.shell(hours_ago)
-        assert site.get("/gateway/auth", Authorization=f"Bearer {secret}").status == 200
-        wait_until(lambda: site.shell("print(RevokedToken.objects.count())") == "0")
+        site.shell("""
+from datetime import timedelta
+from django.utils import timezone
+Housekeeping.objects.create(task="purge", by="test", started_at=timezone.now() - timedelta(hours=2))
+""")
+        with site.running(workers=1):  # which looks at its start
+            assert site.get("/gateway/auth", Authorization=f"Bearer {secret}").status == 200
+            wait_until(lambda: site.shell("print(RevokedToken.objects.count())") == "0")
 
 
 @pytest.mark.django_db

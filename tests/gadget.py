@@ -1,0 +1,17 @@
+"""What runs when it is unpickled, and so tells that somebody unpickled what was planted."""
+
+from typing import Any, Final
+
+RAN: Final[list[str]] = []
+
+
+def run() -> None:
+    """Leave the trace."""
+    RAN.append("run")
+
+
+class Gadget:
+    """A pickle of it is code."""
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return (run, ())
