@@ -30,6 +30,7 @@ from tests.databases import portal_database
 from tests.portal import Portal
 from tests.quick import is_quick
 from tests.speaker import Speaker
+from tests.with_postgres import Cluster, postgres_cluster
 
 PASSWORD = "correct horse battery staple"
 ORIGIN = Origin(actor="test", address="192.0.2.1", peer="192.0.2.1", request_id="request-of-the-test")
@@ -183,3 +184,10 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 def speaker(portal: Portal) -> Speaker:
     """Somebody who speaks to the started portal as an OAuth client does."""
     return Speaker(portal)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL of the file's own, that its tests may change, stop and start."""
+    with postgres_cluster() as started:
+        yield started

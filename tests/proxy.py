@@ -11,12 +11,9 @@ from tests.portal import free_port
 class Line:
     """One connection through the proxy, and what was said over it."""
 
-    def __init__(
-        self, client: socket.socket, server: socket.socket, *, deaf_to: bytes = b"", delay: float = 0.0
-    ) -> None:
+    def __init__(self, client: socket.socket, server: socket.socket, *, deaf_to: bytes = b"") -> None:
         self.ends = (client, server)
         self._deaf_to = deaf_to
-        self._delay = threading.Event(), delay
         self.said = b""
         self.passing = True
         self.listens = False
@@ -44,7 +41,6 @@ class Line:
                         self.passing = False
                 else:
                     self.answers.wait()
-                    self._delay[0].wait(self._delay[1])
                 if self.passing:
                     target.sendall(chunk)
         self.close()
@@ -59,8 +55,6 @@ class Proxy:
         self.lines: list[Line] = []
         self.deaf_to = b""
         """Lines that are made from now on pass nothing on once this is said over them."""
-        self.delay = 0.0
-        """Seconds by which what comes back is late, on lines that are made from now on."""
         self.refused = 0
         """Connections that were ended at once, because nobody is behind the proxy."""
         self._server = socket.create_server(("127.0.0.1", self.port))
@@ -104,7 +98,7 @@ class Proxy:
             try:
                 client, _ = self._server.accept()
                 server = socket.create_connection(("127.0.0.1", self.upstream))
-                self.lines.append(Line(client, server, deaf_to=self.deaf_to, delay=self.delay))
+                self.lines.append(Line(client, server, deaf_to=self.deaf_to))
             except ConnectionError:
                 self.refused += 1
                 client.close()

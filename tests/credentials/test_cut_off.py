@@ -9,27 +9,15 @@ import pytest
 
 from tests.person import Person
 from tests.portal import Portal
-from tests.proxy import Proxy, proxy_to
+from tests.proxy import Proxy
 from tests.speaker import Client, Speaker
 from tests.staleness import IN_A_ROW, refused_everywhere
 from tests.waiting import DEADLINE, wait_until, wait_until_steady
-from tests.with_postgres import Cluster, postgres_cluster
+from tests.with_postgres import Cluster
 
 pytestmark = [pytest.mark.once, pytest.mark.postgresql]
 AFTERWARDS = 100
 """So many questions more, after everybody had heard: what is remembered in vain would show."""
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with postgres_cluster() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def proxy(cluster: Cluster) -> Iterator[Proxy]:
-    with proxy_to(cluster.port) as passing:
-        yield passing
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,11 @@ from tests.portal import Portal
 from tests.speaker import Client, Speaker
 from tests.staleness import IN_A_ROW, refused_everywhere
 from tests.waiting import wait_until
-from tests.with_postgres import Cluster, postgres_cluster
+from tests.with_postgres import Cluster
 
 pytestmark = [pytest.mark.once, pytest.mark.postgresql, pytest.mark.pgbouncer]
 POOLED = "a connection pooler stands before the database"
 OWNER = "pooled@example.com"
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with postgres_cluster() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

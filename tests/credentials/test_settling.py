@@ -6,29 +6,17 @@ import pytest
 
 from tests.person import Person
 from tests.portal import Portal
-from tests.proxy import Proxy, proxy_to
+from tests.proxy import Proxy
 from tests.speaker import Client, Speaker
 from tests.staleness import IN_A_ROW
 from tests.waiting import wait_until
-from tests.with_postgres import Cluster, postgres_cluster
+from tests.with_postgres import Cluster
 
 # The other database: test_database_file, where every request looks by itself.
-pytestmark = [pytest.mark.once, pytest.mark.postgresql, pytest.mark.finding("H14")]
+pytestmark = [pytest.mark.once, pytest.mark.postgresql, pytest.mark.finding("H14"), pytest.mark.finding("F")]
 
 OWNER, OPERATOR = "settling@example.com", "settling-operator@example.com"
 Revoke = Callable[[], object]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with postgres_cluster() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def proxy(cluster: Cluster) -> Iterator[Proxy]:
-    with proxy_to(cluster.port) as passing:
-        yield passing
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,9 @@ from tests.portal import Answer, Portal
 from tests.speaker import ENDED, Client, Speaker, told
 from tests.staleness import IN_A_ROW
 from tests.waiting import wait_until_steady
-from tests.with_postgres import Cluster, postgres_cluster
+from tests.with_postgres import Cluster
 
 pytestmark = [pytest.mark.once, pytest.mark.postgresql]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with postgres_cluster() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
