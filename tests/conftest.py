@@ -74,9 +74,9 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what `make quick` runs."""
-    if isinstance(item, pytest.Function) and is_quick(item):
-        item.add_marker(pytest.mark.quick)
+    """Mark what `make quick` runs. Nothing else is traced: what it starts is not, and tracing costs a third."""
+    is_traced = isinstance(item, pytest.Function) and is_quick(item)
+    item.add_marker(pytest.mark.quick if is_traced else pytest.mark.no_cover)
 
 
 @pytest.hookimpl(trylast=True)

@@ -232,6 +232,10 @@ class Portal:
         lines = self._ask(code=code)["out"].strip().splitlines()
         return lines[-1] if lines else ""
 
+    def manage(self, *command: str) -> str:
+        """Run `manage.py …` in the portal's shell, without a start of its own; give what it printed."""
+        return self._ask(command=list(command))["out"]
+
     def make_developer(self, email: str, password: str = "correct horse battery staple") -> str:
         """Make a confirmed developer by the command and give their id."""
         command = ["createdeveloper", email, "--confirmed", "--password-stdin"]

@@ -152,6 +152,7 @@ def pages(operator: User, key: APIKey) -> list[str]:
 
 
 @pytest.mark.sweep
+@pytest.mark.once
 def test_every_post_leads_through_the_log_in_to_a_page_that_says_what_to_do(operator: User, pages: list[str]) -> None:
     """No empty 405, no 404, nothing done by itself; a new view that only takes POST fails until it says its page."""
     lost, with_button = [], 0

@@ -13,6 +13,7 @@ import pytest
 from credentials.triggers import COUNTER, NOTIFY_TRIGGERS
 from tests.databases import portal_database
 from tests.portal import Portal
+from tests.sabotage import CALL, SABOTAGE, UNDO
 from tests.speaker import Client, Speaker
 from tests.staleness import IN_A_ROW, refused_for_good
 from tests.waiting import wait_until
@@ -33,38 +34,6 @@ CHANGES = {
     "tokens_tokenfamily": "UPDATE {table} SET ended_at = now() WHERE user_id = '{user}'",
 }
 """For each watched table, what takes a credential its rights."""
-SABOTAGE = {
-    "disabled": ["ALTER TABLE {table} DISABLE TRIGGER USER"],
-    "only for sessions that do not replicate": [
-        "ALTER TABLE {table} ENABLE TRIGGER keyportal_notify",
-        "SET session_replication_role = replica",
-    ],
-    "dropped": ["DROP TRIGGER keyportal_notify ON {table}"],
-    "another one of the same name": [
-        "DROP TRIGGER keyportal_notify ON {table}",
-        "CREATE TRIGGER keyportal_notify AFTER UPDATE ON {table} FOR EACH ROW WHEN (false) EXECUTE FUNCTION {call}",
-        "ALTER TABLE {table} ENABLE ALWAYS TRIGGER keyportal_notify",
-    ],
-    "a function that does nothing": [
-        "CREATE OR REPLACE FUNCTION keyportal_notify() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
-    ],
-    "a copy in the table's place": [
-        "ALTER TABLE {table} RENAME TO the_real_one",
-        "CREATE TABLE {table} (LIKE the_real_one INCLUDING ALL)",
-        "INSERT INTO {table} SELECT * FROM the_real_one",
-    ],
-    "a table that inherits": ["CREATE TABLE heir () INHERITS ({table})"],
-    "rows that may be hidden": ["ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"],
-    "a rule": ["CREATE RULE a_rule AS ON DELETE TO {table} DO ALSO SELECT 1"],
-}
-"""What keeps a change from being told, for as long as nobody mends it."""
-CALL = "keyportal_notify('key', 'id')"
-UNDO = {
-    "a copy in the table's place": ["DROP TABLE {table}", "ALTER TABLE the_real_one RENAME TO {table}"],
-    "a table that inherits": ["DROP TABLE heir"],
-    "rows that may be hidden": ["ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"],
-    "a rule": ["DROP RULE a_rule ON {table}"],
-}
 TABLES = [trigger.table for trigger in NOTIFY_TRIGGERS]
 
 
@@ -167,8 +136,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(portal)
 
 
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("sabotage", SABOTAGE)
+PAIRS = [
+    (sabotage, TABLES[(number + turn) % len(TABLES)]) for turn in (0, 3) for number, sabotage in enumerate(SABOTAGE)
+]
+"""Each sabotage at two tables, each table by three sabotages. All by all: test_trigger_health."""
+
+
+@pytest.mark.parametrize(("sabotage", "table"), PAIRS)
 def test_without_its_triggers_nothing_is_trusted_until_they_are_back(site: Site, table: str, sabotage: str) -> None:
     remembered, another = site.case(table), site.case(table)
     wait_until(lambda: site.trusts)
@@ -185,7 +159,7 @@ def test_without_its_triggers_nothing_is_trusted_until_they_are_back(site: Site,
         assert 200 not in {site.ask(another) for _ in range(IN_A_ROW)}  # at once: nobody looks into the memory
     finally:
         site.sql(*(statement.format(table=table) for statement in UNDO.get(sabotage, [])))
-        site.portal.command("createtriggers")
+        site.portal.manage("createtriggers")
     wait_until(lambda: site.trusts)
     assert site.faults == []
     steps = 1 + len(UNDO.get(sabotage, []))

@@ -87,6 +87,7 @@ def test_an_error_that_nobody_has_thought_of_has_words_too(status: int) -> None:
 
 
 @pytest.mark.sweep
+@pytest.mark.once
 @pytest.mark.django_db
 def test_no_route_answers_an_error_without_words(log_in: Callable[..., Client], operator: User) -> None:
     desk = log_in(operator)

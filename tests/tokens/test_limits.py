@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from accounts.attempts import AttemptLimit
 from accounts.models import User
@@ -71,10 +72,9 @@ def test_wrong_passwords_for_an_account_from_everywhere_but_where_it_is_used(
     assert password(client, developer.email, PASSWORD, elsewhere(400)) == 200
 
 
-def test_log_ins_to_an_account(client: Client, developer: User, clock: Clock) -> None:
-    is_limited(
-        lambda _: password(client, developer.email, PASSWORD, HERE) == 200, amount=120, seconds=3600, clock=clock
-    )
+def test_log_ins_to_an_account(client: Client, developer: User, clock: Clock, settings: Settings) -> None:
+    settings.KEYPORTAL_LIMIT_TOKENS = "15 per hour"
+    is_limited(lambda _: password(client, developer.email, PASSWORD, HERE) == 200, amount=15, seconds=3600, clock=clock)
 
 
 def test_a_right_password_uses_no_guess_up(client: Client, make_user: MakeUser, clock: Clock) -> None:
@@ -114,12 +114,13 @@ def test_of_many_wrong_secrets_at_once_no_more_than_the_limit_are_told(
     assert statuses == [401] * 20 + [TOO_MANY] * 5
 
 
-@pytest.mark.sweep
-def test_wrong_secrets_for_many_clients_from_an_address(client: Client, clock: Clock) -> None:
+def test_wrong_secrets_for_many_clients_from_an_address(client: Client, clock: Clock, settings: Settings) -> None:
+    settings.KEYPORTAL_LIMIT_CLIENT_ADDRESS = "40 per 5 minutes"
+
     def guess(_: int) -> bool:
         return form(client, "/oauth/token", "grant_type=client_credentials", new_id("key"), "wrong") != TOO_MANY
 
-    is_limited(guess, amount=300, seconds=300, clock=clock)
+    is_limited(guess, amount=40, seconds=300, clock=clock)
 
 
 def test_wrong_secrets_of_one_customer_with_many_ipv6_addresses(
@@ -138,24 +139,31 @@ def test_right_secrets_are_no_guesses(client: Client, make_key: MakeKey, clock: 
     assert statuses == {200}
 
 
+@pytest.fixture
+def few_revocations(settings: Settings) -> None:
+    settings.KEYPORTAL_LIMIT_REVOCATIONS = "30 per minute"
+
+
+@pytest.mark.usefixtures("few_revocations")
 def test_revocations_of_a_client(client: Client, make_key: MakeKey, clock: Clock) -> None:
     key, secret = make_key()
     is_limited(
         lambda _: form(client, "/oauth/revoke", "token=x", key.pk, secret) != TOO_MANY,
-        amount=300,
+        amount=30,
         seconds=60,
         clock=clock,
     )
 
 
+@pytest.mark.usefixtures("few_revocations")
 def test_revocations_of_an_address_by_the_public_client(client: Client, clock: Clock) -> None:
     def revoke(address: str) -> bool:
         answer = client.post("/oauth/revoke", "token=x&client_id=portal", FORM, secure=True, REMOTE_ADDR=address)
         return answer.status_code != TOO_MANY
 
-    assert [revoke(HERE) for _ in range(301)] == [True] * 300 + [False]
+    assert [revoke(HERE) for _ in range(31)] == [True] * 30 + [False]
     assert revoke(elsewhere(1))
-    clock.move_to(START + 61, tick=False)
+    clock.move_to(START + 122, tick=False)
     assert revoke(HERE)
 
 
@@ -179,29 +187,35 @@ def ask(request: pytest.FixtureRequest, client: Client, make_key: MakeKey) -> As
     return by_introspection if request.param == "introspection" else by_verify
 
 
+@pytest.fixture
+def few_misses(settings: Settings) -> None:
+    settings.KEYPORTAL_LIMIT_MISSES = "20 per minute"
+
+
+@pytest.mark.usefixtures("few_misses")
 def test_a_service_that_asks_about_what_nobody_has_is_stopped(ask: Ask, make_key: MakeKey, clock: Clock) -> None:
     _, good = make_key()
 
     def scan(_: int) -> bool:
         return bool(ask(new_secret("kp", "live")).status_code != TOO_MANY)
 
-    is_limited(scan, amount=100, seconds=60, clock=clock)
-    for number in range(100):
+    is_limited(scan, amount=20, seconds=60, clock=clock)
+    for number in range(20):
         scan(number)
     assert ask(good).status_code == TOO_MANY, "a good one among the guesses must not stand out"
 
 
 @pytest.mark.finding("H13")
-def test_of_many_unknown_ones_at_once_no_more_than_the_limit_are_told(
-    ask: Ask, clock: Clock, looked_before: None
-) -> None:
-    statuses = [ask(new_secret("kp", "live")).status_code for _ in range(105)]
-    assert statuses == [200] * 100 + [TOO_MANY] * 5
+@pytest.mark.usefixtures("few_misses", "looked_before")
+def test_of_many_unknown_ones_at_once_no_more_than_the_limit_are_told(ask: Ask, clock: Clock) -> None:
+    statuses = [ask(new_secret("kp", "live")).status_code for _ in range(25)]
+    assert statuses == [200] * 20 + [TOO_MANY] * 5
 
 
+@pytest.mark.usefixtures("few_misses")
 def test_a_service_that_asks_about_good_ones_is_not_stopped(ask: Ask, make_key: MakeKey, clock: Clock) -> None:
     _, shown = make_key()
-    assert {ask(shown).status_code for _ in range(110)} == {200}
+    assert {ask(shown).status_code for _ in range(25)} == {200}
 
 
 def test_only_a_service_with_the_scope_may_ask_about_credentials(client: Client, make_key: MakeKey) -> None:
