@@ -158,6 +158,7 @@ def test_every_post_leads_through_the_log_in_to_a_page_that_says_what_to_do(oper
     lost, with_button = [], 0
     for path in pages:
         AttemptWindow.objects.all().delete()
+        UserSession.objects.all().delete()  # each log-in looks through those of before
         browser = Browser(operator)
         turned_away = browser.post(path)
         if not turned_away.get("Location", "").startswith(LOG_IN + "?"):

@@ -210,30 +210,27 @@ def test_a_portal_that_starts_without_a_file_says_so(tmp_path: Path) -> None:
         site.stop()
 
 
-REPLACES = {
-    "accounts_user": (
-        "UPDATE OR REPLACE accounts_user SET is_active = 0 WHERE id = "
-        "(SELECT owner_id FROM apikeys_apikey WHERE id = ?)"
-    ),
-    "apikeys_apikey": "REPLACE INTO apikeys_apikey ({columns}) SELECT {changed} FROM apikeys_apikey WHERE id = ?",
-    "apikeys_keysecret": "DELETE FROM apikeys_keysecret WHERE key_id = ?",
-    "an upsert": (
+REPLACES = (
+    ("UPDATE OR REPLACE accounts_user SET is_active = 0 WHERE id = (SELECT owner_id FROM apikeys_apikey WHERE id = ?)"),
+    "REPLACE INTO apikeys_apikey ({columns}) SELECT {changed} FROM apikeys_apikey WHERE id = ?",
+    "DELETE FROM apikeys_keysecret WHERE key_id = ?",
+    (
         "INSERT INTO apikeys_apikey SELECT * FROM apikeys_apikey WHERE id = ? "
         "ON CONFLICT (id) DO UPDATE SET revoked_at = created_at"
     ),
-}
+)
 
 
 @pytest.mark.finding("H14")
-@pytest.mark.parametrize("how", REPLACES)
-def test_a_change_by_any_way_of_writing_holds_at_the_next_request(site: Site, how: str) -> None:
-    client = site.client()
+def test_a_change_by_any_way_of_writing_holds_at_the_next_request(site: Site) -> None:
     with closing(sqlite3.connect(site.file)) as live:
         columns = [row[1] for row in live.execute("PRAGMA table_info(apikeys_apikey)")]
     changed = ["created_at" if name == "revoked_at" else name for name in columns]
-    statement = REPLACES[how].format(columns=", ".join(columns), changed=", ".join(changed))
-    assert site.sql(site.file, statement, client.id) == 1
-    assert site.statuses(client) == {401}
+    for how in (*REPLACES[1:], REPLACES[0]):  # the first ends every key of the account
+        client = site.client()
+        statement = how.format(columns=", ".join(columns), changed=", ".join(changed))
+        assert site.sql(site.file, statement, client.id) == 1
+        assert site.statuses(client) == {401}, how
 
 
 def test_a_file_in_a_folder_that_nobody_may_enter_is_no_file(site: Site) -> None:

@@ -36,9 +36,8 @@ def snapshot() -> Snapshot:
 
 def grant(user: User, *names: str) -> User:
     """Give permissions, named `app.codename`; the user as the database knows them."""
-    for name in names:
-        app, _, codename = name.partition(".")
-        user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    every = {f"{one.content_type.app_label}.{one.codename}": one for one in Permission.objects.all()}
+    user.user_permissions.add(*(every[name] for name in names))
     return User.objects.get(pk=user.pk)
 
 
