@@ -1,12 +1,15 @@
 """The list of edits that some test must notice fits the code as it is; `make mutants` tries them."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.mutants import Mutant, mutants
 from tests.portal import ROOT
+from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.once
 
@@ -21,6 +24,14 @@ def test_an_edit_can_be_made_and_its_tests_are_there(mutant: Mutant) -> None:
         file, _, name = test.partition("[")[0].partition("::")  # one set of its arguments may be named
         assert (ROOT / file).is_file(), test
         assert re.search(rf"^def {name or 'test_'}", (ROOT / file).read_text(), re.MULTILINE), test
+
+
+def test_the_arguments_that_are_named_are_there() -> None:
+    named = {test for mutant in mutants() for test in mutant.tests if "[" in test}
+    files = sorted({test.partition("::")[0] for test in named})
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files]
+    collected = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=DEADLINE)
+    assert named - set(collected.stdout.splitlines()) == set()
 
 
 def test_every_edit_has_a_name_of_its_own() -> None:
