@@ -36,6 +36,7 @@ KEY_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """The algorithms there are (RFC 7518 §3.1, RFC 8037), with what their keys must be."""
 _PUBLIC: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
+"""What a thumbprint is made of, in its order (RFC 7638 §3.2 and §3.3, RFC 8037 §2)."""
 _PRIVATE: Final = {"EC": ("d",), "OKP": ("d",), "RSA": ("d", "p", "q", "dp", "dq", "qi"), "oct": ("k",)}
 
 
@@ -123,7 +124,7 @@ def new_signing_jwk(algorithm: str) -> dict[str, str]:
 def thumbprint(jwk: Mapping[str, str]) -> str:
     """Give the SHA-256 thumbprint of an asymmetric JWK, base64url (RFC 7638 §3)."""
     members = {name: jwk[name] for name in _PUBLIC[jwk["kty"]]}
-    return base64url(hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest())
+    return base64url(hashlib.sha256(json.dumps(members, separators=(",", ":")).encode()).digest())
 
 
 def base64url(raw: bytes) -> str:
@@ -159,7 +160,7 @@ def _parse_key(position: int, jwk: Any) -> SigningKey:
     if not all(BASE64URL.fullmatch(jwk[member]) for member in members):
         raise RingError(f"{named} has a part that is not base64url (RFC 7515 §2)")
     try:
-        key = PyJWK({name: jwk[name] for name in jwk if name not in ("use", "key_ops")}, algorithm)
+        key = PyJWK(jwk, algorithm)
         key_id = jwk.get("kid") if key.key_type == "oct" else thumbprint(_public_members(key))
         _refuse_mismatch(key)
     except (PyJWTError, ValueError, TypeError, KeyError):

@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 import pytest
 from pytest_django import Settings
@@ -96,16 +97,15 @@ def test_an_answer_that_is_kept_before_the_change_is_heard_goes_with_it() -> Non
 
 def test_of_many_changes_each_is_noticed_by_whoever_asks_meanwhile() -> None:
     """However many came before: a count that stood still or came back would let an old answer in."""
-    cache = VerifiedCache()
-    changes = (cache.clear, lambda: cache.drop({"key:9"}))
-    for number in range(12):
-        began = cache.generation
-        changes[number % 2]()
-        changes[number % 3 == 0]()
-        assert cache.recalled(began, str(number).encode(), lambda: Fact("old")) == Fact("old")
-        assert cache.get(str(number).encode()) is None
-        assert cache.recalled(cache.generation, str(number).encode(), lambda: Fact("new")) == Fact("new")
-        assert cache.get(str(number).encode()) == Fact("new")
+    for changes in product(("clear", "drop"), repeat=4):
+        cache = VerifiedCache()
+        for number, change in enumerate(changes):
+            began, key = cache.generation, str(number).encode()
+            cache.clear() if change == "clear" else cache.drop({"key:9"})
+            assert cache.recalled(began, key, lambda: Fact("old")) == Fact("old")
+            assert cache.get(key) is None
+            assert cache.recalled(cache.generation, key, lambda: Fact("new")) == Fact("new")
+            assert cache.get(key) == Fact("new")
 
 
 def test_it_counts_what_it_knew_and_what_it_had_to_ask() -> None:
@@ -198,7 +198,7 @@ def test_an_entry_that_is_too_old_is_asked_for_anew() -> None:
 
 @pytest.mark.finding("H14")
 def test_an_entry_that_was_asked_for_anew_is_the_newest(settings: Settings) -> None:
-    settings.KEYPORTAL_CACHE_ENTRIES = 2
+    settings.KEYPORTAL_CACHE_ENTRIES = 3
     now = [0.0]
     cache = VerifiedCache(now=lambda: now[0])
     for key in (b"1", b"2"):
@@ -206,5 +206,6 @@ def test_an_entry_that_was_asked_for_anew_is_the_newest(settings: Settings) -> N
         now[0] += 1
     now[0] = MAX_AGE
     cache.recalled(0, b"1", lambda: Fact("x"))  # too old by now, the other is not
-    cache.recalled(0, b"3", lambda: Fact("x"))
-    assert [key for key in (b"1", b"2", b"3") if cache.get(key)] == [b"1", b"3"]
+    for key in (b"3", b"4"):
+        cache.recalled(0, key, lambda: Fact("x"))
+    assert [key for key in (b"1", b"2", b"3", b"4") if cache.get(key)] == [b"1", b"3", b"4"]

@@ -4,7 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -291,6 +291,7 @@ def test_a_lease_that_is_lost_is_over_at_once_and_everything_is_forgotten(leased
     fresh, _, _ = leased
     fresh.renew(since=1000.0)
     before = fresh.current()
+    assert before is not None
     fresh.lose()
     assert fresh.current() is None
     fresh.renew(since=1000.0)  # a heartbeat from before
@@ -309,8 +310,8 @@ def test_an_answer_waits_for_its_change_only_while_somebody_listens(leased: Leas
     fresh.settle()
     assert ears[0].asked == ["start", "settle"]
     assert fresh.leased_until == 0.0  # it was not heard in time
-    fresh.renew(since=1000.001)
-    clock[0] = 1002.001
+    fresh.renew(since=1000.5)
+    clock[0] = 1002.5
     fresh.settle()
     assert ears[0].asked == ["start", "settle"]
 
@@ -325,13 +326,32 @@ def test_only_the_answer_to_what_may_change_something_waits(client: Client, monk
     assert waited == ["for it"]
 
 
+def test_nobody_has_looked_yet() -> None:
+    fresh = Freshness()
+    assert (fresh.fault, fresh.disagreement) == (None, "")
+
+
+def test_the_rings_are_compared_once_with_each_database(leased: Leased, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh, _, _ = leased
+    asked: list[str] = []
+    monkeypatch.setattr(freshness, "confirm_rings", lambda: asked.append("the database"))
+    for _ in range(2):
+        fresh.confirm_rings()
+    assert len(asked) == 1
+    fresh.meet_another_database()
+    for _ in range(2):
+        fresh.confirm_rings()
+    assert len(asked) == 2
+
+
 HERE, THERE = Place("1.5", 1, (1, 2)), Place("1.5", 1, (1, 3))
 
 
-def is_made(place: Place | Exception) -> None:
-    """Have Django tell of a connection that leads to this place."""
+def is_made(place: Place | Exception, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Have Django tell of a connection that leads to this place; something else happens before it has said so."""
 
     def fetchone() -> Any:
+        meanwhile()
         if isinstance(place, Exception):
             raise place
         return place.server, place.database, list(place.tables)
@@ -360,7 +380,7 @@ def test_a_connection_that_leads_elsewhere_ends_the_trust_until_all_agree(leased
     clock[0] += 1
     fresh.renew(since=clock[0])
     assert [fresh.current() for _ in range(3)] == [None] * 3
-    assert "different servers, databases or tables" in fresh.disagreement
+    assert fresh.disagreement == "connections to the database lead to different servers, databases or tables"
     fresh.meet_another_database(THERE)
     is_made(THERE)
     clock[0] += 1
@@ -371,12 +391,68 @@ def test_a_connection_that_leads_elsewhere_ends_the_trust_until_all_agree(leased
 
 @pytest.mark.finding("H43")
 def test_while_nobody_listens_no_connection_disagrees(leased: Leased) -> None:
-    fresh, _, _ = leased
+    fresh, _, clock = leased
     fresh.current()
     fresh.meet_another_database(HERE)
     fresh.hear_nothing()
     is_made(THERE)
-    assert (fresh.current(), fresh.disagreement) == (None, "")
+    fresh.renew(since=clock[0] + 1)
+    assert fresh.current() is not None
+    assert fresh.disagreement == ""
+
+
+@pytest.mark.finding("H43")
+def test_whoever_was_compared_with_a_place_that_is_over_ends_nothing(leased: Leased) -> None:
+    """While the connection says where it leads, the listener meets that very place."""
+    fresh, _, clock = leased
+    fresh.current()
+    fresh.meet_another_database(HERE)
+    clock[0] += 1
+
+    def moves() -> None:
+        fresh.meet_another_database(THERE)
+        fresh.renew(since=clock[0] + 1)
+
+    is_made(THERE, meanwhile=moves)
+    assert (fresh.disagreement, fresh.leased_until) == ("", clock[0] + 1 + freshness.LEASE)
+    assert fresh.current() is None  # this one was compared with the other place
+
+
+@pytest.mark.finding("H43")
+def test_a_thread_makes_its_connection_anew_until_it_leads_to_the_right_place(
+    leased: Leased, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh, _, _ = leased
+    closed: list[str] = []
+    monkeypatch.setattr(fresh._thread.connection, "close", lambda: closed.append("it"))
+    fresh.current()
+    assert closed == []
+    fresh.meet_another_database(HERE)
+    for _ in range(2):
+        fresh.current()
+    assert closed == ["it"]
+    is_made(THERE)
+    fresh.current()
+    assert closed == ["it"] * 2
+
+
+@pytest.mark.finding("H43")
+def test_a_disagreement_is_told_once(leased: Leased, caplog: pytest.LogCaptureFixture) -> None:
+    fresh, _, _ = leased
+    fresh.current()
+    fresh.meet_another_database(HERE)
+    for _ in range(3):
+        is_made(THERE)
+    assert caplog.text.count("lead to different servers") == 1
+
+
+@pytest.mark.finding("H43")
+def test_a_connection_made_before_anything_is_met_counts_for_that(leased: Leased) -> None:
+    fresh, _, _ = leased
+    fresh._hurry()
+    is_made(HERE)
+    fresh.renew(since=1000.0)
+    assert fresh.current() is not None
 
 
 @pytest.mark.finding("H43")

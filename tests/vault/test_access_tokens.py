@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -432,6 +433,29 @@ def test_what_is_no_json_is_named_in_the_log(constant: bytes) -> None:
 def test_header_and_payload_are_one_json_object_each(raw: bytes) -> None:
     refused(signed(raw, PAYLOAD))
     refused(signed(HEADER, raw))
+
+
+WHYS: Mapping[str, Callable[[], str]] = {
+    "not a compact JWS": lambda: "x",
+    "not a header of ours": lambda: with_header(alg="none"),
+    "another type of token": lambda: with_header(typ="JWT"),
+    "not signed by a key of the ring": lambda: f"{HEAD}.{BODY}.{base64url(bytes(64))}",
+    "not a JSON object": lambda: signed(HEADER, []),
+    "a member twice": lambda: signed(HEADER, doubled(PAYLOAD, "sub")),
+    "issued by or for somebody else": lambda: with_claims(iss="https://portal.test/"),
+    "issued in the future": lambda: with_claims(nbf=NOW + 1),
+}
+
+
+@pytest.mark.parametrize("why", WHYS)
+def test_the_log_learns_why_a_token_is_refused(why: str) -> None:
+    with pytest.raises(TokenInvalidError, match=f"^{why}$"):
+        taken(WHYS[why]())
+
+
+def test_a_token_is_written_without_spaces() -> None:
+    for segment in sign(RING, replace(CLAIMS, scope="a")).split(".")[:2]:
+        assert b" " not in base64.urlsafe_b64decode(segment + "==")
 
 
 def test_a_key_that_left_the_ring_signs_nothing_any_more() -> None:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -34,6 +35,8 @@ RFC_7638 = {
     "alg": "RS256",
     "kid": "2011-04-29",
 }
+# RFC 8037 appendix A.3
+RFC_8037 = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
 
 
 def ring(*keys: Any) -> SigningRing:
@@ -53,7 +56,7 @@ def test_the_first_key_signs_and_all_of_them_verify() -> None:
     assert both.primary.id == KEYS["ES256"]["kid"]
     assert [key.id for key in both] == [KEYS["ES256"]["kid"], KEYS["EdDSA"]["kid"]]
     assert both[KEYS["EdDSA"]["kid"]].algorithm == "EdDSA"
-    with pytest.raises(UnknownKeyError):
+    with pytest.raises(UnknownKeyError, match=r"^the signing ring has no key with the id 'other'$"):
         both["other"]
 
 
@@ -65,6 +68,9 @@ def test_one_key_may_stand_without_a_set_and_without_a_kid() -> None:
 @pytest.mark.conformance("JK-03")
 def test_the_thumbprint_is_that_of_the_rfc() -> None:
     assert thumbprint(RFC_7638) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+    assert thumbprint(RFC_8037) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+    members = ",".join(f'"{name}":"{KEYS["ES256"][name]}"' for name in ("crv", "kty", "x", "y"))
+    assert KEYS["ES256"]["kid"] == base64url(hashlib.sha256(f"{{{members}}}".encode()).digest())
     for algorithm in ("ES256", "EdDSA", "RS256"):
         assert KEYS[algorithm]["kid"] == thumbprint(KEYS[algorithm])
 
@@ -153,6 +159,64 @@ def test_what_is_no_set_is_refused(text: str) -> None:
         SigningRing.parse(text)
 
 
+DECLARED = "ES256, EdDSA, RS256, HS256"
+WHYS: Mapping[str, tuple[object, ...]] = {
+    "the signing ring is empty": (),
+    f"key 1 of the signing ring is no JWK with an alg of {DECLARED}": (None,),
+    f"key 2 of the signing ring is no JWK with an alg of {DECLARED}": (KEYS["ES256"], without(KEYS["EdDSA"], "alg")),
+    "key 1 of the signing ring is not of the kind that its alg RS256 needs": ({**KEYS["HS256"], "alg": "RS256"},),
+    "key 1 of the signing ring is no private key, or lacks a part of one": (without(KEYS["ES256"], "y"),),
+    "key 1 of the signing ring has a part that is not base64url (RFC 7515 §2)": (
+        {**KEYS["HS256"], "k": KEYS["HS256"]["k"] + "="},
+    ),
+    "key 1 of the signing ring can't be read as an EdDSA key": ({**KEYS["EdDSA"], "d": OTHERS["EdDSA"]["d"]},),
+    "key 1 of the signing ring needs a kid of 8 to 64 characters of A-Z, a-z, 0-9, - and _": (
+        without(KEYS["HS256"], "kid"),
+    ),
+    f"the kid of key 1 of the signing ring is not its RFC 7638 thumbprint, {KEYS['ES256']['kid']}": (
+        {**KEYS["ES256"], "kid": "chosen-by-hand"},
+    ),
+    f"the signing ring has the key {KEYS['ES256']['kid']!r} twice": (KEYS["ES256"], KEYS["ES256"]),
+    f"keys {KEYS['HS256']['kid']!r} and 'another-id' of the signing ring are the same": (
+        KEYS["HS256"],
+        {**KEYS["HS256"], "kid": "another-id"},
+    ),
+}
+
+
+@pytest.mark.parametrize("why", WHYS, ids=range(len(WHYS)))
+def test_whoever_wrote_a_ring_wrongly_is_told_what_is_wrong(why: str) -> None:
+    with pytest.raises(RingError, match=f"^{re.escape(why)}$"):
+        ring(*WHYS[why])
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (" ", "is empty"),
+        ("{", "is not JSON"),
+        ("[]", 'is not a JWK Set, {"keys": […]}'),
+        ("{}", 'is not a JWK Set, {"keys": […]}'),
+    ],
+)
+def test_whoever_wrote_no_ring_is_told_so(text: str, why: str) -> None:
+    with pytest.raises(RingError, match=f"^the signing ring {re.escape(why)}$"):
+        SigningRing.parse(text)
+
+
+def test_what_verifies_can_not_sign() -> None:
+    for key in ring(*KEYS.values()):
+        is_secret = hasattr(key.public.key, "sign") or isinstance(key.public.key, bytes)
+        assert is_secret == (key.algorithm == "HS256")
+        signature = key.private.Algorithm.sign(b"raw", key.private.key)
+        assert key.private.Algorithm.verify(b"raw", key.public.key, signature)
+
+
+def test_what_a_key_says_of_its_use_does_not_matter() -> None:
+    said = ring({**KEYS["ES256"], "use": "enc", "key_ops": ["encrypt"]}).public_set()["keys"]
+    assert said == ring(KEYS["ES256"]).public_set()["keys"]
+
+
 @given(st.text())
 def test_any_text_is_a_ring_or_a_ring_error(text: str) -> None:
     with pytest.raises(RingError):
@@ -223,6 +287,7 @@ def test_base64url_has_its_own_alphabet_and_no_padding() -> None:
     assert base64url(bytes([251, 255, 190])) == "-_--"
     assert base64url(b"a") == "YQ"
     assert base64url(b"") == ""
+    assert base64url(bytes([0, 0, 23])) == "AAAX"
 
 
 def test_a_shared_secret_is_found_among_the_keys_of_other_rings() -> None:
