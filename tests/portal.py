@@ -290,4 +290,5 @@ class Portal:
             for name, value in os.environ.items()
             if name not in SETTINGS and not name.startswith(("KEYPORTAL_", "DJANGO_"))
         }
-        return {**inherited, **self.environment, "DJANGO_SETTINGS_MODULE": "keyportal.settings"}
+        ours = {"DJANGO_SETTINGS_MODULE": "keyportal.settings", "PYTHONPATH": str(ROOT / "tests" / "production")}
+        return {**inherited, **ours, **self.environment}
