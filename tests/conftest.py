@@ -26,6 +26,7 @@ from apikeys import services
 from apikeys.models import APIKey
 from credentials.freshness import freshness
 from credentials.models import Scope
+from keyportal.databases import SQLITE
 from tests.databases import portal_database
 from tests.portal import Portal
 from tests.quick import is_quick
@@ -74,19 +75,22 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what `make quick` runs. Nothing else is traced: what it starts is not, and tracing costs a third."""
-    is_traced = isinstance(item, pytest.Function) and is_quick(item)
-    item.add_marker(pytest.mark.quick if is_traced else pytest.mark.no_cover)
+    """Mark what `make quick` runs."""
+    if isinstance(item, pytest.Function) and is_quick(item):
+        item.add_marker(pytest.mark.quick)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what this machine lacks, as `make test` has announced: KEYPORTAL_TEST_WITHOUT names the marks.
+    """Leave out what is for the other database, and what this machine lacks, as `make test` has announced.
 
+    KEYPORTAL_TEST_WITHOUT names the marks.
     What takes long comes first, so that no core is idle at the end. What drives Chromium comes last, because Playwright
     leaves an event loop running in the thread of the tests, and Django refuses to speak to a database there.
     """
     without = set(filter(None, os.environ.get("KEYPORTAL_TEST_WITHOUT", "").split(",")))
+    if settings.DATABASES["default"]["ENGINE"] == SQLITE:
+        without.add("second")
     left_out = [item for item in items if without & {mark.name for mark in item.iter_markers()}]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

@@ -10,11 +10,15 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
+from django.db.backends.postgresql.base import DatabaseWrapper
+from pytest_django import DjangoDbBlocker
 from redis.exceptions import RedisError
 
+from keyportal.databases import with_defaults
 from keyportal.logs import JSONFormatter, RequestFilter, TextFormatter
-from keyportal.quiet_errors import format_quietly, in_short
+from keyportal.options.addresses import postgresql
+from keyportal.quiet_errors import DATABASE, format_quietly, in_short
 from tests.portal import Portal, new_ring
 from tests.waiting import wait_until
 from tests.with_postgres import Cluster, postgres_cluster
@@ -48,7 +52,7 @@ PLACES = [
 ADDRESSES = [*PLACES, *(f"postgres://keyportal:{{password}}@127.0.0.1:{{port}}/keyportal?{given}" for given in OPTIONS)]
 FEW = [ADDRESSES[0], ADDRESSES[2], *ADDRESSES[5:8], ADDRESSES[9]]
 """Of each way in which a database says no, one."""
-COMMANDS = [["check", "--database", "default"], ["purge"], ["makemigrations", "--check"]]
+COMMANDS = [["migrate", "--check"], ["check", "--database", "default"], ["purge"], ["makemigrations", "--check"]]
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +63,10 @@ def cluster() -> Iterator[Cluster]:
         yield started
 
 
+def place(cluster: Cluster, address: str) -> str:
+    return address.format(port=cluster.port, password=cluster.password)
+
+
 @pytest.fixture
 def site(cluster: Cluster, tmp_path: Path) -> Iterator[Portal]:
     portal = Portal(tmp_path, cluster.url, **RINGS)
@@ -67,14 +75,31 @@ def site(cluster: Cluster, tmp_path: Path) -> Iterator[Portal]:
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize(
-    ("address", "command"),
-    [*((address, ["migrate", "--check"]) for address in ADDRESSES), *zip(FEW, 2 * COMMANDS, strict=True)],
-)
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_what_a_database_says_of_its_address_is_in_no_traceback(
+    cluster: Cluster, address: str, django_db_blocker: DjangoDbBlocker
+) -> None:
+    variables = dict.fromkeys(("PGOPTIONS", "PGCONNECT_TIMEOUT", "PGPASSWORD"), "")
+    entry = with_defaults({**variables, "DATABASE_URL": postgresql(place(cluster, address))})
+    connection = DatabaseWrapper(connections.configure_settings({"default": entry})["default"], "odd")
+    told = ""
+    try:
+        with django_db_blocker.unblock():
+            connection.ensure_connection()
+    except DATABASE as error:
+        told = format_quietly(error) + in_short(error)
+    finally:
+        connection.close()
+    assert CANARY.lower() not in told.lower()
+    assert not told or "django.db.utils." in told
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(("address", "command"), list(zip(FEW, (2 * COMMANDS)[: len(FEW)], strict=True)))
 def test_no_command_shows_what_the_database_says_of_its_address(
     site: Portal, cluster: Cluster, address: str, command: list[str]
 ) -> None:
-    site.environment["DATABASE_URL"] = address.format(port=cluster.port, password=cluster.password)
+    site.environment["DATABASE_URL"] = place(cluster, address)
     ended = site.command(*command, check=False)
     printed = ended.stdout + ended.stderr
     assert CANARY.lower() not in printed.lower()
@@ -94,7 +119,7 @@ def test_a_refused_log_in_is_told_by_its_sqlstate_or_class(site: Portal, cluster
 @pytest.mark.postgresql
 @pytest.mark.parametrize(("address", "style"), list(zip(FEW, ["json", "text"] * 3, strict=True)))
 def test_no_started_server_logs_it(site: Portal, cluster: Cluster, address: str, style: str) -> None:
-    wrong = address.format(port=cluster.port, password=cluster.password)
+    wrong = place(cluster, address)
     services = {"CACHE_URL": f"redis://{CANARY}.invalid:1/0", "EMAIL_URL": f"smtp://{CANARY}.invalid"}
     site.environment |= {"DATABASE_URL": wrong, "KEYPORTAL_LISTEN_URL": wrong, **services}
     site.environment |= {"KEYPORTAL_LOG_FORMAT": style, "KEYPORTAL_RATE_LIMIT": "10/minute"}

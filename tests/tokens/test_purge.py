@@ -152,7 +152,6 @@ def test_a_portal_that_nobody_asks_for_tokens_purges_too(tmp_path: Path) -> None
     """In the thread that writes usage: any use of a key is enough."""
     with portal_database(tmp_path) as database_url:
         site = Portal(tmp_path, database_url)
-        site.command("migrate", "--verbosity=0")
         site.make_developer("keys-only@example.com")
         _, secret = site.make_key("keys-only@example.com")
         site.shell("from tests.tokens.test_purge import many_expired; many_expired(700)")
