@@ -32,4 +32,6 @@ def wait_until_steady(
     steady = 0
     while steady < in_a_row:
         steady = steady + 1 if condition() else 0
+        if not steady:
+            time.sleep(OFTEN)
         assert steady or time.monotonic() < deadline, f"{condition} did not stay true. {otherwise()}"
