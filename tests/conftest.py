@@ -75,8 +75,8 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what `make quick` runs."""
-    if isinstance(item, pytest.Function) and is_quick(item):
+    """Mark what `make quick` runs, where somebody asks for it: looking takes a while."""
+    if "quick" in item.config.getoption("markexpr") and isinstance(item, pytest.Function) and is_quick(item):
         item.add_marker(pytest.mark.quick)
 
 

@@ -3,12 +3,14 @@
 It reads one JSON request a line and answers one JSON object a line. `Portal.shell` and `Portal.make_…` speak to it.
 """
 
+import hashlib
 import io
 import json
+import os
 import sys
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
-from functools import cache
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -44,9 +46,19 @@ def answered(request: dict[str, Any]) -> dict[str, str]:
 def main() -> None:
     """Begin, and serve."""
     django.setup()
-    # Most developers of the tests have one password, and its hash is slow on purpose: once is enough.
-    with mock.patch("django.contrib.auth.base_user.make_password", cache(hashers.make_password)):
+    with mock.patch("django.contrib.auth.base_user.make_password", hashed):
         serve()
+
+
+def hashed(password: str | None) -> str:
+    """Hash a password as the portal does, once in a run: it is slow on purpose, and most developers have the same."""
+    named = hashlib.sha256(repr(password).encode()).hexdigest()
+    file = Path(os.environ["TEST_HASHES"]) / named
+    if not file.exists():
+        written = file.with_name(f"{named}.{os.getpid()}")
+        written.write_text(hashers.make_password(password))
+        written.rename(file)
+    return file.read_text()
 
 
 def serve() -> None:

@@ -261,7 +261,7 @@ class Portal:
                 self.console = subprocess.Popen(
                     [sys.executable, "-m", "tests.console"],
                     cwd=ROOT,
-                    env=self._whole_environment(),
+                    env={**self._whole_environment(), "TEST_HASHES": str(shared_folder())},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,

@@ -8,7 +8,7 @@ import pytest
 from tests import portal as portals
 from tests.gateways import nginx
 from tests.portal import Portal
-from tests.quick import SLOW_MARKS, starts_something
+from tests.quick import SLOW_MARKS, is_quick, starts_something
 
 pytestmark = pytest.mark.once
 SERVED = {"portal", "speaker", "cluster", "site", "chromium", "page", "behind", "store", "limited", "near", "far"}
@@ -65,8 +65,9 @@ def test_who_starts_nothing_is_quick() -> None:
 
 def test_no_test_that_is_served_or_driven_is_marked_quick(request: pytest.FixtureRequest) -> None:
     """Of those that this run has collected."""
-    assert request.node.get_closest_marker("quick")
-    quick = [item for item in request.session.items if item.get_closest_marker("quick")]
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    quick = [item for item in items if is_quick(item)]
+    assert request.node in quick
     served = [item.nodeid for item in quick if SERVED.intersection(getattr(item, "fixturenames", ()))]
     driven = [item.nodeid for item in quick if any(item.get_closest_marker(name) for name in SLOW_MARKS)]
     assert (served, driven) == ([], [])
