@@ -1,7 +1,7 @@
-"""Python reads this at the start of each portal of the tests: what only developers have installed is not there.
+"""Python reads this at the start of each portal of the tests, and then lacks two packages that developers alone have.
 
-So it runs as in production, on requirements.txt alone. And it starts in three quarters of the time: Django REST
-framework imports both of these where it finds them, and nothing that is imported is garbage.
+Django REST framework imports both where it finds them; in production it does not. So a start is that of production, and
+takes three quarters of the time, also because nothing that is imported is garbage.
 """
 
 import gc
