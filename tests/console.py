@@ -1,15 +1,17 @@
 """The portal's shell as one process that stays: what a test does at the command line, without a start for each line.
 
-It reads one JSON request a line and answers one JSON object a line. `Portal.shell` and `Portal.make_…` speak to it.
+`Portal.shell`, `Portal.manage` and `Portal.make_…` speak to it.
 """
 
 import hashlib
 import io
-import json
 import os
-import sys
 import traceback
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from functools import partial
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,6 +21,31 @@ from django.apps import apps
 from django.contrib.auth import hashers
 from django.core.management import call_command
 from django.db import connections
+
+from tests.processes import Streams, begin
+from tests.waiting import DEADLINE
+
+
+class Console:
+    """A shell of a portal, seen from the test."""
+
+    def __init__(self, environment: Mapping[str, str], hashes: Path, *, log: Path) -> None:
+        self._requests, theirs = Pipe()
+        streams = Streams(stdin=Path(os.devnull), stdout=log, stderr=log)
+        self._process = begin(serve, theirs, hashes, environment=environment, streams=streams)
+        theirs.close()
+
+    def ask(self, request: dict[str, Any]) -> dict[str, str]:
+        """Have one thing done; give what it printed. Raises `EOFError` if the shell has ended: see console.log."""
+        self._requests.send(request)
+        answer: dict[str, str] = self._requests.recv()
+        return answer
+
+    def end(self) -> None:
+        """Close the shell, and wait until its process has ended."""
+        self._requests.close()
+        self._process.join(DEADLINE)
+        assert self._process.exitcode == 0
 
 
 def do(request: dict[str, Any]) -> None:
@@ -43,30 +70,20 @@ def answered(request: dict[str, Any]) -> dict[str, str]:
     return {"out": out.getvalue(), "err": err.getvalue(), "error": error}
 
 
-def main() -> None:
-    """Begin, and serve."""
+def serve(requests: Connection, hashes: Path) -> None:
+    """Answer each request until the other side closes the connection."""
     django.setup()
-    with mock.patch("django.contrib.auth.base_user.make_password", hashed):
-        serve()
+    with mock.patch("django.contrib.auth.base_user.make_password", partial(hashed, hashes)), suppress(EOFError):
+        while True:
+            requests.send(answered(requests.recv()))
 
 
-def hashed(password: str | None) -> str:
+def hashed(hashes: Path, password: str | None) -> str:
     """Hash a password as the portal does, once in a run: it is slow on purpose, and most developers have the same."""
     named = hashlib.sha256(repr(password).encode()).hexdigest()
-    file = Path(os.environ["TEST_HASHES"]) / named
+    file = hashes / named
     if not file.exists():
         written = file.with_name(f"{named}.{os.getpid()}")
         written.write_text(hashers.make_password(password))
         written.rename(file)
     return file.read_text()
-
-
-def serve() -> None:
-    """Answer until the input ends: on standard output, because that is the protocol."""
-    for line in sys.stdin:
-        sys.stdout.write(json.dumps(answered(json.loads(line))) + "\n")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import psycopg
 
 from keyportal.options import OPTIONS
+from tests import processes
+from tests.console import Console
 from tests.folders import folder_of_this_process
 from tests.waiting import DEADLINE, wait_until
 from vault.signing_keys import new_signing_jwk
@@ -92,20 +94,20 @@ class Portal:
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
-        self.console: subprocess.Popen[str] | None = None
+        self.console: Console | None = None
 
     def command(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `manage.py …` under this configuration and give what it printed."""
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self._whole_environment(),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=check,
-            timeout=DEADLINE,
-        )
+        ended = processes.manage(arguments, self._whole_environment(), stdin)
+        if check:
+            ended.check_returncode()
+        return ended
+
+    def start_command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `python manage.py …` from its very beginning; give what it printed, however it ended."""
+        process = self.begin(*arguments)
+        out, err = process.communicate(timeout=DEADLINE)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `manage.py …` and give its process, for what goes on beside it."""
@@ -115,6 +117,7 @@ class Portal:
             env=self._whole_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
 
@@ -174,7 +177,7 @@ class Portal:
     def stop(self) -> None:
         """End the server, and the shell, whose settings may change until the next start."""
         if self.console is not None:
-            self.console.communicate(timeout=DEADLINE)
+            self.console.end()
             self.console = None
         if self.process is not None:
             self.process.terminate()
@@ -257,21 +260,8 @@ class Portal:
     def _ask(self, **request: Any) -> dict[str, str]:
         """Have something done in the portal's shell, which is started at the first time. Raises what it raised."""
         if self.console is None:
-            with (self.folder / "console.log").open("ab") as log:
-                self.console = subprocess.Popen(
-                    [sys.executable, "-m", "tests.console"],
-                    cwd=ROOT,
-                    env={**self._whole_environment(), "TEST_HASHES": str(shared_folder())},
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    text=True,
-                )
-        if self.console.stdin is None or self.console.stdout is None:
-            raise RuntimeError("the console has no pipes")
-        self.console.stdin.write(json.dumps(request) + "\n")
-        self.console.stdin.flush()
-        answer: dict[str, str] = json.loads(self.console.stdout.readline())
+            self.console = Console(self._whole_environment(), shared_folder(), log=self.folder / "console.log")
+        answer = self.console.ask(request)
         if answer["error"]:
             raise RuntimeError(answer["error"])
         return answer

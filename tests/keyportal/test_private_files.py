@@ -96,9 +96,9 @@ def test_production_closes_its_database_and_its_metrics_and_leaves_static_files_
     portal.environment |= {"KEYPORTAL_METRICS_NETWORKS": "127.0.0.1", "KEYPORTAL_TRUSTED_PROXIES": "192.0.2.1"}
     before = os.umask(0)
     try:
-        portal.command("migrate", "--verbosity=0")
-        portal.command("collectstatic", "--noinput", "--verbosity=0")
-        portal.command("dumpdata", "credentials", "--output", str(dump))
+        portal.start_command("migrate", "--verbosity=0").check_returncode()
+        portal.start_command("collectstatic", "--noinput", "--verbosity=0").check_returncode()
+        portal.start_command("dumpdata", "credentials", "--output", str(dump)).check_returncode()
         assert open_to_others(file, dump) == []
         for path in (file, metrics, metrics / "0123456789abcdef.json"):
             path.chmod(0o777 if path.is_dir() else 0o666)

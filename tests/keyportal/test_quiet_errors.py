@@ -100,7 +100,7 @@ def test_no_command_shows_what_the_database_says_of_its_address(
     site: Portal, cluster: Cluster, address: str, command: list[str]
 ) -> None:
     site.environment["DATABASE_URL"] = place(cluster, address)
-    ended = site.command(*command, check=False)
+    ended = site.start_command(*command)
     printed = ended.stdout + ended.stderr
     assert CANARY.lower() not in printed.lower()
     assert "Traceback" not in printed
@@ -111,7 +111,7 @@ def test_no_command_shows_what_the_database_says_of_its_address(
 @pytest.mark.postgresql
 def test_a_refused_log_in_is_told_by_its_sqlstate_or_class(site: Portal, cluster: Cluster) -> None:
     site.environment["DATABASE_URL"] = f"{cluster.url}?assume_role={CANARY}"
-    ended = site.command("migrate", "--check", check=False)
+    ended = site.start_command("migrate", "--check")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.splitlines()[-1].endswith("DataError (SQLSTATE 22023)")
 

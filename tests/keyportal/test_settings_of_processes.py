@@ -54,7 +54,7 @@ def spoil(site: Portal, name: str) -> None:
 @pytest.mark.parametrize("name", WRONG)
 def test_a_command_ends_with_one_line_and_without_the_value(site: Portal, name: str) -> None:
     spoil(site, name)
-    ended = site.command("check", check=False)
+    ended = site.start_command("check")
     assert ended.returncode == 1
     assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()
@@ -92,7 +92,7 @@ def test_the_tests_do_not_begin_and_say_why_in_one_line() -> None:
 
 def test_a_misspelt_setting_is_told_of_by_commands_and_once_by_the_server(site: Portal) -> None:
     site.environment |= {"KEYPORTAL_RATELIMIT": CANARY}
-    for printed in (site.command("check").stderr, site.command("showmigrations", "accounts").stderr):
+    for printed in (site.start_command("check").stderr, site.start_command("showmigrations", "accounts").stderr):
         assert "KEYPORTAL_RATELIMIT is no setting of the portal; KEYPORTAL_RATE_LIMIT was probably meant" in printed
         assert CANARY not in printed
     site.start(workers=2)
