@@ -21,15 +21,15 @@ from requests_oauthlib import OAuth2Session as RequestsSession
 
 from tests.databases import portal_database
 from tests.portal import Portal
+from tests.signing_keys import KEYS
 from tests.speaker import Client, Speaker, told
 from tests.waiting import DEADLINE, wait_until
-from vault.signing_keys import KEY_TYPES, new_signing_jwk, thumbprint
+from vault.signing_keys import new_signing_jwk, thumbprint
 
 OWNER = "published@example.com"
 METADATA = "/.well-known/oauth-authorization-server"
 JWKS = "/.well-known/jwks.json"
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
-KEYS = {algorithm: new_signing_jwk(algorithm) for algorithm in KEY_TYPES}
 
 pytestmark = pytest.mark.once
 

@@ -33,10 +33,9 @@ def _rows(cursor: Any, model: type[Model]) -> list[str]:
 
 def grant(user: User, *names: str) -> User:
     """Give permissions, named `app.codename`; the user as the database knows them."""
-    every = {
-        f"{one.content_type.app_label}.{one.codename}": one for one in Permission.objects.select_related("content_type")
-    }
-    user.user_permissions.add(*(every[name] for name in names))
+    named = Permission.objects.filter(codename__in=[name.partition(".")[2] for name in names])
+    found = {f"{one.content_type.app_label}.{one.codename}": one for one in named.select_related("content_type")}
+    user.user_permissions.add(*(found[name] for name in names))
     return User.objects.get(pk=user.pk)
 
 

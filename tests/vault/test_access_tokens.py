@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.signing_keys import KEYS
 from vault.errors import TokenInvalidError
 from vault.secret_format import new_id
 from vault.signing import Claims, TokenExpiredError, read, sign
@@ -22,7 +23,6 @@ from vault.signing_keys import KEY_TYPES, SigningRing, base64url, new_signing_jw
 pytestmark = pytest.mark.once
 
 NOW = 1_800_000_000
-KEYS = {algorithm: new_signing_jwk(algorithm) for algorithm in KEY_TYPES}
 RING = SigningRing.parse(json.dumps({"keys": list(KEYS.values())}))
 RINGS = {algorithm: SigningRing.parse(json.dumps(key)) for algorithm, key in KEYS.items()}
 USER = new_id("usr")

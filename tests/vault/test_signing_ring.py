@@ -14,15 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
+from tests.signing_keys import KEYS, OTHERS, Jwk
 from vault.errors import RingError, UnknownKeyError
 from vault.rings import RingKey
 from vault.signing_keys import KEY_TYPES, SigningRing, base64url, new_signing_jwk, thumbprint
 
 pytestmark = pytest.mark.once
 
-Jwk = dict[str, Any]
-KEYS: Mapping[str, Jwk] = {algorithm: new_signing_jwk(algorithm) for algorithm in KEY_TYPES}
-OTHERS: Mapping[str, Jwk] = {algorithm: new_signing_jwk(algorithm) for algorithm in KEY_TYPES}
 PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "k", "oth")
 # RFC 7638 §3.1
 RFC_7638 = {
