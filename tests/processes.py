@@ -21,7 +21,6 @@ from tests.waiting import DEADLINE
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 LIBRARIES: Final = (
-    "tests.production.sitecustomize",  # first: it says which are not there
     "django.contrib.admin",
     "django.contrib.postgres.fields",
     "django.core.handlers.wsgi",
@@ -32,7 +31,6 @@ LIBRARIES: Final = (
     "limits",
     "prometheus_client.openmetrics.exposition",
     "redis",
-    "rest_framework.serializers",
 )
 """What needs no settings, and so may be there before them."""
 
@@ -81,6 +79,8 @@ def _become(task: Callable[..., None], given: tuple[Any, ...], environment: dict
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(environment)
+    if environment["PYTHONPATH"]:
+        runpy.run_path(str(Path(environment["PYTHONPATH"]) / "sitecustomize.py"))  # as Python does at its start
     for number, (name, file) in enumerate(streams._asdict().items()):
         with file.open("r" if name == "stdin" else "a") as opened:
             os.dup2(opened.fileno(), number)
