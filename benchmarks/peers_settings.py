@@ -6,8 +6,9 @@ import hashlib
 from keyportal.settings import *  # noqa: F403
 from keyportal.settings import INSTALLED_APPS, SECRET_KEY
 
+PORTALS_ADMIN = "keyportal.apps.PortalAdminConfig"
 INSTALLED_APPS = [
-    *INSTALLED_APPS,
+    *("benchmarks.peers_apps.PeersAdminConfig" if name == PORTALS_ADMIN else name for name in INSTALLED_APPS),
     "rest_framework.authtoken",
     "knox",
     "rest_framework_api_key",
