@@ -108,6 +108,9 @@ def site(started: Site) -> Site:
     if started.file.is_symlink():
         started.stop()
         started.empty_log()
+        # Of the file that was there before the link: a worker that was ended with it open has left it.
+        for ending in ("-wal", "-shm"):
+            Path(f"{started.file}{ending}").unlink(missing_ok=True)
         started.file.resolve().replace(started.file)
     if started.process is None:
         started.start()
