@@ -34,8 +34,7 @@ from credentials.place import Met, Place, leads_to
 logger = logging.getLogger(__name__)
 
 LEASE: Final = 2.0  # seconds
-ELSEWHERE: Final = -1
-"""The number of a connection that leads to another place than the listener's: of no database that is ever met."""
+DISAGREE: Final = "connections to the database lead to different servers, databases or tables"
 
 
 class _Thread(threading.local):
@@ -62,11 +61,12 @@ class Freshness:
         """Raised when the database may be another one than before: what is known of it is known no longer."""
         self.disagreement = ""
         """Why the connections of this process do not all lead to one place, in words for an operator."""
-        self._met = Met(0, None)
+        self.met = Met(0, None)
+        """Where the listener's connection leads to."""
         self._fits: object = None
         """Which database the key rings are known to fit."""
         self._trusted_since = 0.0
-        self._leasing = threading.Lock()
+        self._leasing = threading.RLock()
         self._thread = _Thread()
         self._file = DatabaseFile(changed=self.cache.clear, replaced=self.meet_another_database)
         self._listener: Listener | None = None
@@ -121,34 +121,29 @@ class Freshness:
         On PostgreSQL every thread makes a new connection, and compares where it leads if a place is known.
         """
         with self._leasing:
-            self._met = Met(self.database + 1, place)
+            self.met = Met(self.database + 1, place)
             self.disagreement = disagreement
-        self.database += 1
-        rings_confirmed.cache_clear()
-        self.lose()
+            self.database += 1
+            rings_confirmed.cache_clear()
+            self.lose()
 
     def hear_nothing(self) -> None:
         """End the lease until somebody listens again; with nobody no connection can disagree."""
         with self._leasing:
-            self._met = Met(self.database, None)
+            self.met = Met(self.database, None)
         self.lose()
 
-    def compare(self, raw: Any) -> bool:
-        """Return whether a connection of psycopg's leads to where the listener's does; if not, nobody trusts memory.
+    def compare(self, raw: Any, met: Met) -> None:
+        """See whether psycopg's own connection leads to what was met; if not, nobody trusts memory.
 
-        Raises `psycopg.Error`.
+        Nor does anybody go on where only old connections may lead. Raises `psycopg.Error`.
         """
-        met = self._met
         if leads_to(raw, met.place):
-            return True
+            return
         with self._leasing:
-            is_over = self._met is not met  # by now the listener has met another one: compared with that it may agree
-            if not is_over and not self.disagreement:
-                self.disagreement = "connections to the database lead to different servers, databases or tables"
-                logger.warning("%s: every request asks the database", self.disagreement)
-        if not is_over:
-            self.lose()
-        return False
+            if self.met is met:  # else another one was met meanwhile: compared with that it may agree
+                logger.warning("%s: every request asks the database", DISAGREE)
+                self.meet_another_database(disagreement=DISAGREE)
 
     def confirm_rings(self) -> None:
         """Return if the key rings fit the database that this thread asks: wrong ones would find no key in it.
@@ -197,10 +192,11 @@ class Freshness:
         """Compare a connection that this thread has just made."""
         if connection.alias != DEFAULT_DB_ALIAS or connection.vendor != "postgresql":
             return
-        number = self._met.number
+        met = self.met
         try:
             with connection.wrap_database_errors:
-                self._thread.number = number if self.compare(connection.connection) else ELSEWHERE
+                self.compare(connection.connection, met)
+            self._thread.number = met.number  # by now that may be over: then this thread makes another one
         except BaseException:
             connection.close()  # Django would take it for one that is made
             raise

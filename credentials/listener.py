@@ -18,8 +18,9 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 
 from credentials.changes import Change, HeardChanges, Position
-from credentials.lines import UnsuitableError, break_off, refuse_pooler, way_of_notices, way_of_requests
+from credentials.lines import UnsuitableError, break_off, refuse_pooler, way_of_notices
 from credentials.place import leads_to, place_of
+from credentials.probe import Probe
 from credentials.trigger_health import Look, faults, look, summary
 from credentials.triggers import CHANNEL, EVERYTHING
 
@@ -35,7 +36,6 @@ MANY: Final = 100
 """From so many notices at once on, forgetting everything is quicker than looking for what they name."""
 UNSUITABLE: Final = 60.0  # seconds until a connection that can't hear everything is tried again
 SILENCE: Final = 4.0  # seconds without a heartbeat after which the connection is given up
-PROBE: Final = 5.0  # seconds between two connections that are made to see where new ones lead to
 
 
 class DisagreementError(Exception):
@@ -65,7 +65,6 @@ class Listener(threading.Thread):
         self._changes = HeardChanges()
         self._state: tuple[object, ...] = ()
         self._logged = ""
-        self._probe_at = 0.0
 
     def run(self) -> None:
         """Listen until the process ends."""
@@ -83,8 +82,6 @@ class Listener(threading.Thread):
                 logger.warning("nothing is remembered, every request asks the database: %s", error)
                 pause = UNSUITABLE
             except DisagreementError:
-                # Whatever comes next, no thread goes on where only old connections lead.
-                self._freshness.meet_another_database(disagreement=self._freshness.disagreement)
                 pause = BACK_OFF[-1]
             except Exception:  # a thread that ended would never hear again
                 logger.exception("listening broke")
@@ -149,14 +146,12 @@ class Listener(threading.Thread):
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
         """Send heartbeats and take notices until the connection breaks. Raises `psycopg.Error`."""
-        due = self._freshness.now()
-        self._probe_at = due + PROBE
+        due, probe = self._freshness.now(), Probe(self._freshness)
         while True:
             now = self._freshness.now()
             if now >= due:
                 due = now + (BEAT if self._beat(connection) else 0.0)
-            if now >= self._probe_at:
-                self._probe()
+            probe.begin_when_due()
             if self._freshness.disagreement:
                 raise DisagreementError
             heard = list(connection.notifies(timeout=max(0.0, due - now), stop_after=1))
@@ -164,15 +159,6 @@ class Listener(threading.Thread):
             # Only after what came before it has been dropped.
             for text in (notice.payload for notice in heard if notice.channel == self._channel):
                 self._come_round(text)
-
-    def _probe(self) -> None:
-        """See where new connections lead to, while every thread of a quiet worker keeps its old one."""
-        try:
-            with psycopg.connect(**way_of_requests(), autocommit=True) as new:
-                self._freshness.compare(new)
-        except (psycopg.Error, OSError):
-            logger.warning("no new connection to the database can be made")
-        self._probe_at = self._freshness.now() + PROBE
 
     def _beat(self, connection: psycopg.Connection[Any]) -> bool:
         """Send a heartbeat and look; return whether everything is as it was, so that the next one has time."""

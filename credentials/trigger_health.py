@@ -37,7 +37,8 @@ class Look(NamedTuple):
 _WATCHED: Final = """
 WITH watched AS MATERIALIZED (
     SELECT c.oid, c.xmin, c.relname, c.relkind, c.relnamespace, c.relrowsecurity
-    FROM unnest(%(tables)s::text[]) AS name JOIN pg_catalog.pg_class c ON c.oid = to_regclass(name)
+    FROM pg_catalog.pg_class c
+    WHERE c.oid = ANY (ARRAY(SELECT to_regclass(name)::oid FROM unnest(%(tables)s::text[]) AS name))
 ), triggers AS MATERIALIZED (
     SELECT t.*, t.xmin AS version, w.relname, w.relnamespace
     FROM pg_catalog.pg_trigger t JOIN watched w ON w.oid = t.tgrelid WHERE NOT t.tgisinternal

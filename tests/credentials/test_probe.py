@@ -1,0 +1,110 @@
+"""The connection that is made from time to time, beside the listener, to see where new ones lead."""
+
+from contextlib import nullcontext
+from threading import Event
+from threading import enumerate as running
+from typing import Any
+
+import psycopg
+import pytest
+
+from credentials import probe
+from credentials.freshness import Freshness
+from credentials.place import Met
+from tests.waiting import DEADLINE, wait_until
+
+pytestmark = [pytest.mark.once, pytest.mark.finding("H43")]
+
+
+class Line:
+    """A database to which connections are made when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answers = Event()
+        self.fails = False
+
+    def connect(self, **given: Any) -> Any:
+        """Wait, and give a connection."""
+        self.asked += 1
+        assert self.answers.wait(DEADLINE)
+        if self.fails:
+            raise psycopg.OperationalError
+        return nullcontext("a connection")
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Line:
+    made = Line()
+    monkeypatch.setattr(psycopg, "connect", made.connect)
+    monkeypatch.setattr(probe, "way_of_requests", dict)
+    return made
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Met]]:
+    """What was compared with what."""
+    made: list[tuple[Any, Met]] = []
+    monkeypatch.setattr(Freshness, "compare", lambda self, raw, met: made.append((raw, met)))
+    return made
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr(Freshness, "now", lambda self: now[0])
+    return now
+
+
+def wait_until_it_has_looked() -> None:
+    wait_until(lambda: not [thread for thread in running() if thread.name == "keyportal-probe"])
+
+
+def test_it_looks_when_it_is_time_and_not_twice_at_once(
+    line: Line, compared: list[tuple[Any, Met]], clock: list[float]
+) -> None:
+    fresh = Freshness()
+    looks = probe.Probe(fresh)
+    looks.begin_when_due()
+    assert line.asked == 0
+    clock[0] += probe.PAUSE
+    for _ in range(3):
+        looks.begin_when_due()
+    wait_until(lambda: line.asked)
+    line.answers.set()
+    wait_until_it_has_looked()
+    looks.begin_when_due()
+    assert (line.asked, compared) == (1, [("a connection", fresh.met)])
+    clock[0] += probe.PAUSE
+    looks.begin_when_due()
+    wait_until_it_has_looked()
+    assert line.asked == 2
+
+
+def test_what_is_met_while_it_connects_is_not_what_it_compares_with(
+    line: Line, compared: list[tuple[Any, Met]], clock: list[float]
+) -> None:
+    fresh = Freshness()
+    looks, met = probe.Probe(fresh), fresh.met
+    clock[0] += probe.PAUSE
+    looks.begin_when_due()
+    wait_until(lambda: line.asked)
+    fresh.meet_another_database()
+    line.answers.set()
+    wait_until_it_has_looked()
+    ((_, with_what),) = compared
+    assert with_what is met
+
+
+def test_who_can_t_connect_says_so_and_looks_again(
+    line: Line, compared: list[tuple[Any, Met]], clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = probe.Probe(Freshness())
+    line.fails = True
+    line.answers.set()
+    for _ in range(2):
+        clock[0] += probe.PAUSE
+        looks.begin_when_due()
+        wait_until_it_has_looked()
+    assert (line.asked, compared) == (2, [])
+    assert caplog.messages == ["no new connection to the database can be made"] * 2
