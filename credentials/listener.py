@@ -11,17 +11,20 @@ import logging
 import secrets
 import threading
 from collections.abc import Iterable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
 from django.conf import settings
 from django.db import DatabaseError, connections
+from psycopg.pq.abc import PGresult
 
 from credentials.changes import Change, HeardChanges, Position
+from credentials.ear import Ear, row_of
 from credentials.lines import UnsuitableError, break_off, refuse_pooler, way_of_notices
 from credentials.place import leads_to, place_of
 from credentials.probe import Probe
-from credentials.trigger_health import Look, faults, look, summary
+from credentials.trigger_health import LOOK, Look, faults, summary
 from credentials.triggers import CHANNEL, EVERYTHING
 
 if TYPE_CHECKING:
@@ -72,7 +75,7 @@ class Listener(threading.Thread):
         while True:
             pause = BACK_OFF[min(attempt, len(BACK_OFF) - 1)]
             try:
-                with psycopg.connect(**way_of_notices(), autocommit=True) as connection:
+                with closing(psycopg.connect(**way_of_notices(), autocommit=True)) as connection:
                     self._begin(connection)
                     attempt = 0
                     self._listen(connection)
@@ -146,25 +149,29 @@ class Listener(threading.Thread):
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
         """Send heartbeats and take notices until the connection breaks. Raises `psycopg.Error`."""
-        due, probe = self._freshness.now(), Probe(self._freshness)
+        ear, probe = Ear(connection), Probe(self._freshness)
+        text, sent_at, is_as_before = "", 0.0, False
         while True:
             now = self._freshness.now()
-            if now >= due:
-                due = now + (BEAT if self._beat(connection) else 0.0)
+            due = sent_at + BEAT if is_as_before else now
+            if now >= due and not ear.is_asking:
+                text, sent_at = secrets.token_hex(8), now
+                ear.ask(LOOK, self._channel, text)
             probe.begin_when_due()
-            if self._freshness.disagreement:
-                raise DisagreementError
-            heard = list(connection.notifies(timeout=max(0.0, due - now), stop_after=1))
-            self._hear(notice.payload for notice in heard if notice.channel == CHANNEL)
+            if is_as_before and self._freshness.disagreement:
+                raise DisagreementError  # with the database that was met here: before the first look that is another
+            heard = ear.hear(timeout=BEAT if ear.is_asking else due - now)
+            if heard.answer is not None:
+                is_as_before = self._take(connection, heard.answer, text, sent_at)
+            self._hear(notice.payload for notice in heard.notices if notice.channel == CHANNEL)
             # Only after what came before it has been dropped.
-            for text in (notice.payload for notice in heard if notice.channel == self._channel):
-                self._come_round(text)
+            for mark in (notice.payload for notice in heard.notices if notice.channel == self._channel):
+                self._come_round(mark)
 
-    def _beat(self, connection: psycopg.Connection[Any]) -> bool:
-        """Send a heartbeat and look; return whether everything is as it was, so that the next one has time."""
-        text, sent_at = secrets.token_hex(8), self._freshness.now()
+    def _take(self, connection: psycopg.Connection[Any], answer: PGresult, text: str, sent_at: float) -> bool:
+        """Take what a heartbeat saw; return whether everything is as it was, so that the next one has time."""
         try:
-            seen = look(connection.cursor(), channel=self._channel, beat=text)
+            seen = Look.of_row(row_of(answer))
         except psycopg.ProgrammingError as error:  # there is no counter, or it may not be read
             self._heard_at = self._freshness.now()
             return self._is_as_before(connection, Look(None, (type(error).__name__,)))

@@ -6,7 +6,7 @@ from those of the last look is the catalogue compared with `credentials.triggers
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 from credentials.changes import Position
 from credentials.triggers import COUNTER, NOTIFY, SETTINGS, TABLES, TRIGGERS, Trigger, body
@@ -33,21 +33,31 @@ class Look(NamedTuple):
     state: tuple[object, ...]
     """The identity of the database, and ids and versions of all in the catalogue that the guarantee rests on."""
 
+    @classmethod
+    def of_row(cls, row: Sequence[str | None]) -> Self:
+        """Read the row of `LOOK`."""
+        _, counter, *versions = row
+        if counter is None:
+            return cls(None, tuple(versions))
+        identity, n, mark = counter.split(" ", 2)
+        return cls(Position(int(n), mark), (identity, *versions))
 
-_WATCHED: Final = """
+
+_NAMES: Final = [f"'{table}'" for table in TABLES]
+_WATCHED: Final = f"""
 WITH watched AS MATERIALIZED (
     SELECT c.oid, c.xmin, c.relname, c.relkind, c.relnamespace, c.relrowsecurity
     FROM pg_catalog.pg_class c
-    WHERE c.oid = ANY (ARRAY(SELECT to_regclass(name)::oid FROM unnest(%(tables)s::text[]) AS name))
+    WHERE c.oid = ANY (ARRAY(SELECT to_regclass(name)::oid FROM unnest(ARRAY[{", ".join(_NAMES)}]) AS name))
 ), triggers AS MATERIALIZED (
     SELECT t.*, t.xmin AS version, w.relname, w.relnamespace
     FROM pg_catalog.pg_trigger t JOIN watched w ON w.oid = t.tgrelid WHERE NOT t.tgisinternal
 )
-"""
-_LOOK: Final = f"""{_WATCHED}
+"""  # noqa: S608  # names of ours
+LOOK: Final = f"""{_WATCHED}
 SELECT
-    pg_catalog.pg_notify(%(channel)s, %(beat)s),
-    (SELECT ARRAY[identity, n::text, mark] FROM {COUNTER}),
+    pg_catalog.pg_notify($1, $2),
+    (SELECT concat_ws(' ', identity, n, mark) FROM {COUNTER}),
     (SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM watched),
     (SELECT string_agg(concat(oid, ':', version), ' ' ORDER BY oid) FROM triggers),
     (SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM pg_catalog.pg_proc
@@ -57,7 +67,8 @@ SELECT
     (SELECT count(*) FROM pg_catalog.pg_inherits WHERE inhparent = ANY (ARRAY(SELECT oid FROM watched))),
     (SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM pg_catalog.pg_rewrite
         WHERE ev_class = ANY (ARRAY(SELECT oid FROM watched)))
-"""  # noqa: S608  # names of ours
+"""  # noqa: S608
+"""Sends a heartbeat to a channel ($1, $2), and looks, in one statement; `Look.of_row` reads what it says."""
 _TABLES: Final = f"""{_WATCHED}
 SELECT relname, relkind, EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = watched.oid),
     relrowsecurity, EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = watched.oid),
@@ -75,24 +86,14 @@ FROM triggers t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid JOIN pg_catalog.pg
 """  # noqa: S608
 
 
-def look(cursor: Cursor, *, channel: str, beat: str) -> Look:
-    """Send a heartbeat, and look, in one statement. Raises an error of psycopg if the counter can't be read."""
-    cursor.execute(_LOOK, {"tables": TABLES, "channel": channel, "beat": beat})
-    _, counter, *versions = cursor.fetchone()
-    if counter is None:
-        return Look(None, tuple(versions))
-    identity, n, mark = counter
-    return Look(Position(int(n), mark), (identity, *versions))
-
-
 def faults(cursor: Cursor) -> list[str]:
     """Return what keeps changes from being told, in words for an operator; empty if nothing does.
 
     Raises an error of the database.
     """
-    cursor.execute(_TABLES, {"tables": TABLES})
+    cursor.execute(_TABLES)
     tables = {name: rest for name, *rest in cursor.fetchall()}
-    cursor.execute(_TRIGGERS, {"tables": TABLES, "settings": [SETTINGS]})
+    cursor.execute(_TRIGGERS, {"settings": [SETTINGS]})
     found = {(table, name): rest for table, name, *rest in cursor.fetchall()}
     return list(dict.fromkeys([*_table_faults(tables), *_trigger_faults(tables, found)]))
 

@@ -11,7 +11,8 @@ from credentials.cache import Remembered
 from credentials.changes import Position
 from credentials.freshness import Freshness
 from credentials.listener import Beat, Listener
-from credentials.trigger_health import Look, look
+from credentials.trigger_health import Look
+from tests.looking import look
 
 pytestmark = pytest.mark.finding("H14")
 
@@ -122,10 +123,10 @@ def test_a_look_that_differs_from_the_last_one_makes_it_forget_everything(ears: 
 )
 def test_a_look_sees_each_change_of_what_it_rests_on(statement: str) -> None:
     with connection.cursor() as cursor:
-        first, second = (look(cursor, channel="of_a_test", beat="x").state for _ in range(2))
+        first, second = (look().state for _ in range(2))
         assert first == second
         cursor.execute(statement)
-        assert look(cursor, channel="of_a_test", beat="x").state != first
+        assert look().state != first
 
 
 @pytest.mark.second
@@ -133,9 +134,9 @@ def test_a_look_sees_each_change_of_what_it_rests_on(statement: str) -> None:
 def test_a_look_sees_another_database_of_the_same_tables() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE credentials_changecounter DISABLE TRIGGER USER")
-        before = look(cursor, channel="of_a_test", beat="x")
+        before = look()
         cursor.execute("UPDATE credentials_changecounter SET identity = 'another'")
-        after = look(cursor, channel="of_a_test", beat="x")
+        after = look()
         assert after.counter == before.counter
         assert after.state != before.state
 
@@ -147,6 +148,6 @@ def test_a_look_sees_an_heir_of_a_table_that_had_one_before() -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE heir () INHERITS (apikeys_apikey)")
         cursor.execute("DROP TABLE heir")
-        before = look(cursor, channel="of_a_test", beat="x")
+        before = look()
         cursor.execute("CREATE TABLE heir () INHERITS (apikeys_apikey)")
-        assert look(cursor, channel="of_a_test", beat="x").state != before.state
+        assert look().state != before.state

@@ -3,16 +3,12 @@
 import pytest
 from django.db import connection
 
-from credentials.trigger_health import Look, faults, look
+from credentials.trigger_health import faults
 from credentials.triggers import NOTIFY_TRIGGERS
+from tests.looking import look
 from tests.sabotage import CALL, SABOTAGE
 
 pytestmark = [pytest.mark.second, pytest.mark.django_db, pytest.mark.finding("H14")]
-
-
-def seen() -> Look:
-    with connection.cursor() as cursor:
-        return look(cursor, channel="nobody", beat="1")
 
 
 def found() -> list[str]:
@@ -22,15 +18,15 @@ def found() -> list[str]:
 
 def test_as_the_migrations_made_them_nothing_is_at_fault() -> None:
     assert found() == []
-    assert seen() == seen()
+    assert look() == look()
 
 
 @pytest.mark.parametrize("table", [trigger.table for trigger in NOTIFY_TRIGGERS])
 @pytest.mark.parametrize("sabotage", SABOTAGE)
 def test_every_sabotage_at_every_table_is_seen(table: str, sabotage: str) -> None:
-    before = seen()
+    before = look()
     with connection.cursor() as cursor:
         for statement in SABOTAGE[sabotage]:
             cursor.execute(statement.format(table=table, call=CALL))
-    assert seen().state != before.state, "a heartbeat would not look closer"
+    assert look().state != before.state, "a heartbeat would not look closer"
     assert any(table in fault or "the function keyportal_notify" in fault for fault in found())

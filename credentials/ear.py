@@ -1,0 +1,75 @@
+"""A connection over which notices are heard while a question is under way.
+
+psycopg's `execute` comes back with the answer, however long that takes on a busy machine, and whoever calls it hears
+nothing meanwhile. Here both come by one wait: libpq's asynchronous calls, in the order that its documentation gives
+them (PostgreSQL, “Asynchronous Command Processing” and “Asynchronous Notification”).
+"""
+
+import math
+import select
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.pq import DiagnosticField, ExecStatus
+from psycopg.pq.abc import PGresult
+
+
+class Heard(NamedTuple):
+    """What one wait brought."""
+
+    answer: PGresult | None
+    """To the question that was under way. It was asked before the notices were sent, or they came before it."""
+    notices: list[psycopg.Notify]
+
+
+class Ear:
+    """Hears, and asks one question at a time."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._line = connection.pgconn
+        self._poll = select.poll()
+        self._poll.register(self._line.socket, select.POLLIN)
+        self._notices: list[psycopg.Notify] = []
+        self._answer: PGresult | None = None
+        self.is_asking = False
+        # What comes while somebody else asks over this connection, by psycopg.
+        connection.add_notify_handler(self._notices.append)
+
+    def ask(self, question: str, *parameters: str) -> None:
+        """Send a question with `$1`, `$2` … in it. Raises `psycopg.OperationalError` if the connection is broken."""
+        self._line.send_query_params(question.encode(), [parameter.encode() for parameter in parameters])
+        self.is_asking = True
+        while self._line.flush():
+            select.select([], [self._line.socket], [])
+
+    def hear(self, *, timeout: float) -> Heard:
+        """Wait so many seconds at most; return what came. Raises `psycopg.OperationalError` if the connection broke."""
+        if not self._notices and self._poll.poll(math.ceil(timeout * 1000)):
+            self._line.consume_input()
+        answer = self._take_answer()
+        while notice := self._line.notifies():
+            channel, payload = notice.relname.decode(errors="replace"), notice.extra.decode(errors="replace")
+            self._notices.append(psycopg.Notify(channel, payload, notice.be_pid))
+        notices = self._notices.copy()
+        self._notices.clear()
+        return Heard(answer, notices)
+
+    def _take_answer(self) -> PGresult | None:
+        """Return the answer once it is whole: libpq says so by a result that is none."""
+        while self.is_asking and not self._line.is_busy():
+            result = self._line.get_result()
+            if result is None:
+                self.is_asking = False
+                answer, self._answer = self._answer, None
+                return answer
+            self._answer = result
+        return None
+
+
+def row_of(answer: PGresult) -> list[str | None]:
+    """Return the one row of an answer, as text. Raises the error of psycopg that the database told of."""
+    if answer.status != ExecStatus.TUPLES_OK:
+        state = answer.error_field(DiagnosticField.SQLSTATE) or b""
+        raise psycopg.errors.lookup(state.decode())("the question was refused")
+    values = [answer.get_value(0, column) for column in range(answer.nfields)]
+    return [None if value is None else value.decode() for value in values]
