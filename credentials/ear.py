@@ -44,12 +44,16 @@ class Ear:
 
     def hear(self, *, timeout: float) -> Heard:
         """Wait so many seconds at most; return what came. Raises `psycopg.OperationalError` if the connection broke."""
-        if not self._notices and self._poll.poll(math.ceil(timeout * 1000)):
+        if self._notices and self._answer is None:
+            timeout = 0  # they came while psycopg asked
+        if self._poll.poll(math.ceil(timeout * 1000)):
             self._line.consume_input()
         answer = self._take_answer()
         while notice := self._line.notifies():
             channel, payload = notice.relname.decode(errors="replace"), notice.extra.decode(errors="replace")
             self._notices.append(psycopg.Notify(channel, payload, notice.be_pid))
+        if self._answer is not None:  # its end is on the way: what was told after the question comes after the answer
+            return Heard(None, [])
         notices = self._notices.copy()
         self._notices.clear()
         return Heard(answer, notices)

@@ -20,6 +20,8 @@ class Line:
         """Whether `LISTEN` was said over it."""
         self.answers = threading.Event()
         self.answers.set()
+        self.kept_back: int | None = None
+        """How many bytes at the end of an answer wait, while `answers` is not set; None for all of it."""
         for source, target in (self.ends, self.ends[::-1]):
             threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
 
@@ -40,6 +42,9 @@ class Line:
                     if self._deaf_to and self._deaf_to in chunk:
                         self.passing = False
                 else:
+                    if self.kept_back and not self.answers.is_set():
+                        target.sendall(chunk[: -self.kept_back])
+                        chunk = chunk[-self.kept_back :]  # what is left of it
                     self.answers.wait()
                 if self.passing:
                     target.sendall(chunk)

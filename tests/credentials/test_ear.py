@@ -8,7 +8,8 @@ import pytest
 
 from credentials.ear import Ear, Heard, row_of
 from credentials.lines import way_of_requests
-from tests.waiting import DEADLINE
+from tests.proxy import proxy_to
+from tests.waiting import DEADLINE, wait_until
 
 pytestmark = [pytest.mark.second, pytest.mark.django_db, pytest.mark.finding("H14")]
 
@@ -34,15 +35,16 @@ def tell(payload: str) -> None:
 
 
 def heard_until(ear: Ear, *payloads: str, answered: bool = False) -> list[Heard]:
-    """Hear until these have come, and the answer if one is awaited; return what each wait brought."""
+    """Hear until these have come, and the answer if one is awaited; return what came, as it came."""
     brought: list[Heard] = []
-    missing = set(payloads)
-    while missing or answered:
-        brought.append(ear.hear(timeout=DEADLINE))
-        assert brought[-1] != (None, []), f"{missing or 'no answer'} did not come"
-        missing -= {notice.payload for notice in brought[-1].notices}
-        answered = answered and brought[-1].answer is None
-    return brought
+
+    def all_has_come() -> bool:
+        brought.append(ear.hear(timeout=0.1))
+        told = {notice.payload for heard in brought for notice in heard.notices}
+        return told >= set(payloads) and any(heard.answer for heard in brought) is answered
+
+    wait_until(all_has_come)
+    return [heard for heard in brought if heard != (None, [])]
 
 
 def test_notices_are_heard_while_nothing_is_asked(line: Line) -> None:
@@ -66,6 +68,21 @@ def test_an_answer_comes_with_or_before_what_was_told_after_its_question(line: L
         answer = brought[answered].answer
         assert answer is not None
         assert row_of(answer) == ["", "said"]
+
+
+def test_what_was_told_after_a_question_waits_for_the_whole_answer() -> None:
+    """The last bytes of an answer, by which PostgreSQL is ready for the next question, are slow to come."""
+    way = way_of_requests()
+    with proxy_to(int(way["port"])) as proxy, psycopg.connect(**way | {"port": proxy.port}, autocommit=True) as slow:
+        slow.execute("LISTEN of_a_test")
+        (line,), ear = proxy.lines, Ear(slow)
+        line.kept_back = len(b"Z\0\0\0\5I")
+        line.answers.clear()
+        ear.ask("SELECT pg_notify('of_a_test', $1)", "told")
+        assert ear.hear(timeout=DEADLINE) == (None, [])
+        line.answers.set()
+        (heard,) = heard_until(ear, "told", answered=True)
+        assert heard.answer is not None
 
 
 def test_what_comes_while_psycopg_asks_is_heard_once(line: Line) -> None:
