@@ -18,7 +18,7 @@ class Heard(NamedTuple):
     """What one wait brought."""
 
     answer: PGresult | None
-    """To the question that was under way. It was asked before the notices were sent, or they came before it."""
+    """To the question that was under way; what was told after the question never comes before its answer."""
     notices: list[psycopg.Notify]
 
 
@@ -27,8 +27,9 @@ class Ear:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._line = connection.pgconn
-        self._poll = select.poll()
-        self._poll.register(self._line.socket, select.POLLIN)
+        self._readable, self._writable = select.poll(), select.poll()  # `select` takes no socket above 1023
+        self._readable.register(self._line.socket, select.POLLIN)
+        self._writable.register(self._line.socket, select.POLLOUT)
         self._notices: list[psycopg.Notify] = []
         self._answer: PGresult | None = None
         self.is_asking = False
@@ -40,13 +41,13 @@ class Ear:
         self._line.send_query_params(question.encode(), [parameter.encode() for parameter in parameters])
         self.is_asking = True
         while self._line.flush():
-            select.select([], [self._line.socket], [])
+            self._writable.poll()
 
     def hear(self, *, timeout: float) -> Heard:
         """Wait so many seconds at most; return what came. Raises `psycopg.OperationalError` if the connection broke."""
         if self._notices and self._answer is None:
             timeout = 0  # they came while psycopg asked
-        if self._poll.poll(math.ceil(timeout * 1000)):
+        if self._readable.poll(math.ceil(timeout * 1000)):
             self._line.consume_input()
         answer = self._take_answer()
         while notice := self._line.notifies():
