@@ -45,7 +45,9 @@ class Console:
         """Close the shell, and wait until its process has ended."""
         self._requests.close()
         self._process.join(DEADLINE)
-        assert self._process.exitcode == 0
+        if self._process.exitcode != 0:
+            self._process.kill()  # if it has not ended by itself
+            raise RuntimeError("the shell did not end in order: see console.log")
 
 
 def do(request: dict[str, Any]) -> None:

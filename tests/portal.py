@@ -27,7 +27,7 @@ from vault.signing_keys import new_signing_jwk
 FORM = "application/x-www-form-urlencoded"
 FORGET_GUESSES = "AttemptWindow.objects.all().delete()"
 """For a portal's shell: who guessed before is a stranger again."""
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = processes.ROOT
 SETTINGS = {name for option in OPTIONS for name in (option.name, f"{option.name}_FILE")}
 """What the shell that started the tests may have: no portal of theirs reads it."""
 
@@ -180,13 +180,15 @@ class Portal:
 
     def stop(self) -> None:
         """End the server, and the shell, whose settings may change until the next start."""
-        if self.console is not None:
-            self.console.end()
-            self.console = None
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(timeout=DEADLINE)
-            self.process = None
+        console, self.console = self.console, None
+        try:
+            if console is not None:
+                console.end()
+        finally:
+            if self.process is not None:
+                self.process.terminate()
+                self.process.wait(timeout=DEADLINE)
+                self.process = None
 
     def answers(self) -> bool:
         """Tell whether the process answers at all."""

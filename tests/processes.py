@@ -2,7 +2,7 @@
 
 A start of `python manage.py` costs a second of work, most of it imports, and the tests start hundreds. Such a process
 has an environment, a folder, an input, an output and an end of its own, and reads the portal's modules afresh. What is
-about the start itself goes without this: `Portal.start` and `Portal.begin`.
+about the start itself goes without this: `Portal.start`, `Portal.begin` and `Portal.start_command`.
 """
 
 import multiprocessing
@@ -69,6 +69,7 @@ def manage(arguments: tuple[str, ...], environment: Mapping[str, str], stdin: st
         process.join(DEADLINE)
         if process.exitcode is None:
             process.kill()
+            process.join()
             raise subprocess.TimeoutExpired(arguments, DEADLINE)
         out, err = streams.stdout.read_text(), streams.stderr.read_text()
         return subprocess.CompletedProcess(arguments, process.exitcode, out, err)
