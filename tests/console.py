@@ -3,13 +3,11 @@
 `Portal.shell`, `Portal.manage` and `Portal.make_…` speak to it.
 """
 
-import hashlib
 import io
 import os
 import traceback
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,7 +16,6 @@ from unittest import mock
 
 import django
 from django.apps import apps
-from django.contrib.auth import hashers
 from django.core.management import call_command
 from django.db import connections
 
@@ -29,10 +26,10 @@ from tests.waiting import DEADLINE
 class Console:
     """A shell of a portal, seen from the test."""
 
-    def __init__(self, environment: Mapping[str, str], hashes: Path, *, log: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], *, log: Path) -> None:
         self._requests, theirs = Pipe()
         streams = Streams(stdin=Path(os.devnull), stdout=log, stderr=log)
-        self._process = begin(serve, theirs, hashes, environment=environment, streams=streams)
+        self._process = begin(serve, theirs, environment=environment, streams=streams)
         theirs.close()
 
     def ask(self, request: dict[str, Any]) -> dict[str, str]:
@@ -72,20 +69,9 @@ def answered(request: dict[str, Any]) -> dict[str, str]:
     return {"out": out.getvalue(), "err": err.getvalue(), "error": error}
 
 
-def serve(requests: Connection, hashes: Path) -> None:
+def serve(requests: Connection) -> None:
     """Answer each request until the other side closes the connection."""
     django.setup()
-    with mock.patch("django.contrib.auth.base_user.make_password", partial(hashed, hashes)), suppress(EOFError):
+    with suppress(EOFError):
         while True:
             requests.send(answered(requests.recv()))
-
-
-def hashed(hashes: Path, password: str | None) -> str:
-    """Hash a password as the portal does, once in a run: it is slow on purpose, and most developers have the same."""
-    named = hashlib.sha256(repr(password).encode()).hexdigest()
-    file = hashes / named
-    if not file.exists():
-        written = file.with_name(f"{named}.{os.getpid()}")
-        written.write_text(hashers.make_password(password))
-        written.rename(file)
-    return file.read_text()

@@ -98,6 +98,11 @@ class Portal:
         self.process: subprocess.Popen[bytes] | None = None
         self.console: Console | None = None
 
+    @property
+    def is_on_sqlite(self) -> bool:
+        """Whether its database is SQLite; what the tests' own is says nothing of it."""
+        return self.environment["DATABASE_URL"].startswith("sqlite")
+
     def command(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `manage.py …` under this configuration and give what it printed."""
         ended = processes.manage(arguments, self._whole_environment(), stdin)
@@ -266,7 +271,7 @@ class Portal:
     def _ask(self, **request: Any) -> dict[str, str]:
         """Have something done in the portal's shell, which is started at the first time. Raises what it raised."""
         if self.console is None:
-            self.console = Console(self._whole_environment(), shared_folder(), log=self.folder / "console.log")
+            self.console = Console(self._whole_environment(), log=self.folder / "console.log")
         answer = self.console.ask(request)
         if answer["error"]:
             raise RuntimeError(answer["error"])
