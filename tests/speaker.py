@@ -76,7 +76,7 @@ class Speaker:
 
     def ended(self, credential: str) -> str:
         """Give the code with which a credential is refused, as soon as every worker has heard of its end."""
-        refused_everywhere(lambda: self.me(credential).status)
+        refused_everywhere(lambda: self.me(credential).status, at_once=self.portal.is_on_sqlite)
         answer = told(self.me(credential))
         return str(answer.get("code", "it is good"))
 

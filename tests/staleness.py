@@ -7,7 +7,9 @@ from credentials.cache import MAX_AGE
 from tests.waiting import wait_until_steady
 
 ON_SQLITE = os.environ.get("DATABASE_URL", "sqlite").startswith("sqlite")
-"""There not one stale answer may come. PostgreSQL's workers hear a moment later, which `make bench` measures."""
+"""There not one stale answer may come. PostgreSQL's workers hear a moment later, which `make bench` measures.
+
+Of the tests' own database; a portal that brings another one says so itself (`Portal.is_on_sqlite`)."""
 IN_A_ROW = 12
 """So many answers one after the other, over fresh connections, have come from both workers."""
 WITHIN = MAX_AGE * 2 / 3
