@@ -94,7 +94,7 @@ def measured() -> list[Table]:
         stale = [staleness_of(portals, settle=0.05, watch_for=0.3) for _ in range(REVOCATIONS)]
         cut_off = []
         for _ in range(CUTS):
-            while not proxy.silence(b"keyportal_"):  # the channel of the heartbeats, whose SQL is prepared by now
+            while not proxy.silence(b"keyportal_"):  # the channel of the heartbeats
                 time.sleep(0.05)
             cut_off.append(staleness_of(portals, settle=0.1, watch_for=3.0))
     told = f"p99 {percentile(stale, 99) * 1000:.0f} ms, worst {max(stale) * 1000:.0f} ms"

@@ -27,9 +27,9 @@ class Ear:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._line = connection.pgconn
-        self._readable, self._writable = select.poll(), select.poll()  # `select` takes no socket above 1023
+        self._readable, self._ready = select.poll(), select.poll()  # `select` takes no socket above 1023
         self._readable.register(self._line.socket, select.POLLIN)
-        self._writable.register(self._line.socket, select.POLLOUT)
+        self._ready.register(self._line.socket, select.POLLIN | select.POLLOUT)
         self._notices: list[psycopg.Notify] = []
         self._answer: PGresult | None = None
         self.is_asking = False
@@ -41,7 +41,8 @@ class Ear:
         self._line.send_query_params(question.encode(), [parameter.encode() for parameter in parameters])
         self.is_asking = True
         while self._line.flush():
-            self._writable.poll()
+            self._ready.poll()
+            self._line.consume_input()  # the server may wait until somebody reads what it sends
 
     def hear(self, *, timeout: float) -> Heard:
         """Wait so many seconds at most; return what came. Raises `psycopg.OperationalError` if the connection broke."""
@@ -74,7 +75,11 @@ class Ear:
 def row_of(answer: PGresult) -> list[str | None]:
     """Return the one row of an answer, as text. Raises the error of psycopg that the database told of."""
     if answer.status != ExecStatus.TUPLES_OK:
-        state = answer.error_field(DiagnosticField.SQLSTATE) or b""
-        raise psycopg.errors.lookup(state.decode())("the question was refused")
+        state = (answer.error_field(DiagnosticField.SQLSTATE) or b"").decode()
+        try:
+            kind = psycopg.errors.lookup(state)
+        except KeyError:  # of a later PostgreSQL, or of somebody's own function
+            kind = psycopg.errors.get_base_exception(state)
+        raise kind("the question was refused")
     values = [answer.get_value(0, column) for column in range(answer.nfields)]
     return [None if value is None else value.decode() for value in values]

@@ -68,7 +68,7 @@ patience = Patience()
 
 
 def limit_waiting() -> None:
-    """See to it that nothing in this process waits for ever for PostgreSQL. For servers, not for commands."""
+    """See to it that nobody who asks through Django waits for ever for PostgreSQL. For servers, not for commands."""
     connection_created.connect(_limit, dispatch_uid="keyportal-patience")
     for connection in connections.all(initialized_only=True):
         _limit(connection=connection)

@@ -14,6 +14,8 @@ from tests.waiting import DEADLINE, wait_until
 pytestmark = [pytest.mark.second, pytest.mark.django_db, pytest.mark.finding("H14")]
 
 Line = psycopg.Connection[Any]
+OWN_CODE = "DO $$BEGIN RAISE 'cAnArY' USING ERRCODE = '{}'; END$$"
+"""An error as somebody's own function raises it, with a code that psycopg doesn't know."""
 
 
 @pytest.fixture
@@ -95,12 +97,22 @@ def test_what_comes_while_psycopg_asks_is_heard_once(line: Line) -> None:
     assert [notice.payload for heard in brought for notice in heard.notices] == ["meanwhile", "after"]
 
 
+def test_a_question_that_does_not_fit_into_the_line_is_sent_whole(line: Line) -> None:
+    ear = Ear(line)
+    ear.ask("SELECT length($1)", "x" * 20_000_000)
+    answer = heard_until(ear, answered=True)[-1].answer
+    assert answer is not None
+    assert row_of(answer) == ["20000000"]
+
+
 @pytest.mark.parametrize(
     ("question", "error"),
     [
         ("SELECT * FROM nowhere", psycopg.errors.UndefinedTable),
         ("SELECT 1 / $1::int", psycopg.errors.DivisionByZero),
         ("SELECT $1::int", psycopg.errors.InvalidTextRepresentation),
+        (OWN_CODE.format("22KP1"), psycopg.DataError),
+        (OWN_CODE.format("KP001"), psycopg.DatabaseError),
     ],
 )
 def test_a_question_that_is_refused_tells_why_and_the_next_is_answered(

@@ -1,19 +1,23 @@
 """The connection that is made from time to time, beside the listener, to see where new ones lead."""
 
-from contextlib import nullcontext
+import threading
 from threading import Event
 from threading import enumerate as running
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
 
 from credentials import probe
 from credentials.freshness import Freshness
-from credentials.place import Met
+from credentials.lines import way_of_requests
+from credentials.place import Met, Place
+from tests.proxy import proxy_to
 from tests.waiting import DEADLINE, wait_until
 
-pytestmark = [pytest.mark.once, pytest.mark.finding("H43")]
+pytestmark = pytest.mark.finding("H43")
+NO_CONNECTION = "no new connection to the database can be made"
 
 
 class Line:
@@ -23,6 +27,7 @@ class Line:
         self.asked = 0
         self.answers = Event()
         self.fails = False
+        self.connection = Mock(spec=psycopg.Connection)
 
     def connect(self, **given: Any) -> Any:
         """Wait, and give a connection."""
@@ -30,7 +35,7 @@ class Line:
         assert self.answers.wait(DEADLINE)
         if self.fails:
             raise psycopg.OperationalError
-        return nullcontext("a connection")
+        return self.connection
 
 
 @pytest.fixture
@@ -74,7 +79,8 @@ def test_it_looks_when_it_is_time_and_not_twice_at_once(
     line.answers.set()
     wait_until_it_has_looked()
     looks.begin_when_due()
-    assert (line.asked, compared) == (1, [("a connection", fresh.met)])
+    assert (line.asked, compared) == (1, [(line.connection, fresh.met)])
+    line.connection.close.assert_called_once_with()
     clock[0] += probe.PAUSE
     looks.begin_when_due()
     wait_until_it_has_looked()
@@ -107,4 +113,46 @@ def test_who_can_t_connect_says_so_and_looks_again(
         looks.begin_when_due()
         wait_until_it_has_looked()
     assert (line.asked, compared) == (2, [])
-    assert caplog.messages == ["no new connection to the database can be made"] * 2
+    assert caplog.messages == [NO_CONNECTION] * 2
+
+
+@pytest.mark.second
+@pytest.mark.django_db
+def test_who_gets_no_answer_gives_up_and_looks_again(
+    monkeypatch: pytest.MonkeyPatch, clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Something on the way makes connections, and swallows what is asked over them."""
+    way = way_of_requests()
+    fresh = Freshness()
+    looks = probe.Probe(fresh)
+    fresh.meet_another_database(Place("another", 0, ()))
+    with proxy_to(int(way["port"])) as proxy:
+        proxy.deaf_to = b"pg_postmaster_start_time"
+        monkeypatch.setattr(probe, "way_of_requests", lambda: way | {"port": proxy.port})
+        monkeypatch.setattr(probe, "PATIENCE", 0.1)
+        for _ in range(2):
+            clock[0] += probe.PAUSE
+            looks.begin_when_due()
+            wait_until_it_has_looked()
+    assert caplog.messages == [NO_CONNECTION] * 2
+
+
+def test_who_gets_no_thread_says_so_and_looks_again(
+    line: Line,
+    compared: list[tuple[Any, Met]],
+    clock: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    looks = probe.Probe(Freshness())
+    line.answers.set()
+    clock[0] += probe.PAUSE
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+        looks.begin_when_due()
+        looks.begin_when_due()  # not at once
+    assert caplog.messages == ["no thread can be started to make a new connection to the database"]
+    clock[0] += probe.PAUSE
+    looks.begin_when_due()
+    wait_until_it_has_looked()
+    assert line.asked == 1
