@@ -17,7 +17,9 @@ WITHIN = MAX_AGE * 2 / 3
 OK = 200
 
 
-def refused_everywhere(ask: Callable[[], int], *, at_once: bool = ON_SQLITE, in_a_row: int = IN_A_ROW) -> None:
+def refused_everywhere(
+    ask: Callable[[], int], *, at_once: bool = ON_SQLITE, in_a_row: int = IN_A_ROW, lasting: float = 0.0
+) -> None:
     """Ask until only refusals come, from every worker. With `at_once` no good answer may come before them."""
     stale = 0
 
@@ -28,10 +30,12 @@ def refused_everywhere(ask: Callable[[], int], *, at_once: bool = ON_SQLITE, in_
         assert not (good and at_once), "a stale answer"
         return not good
 
-    wait_until_steady(refused, in_a_row=in_a_row, within=WITHIN, otherwise=lambda: f"{stale} stale answers")
+    wait_until_steady(
+        refused, in_a_row=in_a_row, lasting=lasting, within=WITHIN, otherwise=lambda: f"{stale} stale answers"
+    )
 
 
-def refused_for_good(ask: Callable[[], int]) -> None:
+def refused_for_good(ask: Callable[[], int], *, lasting: float = 0.0) -> None:
     """Wait until every worker refuses; from then on none may let it in, however often it is asked."""
-    refused_everywhere(ask, at_once=False)
+    refused_everywhere(ask, at_once=False, lasting=lasting)
     assert OK not in {ask() for _ in range(2 * IN_A_ROW)}

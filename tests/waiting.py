@@ -25,13 +25,22 @@ def wait_until(condition: Callable[[], Result], *, otherwise: Callable[[], objec
 
 
 def wait_until_steady(
-    condition: Callable[[], bool], *, in_a_row: int, within: float = DEADLINE, otherwise: Callable[[], object] = str
+    condition: Callable[[], bool],
+    *,
+    in_a_row: int,
+    lasting: float = 0.0,
+    within: float = DEADLINE,
+    otherwise: Callable[[], object] = str,
 ) -> None:
-    """Return as soon as the condition was true so many times in a row, as when each of several workers must agree."""
-    deadline = time.monotonic() + within
-    steady = 0
-    while steady < in_a_row:
+    """Return as soon as the condition was true so many times in a row, as when each of several workers must agree.
+
+    And for so many seconds, where each of them looks only now and then.
+    """
+    steady, since = 0, time.monotonic()
+    deadline = since + within
+    while steady < in_a_row or time.monotonic() < since + lasting:
         steady = steady + 1 if condition() else 0
         if not steady:
             time.sleep(OFTEN)
+            since = time.monotonic()
         assert steady or time.monotonic() < deadline, f"{condition} did not stay true. {otherwise()}"
