@@ -131,8 +131,7 @@ class DatabaseFile:
 
     def _look(self, path: Path) -> None:
         with self._looking:
-            if not self.fault:  # else a page that a thread has kept may be old at once: everybody looks
-                self._look_at = clock.now() + LOOK
+            self._look_at = clock.now() + LOOK
             try:
                 self._compare(path, _version_of(path))
             except UnusableFileError:
@@ -166,7 +165,6 @@ class DatabaseFile:
         """Say once that the file has more than one name, by which SQLite writes other logs."""
         fault = LINKED if version.names > 1 else ""
         if fault and not self.fault:
-            self._look_at = 0.0
             logger.error("nothing is remembered, every request asks the database: %s", fault)
         self.fault = fault
 
