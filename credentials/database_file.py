@@ -13,6 +13,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ from credentials.database_log import Guard, OpenLogs, inodes_beside, path_of, sa
 logger = logging.getLogger(__name__)
 
 LOOK: Final = 0.2  # seconds between two looks on the way of a verdict
+SETTLES: Final = 50_000_000
+"""Nanoseconds. The time of a change is as coarse as the kernel's tick: one that follows at once has the same."""
 LINKED: Final = "the database file has another name (a hard link): what is written by that one is not noticed"
 
 
@@ -46,6 +49,8 @@ class FileVersion(NamedTuple):
     """Nanoseconds. Differs after each checkpoint, and when somebody writes past SQLite into the file, by `cp`."""
     names: int = 1
     """How many the file has."""
+    is_settled: bool = True
+    """False just after a change: who read then may have read what the next change, of the same time, did away with."""
 
     def is_same_file(self, other: "FileVersion | None") -> bool:
         """Return whether it is one file, whatever was written into it."""
@@ -131,13 +136,14 @@ class DatabaseFile:
 
     def _look(self, path: Path) -> None:
         with self._looking:
-            self._look_at = clock.now() + LOOK
+            now, self._look_at = clock.now(), 0.0  # everybody is to see for themselves, as long as it is not well
             try:
                 self._compare(path, _version_of(path))
             except UnusableFileError:
-                self._look_at = 0.0  # everybody is to see for themselves, as long as it is so
                 self._changed()
                 raise
+            if not self.fault:
+                self._look_at = now + LOOK
 
     def _compare(self, path: Path, version: FileVersion) -> None:
         """Note which file lies there now; if it is another one, part with the one that did."""
@@ -175,7 +181,8 @@ def _version_of(path: Path) -> FileVersion:
         found = path.stat()
     except OSError as error:
         raise UnusableFileError(f"the database file can't be found ({type(error).__name__})") from error
-    return FileVersion(found.st_dev, found.st_ino, found.st_ctime_ns, found.st_nlink)
+    is_settled = time.time_ns() - found.st_ctime_ns > SETTLES
+    return FileVersion(found.st_dev, found.st_ino, found.st_ctime_ns, found.st_nlink, is_settled)
 
 
 def _set_aside(path: Path, left: Mapping[str, int]) -> None:

@@ -147,6 +147,26 @@ def test_what_is_written_past_sqlite_into_the_file_makes_it_forget(connection: C
 
 
 @pytest.mark.finding("H43")
+def test_what_was_read_just_after_a_change_is_read_again(
+    connection: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next change may have the same time, and be one of which nothing else tells."""
+    fresh = Freshness()
+    monkeypatch.setattr("credentials.database_file.SETTLES", 1 << 62)  # nanoseconds: it was changed just now
+    fresh.follow()
+    generation, raw = fresh.current(), connection.connection
+    fresh.follow()
+    assert (fresh.current(), connection.connection) == (generation, raw)
+    monkeypatch.setattr("credentials.database_file.SETTLES", -1)
+    fresh.follow()
+    assert connection.connection is not raw
+    settled, raw = fresh.current(), connection.connection
+    assert settled != generation
+    fresh.follow()
+    assert (fresh.current(), connection.connection) == (settled, raw)
+
+
+@pytest.mark.finding("H43")
 def test_a_log_that_sqlite_itself_removes_is_none_that_was_taken_away(
     connection: Connections, caplog: pytest.LogCaptureFixture
 ) -> None:
