@@ -13,6 +13,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django import forms
+from django.contrib.admin.utils import quote
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
@@ -142,7 +143,7 @@ def pages(operator: User, key: APIKey) -> list[str]:
         "session_id": lambda _: str(session.pk),
         "family_id": lambda _: family.pk,
         "pk": lambda _: str(PASSKEY),
-        "object_id": lambda route: str(next((row for part, row in ids.items() if part in route), "1")),
+        "object_id": lambda route: quote(next((row for part, row in ids.items() if part in route), "1")),
         "code": lambda _: "revoked",
         **{name: lambda _: "x" for name in ("uidb36", "key", "app_label", "url", "content_type_id", "name")},
     }

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.admin.utils import quote
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import PASSWORD, faults_of
@@ -94,6 +95,6 @@ def test_pages_of_the_search_and_of_confirmations(desk: Desk, portal: Portal) ->
         page.get_by_role("button", name=button).click()
         expect(page.locator(".errorlist")).to_be_visible()
         desk.look()
-    for path in ("/admin/", f"/admin/apikeys/apikey/{key.replace('_', '_5F')}/history/"):
+    for path in ("/admin/", f"/admin/apikeys/apikey/{quote(key)}/history/"):
         page.goto(path)
         desk.look()

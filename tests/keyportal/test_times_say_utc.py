@@ -9,6 +9,7 @@ from html import unescape
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
+from django.contrib.admin.utils import quote
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
@@ -96,8 +97,8 @@ def pages_of(key: APIKey) -> list[str]:
     own += [f"/keys/{other.pk}/{part}" for other in APIKey.objects.all() for part in parts]
     lists = ["accounts/user", "accounts/auditevent", "apikeys/apikey", "credentials/scope", "credentials/usage"]
     lists += ["credentials/sighting", "tokens/tokenfamily", "tokens/revokedtoken", "tokens/housekeeping"]
-    admin = [f"/admin/{name}/" for name in lists] + ["/admin/", f"/admin/accounts/user/{key.owner_id}/change/"]
-    admin += [f"/admin/apikeys/apikey/{other.pk.replace('_', '_5F')}/change/" for other in APIKey.objects.all()]
+    admin = [f"/admin/{name}/" for name in lists] + ["/admin/", f"/admin/accounts/user/{quote(key.owner_id)}/change/"]
+    admin += [f"/admin/apikeys/apikey/{quote(other.pk)}/change/" for other in APIKey.objects.all()]
     admin += [f"/admin/accounts/auditevent/{event.pk}/change/" for event in AuditEvent.objects.all()[:2]]
     return own + admin
 
