@@ -10,6 +10,7 @@ from tests.keyportal.test_sweep import every_route
 from tests.portal import Portal
 from tests.speaker import FORM
 from tests.staleness import refused_everywhere
+from tests.typos import with_another_end
 from vault.secret_format import new_secret
 
 
@@ -137,7 +138,7 @@ def test_unknown_malformed_and_forged_secrets_get_one_and_the_same_answer(portal
     good = consumer.secret
     bad = [
         good[:-1],
-        good[:-1] + ("a" if good[-1] != "a" else "b"),
+        with_another_end(good),
         good.replace("kp_live", "kp_test"),
         good.replace("kp_live", "sk_live"),
         good.swapcase(),

@@ -16,6 +16,7 @@ from accounts.models import AttemptWindow, AuditEvent, User
 from apikeys.models import APIKey
 from credentials.models import Scope
 from tests.conftest import PASSWORD, MakeKey, MakeUser
+from tests.typos import with_another_end
 from tokens.models import RevokedToken, TokenFamily
 from tokens.verification import verify
 
@@ -197,7 +198,7 @@ def test_a_service_asks_about_every_kind(
     assert ask(pair["access_token"])["sub"] == f"user:{developer.pk}"
     assert ask(pair["refresh_token"])["token_type"] == "refresh_token"
     assert ask(secret, client_ip="192.0.2.9")["sub"] == f"key:{key.pk}"
-    for unknown in (secret, "x", "a.b.c", pair["refresh_token"][:-1] + "0", service_secret + "x"):
+    for unknown in (secret, "x", "a.b.c", with_another_end(pair["refresh_token"]), service_secret + "x"):
         assert ask(unknown) == {"active": False}
     assert post_form(client, "/oauth/introspect", {}, **head)[0] == 400
     assert post_form(client, "/oauth/introspect", {"token": "x"}, **basic(key.pk, secret))[0] == 401

@@ -24,6 +24,7 @@ from credentials.kinds import Kind
 from credentials.models import Scope
 from tests.conftest import ORIGIN, MakeKey
 from tests.rows import rewrite
+from tests.typos import with_another_end
 from tokens import services
 from tokens.models import RefreshToken, RevokedToken, TokenFamily
 from tokens.search import NOTHING, search
@@ -373,7 +374,7 @@ def test_findkey_takes_a_credential_from_standard_input_only_and_ends_with_a_rea
     with pytest.raises(CommandError, match="nothing that this portal issues"):
         run(monkeypatch, "findkey", stdin="nonsense")
     with pytest.raises(CommandError, match="its checksum is wrong"):
-        run(monkeypatch, "findkey", stdin=secret[:-1] + ("0" if secret[-1] != "0" else "1"))
+        run(monkeypatch, "findkey", stdin=with_another_end(secret))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe")))
     with pytest.raises(CommandError, match="UTF-8"):
         call_command("findkey")
