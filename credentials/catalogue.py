@@ -7,7 +7,6 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Aggregate, Case, CharField, Func, Subquery, TextField, Value, When
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Concat
 from django.db.models.sql.compiler import SQLCompiler
 
 from accounts.rings import sealing_ring
@@ -49,11 +48,18 @@ class HexadecimalText(Hexadecimal):
     template = "encode(convert_to(%(expressions)s, 'UTF8'), 'hex')"
 
 
+class Entry(Func):
+    """Texts that are never null in one, separated by blanks. Django's `Concat` looks at every part for null."""
+
+    template = "(%(expressions)s)"
+    arg_joiner = " || ' ' || "
+    output_field = TextField()
+
+
 def catalogue() -> Combinable:
     """Return an expression: each scope's name, whether it is restricted, and its row seal; null if there is none."""
     restricted = Case(When(restricted=True, then=Value(RESTRICTED)), default=Value(FREE), output_field=TextField())
-    blank = Value(" ")
-    entry = Concat(HexadecimalText("name"), blank, restricted, blank, Hexadecimal("seal"), output_field=TextField())
+    entry = Entry(HexadecimalText("name"), restricted, Hexadecimal("seal"))
     every = Value(1, output_field=CharField())
     return Subquery(
         Scope.objects.order_by()

@@ -23,7 +23,7 @@ from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from credentials import clock
-from credentials.database_log import Guard, OpenLogs, inodes_beside, path_of, save
+from credentials.database_log import Guard, OpenLogs, inodes_at, inodes_beside, path_of, save
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,8 @@ class DatabaseFile:
         self._replaced = replaced
         self._version: FileVersion | None = None
         self._beside: Mapping[str, int] = {}
+        self._real = ""
+        """The file's path without links, as it was when something had changed last."""
         self._look_at = 0.0
         self._looking = threading.RLock()
         self._opened = _Opened()
@@ -147,7 +149,7 @@ class DatabaseFile:
 
     def _compare(self, path: Path, version: FileVersion) -> None:
         """Note which file lies there now; if it is another one, part with the one that did."""
-        before, lying = self._version, inodes_beside(path)
+        before, lying = self._version, self._lying(path, version)
         if before is not None and not version.is_same_file(before):
             if self._guard is not None:
                 self._guard.hold()  # the last to close the old file would remove the log of the new one
@@ -166,6 +168,15 @@ class DatabaseFile:
             self._changed()
         self._note_names(version)
         self._beside = lying
+
+    def _lying(self, path: Path, version: FileVersion) -> Mapping[str, int]:
+        """Return the inodes beside the file; links are followed anew unless everything lies where it did."""
+        if version == self._version and self._beside:
+            lying = inodes_at(self._real)
+            if lying == self._beside:
+                return lying
+        self._real = os.path.realpath(path)
+        return inodes_at(self._real)
 
     def _note_names(self, version: FileVersion) -> None:
         """Say once that the file has more than one name, by which SQLite writes other logs."""

@@ -63,7 +63,7 @@ class Prepared:
         """Ask, in one query and one round trip, and give the rows as Python values. Raises `django.db.Error`."""
         written = self._written(len(parameters))
         values = [parameters[given.position] if isinstance(given, Slot) else given for given in written.parameters]
-        rows = [list(row) for row in _answer(written.sql, values)]
+        rows = [list(row) for row in _answer(written, values)]
         for row in rows:
             for position, functions, expression in written.converters:
                 for function in functions:
@@ -76,16 +76,18 @@ class Prepared:
         sql, parameters = compiler.as_sql()
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
         converting = [(position, *converter) for position, converter in converters.items()]
-        return _Written(sql, tuple(parameters), converting)
+        return _Written(sql, sql % (("?",) * len(parameters)), tuple(parameters), converting)
 
 
 class _Written(NamedTuple):
     sql: str
+    plain: str
+    """With SQLite's own placeholders: Django looks for its own each time, which takes longer than the answer."""
     parameters: Sequence[Any]
     converters: Sequence[tuple[int, Sequence[Callable[..., Any]], Any]]
 
 
-def _answer(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+def _answer(written: _Written, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Ask without a look at the connection first, which would be a round trip of its own.
 
     One that a restart of the database has broken is found by using it: then the same is asked over a fresh one.
@@ -93,20 +95,27 @@ def _answer(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     if connection.vendor == "postgresql":
         patience.ask()
     try:
-        return _fetched(sql, values)
+        return _fetched(written, values)
     except (DatabaseError, InterfaceError) as error:
         if connection.in_atomic_block or not _deserves_another_try(error):
             raise
     connection.close()
-    return _fetched(sql, values)
+    return _fetched(written, values)
 
 
-def _fetched(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with _cursor() as cursor, patience.of_a_verdict():
-        cursor.execute(sql, values)
+def _fetched(written: _Written, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    is_plain = connection.vendor == "sqlite" and not connection.queries_logged  # a log is written with Django's own
+    with _plain_cursor() if is_plain else _cursor() as cursor, patience.of_a_verdict():
+        cursor.execute(written.plain if is_plain else written.sql, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     connection.health_check_done = True  # type: ignore[attr-defined]  # Django's own note, unknown to its stubs
     return rows
+
+
+def _plain_cursor() -> CursorWrapper:
+    """Give Django's cursor around SQLite's own, which takes a statement as it is."""
+    connection.ensure_connection()
+    return connection.make_cursor(connection.connection.cursor())
 
 
 def _cursor() -> CursorWrapper:

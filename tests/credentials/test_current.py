@@ -167,6 +167,31 @@ def test_what_was_read_just_after_a_change_is_read_again(
 
 
 @pytest.mark.finding("H43")
+def test_a_folder_that_was_moved_with_its_log_holds_the_database_that_it_held(
+    connection: Connections, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a link leads is remembered only while everything lies there."""
+    monkeypatch.setattr("credentials.database_file.SETTLES", -1)
+    connection.close()
+    link, first, second = tmp_path / "current", tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    Path(connection.settings_dict["NAME"]).rename(first / "own.sqlite3")
+    link.symlink_to(first)
+    connection.settings_dict["NAME"] = str(link / "own.sqlite3")
+    fresh = Freshness()
+    fresh.follow()
+    generation, raw = fresh.current(), connection.connection
+    first.rename(second)
+    link.unlink()
+    link.symlink_to(second)
+    fresh.follow()
+    assert (fresh.current(), connection.connection, fresh.database) == (generation, raw, 0)
+    commit_elsewhere(connection, 1)
+    assert fresh.current() != generation
+    assert not caplog.records
+
+
+@pytest.mark.finding("H43")
 def test_a_log_that_sqlite_itself_removes_is_none_that_was_taken_away(
     connection: Connections, caplog: pytest.LogCaptureFixture
 ) -> None:
