@@ -35,6 +35,11 @@ def refused_everywhere(
     )
 
 
+def let_in_everywhere(ask: Callable[[], int]) -> None:
+    """Ask until only good answers come, from every worker: what gives something back is heard a moment later too."""
+    wait_until_steady(lambda: ask() == OK, in_a_row=IN_A_ROW, within=WITHIN)
+
+
 def refused_for_good(ask: Callable[[], int], *, lasting: float = 0.0) -> None:
     """Wait until every worker refuses; from then on none may let it in, however often it is asked."""
     refused_everywhere(ask, at_once=False, lasting=lasting)

@@ -127,6 +127,7 @@ def test_what_belongs_to_nobody_who_may_is_inactive(
         "from accounts import services; from accounts.origin import Origin; "
         f"services.{verb}(user=User.objects.get(email='{email}'), origin=Origin.of_command('test'))"
     )
+    assert speaker.ended(client.secret) == speaker.ended(pair["access_token"])
     assert [told(ask(speaker, caller, credential))["active"] for credential in credentials] == [False] * 4
 
 
@@ -139,6 +140,7 @@ def test_a_key_that_is_bound_to_a_network_is_active_from_there_only(
         f"row = APIKey.objects.get(pk='{bound.id}'); row.networks = '192.0.2.0/24'; "
         "row.seal = row.make_seal(); row.save()"
     )
+    assert speaker.ended(bound.secret) == "network_refused"
     for credential in (bound.secret, token):
         assert told(ask(speaker, caller, credential))["active"] is False
         assert told(ask(speaker, caller, credential, client_ip="198.51.100.7"))["active"] is False
