@@ -40,7 +40,7 @@ RECENT: Final = 2000  # links: more than there are in that time
 
 
 def extend_now_and_then() -> None:
-    """Extend the chain if no worker has for a while. Called by a thread that has time for it (`keyportal/wsgi.py`)."""
+    """Extend the chain if no worker has for a while. A thread that has time calls this (`keyportal/server.py`)."""
     if not settings.KEYPORTAL_AUDIT_CHAIN:
         return
     try:

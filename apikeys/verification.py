@@ -18,8 +18,8 @@ from apikeys.models import APIKey, KeySecret
 from credentials.catalogue import catalogue, names_in
 from credentials.client_address import Address, Network, parse_network
 from credentials.credential import OWNER_FIELDS, Credential, Owner
-from credentials.freshness import recall
 from credentials.prepared import Prepared, Slot, fields_but
+from credentials.recall import Recall, recall
 from credentials.refusals import insufficient_scope, refused
 from vault.digests import index_digest, index_digests
 from vault.secret_format import is_well_formed
@@ -64,13 +64,18 @@ class KeyRecord:
 
 
 def verify(
-    secret: str, *, address: Address | None, environment: str | None = None, scopes: Collection[str] = ()
+    secret: str,
+    *,
+    address: Address | None,
+    environment: str | None = None,
+    scopes: Collection[str] = (),
+    by: Recall = recall,
 ) -> KeyRecord:
     """Give the record of a secret that is good now, from this address, for this environment and these scopes.
 
     Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` when the database can't be asked.
     """
-    record = recall(index_digest(index_ring().primary, secret), lambda: find(secret))
+    record = by(index_digest(index_ring().primary, secret), lambda: find(secret))
     if record is None:
         raise refused("invalid_token")
     judge(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)

@@ -8,7 +8,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -69,14 +68,12 @@ class Bench(Portal):
 
 
 class Bare(Portal):
-    """The bare WSGI function on the same server."""
+    """The bare function on the same server and interface."""
 
     def spawn(self, workers: int = 1) -> subprocess.Popen[bytes]:
         """Start it."""
-        granian = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--no-ws", "--http", "1"]
-        serving = ["--host", "127.0.0.1", "--port", str(self.port), "--blocking-threads", "1"]
         with self.log.open("ab") as log:
-            command = [*granian, *serving, "benchmarks.bare:application"]
+            command = [*self.server(workers), "benchmarks.bare:application"]
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
         return self.process
 
@@ -119,7 +116,7 @@ def _variants(portal: Portal, folder: Path) -> Iterator[dict[str, Variant]]:
         bare.start(workers=1)
         variants = {name: Variant(f"{portal.url}/api/bench/{name}", header) for name, header in headers.items()}
         variants["forward-auth"] = Variant(f"{portal.url}/gateway/auth", headers["keyportal-key"])
-        variants["bare WSGI"] = Variant(bare.url, headers["keyportal-key"])
+        variants["bare"] = Variant(bare.url, headers["keyportal-key"])
         in_turn = each_in_turn(folder, both)
         variants["keyportal-key, cold"] = Variant(f"{cold.url}/api/bench/keyportal-key", script=in_turn)
         yield variants
@@ -144,7 +141,7 @@ def _table(database: str, rates: Mapping[str, list[float]]) -> Table:
         ("2", f"the same / the fastest peer ({fastest})", "keyportal-key", fastest, "≥ 4, SQLite ≥ 2.7"),
         ("3", "view with a JWT, warm / simplejwt", "keyportal-jwt", "simplejwt", "≥ 4 on PostgreSQL"),
         ("4", f"view with another key each time / {fastest}", "keyportal-key, cold", fastest, "≥ 1.2"),
-        ("5", "forward-auth, warm / a bare WSGI function", "forward-auth", "bare WSGI", "≥ 0.7"),
+        ("5", "forward-auth, warm / a bare function", "forward-auth", "bare", "≥ 0.7"),
         ("6", f"forward-auth, warm / {fastest}", "forward-auth", fastest, "≥ 30 on PostgreSQL"),
     ]
     rows = [Row(row, what, spread(_ratios(rates, one, other)), reach) for row, what, one, other, reach in compared]

@@ -42,16 +42,22 @@ Record = TypeVar("Record", bound=Verified)
 
 
 def admit(
-    verify: Callable[[], Record], *, door: str, address: Address | None, limited: bool = True
+    verify: Callable[[], Record],
+    *,
+    door: str,
+    address: Address | None,
+    limited: bool = True,
+    may_block: bool = True,
 ) -> tuple[Record, Quota | None]:
     """Give what `verify` proves, and what is left of its rate limit (None: it has none). Counts, whatever comes out.
 
-    Raises `RefusedError`, with `rate_limited` where the limit is reached; `django.db.Error` when the database is away.
+    Raises `RefusedError`, with `rate_limited` where the limit is reached; `django.db.Error` when the database is away;
+    where it must not block `WouldBlockError`, having counted nothing.
     """
     started = time.perf_counter()
     try:
         record = verify()
-        quota = take(record.counted_as, record.limit, record.credential) if limited else None
+        quota = take(record.counted_as, record.limit, record.credential, may_block=may_block) if limited else None
     except RefusedError as error:
         refusal = error.refusal
         counted(door, refusal.code, time.perf_counter() - started, credential=refusal.counted_as)

@@ -96,6 +96,11 @@ class VerifiedCache:
             self.keep(key, record, asked_in=generation, asked_at=asked_at)
         return record
 
+    def count_hit(self) -> None:
+        """Note that a record of `get` was used."""
+        with self._counting:
+            self.hits += 1
+
     def clear(self) -> None:
         """Forget everything: something changed, and nobody knows what."""
         with self._lock:

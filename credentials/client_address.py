@@ -2,10 +2,9 @@
 
 import random
 import re
-from collections.abc import Mapping
 from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 
@@ -19,16 +18,17 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 
-def client_address(environ: Mapping[str, Any]) -> Address | None:
-    """Return the client's address: the peer, or if the peer is a trusted proxy, the first untrusted one from the right.
+def client_address(peer: Address | None, forwarded: str) -> Address | None:
+    """Return the client's address: the peer, or if that is a trusted proxy, the first untrusted one from the right.
 
-    None if there is no address at all: over a Unix socket, from a proxy that forwards none or is not trusted. A
-    forwarded entry that is no address ends the walk: what stands left of it was written by nobody we trust.
+    `forwarded` is what X-Forwarded-For says. None if there is no address at all: over a Unix socket, from a proxy that
+    forwards none or is not trusted. A forwarded entry that is no address ends the walk: what stands left of it was
+    written by nobody we trust.
     """
-    address = parse_address(environ.get("REMOTE_ADDR", ""))
+    address = peer
     if not is_trusted_proxy(address):
         return address
-    for entry in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+    for entry in reversed(forwarded.split(",")):
         hop = parse_address(entry.strip())
         if hop is None:
             return address
@@ -38,11 +38,13 @@ def client_address(environ: Mapping[str, Any]) -> Address | None:
     return address
 
 
-def request_id_of(environ: Mapping[str, Any]) -> str:
-    """Give the id that a trusted proxy has given the request, if it is well formed; else a fresh one."""
-    sent: str = environ.get("HTTP_X_REQUEST_ID", "")
-    if sent and _REQUEST_ID.fullmatch(sent) and is_trusted_proxy(parse_address(environ.get("REMOTE_ADDR", ""))):
-        return sent
+def is_request_id(text: str) -> bool:
+    """Return whether an id that somebody gave a request is well formed."""
+    return _REQUEST_ID.fullmatch(text) is not None
+
+
+def new_request_id() -> str:
+    """Return a fresh id for a request."""
     # It names a request and guards nothing: the operating system's generator would be a system call for each.
     return f"{random.getrandbits(128):032x}"
 

@@ -9,13 +9,12 @@ show a mixture of both. It is set aside, and nothing of it is lost for whoever w
 removed or replaced, the file is opened anew with the one that lies there (`credentials.database_log`).
 """
 
-import fcntl
 import logging
 import os
+import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -23,7 +22,17 @@ from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from credentials import clock
-from credentials.database_log import Guard, OpenLogs, inodes_at, inodes_beside, path_of, save
+from credentials.database_log import (
+    Guard,
+    OpenLogs,
+    UnusableFileError,
+    inodes_at,
+    inodes_beside,
+    path_of,
+    save,
+    set_aside,
+)
+from credentials.wal_index import WalIndex
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +40,6 @@ LOOK: Final = 0.2  # seconds between two looks on the way of a verdict
 SETTLES: Final = 50_000_000
 """Nanoseconds. The time of a change is as coarse as the kernel's tick: one that follows at once has the same."""
 LINKED: Final = "the database file has another name (a hard link): what is written by that one is not noticed"
-
-
-class UnusableFileError(OperationalError):
-    """Where the settings say that the database is there is no file, or one that can't be told from another's log.
-
-    Says which, in a sentence for the operator. Nobody makes an empty one instead.
-    """
 
 
 class FileVersion(NamedTuple):
@@ -79,6 +81,8 @@ class DatabaseFile:
         self._opened = _Opened()
         self._logs = OpenLogs()
         self._guard: Guard | None = None
+        self.index: WalIndex | None = None
+        """What tells of commits without a question; None where there is no such file."""
         self.fault = ""
         """Why somebody may write past what this process sees, in words for an operator."""
 
@@ -86,6 +90,19 @@ class DatabaseFile:
     def opened(self) -> FileVersion | None:
         """Which file this thread has open."""
         return self._opened.version
+
+    @property
+    def version(self) -> FileVersion | None:
+        """Which file lies there, as far as anybody has looked."""
+        return self._version
+
+    def is_unchanged(self) -> bool:
+        """Return whether it is certain, without a look, that all is as it was when the cache was current last.
+
+        Asks nobody and waits for nobody. False also if somebody should look again.
+        """
+        index = self.index
+        return index is not None and not self.fault and clock.now() < self._look_at and index.is_as_seen()
 
     def follow(self, connection: BaseDatabaseWrapper, *, at_once: bool = False) -> None:
         """Open this thread's connection, and anew if it has another file open than the one that lies there now.
@@ -122,6 +139,29 @@ class DatabaseFile:
             if version is not None and version.is_same_file(self._version):
                 # Opening it may have changed it: a checkpoint, or the first one that makes a write-ahead log of it.
                 self._opened.raw, self._opened.version = connection.connection, self._version
+                self._map_index()
+
+    def _map_index(self) -> None:
+        """Map the index that lies beside the file, if it is not mapped yet."""
+        inode = self._beside.get("-shm")
+        if inode is None or (self.index is not None and self.index.inode == inode):
+            return
+        self._part_with_index()
+        try:
+            index = WalIndex(self._real)
+        except (sqlite3.Error, OSError, ValueError):  # it has just gone, say: then every verdict asks SQLite
+            logger.warning("the index of the database's log can't be read", exc_info=True)
+            return
+        if index.inode == inode:
+            self.index = index
+        else:
+            index.close()
+
+    def _part_with_index(self) -> None:
+        """Close the connection that keeps the index: it belongs to a file that lies there no more."""
+        index, self.index = self.index, None
+        if index is not None:
+            index.close()
 
     def _close(self, connection: BaseDatabaseWrapper, path: Path) -> None:
         """Close this thread's connection. Raises `UnusableFileError` while another thread has a log that is gone."""
@@ -153,13 +193,15 @@ class DatabaseFile:
         if before is not None and not version.is_same_file(before):
             if self._guard is not None:
                 self._guard.hold()  # the last to close the old file would remove the log of the new one
-            _set_aside(path, self._beside)
+            self._part_with_index()
+            set_aside(path, self._beside)
             lying = inodes_beside(path)
             self._version, self._guard = version, Guard(path)
             logger.warning("the database file was replaced: everything that was remembered is forgotten")
             self._replaced()
         elif self._guard is not None and not self._guard.is_held and self._logs.left(version[:2], lying):
             self._guard.hold()
+            self._part_with_index()
             self._version = version
             logger.error("the log of the database file was removed or replaced: every thread opens the file anew")
             self._changed()
@@ -194,30 +236,3 @@ def _version_of(path: Path) -> FileVersion:
         raise UnusableFileError(f"the database file can't be found ({type(error).__name__})") from error
     is_settled = time.time_ns() - found.st_ctime_ns > SETTLES
     return FileVersion(found.st_dev, found.st_ino, found.st_ctime_ns, found.st_nlink, is_settled)
-
-
-def _set_aside(path: Path, left: Mapping[str, int]) -> None:
-    """Rename what belongs to the file that was there before: these inodes, if they still lie beside the path.
-
-    Raises `UnusableFileError` where that is not allowed: better no answer than one from a mixture.
-    """
-    real = path.resolve()
-    try:
-        with _held(real.parent):  # another worker may have noticed before, and the new file has a log of its own
-            for ending, inode in inodes_beside(path).items():
-                if left.get(ending) == inode:
-                    Path(f"{real}{ending}").rename(f"{real}{ending}.set-aside-{inode}")
-                    logger.error("the %s of the database file that was replaced is set aside", ending)
-    except OSError as error:
-        raise UnusableFileError("the log of a database file that was replaced can't be set aside") from error
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Hold a folder against other processes. Not a file of the database: closing one drops the locks of SQLite."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -6,23 +6,34 @@ would a new one in this process: SQLite shares the index among all of them. So a
 """
 
 import fcntl
+import logging
 import os
 import sqlite3
 import struct
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
+from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
+
+logger = logging.getLogger(__name__)
 
 BESIDE: Final = ("-wal", "-shm")
 SHARED: Final = (0x40000002, 510)
 """Where SQLite's readers lock a file: its first byte and how many (os_unix.c)."""
+
+
+class UnusableFileError(OperationalError):
+    """Where the settings say that the database is there is no file, or one that can't be told from another's log.
+
+    Says which, in a sentence for the operator. Nobody makes an empty one instead.
+    """
 
 
 class Noted(NamedTuple):
@@ -119,6 +130,33 @@ def save(raw: sqlite3.Connection) -> None:
     """Bring a log that lies nowhere any more into the file, before it is closed and gone."""
     with suppress(sqlite3.Error):
         raw.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+
+
+def set_aside(path: Path, left: Mapping[str, int]) -> None:
+    """Rename what belongs to the file that was there before: these inodes, if they still lie beside the path.
+
+    Raises `UnusableFileError` where that is not allowed: better no answer than one from a mixture.
+    """
+    real = path.resolve()
+    try:
+        with _held(real.parent):  # another worker may have noticed before, and the new file has a log of its own
+            for ending, inode in inodes_beside(path).items():
+                if left.get(ending) == inode:
+                    Path(f"{real}{ending}").rename(f"{real}{ending}.set-aside-{inode}")
+                    logger.error("the %s of the database file that was replaced is set aside", ending)
+    except OSError as error:
+        raise UnusableFileError("the log of a database file that was replaced can't be set aside") from error
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a folder against other processes. Not a file of the database: closing one drops the locks of SQLite."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _is_open(raw: sqlite3.Connection) -> bool:

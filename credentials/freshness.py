@@ -17,7 +17,6 @@ for its own database and tables only: each connection of this process is compare
 import logging
 import os
 import threading
-from collections.abc import Callable
 from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -26,7 +25,7 @@ from django.db.backends.signals import connection_created
 
 from accounts.canaries import confirm_rings, rings_confirmed
 from credentials import clock
-from credentials.cache import Record, VerifiedCache
+from credentials.cache import VerifiedCache
 from credentials.database_file import DatabaseFile
 from credentials.listener import Listener
 from credentials.place import Met, Place, leads_to
@@ -94,6 +93,17 @@ class Freshness:
         self._part_with_others()
         self._hurry()
         return None
+
+    def glance(self) -> bool:
+        """Return whether the cache is known to be current and the key rings to fit, asking and waiting for nobody.
+
+        For the event loop; False means only that a thread should ask `current`.
+        """
+        if self._fits != (self._file.version, self.database):
+            return False
+        if self._thread.connection.vendor == "sqlite":
+            return self._file.is_unchanged()
+        return clock.now() < self.leased_until
 
     def now(self) -> float:
         """Give seconds from some beginning, forwards only."""
@@ -205,6 +215,8 @@ class Freshness:
         self._file.follow(connection)
         if self._file.fault:
             return None
+        index = self._file.index
+        header = index.header() if index else b""  # before SQLite is asked: whoever commits between is noticed later
         raw = connection.connection
         with connection.wrap_database_errors:
             seen = (raw, raw.execute("PRAGMA data_version").fetchone()[0], raw.total_changes)
@@ -212,6 +224,8 @@ class Freshness:
         if self._thread.seen != seen:
             self.cache.clear()
             self._thread.seen = seen
+        if index:
+            index.seen = header
         return self.cache.generation
 
     def _hurry(self) -> None:
@@ -228,13 +242,6 @@ class Freshness:
 
 
 freshness = Freshness()
-
-
-def recall(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
-    """Give what `ask` would give now about the credential with this digest: from memory if that is current."""
-    generation = freshness.current()
-    freshness.confirm_rings()
-    return freshness.cache.recalled(generation, key, ask)
 
 
 def _begin_anew() -> None:

@@ -24,6 +24,7 @@ from redis.retry import Retry
 
 from credentials.credential import Credential
 from credentials.rate_limit_text import parsed_limit
+from credentials.recall import WouldBlockError
 from credentials.refusals import Refusal, RefusedError
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,11 @@ class Counter:
         self._warned_at = -math.inf
         self._lock = threading.Lock()
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether a call is counted elsewhere, which takes a while."""
+        return self._shared is not None
+
     def hit(self, item: RateLimitItem, name: str) -> tuple[bool, float, int]:
         """Count a call: whether it is within the limit, when the window's oldest call leaves it, how many are left."""
         if self._shared is not None and time.monotonic() >= self._rests_until:
@@ -88,14 +94,17 @@ class Counter:
                 logger.warning("rate limits are counted by each worker for itself: %s", type(error).__name__)
 
 
-def take(name: str, limit: str, credential: Credential) -> Quota | None:
+def take(name: str, limit: str, credential: Credential, *, may_block: bool = True) -> Quota | None:
     """Count a call of what is counted under this name; None if there is no limit on it.
 
-    Raises `RefusedError` with `rate_limited`; a call that is refused uses nothing up.
+    Raises `RefusedError` with `rate_limited`; a call that is refused uses nothing up. Raises `WouldBlockError` where it
+    must not block and Redis counts.
     """
     text = limit or settings.KEYPORTAL_RATE_LIMIT
     if not text:
         return None
+    if not may_block and counter().is_shared:
+        raise WouldBlockError
     item = parsed_limit(text)
     within, reset_at, remaining = counter().hit(item, name)
     quota = Quota(

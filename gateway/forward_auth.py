@@ -1,16 +1,15 @@
 """Forward-auth, `/gateway/auth`: a gateway asks before each request whether its credential is good.
 
-For nginx `auth_request`, Caddy `forward_auth`, Traefik ForwardAuth, Envoy `ext_authz`. Answered in the WSGI callable,
-without Django's request cycle, by the same verification as everywhere else. 200, 401, 403, 429 and 503 are all there
-is, with an empty body. Nothing that a client can set decides: not the method, the path behind it, the body, nor a
-forwarded header of a peer that is not trusted.
+For nginx `auth_request`, Caddy `forward_auth`, Traefik ForwardAuth, Envoy `ext_authz`. Answered before Django's request
+cycle, by the same verification as everywhere else: in the event loop where memory knows (`decide_at_once`), else by a
+thread (`decide`). 200, 401, 403, 429 and 503 are all there is, with an empty body. Nothing that a client can set
+decides: not the method, the path behind it, the body, nor a forwarded header of a peer that is not trusted.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 
 from django.db import DatabaseError, InterfaceError, connection
@@ -18,9 +17,11 @@ from django.db import DatabaseError, InterfaceError, connection
 from accounts.canaries import rings_confirmed
 from credentials.admission import admit
 from credentials.bearer import token_of
-from credentials.client_address import client_address, request_id_of
+from credentials.client_address import Address
 from credentials.credential import Credential
+from credentials.freshness import freshness
 from credentials.quota import Quota
+from credentials.recall import Recall, WouldBlockError, recall, remembered
 from credentials.refusals import Refusal, RefusedError, refused
 from gateway.verdict import verdict
 from vault.errors import VaultError
@@ -28,16 +29,26 @@ from vault.errors import VaultError
 logger = logging.getLogger(__name__)
 
 Headers = list[tuple[str, str]]
-StartResponse = Callable[[str, Headers], object]
-Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 NOBODY: Final = "none"
 """An environment that no credential has."""
 DOOR: Final = "forward_auth"
 PATH: Final = "/gateway/auth"
-RETRY_AFTER: Final = "2"  # seconds
-STATUS_LINES: Final = {status: f"{status.value} {status.phrase}" for status in HTTPStatus}
-EVERY: Final[Headers] = [("Content-Length", "0"), ("Cache-Control", "no-store")]
+EVERY: Final[Headers] = [("Cache-Control", "no-store")]
+"""What every answer has."""
+UNAVAILABLE: Final[tuple[HTTPStatus, Headers]] = (HTTPStatus.SERVICE_UNAVAILABLE, [("Retry-After", "2")])
+
+
+class Question(NamedTuple):
+    """What a gateway asks."""
+
+    authorization: str | None
+    """The Authorization header; of several lines all, joined by commas."""
+    query: str
+    is_exact: bool
+    """Whether the path is `/gateway/auth` itself, so that the query is the gateway's own."""
+    address: Address | None
+    """Where the credential was shown."""
 
 
 class Wanted(NamedTuple):
@@ -47,47 +58,49 @@ class Wanted(NamedTuple):
     environment: str | None
 
 
-def with_forward_auth(application: Application) -> Application:
-    """Give an application that answers `/gateway/auth` itself and passes everything else on."""
-
-    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        path: str = environ["PATH_INFO"]
-        if not path.startswith(PATH) or path[len(PATH) :][:1] not in ("", "/"):
-            return application(environ, start_response)
-        status, headers = decide(environ)
-        headers += [*EVERY, ("X-Request-ID", request_id_of(environ))]
-        start_response(STATUS_LINES[status], headers)
-        return ()
-
-    return answer
+def is_asked(path: str) -> bool:
+    """Return whether a path is `/gateway/auth` or lies below it."""
+    return path.startswith(PATH) and path[len(PATH) : len(PATH) + 1] in ("", "/")
 
 
-def decide(environ: Mapping[str, Any]) -> tuple[HTTPStatus, Headers]:
-    """Give status and headers for a request; 503 for whatever goes wrong here, never a good answer."""
+def decide(question: Question) -> tuple[HTTPStatus, Headers]:
+    """Return status and headers for a question; 503 for whatever goes wrong here, never a good answer."""
     try:
-        credential, quota = _verified(environ)
-        return HTTPStatus.OK, _identity(credential, quota)
-    except RefusedError as error:
-        return _refusal(error.refusal, environ.get("QUERY_STRING", ""))
+        rings_confirmed()
+        return _decided(question, by=recall)
     except (DatabaseError, InterfaceError, VaultError):
         connection.close()
         logger.exception("unavailable")
     except Exception:  # a gateway must get an answer, and it must not be a good one
         logger.exception("forward-auth broke")
-    return HTTPStatus.SERVICE_UNAVAILABLE, [("Retry-After", RETRY_AFTER)]
+    return UNAVAILABLE
 
 
-def _verified(environ: Mapping[str, Any]) -> tuple[Credential, Quota | None]:
-    rings_confirmed()
-    text = token_of(environ.get("HTTP_AUTHORIZATION"))  # the query is the gateway's, not the client's
+def decide_at_once(question: Question) -> tuple[HTTPStatus, Headers]:
+    """Return what `decide` would, from memory. Raises `WouldBlockError` where that does not know."""
+    if question.authorization is None and not freshness.glance():
+        raise WouldBlockError
+    return _decided(question, by=remembered)
+
+
+def _decided(question: Question, *, by: Recall) -> tuple[HTTPStatus, Headers]:
+    try:
+        credential, quota = _verified(question, by)
+    except RefusedError as error:
+        return _refusal(error.refusal, question.query)
+    return HTTPStatus.OK, _identity(credential, quota)
+
+
+def _verified(question: Question, by: Recall) -> tuple[Credential, Quota | None]:
+    text = token_of(question.authorization)  # the query is the gateway's, not the client's
     if text is None:
         raise refused("missing_credential")
-    wanted = _wanted(environ.get("QUERY_STRING", ""), environ["PATH_INFO"] == PATH)
-    address = client_address(environ)
+    wanted, address = _wanted(question.query, question.is_exact), question.address
     record, quota = admit(
-        lambda: verdict(text, address=address, environment=wanted.environment, scopes=wanted.scopes),
+        lambda: verdict(text, address=address, environment=wanted.environment, scopes=wanted.scopes, by=by),
         door=DOOR,
         address=address,
+        may_block=by is recall,
     )
     return record.credential, quota
 

@@ -6,17 +6,24 @@ from apikeys.verification import KeyRecord
 from apikeys.verification import verify as verify_key
 from credentials.client_address import Address
 from credentials.kinds import Kind, kind_of
+from credentials.recall import Recall, recall
 from tokens.verification import TokenRecord
 from tokens.verification import verify as verify_token
 
 
 def verdict(
-    text: str, *, address: Address | None, environment: str | None = None, scopes: Collection[str] = ()
+    text: str,
+    *,
+    address: Address | None,
+    environment: str | None = None,
+    scopes: Collection[str] = (),
+    by: Recall = recall,
 ) -> KeyRecord | TokenRecord:
     """Give the record of a key's secret or an access token that is good now, from here, for this.
 
-    Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` when the database can't be asked.
+    Raises `RefusedError` with a code of `credentials.refusals`, `django.db.Error` when the database can't be asked, and
+    where it is asked `by` memory alone `WouldBlockError`.
     """
     if kind_of(text) is Kind.ACCESS_TOKEN:
-        return verify_token(text, address=address, environment=environment, scopes=scopes)
-    return verify_key(text, address=address, environment=environment, scopes=scopes)
+        return verify_token(text, address=address, environment=environment, scopes=scopes, by=by)
+    return verify_key(text, address=address, environment=environment, scopes=scopes, by=by)

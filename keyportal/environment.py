@@ -9,17 +9,14 @@ from keyportal.options.reading import OF_A_FILE
 _SECRETS: Final = frozenset(
     name for option in OPTIONS if option.secret for name in (option.name, option.name + OF_A_FILE)
 )
-_OF_GRANIAN: Final = "GRANIAN_SSL_KEYFILE_PASSWORD"  # which has read it long ago
 _PREFIXES: Final = ("KEYPORTAL_", "HTTP_")
 
 
 def forget_environment(environ: MutableMapping[str, str]) -> None:
     """Take our secrets, and all that could pass for a request header, out of the environment.
 
-    Granian copies the whole environment into every WSGI environ, so into `request.META`: whatever keeps or prints META
-    would keep or print the sealing keys; and a variable called HTTP_AUTHORIZATION would be everyone's credential.
+    Whatever keeps, prints or hands on the environment would keep or print the sealing keys; and under CGI's rules a
+    variable called HTTP_AUTHORIZATION would be everyone's credential.
     """
-    for name in [
-        name for name in environ if name in _SECRETS or name == _OF_GRANIAN or name.upper().startswith(_PREFIXES)
-    ]:
+    for name in [name for name in environ if name in _SECRETS or name.upper().startswith(_PREFIXES)]:
         del environ[name]

@@ -24,7 +24,6 @@ CODE_OF: Final[Mapping[int, str]] = {
     408: "request_timeout",
     409: "conflict",
     410: "gone",
-    411: "length_required",
     413: "too_large",
     414: "address_too_long",
     415: "unsupported_media_type",
@@ -70,11 +69,22 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def error_response(
-    request: HttpRequest, status: int, headers: Mapping[str, str] | None = None, *, page: str = "", **context: Any
+    request: HttpRequest,
+    status: int,
+    headers: Mapping[str, str] | None = None,
+    *,
+    page: str = "",
+    detail: str = "",
+    **context: Any,
 ) -> HttpResponse:
-    """Answer an error with its page (or a more particular one), or with its problem where machines ask."""
+    """Answer an error with its page (or a more particular one), or with its problem where machines ask.
+
+    `detail` says more than the status does; it quotes nothing that was sent.
+    """
     if is_for_machines(request):
-        return Problem(CODE_OF[status], headers=headers or {}).answer(request.path_info)
+        members = {"detail": detail} if detail else {}
+        return Problem(CODE_OF[status], members, headers or {}).answer(request.path_info)
+    context["detail"] = detail
     context["request_id"] = getattr(request, "request_id", "")
     response = render(request, f"errors/{page or status}.html", context, status=status)
     for name, value in (headers or {}).items():

@@ -3,16 +3,16 @@
 import logging
 import time
 from collections.abc import Callable
-from functools import cache
 from http import HTTPStatus
 
-from django.conf import settings
-from django.core.exceptions import BadRequest, RequestDataTooBig
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
-from credentials.client_address import client_address, is_trusted_proxy, parse_address, request_id_of
+from credentials.client_address import new_request_id
 from credentials.freshness import freshness
 from credentials.quota import Quota
+from keyportal.entrance.environ import PEER, REFUSAL, REQUEST_ID
+from keyportal.entrance.request import UnreadableError
 from keyportal.errors import error_response, with_words
 from keyportal.logs import request_id, route
 from keyportal.pages import is_for_machines
@@ -20,15 +20,7 @@ from keyportal.policies import MACHINE_POLICY
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
-logger = logging.getLogger(__name__)
 access_log = logging.getLogger("keyportal.access")
-FORWARDED = (
-    "HTTP_X_FORWARDED_FOR",
-    "HTTP_X_FORWARDED_PROTO",
-    "HTTP_X_FORWARDED_HOST",
-    "HTTP_X_FORWARDED_PORT",
-    "HTTP_FORWARDED",
-)
 PAGE_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
@@ -36,9 +28,9 @@ HEALTH_PATHS = ("/healthz", "/readyz", "/metrics")
 
 
 class RequestContextMiddleware:
-    """Settles who is asking: client address, scheme and request id. Writes the access line.
+    """Names the request and its sender as the entrance found them to be. Writes the access line.
 
-    Everything behind it reads plain `META["REMOTE_ADDR"]` and `request.scheme`; forwarded headers are gone by then.
+    `META["REMOTE_ADDR"]` is the client and `request.scheme` its scheme (`keyportal.entrance.sent`).
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -47,8 +39,11 @@ class RequestContextMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request under its id."""
         started = time.perf_counter()
-        _settle_origin(request)
-        token = request_id.set(request.request_id)  # type: ignore[attr-defined]  # set a line above
+        # Without the entrance (Django's test client, its development server) the peer is the client.
+        named = request.META.get(REQUEST_ID) or new_request_id()
+        request.request_id = named  # type: ignore[attr-defined]  # accounts.origin.PortalRequest
+        request.peer_address = request.META.get(PEER, request.META["REMOTE_ADDR"])  # type: ignore[attr-defined]  # there
+        token = request_id.set(named)
         try:
             response = self.get_response(request)
             response["X-Request-ID"] = request_id.get()
@@ -66,16 +61,7 @@ class ResponseHeadersMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Add `Cache-Control: no-store` where no view has set the header; refuse what no view should ever see."""
-        if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
-            # Nobody means a NUL, and PostgreSQL can't be asked about one.
-            raise BadRequest("a NUL in the address")
-        if _length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            # Django counts the fields of a form, and not its files: the portal takes none.
-            raise RequestDataTooBig
-        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
-            # WSGI would show the view an empty body, and a write would silently write nothing.
-            return error_response(request, 411)
-        response = self.get_response(request)
+        response = self._refusal(request) or self.get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
         quota: Quota | None = getattr(request, "quota", None)
         if quota is not None:
@@ -85,6 +71,16 @@ class ResponseHeadersMiddleware:
             response.headers["Content-Security-Policy"] = MACHINE_POLICY
             response.headers["X-Frame-Options"] = "DENY"
         return response
+
+    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+        """Return what the entrance could only note; None for a request that may go on. Raises `BadRequest`."""
+        refused: UnreadableError | None = request.META.get(REFUSAL)
+        if refused is not None:
+            return error_response(request, refused.status, detail=refused.detail)
+        if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+            # Nobody means a NUL, and PostgreSQL can't be asked about one.
+            raise BadRequest("a NUL in the address")
+        return None
 
     def process_view(self, request: HttpRequest, *view: object) -> HttpResponse | None:
         """Refuse methods that no page knows, before a form's token is missed or a library's view takes PUT for POST."""
@@ -136,36 +132,6 @@ class SettledMiddleware:
         if request.method not in SAFE_METHODS and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             freshness.settle()
         return response
-
-
-def _length(request: HttpRequest) -> int:
-    length: str = request.META.get("CONTENT_LENGTH") or "0"
-    return int(length) if length.isascii() and length.isdigit() else 0
-
-
-def _settle_origin(request: HttpRequest) -> None:
-    meta = request.META
-    peer = parse_address(meta.get("REMOTE_ADDR", ""))
-    client = client_address(meta)
-    request.request_id = request_id_of(meta)  # type: ignore[attr-defined]  # accounts.origin.PortalRequest
-    if is_trusted_proxy(peer):
-        if meta.get("HTTP_X_FORWARDED_PROTO") in ("http", "https"):
-            meta["wsgi.url_scheme"] = meta["HTTP_X_FORWARDED_PROTO"]
-    elif peer is None:
-        _warn_of_the_socket()
-    for header in FORWARDED:
-        meta.pop(header, None)
-    meta["REMOTE_ADDR"] = str(client) if client else ""
-    request.peer_address = str(peer) if peer else ""  # type: ignore[attr-defined]  # accounts.origin.PortalRequest
-
-
-@cache
-def _warn_of_the_socket() -> None:
-    """Tell once a process what the checks can't know: `--uds` stands on Granian's command line."""
-    logger.warning(
-        "requests come over a Unix socket, and KEYPORTAL_TRUSTED_PROXIES does not name `unix`: forwarded headers are "
-        "not believed, and all clients count as one, so that one guesser uses up the log-ins of all"
-    )
 
 
 def _log_access(request: HttpRequest, response: HttpResponse, seconds: float) -> None:

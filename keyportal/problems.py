@@ -40,7 +40,6 @@ FRAMEWORK: Final[Mapping[str, Reason]] = {
         409, "Something else changed this at the same time", "Look at how it is now, then decide whether to try again."
     ),
     "gone": Reason(410, "This is gone for good", "Take what led here out of your configuration."),
-    "length_required": Reason(411, "The body's length is missing", "Send a Content-Length header."),
     "too_large": Reason(413, "The request is too large", "Send less than 64 KiB."),
     "address_too_long": Reason(414, "The address is too long", "Send long values in the body."),
     "unsupported_media_type": Reason(415, "Only JSON is read here", "Send “Content-Type: application/json”."),
@@ -101,7 +100,7 @@ class Problem:
         """Give the answer as an OAuth client reads it (RFC 6749 §5.2)."""
         reason = CODES[self.code]
         error = OAUTH_ERRORS.get(reason.status, "invalid_request")
-        body = {"error": error, "error_description": reason.title}
+        body = {"error": error, "error_description": self.members.get("detail", reason.title)}
         headers = {"Cache-Control": "no-store", "Pragma": "no-cache", **self.headers}
         headers["Content-Type"] = "application/json"
         if self.code == "unavailable":

@@ -25,14 +25,17 @@ KEYPORTAL_URL: str = _given["KEYPORTAL_URL"]
 KEYPORTAL_LOCAL: bool = _given["KEYPORTAL_LOCAL"]
 KEYPORTAL_AUDIENCE: str = _given["KEYPORTAL_AUDIENCE"] or KEYPORTAL_URL
 KEYPORTAL_LISTEN_URL: str = listen_address(_given)
-KEYPORTAL_WORKERS: int = _given["GRANIAN_WORKERS"]
-KEYPORTAL_ENDS_TLS = bool(_given["GRANIAN_SSL_CERTIFICATE"] and _given["GRANIAN_SSL_KEYFILE"])
+KEYPORTAL_WORKERS: int = _given["KEYPORTAL_WORKERS"]
+KEYPORTAL_TLS_CERTIFICATE: str = str(_given["KEYPORTAL_TLS_CERTIFICATE"] or "")
+KEYPORTAL_TLS_KEY: str = str(_given["KEYPORTAL_TLS_KEY"] or "")
+KEYPORTAL_ENDS_TLS = bool(KEYPORTAL_TLS_CERTIFICATE and KEYPORTAL_TLS_KEY)
 KEYPORTAL_STRAY_NAMES = _configuration.stray
 CACHE_URL: str = _given["CACHE_URL"]
 KEYPORTAL_MACHINE_PATHS = ("/api/", "/oauth/", "/.well-known/", "/gateway/", "/healthz", "/readyz", "/metrics")
 
 HTTPS = (_url := urlsplit(KEYPORTAL_URL)).scheme == "https"
 _host_name = _url.netloc.removesuffix(f":{_url.port}")  # with the brackets of an IPv6 address
+KEYPORTAL_HOST = _url.netloc
 LOOPBACK_HOSTS = ["127.0.0.1", "localhost"] if KEYPORTAL_LOCAL else []
 
 # --- Django ---
@@ -41,7 +44,6 @@ SECRET_KEY_FALLBACKS: list[str] = list(_given["SECRET_KEY_FALLBACKS"])
 DEBUG = False
 ALLOWED_HOSTS = list(dict.fromkeys([_host_name, *LOOPBACK_HOSTS]))
 ROOT_URLCONF = "keyportal.urls"
-WSGI_APPLICATION = "keyportal.wsgi.application"
 AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
@@ -203,7 +205,6 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = PAGE_POLICY
-DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 
 # --- files, messages, logs ---
 STATIC_URL = "/static/"

@@ -1,6 +1,5 @@
 """What a server process says when it starts, and why it does not."""
 
-import os
 import sys
 from collections.abc import Iterable
 
@@ -9,11 +8,10 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from keyportal.quiet_errors import in_short
-from keyportal.workers import is_first, speaks_for_all
 
 
 def confirm_configuration() -> None:
-    """End this process if its configuration is wrong. The first of the workers tells what is doubtful, once."""
+    """End this process if its configuration is wrong, and tell what is doubtful: once, before there are workers."""
     found = run_checks(tags=["keyportal"])
     notes = [_line("warning", message) for message in found if WARNING <= message.level < ERROR]
     try:
@@ -24,9 +22,8 @@ def confirm_configuration() -> None:
     connections.close_all()  # this thread answers nothing: it would never look whether the database is another one
     errors = [_line("does not start", message) for message in found if message.level >= ERROR]
     if errors:
-        sys.exit("\n".join(errors) if speaks_for_all(os.environ) else 1)
-    if is_first():
-        _say(notes)
+        sys.exit("\n".join(errors))
+    _say(notes)
 
 
 def _line(what: str, message: CheckMessage) -> str:

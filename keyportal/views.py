@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.canaries import confirm_rings
 from accounts.way_back import way_back
-from credentials.database_file import UnusableFileError
+from credentials.database_log import UnusableFileError
 from credentials.freshness import freshness
 from credentials.trigger_health import faults
 from keyportal.context import THEMES

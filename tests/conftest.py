@@ -178,7 +178,7 @@ def log_in(client: Client) -> Callable[[User], Client]:
 
 @pytest.fixture(scope="session")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
-    """A started portal in local mode: Granian with two workers, on the database kind of this run."""
+    """A started portal in local mode: gunicorn with two workers, on the database kind of this run."""
     folder: Path = tmp_path_factory.mktemp("portal")
     with portal_database(folder) as database_url, Portal(folder, database_url).running() as started:
         yield started

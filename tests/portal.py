@@ -1,4 +1,4 @@
-"""A portal as a user would start it: its own folder, database, port and secrets; Granian with two workers."""
+"""A portal as a user would start it: its own folder, database, port and secrets; gunicorn with two workers."""
 
 import base64
 import json
@@ -71,7 +71,7 @@ class Portal:
     """One portal's configuration, its commands and its server process."""
 
     threads = 8
-    """Of each worker."""
+    """Of each worker, for requests that are no verdicts."""
     python_path = str(ROOT / "tests" / "production")
     """What Python does first in each process. Benchmarks do without."""
 
@@ -93,6 +93,7 @@ class Portal:
             "KEYPORTAL_ENV_FILE": str(empty_file()),
             "DATABASE_URL": database_url,
             "KEYPORTAL_USAGE_FLUSH": "0.3",
+            "KEYPORTAL_REQUEST_THREADS": str(self.threads),
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
@@ -157,16 +158,13 @@ class Portal:
 
     def _started_since(self, written: int) -> int:
         """Give how many workers have started since the log was so long."""
-        return self.log.read_bytes()[written:].count(b"Started worker-")
+        return self.log.read_bytes()[written:].count(b"Started worker ")
 
     def spawn(self, workers: int = 2) -> subprocess.Popen[bytes]:
         """Start the server process and give it, whether or not it will answer."""
-        granian = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--no-ws"]
-        serving = ["--http", "1", *self.listens_at(), "--workers", str(workers)]
-        serving += ["--blocking-threads", str(self.threads), "--workers-kill-timeout", "5"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*granian, *serving, "keyportal.wsgi:application"],
+                self.server(workers),
                 cwd=ROOT,
                 env=self._whole_environment(),
                 stdin=subprocess.DEVNULL,
@@ -175,9 +173,14 @@ class Portal:
             )
         return self.process
 
+    def server(self, workers: int) -> list[str]:
+        """Give gunicorn's command but for the application."""
+        gunicorn = [str(Path(sys.executable).parent / "gunicorn"), "--config", "python:keyportal.gunicorn"]
+        return [*gunicorn, *self.listens_at(), "--workers", str(workers)]
+
     def listens_at(self) -> list[str]:
-        """Give Granian's options for where it listens."""
-        return ["--host", "127.0.0.1", "--port", str(self.port)]
+        """Give gunicorn's options for where it listens."""
+        return ["--bind", f"127.0.0.1:{self.port}"]
 
     def line(self) -> HTTPConnection:
         """Give a connection to the server that is not opened yet."""

@@ -57,7 +57,7 @@ def purge(*, by: str, batch: int = BATCH, batches: int | None = None) -> dict[st
 def now_and_then() -> None:
     """Purge a little if nobody has for an hour: whoever forgets the cron job is not punished for it.
 
-    Called by a thread that has time for it, now and then (`keyportal/wsgi.py`). One worker of all wins the turn, by a
+    Called by a thread that has time for it, now and then (`keyportal/server.py`). One worker of all wins the turn, by a
     conditional update.
     """
     try:

@@ -23,8 +23,8 @@ from apikeys.verification import judge as judge_key
 from credentials.catalogue import catalogue, names_in
 from credentials.client_address import Address
 from credentials.credential import OWNER_FIELDS, Credential, Owner
-from credentials.freshness import recall
 from credentials.prepared import Prepared, Slot, fields_but
+from credentials.recall import Recall, recall
 from credentials.refusals import RefusedError, insufficient_scope, refused
 from tokens.models import RevokedToken, TokenFamily
 from vault.errors import TokenInvalidError
@@ -77,13 +77,18 @@ class TokenRecord:
 
 
 def verify(
-    token: str, *, address: Address | None, environment: str | None = None, scopes: Collection[str] = ()
+    token: str,
+    *,
+    address: Address | None,
+    environment: str | None = None,
+    scopes: Collection[str] = (),
+    by: Recall = recall,
 ) -> TokenRecord:
     """Give the record of a token that is good now, from this address, for this environment and these scopes.
 
     Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` when the database can't be asked.
     """
-    record = recall(hashlib.sha256(token.encode()).digest(), lambda: ask(token))
+    record = by(hashlib.sha256(token.encode()).digest(), lambda: ask(token))
     if record is None:
         raise refused("invalid_token")
     judge(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)

@@ -49,7 +49,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             proxies(),
             "",
             "networks whose `X-Forwarded-For`, `-Proto` and `X-Request-ID` are believed, and `unix` for whoever asks "
-            "over a Unix socket (`granian --uds`)",
+            "over a Unix socket (`--bind unix:…`)",
             example="10.0.0.0/8, 2001:db8::1, unix",
             id="E020",
         ),
@@ -147,20 +147,30 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
     ),
     "The server": (
         Option(
-            "GRANIAN_WORKERS",
+            "KEYPORTAL_WORKERS",
             whole(1, 1024),
             "1",
-            "Granian's own: how many workers it starts. Better than `--workers`, which check W020 does not see",
-            only_process=True,
+            "processes of the server. Better than gunicorn's `--workers`, which check W020 does not see",
         ),
         Option(
-            "GRANIAN_SSL_CERTIFICATE",
+            "KEYPORTAL_TLS_CERTIFICATE",
             path(),
             "",
-            "Granian's own: with the next one, TLS ends in the server, and check W021 asks for no trusted proxy",
-            only_process=True,
+            "a file: with the next one, TLS ends in the server, and check W021 asks for no trusted proxy",
         ),
-        Option("GRANIAN_SSL_KEYFILE", path(), "", "Granian's own", only_process=True),
+        Option("KEYPORTAL_TLS_KEY", path(), "", "the file of its private key, without a password"),
+        Option(
+            "KEYPORTAL_VERDICT_THREADS",
+            whole(1, 64, "threads"),
+            "2",
+            "of each worker for verdicts that are not remembered, and for what monitoring asks",
+        ),
+        Option(
+            "KEYPORTAL_REQUEST_THREADS",
+            whole(1, 64, "threads"),
+            "4",
+            "of each worker for everything else: pages, tokens, the rest of the API",
+        ),
         Option(
             "KEYPORTAL_METRICS_NETWORKS",
             networks(),

@@ -17,13 +17,12 @@ from keyportal.options import OPTIONS
 from keyportal.options.kinds import BASE_DIR, LONG, UnsuitableError, refuse_unprintable, trimmed
 from keyportal.options.option import Option
 from keyportal.options.spelling import stray_names
-from keyportal.workers import speaks_for_all
 
 ENV_FILE: Final = "KEYPORTAL_ENV_FILE"
 OF_A_FILE: Final = "_FILE"
 HELP: Final = "docs/configuration.md lists the settings, and `make run` writes a .env for this machine"
 _ASSIGNMENT: Final = re.compile(r"(?:export )?[A-Za-z_0-9]+=.*")
-_NOT_FOR_THE_PROCESS: Final = ("KEYPORTAL_", "HTTP_", "GRANIAN_")
+_NOT_FOR_THE_PROCESS: Final = ("KEYPORTAL_", "HTTP_")
 
 
 class ConfigurationError(Exception):
@@ -58,7 +57,7 @@ def configure(process: MutableMapping[str, str]) -> Configuration:
             process.setdefault(name, value)
         return configuration
     # Outside of the handler: whoever catches the exit finds no exception behind it.
-    sys.exit("\n".join(f"keyportal: {line}" for line in lines) if speaks_for_all(process) else 1)
+    sys.exit("\n".join(f"keyportal: {line}" for line in lines))
 
 
 def read_configuration(process: Mapping[str, str]) -> Configuration:

@@ -11,8 +11,7 @@ pytestmark = pytest.mark.once
 
 
 def seen(peer: str, forwarded: str | None = None) -> str:
-    environ = {"REMOTE_ADDR": peer} | ({} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded})
-    return str(client_address(environ))
+    return str(client_address(parse_address(peer), forwarded or ""))
 
 
 def test_by_default_nobody_is_trusted(settings: Settings) -> None:
@@ -45,7 +44,7 @@ def test_the_first_untrusted_address_from_the_right_is_the_client(
 
 
 def test_a_unix_socket_has_no_address() -> None:
-    assert client_address({"REMOTE_ADDR": ""}) is None
+    assert client_address(None, "") is None
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "1.2.3", "1.2.3.4.5", "::g", "[::1", "1.2.3.4; DROP", "\x00"])

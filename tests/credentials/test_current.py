@@ -18,8 +18,8 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
-from credentials import freshness
-from credentials.database_file import UnusableFileError
+from credentials import freshness, recall
+from credentials.database_log import UnusableFileError
 from credentials.freshness import Freshness
 from credentials.place import Place
 from tests.waiting import wait_until
@@ -192,17 +192,17 @@ def test_a_folder_that_was_moved_with_its_log_holds_the_database_that_it_held(
 
 
 @pytest.mark.finding("H43")
-def test_a_log_that_sqlite_itself_removes_is_none_that_was_taken_away(
+def test_the_log_stays_when_the_last_connection_of_a_thread_is_closed(
     connection: Connections, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When the last connection is closed."""
+    """SQLite would remove it with the last connection; the index of it is read, and so kept."""
     fresh, log = Freshness(), Path(f"{connection.settings_dict['NAME']}-wal")
     for number in range(5):
         fresh.follow()
         commit_elsewhere(connection, number)
         assert log.exists()
         connection.close()
-        assert not log.exists()
+        assert log.exists()
     assert "the log of" not in caplog.text
     assert fresh.current() is not None
 
@@ -263,7 +263,7 @@ def test_while_a_thread_has_a_log_that_is_gone_nobody_opens_the_next(connection:
 def test_what_is_recalled_is_of_its_own_digest_and_asked_once(
     connection: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(freshness, "freshness", Freshness())
+    monkeypatch.setattr(recall, "freshness", Freshness())
     monkeypatch.setattr(freshness, "confirm_rings", lambda: None)  # of which this database knows nothing
     asked: list[bytes] = []
 
@@ -272,7 +272,7 @@ def test_what_is_recalled_is_of_its_own_digest_and_asked_once(
             asked.append(digest)
             return SimpleNamespace(digest=digest, tags=(), is_over=False)
 
-        return freshness.recall(digest, ask)
+        return recall.recall(digest, ask)
 
     assert [recalled(digest).digest for digest in (b"1", b"2", b"1", b"2")] == [b"1", b"2", b"1", b"2"]
     assert asked == [b"1", b"2"]

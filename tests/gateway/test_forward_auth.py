@@ -142,7 +142,7 @@ def test_whatever_is_sent_the_answer_is_200_401_or_403(portal: Portal, client: C
         head = f"{chosen.choice(METHODS)} /gateway/auth/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         answer = portal.send_raw(f"{head}Authorization: {value}\r\nX-Noise: {noise}\r\n\r\n".encode("latin-1"))
         statuses.add(int(answer.split()[1]))
-    # 400: Granian's own, for a request that is no HTTP and reaches nobody.
+    # 400: for a request that is no HTTP and reaches nobody.
     assert statuses <= {200, 400, 401, 403}
 
 

@@ -46,13 +46,6 @@ def test_an_exception_in_a_page_is_a_page_with_the_request_id(log_in: Any, devel
     assert "inside" not in page
 
 
-@pytest.mark.security("R-19")
-def test_a_form_over_64_kib_is_413(client: Client) -> None:
-    answer = client.post("/accounts/login/", {"login": "x" * 70_000}, secure=True)
-    assert answer.status_code == 413
-    assert "That was too much" in answer.content.decode()
-
-
 @pytest.mark.once
 def test_a_line_of_the_log_is_one_json_object_with_the_request_id() -> None:
     config = logging_config("json")

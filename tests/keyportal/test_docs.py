@@ -59,9 +59,9 @@ def test_nothing_but_the_table_reads_settings_from_the_environment() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if re.search(r"\bos\.environ\b|\bgetenv|\bimport environb?$", path.read_text(), re.MULTILINE)
     }
-    # django-environ parses; the start names the settings module, asks which worker speaks, and forgets the secrets.
+    # django-environ parses; the start names the settings module and forgets the secrets.
     parsing = {"keyportal/options/addresses.py", "keyportal/options/reading.py"}
-    assert reading == {"keyportal/settings.py", "keyportal/startup.py", "keyportal/wsgi.py"} | parsing
+    assert reading == {"keyportal/settings.py", "keyportal/server.py"} | parsing
 
 
 def test_every_dependency_says_why_it_is_there() -> None:

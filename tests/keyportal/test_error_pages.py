@@ -47,7 +47,7 @@ def test_each_status_has_a_page_that_says_what_happened_what_to_do_and_how_to_go
 def test_a_status_without_a_page_would_be_noticed() -> None:
     pages = {int(path.stem) for path in (ROOT / "templates/errors").glob("[0-9]*.html")}
     assert pages == set(STATUSES) == {CODES[code].status for code in errors.CODE_OF.values()}
-    assert {400, 403, 404, 405, 406, 408, 409, 410, 411, 413, 414, 415, 429, 431, 500, 503} <= pages
+    assert {400, 403, 404, 405, 406, 408, 409, 410, 413, 414, 415, 429, 431, 500, 503} <= pages
 
 
 @pytest.mark.parametrize("status", PLAIN)

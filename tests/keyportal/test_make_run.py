@@ -37,7 +37,7 @@ def make_run(project: Path, printed: Path) -> Iterator[Portal]:
         process = subprocess.Popen(
             ["make", "run", f"PORT={portal.port}"],
             cwd=project,
-            env=environment | {"GRANIAN_WORKERS": "1"},
+            env=environment | {"KEYPORTAL_WORKERS": "1"},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

@@ -113,13 +113,11 @@ def test_names_of_others_are_not_told_of(tmp_path: Path) -> None:
 
 
 def test_other_names_in_the_file_are_told_of_when_a_setting_was_meant(tmp_path: Path) -> None:
-    file = env_file(tmp_path, "DATABSE_URL=sqlite:///x\nTZ=UTC\nGRANIAN_WORKERS=3\nPGSSLROOTCERT=/x\n")
+    file = env_file(tmp_path, "DATABSE_URL=sqlite:///x\nTZ=UTC\nPGSSLROOTCERT=/x\n")
     values = read_settings(KEYPORTAL_ENV_FILE=file).values
     assert values is not None
-    misspelt, elsewhere = values["KEYPORTAL_STRAY_NAMES"]
+    (misspelt,) = values["KEYPORTAL_STRAY_NAMES"]
     assert misspelt == "DATABSE_URL is no setting of the portal; DATABASE_URL was probably meant"
-    assert elsewhere.startswith("GRANIAN_WORKERS does nothing in .env")
-    assert values["KEYPORTAL_WORKERS"] == 1
 
 
 def test_what_the_file_has_for_libpq_gets_into_the_environment_and_no_setting_does(tmp_path: Path) -> None:
@@ -133,10 +131,9 @@ def test_what_the_file_has_for_libpq_gets_into_the_environment_and_no_setting_do
 def test_no_secret_and_no_header_stays_in_the_environment() -> None:
     names = {name for option in OPTIONS if option.secret for name in (option.name, f"{option.name}_FILE")}
     odd = {"KEYPORTAL_SEALING_KEY", "keyportal_signing_keys", "HTTP_AUTHORIZATION", "http_x_forwarded_for"}
-    odd.add("GRANIAN_SSL_KEYFILE_PASSWORD")
-    process = dict.fromkeys(names | odd | {"PATH", "GRANIAN_WORKERS", "PGOPTIONS"}, "x")
+    process = dict.fromkeys(names | odd | {"PATH", "PGOPTIONS"}, "x")
     forget_environment(process)
-    assert process.keys() == {"PATH", "GRANIAN_WORKERS", "PGOPTIONS"}
+    assert process.keys() == {"PATH", "PGOPTIONS"}
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from django.contrib.admin.utils import quote
 from django.test import Client
-from pytest_django import Settings
 
 from accounts.models import AuditEvent
+from credentials.client_address import parse_address
+from keyportal.entrance.environ import PEER, REQUEST_ID
+from keyportal.entrance.request import Request, Sender
 from tests.conftest import MakeKey
 
 pytestmark = pytest.mark.django_db
@@ -63,27 +65,38 @@ def test_no_other_origin_may_read_an_answer(client: Client, origin: str) -> None
 
 @pytest.mark.security("P-01")
 @pytest.mark.security("P-07")
-def test_a_forwarded_scheme_counts_from_a_trusted_proxy_only(client: Client, settings: Settings) -> None:
-    claim = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9", "X-Request-ID": "from-the-proxy-1"}
-    untrusted = client.get("/healthz", headers=claim)
-    assert "Strict-Transport-Security" not in untrusted
-    assert untrusted["X-Request-ID"] != "from-the-proxy-1"
-    settings.KEYPORTAL_TRUSTED_PROXIES = ("127.0.0.1/32",)
-    trusted = client.get("/healthz", headers=claim)
-    assert "Strict-Transport-Security" in trusted
-    assert trusted["X-Request-ID"] == "from-the-proxy-1"
-    odd = client.get("/healthz", headers={**claim, "X-Request-ID": "bad id\n"})
-    assert re.fullmatch(r"[0-9a-f]{32}", odd["X-Request-ID"])
+@pytest.mark.finding("H2")
+def test_a_forwarded_scheme_counts_from_a_trusted_proxy_only() -> None:
+    def sender(*headers: tuple[bytes, bytes], is_trusted: bool = True) -> Sender:
+        request = Request(parse_address("127.0.0.1"), is_trusted, "http")
+        request.headers = list(headers)
+        return request.sender()
+
+    scheme, address, named = (b"x-forwarded-proto", b"https"), (b"x-forwarded-for", b"203.0.113.9"), b"from-the-proxy-1"
+    claim = (scheme, address, (b"x-request-id", named))
+    untrusted = sender(*claim, is_trusted=False)
+    assert (untrusted.scheme, str(untrusted.address)) == ("http", "127.0.0.1")
+    assert untrusted.request_id != named.decode()
+    trusted = sender(*claim)
+    assert (trusted.scheme, trusted.request_id, str(trusted.peer)) == ("https", named.decode(), "127.0.0.1")
+    twice = sender(scheme, scheme, (b"x-request-id", named), (b"x-request-id", named), (b"x-forwarded-proto", b"http"))
+    assert twice.scheme == "http"
+    assert re.fullmatch(r"[0-9a-f]{32}", twice.request_id)
+    for odd in (b"bad id", b"", b"x" * 65, b"short", named + b"\n"):
+        assert re.fullmatch(r"[0-9a-f]{32}", sender((b"x-request-id", odd)).request_id)
+    for odd in (b"HTTPS", b"https, http", b"wss", b""):
+        assert sender((b"x-forwarded-proto", odd)).scheme == "http"
+    folded = sender(*((name.replace(b"-", b"_"), value) for name, value in claim))
+    assert (folded.scheme, str(folded.address)) == ("http", "127.0.0.1")
 
 
 @pytest.mark.security("P-08")
-def test_an_event_names_the_client_and_the_peer(settings: Settings, log_in: Any, developer: Any) -> None:
-    settings.KEYPORTAL_TRUSTED_PROXIES = ("127.0.0.1/32",)
+def test_an_event_names_the_client_and_the_peer(log_in: Any, developer: Any) -> None:
     browser = log_in(developer)
-    browser.post("/accounts/logout/", secure=True, headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.9"})
+    settled = {"REMOTE_ADDR": "203.0.113.9", PEER: "127.0.0.1", REQUEST_ID: "named"}
+    browser.post("/accounts/logout/", secure=True, **settled)
     event = AuditEvent.objects.get(verb="logged_out")
-    assert (event.address, event.peer) == ("203.0.113.9", "127.0.0.1")
-    assert event.request_id
+    assert (event.address, event.peer, event.request_id) == ("203.0.113.9", "127.0.0.1", "named")
 
 
 @pytest.mark.conformance("BA-12")

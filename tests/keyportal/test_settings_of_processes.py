@@ -31,7 +31,7 @@ WRONG = {
     "KEYPORTAL_URL": f"https://[{CANARY}",
     "KEYPORTAL_TRUSTED_PROXIES": CANARY,
     "KEYPORTAL_MAX_KEYS": f"1{CANARY}",
-    "GRANIAN_SSL_CERTIFICATE": f"\x01{CANARY}",
+    "KEYPORTAL_TLS_CERTIFICATE": f"\x01{CANARY}",
 }
 ODD_FOLDERS = ("c#", "a b", "x?y", "%41", "ü漢", "a+b&c;d=e", "$HOME", "'\"`\\")
 
@@ -65,7 +65,7 @@ def test_a_command_ends_with_one_line_and_without_the_value(site: Portal, name: 
 @pytest.mark.parametrize("name", ["SECRET_KEY_FILE", "DATABASE_URL", "KEYPORTAL_TRUSTED_PROXIES"])
 def test_the_server_does_not_start_and_says_it_once(site: Portal, name: str) -> None:
     spoil(site, name)
-    site.environment["GRANIAN_WORKERS"] = "3"
+    site.environment["KEYPORTAL_WORKERS"] = "3"
     process = site.spawn(workers=3)
     assert process.wait(timeout=DEADLINE) != 0
     printed = site.log.read_text()
@@ -161,7 +161,7 @@ def cluster() -> Iterator[Cluster]:
         yield started
 
 
-SERVER = "import keyportal.wsgi\n"
+SERVER = "import keyportal.server\n"
 
 
 def asked(portal: Portal, *names: str, first: str = "") -> list[str]:

@@ -71,7 +71,7 @@ def test_pages_have_what_the_silenced_checks_ask_for() -> None:
 def test_the_server_tells_every_warning_once_for_all_its_workers(site: Portal) -> None:
     for name in ("KEYPORTAL_TRUSTED_PROXIES", "EMAIL_URL"):
         del site.environment[name]
-    site.environment |= {"KEYPORTAL_RATE_LIMIT": "10/minute", "GRANIAN_WORKERS": "2", "KEYPORTAL_WORKER": "2"}
+    site.environment |= {"KEYPORTAL_RATE_LIMIT": "10/minute", "KEYPORTAL_WORKERS": "2", "KEYPORTAL_WORKER": "2"}
     site.start(workers=2)
     told = [line.split()[2] for line in site.log.read_text().splitlines() if line.startswith("keyportal warning: ")]
     assert sorted(told) == ["keyportal.W001", "keyportal.W020", "keyportal.W021", "keyportal.W040"]
@@ -84,18 +84,18 @@ def test_without_a_trusted_proxy_a_page_redirects_to_itself_as_the_warning_says(
     del site.environment["KEYPORTAL_TRUSTED_PROXIES"]
     page = f"{site.environment['KEYPORTAL_URL']}/accounts/login/"
     site.start(workers=1)
-    answer = site.get("/accounts/login/", X_Forwarded_Proto="https")
+    answer = site.get("/accounts/login/", **{"X-Forwarded-Proto": "https"})
     assert (answer.status, answer.headers["location"]) == (301, page)
     site.stop()
     site.environment["KEYPORTAL_TRUSTED_PROXIES"] = "127.0.0.1"
     site.start(workers=1)
-    assert site.get("/accounts/login/", X_Forwarded_Proto="https").status == 200
+    assert site.get("/accounts/login/", **{"X-Forwarded-Proto": "https"}).status == 200
 
 
 def test_a_server_that_ends_tls_itself_needs_no_proxy(site: Portal) -> None:
     del site.environment["KEYPORTAL_TRUSTED_PROXIES"]
     assert "keyportal.W021" in site.command(*CHECKING).stderr
-    site.environment |= {"GRANIAN_SSL_CERTIFICATE": "certificate.pem", "GRANIAN_SSL_KEYFILE": "key.pem"}
+    site.environment |= {"KEYPORTAL_TLS_CERTIFICATE": "certificate.pem", "KEYPORTAL_TLS_KEY": "key.pem"}
     assert "no issues" in site.command(*CHECKING).stdout
 
 

@@ -8,11 +8,10 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from django.test import Client
 from pytest_django import Settings
 
-from credentials.client_address import client_address, is_trusted_proxy, request_id_of
-from keyportal.middleware import _warn_of_the_socket
+from credentials.client_address import is_trusted_proxy, parse_address
+from keyportal.entrance.request import Request, Sender, _warn_of_the_socket
 from tests.databases import portal_database
 from tests.portal import Portal
 from tests.settings_reader import read_settings
@@ -22,7 +21,7 @@ from tests.waiting import DEADLINE
 pytestmark = [pytest.mark.once, pytest.mark.finding("H13")]
 
 ONE, OTHER = "203.0.113.1", "203.0.113.2"
-FORWARDED = {"REMOTE_ADDR": "", "HTTP_X_FORWARDED_FOR": ONE, "HTTP_X_REQUEST_ID": "request-of-a-proxy"}
+ID = "request-of-a-proxy"
 
 
 class SocketPortal(Portal):
@@ -33,7 +32,7 @@ class SocketPortal(Portal):
         return str(self.folder / "s")
 
     def listens_at(self) -> list[str]:
-        return ["--uds", self.path]
+        return ["--bind", f"unix:{self.path}"]
 
     def line(self) -> HTTPConnection:
         line = HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
@@ -80,22 +79,30 @@ def test_who_asks_over_a_socket_is_not_believed_otherwise_and_the_log_says_so(tm
         assert portal.log.read_text().count("requests come over a Unix socket") == 1
 
 
+def sender(peer: str = "", forwarded: str = ONE) -> Sender:
+    """Return who a request with forwarded headers is taken to be from; a peer over a Unix socket has no address."""
+    address = parse_address(peer)
+    request = Request(address, is_trusted_proxy(address), "http")
+    request.headers = [(b"x-forwarded-for", forwarded.encode()), (b"x-request-id", ID.encode())]
+    return request.sender()
+
+
 @pytest.mark.parametrize("trusted", [(), ("0.0.0.0/1",), ("10.0.0.0/8", "::/1")])
 def test_no_network_holds_a_socket(settings: Settings, trusted: tuple[str, ...]) -> None:
     settings.KEYPORTAL_TRUSTED_PROXIES = trusted
     assert not is_trusted_proxy(None)
-    assert client_address(FORWARDED) is None
-    assert request_id_of(FORWARDED) != FORWARDED["HTTP_X_REQUEST_ID"]
+    assert sender().address is None
+    assert sender().request_id != ID
 
 
 def test_a_named_socket_is_no_network(settings: Settings) -> None:
     settings.KEYPORTAL_TRUSTED_PROXIES = ("unix",)
-    assert str(client_address(FORWARDED)) == ONE
-    assert client_address({"REMOTE_ADDR": ""}) is None
-    assert client_address({**FORWARDED, "HTTP_X_FORWARDED_FOR": f"{ONE}, nonsense"}) is None
-    assert str(client_address({**FORWARDED, "REMOTE_ADDR": OTHER})) == OTHER
-    assert request_id_of(FORWARDED) == FORWARDED["HTTP_X_REQUEST_ID"]
-    assert request_id_of({**FORWARDED, "REMOTE_ADDR": OTHER}) != FORWARDED["HTTP_X_REQUEST_ID"]
+    assert str(sender().address) == ONE
+    assert sender(forwarded="").address is None
+    assert sender(forwarded=f"{ONE}, nonsense").address is None
+    assert str(sender(OTHER).address) == OTHER
+    assert sender().request_id == ID
+    assert sender(OTHER).request_id != ID
 
 
 @pytest.mark.parametrize("written", ["unix", " unix , 10.0.0.0/8", "10.0.0.0/8\nunix"])
@@ -112,14 +119,13 @@ def test_the_networks_of_the_metrics_hold_no_socket() -> None:
     assert read_settings(KEYPORTAL_METRICS_NETWORKS="unix").values is None
 
 
-@pytest.mark.django_db
-def test_the_log_warns_once(settings: Settings, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_warns_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     settings.KEYPORTAL_TRUSTED_PROXIES = ("unix",)
     _warn_of_the_socket.cache_clear()
-    with caplog.at_level(logging.WARNING, "keyportal.middleware"):
-        client.get("/healthz", REMOTE_ADDR="")
+    with caplog.at_level(logging.WARNING, "keyportal.entrance.request"):
+        sender()
         assert caplog.messages == []
         settings.KEYPORTAL_TRUSTED_PROXIES = ()
         for _ in range(3):
-            client.get("/healthz", REMOTE_ADDR="")
+            sender()
     assert len(caplog.messages) == 1

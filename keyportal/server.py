@@ -1,4 +1,4 @@
-"""The WSGI application. A process with a wrong configuration does not start."""
+"""What the server serves. A process with a wrong configuration does not start."""
 
 import os
 
@@ -13,15 +13,14 @@ django_application = get_wsgi_application()
 from accounts.trail import EVERY, extend_now_and_then  # noqa: E402
 from credentials.patience import limit_waiting  # noqa: E402
 from credentials.usage import Chore, flusher  # noqa: E402
-from gateway.forward_auth import with_forward_auth  # noqa: E402
 from keyportal.databases import limit_statements  # noqa: E402
-from keyportal.entrance import with_readable_content_type  # noqa: E402
+from keyportal.entrance.application import Entrance  # noqa: E402
 from keyportal.numbers import shelf  # noqa: E402
 from keyportal.private_files import PrivateConnection  # noqa: E402
 from keyportal.startup import confirm_configuration  # noqa: E402
 from tokens.housekeeping import LOOK, now_and_then  # noqa: E402
 
-application = with_forward_auth(with_readable_content_type(django_application))
+application = Entrance(django_application)
 limit_statements()
 limit_waiting()
 flusher.chores += [
@@ -31,6 +30,5 @@ flusher.chores += [
 ]
 
 confirm_configuration()
-flusher.start()  # also where nothing is counted: the chain of the trail goes on
 PrivateConnection.makes_files = False
 forget_environment(os.environ)

@@ -1,0 +1,203 @@
+"""Who answers a request: the event loop where memory knows the verdict, else a thread. One for each process.
+
+Three kinds of work do not wait for one another: reading, which takes no thread; verdicts; and everything else.
+"""
+
+import logging
+import time
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterable
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.conf import settings
+
+from credentials.recall import WouldBlockError
+from credentials.usage import flusher
+from gateway import forward_auth
+from keyportal.entrance.answer import Answer, Writer
+from keyportal.entrance.connection import Connection
+from keyportal.entrance.content_type import require_readable
+from keyportal.entrance.environ import environ_of, environ_of_refused
+from keyportal.entrance.last_resort import last_resort
+from keyportal.entrance.receiving import too_large
+from keyportal.entrance.request import Request, Sender, UnreadableError
+from keyportal.entrance.threads import Threads
+
+logger = logging.getLogger(__name__)
+
+Django = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+OF_MACHINES: Final = 64 * 1024
+OF_PAGES: Final = 2_621_440
+"""Bytes that one body may have."""
+OF_ALL: Final = 64 * 1024 * 1024
+"""Bytes that this process keeps of bodies that are on their way."""
+OF_VERDICTS: Final = (
+    "/gateway/",
+    "/api/v1/verify",
+    "/api/v1/me",
+    "/oauth/introspect",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+)
+"""Paths of what somebody's production waits for, or looks at when something is wrong."""
+VERDICT_WITHIN: Final = 3.0
+WITHIN: Final = 8.5
+"""Seconds until a request is answered, whatever it waits for."""
+QUEUE: Final = 64
+"""How many requests of a kind may wait for a thread."""
+LENGTH: Final = "Content-Length"
+MOST: Final = 4096
+"""Connections. Beyond, those go that have waited longest for their client."""
+
+
+class Entrance:
+    """What all connections of a process have in common (`keyportal.entrance.connection.Host`)."""
+
+    def __init__(self, django: Django) -> None:
+        self.now = time.monotonic()
+        self.writer = Writer()
+        self.is_ending = False
+        self.connections: set[Connection] = set()
+        self.kept = 0
+        self.verdicts = Threads("verdicts", threads=settings.KEYPORTAL_VERDICT_THREADS, queue=QUEUE)
+        self.others = Threads("requests", threads=settings.KEYPORTAL_REQUEST_THREADS, queue=QUEUE)
+        self._django = django
+
+    def start(self, loop: AbstractEventLoop) -> None:
+        """Serve in this loop."""
+        self.now = loop.time()
+        self.verdicts.start(loop)
+        self.others.start(loop)
+        flusher.start()  # also where nothing is counted: the chain of the trail goes on
+
+    def __call__(self) -> Connection:
+        """Return what speaks with a new client."""
+        return Connection(self)
+
+    def tick(self, now: float) -> None:
+        """Look at the clock, and at who is over their deadline."""
+        self.now = now
+        self.writer.tick()
+        for connection in [one for one in self.connections if one.until <= now]:
+            connection.expire()
+
+    def end(self) -> None:
+        """Take nothing new; close what waits."""
+        self.is_ending = True
+        for connection in list(self.connections):
+            connection.end()
+
+    def add(self, connection: Connection) -> None:
+        """Note a new connection; if there are too many, the one goes that has waited longest for its client."""
+        if len(self.connections) >= MOST:
+            waiting = [one for one in self.connections if one.waits_for_client]
+            if waiting:
+                min(waiting, key=lambda one: one.until).give_way()
+        self.connections.add(connection)
+
+    def remove(self, connection: Connection) -> None:
+        """Note that a connection is gone."""
+        self.connections.discard(connection)
+
+    def keep(self, count: int) -> None:
+        """Note that so many more (or fewer) bytes of bodies are kept. Raises `UnreadableError` if it is too much."""
+        self.kept += count
+        if count > 0 and self.kept > OF_ALL:
+            raise UnreadableError(HTTPStatus.SERVICE_UNAVAILABLE, "Too many bodies are being sent at once.")
+
+    def bound_of(self, request: Request) -> int:
+        """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
+        if forward_auth.is_asked(request.path):
+            return 0
+        bound = OF_MACHINES if request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS) else OF_PAGES
+        lengths = request.lines(b"content-length")
+        if lengths and int(lengths[0]) > bound:
+            raise too_large(bound)
+        return bound
+
+    def receive(self, request: Request, connection: Connection) -> float:
+        """See to it that a request is answered. Returns within how many seconds."""
+        if forward_auth.is_asked(request.path):
+            self._ask_gateway(request, connection)
+            return VERDICT_WITHIN
+        sender = request.sender()
+        try:
+            require_readable(request)
+            environ = environ_of(request, sender)
+        except UnreadableError as error:
+            return self.refuse(request, connection, error)
+        return self._ask_django(request, connection, environ)
+
+    def refuse(self, request: Request, connection: Connection, why: UnreadableError) -> float:
+        """See to it that a request is answered that can't be received. Returns within how many seconds."""
+        request.keep_alive = False  # what comes behind it may be a part of it
+        if forward_auth.is_asked(request.path):
+            connection.answer(request, self.refused_at_once(request, why))
+            return VERDICT_WITHIN
+        return self._ask_django(request, connection, environ_of_refused(request, request.sender(), why))
+
+    def refused_at_once(self, request: Request, why: UnreadableError) -> Answer:
+        """Return the answer to a request of which not even the head is there."""
+        sender = request.sender()
+        logger.info("%d at the entrance: %s", why.status, why.detail)
+        return last_resort(request.path, why.status, sender.request_id, why.detail)
+
+    def late(self, request: Request) -> Answer:
+        """Return the answer to a request that has waited for too long."""
+        sender = request.sender()
+        if forward_auth.is_asked(request.path):
+            return _of_gateway(forward_auth.UNAVAILABLE, sender)
+        return last_resort(request.path, HTTPStatus.SERVICE_UNAVAILABLE, sender.request_id)
+
+    def _ask_gateway(self, request: Request, connection: Connection) -> None:
+        sender = request.sender()
+        is_exact = request.path == forward_auth.PATH
+        question = forward_auth.Question(request.joined(b"authorization"), request.query, is_exact, sender.address)
+        try:
+            connection.answer(request, _of_gateway(forward_auth.decide_at_once(question), sender))
+        except WouldBlockError:
+            done = partial(connection.answer, request)
+            if not self.verdicts.take(partial(_decided, request, sender), question, done):
+                connection.answer(request, self.late(request))
+
+    def _ask_django(self, request: Request, connection: Connection, environ: dict[str, Any]) -> float:
+        is_verdict = request.path.startswith(OF_VERDICTS)
+        threads = self.verdicts if is_verdict else self.others
+        if not threads.take(partial(self._asked, request), environ, partial(connection.answer, request)):
+            connection.answer(request, self.late(request))
+        return VERDICT_WITHIN if is_verdict else WITHIN
+
+    def _asked(self, request: Request, environ: dict[str, Any]) -> Answer | None:
+        """Ask Django, in a thread."""
+        if request.is_abandoned:
+            return None
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
+            started.append((status, headers))
+
+        result = self._django(environ, start_response)
+        try:
+            body = b"".join(result)
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+        status, headers = started[-1]
+        lengths = [int(value) for name, value in headers if name == LENGTH]
+        others = [(name, value) for name, value in headers if name != LENGTH]
+        return Answer(int(status[:3]), others, body, lengths[0] if lengths and not body else None)
+
+
+def _decided(request: Request, sender: Sender, question: forward_auth.Question) -> Answer | None:
+    """Decide, in a thread."""
+    return None if request.is_abandoned else _of_gateway(forward_auth.decide(question), sender)
+
+
+def _of_gateway(decided: tuple[HTTPStatus, forward_auth.Headers], sender: Sender) -> Answer:
+    status, headers = decided
+    return Answer(status, [*headers, *forward_auth.EVERY, ("x-request-id", sender.request_id)])

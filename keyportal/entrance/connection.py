@@ -1,0 +1,281 @@
+"""One connection of HTTP/1.1: bytes in, bytes out, in order, and each step within a deadline.
+
+It costs memory and no thread: whoever sends half a head or half a body and then nothing waits alone, is told so after a
+while, and is the first to go when there are too many.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from http import HTTPStatus
+from typing import Final, Protocol, cast
+
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade
+
+from credentials.client_address import is_trusted_proxy, parse_address
+from keyportal.entrance.answer import CONTINUE, Answer, Writer
+from keyportal.entrance.receiving import MOST_HEAD, Receiver, blamed
+from keyportal.entrance.request import Request, UnreadableError
+
+logger = logging.getLogger(__name__)
+
+MOST_TURNS: Final = 8
+"""Requests that a client may send ahead before nothing more is read of it."""
+
+HEAD_WITHIN: Final = 10.0
+BODY_WITHIN: Final = 10.0
+TAKEN_WITHIN: Final = 30.0
+"""Seconds for a client to take an answer."""
+IDLE: Final = 75.0
+"""Longer than nginx keeps its connections (60): who closes first does not find a request on its way."""
+LINGER: Final = 2.0
+"""Seconds for which what still comes is thrown away, so that the answer to half a request is read."""
+NEVER: Final = float("inf")
+
+
+class Host(Protocol):
+    """What a connection needs of the process that it is in."""
+
+    now: float
+    """By the event loop's clock, a moment ago."""
+    writer: Writer
+    is_ending: bool
+
+    def add(self, connection: "Connection") -> None:
+        """Note a new connection."""
+
+    def remove(self, connection: "Connection") -> None:
+        """Note that a connection is gone."""
+
+    def bound_of(self, request: Request) -> int:
+        """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
+
+    def keep(self, count: int) -> None:
+        """Note that so many more (or fewer) bytes of bodies are kept. Raises `UnreadableError`."""
+
+    def receive(self, request: Request, connection: "Connection") -> float:
+        """See to it that a request is answered. Returns within how many seconds."""
+
+    def refuse(self, request: Request, connection: "Connection", why: UnreadableError) -> float:
+        """See to it that a request is answered that can't be received. Returns within how many seconds."""
+
+    def refused_at_once(self, request: Request, why: UnreadableError) -> Answer:
+        """Return the answer to a request of which not even the head is there."""
+
+    def late(self, request: Request) -> Answer:
+        """Return the answer to a request that has waited for too long."""
+
+
+class Connection(Receiver, asyncio.Protocol):
+    """What goes on between the portal and one client."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self.until = NEVER
+        """When it must have gone on, by the host's clock."""
+        self._host = host
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._turns: deque[Request] = deque()
+        """What has begun and is not answered yet."""
+        self._is_ending = self._is_lingering = self._is_stalled = False
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether nothing is being done here."""
+        return not self._turns
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a head."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = parse_address(peer[0]) if isinstance(peer, tuple) else None  # over a Unix socket there is none
+        self.is_trusted = is_trusted_proxy(self.peer)
+        self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        self.until = self._host.now + HEAD_WITHIN
+        self._host.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget what was on its way. What a thread has begun goes on."""
+        self._host.remove(self)
+        if self.request is not None:
+            self.drop_body(self.request)
+        for request in self._turns:
+            request.is_abandoned = True
+        self._turns.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        if self._is_lingering:
+            return
+        if self.request is None and not self._turns:
+            self.until = self._host.now + HEAD_WITHIN
+        self.received += len(data)
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade:
+            self._is_ending = True  # there is no other protocol here; the request is answered as any other
+        except HttpParserCallbackError:
+            logger.exception("the entrance broke")
+            self._transport.abort()
+        except HttpParserError:
+            self._cut(UnreadableError(HTTPStatus.BAD_REQUEST, blamed(data)))
+        else:
+            if self.request is not None or self._turns:
+                self._look_at_bounds()
+
+    def eof_received(self) -> bool:
+        """Answer what is there, and close. Half a request changes nothing."""
+        if not self._is_lingering:
+            self._is_ending = True
+            if self.request is not None:
+                self._cut(UnreadableError(HTTPStatus.BAD_REQUEST, "The request ended before it was complete."))
+        return bool(self._turns)
+
+    def pause_writing(self) -> None:
+        """Read nothing more of a client that does not take its answers."""
+        self._is_stalled = True
+        self.until = self._host.now + TAKEN_WITHIN
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._is_stalled = False
+        self.until = self._host.now + IDLE
+        self._transport.resume_reading()
+
+    def bound_of(self, request: Request) -> int:
+        """Ask the host."""
+        return self._host.bound_of(request)
+
+    def keep(self, count: int) -> None:
+        """Tell the host."""
+        self._host.keep(count)
+
+    def begun(self, request: Request) -> None:
+        """Give it its turn."""
+        self._turns.append(request)
+
+    def awaited(self, request: Request) -> None:
+        """Wait for the body, and tell a client to send it that asks first."""
+        self.until = self._host.now + BODY_WITHIN
+        if request.joined(b"expect") is not None and len(self._turns) == 1:
+            self._transport.write(CONTINUE)
+
+    def take(self, request: Request) -> None:
+        """Have a request answered by the host."""
+        request.is_taken = True
+        within = self._host.receive(request, self)
+        if request.answer is None:
+            self.until = self._host.now + within
+
+    def refuse(self, request: Request, why: UnreadableError) -> None:
+        """Have a request refused by the host; nothing more is read after it."""
+        request.is_taken = True
+        self._is_ending = True
+        within = self._host.refuse(request, self, why)
+        if request.answer is None:
+            self.until = self._host.now + within
+
+    def completed(self) -> None:
+        """Wait for the next request, if this one was answered before it was there."""
+        if not self._turns:
+            self.until = self._host.now + IDLE
+
+    def answer(self, request: Request, answer: Answer | None) -> None:
+        """Send an answer when its turn has come; None: it broke."""
+        if request.answer is not None or request.is_abandoned:
+            return
+        request.answer = answer if answer is not None else self._host.late(request)
+        turns = self._turns
+        while turns and (first := turns[0].answer) is not None:
+            self._write(turns.popleft(), first)
+        if turns and len(turns) == MOST_TURNS - 1 and not self._is_stalled:
+            self._transport.resume_reading()
+
+    def expire(self) -> None:
+        """Go on, now that the deadline is over."""
+        if self._is_stalled or self._is_lingering:
+            self._transport.abort()
+        elif self.request is not None and not self.request.is_taken:
+            what, seconds = ("body", BODY_WITHIN) if self.request in self._turns else ("head", HEAD_WITHIN)
+            detail = f"The {what} of the request did not arrive within {seconds:.0f} seconds."
+            self._cut(UnreadableError(HTTPStatus.REQUEST_TIMEOUT, detail))
+        elif self._turns:
+            late = self._turns[0]
+            self.answer(late, self._host.late(late))
+            late.is_abandoned = True
+        else:
+            self._transport.close()
+
+    def give_way(self) -> None:
+        """Go at once: there are too many."""
+        self._transport.abort()
+
+    def end(self) -> None:
+        """Close as soon as what was asked is answered."""
+        self._is_ending = True
+        if not self._turns and self.request is None:
+            self._transport.close()
+        elif self.request is not None:
+            self.until = min(self.until, self._host.now + LINGER)
+
+    def _cut(self, why: UnreadableError) -> None:
+        """Answer what can't be read any further, and read nothing more."""
+        request, self.request = self.request, None
+        self._is_ending = True
+        if request is None or request.is_taken:
+            if not self._turns:
+                self._transport.close()
+        elif request in self._turns:
+            self.drop_body(request)
+            self.refuse(request, why)
+        else:
+            self.aim_roughly(request)
+            self._turns.append(request)
+            self.answer(request, self._host.refused_at_once(request, why))
+
+    def _look_at_bounds(self) -> None:
+        request = self.request
+        if request is not None and self.received > 2 * MOST_HEAD and request not in self._turns:
+            self._cut(UnreadableError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head has no end."))
+        if len(self._turns) >= MOST_TURNS:
+            self._transport.pause_reading()
+
+    def _write(self, request: Request, answer: Answer) -> None:
+        if self._is_ending or self._host.is_ending or not request.keep_alive or self._is_half(request):
+            self._write_last(request, answer)
+            return
+        self._send(request, answer, "keep-alive" if request.version == "1.0" else "")
+        if not self._turns and not self._is_stalled:
+            self.until = self._host.now + IDLE
+
+    def _is_half(self, request: Request) -> bool:
+        return not request.is_complete and request.has_body()
+
+    def _write_last(self, request: Request, answer: Answer) -> None:
+        """Write an answer after which nothing comes any more, but what was asked before the end."""
+        self._is_ending = True
+        if self._turns and request.keep_alive and not self._is_half(request):
+            self._send(request, answer, "")
+            return
+        for other in self._turns:  # what stands behind the last request may be a part of it
+            other.is_abandoned = True
+        self._turns.clear()
+        self._send(request, answer, "close")
+        self._close(request)
+
+    def _send(self, request: Request, answer: Answer, connection: str) -> None:
+        try:
+            self._transport.write(self._host.writer.written(answer, method=request.method, connection=connection))
+        except (ValueError, UnicodeEncodeError):
+            logger.exception("an answer can't be sent")
+            self._transport.abort()
+
+    def _close(self, request: Request) -> None:
+        """Close; after half a request not at once, which would take the answer along: what still comes is dropped."""
+        if request.is_complete or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._is_lingering = True
+        self.until = self._host.now + LINGER
+        self._transport.write_eof()

@@ -1,0 +1,92 @@
+"""What Django reads of a request: a WSGI environ (PEP 3333) without a name that could stand for two."""
+
+from functools import lru_cache
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any, Final
+
+from django.conf import settings
+
+from keyportal.entrance.request import Request, Sender, UnreadableError
+
+PEER: Final = "keyportal.peer_address"
+REQUEST_ID: Final = "keyportal.request_id"
+REFUSAL: Final = "keyportal.refusal"
+"""Why the request is refused: an `UnreadableError`. `keyportal.middleware` makes an answer of it."""
+
+SETTLED: Final = frozenset(
+    {
+        b"content-length",
+        b"forwarded",
+        b"transfer-encoding",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+        b"x-request-id",
+    }
+)
+"""What has been read by now: nobody behind is to read it once more, and otherwise."""
+ONCE: Final = frozenset({b"host", b"content-type"})
+"""What is nonsense twice."""
+UNPREFIXED: Final = ("CONTENT_TYPE",)
+_ALLOWED: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+def environ_of(request: Request, sender: Sender) -> dict[str, Any]:
+    """Return the environ of a request. Raises `UnreadableError` for a header that came twice and must not."""
+    body = b"".join(request.body)
+    environ = {**_without_headers(request, sender), "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    for name, value in request.headers:
+        key = _key_of(name)
+        if key is None:
+            continue
+        text = value.decode("latin-1")
+        if key in environ:
+            if name in ONCE:
+                raise UnreadableError(HTTPStatus.BAD_REQUEST, f"Send the header {name.decode().title()} only once.")
+            text = environ[key] + ("; " if name == b"cookie" else ",") + text
+        environ[key] = text
+    return environ
+
+
+def environ_of_refused(request: Request, sender: Sender, why: UnreadableError) -> dict[str, Any]:
+    """Return the environ of a request of which nothing is read but where it went, so that an answer can be made."""
+    return {
+        **_without_headers(request, sender),
+        "wsgi.input": BytesIO(),
+        "HTTP_HOST": settings.KEYPORTAL_HOST,
+        REFUSAL: why,
+    }
+
+
+def _without_headers(request: Request, sender: Sender) -> dict[str, Any]:
+    return {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": request.path,
+        "QUERY_STRING": request.query,
+        "SERVER_NAME": settings.KEYPORTAL_HOST,
+        "SERVER_PORT": "443" if sender.scheme == "https" else "80",
+        "SERVER_PROTOCOL": f"HTTP/{request.version}",
+        "REMOTE_ADDR": str(sender.address) if sender.address else "",
+        PEER: str(sender.peer) if sender.peer else "",
+        REQUEST_ID: sender.request_id,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": sender.scheme,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+
+
+@lru_cache(maxsize=1024)
+def _key_of(name: bytes) -> str | None:
+    """Return under which key a header stands; None for one that is left out.
+
+    A name with anything but letters, digits and hyphens is nobody's: folded, it could pass for another.
+    """
+    if name in SETTLED or not _ALLOWED.issuperset(name):
+        return None
+    key = name.decode().replace("-", "_").upper()
+    return key if key in UNPREFIXED else f"HTTP_{key}"

@@ -1,0 +1,177 @@
+"""What llhttp (Node's parser, by `httptools`) finds in the bytes of a connection, made into requests within bounds."""
+
+from abc import ABC, abstractmethod
+from http import HTTPStatus
+from typing import Final
+
+from httptools import HttpParserError, HttpRequestParser, parse_url
+
+from credentials.client_address import Address
+from keyportal.entrance.request import Request, UnreadableError
+
+MOST_HEAD: Final = 64 * 1024
+"""Bytes of a head, all its lines together."""
+MOST_TARGET: Final = 16 * 1024
+MOST_LINES: Final = 100
+
+
+class Receiver(ABC):
+    """The parser's callbacks. One request after the other; `request` is the one that is arriving."""
+
+    def __init__(self) -> None:
+        self.parser = HttpRequestParser(self)
+        self.peer: Address | None = None
+        self.is_trusted = False
+        self.scheme = "http"
+        self.request: Request | None = None
+        self.received = 0
+        """Bytes since the request began."""
+        self._target = b""
+        self._bound = 0
+
+    @abstractmethod
+    def bound_of(self, request: Request) -> int:
+        """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
+
+    @abstractmethod
+    def keep(self, count: int) -> None:
+        """Note that so many more (or fewer) bytes of bodies are kept. Raises `UnreadableError`."""
+
+    @abstractmethod
+    def begun(self, request: Request) -> None:
+        """Take the head of a request: it has its turn."""
+
+    @abstractmethod
+    def awaited(self, request: Request) -> None:
+        """Wait for the body."""
+
+    @abstractmethod
+    def take(self, request: Request) -> None:
+        """Have a request answered."""
+
+    @abstractmethod
+    def refuse(self, request: Request, why: UnreadableError) -> None:
+        """Have a request answered that can't be received."""
+
+    @abstractmethod
+    def completed(self) -> None:
+        """Note that a request has arrived that is being answered already."""
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self.request = Request(self.peer, self.is_trusted, self.scheme)
+        self._target = b""
+
+    def on_url(self, url: bytes) -> None:
+        """Take the target, or a part of it."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a line."""
+        self.request.headers.append((name.lower(), value))  # type: ignore[union-attr]  # it has begun
+
+    def on_headers_complete(self) -> None:
+        """Look whether the request may go on; if its body is not needed it is answered now."""
+        request = self.request
+        if request is None:
+            return
+        parser = self.parser
+        request.method = parser.get_method().decode()
+        request.version = parser.get_http_version()
+        request.keep_alive = parser.should_keep_alive()
+        self.begun(request)
+        try:
+            self._aim(request)
+            if request.has_body():
+                self._bound = self.bound_of(request)
+                if self._bound:
+                    self.awaited(request)
+                else:
+                    self.take(request)
+        except UnreadableError as error:
+            self.refuse(request, error)
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body, if anybody wants it."""
+        request = self.request
+        if request is None or request.is_taken:
+            return
+        try:
+            if request.size + len(body) > self._bound:
+                raise too_large(self._bound)
+            request.size += len(body)
+            request.body.append(body)
+            self.keep(len(body))
+        except UnreadableError as error:
+            self.drop_body(request)
+            self.refuse(request, error)
+
+    def on_message_complete(self) -> None:
+        """Have the request answered, if it is not being answered already."""
+        request, self.request = self.request, None
+        self.received = 0
+        if request is None:
+            return
+        request.is_complete = True
+        if request.is_taken:
+            self.completed()
+            return
+        if request.size:
+            self.keep(-request.size)
+        self.take(request)
+
+    def drop_body(self, request: Request) -> None:
+        """Forget a body that will not be complete."""
+        if request.size:
+            self.keep(-request.size)
+            request.size = 0
+            request.body.clear()
+
+    def _aim(self, request: Request) -> None:
+        target = self._target
+        if len(target) > MOST_TARGET:
+            detail = f"Send less than {MOST_TARGET // 1024} KiB of address."
+            raise UnreadableError(HTTPStatus.REQUEST_URI_TOO_LONG, detail)
+        headers = request.headers
+        is_long = self.received > MOST_HEAD and sum(len(name) + len(value) for name, value in headers) > MOST_HEAD
+        if is_long or len(headers) > MOST_LINES:
+            detail = f"Send up to {MOST_LINES} header lines, {MOST_HEAD // 1024} KiB in all."
+            raise UnreadableError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
+        request.aim_at(target if target[:1] == b"/" else _path_of(target))
+
+    def aim_roughly(self, request: Request) -> None:
+        """Take what there is of the target of a request whose head is not complete, so that the answer fits it."""
+        if self._target[:1] == b"/":
+            request.aim_at(self._target[:MOST_TARGET])
+
+
+def too_large(bound: int) -> UnreadableError:
+    """Return the refusal of a body over this many bytes."""
+    return UnreadableError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Send less than {bound // 1024} KiB.")
+
+
+def blamed(data: bytes) -> str:
+    """Return a sentence that names the header line which can't be read, if it is one; never what stands in it."""
+    for line in data.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
+        name, colon, value = line.partition(b":")
+        if name and _NAME.issuperset(name) and (not colon or not _FORBIDDEN.isdisjoint(value)):
+            return f"The header {name.decode().title()} holds a byte that no header may hold."
+    return "The request line or a header is not as HTTP/1.1 has it."
+
+
+def _path_of(target: bytes) -> bytes:
+    """Return path and query of a target in another form: with scheme and host, or `*`. Raises `UnreadableError`."""
+    if target == b"*":
+        return target
+    try:
+        url = parse_url(target)
+    except HttpParserError:
+        raise UnreadableError(HTTPStatus.BAD_REQUEST, "The address in the request line is none.") from None
+    path: bytes = url.path or b"/"
+    return path + b"?" + url.query if url.query else path
+
+
+_NAME: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+"""RFC 9110 §5.6.2: what a header's name is made of."""
+_FORBIDDEN: Final = frozenset({*range(0x20), 0x7F} - {0x09})
+"""RFC 9110 §5.5: what no header's value holds."""

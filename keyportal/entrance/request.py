@@ -1,0 +1,132 @@
+"""One request as it came over the wire, and how much of it is believed.
+
+Every header line stands by itself, under the name that was sent, in lower case. So `X_Forwarded_For` is another header
+than `X-Forwarded-For`; under WSGI both would be one.
+"""
+
+import logging
+from functools import cache
+from http import HTTPStatus
+from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from credentials.client_address import Address, client_address, is_request_id, new_request_id
+from keyportal.entrance.answer import Answer
+
+logger = logging.getLogger(__name__)
+
+SCHEMES: Final = ("http", "https")
+
+
+class UnreadableError(Exception):
+    """A request that is answered before anybody looks at what it asks for."""
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        """A sentence for whoever sent it, which quotes nothing of it."""
+
+
+class Sender(NamedTuple):
+    """Who sent a request, as far as anybody who is trusted says so."""
+
+    peer: Address | None
+    """The other end of the connection; None over a Unix socket."""
+    address: Address | None
+    """The client."""
+    scheme: str
+    request_id: str
+
+
+class Request:
+    """Head and body, as far as they have arrived."""
+
+    __slots__ = (
+        "answer",
+        "body",
+        "headers",
+        "is_abandoned",
+        "is_complete",
+        "is_taken",
+        "is_trusted",
+        "keep_alive",
+        "method",
+        "path",
+        "peer",
+        "query",
+        "scheme",
+        "size",
+        "version",
+    )
+
+    def __init__(self, peer: Address | None, is_trusted: bool, scheme: str) -> None:
+        self.peer = peer
+        """The address of the other end; None over a Unix socket."""
+        self.is_trusted = is_trusted
+        """Whether that may say for whom it asks."""
+        self.scheme = scheme
+        self.method = ""
+        self.path = ""
+        """Each character is a byte, decoded from `%xx`."""
+        self.query = ""
+        """Each character is a byte, as it was sent."""
+        self.version = "1.1"
+        self.headers: list[tuple[bytes, bytes]] = []
+        """Names in lower case."""
+        self.body: list[bytes] = []
+        self.size = 0
+        """Bytes of the body that have come."""
+        self.keep_alive = True
+        self.is_complete = False
+        """Whether all of it has come."""
+        self.is_taken = False
+        """Whether it is being answered, or has been."""
+        self.is_abandoned = False
+        """Whether nobody waits for the answer any more."""
+        self.answer: Answer | None = None
+
+    def aim_at(self, target: bytes) -> None:
+        """Take path and query from a request's target in its usual form (RFC 9112 §3.2.1)."""
+        raw, _, query = target.partition(b"?")
+        self.path = (unquote_to_bytes(raw) if b"%" in raw else raw).decode("latin-1")
+        self.query = query.decode("latin-1")
+
+    def has_body(self) -> bool:
+        """Return whether a body follows the head."""
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0 "))
+            for name, value in self.headers
+        )
+
+    def lines(self, name: bytes) -> list[str]:
+        """Return the values of every header line of this name, in the order in which they came."""
+        return [value.decode("latin-1") for sent, value in self.headers if sent == name]
+
+    def joined(self, name: bytes) -> str | None:
+        """Return a header's value; of several lines all, joined by commas (RFC 9110 §5.3). None if there is none."""
+        found = self.lines(name)
+        return ",".join(found) if found else None
+
+    def sender(self) -> Sender:
+        """Return who sent it. Forwarded headers count only under their exact names, and from a trusted proxy."""
+        if not self.is_trusted:
+            if self.peer is None:
+                _warn_of_the_socket()
+            return Sender(self.peer, self.peer, self.scheme, new_request_id())
+        schemes, ids = self.lines(b"x-forwarded-proto"), self.lines(b"x-request-id")
+        return Sender(
+            self.peer,
+            client_address(self.peer, ",".join(self.lines(b"x-forwarded-for"))),
+            schemes[0] if len(schemes) == 1 and schemes[0] in SCHEMES else self.scheme,
+            ids[0] if len(ids) == 1 and is_request_id(ids[0]) else new_request_id(),
+        )
+
+
+@cache
+def _warn_of_the_socket() -> None:
+    """Tell once a process what the checks can't know: which socket the server listens at."""
+    logger.warning(
+        "requests come over a Unix socket, and KEYPORTAL_TRUSTED_PROXIES does not name `unix`: forwarded headers are "
+        "not believed, and all clients count as one, so that one guesser uses up the log-ins of all"
+    )

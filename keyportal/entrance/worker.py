@@ -1,0 +1,83 @@
+"""A worker of gunicorn with an event loop of its own: gunicorn starts workers, watches over them and ends them."""
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Any, Final
+
+import uvloop
+from gunicorn import sock
+from gunicorn.glogging import Logger as GunicornLogger
+from gunicorn.workers.base import Worker as GunicornWorker
+
+SWITCH: Final = 0.001
+"""Seconds after which a thread that computes lets the others have a turn: the event loop answers verdicts."""
+TICK: Final = 0.25  # seconds between two looks at deadlines
+
+
+class Logger(GunicornLogger):
+    """Leaves gunicorn's lines to the portal's own log: text or JSON, as the settings say."""
+
+    def setup(self, cfg: Any) -> None:
+        """Write nothing by itself."""
+        self.cfg = cfg
+        self.error_log.setLevel(cfg.loglevel.upper())
+        self.error_log.propagate = True
+
+
+class Worker(GunicornWorker):
+    """Serves `keyportal.server.application`."""
+
+    wsgi: Any
+    """The application, `keyportal.entrance.application.Entrance`: gunicorn loads this class before Django is set up."""
+    alive: bool
+
+    def init_process(self) -> None:
+        """Make the loop, then what every worker makes."""
+        self.loop = uvloop.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+        super().init_process()
+
+    def init_signals(self) -> None:
+        """Take signals in the loop."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            self.loop.add_signal_handler(number, self._end)
+        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+        self.loop.add_signal_handler(signal.SIGWINCH, lambda: None)
+        self.loop.add_signal_handler(signal.SIGABRT, self.handle_abort, signal.SIGABRT, None)
+
+    def run(self) -> None:
+        """Serve until the end."""
+        sys.setswitchinterval(SWITCH)
+        self.wsgi.start(self.loop)
+        self.loop.run_until_complete(self._serve())
+        self.loop.close()
+
+    def _end(self) -> None:
+        self.alive = False
+
+    async def _serve(self) -> None:
+        entrance = self.wsgi
+        tls = sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
+        servers = [await self._server(listener, tls) for listener in self.sockets]
+        self.log.info("Started worker %s", os.getpid())
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            entrance.tick(self.loop.time())
+            await asyncio.sleep(TICK)
+        for server in servers:
+            server.close()
+        entrance.end()
+        until = self.loop.time() + self.cfg.graceful_timeout
+        while entrance.connections and self.loop.time() < until:
+            self.notify()
+            entrance.tick(self.loop.time())
+            await asyncio.sleep(0.01)
+
+    async def _server(self, listener: Any, tls: Any) -> asyncio.AbstractServer:
+        make = self.loop.create_unix_server if isinstance(listener, sock.UnixSocket) else self.loop.create_server
+        server: asyncio.AbstractServer = await make(self.wsgi, sock=listener.sock, ssl=tls, backlog=self.cfg.backlog)
+        return server

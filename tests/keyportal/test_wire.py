@@ -1,0 +1,178 @@
+"""Over raw sockets: what was really sent is what counts, in order, whole or not at all."""
+
+import json
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from tests.portal import FORM, Portal
+from tests.speaker import Client, basic
+from tests.wire import chunked, head, sent, wire
+
+GRANT: Final = b"grant_type=client_credentials"
+CHUNKS: Final = "Transfer-Encoding: chunked"
+
+
+@pytest.fixture(scope="module")
+def client(portal: Portal) -> Client:
+    portal.make_developer("wire@example.com")
+    return Client(*portal.make_key("wire@example.com"))
+
+
+@pytest.fixture(scope="module")
+def token_head(client: Client) -> Callable[..., bytes]:
+    """Make the head of a request for a token."""
+
+    def make(*lines: str) -> bytes:
+        authorization = f"Authorization: {basic(client.id, client.secret)}"
+        return head("POST", "/oauth/token", f"Content-Type: {FORM}", authorization, *lines)
+
+    return make
+
+
+@pytest.mark.finding("H17")
+@pytest.mark.parametrize("pieces", [[GRANT], [GRANT[:5], GRANT[5:]], [GRANT[n : n + 1] for n in range(len(GRANT))]])
+def test_a_body_in_chunks_is_as_good_as_one_with_a_length(
+    portal: Portal, token_head: Callable[..., bytes], pieces: list[bytes]
+) -> None:
+    answer = sent(portal.port, token_head(CHUNKS) + chunked(*pieces))
+    assert answer.status == 200
+    assert answer.told["access_token"]
+    trailed = sent(portal.port, token_head(CHUNKS) + chunked(*pieces, end=b"0\r\nX-Checksum: 1\r\n\r\n"))
+    assert trailed.status == 200
+
+
+@pytest.mark.finding("H17")
+@pytest.mark.parametrize(
+    ("line", "body"),
+    [
+        (f"Content-Length: {len(GRANT) + 13}", GRANT),
+        (CHUNKS, b"%x\r\n%s\r\n" % (len(GRANT), GRANT)),
+        (CHUNKS, b"%x\r\n%s" % (len(GRANT) + 13, GRANT)),
+        (CHUNKS, b"%x\r\n%s\r\n0\r\n" % (len(GRANT), GRANT)),
+        (CHUNKS, b"%x\r\n%s\r\nzz\r\n" % (len(GRANT), GRANT)),
+        (CHUNKS, b"-1\r\n%s\r\n0\r\n\r\n" % GRANT),
+    ],
+)
+def test_a_body_that_was_cut_is_400_and_gives_no_token(
+    portal: Portal, token_head: Callable[..., bytes], line: str, body: bytes
+) -> None:
+    issued = "from accounts.models import AuditEvent as E; print(E.objects.filter(verb='token_issued').count())"
+    before = portal.shell(issued)
+    answer = sent(portal.port, token_head(line) + body, half_closed=True)
+    assert (answer.status, answer.told["error"]) == (400, "invalid_request")
+    assert portal.shell(issued) == before
+
+
+@pytest.mark.finding("H8")
+def test_a_length_over_the_bound_is_413_before_anything_is_sent(portal: Portal) -> None:
+    for path, bound in (("/oauth/token", 64), ("/api/v1/tokens", 64), ("/accounts/login/", 2560)):
+        with wire(portal.port) as line:
+            line.send(head("POST", path, f"Content-Length: {bound * 1024 + 1}", close=False))
+            assert line.reply().status == 413
+            line.half_close()
+            assert line.is_closed()
+
+
+@pytest.mark.finding("H8")
+def test_a_chunked_body_over_the_bound_is_413(portal: Portal) -> None:
+    with wire(portal.port) as line:
+        line.send(head("POST", "/oauth/token", CHUNKS) + b"20000\r\n" + b"x" * 0x11000)
+        assert line.reply().status == 413
+    with wire(portal.port) as line:  # as much as may be
+        line.send(head("POST", "/oauth/token", CHUNKS) + chunked(b"x" * 65536))
+        assert line.reply().status == 400
+
+
+@pytest.mark.security("P-06")
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Content-Length: 3", "Content-Length: 4"],
+        ["Content-Length: 3", CHUNKS],
+        ["Content-Length: 3, 3"],
+        ["Content-Length: +3"],
+        ["Content-Length: 0x3"],
+        ["Content-Length: -1"],
+        ["Transfer-Encoding: chunked, identity"],
+        ["Transfer-Encoding : chunked"],
+        ["X-Folded: a\r\n b", "Content-Length: abc"],
+        ["Host: elsewhere.example"],
+    ],
+)
+def test_what_two_servers_would_read_differently_is_400(portal: Portal, lines: list[str]) -> None:
+    with wire(portal.port) as line:
+        line.send(head("POST", "/api/v1/tokens/refresh", *lines, close=False) + b"abc")
+        answer = line.reply()
+        assert answer.status == 400
+        line.half_close()
+        assert line.is_closed()  # nothing behind it was taken for a request
+
+
+def test_what_is_sent_ahead_is_answered_in_its_order(portal: Portal, client: Client) -> None:
+    bearer = f"Authorization: Bearer {client.secret}"
+    paths = ["/", "/gateway/auth", "/healthz", "/api/v1/me", "/gateway/auth", "/nothing-here", "/accounts/login/"] * 4
+    with wire(portal.port) as line:
+        line.send(b"".join(head("GET", path, bearer, close=False) for path in paths))
+        statuses = [line.reply().status for _ in paths]
+    assert statuses == [200, 200, 200, 200, 200, 404, 200] * 4
+
+
+def test_an_old_client_is_understood(portal: Portal) -> None:
+    for lines, stays in (("", False), ("Connection: keep-alive\r\n", True)):
+        with wire(portal.port) as line:
+            line.send(f"GET /healthz HTTP/1.0\r\n{lines}\r\n".encode())
+            answer = line.reply()
+            assert (answer.status, answer.header("connection")) == (200, "keep-alive" if stays else "close")
+            if stays:
+                line.send(b"GET /healthz HTTP/1.0\r\n\r\n")
+                assert line.reply().status == 200
+            assert line.is_closed()
+
+
+def test_who_asks_before_sending_a_body_is_told_to(portal: Portal, token_head: Callable[..., bytes]) -> None:
+    with wire(portal.port) as line:
+        line.send(token_head("Expect: 100-continue", f"Content-Length: {len(GRANT)}"))
+        assert line.reply().status == 100
+        line.send(GRANT)
+        assert line.reply().status == 200
+    with wire(portal.port) as line:  # what is refused anyway needs no body
+        line.send(head("POST", "/oauth/token", "Expect: 100-continue", "Content-Length: 70000"))
+        assert line.reply().status == 413
+
+
+def test_no_other_protocol_is_spoken_and_the_request_is_answered_all_the_same(portal: Portal, client: Client) -> None:
+    lines = [f"Authorization: Bearer {client.secret}", "Upgrade: websocket", "Connection: Upgrade"]
+    for path in ("/gateway/auth", "/api/v1/me"):
+        with wire(portal.port) as line:
+            line.send(head("GET", path, *lines, "Sec-WebSocket-Key: x", close=False))
+            assert line.reply().status == 200
+
+
+def test_head_has_the_length_and_no_body(portal: Portal) -> None:
+    with wire(portal.port) as line:
+        line.send(head("HEAD", "/accounts/login/", close=False))
+        answer = line.reply(to_head=True)
+        assert int(answer.header("content-length")) > 1000
+        line.send(head("GET", "/healthz"))
+        assert line.reply().told == {"status": "ok"}
+
+
+@pytest.mark.parametrize("target", ["http://elsewhere.example/healthz", "/healthz?x#y", "//healthz", "*", "healthz"])
+def test_a_target_in_another_form_leads_nowhere_else(portal: Portal, target: str) -> None:
+    answer = sent(portal.port, head("GET", target))
+    assert answer.status in (200, 400, 404)
+    assert b"elsewhere" not in answer.body
+
+
+@pytest.mark.parametrize(
+    ("line", "name"), [("Authorization: Bearer a\x00b", "Authorization"), ("X-Odd: a\x01b", "X-Odd"), ("No colon", "")]
+)
+def test_a_header_that_can_not_be_read_is_named_and_never_quoted(portal: Portal, line: str, name: str) -> None:
+    answer = sent(portal.port, head("GET", "/api/v1/me", line))
+    assert answer.status == 400
+    problem = json.loads(answer.body)
+    assert problem["code"] == "bad_request"
+    assert name in problem["detail"]
+    assert "Bearer" not in problem["detail"]

@@ -1,0 +1,118 @@
+"""A client that changes nothing of what it is told to send, and sends it as slowly as it is told."""
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from tests.waiting import DEADLINE
+
+
+class Reply(NamedTuple):
+    """One answer, byte for byte."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    """Names in lower case, in the order in which they came."""
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """Return the value of a header; empty if there is none."""
+        return dict(self.headers).get(name, "")
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The body, read as JSON."""
+        told: dict[str, Any] = json.loads(self.body)
+        return told
+
+
+class Wire:
+    """One connection."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+        self._received = b""
+
+    def send(self, data: bytes) -> "Wire":
+        """Send bytes as they are."""
+        self._socket.sendall(data)
+        return self
+
+    def half_close(self) -> "Wire":
+        """Say that nothing more comes."""
+        self._socket.shutdown(socket.SHUT_WR)
+        return self
+
+    def reply(self, *, to_head: bool = False) -> Reply:
+        """Wait for one answer. Raises `ConnectionError` if none comes."""
+        while b"\r\n\r\n" not in self._received:
+            self._read()
+        head, _, rest = self._received.partition(b"\r\n\r\n")
+        status, *lines = head.decode("latin-1").split("\r\n")
+        headers = [(name.lower(), value) for name, _, value in (line.partition(": ") for line in lines)]
+        length = 0 if to_head else int(dict(headers).get("content-length", "0"))
+        self._received = rest
+        while len(self._received) < length:
+            self._read()
+        body, self._received = self._received[:length], self._received[length:]
+        return Reply(int(status.split()[1]), headers, body)
+
+    def is_closed(self) -> bool:
+        """Wait for the other end to close, and tell whether nothing more came before."""
+        try:
+            while chunk := self._socket.recv(65536):
+                self._received += chunk
+        except ConnectionResetError:
+            return True
+        return not self._received
+
+    def close(self) -> None:
+        """End it."""
+        self._socket.close()
+
+    def _read(self) -> None:
+        chunk = self._socket.recv(65536)
+        if not chunk:
+            raise ConnectionError(f"closed after {len(self._received)} bytes")
+        self._received += chunk
+
+
+@contextmanager
+def wire(port: int) -> Iterator[Wire]:
+    """Give a connection to a port of this machine, and end it."""
+    opened = Wire(port)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def sent(port: int, data: bytes, *, half_closed: bool = False) -> Reply:
+    """Send bytes over a connection of their own, and return the first answer."""
+    with wire(port) as opened:
+        opened.send(data)
+        if half_closed:
+            opened.half_close()
+        return opened.reply()
+
+
+def head(method: str, path: str, *lines: str, host: str = "127.0.0.1", close: bool = True) -> bytes:
+    """Return a request's head with these lines, of which each character is a byte."""
+    every = [f"{method} {path} HTTP/1.1", *([f"Host: {host}"] if host else []), *lines]
+    every += ["Connection: close"] if close else []
+    return ("\r\n".join(every) + "\r\n\r\n").encode("latin-1")
+
+
+def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
+    """Return a body in chunks."""
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + end
+
+
+def field(text: str, name: str) -> str:
+    """Return the value of a hidden field of a form."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', text)
+    assert found, name
+    return found[1]
