@@ -1,13 +1,12 @@
 """Rows 1 to 6: what the check of a credential costs, beside no check at all and beside other libraries.
 
-wrk against Granian with one worker of one thread; each round asks every variant in turn, so that the machine's moods
+wrk against a server with one worker of one thread; each round asks every variant in turn, so that the machine's moods
 fall on all alike.
 """
 
 import json
 import os
 import statistics
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import NamedTuple
 
 from benchmarks.load import each_in_turn, load
 from benchmarks.rows import Row, Table, spread
-from tests.portal import ROOT, Portal
+from tests.portal import Portal
 from tests.speaker import Client, Speaker
 from tests.with_postgres import postgres_cluster
 
@@ -67,15 +66,12 @@ class Bench(Portal):
         return {**super()._whole_environment(), "DJANGO_SETTINGS_MODULE": "benchmarks.peers_settings"}
 
 
-class Bare(Portal):
-    """The bare function on the same server and interface."""
+class Bare(Bench):
+    """A bare function on the same server."""
 
-    def spawn(self, workers: int = 1) -> subprocess.Popen[bytes]:
-        """Start it."""
-        with self.log.open("ab") as log:
-            command = [*self.server(workers), "benchmarks.bare:application"]
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-        return self.process
+    def server(self, workers: int) -> list[str]:
+        """Give its command."""
+        return [*super().server(workers), "benchmarks.bare:application"]
 
 
 def measured() -> list[Table]:
@@ -109,8 +105,7 @@ def _variants(portal: Portal, folder: Path) -> Iterator[dict[str, Variant]]:
     headers: dict[str, str] = json.loads(portal.shell(MAKE_PEERS))
     headers |= {"none": "", "keyportal-key": f"Bearer {secret}"}
     headers["keyportal-jwt"] = f"Bearer {Speaker(portal).client_token(Client(*portal.make_key(OWNER)))}"
-    cold, bare = _forgetful(portal), Bare(folder, "")
-    bare.log = folder / "bare.log"
+    cold, bare = _forgetful(portal), _bare(portal)
     try:
         cold.start(workers=1)
         bare.start(workers=1)
@@ -131,6 +126,14 @@ def _forgetful(portal: Portal) -> Bench:
     cold = Bench(portal.folder, same["DATABASE_URL"], **{**same, "KEYPORTAL_CACHE_ENTRIES": "1"})
     cold.log = portal.folder / "cold.log"
     return cold
+
+
+def _bare(portal: Portal) -> Bare:
+    """Give a third server, with the portal's configuration and nothing else of it."""
+    same = {name: value for name, value in portal.environment.items() if name != "KEYPORTAL_URL"}
+    bare = Bare(portal.folder, same["DATABASE_URL"], **same)
+    bare.log = portal.folder / "bare.log"
+    return bare
 
 
 def _table(database: str, rates: Mapping[str, list[float]]) -> Table:

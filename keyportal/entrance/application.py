@@ -20,7 +20,7 @@ from keyportal.entrance.answer import Answer, Writer
 from keyportal.entrance.connection import Connection
 from keyportal.entrance.content_type import require_readable
 from keyportal.entrance.environ import environ_of, environ_of_refused
-from keyportal.entrance.last_resort import last_resort
+from keyportal.entrance.last_resort import healthy, last_resort
 from keyportal.entrance.receiving import too_large
 from keyportal.entrance.request import Request, Sender, UnreadableError
 from keyportal.entrance.threads import Threads
@@ -34,6 +34,8 @@ OF_PAGES: Final = 2_621_440
 """Bytes that one body may have."""
 OF_ALL: Final = 64 * 1024 * 1024
 """Bytes that this process keeps of bodies that are on their way."""
+HEALTH: Final = "/healthz"
+SAFE: Final = ("GET", "HEAD")
 OF_VERDICTS: Final = (
     "/gateway/",
     "/api/v1/verify",
@@ -125,6 +127,9 @@ class Entrance:
             self._ask_gateway(request, connection)
             return VERDICT_WITHIN
         sender = request.sender()
+        if request.path == HEALTH and request.method in SAFE:
+            connection.answer(request, healthy(sender))
+            return VERDICT_WITHIN
         try:
             require_readable(request)
             environ = environ_of(request, sender)
@@ -142,16 +147,15 @@ class Entrance:
 
     def refused_at_once(self, request: Request, why: UnreadableError) -> Answer:
         """Return the answer to a request of which not even the head is there."""
-        sender = request.sender()
         logger.info("%d at the entrance: %s", why.status, why.detail)
-        return last_resort(request.path, why.status, sender.request_id, why.detail)
+        return last_resort(request.path, why.status, request.sender(), why.detail)
 
     def late(self, request: Request) -> Answer:
         """Return the answer to a request that has waited for too long."""
         sender = request.sender()
         if forward_auth.is_asked(request.path):
             return _of_gateway(forward_auth.UNAVAILABLE, sender)
-        return last_resort(request.path, HTTPStatus.SERVICE_UNAVAILABLE, sender.request_id)
+        return last_resort(request.path, HTTPStatus.SERVICE_UNAVAILABLE, sender)
 
     def _ask_gateway(self, request: Request, connection: Connection) -> None:
         sender = request.sender()

@@ -1,4 +1,4 @@
-"""What is answered where nothing else can be: without a template, a database, a static file or a thread."""
+"""What is answered without a template, a database, a static file or a thread: health, and what went wrong."""
 
 from http import HTTPStatus
 from typing import Final
@@ -6,6 +6,7 @@ from typing import Final
 from django.conf import settings
 
 from keyportal.entrance.answer import Answer
+from keyportal.entrance.request import Sender
 from keyportal.errors import CODE_OF
 from keyportal.policies import MACHINE_POLICY
 from keyportal.problems import RETRY_AFTER, Problem
@@ -20,15 +21,30 @@ PAGE: Final = (
 )
 
 
-def last_resort(path: str, status: HTTPStatus, request_id: str, detail: str = "") -> Answer:
-    """Return an answer that somebody who asks for this path understands."""
+def plain(sender: Sender) -> dict[str, str]:
+    """Return the headers that every answer has; Django's middleware gives its answers the same."""
     headers = {
-        "x-request-id": request_id,
+        "x-request-id": sender.request_id,
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
         "content-security-policy": MACHINE_POLICY,
+        "referrer-policy": "same-origin",
+        "cross-origin-opener-policy": "same-origin",
         "cache-control": "no-store",
     }
+    if sender.scheme == "https" and settings.SECURE_HSTS_SECONDS:
+        headers["strict-transport-security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains"
+    return headers
+
+
+def healthy(sender: Sender) -> Answer:
+    """Return the answer of `/healthz`: the process answers."""
+    return Answer(HTTPStatus.OK, [*plain(sender).items(), ("content-type", "application/json")], b'{"status": "ok"}')
+
+
+def last_resort(path: str, status: HTTPStatus, sender: Sender, detail: str = "") -> Answer:
+    """Return an answer that somebody who asks for this path understands."""
+    headers = plain(sender)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = str(RETRY_AFTER)
     if path.startswith(settings.KEYPORTAL_MACHINE_PATHS):

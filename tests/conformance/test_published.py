@@ -121,7 +121,7 @@ def test_the_keys_are_public_and_may_be_kept_for_a_while(portal: Portal) -> None
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in answer.headers
     assert "set-cookie" not in answer.headers
-    again = portal.get(JWKS, If_None_Match=answer.headers["etag"])
+    again = portal.get(JWKS, **{"If-None-Match": answer.headers["etag"]})
     assert (again.status, again.body) == (304, b"")
 
 

@@ -135,7 +135,7 @@ def test_a_decorator_s_405_is_a_problem_where_machines_ask(client: Client, path:
     assert json.loads(answer.content)["code"] == "method_not_allowed"
 
 
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "BREW", "TRACE"])
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "PURGE", "TRACE"])
 def test_a_method_that_no_page_knows_is_405_and_not_a_missing_token(portal: Portal, method: str) -> None:
     for path in ("/keys/", "/accounts/login/", "/accounts/password/reset/", "/admin/"):
         answer = portal.request(method, path, body=b"email=a%40example.com")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final
 
 import pytest
@@ -166,6 +167,13 @@ def test_a_target_in_another_form_leads_nowhere_else(portal: Portal, target: str
     assert b"elsewhere" not in answer.body
 
 
+@pytest.mark.parametrize("method", ["BREW", "get", "GET\x00", "X" * 5000, "GÉT"])
+def test_a_method_that_http_does_not_know_is_400(portal: Portal, method: str) -> None:
+    answer = sent(portal.port, head(method, "/keys/"))
+    assert answer.status == 400
+    assert b"<h1>" in answer.body
+
+
 @pytest.mark.parametrize(
     ("line", "name"), [("Authorization: Bearer a\x00b", "Authorization"), ("X-Odd: a\x01b", "X-Odd"), ("No colon", "")]
 )
@@ -176,3 +184,65 @@ def test_a_header_that_can_not_be_read_is_named_and_never_quoted(portal: Portal,
     assert problem["code"] == "bad_request"
     assert name in problem["detail"]
     assert "Bearer" not in problem["detail"]
+
+
+@pytest.mark.security("R-21")
+@pytest.mark.finding("H8")
+def test_who_sends_half_a_request_holds_nobody_up_and_is_told_so(
+    portal: Portal, client: Client, token_head: Callable[..., bytes]
+) -> None:
+    halves = {
+        token_head("Content-Length: 29", "X-Half: body") + GRANT[:5]: 40,
+        head("POST", "/accounts/login/", "Content-Length: 10"): 40,
+        head("POST", "/oauth/token", CHUNKS) + b"5\r\nabc": 10,
+        head("GET", "/api/v1/me")[:-2]: 40,
+        b"GET /gateway/au": 10,
+    }
+    with ExitStack() as stack:
+        every = [half for half, many in halves.items() for _ in range(many)]
+        waiting = [stack.enter_context(wire(portal.port)).send(half) for half in every]
+        bearer = f"Authorization: Bearer {client.secret}"
+        for _ in range(4):  # both workers
+            for path in ("/gateway/auth", "/healthz", "/readyz", "/api/v1/me"):
+                assert sent(portal.port, head("GET", path, bearer)).status == 200
+            assert sent(portal.port, head("GET", "/accounts/login/")).status == 200
+            assert sent(portal.port, token_head(f"Content-Length: {len(GRANT)}") + GRANT).status == 200
+        told = [line.reply() for line in waiting]
+        assert {answer.status for answer in told} == {408}
+        assert {answer.header("connection") for answer in told} == {"close"}
+        assert all(line.half_close().is_closed() for line in waiting)
+    assert b"The body of the request did not arrive" in told[0].body
+    assert b"The head of the request did not arrive" in told[-1].body
+
+
+@pytest.mark.finding("H8")
+def test_a_connection_that_says_nothing_is_closed(portal: Portal) -> None:
+    with wire(portal.port) as line:
+        assert line.is_closed()
+    with wire(portal.port) as line:
+        line.send(b"\r\n\r\n")
+        assert line.is_closed()
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ([f"X-{number}: 1" for number in range(110)], 431),
+        (["X-Long: " + "x" * 70_000], 431),
+        ([f"X-{number}: " + "x" * 1000 for number in range(80)], 431),
+        (["X-Long: " + "x" * 60_000], 200),
+    ],
+)
+def test_a_head_has_a_bound(portal: Portal, lines: list[str], status: int) -> None:
+    assert sent(portal.port, head("GET", "/healthz", *lines)).status == status
+
+
+def test_a_head_without_an_end_is_431(portal: Portal) -> None:
+    with wire(portal.port) as line:
+        line.send(b"GET /healthz HTTP/1.1\r\nX-Long: " + b"x" * 200_000)
+        assert line.reply().status == 431
+
+
+def test_an_address_has_a_bound(portal: Portal) -> None:
+    assert sent(portal.port, head("GET", "/healthz?" + "x" * 17_000)).status == 414
+    assert sent(portal.port, head("GET", "/healthz?" + "x" * 10_000)).status == 200
