@@ -95,10 +95,7 @@ class Freshness:
         return None
 
     def glance(self) -> bool:
-        """Return whether the cache is known to be current and the key rings to fit, asking and waiting for nobody.
-
-        For the event loop; False means only that a thread should ask `current`.
-        """
+        """Return whether cache and rings are known to be right, asking nobody; if not, a thread asks `current`."""
         if self._fits != (self._file.version, self.database):
             return False
         if self._thread.connection.vendor == "sqlite":
@@ -144,9 +141,9 @@ class Freshness:
         self.lose()
 
     def compare(self, raw: Any, met: Met) -> None:
-        """See whether psycopg's own connection leads to what was met; if not, nobody trusts memory.
+        """See whether psycopg's own connection leads to what was met; if not, nobody trusts memory, nor goes on.
 
-        Nor does anybody go on where only old connections may lead. Raises `psycopg.Error`.
+        Raises `psycopg.Error`.
         """
         if leads_to(raw, met.place):
             return

@@ -71,7 +71,7 @@ class Portal:
     """One portal's configuration, its commands and its server process."""
 
     threads = 8
-    """Of each worker, for requests that are no verdicts."""
+    """Of each worker and kind."""
     python_path = str(ROOT / "tests" / "production")
     """What Python does first in each process. Benchmarks do without."""
 
@@ -94,6 +94,7 @@ class Portal:
             "DATABASE_URL": database_url,
             "KEYPORTAL_USAGE_FLUSH": "0.3",
             "KEYPORTAL_REQUEST_THREADS": str(self.threads),
+            "KEYPORTAL_VERDICT_THREADS": str(self.threads),
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None

@@ -151,11 +151,18 @@ class Entrance:
         return last_resort(request.path, why.status, request.sender(), why.detail)
 
     def late(self, request: Request) -> Answer:
-        """Return the answer to a request that has waited for too long."""
+        """Return the answer to a request that has waited for too long, or for which there is no place."""
+        return self._instead(request, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def broken(self, request: Request) -> Answer:
+        """Return the answer to a request that could not be answered."""
+        return self._instead(request, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def _instead(self, request: Request, status: HTTPStatus) -> Answer:
         sender = request.sender()
         if forward_auth.is_asked(request.path):
             return _of_gateway(forward_auth.UNAVAILABLE, sender)
-        return last_resort(request.path, HTTPStatus.SERVICE_UNAVAILABLE, sender)
+        return last_resort(request.path, status, sender)
 
     def _ask_gateway(self, request: Request, connection: Connection) -> None:
         sender = request.sender()

@@ -8,12 +8,13 @@ import asyncio
 import logging
 from collections import deque
 from http import HTTPStatus
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade
 
 from credentials.client_address import is_trusted_proxy, parse_address
-from keyportal.entrance.answer import CONTINUE, Answer, Writer
+from keyportal.entrance.answer import CONTINUE, Answer
+from keyportal.entrance.host import Host
 from keyportal.entrance.receiving import MOST_HEAD, Receiver, blamed
 from keyportal.entrance.request import Request, UnreadableError
 
@@ -30,40 +31,6 @@ IDLE: Final = 75.0
 """Longer than nginx keeps its connections (60): who closes first does not find a request on its way."""
 LINGER: Final = 2.0
 """Seconds for which what still comes is thrown away, so that the answer to half a request is read."""
-NEVER: Final = float("inf")
-
-
-class Host(Protocol):
-    """What a connection needs of the process that it is in."""
-
-    now: float
-    """By the event loop's clock, a moment ago."""
-    writer: Writer
-    is_ending: bool
-
-    def add(self, connection: "Connection") -> None:
-        """Note a new connection."""
-
-    def remove(self, connection: "Connection") -> None:
-        """Note that a connection is gone."""
-
-    def bound_of(self, request: Request) -> int:
-        """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
-
-    def keep(self, count: int) -> None:
-        """Note that so many more (or fewer) bytes of bodies are kept. Raises `UnreadableError`."""
-
-    def receive(self, request: Request, connection: "Connection") -> float:
-        """See to it that a request is answered. Returns within how many seconds."""
-
-    def refuse(self, request: Request, connection: "Connection", why: UnreadableError) -> float:
-        """See to it that a request is answered that can't be received. Returns within how many seconds."""
-
-    def refused_at_once(self, request: Request, why: UnreadableError) -> Answer:
-        """Return the answer to a request of which not even the head is there."""
-
-    def late(self, request: Request) -> Answer:
-        """Return the answer to a request that has waited for too long."""
 
 
 class Connection(Receiver, asyncio.Protocol):
@@ -71,18 +38,18 @@ class Connection(Receiver, asyncio.Protocol):
 
     def __init__(self, host: Host) -> None:
         super().__init__()
-        self.until = NEVER
+        self.until = float("inf")
         """When it must have gone on, by the host's clock."""
         self._host = host
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._turns: deque[Request] = deque()
         """What has begun and is not answered yet."""
-        self._is_ending = self._is_lingering = self._is_stalled = False
+        self._is_ending = self._is_lingering = self._is_stalled = self._is_paused = False
 
     @property
     def waits_for_client(self) -> bool:
         """Whether nothing is being done here."""
-        return not self._turns
+        return not self._turns or not self._turns[0].is_taken
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a head."""
@@ -141,7 +108,8 @@ class Connection(Receiver, asyncio.Protocol):
         """Go on."""
         self._is_stalled = False
         self.until = self._host.now + IDLE
-        self._transport.resume_reading()
+        if not self._is_paused:
+            self._transport.resume_reading()
 
     def bound_of(self, request: Request) -> int:
         """Ask the host."""
@@ -185,11 +153,12 @@ class Connection(Receiver, asyncio.Protocol):
         """Send an answer when its turn has come; None: it broke."""
         if request.answer is not None or request.is_abandoned:
             return
-        request.answer = answer if answer is not None else self._host.late(request)
+        request.answer = answer if answer is not None else self._host.broken(request)
         turns = self._turns
         while turns and (first := turns[0].answer) is not None:
             self._write(turns.popleft(), first)
-        if turns and len(turns) == MOST_TURNS - 1 and not self._is_stalled:
+        if self._is_paused and len(turns) < MOST_TURNS and not self._is_stalled:
+            self._is_paused = False
             self._transport.resume_reading()
 
     def expire(self) -> None:
@@ -238,7 +207,8 @@ class Connection(Receiver, asyncio.Protocol):
         request = self.request
         if request is not None and self.received > 2 * MOST_HEAD and request not in self._turns:
             self._cut(UnreadableError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head has no end."))
-        if len(self._turns) >= MOST_TURNS:
+        if len(self._turns) >= MOST_TURNS and not self._is_paused:
+            self._is_paused = True
             self._transport.pause_reading()
 
     def _write(self, request: Request, answer: Answer) -> None:

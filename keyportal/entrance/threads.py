@@ -41,7 +41,7 @@ class Threads:
             self.refused += 1
             return False
         self.inside += 1
-        if self._started < min(self.inside, self._threads):
+        if self._started < self._threads:
             self._started += 1
             threading.Thread(target=self._work, name=f"keyportal-{self.name}-{self._started}", daemon=True).start()
         self._jobs.put(_Job(task, given, done))

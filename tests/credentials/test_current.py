@@ -18,10 +18,12 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
-from credentials import freshness, recall
+from credentials import clock, freshness, recall
+from credentials.database_file import LOOK
 from credentials.database_log import UnusableFileError
 from credentials.freshness import Freshness
 from credentials.place import Place
+from credentials.recall import WouldBlockError
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off
@@ -281,6 +283,80 @@ def test_what_is_recalled_is_of_its_own_digest_and_asked_once(
     assert asked == [b"1", b"2", b"1"]
 
 
+@pytest.fixture
+def glancing(connection: Connections, monkeypatch: pytest.MonkeyPatch) -> Freshness:
+    """A freshness that has looked once, and whose rings fit."""
+    fresh = Freshness()
+    monkeypatch.setattr(freshness, "confirm_rings", lambda: None)
+    monkeypatch.setattr(recall, "freshness", fresh)
+    assert not fresh.glance()
+    assert fresh.current() is not None
+    assert not fresh.glance()
+    fresh.confirm_rings()
+    assert fresh.glance()
+    return fresh
+
+
+def test_a_glance_sees_every_commit_without_a_question(connection: Connections, glancing: Freshness) -> None:
+    for number in range(3):
+        commit_elsewhere(connection, number)
+        assert not glancing.glance()
+        assert glancing.current() is not None
+        assert glancing.glance()
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO own VALUES (9)")
+    assert not glancing.glance()
+    by_another_process = f"import sqlite3\nwith sqlite3.connect({str(connection.settings_dict['NAME'])!r}) as c: "
+    assert glancing.current() is not None
+    subprocess.run([sys.executable, "-c", f"{by_another_process}c.execute('INSERT INTO own VALUES (3)')"], check=True)
+    assert not glancing.glance()
+
+
+def test_a_glance_sees_a_commit_whoever_closes_its_connection(connection: Connections, glancing: Freshness) -> None:
+    """SQLite removes or shortens the index when nobody has it open: the glance has."""
+    connection.close()
+    commit_elsewhere(connection, 1)
+    assert not glancing.glance()
+    assert glancing.current() is not None
+    assert glancing.glance()
+
+
+def test_a_glance_is_good_for_as_long_only_as_a_look_at_the_file(
+    connection: Connections, glancing: Freshness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = clock.now() + LOOK
+    monkeypatch.setattr("credentials.clock.now", lambda: later)
+    assert not glancing.glance()
+    assert glancing.current() is not None
+    assert glancing.glance()
+    file = Path(connection.settings_dict["NAME"])
+    with closing(sqlite3.connect(file)) as live, closing(sqlite3.connect(file.with_name("copy"))) as target:
+        live.backup(target)
+    file.with_name("copy").replace(file)
+    monkeypatch.setattr("credentials.clock.now", lambda: later + LOOK)
+    assert not glancing.glance()
+    assert glancing.current() is not None
+    assert not glancing.glance()  # nobody knows whether the rings fit the new one
+    glancing.confirm_rings()
+    assert glancing.glance()
+    commit_elsewhere(connection, 2)
+    assert not glancing.glance()
+
+
+def test_what_is_not_known_to_be_current_is_not_answered_at_once(connection: Connections, glancing: Freshness) -> None:
+    def ask() -> Any:
+        return SimpleNamespace(tags=(), is_over=False)
+
+    with pytest.raises(WouldBlockError):
+        recall.remembered(b"1", ask)
+    kept = recall.recall(b"1", ask)
+    assert recall.remembered(b"1", ask) is kept
+    assert (glancing.cache.hits, glancing.cache.misses) == (1, 1)
+    commit_elsewhere(connection, 1)
+    with pytest.raises(WouldBlockError):
+        recall.remembered(b"1", ask)
+
+
 class Ear:
     """What a listener is to the freshness under test: it hears nothing and notes what it is asked for."""
 
@@ -330,6 +406,22 @@ def test_a_lease_holds_for_two_seconds_from_what_was_heard_and_no_moment_longer(
     clock[0] = 1001.0
     assert fresh.current() is None
     assert len(ears) == 1
+
+
+def test_a_glance_is_good_for_as_long_as_the_lease(leased: Leased, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh, _, clock = leased
+    monkeypatch.setattr(freshness, "confirm_rings", lambda: None)
+    fresh.confirm_rings()
+    assert not fresh.glance()
+    fresh.renew(since=999.0)
+    assert fresh.glance()
+    clock[0] = 1001.0
+    assert not fresh.glance()
+    fresh.renew(since=1000.5)
+    assert fresh.glance()
+    fresh.meet_another_database()
+    fresh.renew(since=1001.5)
+    assert not fresh.glance()  # whose rings nobody has compared
 
 
 def test_a_lease_that_is_lost_is_over_at_once_and_everything_is_forgotten(leased: Leased) -> None:

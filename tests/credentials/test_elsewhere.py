@@ -94,6 +94,16 @@ class Site(NamedTuple):
         )
 
     @property
+    def has_forgotten(self) -> bool:
+        """Whether the worker remembers nothing, and trusts its memory again."""
+        page = self.portal.get("/metrics").body.decode()
+        told = {
+            name: float(value)
+            for name, _, value in (line.rpartition(" ") for line in page.splitlines() if line[0] != "#")
+        }
+        return told["keyportal_cache_entries"] == 0 and told["keyportal_freshness_lease_seconds"] > 0
+
+    @property
     def is_ready(self) -> bool:
         """Whether the worker may be given traffic."""
         return self.portal.get("/readyz").status == 200
@@ -103,7 +113,8 @@ class Site(NamedTuple):
 def site(tmp_path: Path) -> Iterator[Site]:
     with postgres_cluster() as cluster, proxy_to(cluster.port) as proxy:
         url = cluster.url.replace(f":{cluster.port}/", f":{proxy.port}/")
-        with Portal(tmp_path, url).running(workers=1) as portal:
+        metrics = {"KEYPORTAL_METRICS_NETWORKS": "127.0.0.1/32", "KEYPORTAL_METRICS_DIR": str(tmp_path / "metrics")}
+        with Portal(tmp_path, url, **metrics).running(workers=1) as portal:
             portal.make_developer(OWNER)
             yield Site(portal, proxy, cluster)
 
@@ -114,6 +125,7 @@ def test_tables_that_come_before_the_portal_s_are_read_by_every_thread(site: Sit
     client, kept = site.client(), site.client()
     site.prepare()
     site.copy_to("keyportal")
+    wait_until(lambda: site.has_forgotten)  # and no thread has asked since
     site.is_taken_by_all(client)
     site.sql(REVOKE.format(schema="keyportal"), client.id)
     site.is_refused_by_all(client)

@@ -14,8 +14,10 @@ from django.test import Client as Browser
 
 from accounts.models import AuditEvent, User
 from apikeys import services
-from credentials.quota import Counter
+from credentials.credential import Credential
+from credentials.quota import Counter, counter, take
 from credentials.rate_limit_text import parsed_limit
+from credentials.recall import WouldBlockError
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
 from tests.parallel import all_at_once
@@ -215,6 +217,29 @@ def test_a_counter_without_its_store_counts_by_itself(settings: Any) -> None:
         counter = Counter()
         assert [counter.hit(parsed_limit("3/hour"), "somebody")[0] for _ in range(5)] == [True] * 3 + [False] * 2
         assert counter.hit(parsed_limit("3/hour"), "another")[0]
+
+
+def test_who_must_not_wait_does_not_ask_redis(settings: Any) -> None:
+    credential = Credential(
+        kind="api_key",
+        id="key_1",
+        name="a key",
+        client_id="key_1",
+        owner_id="usr_1",
+        environment="live",
+        scopes=frozenset(),
+        expires_at=None,
+    )
+    settings.CACHE_URL, settings.KEYPORTAL_RATE_LIMIT = f"redis://127.0.0.1:{free_port()}/0", "3/hour"
+    counter.cache_clear()
+    try:
+        with pytest.raises(WouldBlockError):
+            take("somebody", "", credential, may_block=False)
+        settings.CACHE_URL = ""
+        counter.cache_clear()
+        assert take("somebody", "", credential, may_block=False)
+    finally:
+        counter.cache_clear()
 
 
 def test_without_a_limit_there_are_no_headers(portal: Portal) -> None:

@@ -1,6 +1,7 @@
 """Over raw sockets: what was really sent is what counts, in order, whole or not at all."""
 
 import json
+import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
@@ -17,8 +18,9 @@ CHUNKS: Final = "Transfer-Encoding: chunked"
 
 @pytest.fixture(scope="module")
 def client(portal: Portal) -> Client:
-    portal.make_developer("wire@example.com")
-    return Client(*portal.make_key("wire@example.com"))
+    email = f"wire-{secrets.token_hex(4)}@example.com"
+    portal.make_developer(email)
+    return Client(*portal.make_key(email))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,243 @@
+"""The entrance without a network: connections whose other end is the test, deadlines by a clock that the test moves."""
+
+import asyncio
+import re
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pytest
+from pytest_django import Settings
+
+from keyportal.entrance import application, connection
+from keyportal.entrance.answer import Answer, Writer
+from keyportal.entrance.application import Entrance
+from keyportal.entrance.connection import Connection
+from keyportal.entrance.threads import Threads
+from tests.waiting import DEADLINE
+
+pytestmark = pytest.mark.once
+
+HALF: Final = b"POST /oauth/token HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc"
+PAGE: Final = b"GET /keys/ HTTP/1.1\r\nHost: portal.test\r\n\r\n"
+
+
+class OtherEnd(asyncio.Transport):
+    """What came back, and what was done to the connection."""
+
+    def __init__(self, peer: str = "192.0.2.1") -> None:
+        super().__init__({"peername": (peer, 4711)})
+        self.came = b""
+        self.done: list[str] = []
+
+    def write(self, data: Any) -> None:
+        self.came += bytes(data)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("close", "abort", "pause_reading", "resume_reading", "write_eof"):
+            return lambda: self.done.append(name)
+        return super().__getattribute__(name)
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    @property
+    def statuses(self) -> list[int]:
+        return [int(status) for status in re.findall(rb"HTTP/1.1 (\d+)", self.came)]
+
+
+@pytest.fixture
+def entrance() -> Iterator[Entrance]:
+    """An entrance whose Django answers nothing before it is let go."""
+    go_on = threading.Event()
+
+    def django(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        assert go_on.wait(DEADLINE)
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
+        return [b"ok"]
+
+    made = Entrance(django)
+    loop = asyncio.new_event_loop()
+    for threads in (made.verdicts, made.others):
+        threads.start(loop)
+    made.now = 1000.0
+    made.go_on = go_on  # type: ignore[attr-defined]  # for the tests
+    made.loop = loop  # type: ignore[attr-defined]
+    yield made
+    go_on.set()
+    work_off(made)
+    loop.close()
+
+
+def work_off(entrance: Any) -> None:
+    """Let Django answer, and the loop take the answers."""
+    entrance.go_on.set()
+
+    async def until_done() -> None:
+        while entrance.verdicts.inside or entrance.others.inside:
+            await asyncio.sleep(0)
+
+    entrance.loop.run_until_complete(until_done())
+
+
+def connect(entrance: Entrance, *said: bytes) -> tuple[Connection, OtherEnd]:
+    made, end = entrance(), OtherEnd()
+    made.connection_made(end)
+    for data in said:
+        made.data_received(data)
+    return made, end
+
+
+def test_who_is_late_is_told_and_what_has_not_begun_never_does(entrance: Entrance) -> None:
+    late = [connect(entrance, PAGE) for _ in range(6)]
+    assert entrance.others.inside == 6
+    entrance.tick(1000.0 + application.WITHIN - 1)
+    assert [end.statuses for _, end in late] == [[]] * 6
+    entrance.tick(1000.0 + application.WITHIN)
+    assert [end.statuses for _, end in late] == [[503]] * 6
+    assert b"retry-after: 2" in late[0][1].came
+    asked: list[str] = []
+    entrance._django = lambda environ, start_response: asked.append(environ["PATH_INFO"]) or []  # type: ignore[func-returns-value]
+    work_off(entrance)
+    assert asked == []
+    assert [end.statuses for _, end in late] == [[503]] * 6
+
+
+def test_where_no_place_is_left_the_answer_is_503_at_once(entrance: Entrance, settings: Settings) -> None:
+    most = settings.KEYPORTAL_REQUEST_THREADS + application.QUEUE
+    waiting = [connect(entrance, PAGE)[1] for _ in range(most)]
+    refused = connect(entrance, PAGE)[1]
+    assert (refused.statuses, entrance.others.refused) == ([503], 1)
+    assert b"<h1>The portal is busy</h1>" in refused.came
+    machine = connect(entrance, PAGE.replace(b"/keys/", b"/api/v1/tokens"))[1]
+    assert machine.statuses == [503]
+    assert b'"code": "unavailable"' in machine.came
+    verdict = connect(entrance, PAGE.replace(b"/keys/", b"/api/v1/me"))[1]
+    work_off(entrance)
+    assert [end.statuses for end in waiting] == [[200]] * most
+    assert verdict.statuses == [200]
+
+
+def test_health_is_answered_whoever_waits(entrance: Entrance) -> None:
+    for path in (b"/keys/", b"/api/v1/me"):
+        for _ in range(100):
+            connect(entrance, PAGE.replace(b"/keys/", path))
+    healthy = connect(entrance, PAGE.replace(b"/keys/", b"/healthz"))[1]
+    assert healthy.statuses == [200]
+    assert healthy.came.endswith(b'{"status": "ok"}')
+
+
+def test_bodies_on_their_way_have_a_bound_in_all(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "OF_ALL", 8)
+    first, one = connect(entrance, HALF)
+    _, two = connect(entrance, HALF)
+    assert entrance.kept == 6
+    _, three = connect(entrance, HALF)
+    work_off(entrance)
+    assert (one.statuses, two.statuses, three.statuses) == ([], [], [200])  # what the refusal says is Django's to write
+    assert entrance.kept == 6
+    first.connection_lost(None)
+    assert entrance.kept == 3
+
+
+def test_of_too_many_connections_the_one_goes_that_has_waited_longest(
+    entrance: Entrance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application, "MOST", 3)
+    _, busy = connect(entrance, PAGE)
+    entrance.now += 1
+    _, oldest = connect(entrance, HALF)
+    entrance.now += 1
+    _, other = connect(entrance)
+    entrance.now += 1
+    _, new = connect(entrance)
+    assert [end.done for end in (busy, oldest, other, new)] == [[], ["abort"], [], []]
+
+
+def test_a_client_that_takes_no_answer_is_left(entrance: Entrance) -> None:
+    line, end = connect(entrance)
+    line.pause_writing()
+    entrance.tick(1000.0 + connection.TAKEN_WITHIN - 1)
+    assert end.done == ["pause_reading"]
+    line.resume_writing()
+    entrance.tick(1000.0 + connection.TAKEN_WITHIN)
+    assert end.done == ["pause_reading", "resume_reading"]
+    line.pause_writing()
+    entrance.tick(1000.0 + 3 * connection.TAKEN_WITHIN)
+    assert end.done[-1] == "abort"
+
+
+def test_nothing_is_read_ahead_without_end(entrance: Entrance) -> None:
+    line, end = connect(entrance, PAGE * 20)
+    assert end.done == ["pause_reading"]
+    work_off(entrance)
+    assert end.statuses == [200] * 20
+    assert end.done == ["pause_reading", "resume_reading"]
+    assert not line.expire()  # type: ignore[func-returns-value]
+    assert end.done[-1] == "close"
+
+
+def test_at_the_end_what_was_asked_is_answered_and_nothing_new_is_taken(entrance: Entrance) -> None:
+    _, busy = connect(entrance, PAGE)
+    _, idle = connect(entrance)
+    _, half = connect(entrance, HALF)
+    entrance.end()
+    assert (busy.done, idle.done, half.done) == ([], ["close"], [])
+    work_off(entrance)
+    assert (busy.statuses, busy.done) == ([200], ["close"])
+    assert b"connection: close" in busy.came
+    entrance.tick(1000.0 + connection.LINGER)
+    work_off(entrance)
+    assert half.statuses == [200]
+
+
+def test_an_answer_with_a_line_break_in_a_header_is_never_sent(entrance: Entrance) -> None:
+    writer = Writer()
+    for value in ("a\r\nx-other: b", "a\nb", "a\rb"):
+        with pytest.raises(ValueError, match="line break"):
+            writer.written(Answer(200, [("x-name", value)]), method="GET", connection="")
+    entrance._django = lambda environ, start_response: start_response("200 OK", [("X-A", "a\nb")]) or []
+    _, end = connect(entrance, PAGE)
+    work_off(entrance)
+    assert (end.came, end.done) == (b"", ["abort"])
+
+
+def test_a_request_that_breaks_is_answered_all_the_same(entrance: Entrance, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        raise RuntimeError("inside")
+
+    entrance._django = broken
+    _, end = connect(entrance, PAGE)
+    work_off(entrance)
+    assert end.statuses == [500]
+    assert b"inside" not in end.came
+    assert "a request broke" in caplog.text
+
+
+def test_threads_do_no_more_at_a_time_than_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, running, most, lock = asyncio.new_event_loop(), 0, 0, threading.Lock()
+    both = threading.Barrier(2)
+    done: list[Any] = []
+
+    def task(given: int) -> int:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        both.wait(DEADLINE)
+        with lock:
+            running -= 1
+        return given
+
+    threads = Threads("test", threads=2, queue=10)
+    threads.start(loop)
+    tell: Callable[[Any], None] = done.append
+    assert all(threads.take(task, number, tell) for number in range(6))
+
+    async def until_done() -> None:
+        while threads.inside:
+            await asyncio.sleep(0)
+
+    loop.run_until_complete(until_done())
+    assert (most, sorted(done)) == (2, [0, 1, 2, 3, 4, 5])
+    loop.close()

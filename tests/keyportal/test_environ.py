@@ -1,0 +1,50 @@
+"""What Django reads of a request: no name that could stand for two, and nothing that has been read before."""
+
+import pytest
+
+from credentials.client_address import parse_address
+from keyportal.entrance.environ import PEER, REQUEST_ID, environ_of
+from keyportal.entrance.request import Request, UnreadableError
+
+pytestmark = [pytest.mark.once, pytest.mark.finding("H2")]
+
+
+def environ(*headers: tuple[bytes, bytes]) -> dict[str, object]:
+    request = Request(parse_address("192.0.2.1"), is_trusted=False, scheme="http")
+    request.method, request.headers = "GET", list(headers)
+    request.aim_at(b"/a%2Fb%FF?c=%C3%A9")
+    return environ_of(request, request.sender())
+
+
+def test_a_request_is_told_as_pep_3333_wants_it() -> None:
+    told = environ((b"host", b"portal.test"), (b"content-type", b"text/plain"), (b"accept", b"a"), (b"accept", b"b"))
+    assert (told["PATH_INFO"], told["QUERY_STRING"]) == ("/a/b\xff", "c=%C3%A9")
+    assert (told["HTTP_HOST"], told["CONTENT_TYPE"], told["HTTP_ACCEPT"]) == ("portal.test", "text/plain", "a,b")
+    assert (told["REMOTE_ADDR"], told[PEER], told["CONTENT_LENGTH"]) == ("192.0.2.1", "192.0.2.1", "0")
+    assert told[REQUEST_ID]
+
+
+def test_cookies_of_several_lines_are_all_there_whatever_their_bytes() -> None:
+    assert environ((b"cookie", b"a=1"), (b"cookie", b"b=\xc3\xa9"))["HTTP_COOKIE"] == "a=1; b=\xc3\xa9"
+
+
+@pytest.mark.parametrize("between", list("_.!~+^|'*`%&#$"))
+def test_a_name_that_could_pass_for_another_is_left_out(between: str) -> None:
+    names = ("content-type", "content-length", "x-forwarded-for", "authorization-", "x-csrftoken-", "remote-addr")
+    told = environ(*((name.replace("-", between).encode(), b"forged") for name in names))
+    assert "forged" not in told.values()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Request-ID"],
+)
+def test_what_was_read_before_is_not_read_again(name: str) -> None:
+    assert "read" not in environ((name.lower().encode(), b"read")).values()
+
+
+@pytest.mark.parametrize("name", [b"host", b"content-type"])
+def test_what_is_nonsense_twice_is_named(name: bytes) -> None:
+    with pytest.raises(UnreadableError) as raised:
+        environ((name, b"a"), (name, b"a"))
+    assert name.decode().title() in raised.value.detail
