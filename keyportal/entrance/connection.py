@@ -72,7 +72,7 @@ class Connection(Receiver, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
-        if self._is_lingering:
+        if self.is_deaf:
             return
         if self.request is None and not self._turns:
             self.until = self._host.now + HEAD_WITHIN
@@ -80,7 +80,7 @@ class Connection(Receiver, asyncio.Protocol):
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade:
-            self._is_ending = True  # there is no other protocol here; the request is answered as any other
+            self.is_deaf = True
         except HttpParserCallbackError:
             logger.exception("the entrance broke")
             self._transport.abort()
@@ -138,8 +138,7 @@ class Connection(Receiver, asyncio.Protocol):
 
     def refuse(self, request: Request, why: UnreadableError) -> None:
         """Have a request refused by the host; nothing more is read after it."""
-        request.is_taken = True
-        self._is_ending = True
+        request.is_taken = self.is_deaf = self._is_ending = True
         within = self._host.refuse(request, self, why)
         if request.answer is None:
             self.until = self._host.now + within
@@ -191,7 +190,7 @@ class Connection(Receiver, asyncio.Protocol):
     def _cut(self, why: UnreadableError) -> None:
         """Answer what can't be read any further, and read nothing more."""
         request, self.request = self.request, None
-        self._is_ending = True
+        self.is_deaf = self._is_ending = True
         if request is None or request.is_taken:
             if not self._turns:
                 self._transport.close()
@@ -246,6 +245,6 @@ class Connection(Receiver, asyncio.Protocol):
         if request.is_complete or not self._transport.can_write_eof():
             self._transport.close()
             return
-        self._is_lingering = True
+        self.is_deaf = self._is_lingering = True
         self.until = self._host.now + LINGER
         self._transport.write_eof()

@@ -34,7 +34,7 @@ _ALLOWED: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
 def environ_of(request: Request, sender: Sender) -> dict[str, Any]:
-    """Return the environ of a request. Raises `UnreadableError` for a header that came twice and must not."""
+    """Return the environ of a request. Raises `UnreadableError` for a header that came twice, or not, and must."""
     body = b"".join(request.body)
     environ = {**_without_headers(request, sender), "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
     for name, value in request.headers:
@@ -47,6 +47,8 @@ def environ_of(request: Request, sender: Sender) -> dict[str, Any]:
                 raise UnreadableError(HTTPStatus.BAD_REQUEST, f"Send the header {name.decode().title()} only once.")
             text = environ[key] + ("; " if name == b"cookie" else ",") + text
         environ[key] = text
+    if "HTTP_HOST" not in environ and request.version != "1.0":
+        raise UnreadableError(HTTPStatus.BAD_REQUEST, "Send a Host header (RFC 9112 §3.2).")
     return environ
 
 
@@ -66,7 +68,7 @@ def _without_headers(request: Request, sender: Sender) -> dict[str, Any]:
         "SCRIPT_NAME": "",
         "PATH_INFO": request.path,
         "QUERY_STRING": request.query,
-        "SERVER_NAME": settings.KEYPORTAL_HOST,
+        "SERVER_NAME": settings.KEYPORTAL_HOST.partition(":")[0],
         "SERVER_PORT": "443" if sender.scheme == "https" else "80",
         "SERVER_PROTOCOL": f"HTTP/{request.version}",
         "REMOTE_ADDR": str(sender.address) if sender.address else "",

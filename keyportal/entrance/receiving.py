@@ -26,6 +26,8 @@ class Receiver(ABC):
         self.request: Request | None = None
         self.received = 0
         """Bytes since the request began."""
+        self.is_deaf = False
+        """Whether nothing that comes counts any more."""
         self._target = b""
         self._bound = 0
 
@@ -59,7 +61,7 @@ class Receiver(ABC):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self.request = Request(self.peer, self.is_trusted, self.scheme)
+        self.request = None if self.is_deaf else Request(self.peer, self.is_trusted, self.scheme)
         self._target = b""
 
     def on_url(self, url: bytes) -> None:
@@ -68,7 +70,8 @@ class Receiver(ABC):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a line."""
-        self.request.headers.append((name.lower(), value))  # type: ignore[union-attr]  # it has begun
+        if self.request is not None:
+            self.request.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Look whether the request may go on; if its body is not needed it is answered now."""
@@ -78,7 +81,8 @@ class Receiver(ABC):
         parser = self.parser
         request.method = parser.get_method().decode()
         request.version = parser.get_http_version()
-        request.keep_alive = parser.should_keep_alive()
+        # There is no other protocol here: who asks for one is answered in this one, and then it is over.
+        request.keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
         self.begun(request)
         try:
             self._aim(request)

@@ -147,7 +147,7 @@ def test_pages_say_no_version_and_errors_are_the_portals_own(portal: Portal) -> 
 def test_a_content_type_that_nobody_can_read_is_400_everywhere(portal: Portal, content_type: str) -> None:
     head = {"Content-Type": content_type, "Authorization": "Bearer kp_live_x"}
     for method, path in (
-        *(("GET", path) for path in ("/?a=b", "/healthz", "/keys/?q=+AAA-", "/api/v1/me?a=b")),
+        *(("GET", path) for path in ("/?a=b", "/readyz", "/keys/?q=+AAA-", "/api/v1/me?a=b")),
         *(("POST", path) for path in ("/api/v1/me", "/oauth/token?a=b", "/accounts/login/")),
     ):
         answer = portal.request(method, path, headers=head, body=b"a=b" if method == "POST" else None)

@@ -113,6 +113,33 @@ def test_what_two_servers_would_read_differently_is_400(portal: Portal, lines: l
         assert line.is_closed()  # nothing behind it was taken for a request
 
 
+@pytest.mark.security("P-04")
+def test_a_request_for_no_host_is_400(portal: Portal) -> None:
+    for path in ("/accounts/login/", "/api/v1/me"):
+        answer = sent(portal.port, head("GET", path, host=""))
+        assert answer.status == 400
+        assert b"Host header" in answer.body
+
+
+@pytest.mark.security("P-06")
+def test_nothing_behind_a_refused_request_is_done(portal: Portal) -> None:
+    email = f"behind-{secrets.token_hex(4)}@example.com"
+    portal.make_developer(email)
+    _, victim = portal.make_key(email)
+    end = head("DELETE", "/api/v1/tokens", f"Authorization: Bearer {victim}", close=False)
+    for refused in (
+        head("POST", "/oauth/token", "Content-Length: 70000", close=False) + b"x" * 70_000,
+        head("POST", "/oauth/token", CHUNKS, close=False) + chunked(b"x" * 70_000),
+        head("GET", "/healthz", "X-Long: " + "x" * 70_000, close=False),
+    ):
+        with wire(portal.port) as line:
+            line.send(refused + end * 3)
+            assert line.reply().status in (413, 431)
+            line.half_close()
+            assert line.is_closed()
+    assert sent(portal.port, head("GET", "/api/v1/me", f"Authorization: Bearer {victim}")).status == 200
+
+
 def test_what_is_sent_ahead_is_answered_in_its_order(portal: Portal, client: Client) -> None:
     bearer = f"Authorization: Bearer {client.secret}"
     paths = ["/", "/gateway/auth", "/healthz", "/api/v1/me", "/gateway/auth", "/nothing-here", "/accounts/login/"] * 4
@@ -150,7 +177,9 @@ def test_no_other_protocol_is_spoken_and_the_request_is_answered_all_the_same(po
     for path in ("/gateway/auth", "/api/v1/me"):
         with wire(portal.port) as line:
             line.send(head("GET", path, *lines, "Sec-WebSocket-Key: x", close=False))
-            assert line.reply().status == 200
+            answer = line.reply()
+            assert (answer.status, answer.header("connection")) == (200, "close")
+            assert line.is_closed()
 
 
 def test_head_has_the_length_and_no_body(portal: Portal) -> None:
