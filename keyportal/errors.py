@@ -1,11 +1,12 @@
 """What is answered when a view is not reached, breaks or says nothing: a page, or a problem where machines ask."""
 
+import logging
 import sys
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import BadRequest, DisallowedHost, RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -14,6 +15,8 @@ from accounts.way_back import page_of, page_with_button
 from keyportal.denied import record_denied
 from keyportal.pages import is_for_machines
 from keyportal.problems import Problem, problem_of
+
+logger = logging.getLogger(__name__)
 
 CODE_OF: Final[Mapping[int, str]] = {
     400: "bad_request",
@@ -33,12 +36,21 @@ CODE_OF: Final[Mapping[int, str]] = {
     503: "unavailable",
 }
 """The statuses that have a page, `templates/errors/<status>.html`, and their codes."""
+DETAILS: Final[Mapping[type[Exception], str]] = {
+    DisallowedHost: "The Host header names no host under which this portal shows pages.",
+    TooManyFieldsSent: "The form has too many fields.",
+    RequestDataTooBig: "The form is too large.",
+    BadRequest: "The address holds a byte that no address may hold.",
+}
+"""What was wrong, without a value: an operator finds it in the log, and whoever asked in the answer."""
 RETRY_AFTER: Final = "60"  # seconds, for what is limited per account and address
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 400, or 413 for a body over the limit: unknown host, bad form, too much data."""
-    return error_response(request, 413 if isinstance(exception, RequestDataTooBig) else 400)
+    detail = next((words for kind, words in DETAILS.items() if isinstance(exception, kind)), "")
+    logger.info("400: %s", detail or type(exception).__name__)
+    return error_response(request, 413 if isinstance(exception, RequestDataTooBig) else 400, detail=detail)
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

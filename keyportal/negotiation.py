@@ -1,5 +1,6 @@
 """Which representation an answer of the API has: there is only JSON, so that there is hardly anything to negotiate."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+PROBLEM: Final = re.compile(r"\s*application/problem\+json(?=\s*(;|$))", re.IGNORECASE)
 ANYTHING: Final = ("*/*", "application/json", "")
 
 
@@ -21,5 +23,11 @@ class JSONNegotiation(DefaultContentNegotiation):
             only: Any = renderers[0] if len(renderers) == 1 else None
             if only is not None and only.media_type == "application/json":
                 return only, only.media_type
+        # Errors are `application/problem+json` whatever was asked for, and so may be asked for.
         chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
         return chosen
+
+    def get_accept_list(self, request: Request) -> list[str]:
+        """Give the media types that the client takes; whoever takes problems takes JSON."""
+        accepted: list[str] = super().get_accept_list(request)
+        return [PROBLEM.sub("application/json", media_type) for media_type in accepted]

@@ -12,6 +12,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware as DjangoAut
 from django.contrib.messages.middleware import MessageMiddleware as DjangoMessageMiddleware
 from django.http import HttpRequest
 from django.middleware.clickjacking import XFrameOptionsMiddleware as DjangoXFrameOptionsMiddleware
+from django.middleware.common import CommonMiddleware as DjangoCommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrfViewMiddleware
 from django.template.response import TemplateResponse
 
@@ -39,6 +40,14 @@ class PagesOnly:
         if is_for_machines(request):
             return self.get_response(request)
         return super().__call__(request)  # type: ignore[misc]  # of the class that it is mixed into
+
+
+class CommonMiddleware(DjangoCommonMiddleware):
+    """Leads to an address with a slash at its end where there is one, but nobody who has sent something."""
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        """Return whether the address lacks nothing but the slash."""
+        return request.method in ("GET", "HEAD") and super().should_redirect_with_slash(request)
 
 
 class CSPMiddleware(PagesOnly, DjangoCSPMiddleware):

@@ -42,7 +42,7 @@ LOOPBACK_HOSTS = ["127.0.0.1", "localhost"] if KEYPORTAL_LOCAL else []
 SECRET_KEY: str = _given["SECRET_KEY"]
 SECRET_KEY_FALLBACKS: list[str] = list(_given["SECRET_KEY_FALLBACKS"])
 DEBUG = False
-ALLOWED_HOSTS = list(dict.fromkeys([_host_name, *LOOPBACK_HOSTS]))
+ALLOWED_HOSTS = list(dict.fromkeys([_host_name, *_given["KEYPORTAL_HOSTS"], *LOOPBACK_HOSTS]))
 ROOT_URLCONF = "keyportal.urls"
 AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -51,7 +51,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
 FORMAT_MODULE_PATH = "keyportal.formats"
-APPEND_SLASH = False
+APPEND_SLASH = True
 SILENCED_SYSTEM_CHECKS = [
     # These two know Django's own middleware by its name alone. Check E041 knows what is derived from it.
     "security.W002",
@@ -91,7 +91,7 @@ MIDDLEWARE = [
     "keyportal.middleware.RingsMiddleware",
     "keyportal.middleware.SettledMiddleware",
     "keyportal.pages.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "keyportal.pages.CommonMiddleware",
     "keyportal.pages.CsrfViewMiddleware",
     "keyportal.pages.AuthenticationMiddleware",
     "keyportal.pages.SessionLifetimeMiddleware",
@@ -193,7 +193,7 @@ SESSION_SAVE_EVERY_REQUEST = True
 CSRF_COOKIE_NAME = f"{_host}csrftoken"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "keyportal.csrf.failed"
-CSRF_TRUSTED_ORIGINS = [KEYPORTAL_URL]
+CSRF_TRUSTED_ORIGINS = [KEYPORTAL_URL, *(f"{_url.scheme}://{host}" for host in _given["KEYPORTAL_HOSTS"])]
 KEYPORTAL_DEVICE_COOKIE, KEYPORTAL_USERS_COOKIE = f"{_host}device", f"{_host}users"
 KEYPORTAL_THEME_COOKIE = "theme"
 SECURE_SSL_REDIRECT = HTTPS

@@ -18,7 +18,6 @@ from credentials.usage import flusher
 from gateway import forward_auth
 from keyportal.entrance.answer import Answer, Writer
 from keyportal.entrance.connection import Connection
-from keyportal.entrance.content_type import require_readable
 from keyportal.entrance.environ import environ_of, environ_of_refused
 from keyportal.entrance.last_resort import healthy, last_resort
 from keyportal.entrance.receiving import too_large
@@ -131,7 +130,6 @@ class Entrance:
             connection.answer(request, healthy(sender))
             return VERDICT_WITHIN
         try:
-            require_readable(request)
             environ = environ_of(request, sender)
         except UnreadableError as error:
             return self.refuse(request, connection, error)

@@ -1,26 +1,45 @@
-"""A Content-Type on which Django would break before any middleware is refused."""
+"""What of a Content-Type Django gets to see: nothing on which it would break, or decode with an odd codec.
+
+Django decodes query and form with whatever codec of Python's the charset names (`zlib` and `rot13` are some), and a
+parameter written `name*=` (RFC 2231) breaks it before any middleware. So the header is made anew: media type, boundary,
+and for forms a charset from a list. JSON is UTF-8 (RFC 8259 §8.1), and without a body there is nothing to decode.
+"""
 
 import re
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import parse_qsl, urlencode
 
-from keyportal.entrance.request import Request, UnreadableError
+from keyportal.entrance.request import UnreadableError
 
-_CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([^\s;\"',]*)", re.IGNORECASE)
-READABLE: Final = ("utf-8", "utf8", "us-ascii")
+_PARAMETER: Final = re.compile(r""";\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)""")
+CHARSETS: Final = {
+    name: codec
+    for codec, names in {
+        "utf-8": ("utf-8", "utf8", "unicode-1-1-utf-8"),
+        "ascii": ("us-ascii", "ascii"),
+        "iso-8859-1": ("iso-8859-1", "iso8859-1", "iso_8859-1", "latin1", "latin-1", "l1"),
+        "windows-1252": ("windows-1252", "cp1252", "x-cp1252"),
+    }.items()
+    for name in names
+}
+"""Codecs by the names that clients write (https://encoding.spec.whatwg.org/#names-and-labels); none that does harm."""
+FORM: Final = "application/x-www-form-urlencoded"
+LONGEST: Final = 64 * 1024
+"""Bytes of a form that is written anew in UTF-8, which is all that Django takes; the event loop does so."""
 
 
-def require_readable(request: Request) -> None:
-    """Raise `UnreadableError` where the Content-Type names a character set other than UTF-8.
-
-    Django decodes the query with it, whatever it is: `zlib` and `rot13` are codecs to Python. A parameter written
-    `name*=` (RFC 2231), which nobody needs there, breaks it even earlier.
-    """
-    for content_type in request.lines(b"content-type"):
-        if not is_readable(content_type):
-            raise UnreadableError(HTTPStatus.BAD_REQUEST, "The Content-Type header names a charset other than UTF-8.")
-
-
-def is_readable(content_type: str) -> bool:
-    """Return whether Django can read what is sent under this Content-Type."""
-    return "*" not in content_type and all(charset.lower() in READABLE for charset in _CHARSET.findall(content_type))
+def readable(content_type: str, body: bytes) -> tuple[str, bytes]:
+    """Return Content-Type and body as Django may read them. Raises `UnreadableError` for a charset of no use here."""
+    media = content_type.partition(";")[0].strip().lower()
+    parameters = [(name.lower(), value.strip().strip('"')) for name, value in _PARAMETER.findall(content_type)]
+    told = "; ".join([media, *(f'boundary="{value}"' for name, value in parameters if name == "boundary")])
+    charsets = {CHARSETS.get(value.lower()) for name, value in parameters if name == "charset" and body}
+    if None in charsets or len(charsets) > 1 or (charsets - {"utf-8"} and len(body) > LONGEST):
+        detail = "The Content-Type header names a charset that is not read here: use UTF-8."
+        raise UnreadableError(HTTPStatus.BAD_REQUEST, detail)
+    codec = next(iter(charsets), None) or "utf-8"
+    if media == FORM and codec != "utf-8":
+        fields = parse_qsl(body.decode(codec, "replace"), keep_blank_values=True, encoding=codec)
+        return told, urlencode(fields).encode()
+    return f"{told}; charset={codec}" if media == "multipart/form-data" else told, body

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from keyportal.entrance.content_type import readable
 from keyportal.entrance.request import Request, Sender, UnreadableError
 
 PEER: Final = "keyportal.peer_address"
@@ -35,8 +36,7 @@ _ALLOWED: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-")
 
 def environ_of(request: Request, sender: Sender) -> dict[str, Any]:
     """Return the environ of a request. Raises `UnreadableError` for a header that came twice, or not, and must."""
-    body = b"".join(request.body)
-    environ = {**_without_headers(request, sender), "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    environ = _without_headers(request, sender)
     for name, value in request.headers:
         key = _key_of(name)
         if key is None:
@@ -49,7 +49,14 @@ def environ_of(request: Request, sender: Sender) -> dict[str, Any]:
         environ[key] = text
     if "HTTP_HOST" not in environ and request.version != "1.0":
         raise UnreadableError(HTTPStatus.BAD_REQUEST, "Send a Host header (RFC 9112 §3.2).")
-    return environ
+    if request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
+        # They ask under any host, and some with a slash at the end.
+        environ["HTTP_HOST"], path = settings.KEYPORTAL_HOST, request.path.removesuffix("/")
+        environ["PATH_INFO"] = path if path.startswith(settings.KEYPORTAL_MACHINE_PATHS) else request.path
+    body = b"".join(request.body)
+    if "CONTENT_TYPE" in environ:
+        environ["CONTENT_TYPE"], body = readable(environ["CONTENT_TYPE"], body)
+    return {**environ, "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
 
 
 def environ_of_refused(request: Request, sender: Sender, why: UnreadableError) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from keyportal.options.kinds import (
     Kind,
     choice,
     flag,
+    hosts,
     listed,
     mailbox,
     networks,
@@ -37,6 +38,13 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "the public address: links in messages, allowed host, issuer of tokens. https, except in local mode",
             example="https://keys.example.com",
             id="E004",
+        ),
+        Option(
+            "KEYPORTAL_HOSTS",
+            hosts(),
+            "",
+            "further host names under which pages are shown, beside that of `KEYPORTAL_URL`; machines may use any",
+            example="keys.internal, portal.example.com",
         ),
         Option(
             "KEYPORTAL_LOCAL",

@@ -146,6 +146,12 @@ def proxies() -> Kind:
     return listed(Kind("network", expected, lambda given: given if given == UNIX else _network(given)), "networks")
 
 
+def hosts() -> Kind:
+    """Return the kind of a list of host names."""
+    host = Kind("host", "a host name in lower case, without scheme and port", partial(_matching, _HOST))
+    return listed(host, "hosts")
+
+
 def rate() -> Kind:
     """Return the kind of a rate: so many in so much time."""
     return Kind("rate", "one rate limit, such as 100/minute or 30 per 5 minutes", _rate)

@@ -3,6 +3,7 @@
 import pytest
 
 from credentials.client_address import parse_address
+from keyportal.entrance.content_type import readable
 from keyportal.entrance.environ import PEER, REQUEST_ID, environ_of
 from keyportal.entrance.request import Request, UnreadableError
 
@@ -48,3 +49,19 @@ def test_what_is_nonsense_twice_is_named(name: bytes) -> None:
     with pytest.raises(UnreadableError) as raised:
         environ((name, b"a"), (name, b"a"))
     assert name.decode().title() in raised.value.detail
+
+
+@pytest.mark.finding("H20")
+def test_a_form_in_another_charset_is_read_in_it() -> None:
+    latin = "application/x-www-form-urlencoded; charset=ISO-8859-1"
+    plain = "application/x-www-form-urlencoded"
+    assert readable(latin, b"login=caf%E9%40example.com&a=") == (plain, b"login=caf%C3%A9%40example.com&a=")
+    assert readable(latin, b"a=\xe9+b") == (plain, b"a=%C3%A9+b")
+    assert readable(f"{plain}; charset=windows-1252", b"a=%80") == (plain, b"a=%E2%82%AC")
+    assert readable(f"{plain}; charset=utf-8", b"a=%E9") == (plain, b"a=%E9")
+    assert readable("Multipart/Form-Data; charset=latin1; boundary=x; name*=y", b"-") == (
+        'multipart/form-data; boundary="x"; charset=iso-8859-1',
+        b"-",
+    )
+    with pytest.raises(UnreadableError):
+        readable(latin, b"x" * 70_000)
