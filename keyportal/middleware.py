@@ -30,7 +30,7 @@ HEALTH_PATHS = ("/healthz", "/readyz", "/metrics")
 class RequestContextMiddleware:
     """Names the request and its sender as the entrance found them to be. Writes the access line.
 
-    `META["REMOTE_ADDR"]` is the client and `request.scheme` its scheme (`keyportal.entrance.sent`).
+    `META["REMOTE_ADDR"]` is the client and `request.scheme` its scheme (`keyportal.entrance.request`).
     """
 
     def __init__(self, get_response: GetResponse) -> None:
