@@ -50,6 +50,8 @@ WITHIN: Final = 8.5
 """Seconds until a request is answered, whatever it waits for."""
 QUEUE: Final = 64
 """How many requests of a kind may wait for a thread."""
+AT_ONCE: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.SERVICE_UNAVAILABLE)
+"""What many clients are told at the same time: a page of Django's for each would take the threads of the others."""
 LENGTH: Final = "Content-Length"
 MOST: Final = 4096
 """Connections. Beyond, those go that have waited longest for their client."""
@@ -138,13 +140,13 @@ class Entrance:
     def refuse(self, request: Request, connection: Connection, why: UnreadableError) -> float:
         """See to it that a request is answered that can't be received. Returns within how many seconds."""
         request.keep_alive = False  # what comes behind it may be a part of it
-        if forward_auth.is_asked(request.path):
+        if why.status in AT_ONCE or request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
             connection.answer(request, self.refused_at_once(request, why))
             return VERDICT_WITHIN
         return self._ask_django(request, connection, environ_of_refused(request, request.sender(), why))
 
     def refused_at_once(self, request: Request, why: UnreadableError) -> Answer:
-        """Return the answer to a request of which not even the head is there."""
+        """Return the answer to a request that nobody is to wait for, of which not even the head may be there."""
         logger.info("%d at the entrance: %s", why.status, why.detail)
         return last_resort(request.path, why.status, request.sender(), why.detail)
 

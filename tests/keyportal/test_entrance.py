@@ -118,6 +118,14 @@ def test_where_no_place_is_left_the_answer_is_503_at_once(entrance: Entrance, se
     assert verdict.statuses == [200]
 
 
+def test_who_is_too_slow_takes_no_thread(entrance: Entrance) -> None:
+    page = HALF.replace(b"/oauth/token", b"/accounts/login/")
+    slow = [connect(entrance, half)[1] for half in (page, HALF)]
+    entrance.tick(entrance.now + connection.BODY_WITHIN)
+    assert [end.statuses for end in slow] == [[408], [408]]
+    assert (entrance.others.inside, entrance.verdicts.inside) == (0, 0)
+
+
 def test_health_is_answered_whoever_waits(entrance: Entrance) -> None:
     for path in (b"/keys/", b"/api/v1/me"):
         for _ in range(100):
@@ -134,7 +142,8 @@ def test_bodies_on_their_way_have_a_bound_in_all(entrance: Entrance, monkeypatch
     assert entrance.kept == 6
     _, three = connect(entrance, HALF)
     work_off(entrance)
-    assert (one.statuses, two.statuses, three.statuses) == ([], [], [200])  # what the refusal says is Django's to write
+    assert (one.statuses, two.statuses, three.statuses) == ([], [], [503])
+    assert b"retry-after: " in three.came
     assert entrance.kept == 6
     first.connection_lost(None)
     assert entrance.kept == 3
@@ -187,8 +196,7 @@ def test_at_the_end_what_was_asked_is_answered_and_nothing_new_is_taken(entrance
     assert (busy.statuses, busy.done) == ([200], ["close"])
     assert b"connection: close" in busy.came
     entrance.tick(1000.0 + connection.LINGER)
-    work_off(entrance)
-    assert half.statuses == [200]
+    assert half.statuses == [408]
 
 
 def test_an_answer_with_a_line_break_in_a_header_is_never_sent(entrance: Entrance) -> None:
