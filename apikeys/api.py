@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apikeys.serializers import CredentialSerializer
+from apikeys.serializers import described
 from credentials.credential import Credential
 
 
@@ -15,4 +15,4 @@ class MeView(APIView):
 
     def get(self, request: Request) -> Response:
         """Answer 200 with the credential that the header proved; never with its secret."""
-        return Response(CredentialSerializer(cast("Credential", request.auth)).data)
+        return Response(described(cast("Credential", request.auth)))

@@ -1,22 +1,18 @@
 """What the API says of things."""
 
-from rest_framework import serializers
-
 from credentials.credential import Credential
 
 
-class CredentialSerializer(serializers.Serializer[Credential]):
-    """A credential, without anything that authenticates."""
-
-    kind = serializers.CharField()
-    id = serializers.CharField()
-    name = serializers.CharField()
-    client_id = serializers.CharField()
-    owner = serializers.CharField(source="owner_id")
-    environment = serializers.CharField()
-    scopes = serializers.SerializerMethodField()
-    expires_at = serializers.DateTimeField()
-
-    def get_scopes(self, credential: Credential) -> list[str]:
-        """Give the names in order."""
-        return sorted(credential.scopes)
+def described(credential: Credential) -> dict[str, object]:
+    """Return a credential as JSON has it, without anything that authenticates. Times are RFC 3339 in UTC."""
+    expires_at = credential.expires_at
+    return {
+        "kind": credential.kind,
+        "id": credential.id,
+        "name": credential.name,
+        "client_id": credential.client_id,
+        "owner": credential.owner_id,
+        "environment": credential.environment,
+        "scopes": sorted(credential.scopes),
+        "expires_at": expires_at.isoformat().replace("+00:00", "Z") if expires_at else None,
+    }

@@ -138,7 +138,7 @@ def judge(  # noqa: C901  # one guard a reason, in the order of the contract
         seen = {"address": str(address)} if address else {}  # behind a Unix socket there is none
         raise refused("network_refused", **about, **seen)
     if not credential.scopes.issuperset(scopes):
-        raise insufficient_scope(scopes, **about)
+        raise insufficient_scope(scopes, credential.scopes, **about)
 
 
 def record_of(row: Sequence[Any], secret: KeySecret | None = None) -> KeyRecord:

@@ -94,6 +94,13 @@ REASONS: Final[Mapping[str, Reason]] = {
         "Ask for names from the catalogue, separated by spaces, and none beyond what was granted before.",
         error=None,
     ),
+    "misconfigured": Reason(
+        400,
+        "The gateway asks with a mistake",
+        "It is in the gateway's configuration, and nobody gets in before it is mended: the query takes scope, "
+        "environment (live or test, once) and deny=403, and nothing else.",
+        error=None,
+    ),
     "rate_limited": Reason(
         429, "Too many requests", "Wait as many seconds as the Retry-After header says, then go on.", error=None
     ),
@@ -116,6 +123,8 @@ class Refusal:
     code: str
     scopes: tuple[str, ...] = ()
     """The scopes that would have been needed, for `insufficient_scope`."""
+    lacking: tuple[str, ...] = ()
+    """Those of them that the credential has not."""
     about: Mapping[str, str] = field(default_factory=dict)
     scheme: str = "Bearer"
     """What the challenge asks for: `Basic` at the one address that takes a password."""
@@ -159,6 +168,12 @@ def refused(code: str, *, counted_as: str = "", **about: str) -> RefusedError:
     return RefusedError(Refusal(code=code, about=about, counted_as=counted_as))
 
 
-def insufficient_scope(scopes: Collection[str], *, counted_as: str = "", **about: str) -> RefusedError:
-    """Make the error that names the scopes that would have been needed (RFC 6750 §3.1)."""
-    return RefusedError(Refusal(code="insufficient_scope", scopes=tuple(scopes), about=about, counted_as=counted_as))
+def insufficient_scope(
+    needed: Collection[str], had: Collection[str], *, counted_as: str = "", **about: str
+) -> RefusedError:
+    """Return the error that names the scopes that would have been needed (RFC 6750 §3.1)."""
+    lacking = tuple(name for name in needed if name not in had)
+    refusal = Refusal(
+        code="insufficient_scope", scopes=tuple(needed), lacking=lacking, about=about, counted_as=counted_as
+    )
+    return RefusedError(refusal)

@@ -2,7 +2,7 @@
 
 For nginx `auth_request`, Caddy `forward_auth`, Traefik ForwardAuth, Envoy `ext_authz`. Answered before Django's request
 cycle, by the same verification as everywhere else: in the event loop where memory knows (`decide_at_once`), else by a
-thread (`decide`). 200, 401, 403, 429 and 503 are all there is, with an empty body. Nothing that a client can set
+thread (`decide`). 200, 400, 401, 403, 429 and 503 are all there is, with an empty body. Nothing that a client can set
 decides: not the method, the path behind it, the body, nor a forwarded header of a peer that is not trusted.
 """
 
@@ -30,8 +30,9 @@ logger = logging.getLogger(__name__)
 
 Headers = list[tuple[str, str]]
 
-NOBODY: Final = "none"
-"""An environment that no credential has."""
+KNOWN: Final = frozenset({"scope", "environment", "deny"})
+"""What a gateway's configuration may ask for."""
+ENVIRONMENTS: Final = frozenset({"live", "test"})
 DOOR: Final = "forward_auth"
 PATH: Final = "/gateway/auth"
 EVERY: Final[Headers] = [("Cache-Control", "no-store")]
@@ -56,6 +57,8 @@ class Wanted(NamedTuple):
 
     scopes: tuple[str, ...]
     environment: str | None
+    is_mistaken: bool = False
+    """Whether there is a mistake in it: then nobody gets in."""
 
 
 def is_asked(path: str) -> bool:
@@ -92,10 +95,12 @@ def _decided(question: Question, *, by: Recall) -> tuple[HTTPStatus, Headers]:
 
 
 def _verified(question: Question, by: Recall) -> tuple[Credential, Quota | None]:
+    wanted, address = _wanted(question.query, question.is_exact), question.address
+    if wanted.is_mistaken:
+        raise refused("misconfigured")
     text = token_of(question.authorization)  # the query is the gateway's, not the client's
     if text is None:
         raise refused("missing_credential")
-    wanted, address = _wanted(question.query, question.is_exact), question.address
     record, quota = admit(
         lambda: verdict(text, address=address, environment=wanted.environment, scopes=wanted.scopes, by=by),
         door=DOOR,
@@ -118,9 +123,9 @@ def _identity(credential: Credential, quota: Quota | None) -> Headers:
 
 
 def _refusal(refusal: Refusal, query: str) -> tuple[HTTPStatus, Headers]:
-    """Give 403 and 429 for what is that elsewhere too, and 401 for all else. `deny=403` makes 403 of 429, for nginx.
+    """Return 403 and 429 for what is that elsewhere too, 400 for a mistake of the gateway's own, and 401 for all else.
 
-    The code tells a gateway which it was.
+    `deny=403` makes 403 of 429, for nginx. The code tells a gateway which it was.
     """
     status = HTTPStatus(refusal.reason.status)
     headers = [("X-Keyportal-Code", refusal.code), *refusal.headers.items()]
@@ -128,6 +133,8 @@ def _refusal(refusal: Refusal, query: str) -> tuple[HTTPStatus, Headers]:
         denied = "403" in parse_qs(query).get("deny", [])
         headers.append(("Retry-After", str(refusal.retry_after)))
         return HTTPStatus.FORBIDDEN if denied else status, headers
+    if refusal.code == "misconfigured":
+        return status, headers
     headers.append(("WWW-Authenticate", refusal.challenge()))
     return HTTPStatus.FORBIDDEN if status == HTTPStatus.FORBIDDEN else HTTPStatus.UNAUTHORIZED, headers
 
@@ -138,12 +145,15 @@ def _wanted(query: str, is_ours: bool) -> Wanted:
 
     Behind a longer path it may be the client's (Envoy appends path and query): names that we don't know are ignored. On
     the path itself somebody wrote it into a configuration, and a name that we don't know is a mistake that would open
-    what it was meant to close: it refuses everybody.
+    what it was meant to close.
     """
     asked = parse_qs(query, keep_blank_values=True)
-    if is_ours and asked.keys() - {"scope", "environment", "deny"}:
-        return Wanted((), NOBODY)
     environments = asked.get("environment", [])
-    # Two environments can't both be right, nor none: either refuses every credential.
-    environment = (environments[0] if len(environments) == 1 else "") or NOBODY if environments else None
-    return Wanted(tuple(name for text in asked.get("scope", []) for name in text.split(" ")), environment)
+    scopes = tuple(name for text in asked.get("scope", []) for name in text.split(" "))
+    # Two environments can't both be right.
+    is_mistaken = "" in scopes or len(environments) > 1 or not ENVIRONMENTS.issuperset(environments)
+    if is_ours:
+        is_mistaken = is_mistaken or bool(asked.keys() - KNOWN) or asked.get("deny", ["403"]) != ["403"]
+        if is_mistaken:
+            logger.warning("misconfigured: a gateway asks with a query that has a mistake, and nobody gets in by it")
+    return Wanted(scopes, environments[0] if environments else None, is_mistaken)

@@ -5,12 +5,12 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpRequest
 
-from accounts.attempts import AttemptLimit
 from credentials.admission import admit
 from credentials.client_address import Address, parse_address
 from credentials.credential import Credential
 from credentials.kinds import Kind, kind_of
-from credentials.refusals import RefusedError
+from credentials.refusals import Refusal, RefusedError
+from gateway.asking import AsksTooOftenError, admitted, let_in, missed
 from gateway.verdict import verdict
 from tokens.clients import Form, OAuthError, authenticated_client, oauth_endpoint, too_many
 from tokens.models import RefreshToken
@@ -18,10 +18,7 @@ from tokens.services import PORTAL_CLIENT, redeemable
 from tokens.verification import TokenRecord
 
 DOOR: Final = "introspection"
-SCOPE: Final = "credentials:verify"
 INACTIVE: Final[dict[str, object]] = {"active": False}
-MISSES: Final = AttemptLimit("KEYPORTAL_LIMIT_MISSES", "Too many unknown credentials were asked about.")
-"""Scanning for good ones by asking about random ones (RFC 7662 §4)."""
 
 
 @oauth_endpoint
@@ -31,31 +28,59 @@ def introspect(request: HttpRequest, form: Form) -> dict[str, object]:
     `client_ip`, an extension, is the address that showed the credential: without it a key that is bound to networks is
     not active, because nobody can tell where it came from.
     """
-    client = authenticated_client(request, form).credential
-    if SCOPE not in client.scopes:
-        # RFC 7662 §2.3: an insufficient credential of the caller is answered as a wrong one.
-        raise OAuthError("invalid_client", f"The client needs the scope {SCOPE}.", status=401)
+    asker = _asker(request, form)
     if "token" not in form:
         raise OAuthError("invalid_request", "The parameter token is missing.")
-    if wait := MISSES.retry_after(client.id):
-        raise too_many(wait)
-    answer = described(form["token"], address=parse_address(form.get("client_ip", "")))
-    if answer is INACTIVE and (wait := MISSES.hit(client.id)):  # one of many at once
+    answer, is_known = described(form["token"], address=parse_address(form.get("client_ip", "")))
+    if not is_known and (wait := missed(asker)):
         raise too_many(wait)
     return answer
 
 
-def described(text: str, *, address: Address | None) -> dict[str, object]:
-    """Give RFC 7662 §2.2's answer about a text; `INACTIVE` for whatever would be refused, for whichever reason."""
+def described(text: str, *, address: Address | None) -> tuple[dict[str, object], bool]:
+    """Return RFC 7662 §2.2's answer about a text, and whether it is a credential that was issued here.
+
+    `INACTIVE` for whatever would be refused, for whichever reason.
+    """
     if kind_of(text) is Kind.REFRESH_TOKEN:
         token = redeemable(text)
-        return _refresh_token(token) if token else INACTIVE
+        return (_refresh_token(token), True) if token else (INACTIVE, False)
     try:
         # Not limited: whether a credential is good is another question than how often it may be used.
         record, _ = admit(lambda: verdict(text, address=address), door=DOOR, address=address, limited=False)
-    except RefusedError:
-        return INACTIVE
-    return _access_token(record) if isinstance(record, TokenRecord) else _about(record.credential, subject="key")
+    except RefusedError as error:
+        return INACTIVE, bool(error.refusal.about)
+    about = _access_token(record) if isinstance(record, TokenRecord) else _about(record.credential, subject="key")
+    return about, True
+
+
+def _asker(request: HttpRequest, form: Form) -> Credential:
+    """Return the service that asks, by Basic, in the form, or by Bearer (RFC 7662 §2.1). Raises `OAuthError`."""
+    header, query = request.META.get("HTTP_AUTHORIZATION"), request.META.get("QUERY_STRING", "")
+    try:
+        if not _is_bearer(header):
+            asker = authenticated_client(request, form, limited=False).credential
+            let_in(asker)
+            return asker
+        if form.keys() & {"client_id", "client_secret"}:
+            raise OAuthError("invalid_request", "Authenticate in one way: by the header or in the body.")
+        return admitted(header, query, address=parse_address(request.META.get("REMOTE_ADDR", "")))
+    except RefusedError as error:
+        raise _as_oauth(error.refusal) from None
+    except AsksTooOftenError as error:
+        raise OAuthError("temporarily_unavailable", str(error), status=503, retry_after=error.retry_after) from None
+
+
+def _is_bearer(header: str | None) -> bool:
+    return header is not None and header.partition(" ")[0].lower() == "bearer"
+
+
+def _as_oauth(refusal: Refusal) -> OAuthError:
+    """Return the error for a service that may not ask, in RFC 6750's words (§3.1)."""
+    reason = refusal.reason
+    return OAuthError(
+        reason.error or "invalid_token", reason.title, status=reason.status, challenge=refusal.challenge()
+    )
 
 
 def _about(credential: Credential, *, subject: str) -> dict[str, object]:

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from credentials.client_address import parse_address, parse_network
@@ -20,16 +21,30 @@ from credentials.tally import BOUNDS
 from keyportal.numbers import Numbers, all_numbers, total
 
 LABELS = ("door", "outcome")
+OPENMETRICS = "application/openmetrics-text"
 
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer in Prometheus' text format to the networks that may ask; to others there is nothing here."""
+    """Answer the networks that may ask, in OpenMetrics if they take it, else in Prometheus' text format.
+
+    To others there is nothing here.
+    """
     client = parse_address(request.META["REMOTE_ADDR"])
     allowed = map(parse_network, settings.KEYPORTAL_METRICS_NETWORKS)
     if client is None or not any(client in network for network in allowed):
         raise Http404
-    return HttpResponse(generate_latest(Workers(all_numbers())), content_type=CONTENT_TYPE_LATEST)
+    workers = Workers(all_numbers())
+    if _prefers_openmetrics(request):
+        told: bytes = openmetrics.generate_latest(workers)  # type: ignore[no-untyped-call]  # the library leaves it so
+        return HttpResponse(told, content_type=openmetrics.CONTENT_TYPE_LATEST)
+    return HttpResponse(generate_latest(workers), content_type=CONTENT_TYPE_LATEST)
+
+
+def _prefers_openmetrics(request: HttpRequest) -> bool:
+    """Return whether a client names OpenMetrics, and likes it better than text; the versions are one to us."""
+    kinds = [f"{kind.main_type}/{kind.sub_type}".lower() for kind in request.accepted_types]
+    return next((kind for kind in kinds if kind in (OPENMETRICS, "text/plain")), "") == OPENMETRICS
 
 
 class Workers(Collector):

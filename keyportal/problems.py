@@ -17,6 +17,7 @@ from rest_framework.views import set_rollback
 
 from credentials.permissions import CredentialRefused
 from credentials.refusals import REASONS, Reason, Refusal
+from gateway.asking import AsksTooOftenError
 from vault.errors import VaultError
 
 logger = logging.getLogger(__name__)
@@ -134,11 +135,13 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpRespons
     return problem.response()
 
 
-def problem_of(exc: BaseException | None, request: HttpRequest) -> Problem | None:
-    """Give the problem that an exception stands for; None if it stands for none."""
+def problem_of(exc: BaseException | None, request: HttpRequest | None = None) -> Problem | None:
+    """Return the problem that an exception stands for; None if it stands for none."""
     if isinstance(exc, CredentialRefused):
         return Problem.of_refusal(exc.refusal)
-    if isinstance(exc, exceptions.NotAuthenticated):
+    if isinstance(exc, AsksTooOftenError):
+        return Problem("unavailable", {"detail": str(exc)}, {"Retry-After": str(exc.retry_after)})
+    if isinstance(exc, exceptions.NotAuthenticated) and request is not None:
         return Problem.of_refusal(Refusal(code=_without_credential(request)))
     if isinstance(exc, exceptions.ValidationError):
         return Problem("invalid", {"errors": list(_pointed(exc.detail))})

@@ -68,7 +68,7 @@ class TokensView(APIView):
         origin = Origin.of_request(request._request, actor=f"user:{user.pk}")
         agent = printable(request.META.get("HTTP_USER_AGENT", ""))[:AGENT_LENGTH]
         try:
-            issued = services.issue_to_user(user=user, scopes=asked.get("scope") or None, agent=agent, origin=origin)
+            issued = services.issue_to_user(user=user, scopes=asked.get("scopes"), agent=agent, origin=origin)
         except InvalidScopeError:
             raise CredentialRefused(Refusal(code="invalid_scope")) from None
         return tokens_response(issued)
@@ -95,7 +95,7 @@ class RefreshView(APIView):
         origin = Origin.of_request(request._request, actor="client:portal")
         try:
             issued = services.refresh(
-                secret=asked["refresh_token"], scopes=asked.get("scope") or None, client_id=None, origin=origin
+                secret=asked["refresh_token"], scopes=asked.get("scopes"), client_id=None, origin=origin
             )
         except InvalidGrantError:
             raise CredentialRefused(Refusal(code="invalid_grant")) from None

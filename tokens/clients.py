@@ -33,18 +33,21 @@ Handler = Callable[[HttpRequest, Form], dict[str, object]]
 class OAuthError(Exception):
     """An error of RFC 6749 §5.2. The description helps a programmer and holds nothing that was sent."""
 
-    def __init__(self, error: str, description: str, *, status: int = 400, retry_after: int = 0) -> None:
+    def __init__(
+        self, error: str, description: str, *, status: int = 400, retry_after: int = 0, challenge: str = ""
+    ) -> None:
         super().__init__(error)
         self.error = error
         self.description = description
         self.status = status
         self.retry_after = retry_after
+        self.challenge = challenge or (CHALLENGE if error == "invalid_client" else "")
 
     def response(self) -> HttpResponse:
         """Give the answer."""
         response = _answer({"error": self.error, "error_description": self.description}, self.status)
-        if self.error == "invalid_client":
-            response["WWW-Authenticate"] = CHALLENGE
+        if self.challenge:
+            response["WWW-Authenticate"] = self.challenge
         if self.status == HTTPStatus.METHOD_NOT_ALLOWED:
             response["Allow"] = "POST"
         if self.retry_after:
@@ -68,8 +71,11 @@ def oauth_endpoint(handler: Handler) -> Callable[[HttpRequest], HttpResponse]:
     return view
 
 
-def authenticated_client(request: HttpRequest, form: Form) -> KeyRecord:
-    """Give the key that the client proved to be, by Basic or in the form. Raises `OAuthError`."""
+def authenticated_client(request: HttpRequest, form: Form, *, limited: bool = True) -> KeyRecord:
+    """Return the key that the client proved to be, by Basic or in the form. Raises `OAuthError`.
+
+    `limited`: whether this counts as a use of the key, for its rate limit.
+    """
     sent = client_credentials(request, form)
     if sent is None:
         raise OAuthError("invalid_client", "Send the key's id and secret by HTTP Basic.", status=401)
@@ -82,7 +88,7 @@ def authenticated_client(request: HttpRequest, form: Form) -> KeyRecord:
     if wait:
         raise too_many(wait)
     try:
-        client, _ = admit(lambda: verify(secret, address=peer), door=DOOR, address=peer)
+        client, _ = admit(lambda: verify(secret, address=peer), door=DOOR, address=peer, limited=limited)
     except RefusedError as error:
         if error.refusal.retry_after:
             raise too_many(error.refusal.retry_after) from None

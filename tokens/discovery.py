@@ -28,7 +28,7 @@ def metadata_document() -> dict[str, Any]:
         "revocation_endpoint": base + reverse("oauth_revoke"),
         "revocation_endpoint_auth_methods_supported": [*CLIENT_METHODS, "none"],
         "introspection_endpoint": base + reverse("oauth_introspect"),
-        "introspection_endpoint_auth_methods_supported": list(CLIENT_METHODS),
+        "introspection_endpoint_auth_methods_supported": [*CLIENT_METHODS, "Bearer"],
         "jwks_uri": base + reverse("jwks"),
         "grant_types_supported": list(GRANTS),
         "response_types_supported": [],

@@ -4,6 +4,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from credentials.json_body import StrictSerializer
+
+MOST_SCOPES = 100
+
 
 class ScopeField(serializers.CharField):
     """Names separated by spaces (RFC 6749 §3.3), as a list; an empty text is no wish, the same as absent."""
@@ -17,10 +21,19 @@ class ScopeField(serializers.CharField):
         return " ".join(value)
 
 
-class LogInSerializer(serializers.Serializer[Any]):
-    """`{"scope": …}`, or nothing at all."""
+class LogInSerializer(StrictSerializer):
+    """`{"scope": …}` or `{"scopes": […]}`, or nothing at all."""
 
     scope = ScopeField(required=False, allow_blank=True, max_length=2000)
+    scopes = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=MOST_SCOPES)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the values with every name under `scopes`; an empty list means none, and an empty text no wish."""
+        if "scope" in attrs and "scopes" in attrs:
+            raise serializers.ValidationError({"scope": ["Send either scope or scopes."]})
+        if names := attrs.pop("scope", None):
+            attrs["scopes"] = names
+        return attrs
 
     @classmethod
     def checked(cls, data: Any) -> dict[str, Any]:

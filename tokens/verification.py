@@ -195,7 +195,7 @@ def judge(
     if environment and environment != credential.environment:
         raise refused("wrong_environment", **about, environment=credential.environment)
     if not credential.scopes.issuperset(scopes):
-        raise insufficient_scope(scopes, **about)
+        raise insufficient_scope(scopes, credential.scopes, **about)
 
 
 def _expired(claims: Claims, *, counted_as: str = "") -> RefusedError:

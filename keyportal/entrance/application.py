@@ -13,13 +13,14 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from credentials.recall import WouldBlockError
+from credentials.recall import WouldBlockError, remembered
 from credentials.usage import flusher
 from gateway import forward_auth
 from keyportal.entrance.answer import Answer, Writer
 from keyportal.entrance.connection import Connection
 from keyportal.entrance.environ import environ_of, environ_of_refused
 from keyportal.entrance.last_resort import healthy, last_resort
+from keyportal.entrance.questions import Question, asked_in_thread, of_gateway, question_of
 from keyportal.entrance.receiving import too_large
 from keyportal.entrance.request import Request, Sender, UnreadableError
 from keyportal.entrance.threads import Threads
@@ -124,10 +125,11 @@ class Entrance:
 
     def receive(self, request: Request, connection: Connection) -> float:
         """See to it that a request is answered. Returns within how many seconds."""
-        if forward_auth.is_asked(request.path):
-            self._ask_gateway(request, connection)
-            return VERDICT_WITHIN
         sender = request.sender()
+        question = question_of(request, sender)
+        if question is not None:
+            self._ask(question, sender, request, connection)
+            return VERDICT_WITHIN
         if request.path == HEALTH and request.method in SAFE:
             connection.answer(request, healthy(sender))
             return VERDICT_WITHIN
@@ -161,19 +163,19 @@ class Entrance:
     def _instead(self, request: Request, status: HTTPStatus) -> Answer:
         sender = request.sender()
         if forward_auth.is_asked(request.path):
-            return _of_gateway(forward_auth.UNAVAILABLE, sender)
+            return of_gateway(forward_auth.UNAVAILABLE, sender)
         return last_resort(request.path, status, sender)
 
-    def _ask_gateway(self, request: Request, connection: Connection) -> None:
-        sender = request.sender()
-        is_exact = request.path == forward_auth.PATH
-        question = forward_auth.Question(request.joined(b"authorization"), request.query, is_exact, sender.address)
+    def _ask(self, question: Question, sender: Sender, request: Request, connection: Connection) -> None:
         try:
-            connection.answer(request, _of_gateway(forward_auth.decide_at_once(question), sender))
+            connection.answer(request, question(remembered))
         except WouldBlockError:
-            done = partial(connection.answer, request)
-            if not self.verdicts.take(partial(_decided, request, sender), question, done):
+            task = partial(_unless_abandoned, request, sender)
+            if not self.verdicts.take(task, question, partial(connection.answer, request)):
                 connection.answer(request, self.late(request))
+        except Exception:  # whoever asks must get an answer, and it must not be a good one
+            logger.exception("a question broke")
+            connection.answer(request, self.broken(request))
 
     def _ask_django(self, request: Request, connection: Connection, environ: dict[str, Any]) -> float:
         is_verdict = request.path.startswith(OF_VERDICTS)
@@ -204,11 +206,5 @@ class Entrance:
         return Answer(int(status[:3]), others, body, lengths[0] if lengths and not body else None)
 
 
-def _decided(request: Request, sender: Sender, question: forward_auth.Question) -> Answer | None:
-    """Decide, in a thread."""
-    return None if request.is_abandoned else _of_gateway(forward_auth.decide(question), sender)
-
-
-def _of_gateway(decided: tuple[HTTPStatus, forward_auth.Headers], sender: Sender) -> Answer:
-    status, headers = decided
-    return Answer(status, [*headers, *forward_auth.EVERY, ("x-request-id", sender.request_id)])
+def _unless_abandoned(request: Request, sender: Sender, question: Question) -> Answer | None:
+    return None if request.is_abandoned else asked_in_thread(question, sender)

@@ -42,15 +42,20 @@ def healthy(sender: Sender) -> Answer:
     return Answer(HTTPStatus.OK, [*plain(sender).items(), ("content-type", "application/json")], b'{"status": "ok"}')
 
 
+def of_problem(problem: Problem, path: str, sender: Sender) -> Answer:
+    """Return the answer that a machine gets to a problem."""
+    response = problem.answer(path)
+    headers = plain(sender) | {name.lower(): value for name, value in response.items()}
+    return Answer(response.status_code, list(headers.items()), response.content)
+
+
 def last_resort(path: str, status: HTTPStatus, sender: Sender, detail: str = "") -> Answer:
     """Return an answer that somebody who asks for this path understands."""
+    if path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
+        return of_problem(Problem(CODE_OF[status], {"detail": detail} if detail else {}), path, sender)
     headers = plain(sender)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = str(RETRY_AFTER)
-    if path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
-        problem = Problem(CODE_OF[status], {"detail": detail} if detail else {}).answer(path)
-        headers |= {name.lower(): value for name, value in problem.items()}
-        return Answer(status, list(headers.items()), problem.content)
     title, words = WORDS.get(status, (status.phrase, detail))
     headers["content-type"] = "text/html; charset=utf-8"
     return Answer(status, list(headers.items()), PAGE.format(title=title, words=words).encode())

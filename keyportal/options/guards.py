@@ -43,6 +43,11 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
         _limit("CLIENT", "20 per 5 minutes", "wrong secrets for one OAuth client from one address"),
         _limit("CLIENT_ADDRESS", "300 per 5 minutes", "wrong secrets for OAuth clients from one address in all"),
         _limit("REVOCATIONS", "300 per minute", "revocations by one client"),
-        _limit("MISSES", "100 per minute", "unknown credentials that one service asks about"),
+        _limit(
+            "MISSES",
+            "100 per minute",
+            "unknown credentials that one service asks about; above, it is told of known ones only",
+        ),
+        _limit("ASKING", "600000 per minute", "questions of one service about credentials, at each worker"),
     ),
 }

@@ -54,9 +54,10 @@ def ask(speaker: Speaker, caller: Client | None, token: str, **parameters: str) 
 @pytest.mark.conformance("IN-05")
 def test_only_a_service_with_the_scope_may_ask(speaker: Speaker, caller: Client, client: Client) -> None:
     assert told(ask(speaker, caller, client.secret))["active"] is True
-    for asking in (None, client, Client(caller.id, new_secret("kp", "live"))):
+    stranger, refused = Client(caller.id, new_secret("kp", "live")), (401, "invalid_client")
+    for asking, why in ((None, refused), (client, (403, "insufficient_scope")), (stranger, refused)):
         answer = ask(speaker, asking, client.secret)
-        assert (answer.status, told(answer)["error"]) == (401, "invalid_client")
+        assert (answer.status, told(answer)["error"]) == why
         assert "active" not in told(answer)
 
 

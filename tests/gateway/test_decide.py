@@ -28,9 +28,38 @@ def test_the_identity_is_the_credential_s(make_key: MakeKey, scopes: list[Scope]
     assert dict(headers)["X-Keyportal-Key"] == key.pk
     assert dict(headers)["X-Keyportal-Scopes"] == "reports:read"
     assert decide(asked(secret, address="198.51.100.1"))[0] == 403
-    for query in ("scope=reports:write", "environment=test", "environment=", "scopes=x"):
+    for query in ("scope=reports:write", "environment=test"):
         assert decide(asked(secret, query))[0] == 403
     assert decide(asked(secret, "whatever=a+client&sends=it", path=f"{PATH}/a/path"))[0] == 200
+
+
+@pytest.mark.finding("H40")
+@pytest.mark.parametrize(
+    "query",
+    [
+        "environment=",
+        "environment=prod",
+        "environment=live&environment=test",
+        "environment=live&environment=live",
+        "scopes=reports:read",
+        "Scope=reports:read",
+        "scope=",
+        "scope=reports:read++",
+        "deny=401",
+        "deny=403&deny=403",
+        "=",
+        "%00",
+        "kp_live_secret",
+    ],
+)
+def test_a_mistake_in_the_gateways_query_is_called_one(
+    make_key: MakeKey, caplog: pytest.LogCaptureFixture, query: str
+) -> None:
+    _, secret = make_key()
+    for credential in (secret, "x", None):
+        status, headers = decide(asked(credential, query))
+        assert (status, dict(headers)) == (400, {"X-Keyportal-Code": "misconfigured"})
+    assert "kp_live" not in caplog.text
 
 
 def test_a_bad_credential_is_401_and_tells_how_to_send_a_good_one() -> None:

@@ -69,12 +69,10 @@ def test_no_or_a_bad_credential_is_401_with_a_challenge(portal: Portal, speaker:
 def test_what_the_location_asks_for_must_be_there(portal: Portal, client: Client) -> None:
     path = "/gateway/auth?"
     assert ask(portal, client.secret, f"{path}scope=gate:read&environment=test").status == 200
-    for query in ("scope=gate:write", "scope=gate:read&scope=gate:write", "scope=gate:read+x", "scope="):
+    for query in ("scope=gate:write", "scope=gate:read&scope=gate:write", "scope=gate:read+x", "environment=live"):
         assert ask(portal, client.secret, path + query).status == 403, query
-    for query in ("environment=live", "environment=test&environment=live", "environment=x", "environment="):
-        assert ask(portal, client.secret, path + query).status == 403, query
-    for query in ("scopes=gate:read", "{args[0]}", "scope=gate:read&x=y"):  # mistakes in a gateway's configuration
-        assert ask(portal, client.secret, path + query).status == 403, query
+    for query in ("scopes=gate:read", "{args[0]}", "scope=gate:read&x=y", "environment=x"):
+        assert ask(portal, client.secret, path + query).status == 400, query
     lacking = ask(portal, client.secret, f"{path}scope=gate:write")
     assert 'error="insufficient_scope"' in lacking.headers["www-authenticate"]
     assert 'scope="gate:write"' in lacking.headers["www-authenticate"]

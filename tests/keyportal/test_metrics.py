@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from credentials.freshness import LEASE
@@ -48,6 +49,40 @@ def test_only_the_named_networks_may_read_it(
     assert client.get("/metrics", secure=True, REMOTE_ADDR=address).status_code == status
     forged = {"X-Forwarded-For": "192.0.2.9"}
     assert client.get("/metrics", secure=True, REMOTE_ADDR="198.51.100.1", headers=forged).status_code == 404
+
+
+PROMETHEUS = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.mark.finding("H40")
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (PROMETHEUS, "application/openmetrics-text"),
+        ("application/openmetrics-text", "application/openmetrics-text"),
+        ("Application/OpenMetrics-Text; version=1.0.0", "application/openmetrics-text"),
+        ("text/plain;q=0.5, application/openmetrics-text", "application/openmetrics-text"),
+        ("application/openmetrics-text;q=0.1, text/plain", "text/plain"),
+        ("application/openmetrics-text;q=0, text/plain", "text/plain"),
+        ("*/*", "text/plain"),
+        (",;=,;;q=x", "text/plain"),
+        ("", "text/plain"),
+    ],
+)
+@pytest.mark.django_db
+def test_each_gets_the_format_that_they_ask_for(
+    settings: Any, client: Client, tmp_path: Path, accept: str, kind: str
+) -> None:
+    settings.KEYPORTAL_METRICS_NETWORKS = ("127.0.0.1",)
+    settings.KEYPORTAL_METRICS_DIR = str(tmp_path)
+    answer = client.get("/metrics", secure=True, headers={"Accept": accept})
+    assert answer["Content-Type"].partition(";")[0] == kind
+    read = openmetrics_families if "open" in kind else text_string_to_metric_families
+    families = {family.name for family in read(answer.content.decode())}
+    assert {"keyportal_verifications", "keyportal_workers"} <= families
 
 
 @pytest.mark.security("L-08")

@@ -1,0 +1,91 @@
+"""Bodies in JSON, read strictly: what would narrow a request is never dropped because it is not understood."""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Final
+
+from rest_framework import serializers
+from rest_framework.exceptions import ParseError, ValidationError
+
+MEANT: Final = {
+    "token": "credential",
+    "key": "credential",
+    "secret": "credential",
+    "ip": "client_ip",
+    "address": "client_ip",
+    "env": "environment",
+    "aud": "audience",
+}
+"""Members by the names that other APIs have for them."""
+_NAME: Final = re.compile(r"[A-Za-z_-]{1,32}")
+BOM: Final = "\ufeff"
+
+
+def parsed(body: bytes) -> Any:
+    """Return the value of a body in JSON (RFC 8259), in UTF-8.
+
+    Raises `ParseError`, also for a member that is there twice, a number that is none, a text that is not Unicode, and
+    nesting without end.
+    """
+    try:
+        text = body.decode().removeprefix(BOM)
+        value = _DECODER.decode(text)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair breaks whatever is done with it
+    except (ValueError, RecursionError) as error:
+        raise ParseError("not JSON") from error
+    return value
+
+
+def unknown_members(sent: Iterable[str], known: Collection[str]) -> dict[str, list[str]]:
+    """Return what is wrong with the names that are not known, by name; one that may be a value is not repeated."""
+    errors: dict[str, list[str]] = {}
+    for name in sent:
+        if name not in known:
+            meant = _meant(name, known)
+            sayable = name if _NAME.fullmatch(name) else "non_field_errors"
+            errors[sayable] = [f"There is no such member. Did you mean “{meant}”?" if meant else "No such member."]
+    return errors
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses members that it does not know. `null` for an optional member is the same as leaving it out."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the values. Raises `ValidationError`."""
+        if not isinstance(data, Mapping):
+            return super().to_internal_value(data)
+        optional = {name for name, field in self.fields.items() if not field.required}
+        given = {name: value for name, value in data.items() if value is not None or name not in optional}
+        errors: dict[str, Any] = unknown_members(data, self.fields)
+        try:
+            values = super().to_internal_value(given)
+        except ValidationError as error:
+            if isinstance(error.detail, dict):
+                errors |= error.detail
+        if errors:
+            raise ValidationError(errors)
+        return values
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a member stands twice")
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse)
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    spelt = name[:64].lower().replace("-", "_")
+    if (other := MEANT.get(spelt, "")) in known:
+        return other
+    return next(iter(get_close_matches(spelt, known, n=1)), "")

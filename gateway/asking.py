@@ -1,0 +1,103 @@
+"""Who asks: a service, by a credential of its own with the scope `credentials:verify`, and how often it may."""
+
+import os
+import threading
+import time
+from typing import Final
+
+from django.conf import settings
+
+from accounts.attempts import AttemptLimit
+from credentials.admission import admit
+from credentials.bearer import sole_token
+from credentials.client_address import Address
+from credentials.credential import Credential
+from credentials.rate_limit_text import parsed_limit
+from credentials.recall import Recall, recall
+from credentials.refusals import insufficient_scope, refused
+from gateway.verdict import verdict
+
+SCOPE: Final = "credentials:verify"
+DOOR: Final = "api"
+MISSES: Final = AttemptLimit("KEYPORTAL_LIMIT_MISSES", "Too many unknown credentials were asked about.")
+"""Scanning for good ones by asking about random ones (RFC 7662 §4)."""
+TOO_OFTEN: Final = (
+    "Your service asks more often than this portal allows. No credential was judged: try again after the seconds in "
+    "Retry-After."
+)
+
+
+class AsksTooOftenError(Exception):
+    """A service is over its limit. That says nothing about any credential, and must not look as if it did."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(TOO_OFTEN)
+        self.retry_after = retry_after
+
+
+class Allowance:
+    """So many questions of one service in each window of time, counted by this process for itself."""
+
+    def __init__(self) -> None:
+        self._window = 0
+        self._counts: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def spend(self, asker: str) -> None:
+        """Count a question. Raises `AsksTooOftenError`."""
+        limit = parsed_limit(settings.KEYPORTAL_LIMIT_ASKING)
+        seconds = limit.get_expiry()
+        now = time.time()
+        window = int(now // seconds)
+        with self._lock:
+            if window != self._window:
+                self._window, self._counts = window, {}
+            count = self._counts[asker] = self._counts.get(asker, 0) + 1
+        if count > limit.amount:
+            raise AsksTooOftenError(int((window + 1) * seconds - now) + 1)
+
+
+allowance = Allowance()
+
+
+def admitted(header: str | None, query: str, *, address: Address | None, by: Recall = recall) -> Credential:
+    """Return the credential of the service that asks.
+
+    Its own rate limit does not count: that is about calls which it makes for itself. Raises `RefusedError`,
+    `AsksTooOftenError`, `django.db.Error`, and where it is asked `by` memory alone `WouldBlockError`.
+    """
+    text = sole_token(header, query)
+    if text is None:
+        raise refused("missing_credential")
+    record, _ = admit(lambda: verdict(text, address=address, by=by), door=DOOR, address=address, limited=False)
+    let_in(record.credential)
+    return record.credential
+
+
+def let_in(asker: Credential) -> None:
+    """Return if this credential may ask now. Raises `RefusedError` without the scope, and `AsksTooOftenError`."""
+    if SCOPE not in asker.scopes:
+        raise insufficient_scope((SCOPE,), asker.scopes)
+    allowance.spend(caller_of(asker))
+
+
+def caller_of(asker: Credential) -> str:
+    """Return under which id a service is counted: its key, also for the tokens of that."""
+    return asker.key_id or asker.owner_id
+
+
+def missed(asker: Credential) -> int:
+    """Count that a service asked about a credential that nobody has; return the seconds to wait if those were many.
+
+    Known ones are answered all the same: else a stranger who sends random ones to a service would shut out its clients.
+    """
+    caller = caller_of(asker)
+    return MISSES.retry_after(caller) or MISSES.hit(caller)
+
+
+def _begin_anew() -> None:
+    """Give a forked process a count of its own."""
+    allowance.__init__()  # type: ignore[misc]  # the object is known by name elsewhere
+
+
+os.register_at_fork(after_in_child=_begin_anew)

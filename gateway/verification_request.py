@@ -1,0 +1,103 @@
+"""What a service sends to `/api/v1/verify`: read member by member, each mistake pointed at, no value repeated."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from rest_framework.exceptions import ValidationError
+
+from credentials.client_address import Address, parse_address
+from credentials.json_body import parsed, unknown_members
+
+LONGEST: Final = 8192
+"""Characters of a credential."""
+LONGEST_SCOPE: Final = 200
+MOST_SCOPES: Final = 100
+ENVIRONMENTS: Final = ("live", "test")
+
+
+class VerificationRequest(NamedTuple):
+    """`{credential, scope or scopes?, environment?, client_ip?}`."""
+
+    credential: str
+    scopes: tuple[str, ...]
+    environment: str | None
+    address: Address | None
+
+
+class _WrongError(Exception):
+    """A member has no value that it may have."""
+
+
+def read(body: bytes) -> VerificationRequest:
+    """Return what a body asks. Raises `ParseError`, or `ValidationError` with every mistake."""
+    sent = parsed(body)
+    if not isinstance(sent, dict):
+        raise ValidationError({"non_field_errors": ["Send one JSON object."]})
+    values: dict[str, Any] = {}
+    errors: dict[str, Any] = {}
+    for name, value in sent.items():
+        reader = READERS.get(name)
+        if reader is None:
+            errors |= unknown_members((name,), READERS)
+        elif value is not None:  # null is the same as leaving it out
+            try:
+                values[name] = reader(value)
+            except _WrongError as error:
+                errors[name] = error.args[0]
+    if "credential" not in values and "credential" not in errors:
+        errors["credential"] = ["Send the credential that was shown to you."]
+    if "scope" in values and "scopes" in values:
+        errors["scope"] = ["Send either scope or scopes."]
+    if errors:
+        raise ValidationError(errors)
+    scopes = values.get("scopes") or values.get("scope") or ()
+    return VerificationRequest(values["credential"], scopes, values.get("environment"), values.get("client_ip"))
+
+
+def _credential(value: object) -> str:
+    if not isinstance(value, str):
+        raise _WrongError(["Send a text."])
+    if not value or len(value) > LONGEST:
+        raise _WrongError([f"Send 1 to {LONGEST} characters."])
+    return value
+
+
+def _scope(value: object) -> tuple[str, ...]:
+    if not isinstance(value, str):
+        raise _WrongError(["Send a text: names with spaces between them (RFC 6749 §3.3)."])
+    return _scopes([name for name in value.split(" ") if name])
+
+
+def _scopes(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > MOST_SCOPES:
+        raise _WrongError([f"Send a list of at most {MOST_SCOPES} names."])
+    wrong = {
+        str(place): [f"Send a name of 1 to {LONGEST_SCOPE} characters."]
+        for place, name in enumerate(value)
+        if not isinstance(name, str) or not name or len(name) > LONGEST_SCOPE
+    }
+    if wrong:
+        raise _WrongError(wrong)
+    return tuple(value)
+
+
+def _environment(value: object) -> str:
+    if not isinstance(value, str) or value not in ENVIRONMENTS:
+        raise _WrongError(["Send live or test."])
+    return value
+
+
+def _client_ip(value: object) -> Address:
+    address = parse_address(value) if isinstance(value, str) else None
+    if address is None:
+        raise _WrongError(["Send an IPv4 or IPv6 address."])
+    return address
+
+
+READERS: Final[Mapping[str, Callable[[object], Any]]] = {
+    "credential": _credential,
+    "scope": _scope,
+    "scopes": _scopes,
+    "environment": _environment,
+    "client_ip": _client_ip,
+}

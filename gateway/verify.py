@@ -1,0 +1,110 @@
+"""`POST /api/v1/verify`: whether a credential that was shown to a service is good; its answer to that service.
+
+Answered before Django's request cycle, by the same verification as everywhere else: in the event loop where memory
+knows both credentials, else by a thread.
+"""
+
+import json
+import re
+from functools import lru_cache
+from typing import Any, Final
+
+from django.conf import settings
+from rest_framework.exceptions import UnsupportedMediaType
+
+from apikeys.serializers import described
+from credentials.admission import admit
+from credentials.client_address import Address
+from credentials.credential import Credential
+from credentials.models import SCOPE_NAME
+from credentials.permissions import CredentialRefused
+from credentials.recall import Recall, recall
+from credentials.refusals import Refusal, RefusedError
+from gateway.asking import admitted, missed
+from gateway.verdict import verdict
+from gateway.verification_request import VerificationRequest, read
+
+DOOR: Final = "verify"
+PATH: Final = "/api/v1/verify"
+JSON: Final = "application/json"
+_NAME: Final = re.compile(SCOPE_NAME)
+
+
+class Question:
+    """What a service asks, as it came, and how far it has got."""
+
+    __slots__ = ("address", "asker", "authorization", "body", "query")
+
+    def __init__(self, authorization: str | None, query: str, body: bytes, address: Address | None) -> None:
+        self.authorization = authorization
+        """The Authorization header; of several lines all, joined by commas."""
+        self.query = query
+        self.body = body
+        self.address = address
+        """Whoever asks."""
+        self.asker: Credential | None = None
+        """The service, once it is let in: it is counted once."""
+
+    def answer(self, by: Recall = recall) -> bytes:
+        """Return the body of a 200.
+
+        Raises `CredentialRefused` about the service's own credential or for too many guesses, `AsksTooOftenError`,
+        REST framework's `APIException` for a body that is wrong, `django.db.Error`, and where it is asked `by` memory
+        alone `WouldBlockError`.
+        """
+        asker = self.let_in(by)
+        return _verdict(read(self.body), asker, by)
+
+    def let_in(self, by: Recall = recall) -> Credential:
+        """Return the credential of the service, which needs the scope `credentials:verify`. Raises as `answer` does."""
+        if self.asker is None:
+            try:
+                self.asker = admitted(self.authorization, self.query, address=self.address, by=by)
+            except RefusedError as error:
+                raise CredentialRefused(error.refusal) from None
+        return self.asker
+
+
+def read_media_type(content_type: str) -> None:
+    """Raise `UnsupportedMediaType` for a body that is not JSON."""
+    if content_type.partition(";")[0].strip().lower() != JSON:
+        raise UnsupportedMediaType("", "Send JSON.")
+
+
+def _verdict(asked: VerificationRequest, asker: Credential, by: Recall) -> bytes:
+    try:
+        record, _ = admit(
+            lambda: verdict(
+                asked.credential, address=asked.address, environment=asked.environment, scopes=asked.scopes, by=by
+            ),
+            door=DOOR,
+            address=asked.address,
+            may_block=by is recall,
+        )
+    except RefusedError as error:
+        refusal = error.refusal
+        if not refusal.about and (wait := missed(asker)):
+            raise CredentialRefused(Refusal(code="rate_limited", retry_after=wait)) from None
+        return json.dumps({"valid": False, "code": refusal.code, "about": _about(refusal)}).encode()
+    return _good(record.credential)
+
+
+@lru_cache(maxsize=4096)
+def _good(credential: Credential) -> bytes:
+    told = {"valid": True, "code": "ok", "credential": described(credential), "owner": credential.owner_id}
+    return json.dumps(told).encode()
+
+
+def _is_sayable(name: str) -> bool:
+    """Return whether this is the name of a scope, and no secret that went astray."""
+    return _NAME.fullmatch(name) is not None and not name.startswith(f"{settings.KEYPORTAL_BRAND}_")
+
+
+def _about(refusal: Refusal) -> dict[str, Any]:
+    """Return what a service is told about a refusal: as much as the holder is told."""
+    about: dict[str, Any] = {"title": refusal.reason.title, **refusal.about}
+    if refusal.code == "insufficient_scope":
+        about["scope"] = " ".join(filter(_is_sayable, refusal.lacking))
+    if refusal.retry_after:
+        about["retry_after"] = refusal.retry_after
+    return about

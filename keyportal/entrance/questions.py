@@ -1,0 +1,99 @@
+"""What other services ask about credentials, answered before Django's request cycle.
+
+A question is asked of memory first, in the event loop; where that does not know, once more by a thread that may wait.
+"""
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from accounts.canaries import rings_confirmed
+from credentials.recall import Recall, WouldBlockError, recall
+from gateway import forward_auth, verify
+from keyportal.entrance.answer import Answer
+from keyportal.entrance.last_resort import last_resort, of_problem, plain
+from keyportal.entrance.request import Request, Sender
+from keyportal.logs import request_id
+from keyportal.problems import problem_of
+
+logger = logging.getLogger(__name__)
+
+Question = Callable[[Recall], Answer]
+"""Raises `WouldBlockError` where it is asked by memory alone, and that does not know."""
+
+PLAIN_TYPES: Final = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
+PLAIN_ACCEPT: Final = (b"*/*", b"application/json", b"application/json, */*", b"application/json, text/plain, */*")
+
+
+def question_of(request: Request, sender: Sender) -> Question | None:
+    """Return what a request asks; None for one that Django answers."""
+    if forward_auth.is_asked(request.path):
+        return _forward_auth(request, sender)
+    if request.path == verify.PATH and _is_plain(request):
+        return _verify(request, sender)
+    return None
+
+
+def asked_in_thread(question: Question, sender: Sender) -> Answer:
+    """Return the answer, however long it takes. Raises what breaks on the way."""
+    token = request_id.set(sender.request_id)
+    try:
+        return question(recall)
+    finally:
+        request_id.reset(token)
+
+
+def _forward_auth(request: Request, sender: Sender) -> Question:
+    is_exact = request.path == forward_auth.PATH
+    asked = forward_auth.Question(request.joined(b"authorization"), request.query, is_exact, sender.address)
+
+    def answer(by: Recall) -> Answer:
+        return of_gateway(forward_auth.decide(asked) if by is recall else forward_auth.decide_at_once(asked), sender)
+
+    return answer
+
+
+def of_gateway(decided: tuple[HTTPStatus, forward_auth.Headers], sender: Sender) -> Answer:
+    """Return the answer that a gateway gets."""
+    status, headers = decided
+    return Answer(status, [*headers, *forward_auth.EVERY, ("x-request-id", sender.request_id)])
+
+
+def _verify(request: Request, sender: Sender) -> Question:
+    body = b"".join(request.body)
+    asked = verify.Question(request.joined(b"authorization"), request.query, body, sender.address)
+
+    def answer(by: Recall) -> Answer:
+        try:
+            if by is recall:
+                rings_confirmed()
+            told = asked.answer(by)
+        except WouldBlockError:
+            raise
+        except Exception as error:
+            if isinstance(error, (DatabaseError, InterfaceError)):
+                connection.close()
+            problem = problem_of(error)
+            if problem is None:
+                logger.exception("verify broke")
+                return last_resort(request.path, HTTPStatus.INTERNAL_SERVER_ERROR, sender)
+            return of_problem(problem, request.path, sender)
+        return Answer(HTTPStatus.OK, [*plain(sender).items(), ("content-type", verify.JSON)], told)
+
+    return answer
+
+
+def _is_plain(request: Request) -> bool:
+    """Return whether a request to verify is as nearly all are. Django has the answers to everything else."""
+    headers = dict(request.headers)
+    return (
+        request.method == "POST"
+        and not request.query
+        and len(headers) == len(request.headers)
+        and headers.get(b"content-type", b"").lower() in PLAIN_TYPES
+        and headers.get(b"accept", b"*/*") in PLAIN_ACCEPT
+        and b"host" in headers
+    )

@@ -1,0 +1,187 @@
+"""What `/api/v1/verify` takes in its body, and that nothing is dropped that would have narrowed it. Over the wire.
+
+Once in the usual form, which the entrance answers by itself, and once in an odd one, which Django answers.
+"""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from tests.portal import Answer, Portal
+from tests.speaker import Client, Speaker, told
+
+pytestmark = [pytest.mark.finding("H4"), pytest.mark.finding("H10")]
+OWNER = "members@example.com"
+ODD: Final = {"Accept": "application/json;q=0.9"}
+FORMS: Final = [{}, ODD, {"Content-Type": "application/json; charset=UTF-8"}, {"Content-Type": "Application/JSON"}]
+SECRET_TEXT: Final = "kp_live_4pasted0by1mistake"
+
+
+@pytest.fixture(scope="module")
+def service(portal: Portal) -> Client:
+    portal.shell("Scope.objects.get_or_create(name='members:read', defaults={'description': 'm'})")
+    portal.make_developer(OWNER)
+    return Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
+
+
+@pytest.fixture(scope="module")
+def shown(portal: Portal, service: Client) -> Client:
+    return Client(*portal.make_key(OWNER, "--scope", "members:read"))
+
+
+def post(portal: Portal, service: Client, body: bytes, **headers: str) -> Answer:
+    head = {"Content-Type": "application/json", "Authorization": f"Bearer {service.secret}", **headers}
+    return portal.request("POST", "/api/v1/verify", headers=head, body=body)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ({"scope": "members:read"}, "ok"),
+        ({"scopes": ["members:read"]}, "ok"),
+        ({"scope": "members:write"}, "insufficient_scope"),
+        ({"scope": " members:read  members:write "}, "insufficient_scope"),
+        ({"scopes": ["members:read", "members:write"]}, "insufficient_scope"),
+        ({"scope": "", "environment": "test"}, "wrong_environment"),
+        ({"scope": None, "scopes": None, "environment": None, "client_ip": None}, "ok"),
+    ],
+)
+def test_what_narrows_is_understood(
+    portal: Portal, service: Client, shown: Client, form: dict[str, str], wanted: dict[str, Any], code: str
+) -> None:
+    answer = post(portal, service, json.dumps({"credential": shown.secret, **wanted}).encode(), **form)
+    assert (answer.status, told(answer)["code"]) == (200, code)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.finding("H40")
+def test_the_scope_that_lacks_is_named_and_no_secret_that_went_astray(
+    portal: Portal, service: Client, shown: Client
+) -> None:
+    wanted = ["members:read", "members:write", SECRET_TEXT, "Not a name", "members:admin"]
+    answer = post(portal, service, json.dumps({"credential": shown.secret, "scopes": wanted}).encode())
+    assert told(answer)["about"]["scope"] == "members:write members:admin"
+    assert SECRET_TEXT not in answer.body.decode()
+
+
+@pytest.mark.parametrize("form", FORMS[:2])
+@pytest.mark.parametrize(
+    ("body", "pointer", "meant"),
+    [
+        ({"Scopes": ["a"]}, "/Scopes", "scopes"),
+        ({"scop": "a"}, "/scop", "scope"),
+        ({"enviroment": "live"}, "/enviroment", "environment"),
+        ({"env": "live"}, "/env", "environment"),
+        ({"client-ip": "192.0.2.1"}, "/client-ip", "client_ip"),
+        ({"ip": "192.0.2.1"}, "/ip", "client_ip"),
+        ({"token": "x"}, "/token", "credential"),
+        ({"zzz": 1}, "/zzz", ""),
+        ({SECRET_TEXT: 1}, "", ""),
+        ({"x" * 5000: 1}, "", ""),
+        ({"": 1}, "", ""),
+    ],
+)
+def test_a_member_that_nobody_knows_is_400_with_the_name_that_was_meant(
+    portal: Portal, service: Client, shown: Client, form: dict[str, str], body: object, pointer: str, meant: str
+) -> None:
+    asked = {"credential": shown.secret, **body} if isinstance(body, dict) else {}
+    answer = post(portal, service, json.dumps(asked).encode(), **form)
+    assert (answer.status, told(answer)["code"]) == (400, "invalid")
+    [error] = told(answer)["errors"]
+    assert error["pointer"] == pointer
+    assert (f"“{meant}”" in error["detail"]) == bool(meant)
+    assert SECRET_TEXT not in answer.body.decode()
+
+
+@pytest.mark.parametrize("form", FORMS[:2])
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"scope": "a", "scopes": ["a"]}, "/scope"),
+        ({"scopes": "members:write"}, "/scopes"),
+        ({"scopes": ["a", 5]}, "/scopes/1"),
+        ({"scopes": [""]}, "/scopes/0"),
+        ({"scopes": {"a": "b"}}, "/scopes"),
+        ({"scopes": ["a"] * 101}, "/scopes"),
+        ({"scope": ["members:write"]}, "/scope"),
+        ({"scope": True}, "/scope"),
+        ({"environment": "Live"}, "/environment"),
+        ({"environment": ["live"]}, "/environment"),
+        ({"environment": ""}, "/environment"),
+        ({"client_ip": ""}, "/client_ip"),
+        ({"client_ip": 3221225985}, "/client_ip"),
+        ({"credential": None}, "/credential"),
+        ({"credential": ["x"]}, "/credential"),
+        ({"credential": ""}, "/credential"),
+        ({"credential": 10**400}, "/credential"),
+    ],
+)
+def test_a_value_that_it_may_not_have_is_400(
+    portal: Portal, service: Client, form: dict[str, str], body: dict[str, Any], pointer: str
+) -> None:
+    answer = post(portal, service, json.dumps({"credential": "x", **body}).encode(), **form)
+    assert (answer.status, told(answer)["code"]) == (400, "invalid")
+    assert pointer in [error["pointer"] for error in told(answer)["errors"]]
+
+
+@pytest.mark.parametrize("form", FORMS[:2])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null x",
+        b'{"credential": "x", "scopes": ["members:write"], "scopes": []}',
+        b'{"credential": "\\ud800"}',
+        b'{"credential": "x", "environment": "\\ud800"}',
+        b'{"\\ud800": 1}',
+        b'{"credential": NaN}',
+        b'{"credential": "\xff"}',
+        b"[" * 30_000,
+        b'{"a":' * 10_000,
+        b"9" * 5000,
+    ],
+)
+def test_what_is_no_json_is_400(portal: Portal, service: Client, form: dict[str, str], body: bytes) -> None:
+    answer = post(portal, service, body, **form)
+    assert (answer.status, told(answer)["code"]) == (400, "malformed_body")
+
+
+@pytest.mark.parametrize("form", FORMS[:2])
+@pytest.mark.parametrize("body", [b"[]", b'"text"', b"5", b"null", b"true"])
+def test_json_that_is_no_object_is_400(portal: Portal, service: Client, form: dict[str, str], body: bytes) -> None:
+    answer = post(portal, service, body, **form)
+    assert (answer.status, told(answer)["code"], told(answer)["errors"][0]["pointer"]) == (400, "invalid", "")
+
+
+@pytest.mark.parametrize("credential", ["\0", "x\0y", "🔑", "kp_live_\u202e", "a.b.c", " ", "\x7f", "x" * 8192])
+def test_an_odd_credential_is_an_unknown_one(portal: Portal, service: Client, credential: str) -> None:
+    answer = post(portal, service, json.dumps({"credential": credential}).encode())
+    assert (answer.status, told(answer)["valid"], told(answer)["code"]) == (200, False, "invalid_token")
+
+
+def test_a_byte_order_mark_is_no_mistake(portal: Portal, service: Client, shown: Client) -> None:
+    body = b"\xef\xbb\xbf" + json.dumps({"credential": shown.secret}).encode()
+    assert told(post(portal, service, body))["valid"] is True
+
+
+def test_what_is_wrong_with_the_request_is_said_before_the_body_is_read(
+    portal: Portal, speaker: Speaker, service: Client
+) -> None:
+    for headers, status, code in (
+        ({"Authorization": ""}, 400, "malformed_request"),
+        ({"Authorization": "Basic eDp5"}, 401, "missing_credential"),
+        ({"Authorization": "Bearer x"}, 401, "invalid_token"),
+        ({"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
+        ({"Content-Type": ""}, 415, "unsupported_media_type"),
+        ({"Accept": "text/html"}, 406, "not_acceptable"),
+    ):
+        answer = post(portal, service, b"{", **headers)
+        assert (answer.status, told(answer)["code"]) == (status, code)
+    query = portal.request("POST", f"/api/v1/verify?access_token={service.secret}", headers={}, body=b"{}")
+    assert query.status == 401
+    assert portal.get("/api/v1/verify").status == 405
+    assert speaker.post("/api/v1/verify/", {"credential": "x"}).status == 401
