@@ -285,7 +285,9 @@ def test_what_is_recalled_is_of_its_own_digest_and_asked_once(
 
 @pytest.fixture
 def glancing(connection: Connections, monkeypatch: pytest.MonkeyPatch) -> Freshness:
-    """A freshness that has looked once, and whose rings fit."""
+    """A freshness that has looked once, and whose rings fit. Its clock stands still until a test moves it."""
+    moment = clock.now()
+    monkeypatch.setattr("credentials.clock.now", lambda: moment)
     fresh = Freshness()
     monkeypatch.setattr(freshness, "confirm_rings", lambda: None)
     monkeypatch.setattr(recall, "freshness", fresh)
