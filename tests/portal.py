@@ -95,6 +95,8 @@ class Portal:
             "KEYPORTAL_USAGE_FLUSH": "0.3",
             "KEYPORTAL_REQUEST_THREADS": str(self.threads),
             "KEYPORTAL_VERDICT_THREADS": str(self.threads),
+            "KEYPORTAL_VERDICT_TIMEOUT": "30",  # a busy machine is slow and right
+            "KEYPORTAL_REQUEST_TIMEOUT": "60",
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None

@@ -41,6 +41,10 @@ class Wire:
         self._socket.sendall(data)
         return self
 
+    def fileno(self) -> int:
+        """Return what `select` takes."""
+        return self._socket.fileno()
+
     def half_close(self) -> "Wire":
         """Say that nothing more comes."""
         self._socket.shutdown(socket.SHUT_WR)

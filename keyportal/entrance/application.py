@@ -36,19 +36,10 @@ OF_ALL: Final = 64 * 1024 * 1024
 """Bytes that this process keeps of bodies that are on their way."""
 HEALTH: Final = "/healthz"
 SAFE: Final = ("GET", "HEAD")
-OF_VERDICTS: Final = (
-    "/gateway/",
-    "/api/v1/verify",
-    "/api/v1/me",
-    "/oauth/introspect",
-    "/healthz",
-    "/readyz",
-    "/metrics",
-)
-"""Paths of what somebody's production waits for, or looks at when something is wrong."""
-VERDICT_WITHIN: Final = 3.0
-WITHIN: Final = 8.5
-"""Seconds until a request is answered, whatever it waits for."""
+OF_VERDICTS: Final = ("/gateway/", "/api/v1/verify", "/api/v1/me", "/oauth/introspect")
+"""Paths of what somebody's production waits for."""
+OF_MONITORING: Final = ("/healthz", "/readyz", "/metrics")
+"""Paths of what is looked at when something is wrong: it waits for no page either."""
 QUEUE: Final = 64
 """How many requests of a kind may wait for a thread."""
 AT_ONCE: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -68,6 +59,8 @@ class Entrance:
         self.connections: set[Connection] = set()
         self.kept = 0
         self.verdicts = Threads("verdicts", threads=settings.KEYPORTAL_VERDICT_THREADS, queue=QUEUE)
+        self.verdict_within: float = settings.KEYPORTAL_VERDICT_TIMEOUT
+        self.within: float = settings.KEYPORTAL_REQUEST_TIMEOUT
         self.others = Threads("requests", threads=settings.KEYPORTAL_REQUEST_THREADS, queue=QUEUE)
         self._django = django
 
@@ -129,10 +122,10 @@ class Entrance:
         question = question_of(request, sender)
         if question is not None:
             self._ask(question, sender, request, connection)
-            return VERDICT_WITHIN
+            return self.verdict_within
         if request.path == HEALTH and request.method in SAFE:
             connection.answer(request, healthy(sender))
-            return VERDICT_WITHIN
+            return self.within
         try:
             environ = environ_of(request, sender)
         except UnreadableError as error:
@@ -144,7 +137,7 @@ class Entrance:
         request.keep_alive = False  # what comes behind it may be a part of it
         if why.status in AT_ONCE or request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
             connection.answer(request, self.refused_at_once(request, why))
-            return VERDICT_WITHIN
+            return self.within
         return self._ask_django(request, connection, environ_of_refused(request, request.sender(), why))
 
     def refused_at_once(self, request: Request, why: UnreadableError) -> Answer:
@@ -179,10 +172,10 @@ class Entrance:
 
     def _ask_django(self, request: Request, connection: Connection, environ: dict[str, Any]) -> float:
         is_verdict = request.path.startswith(OF_VERDICTS)
-        threads = self.verdicts if is_verdict else self.others
+        threads = self.verdicts if is_verdict or request.path.startswith(OF_MONITORING) else self.others
         if not threads.take(partial(self._asked, request), environ, partial(connection.answer, request)):
             connection.answer(request, self.late(request))
-        return VERDICT_WITHIN if is_verdict else WITHIN
+        return self.verdict_within if is_verdict else self.within
 
     def _asked(self, request: Request, environ: dict[str, Any]) -> Answer | None:
         """Ask Django, in a thread."""

@@ -13,7 +13,7 @@ from gunicorn.workers.base import Worker as GunicornWorker
 
 SWITCH: Final = 0.001
 """Seconds after which a thread that computes lets the others have a turn: the event loop answers verdicts."""
-TICK: Final = 0.25  # seconds between two looks at deadlines
+TICK: Final = 0.1  # seconds between two looks at deadlines
 
 
 class Logger(GunicornLogger):

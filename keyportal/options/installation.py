@@ -8,6 +8,7 @@ from keyportal.options.kinds import (
     LONG,
     Kind,
     choice,
+    decimal,
     flag,
     hosts,
     listed,
@@ -178,6 +179,18 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             whole(1, 64, "threads"),
             "4",
             "of each worker for everything else: pages, tokens, the rest of the API",
+        ),
+        Option(
+            "KEYPORTAL_VERDICT_TIMEOUT",
+            decimal(0.1, 60, "seconds"),
+            "1.25",
+            "after which a verdict that still waits for the database is 503",
+        ),
+        Option(
+            "KEYPORTAL_REQUEST_TIMEOUT",
+            decimal(1, 600, "seconds"),
+            "8.5",
+            "after which everything else that still waits is 503",
         ),
         Option(
             "KEYPORTAL_METRICS_NETWORKS",

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
@@ -13,7 +13,6 @@ from keyportal.entrance import application, connection
 from keyportal.entrance.answer import Answer, Writer
 from keyportal.entrance.application import Entrance
 from keyportal.entrance.connection import Connection
-from keyportal.entrance.threads import Threads
 from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.once
@@ -91,9 +90,9 @@ def connect(entrance: Entrance, *said: bytes) -> tuple[Connection, OtherEnd]:
 def test_who_is_late_is_told_and_what_has_not_begun_never_does(entrance: Entrance) -> None:
     late = [connect(entrance, PAGE) for _ in range(6)]
     assert entrance.others.inside == 6
-    entrance.tick(1000.0 + application.WITHIN - 1)
+    entrance.tick(1000.0 + entrance.within - 1)
     assert [end.statuses for _, end in late] == [[]] * 6
-    entrance.tick(1000.0 + application.WITHIN)
+    entrance.tick(1000.0 + entrance.within)
     assert [end.statuses for _, end in late] == [[503]] * 6
     assert b"retry-after: 2" in late[0][1].came
     asked: list[str] = []
@@ -101,6 +100,16 @@ def test_who_is_late_is_told_and_what_has_not_begun_never_does(entrance: Entranc
     work_off(entrance)
     assert asked == []
     assert [end.statuses for _, end in late] == [[503]] * 6
+
+
+@pytest.mark.parametrize("path", [b"/api/v1/me", b"/gateway/auth", b"/api/v1/verify"])
+def test_a_verdict_that_waits_is_given_up_sooner_than_a_page(entrance: Entrance, path: bytes) -> None:
+    for _ in range(20):  # they wait in every thread of verdicts
+        connect(entrance, PAGE.replace(b"/keys/", b"/api/v1/me"))
+    waiting = connect(entrance, PAGE.replace(b"/keys/", path))[1]
+    entrance.tick(1000.0 + entrance.verdict_within)
+    assert waiting.statuses == [503]
+    assert entrance.verdict_within < entrance.within
 
 
 def test_where_no_place_is_left_the_answer_is_503_at_once(entrance: Entrance, settings: Settings) -> None:
@@ -220,32 +229,3 @@ def test_a_request_that_breaks_is_answered_all_the_same(entrance: Entrance, capl
     assert end.statuses == [500]
     assert b"inside" not in end.came
     assert "a request broke" in caplog.text
-
-
-def test_threads_do_no_more_at_a_time_than_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, running, most, lock = asyncio.new_event_loop(), 0, 0, threading.Lock()
-    both = threading.Barrier(2)
-    done: list[Any] = []
-
-    def task(given: int) -> int:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        both.wait(DEADLINE)
-        with lock:
-            running -= 1
-        return given
-
-    threads = Threads("test", threads=2, queue=10)
-    threads.start(loop)
-    tell: Callable[[Any], None] = done.append
-    assert all(threads.take(task, number, tell) for number in range(6))
-
-    async def until_done() -> None:
-        while threads.inside:
-            await asyncio.sleep(0)
-
-    loop.run_until_complete(until_done())
-    assert (most, sorted(done)) == (2, [0, 1, 2, 3, 4, 5])
-    loop.close()
