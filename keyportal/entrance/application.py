@@ -111,8 +111,8 @@ class Entrance:
         if forward_auth.is_asked(request.path):
             return 0
         bound = OF_MACHINES if request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS) else OF_PAGES
-        lengths = request.lines(b"content-length")
-        if lengths and int(lengths[0]) > bound:
+        length = request.named.get(b"content-length")
+        if length and int(length) > bound:
             raise too_large(bound)
         return bound
 

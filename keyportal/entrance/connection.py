@@ -126,7 +126,7 @@ class Connection(Receiver, asyncio.Protocol):
     def awaited(self, request: Request) -> None:
         """Wait for the body, and tell a client to send it that asks first."""
         self.until = self._host.now + BODY_WITHIN
-        if request.joined(b"expect") is not None and len(self._turns) == 1:
+        if b"expect" in request.named and len(self._turns) == 1:
             self._transport.write(CONTINUE)
 
     def take(self, request: Request) -> None:

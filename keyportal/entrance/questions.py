@@ -88,7 +88,7 @@ def _verify(request: Request, sender: Sender) -> Question:
 
 def _is_plain(request: Request) -> bool:
     """Return whether a request to verify is as nearly all are. Django has the answers to everything else."""
-    headers = dict(request.headers)
+    headers = request.named
     return (
         request.method == "POST"
         and not request.query

@@ -69,9 +69,10 @@ class Receiver(ABC):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a line."""
-        if self.request is not None:
-            self.request.headers.append((name.lower(), value))
+        """Take a line of the head; one behind a body in chunks is nobody's header (RFC 9110 §6.5.1)."""
+        request = self.request
+        if request is not None and not request.method:
+            request.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Look whether the request may go on; if its body is not needed it is answered now."""
@@ -82,6 +83,7 @@ class Receiver(ABC):
         request.method = parser.get_method().decode()
         request.version = parser.get_http_version()
         # There is no other protocol here: who asks for one is answered in this one, and then it is over.
+        request.named = dict(request.headers)
         request.keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
         self.begun(request)
         try:

@@ -52,6 +52,7 @@ class Request:
         "is_trusted",
         "keep_alive",
         "method",
+        "named",
         "path",
         "peer",
         "query",
@@ -74,6 +75,8 @@ class Request:
         self.version = "1.1"
         self.headers: list[tuple[bytes, bytes]] = []
         """Names in lower case."""
+        self.named: dict[bytes, bytes] = {}
+        """The same by name, the last line of each, once the head is complete."""
         self.body: list[bytes] = []
         self.size = 0
         """Bytes of the body that have come."""
@@ -94,10 +97,8 @@ class Request:
 
     def has_body(self) -> bool:
         """Return whether a body follows the head."""
-        return any(
-            name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0 "))
-            for name, value in self.headers
-        )
+        named = self.named
+        return b"transfer-encoding" in named or bool(named.get(b"content-length", b"").strip(b"0 "))
 
     def lines(self, name: bytes) -> list[str]:
         """Return the values of every header line of this name, in the order in which they came."""
@@ -105,8 +106,10 @@ class Request:
 
     def joined(self, name: bytes) -> str | None:
         """Return a header's value; of several lines all, joined by commas (RFC 9110 §5.3). None if there is none."""
-        found = self.lines(name)
-        return ",".join(found) if found else None
+        value = self.named.get(name)
+        if value is None or len(self.named) == len(self.headers):
+            return None if value is None else value.decode("latin-1")
+        return ",".join(self.lines(name))
 
     def sender(self) -> Sender:
         """Return who sent it. Forwarded headers count only under their exact names, and from a trusted proxy."""

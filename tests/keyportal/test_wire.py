@@ -46,6 +46,15 @@ def test_a_body_in_chunks_is_as_good_as_one_with_a_length(
     assert trailed.status == 200
 
 
+@pytest.mark.finding("H2")
+def test_what_stands_behind_a_body_is_no_header(portal: Portal, client: Client) -> None:
+    """A proxy passes a client's trailers on, behind its own headers: they would be believed as those are."""
+    trailer = f"0\r\nAuthorization: {basic(client.id, client.secret)}\r\nX-Request-ID: from-the-client\r\n\r\n"
+    asked = head("POST", "/oauth/token", f"Content-Type: {FORM}", CHUNKS, "Trailer: Authorization")
+    answer = sent(portal.port, asked + chunked(GRANT, end=trailer.encode()))
+    assert (answer.status, answer.told["error"]) == (401, "invalid_client")
+
+
 @pytest.mark.finding("H17")
 @pytest.mark.parametrize(
     ("line", "body"),
