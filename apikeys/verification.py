@@ -115,30 +115,34 @@ def judge(  # noqa: C901  # one guard a reason, in the order of the contract
 ) -> None:
     """Raise `RefusedError` with the first reason against the record at this moment; return if there is none."""
     credential = record.credential
-    about = {"counted_as": record.counted_as, "key": credential.id, "name": credential.name}
     if record.revoked_at:
-        raise refused("revoked", **about, at=record.revoked_at.isoformat(), reason=record.revoked_reason)
+        raise refused("revoked", **_about(record), at=record.revoked_at.isoformat(), reason=record.revoked_reason)
     if credential.expires_at and credential.expires_at <= at:
-        raise refused("expired", **about, at=credential.expires_at.isoformat())
+        raise refused("expired", **_about(record), at=credential.expires_at.isoformat())
     if record.retires_at and record.retires_at <= at:
-        raise refused("retired", **about, at=record.retires_at.isoformat())
+        raise refused("retired", **_about(record), at=record.retires_at.isoformat())
     if record.paused_at:
-        raise refused("paused", **about, at=record.paused_at.isoformat())
+        raise refused("paused", **_about(record), at=record.paused_at.isoformat())
     if not record.owner.is_active:
-        raise refused("owner_inactive", **about)
+        raise refused("owner_inactive", **_about(record))
     if record.owner.confirmed_at is None:
-        raise refused("account_unconfirmed", **about)
+        raise refused("account_unconfirmed", **_about(record))
     # What takes away holds, whoever wrote it; nothing else does that was not written by the portal.
     if not (record.intact and record.owner.intact):
         logger.error("integrity_violation: the row seal of %s or of its owner does not fit", credential.id)
         raise refused("invalid_token")
     if environment and environment != credential.environment:
-        raise refused("wrong_environment", **about, environment=credential.environment)
+        raise refused("wrong_environment", **_about(record), environment=credential.environment)
     if record.networks and not any(address in network for network in record.networks if address):
         seen = {"address": str(address)} if address else {}  # behind a Unix socket there is none
-        raise refused("network_refused", **about, **seen)
+        raise refused("network_refused", **_about(record), **seen)
     if not credential.scopes.issuperset(scopes):
-        raise insufficient_scope(scopes, credential.scopes, **about)
+        raise insufficient_scope(scopes, credential.scopes, **_about(record))
+
+
+def _about(record: KeyRecord) -> dict[str, str]:
+    """Return what the holder of a genuine secret is told of its key."""
+    return {"counted_as": record.counted_as, "key": record.credential.id, "name": record.credential.name}
 
 
 def record_of(row: Sequence[Any], secret: KeySecret | None = None) -> KeyRecord:

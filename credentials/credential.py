@@ -30,6 +30,10 @@ class Credential:
     expires_at: datetime | None
     """UTC; None if it never expires."""
 
+    def __hash__(self) -> int:
+        """Return the hash of its id: it is looked up in memory at every question of a gateway."""
+        return hash(self.id)
+
     @property
     def key_id(self) -> str:
         """The key that it is or was swapped for; empty for somebody's log-in."""

@@ -23,13 +23,18 @@ class Kind(StrEnum):
     PUBLIC_ID = "public_id"
 
 
+def is_signed(text: str) -> bool:
+    """Return whether this is for the judges of access tokens, good or bad: it has a dot, which no secret has."""
+    return "." in text
+
+
 def kind_of(text: str) -> Kind | None:
     """Return which kind of text this is, good or bad; None for what looks like nothing of this portal's.
 
-    No secret has a dot, and every signed token has two. Everything that begins with the brand is a secret's, mistyped
-    ones and secrets of kinds that there never were included. It asks nobody.
+    Everything that begins with the brand is a secret's, mistyped ones and secrets of kinds that there never were
+    included. It asks nobody.
     """
-    if "." in text:
+    if is_signed(text):
         return Kind.ACCESS_TOKEN
     brand: str = settings.KEYPORTAL_BRAND
     if text.startswith(brand) and text.startswith("_", len(brand)):

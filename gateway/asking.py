@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from functools import lru_cache
 from typing import Final
 
 from django.conf import settings
@@ -45,16 +46,22 @@ class Allowance:
 
     def spend(self, asker: str) -> None:
         """Count a question. Raises `AsksTooOftenError`."""
-        limit = parsed_limit(settings.KEYPORTAL_LIMIT_ASKING)
-        seconds = limit.get_expiry()
+        amount, seconds = _bound(settings.KEYPORTAL_LIMIT_ASKING)
         now = time.time()
         window = int(now // seconds)
         with self._lock:
             if window != self._window:
                 self._window, self._counts = window, {}
             count = self._counts[asker] = self._counts.get(asker, 0) + 1
-        if count > limit.amount:
+        if count > amount:
             raise AsksTooOftenError(int((window + 1) * seconds - now) + 1)
+
+
+@lru_cache(maxsize=16)
+def _bound(text: str) -> tuple[int, int]:
+    """Return how many questions there may be, and in how many seconds."""
+    limit = parsed_limit(text)
+    return limit.amount, limit.get_expiry()
 
 
 allowance = Allowance()

@@ -7,6 +7,7 @@ decides: not the method, the path behind it, the body, nor a forwarded header of
 """
 
 import logging
+from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -28,14 +29,15 @@ from vault.errors import VaultError
 
 logger = logging.getLogger(__name__)
 
-Headers = list[tuple[str, str]]
+Headers = Sequence[tuple[str, str]]
+"""A tuple where they are the same for the next question about this credential."""
 
 KNOWN: Final = frozenset({"scope", "environment", "deny"})
 """What a gateway's configuration may ask for."""
 ENVIRONMENTS: Final = frozenset({"live", "test"})
 DOOR: Final = "forward_auth"
 PATH: Final = "/gateway/auth"
-EVERY: Final[Headers] = [("Cache-Control", "no-store")]
+NEVER_STORED: Final = ("Cache-Control", "no-store")
 """What every answer has."""
 UNAVAILABLE: Final[tuple[HTTPStatus, Headers]] = (HTTPStatus.SERVICE_UNAVAILABLE, [("Retry-After", "2")])
 
@@ -91,7 +93,8 @@ def _decided(question: Question, *, by: Recall) -> tuple[HTTPStatus, Headers]:
         credential, quota = _verified(question, by)
     except RefusedError as error:
         return _refusal(error.refusal, question.query)
-    return HTTPStatus.OK, _identity(credential, quota)
+    identity = _identity(credential)
+    return HTTPStatus.OK, [*identity, *quota.headers().items()] if quota else identity
 
 
 def _verified(question: Question, by: Recall) -> tuple[Credential, Quota | None]:
@@ -110,16 +113,16 @@ def _verified(question: Question, by: Recall) -> tuple[Credential, Quota | None]
     return record.credential, quota
 
 
-def _identity(credential: Credential, quota: Quota | None) -> Headers:
-    """Give the headers that the gateway passes on. Every one is there each time, so that it overwrites a client's."""
-    return [
+@lru_cache(maxsize=4096)
+def _identity(credential: Credential) -> tuple[tuple[str, str], ...]:
+    """Return the headers that the gateway passes on. Every one is there each time, so that it overwrites a client's."""
+    return (
         ("X-Keyportal-Key", credential.key_id),
         ("X-Keyportal-Owner", credential.owner_id),
         ("X-Keyportal-Scopes", " ".join(sorted(credential.scopes))),
         ("X-Keyportal-Environment", credential.environment),
         ("X-Keyportal-Kind", credential.kind),
-        *(quota.headers().items() if quota else ()),
-    ]
+    )
 
 
 def _refusal(refusal: Refusal, query: str) -> tuple[HTTPStatus, Headers]:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from apikeys.verification import KeyRecord
 from apikeys.verification import verify as verify_key
 from credentials.client_address import Address
-from credentials.kinds import Kind, kind_of
+from credentials.kinds import is_signed
 from credentials.recall import Recall, recall
 from tokens.verification import TokenRecord
 from tokens.verification import verify as verify_token
@@ -24,6 +24,6 @@ def verdict(
     Raises `RefusedError` with a code of `credentials.refusals`, `django.db.Error` when the database can't be asked, and
     where it is asked `by` memory alone `WouldBlockError`.
     """
-    if kind_of(text) is Kind.ACCESS_TOKEN:
+    if is_signed(text):
         return verify_token(text, address=address, environment=environment, scopes=scopes, by=by)
     return verify_key(text, address=address, environment=environment, scopes=scopes, by=by)

@@ -1,6 +1,6 @@
 """What goes back over the wire, in HTTP/1.1 (RFC 9112)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -19,6 +19,17 @@ class Answer(NamedTuple):
     body: bytes = b""
     length: int | None = None
     """Bytes of the body, where the answer is to HEAD and has none."""
+    lines: str = ""
+    """More headers, as `header_lines` writes them: the same for many answers."""
+
+
+def header_lines(headers: Iterable[tuple[str, str]]) -> str:
+    """Return headers as they go over the wire. Raises ValueError for one that would be two."""
+    lines = [f"{name}: {value}\r\n" for name, value in headers]
+    written = "".join(lines)
+    if written.count("\n") != len(lines) or written.count("\r") != len(lines):
+        raise ValueError("a header with a line break in it")
+    return written
 
 
 class Writer:
@@ -37,14 +48,11 @@ class Writer:
 
         Raises ValueError for a header that would be two.
         """
-        lines = [STATUS_LINES[answer.status], *[f"{name}: {value}\r\n" for name, value in answer.headers], self.date]
+        head = f"{STATUS_LINES[answer.status]}{answer.lines}{header_lines(answer.headers)}{self.date}"
         if connection:
-            lines.append(f"connection: {connection}\r\n")
+            head += f"connection: {connection}\r\n"
         is_bodiless = answer.status in BODILESS
         if not is_bodiless:
-            lines.append(f"content-length: {len(answer.body) if answer.length is None else answer.length}\r\n")
-        head = "".join(lines)
-        if head.count("\n") != len(lines) or head.count("\r") != len(lines):
-            raise ValueError("a header with a line break in it")
+            head += f"content-length: {len(answer.body) if answer.length is None else answer.length}\r\n"
         encoded = f"{head}\r\n".encode("latin-1")
         return encoded if is_bodiless or method == "HEAD" else encoded + answer.body

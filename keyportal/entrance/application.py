@@ -62,6 +62,7 @@ class Entrance:
         self.verdict_within: float = settings.KEYPORTAL_VERDICT_TIMEOUT
         self.within: float = settings.KEYPORTAL_REQUEST_TIMEOUT
         self.others = Threads("requests", threads=settings.KEYPORTAL_REQUEST_THREADS, queue=QUEUE)
+        self._of_machines: tuple[str, ...] = settings.KEYPORTAL_MACHINE_PATHS
         self._django = django
 
     def start(self, loop: AbstractEventLoop) -> None:
@@ -110,7 +111,7 @@ class Entrance:
         """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
         if forward_auth.is_asked(request.path):
             return 0
-        bound = OF_MACHINES if request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS) else OF_PAGES
+        bound = OF_MACHINES if request.path.startswith(self._of_machines) else OF_PAGES
         length = request.named.get(b"content-length")
         if length and int(length) > bound:
             raise too_large(bound)

@@ -23,8 +23,12 @@ PAGE: Final = (
 
 def plain(sender: Sender) -> dict[str, str]:
     """Return the headers that every answer has; Django's middleware gives its answers the same."""
+    return {"x-request-id": sender.request_id, **always(sender.scheme)}
+
+
+def always(scheme: str) -> dict[str, str]:
+    """Return those that are the same for every answer over this scheme."""
     headers = {
-        "x-request-id": sender.request_id,
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
         "content-security-policy": MACHINE_POLICY,
@@ -32,7 +36,7 @@ def plain(sender: Sender) -> dict[str, str]:
         "cross-origin-opener-policy": "same-origin",
         "cache-control": "no-store",
     }
-    if sender.scheme == "https" and settings.SECURE_HSTS_SECONDS:
+    if scheme == "https" and settings.SECURE_HSTS_SECONDS:
         headers["strict-transport-security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains"
     return headers
 

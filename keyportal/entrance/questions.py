@@ -5,6 +5,7 @@ A question is asked of memory first, in the event loop; where that does not know
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -13,8 +14,8 @@ from django.db import DatabaseError, InterfaceError, connection
 from accounts.canaries import rings_confirmed
 from credentials.recall import Recall, WouldBlockError, recall
 from gateway import forward_auth, verify
-from keyportal.entrance.answer import Answer
-from keyportal.entrance.last_resort import last_resort, of_problem, plain
+from keyportal.entrance.answer import Answer, header_lines
+from keyportal.entrance.last_resort import always, last_resort, of_problem
 from keyportal.entrance.request import Request, Sender
 from keyportal.logs import request_id
 from keyportal.problems import problem_of
@@ -59,7 +60,13 @@ def _forward_auth(request: Request, sender: Sender) -> Question:
 def of_gateway(decided: tuple[HTTPStatus, forward_auth.Headers], sender: Sender) -> Answer:
     """Return the answer that a gateway gets."""
     status, headers = decided
-    return Answer(status, [*headers, *forward_auth.EVERY, ("x-request-id", sender.request_id)])
+    every = (("x-request-id", sender.request_id), forward_auth.NEVER_STORED)
+    if isinstance(headers, tuple):  # the same at the next question
+        return Answer(status, every, lines=_of_identity(headers))
+    return Answer(status, (*headers, *every))
+
+
+_of_identity = lru_cache(maxsize=4096)(header_lines)
 
 
 def _verify(request: Request, sender: Sender) -> Question:
@@ -81,9 +88,15 @@ def _verify(request: Request, sender: Sender) -> Question:
                 logger.exception("verify broke")
                 return last_resort(request.path, HTTPStatus.INTERNAL_SERVER_ERROR, sender)
             return of_problem(problem, request.path, sender)
-        return Answer(HTTPStatus.OK, [*plain(sender).items(), ("content-type", verify.JSON)], told)
+        return Answer(HTTPStatus.OK, (("x-request-id", sender.request_id),), told, lines=_of_json(sender.scheme))
 
     return answer
+
+
+@lru_cache(maxsize=2)
+def _of_json(scheme: str) -> str:
+    """Return the headers that every verdict in JSON has."""
+    return header_lines([*always(scheme).items(), ("content-type", verify.JSON)])
 
 
 def _is_plain(request: Request) -> bool:
