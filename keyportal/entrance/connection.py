@@ -8,29 +8,18 @@ import asyncio
 import logging
 from collections import deque
 from http import HTTPStatus
-from typing import Final, cast
+from typing import cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade
 
 from credentials.client_address import is_trusted_proxy, parse_address
 from keyportal.entrance.answer import CONTINUE, Answer
+from keyportal.entrance.bounds import BODY_WITHIN, HEAD_WITHIN, IDLE, LINGER, MOST_TURNS, TAKEN_WITHIN
 from keyportal.entrance.host import Host
 from keyportal.entrance.receiving import MOST_HEAD, Receiver, blamed
 from keyportal.entrance.request import Request, UnreadableError
 
 logger = logging.getLogger(__name__)
-
-MOST_TURNS: Final = 8
-"""Requests that a client may send ahead before nothing more is read of it."""
-
-HEAD_WITHIN: Final = 10.0
-BODY_WITHIN: Final = 10.0
-TAKEN_WITHIN: Final = 30.0
-"""Seconds for a client to take an answer."""
-IDLE: Final = 75.0
-"""Longer than nginx keeps its connections (60): who closes first does not find a request on its way."""
-LINGER: Final = 2.0
-"""Seconds for which what still comes is thrown away, so that the answer to half a request is read."""
 
 
 class Connection(Receiver, asyncio.Protocol):

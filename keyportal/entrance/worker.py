@@ -11,6 +11,8 @@ from gunicorn import sock
 from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.base import Worker as GunicornWorker
 
+from keyportal.entrance.bounds import HEAD_WITHIN, LINGER
+
 SWITCH: Final = 0.001
 """Seconds after which a thread that computes lets the others have a turn: the event loop answers verdicts."""
 TICK: Final = 0.1  # seconds between two looks at deadlines
@@ -79,5 +81,8 @@ class Worker(GunicornWorker):
 
     async def _server(self, listener: Any, tls: Any) -> asyncio.AbstractServer:
         make = self.loop.create_unix_server if isinstance(listener, sock.UnixSocket) else self.loop.create_server
-        server: asyncio.AbstractServer = await make(self.wsgi, sock=listener.sock, ssl=tls, backlog=self.cfg.backlog)
+        within: dict[str, Any] = {"ssl_handshake_timeout": HEAD_WITHIN, "ssl_shutdown_timeout": LINGER} if tls else {}
+        server: asyncio.AbstractServer = await make(
+            self.wsgi, sock=listener.sock, ssl=tls, backlog=self.cfg.backlog, **within
+        )
         return server

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from pytest_django import Settings
 
-from keyportal.entrance import application, connection
+from keyportal.entrance import application, bounds
 from keyportal.entrance.answer import Answer, Writer
 from keyportal.entrance.application import Entrance
 from keyportal.entrance.connection import Connection
@@ -130,7 +130,7 @@ def test_where_no_place_is_left_the_answer_is_503_at_once(entrance: Entrance, se
 def test_who_is_too_slow_takes_no_thread(entrance: Entrance) -> None:
     page = HALF.replace(b"/oauth/token", b"/accounts/login/")
     slow = [connect(entrance, half)[1] for half in (page, HALF)]
-    entrance.tick(entrance.now + connection.BODY_WITHIN)
+    entrance.tick(entrance.now + bounds.BODY_WITHIN)
     assert [end.statuses for end in slow] == [[408], [408]]
     assert (entrance.others.inside, entrance.verdicts.inside) == (0, 0)
 
@@ -175,13 +175,13 @@ def test_of_too_many_connections_the_one_goes_that_has_waited_longest(
 def test_a_client_that_takes_no_answer_is_left(entrance: Entrance) -> None:
     line, end = connect(entrance)
     line.pause_writing()
-    entrance.tick(1000.0 + connection.TAKEN_WITHIN - 1)
+    entrance.tick(1000.0 + bounds.TAKEN_WITHIN - 1)
     assert end.done == ["pause_reading"]
     line.resume_writing()
-    entrance.tick(1000.0 + connection.TAKEN_WITHIN)
+    entrance.tick(1000.0 + bounds.TAKEN_WITHIN)
     assert end.done == ["pause_reading", "resume_reading"]
     line.pause_writing()
-    entrance.tick(1000.0 + 3 * connection.TAKEN_WITHIN)
+    entrance.tick(1000.0 + 3 * bounds.TAKEN_WITHIN)
     assert end.done[-1] == "abort"
 
 
@@ -204,7 +204,7 @@ def test_at_the_end_what_was_asked_is_answered_and_nothing_new_is_taken(entrance
     work_off(entrance)
     assert (busy.statuses, busy.done) == ([200], ["close"])
     assert b"connection: close" in busy.came
-    entrance.tick(1000.0 + connection.LINGER)
+    entrance.tick(1000.0 + bounds.LINGER)
     assert half.statuses == [408]
 
 
