@@ -32,8 +32,9 @@ class Reply(NamedTuple):
 class Wire:
     """One connection."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+    def __init__(self, port: int, *, patience: float = DEADLINE) -> None:
+        """Connect. `patience`: seconds that it waits for whatever comes."""
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
         self._received = b""
 
     def send(self, data: bytes) -> "Wire":
