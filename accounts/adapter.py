@@ -12,6 +12,7 @@ from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from accounts import services
@@ -20,9 +21,10 @@ from accounts.backends import is_whole
 from accounts.devices import remember_device
 from accounts.emails import normalize_email, refuse_colon
 from accounts.guessing import password_guess
-from accounts.mail import compose, deliver
+from accounts.mail import compose
 from accounts.models import User
 from accounts.origin import Origin
+from accounts.pending import send_after_commit
 from accounts.rings import sealing_ring
 from accounts.sealed import TamperedRowError
 from accounts.sessions import STARTED
@@ -106,8 +108,9 @@ class AccountAdapter(DefaultAccountAdapter):
         To the address under the user's seal, never to one from allauth's own table, which anybody may have written.
         """
         verb = template_prefix.rsplit("/", maxsplit=1)[-1]
-        record(verb, subject=f"user:{user.pk}", origin=Origin.of_request(self.request))
-        super().send_notification_mail(template_prefix, user, context, user.email)
+        with transaction.atomic():
+            record(verb, subject=f"user:{user.pk}", origin=Origin.of_request(self.request))
+            super().send_notification_mail(template_prefix, user, context, user.email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a message whose links begin with KEYPORTAL_URL, whatever host the request named."""
@@ -117,7 +120,8 @@ class AccountAdapter(DefaultAccountAdapter):
             for name, value in context.items()
             if name.endswith("_url") and isinstance(value, str)
         }
-        deliver(compose(template_prefix, email, {**context, **fixed}), template_prefix)
+        what = template_prefix.rsplit("/", maxsplit=1)[-1]
+        send_after_commit(compose(template_prefix, email, {**context, **fixed}), what=what)
 
 
 class SessionsAdapter(DefaultUserSessionsAdapter):

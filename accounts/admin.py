@@ -1,4 +1,4 @@
-"""Users and the audit trail for operators. Every write is a verb of `accounts.services`."""
+"""Users, the audit trail and waiting messages for operators. Every write is a verb of `accounts.services`."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts import services
-from accounts.models import AuditEvent, User
+from accounts.models import AuditEvent, PendingMessage, User
 from accounts.operators import OperatorAdmin, ReadOnlyAdmin
 from accounts.origin import Origin
 
@@ -80,3 +80,15 @@ class AuditEventAdmin(ReadOnlyAdmin):
     fields = (*list_display, "details")
     date_hierarchy = "at"
     show_full_result_count = False
+
+
+@admin.register(PendingMessage)
+class PendingMessageAdmin(ReadOnlyAdmin):
+    """Messages that wait for the mail server, and those that were given up. What they say, and to whom, is sealed."""
+
+    list_display = ("id", "what", "created_at", "due_at", "tries", "given_up_at")
+    list_filter = (("given_up_at", admin.EmptyFieldListFilter), "what")
+    search_fields = ("=id", "=what")
+    search_help_text = "An exact id (msg_…), which the message has in its Message-ID and the log, or what it is."
+    ordering = ("-created_at", "-id")
+    fields = list_display

@@ -1,4 +1,4 @@
-"""Messages with a link: the link is made, and sent when the transaction has committed.
+"""Messages with a link: the link is made, and its message written, in the transaction of the verb.
 
 Each asks the same of the database, and sends one message, whether the address has an account or not: whoever sees the
 portal from outside can't tell.
@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 
 from accounts import links
 from accounts.attempts import AttemptLimit
-from accounts.mail import compose, deliver
+from accounts.mail import compose
 from accounts.models import User
+from accounts.pending import send_after_commit
 from accounts.places import bucket_of
 from accounts.undoing import issue_undo
 
@@ -98,10 +98,9 @@ def _reset_url(user: User, text: str) -> str:
 
 
 def after_commit(template: str, email: str, **context: Any) -> None:
-    """Send a message of `templates/account/email/` when the transaction has committed; at once outside of one."""
+    """Send a message of `templates/account/email/` when the transaction has committed."""
     urls = {"signup_url": absolute("account_signup"), "password_reset_url": absolute("account_reset_password")}
-    message = compose(f"account/email/{template}", email, {**urls, **context})
-    transaction.on_commit(lambda: deliver(message, template), robust=True)
+    send_after_commit(compose(f"account/email/{template}", email, {**urls, **context}), what=template)
 
 
 def absolute(name: str, **arguments: str) -> str:

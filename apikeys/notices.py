@@ -1,6 +1,6 @@
 """Messages to a key's owner: what happened, when, from where, and what to do if it was not them.
 
-Sent after the transaction has committed. A mail server that is down is logged and breaks nothing.
+Written in the verb's transaction and sent when that has committed. A mail server that is down breaks nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,15 +8,14 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
-from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
 
-from accounts.mail import deliver, prepared
+from accounts.mail import Message
 from accounts.origin import Origin
+from accounts.pending import send_after_commit
 from apikeys.models import APIKey, Environment
 
 
@@ -99,13 +98,10 @@ def _after_commit(what: str, subject: str, key: APIKey, origin: Origin, **more: 
         "at": timezone.now(),
         "key_url": settings.KEYPORTAL_URL.rstrip("/") + reverse("keys:detail", args=[key.pk]),
     }
-    # robust: an exception is logged by Django and goes no further; the key is made or revoked all the same.
-    transaction.on_commit(lambda: _send(what, subject, key.owner.email, context), robust=True)
-
-
-def _send(what: str, subject: str, to: str, context: dict[str, Any]) -> None:
-    message = EmailMultiAlternatives(
-        f"[keyportal] {subject}", render_to_string(f"keys/email/{what}.txt", context), to=[to]
+    message = Message(
+        to=key.owner.email,
+        subject=f"[keyportal] {subject}",
+        text=render_to_string(f"keys/email/{what}.txt", context),
+        html=render_to_string(f"keys/email/{what}.html", context),
     )
-    message.attach_alternative(render_to_string(f"keys/email/{what}.html", context), "text/html")
-    deliver(prepared(message), f"key {what}")
+    send_after_commit(message, what=f"key {what}")

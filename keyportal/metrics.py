@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus: verdicts by door and outcome, how long they took, the verified cache, usage to be written.
+"""`/metrics` for Prometheus: verdicts by door and outcome, how long they took, the verified cache, messages, usage.
 
 A scrape reaches one worker of several. So each leaves its numbers in a file of `KEYPORTAL_METRICS_DIR` every few
 seconds, and the one that is asked adds up the files, with its own numbers as of now. The numbers of a worker that is
@@ -57,6 +57,7 @@ class Workers(Collector):
     def collect(self) -> Iterable[Metric]:
         """Give every metric."""
         yield from self._verdicts()
+        yield from self._messages()
         yield CounterMetricFamily("keyportal_cache_hits", "Verdicts from memory.", value=self._total.hits)
         yield CounterMetricFamily("keyportal_cache_misses", "Verdicts that asked the database.", self._total.misses)
         entries = sum(worker.entries for worker in self._workers)
@@ -72,6 +73,19 @@ class Workers(Collector):
             yield GaugeMetricFamily("keyportal_change_triggers_in_place", text, min(hears))
         lag = max((worker.lag for worker in self._workers), default=0.0)
         yield GaugeMetricFamily("keyportal_usage_flush_lag_seconds", "Age of the oldest count not yet written.", lag)
+
+    def _messages(self) -> Iterator[Metric]:
+        yield CounterMetricFamily("keyportal_messages_sent", "Messages sent.", value=self._total.messages_sent)
+        text = "Tries to send a message that the mail server did not take."
+        yield CounterMetricFamily("keyportal_messages_failed", text, value=self._total.messages_failed)
+        text = "Messages that nobody will get."
+        yield CounterMetricFamily("keyportal_messages_given_up", text, value=self._total.messages_given_up)
+        waiting = max((worker.messages_waiting for worker in self._workers), default=0)
+        yield GaugeMetricFamily("keyportal_messages_waiting", "Messages that wait for the mail server.", waiting)
+        longest = max((worker.messages_wait for worker in self._workers), default=0.0)
+        yield GaugeMetricFamily(
+            "keyportal_messages_wait_seconds", "For how long the oldest of them has waited.", longest
+        )
 
     def _verdicts(self) -> Iterator[Metric]:
         verdicts = CounterMetricFamily("keyportal_verifications", "Verdicts about credentials.", labels=LABELS)

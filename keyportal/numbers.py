@@ -15,9 +15,11 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import connection
 
+from accounts.sending import counts
 from credentials.freshness import freshness
 from credentials.tally import Durations, tally
 from credentials.usage import flusher
+from keyportal.mailer import mailer
 from keyportal.private_files import open_private, private_folder
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 ALIVE: Final = 30.0  # seconds; a worker writes every few
 GONE: Final = 300.0  # seconds after which a file's numbers are added to those of all that are gone
 OF_THE_GONE: Final = "gone.json"
+COUNTERS: Final = ("hits", "misses", "messages_sent", "messages_failed", "messages_given_up")
+"""What can be added up by itself."""
 
 
 @dataclass
@@ -42,6 +46,14 @@ class Numbers:
     """Whether the triggers that tell of changes are in place; None where nobody has looked."""
     lag: float = 0.0
     """Seconds since everything that was counted had been written."""
+    messages_sent: int = 0
+    messages_failed: int = 0
+    """Tries to send one that ended otherwise."""
+    messages_given_up: int = 0
+    messages_waiting: int = 0
+    """As this worker has counted them last; all count the same ones."""
+    messages_wait: float = 0.0
+    """Seconds for which the oldest of them has waited."""
     at: float = 0.0
     """When; seconds since 1970."""
 
@@ -74,14 +86,21 @@ def own_numbers() -> Numbers:
         lease=max(0.0, freshness.leased_until - now) if connection.vendor == "postgresql" else None,
         hears=None if freshness.fault is None else not freshness.fault,
         lag=flusher.lag,
+        messages_sent=counts.sent,
+        messages_failed=counts.failed,
+        messages_given_up=counts.given_up,
+        messages_waiting=mailer.backlog.waiting,
+        messages_wait=mailer.backlog.longest_wait,
         at=time.time(),
     )
 
 
 def total(workers: Sequence[Numbers]) -> Numbers:
     """Add up what can be added: counters."""
-    added = Numbers(hits=sum(worker.hits for worker in workers), misses=sum(worker.misses for worker in workers))
+    added = Numbers()
     for worker in workers:
+        for name in COUNTERS:
+            setattr(added, name, getattr(added, name) + getattr(worker, name))
         for what, took in worker.durations.items():
             so_far = added.durations.get(what, Durations())
             classes = [a + b for a, b in zip(so_far.classes, took.classes, strict=True)]

@@ -17,9 +17,11 @@ from django.test import Client
 from hypothesis import HealthCheck
 from pytest_django import DjangoDbBlocker
 
+from accounts import pending
 from accounts.canaries import rings_confirmed
 from accounts.models import User
 from accounts.origin import Origin
+from accounts.sending import send_due
 from accounts.services import create_user
 from accounts.sessions import STARTED, SessionStore
 from apikeys import services
@@ -107,6 +109,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """
     if hasattr(config, "workerinput"):
         shutil.rmtree(settings.RUN_DIR, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def sent_at_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have messages sent when they are committed, by the thread of the test: no worker runs here that would."""
+    monkeypatch.setattr(pending, "written", Postman())
+
+
+class Postman:
+    """What is set when a message was committed."""
+
+    def set(self) -> None:
+        """Send what is due."""
+        while send_due():
+            continue
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,8 @@ from vault.signing_keys import new_signing_jwk
 FORM = "application/x-www-form-urlencoded"
 FORGET_GUESSES = "AttemptWindow.objects.all().delete()"
 """For a portal's shell: who guessed before is a stranger again."""
+WAITING = "print(PendingMessage.objects.filter(given_up_at=None).count())"
+"""Likewise: how many messages the portal has yet to send."""
 ROOT = processes.ROOT
 SETTINGS = {name for option in OPTIONS for name in (option.name, f"{option.name}_FILE")}
 """What the shell that started the tests may have: no portal of theirs reads it."""
@@ -235,9 +237,11 @@ class Portal:
             return bytes(received)
 
     def messages(self) -> list[str]:
-        """Give every message that the portal has sent, oldest first."""
+        """Give every message, oldest first, as soon as all that was committed has been sent."""
+        wait_until(lambda: self.shell(WAITING) == "0")
         files = sorted(self.outbox.glob("*.log"), key=lambda path: path.stat().st_mtime_ns)
-        return [path.read_text() for path in files]
+        texts = [text for path in files for text in path.read_text().split(f"\n{'-' * 79}\n")]
+        return [text for text in texts if text.strip()]
 
     def confirmation_link(self, email: str) -> str:
         """Give the newest confirmation link that was sent to this address."""

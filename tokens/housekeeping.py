@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from accounts.models import AttemptWindow, CacheEntry, MailedLink
+from accounts.models import AttemptWindow, CacheEntry, MailedLink, PendingMessage
 from accounts.origin import Origin
 from accounts.services import remove_expired_events
 from apikeys.models import KeySecret
@@ -35,6 +35,7 @@ SMALL_BATCHES = 40
 EVERY = timedelta(hours=1)
 LOOK = 300  # seconds between two looks whether it is time
 MARGIN = timedelta(hours=1)
+GIVEN_UP_KEPT = timedelta(days=30)  # for operators: which messages did not leave
 BATCHES_KEPT = timedelta(days=1)  # nobody tries for so long to bring the same counts in
 
 
@@ -77,6 +78,7 @@ def _expired() -> Mapping[str, QuerySet[Any]]:
         "refresh tokens": RefreshToken.objects.filter(expires_at__lt=over),
         "token families": TokenFamily.objects.filter(expires_at__lt=over),
         "attempts": AttemptWindow.objects.filter(ends_at__lt=Now()),
+        "messages given up": PendingMessage.objects.filter(given_up_at__lt=Now() - GIVEN_UP_KEPT),
         "links in messages": MailedLink.objects.filter(expires_at__lt=Now()),
         "cache entries": CacheEntry.objects.filter(expires_at__lt=Now()),
         "usage": Usage.objects.filter(hour__lt=Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)),

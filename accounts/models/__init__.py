@@ -1,6 +1,7 @@
 """The tables of users and of what happened."""
 
 from accounts.models.kept import AttemptWindow, CacheEntry, RingCanary
+from accounts.models.messages import PendingMessage, new_message_id
 from accounts.models.trail import AuditCheckpoint, AuditEvent, AuditState
 from accounts.models.users import MailedLink, User, UserManager, new_user_id
 
@@ -11,8 +12,10 @@ __all__ = [
     "AuditState",
     "CacheEntry",
     "MailedLink",
+    "PendingMessage",
     "RingCanary",
     "User",
     "UserManager",
+    "new_message_id",
     "new_user_id",
 ]

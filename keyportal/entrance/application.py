@@ -24,6 +24,7 @@ from keyportal.entrance.questions import Question, asked_in_thread, of_gateway, 
 from keyportal.entrance.receiving import too_large
 from keyportal.entrance.request import Request, Sender, UnreadableError
 from keyportal.entrance.threads import Threads
+from keyportal.mailer import mailer
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Entrance:
         self.verdicts.start(loop)
         self.others.start(loop)
         flusher.start()  # also where nothing is counted: the chain of the trail goes on
+        mailer.start()
 
     def __call__(self) -> Connection:
         """Return what speaks with a new client."""

@@ -6,11 +6,19 @@ from typing import Any
 from django.core import mail
 from django.test import Client, TestCase
 
+from accounts.models import PendingMessage
+
 
 def post(client: Client, path: str, **fields: Any) -> Any:
     """Send a form, and what is sent by e-mail after the commit."""
     with TestCase.captureOnCommitCallbacks(execute=True):
         return client.post(path, fields, secure=True)
+
+
+def forget_messages() -> None:
+    """Empty every mailbox, and let what the test has written without a commit never leave."""
+    PendingMessage.objects.all().delete()
+    mail.outbox.clear()
 
 
 def get(client: Client, path: str) -> Any:

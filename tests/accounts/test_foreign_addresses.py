@@ -10,7 +10,7 @@ from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core import mail
-from django.test import Client, RequestFactory
+from django.test import Client, RequestFactory, TestCase
 
 from accounts.factor_forms import ActivateTOTPForm
 from accounts.models import User
@@ -41,7 +41,7 @@ def spy(developer: User) -> None:
 @pytest.mark.parametrize("notice", NOTICES)
 def test_every_notice_goes_to_the_sealed_address(developer: User, notice: str, given: str | None) -> None:
     request = RequestFactory().get("/", secure=True)
-    with context.request_context(request):
+    with context.request_context(request), TestCase.captureOnCommitCallbacks(execute=True):
         adapter = get_mfa_adapter() if notice.startswith("mfa/") else get_adapter()
         adapter.send_notification_mail(notice, developer, email=given)
     assert [message.to for message in mail.outbox] == [[EMAIL]]

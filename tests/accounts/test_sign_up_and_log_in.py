@@ -13,7 +13,7 @@ from django.db import DatabaseError, transaction
 from django.test import Client, TestCase
 from pytest_django import Settings
 
-from accounts.models import AuditEvent, User
+from accounts.models import AuditEvent, PendingMessage, User
 from accounts.services import deactivate_user, unconfirm_user
 from accounts.sessions import STARTED, SessionStore, session_digest
 from tests.conftest import ORIGIN, PASSWORD, MakeUser
@@ -386,4 +386,6 @@ def test_a_mail_server_that_is_down_changes_no_answer(
         post(Client(), "/accounts/password/reset/", email=one) for one in (developer.email, "no@example.com")
     )
     assert (known.status_code, known["Location"]) == (unknown.status_code, unknown["Location"])
-    assert "mail_unsent: email_confirmation_signup" in caplog.text
+    waiting = PendingMessage.objects.values_list("what", "tries")
+    assert sorted(waiting) == [("email_confirmation_signup", 0), ("password_reset_key", 0), ("unknown_account", 0)]
+    assert "ConnectionRefusedError" in caplog.text

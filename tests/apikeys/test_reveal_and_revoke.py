@@ -21,6 +21,7 @@ from apikeys.errors import (
 from apikeys.models import APIKey, KeySecret
 from apikeys.verification import verify
 from credentials.models import Scope
+from tests.accounts.mailbox import forget_messages
 from tests.conftest import ORIGIN, MakeKey, MakeUser
 
 pytestmark = pytest.mark.django_db
@@ -182,7 +183,7 @@ def test_the_owner_is_told_who_ended_a_key_and_an_operator_s_address_is_nobody_s
 ) -> None:
     for by_operator, actor in ((False, None), (True, f"user:{operator.pk}"), (True, "command:revokekey")):
         key, _ = make_key()
-        mail.outbox.clear()
+        forget_messages()
         origin = replace(ORIGIN, actor=actor or f"user:{key.owner_id}")
         with django_capture_on_commit_callbacks(execute=True):
             services.revoke(key=key, reason="incident 42", origin=origin)

@@ -22,6 +22,7 @@ from apikeys.models import APIKey
 from apikeys.notices import SHOWN
 from apikeys.widening import COMPARED, HARMLESS, widened
 from credentials.models import Scope
+from tests.accounts.mailbox import forget_messages
 from tests.conftest import ORIGIN, PASSWORD, MakeKey
 from tests.rows import rewrite
 
@@ -152,6 +153,7 @@ def test_a_wider_edit_asks_for_a_fresh_log_in_keeps_what_was_typed_and_is_told(
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     key, _ = make_key(**made)
+    forget_messages()
     stale, path = log_in(developer, ago=301), f"/keys/{key.pk}/edit/"
     fields = form_of(key, name="typed", **changes)
     with django_capture_on_commit_callbacks(execute=True):
@@ -215,7 +217,7 @@ def told(django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) -> 
     """Edit or limit a key and give the message to its owner: as text, and as HTML."""
 
     def change(key: APIKey, origin: Origin = ORIGIN, **changes: Any) -> list[str]:
-        mail.outbox.clear()
+        forget_messages()
         with django_capture_on_commit_callbacks(execute=True):
             if "limit" in changes:
                 services.limit_key(key=key, origin=origin, **changes)
@@ -308,6 +310,7 @@ def test_a_higher_limit_asks_the_operator_for_a_fresh_log_in_and_is_told_to_the_
     one, other = make_key(name="one")[0], make_key(name="other")[0]
     for key in (one, other):
         services.limit_key(key=key, limit="5/minute", origin=ORIGIN)
+    forget_messages()
     stale = log_in(operator, ago=301)
     with django_capture_on_commit_callbacks(execute=True):
         assert limit(stale, one, to="4/minute").status_code == 302

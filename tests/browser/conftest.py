@@ -81,6 +81,7 @@ def sign_up(page: Page, portal: Portal, email: str) -> None:
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign up").click()
+    assert portal.messages()  # they have been sent
     page.get_by_role("main").get_by_role("link", name="outbox").click()
     page.get_by_role("listitem").filter(has_text=email).get_by_role("link").click()
     page.get_by_role("link", name="Open its link").click()

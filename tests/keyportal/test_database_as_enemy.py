@@ -63,6 +63,7 @@ DESCRIBES = {
 UNSEALED = {
     "accounts.AttemptWindow": "counts; whoever resets them has more guesses",
     "accounts.CacheEntry": "one-time codes that were used; JSON",
+    "accounts.PendingMessage": "what it says is sealed for its row; whoever removes that keeps a message from leaving",
     "accounts.RingCanary": "a wrong one stops the portal",
     "credentials.ChangeCounter": "raised by triggers; who writes it makes memory forget",
     "credentials.Usage": "counts",

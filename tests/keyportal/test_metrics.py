@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from prometheus_client import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from credentials.freshness import LEASE
 from credentials.tally import Durations
 from keyportal import numbers
+from keyportal.metrics import Workers
 from keyportal.numbers import GONE, Numbers, Shelf, total
 from tests.databases import portal_database
 from tests.portal import Portal
@@ -106,6 +108,8 @@ def test_it_speaks_for_every_worker_and_goes_on_after_a_restart(tmp_path: Path) 
             assert seen["keyportal_cache_hits_total",] + seen["keyportal_cache_misses_total",] == 31
             assert seen["keyportal_cache_hits_total",] >= 1
             assert seen["keyportal_workers",] >= 1
+            wait_until(lambda: samples(site)["keyportal_messages_sent_total",])  # that there is a new key
+            assert samples(site)["keyportal_messages_failed_total",] == 0
             assert seen["keyportal_usage_flush_lag_seconds",] >= 0
             if database_url.startswith("postgres"):
                 assert 0 <= seen["keyportal_freshness_lease_seconds",] <= LEASE
@@ -114,6 +118,7 @@ def test_it_speaks_for_every_worker_and_goes_on_after_a_restart(tmp_path: Path) 
             assert site.get("/gateway/auth", Authorization=f"Bearer {secret}").status == 200
             wait_until(lambda: samples(site)[accepted] >= 31)
             assert samples(site)[accepted] == 31
+            assert samples(site)["keyportal_messages_sent_total",] == 1
             told = site.get("/metrics").body.decode()
         left = "".join(path.read_text() for path in (tmp_path / "metrics").iterdir())
         assert not re.search(r"kp_|key_|usr_|sec_|metrics@example", told + left)
@@ -128,7 +133,7 @@ def test_the_files_of_workers_that_are_gone_become_one(
     for name, at in (("a", 1.0), ("b", 2.0), ("c", time.time() - GONE / 2)):
         took = Durations(seconds=0.5)
         took.classes[0] = 3
-        left = Numbers(durations={("api", "accepted"): took}, hits=2, misses=1, at=at)
+        left = Numbers(durations={("api", "accepted"): took}, hits=2, misses=1, messages_given_up=1, at=at)
         (tmp_path / f"{name}.json").write_text(left.as_json())
     (tmp_path / "other.json").write_text(json.dumps({"of": "another version"}))
     monkeypatch.setattr(numbers, "own_numbers", Numbers)
@@ -136,11 +141,20 @@ def test_the_files_of_workers_that_are_gone_become_one(
         own = Shelf()
         own.leave()
         added = total(own.read())
-        assert (added.hits, added.misses) == (6, 3)
+        assert (added.hits, added.misses, added.messages_given_up) == (6, 3, 3)
         assert added.durations["api", "accepted"].classes[0] == 9
         assert added.durations["api", "accepted"].seconds == 1.5
     assert {"a.json", "b.json"}.isdisjoint(path.name for path in tmp_path.iterdir())
     assert (tmp_path / "c.json").exists()
+
+
+def test_messages_that_wait_are_counted_once_however_many_workers_count_them() -> None:
+    seen = [Numbers(messages_waiting=3, messages_wait=9.0), Numbers(messages_waiting=4, messages_wait=12.5)]
+    for worker in seen:
+        worker.at = time.time()
+    told = generate_latest(Workers(seen)).decode()
+    assert "keyportal_messages_waiting 4.0" in told
+    assert "keyportal_messages_wait_seconds 12.5" in told
 
 
 @pytest.mark.django_db

@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import AuditEvent, User
+from accounts.models import AuditEvent, PendingMessage, User
 from accounts.operators import OperatorAdmin
 from accounts.services import deactivate_user, unconfirm_user
 from apikeys.models import APIKey
@@ -74,6 +74,7 @@ def rows(make_key: MakeKey, developer: User, make_user: MakeUser) -> dict[str, M
         TokenFamily.objects.get(),
         Scope.objects.create(name="reports:read", description="Read"),
         AuditEvent.objects.order_by("id")[0],
+        PendingMessage.objects.get(),  # that there is a new key
         Usage.objects.create(credential=key.pk, hour=now, door="api", outcome="accepted", count=1),
         Sighting.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now),
         RevokedToken.objects.create(issuer="x", token_id="tok_x", expires_at=now + timedelta(days=1)),

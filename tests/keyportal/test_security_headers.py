@@ -46,7 +46,8 @@ def test_every_answer_forbids_framing_sniffing_and_inline_code(client: Client, p
 def test_no_page_of_the_admin_holds_inline_code(client: Client, log_in: Any, operator: Any, make_key: MakeKey) -> None:
     key, _ = make_key()
     browser = log_in(operator)
-    paths = ["", "accounts/user/", "accounts/auditevent/", "apikeys/apikey/", "credentials/scope/add/"]
+    paths = ["", "accounts/user/", "accounts/auditevent/", "accounts/pendingmessage/", "apikeys/apikey/"]
+    paths += ["credentials/scope/add/"]
     paths += ["tokens/tokenfamily/find/", f"apikeys/apikey/{quote(key.pk)}/change/"]
     for path in paths:
         answer = browser.get(f"/admin/{path}", secure=True)

@@ -95,7 +95,14 @@ def pages_of(key: APIKey) -> list[str]:
     own += ["/accounts/sessions/", "/accounts/2fa/webauthn/", "/accounts/2fa/", "/accounts/email/"]
     parts = ("", "?by=hour", "edit/", "revoke/")
     own += [f"/keys/{other.pk}/{part}" for other in APIKey.objects.all() for part in parts]
-    lists = ["accounts/user", "accounts/auditevent", "apikeys/apikey", "credentials/scope", "credentials/usage"]
+    lists = [
+        "accounts/user",
+        "accounts/auditevent",
+        "accounts/pendingmessage",
+        "apikeys/apikey",
+        "credentials/scope",
+        "credentials/usage",
+    ]
     lists += ["credentials/sighting", "tokens/tokenfamily", "tokens/revokedtoken", "tokens/housekeeping"]
     admin = [f"/admin/{name}/" for name in lists] + ["/admin/", f"/admin/accounts/user/{quote(key.owner_id)}/change/"]
     admin += [f"/admin/apikeys/apikey/{quote(other.pk)}/change/" for other in APIKey.objects.all()]

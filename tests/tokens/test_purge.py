@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.forms import SIGN_UPS
-from accounts.models import AttemptWindow, User
+from accounts.models import AttemptWindow, PendingMessage, User
 from apikeys.models import APIKey, KeySecret
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
@@ -97,8 +97,13 @@ def test_what_can_still_be_used_or_reused_stays(developer: User) -> None:
     SIGN_UPS.hit("somebody")
     Session.objects.create(session_key="old", session_data="", expire_date=timezone.now() - timedelta(seconds=1))
     Session.objects.create(session_key="new", session_data="", expire_date=timezone.now() + timedelta(hours=1))
+    for days in (29, 31):
+        PendingMessage.objects.create(what="test", given_up_at=timezone.now() - timedelta(days=days))
+    waiting = PendingMessage.objects.create(what="test", created_at=timezone.now() - timedelta(days=99))
     removed = purge(by="test")
-    gone = {"refresh tokens": 1, "token families": 1, "attempts": 1, "sessions": 1}
+    assert PendingMessage.objects.count() == 2
+    assert PendingMessage.objects.filter(pk=waiting.pk).exists()
+    gone = {"messages given up": 1, "refresh tokens": 1, "token families": 1, "attempts": 1, "sessions": 1}
     assert {kind: count for kind, count in removed.items() if count} == gone
     assert TokenFamily.objects.get().agent == "stays"
     assert RefreshToken.objects.count() == AttemptWindow.objects.count() == Session.objects.count() == 1

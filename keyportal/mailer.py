@@ -1,0 +1,108 @@
+"""The thread of each worker that sends messages: woken by what this process commits, and every second by itself."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.util import Finalize
+from typing import Final
+
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+
+from accounts.canaries import RingMisfitError
+from accounts.pending import Backlog, backlog, written
+from accounts.sending import give_up_hopeless, send_due
+from credentials.freshness import freshness
+
+logger = logging.getLogger(__name__)
+
+LOOK: Final = 1.0  # seconds between two looks for what other processes have written
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 10.0
+"""Seconds in which a server that is away is left alone; each time twice as long."""
+SURVEY: Final = 5.0  # seconds between two counts of what waits
+TOLD: Final = 60.0  # seconds between two lines of the log that say that a server is away
+AT_EXIT: Final = 3.0  # seconds that the end of the process waits for a message that is being sent
+
+
+class Mailer:
+    """Sends what is due, as long as the process lives."""
+
+    def __init__(self) -> None:
+        self.backlog = Backlog(0, 0.0)
+        """What waits, as it was a few seconds ago."""
+        self._pause = 0.0
+        self._survey_at = 0.0
+        self._told_at = -TOLD
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to send. For a process that serves; others leave their messages to it."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="keyportal-messages", daemon=True)
+            self._thread.start()
+            # At the end of a process that multiprocessing has forked as well, where `atexit` does not.
+            Finalize(None, self.stop, exitpriority=2)
+
+    def stop(self) -> None:
+        """Take nothing new, and wait a moment for the message that is being sent: it would be sent again."""
+        self._ending.set()
+        written.set()
+        if self._thread is not None:
+            self._thread.join(AT_EXIT)
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            if self._pause:
+                self._ending.wait(self._pause)
+            else:
+                written.wait(LOOK)
+            written.clear()
+            self._work()
+
+    def _work(self) -> None:
+        """Send what is due, and look now and then at what waits. A server that is away is left alone for a moment."""
+        is_well = self._does(self._send)
+        self._pause = 0.0 if is_well else min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+        if time.monotonic() >= self._survey_at:
+            self._survey_at = time.monotonic() + SURVEY
+            self._does(self._survey)
+
+    def _does(self, task: Callable[[], None]) -> bool:
+        """Do a task; return whether all those answered whom it needs."""
+        try:
+            task()
+        except (DatabaseError, InterfaceError) as error:
+            connection.close()
+            self._tell("messages wait for the database: %s", error)
+        except RingMisfitError as error:
+            self._tell("messages wait for the key rings that fit: %s", error)
+        except OSError as error:
+            self._tell("messages wait for the mail server: %s", error)
+        except Exception:  # a thread that ended would never send again
+            logger.exception("messages can not be sent")
+        else:
+            return True
+        return False
+
+    def _send(self) -> None:
+        close_old_connections()
+        freshness.follow()
+        freshness.confirm_rings()  # under others nothing would open
+        while not self._ending.is_set() and send_due():
+            continue
+
+    def _survey(self) -> None:
+        give_up_hopeless()
+        self.backlog = backlog()
+
+    def _tell(self, words: str, error: Exception) -> None:
+        if time.monotonic() >= self._told_at + TOLD:
+            self._told_at = time.monotonic()
+            logger.warning(words, type(error).__name__)
+
+
+mailer = Mailer()
+os.register_at_fork(after_in_child=mailer.__init__)  # type: ignore[misc]  # threads don't come along
