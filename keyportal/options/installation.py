@@ -141,7 +141,8 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "EMAIL_URL",
             _MAIL,
             "smtp://localhost:25",
-            "the mail server: `smtp://`, `smtp+tls://` (STARTTLS, port 587) or `smtp+ssl://` (port 465)",
+            "the mail server: `smtp://`, `smtp+tls://` (STARTTLS, port 587) or `smtp+ssl://` (port 465). `?timeout=` "
+            "says for how many seconds it may be silent before it takes messages (5)",
             secret=True,
             example="smtp+tls://user:password@host:587",
         ),

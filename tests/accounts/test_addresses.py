@@ -318,6 +318,7 @@ def test_an_account_is_closed_by_its_owner(owner: Client, developer: User, make_
     left += str(list(user.token_families.values()))
     assert "Ada" not in left
     assert OLD not in left
+    assert "payroll of Ada Lovelace" in messages_to(OLD)[-1]  # that this key was revoked
     assert AuditEvent.objects.filter(verb="account_closed", subject_id=user.pk).count() == 1
     post(Client(), "/accounts/signup/", email=OLD, password1=PASSWORD)
     assert User.objects.filter(email=OLD).exists()
