@@ -15,6 +15,7 @@ import threading
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from email.utils import formatdate
+from smtplib import SMTPRecipientsRefused, SMTPResponseException
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -113,10 +114,11 @@ def put_back(taken: Taken, error: Exception) -> bool:
     if isinstance(error, SealBrokenError):
         logger.error("integrity_violation: what is in %s was not written for it", taken.id)
     elif taken.tries < TRIES:
-        logger.warning("mail_delayed: %s (%s, try %d): %s", taken.what, taken.id, taken.tries, type(error).__name__)
+        logger.warning("mail_delayed: %s (%s, try %d): %s", taken.what, taken.id, taken.tries, _in_short(error))
         taken.rows().update(due_at=Now() + DELAYS[taken.tries - 1])
         return True
-    logger.error("mail_unsent: %s (%s, try %d)", taken.what, taken.id, taken.tries, exc_info=error)
+    said = _in_short(error)
+    logger.error("mail_unsent: %s (%s, try %d): %s", taken.what, taken.id, taken.tries, said, exc_info=error)
     _give_up(taken.rows())
     return False
 
@@ -161,6 +163,16 @@ def _take(pk: str, during: timedelta) -> Taken | None:
             return None
         insist(taken.rows())  # one whose tries did not grow would be sent for ever
     return taken
+
+
+def _in_short(error: Exception) -> str:
+    """Return what kind of error it is, and the mail server's code: its words would quote an address."""
+    codes: list[int] = []
+    if isinstance(error, SMTPResponseException):
+        codes = [error.smtp_code]
+    elif isinstance(error, SMTPRecipientsRefused):
+        codes = [code for code, _ in error.recipients.values()]
+    return " ".join([type(error).__name__, *map(str, codes)])
 
 
 def _give_up(rows: "QuerySet[PendingMessage]") -> bool:

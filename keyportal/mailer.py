@@ -14,6 +14,7 @@ from accounts.canaries import RingMisfitError
 from accounts.pending import Backlog, backlog, written
 from accounts.sending import give_up_hopeless, send_due
 from credentials.freshness import freshness
+from keyportal.quiet_errors import in_short
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class Mailer:
     def _tell(self, words: str, error: Exception) -> None:
         if time.monotonic() >= self._told_at + TOLD:
             self._told_at = time.monotonic()
-            logger.warning(words, type(error).__name__)
+            logger.warning(words, in_short(error))
 
 
 mailer = Mailer()

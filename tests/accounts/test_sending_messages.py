@@ -66,7 +66,8 @@ def test_a_message_is_tried_five_times_after_growing_delays_and_given_up(
     assert (left.tries, left.content) == (TRIES, None) == (5, None)
     assert left.given_up_at
     assert server.connections == TRIES
-    assert f"mail_unsent: password_reset_key ({row.pk}, try 5)" in caplog.text
+    assert f"mail_delayed: password_reset_key ({row.pk}, try 1): SMTPRecipientsRefused 451" in caplog.text
+    assert f"mail_unsent: password_reset_key ({row.pk}, try 5): SMTPRecipientsRefused 451" in caplog.text
     counted = {name: count - before[name] for name, count in vars(sending.counts).items()}
     assert counted == {"sent": 0, "failed": 5, "given_up": 1}
 
