@@ -5,7 +5,7 @@ are the database's own, which all machines share.
 
 A conditional UPDATE decides who takes a message. It raises `tries`, which from then on says whose the message is, and
 moves `due_at` behind the longest that handing it over may take. A process that dies meanwhile holds it until then, and
-then it is tried again: the one way for a message to leave twice, and then under the same `Message-ID`.
+then it is tried again. If the mail server had taken it by then, it leaves twice, under the same `Message-ID`.
 """
 
 import json

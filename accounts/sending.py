@@ -4,9 +4,8 @@ The server is asked first whether it listens, and only then is a message taken: 
 and says nothing, uses up no try, and all that waits leaves once when it is back. Nothing is sent within a transaction.
 """
 
-import logging
 import smtplib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,8 +17,6 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 from accounts import pending
 from accounts.pending import Taken
-
-logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 50
 """Messages over one connection: servers end one that goes on and on."""
@@ -58,17 +55,17 @@ counts = Counts()
 _sent = _Sent()
 
 
-def send_due() -> bool:
-    """Send what is due; return whether there may be more.
+def send_due(*, is_ending: Callable[[], bool] = lambda: False) -> bool:
+    """Send what is due; return whether there may be more. A process that is ending takes nothing new.
 
     Raises OSError if the mail server can't be reached or does not answer, `django.db.Error` if the database does not.
     """
     _sent.remove()
-    if not pending.is_any_due():
+    if is_ending() or not pending.is_any_due():
         return False
     with _listening_server() as server:
         for _ in range(AT_ONCE):
-            taken = pending.take(during=_longest_hand_over())
+            taken = None if is_ending() else pending.take(during=_longest_hand_over())
             if taken is None:
                 return False
             if not _send(server, taken):

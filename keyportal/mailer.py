@@ -92,7 +92,7 @@ class Mailer:
         close_old_connections()
         freshness.follow()
         freshness.confirm_rings()  # under others nothing would open
-        while not self._ending.is_set() and send_due():
+        while send_due(is_ending=self._ending.is_set):
             continue
 
     def _survey(self) -> None:

@@ -89,6 +89,15 @@ def test_one_that_can_not_be_written_down_keeps_no_other_from_leaving(server: Ma
     assert PendingMessage.objects.get().tries == 1
 
 
+def test_a_process_that_is_ending_takes_nothing_new(server: MailServer) -> None:
+    for _ in range(3):
+        write()
+    while send_due(is_ending=lambda: bool(server.taken)):
+        continue
+    assert len(server.taken) == 1
+    assert list(PendingMessage.objects.values_list("tries", flat=True)) == [0, 0]
+
+
 def test_what_is_handed_over_again_can_be_told_by_its_message_id(server: MailServer) -> None:
     write()
     server.manners = Manners.HANGING_UP
