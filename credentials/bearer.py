@@ -70,12 +70,8 @@ def bearer_token(environ: Mapping[str, Any]) -> str | None:
 
     Raises `RefusedError` with `malformed_request` as `token_of` does, or if a second credential stands in the query.
     """
-    return sole_token(environ.get("HTTP_AUTHORIZATION"), environ.get("QUERY_STRING", ""))
-
-
-def sole_token(header: str | None, query: str) -> str | None:
-    """Return the credential of an Authorization header; None if there is none. Raises as `bearer_token` does."""
-    token = token_of(header)
+    token = token_of(environ.get("HTTP_AUTHORIZATION"))
+    query = environ.get("QUERY_STRING", "")
     if token is not None and "access_token" in query and "access_token" in parse_qs(query):
         raise refused("malformed_request")
     return token

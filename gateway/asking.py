@@ -10,7 +10,7 @@ from django.conf import settings
 
 from accounts.attempts import AttemptLimit
 from credentials.admission import admit
-from credentials.bearer import sole_token
+from credentials.bearer import bearer_token
 from credentials.client_address import Address
 from credentials.credential import Credential
 from credentials.rate_limit_text import parsed_limit
@@ -73,7 +73,7 @@ def admitted(header: str | None, query: str, *, address: Address | None, by: Rec
     Its own rate limit does not count: that is about calls which it makes for itself. Raises `RefusedError`,
     `AsksTooOftenError`, `django.db.Error`, and where it is asked `by` memory alone `WouldBlockError`.
     """
-    text = sole_token(header, query)
+    text = bearer_token({"HTTP_AUTHORIZATION": header, "QUERY_STRING": query})
     if text is None:
         raise refused("missing_credential")
     record, _ = admit(lambda: verdict(text, address=address, by=by), door=DOOR, address=address, limited=False)
