@@ -1,4 +1,4 @@
-"""The verbs of signed tokens: the only place that writes their tables. Each is one transaction and one audit event.
+"""Log-ins and tokens: how they are issued, refreshed and ended.
 
 Races are decided by one conditional UPDATE: a refresh token is spent by whoever turns its `used_at` from null, a family
 ended by whoever turns its `ended_at`.
