@@ -17,6 +17,7 @@ MEANT: Final = {
     "address": "client_ip",
     "env": "environment",
     "aud": "audience",
+    "audience": "resource",
 }
 """Members by the names that other APIs have for them."""
 _NAME: Final = re.compile(r"[A-Za-z_-]{1,32}")

@@ -94,6 +94,13 @@ REASONS: Final[Mapping[str, Reason]] = {
         "Ask for names from the catalogue, separated by spaces, and none beyond what was granted before.",
         error=None,
     ),
+    "invalid_target": Reason(
+        400,
+        "No token is given for this resource",
+        "Name one service, letter by letter as the people who run this portal write it, or leave “resource” out. A "
+        "log-in keeps the one that it began with.",
+        error=None,
+    ),
     "misconfigured": Reason(
         400,
         "The gateway asks with a mistake",
@@ -132,6 +139,8 @@ class Refusal:
     """Seconds, for `rate_limited`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """What else the answer says: the rate limit."""
+    pointer: str = ""
+    """Which member of the body is meant (RFC 6901), where one is."""
     counted_as: str = ""
     """The id under which a genuine credential is counted."""
 

@@ -2,6 +2,8 @@
 
     KEYPORTAL_URL=https://keys.example.com flask --app examples/flask_verifier run
 
+With a name of its own (`REPORTS_AUDIENCE`) it takes the tokens that are for it alone.
+
 It asks keyportal for the keys (every five minutes, and when it meets a key that it does not know), never about a token.
 What it therefore can't see: that a token was revoked, or a key or an account switched off, during the minutes that
 the token still lives. Where that matters, ask: `POST /oauth/introspect`.
@@ -24,8 +26,16 @@ app = Flask(__name__)
 
 
 def issuer() -> str:
-    """Give the portal's address, which is also the audience unless its operators set KEYPORTAL_AUDIENCE."""
+    """Return the portal's address."""
     return os.environ["KEYPORTAL_URL"].rstrip("/")
+
+
+def audience() -> str:
+    """Return this service's own name: the `resource` that its clients ask tokens for.
+
+    A service without one shares the portal's: KEYPORTAL_AUDIENCE there, which is its address unless operators set it.
+    """
+    return os.environ.get("REPORTS_AUDIENCE", issuer())
 
 
 @cache
@@ -44,7 +54,7 @@ def claims_of(token: str) -> dict[str, Any]:
         keys(issuer()).get_signing_key_from_jwt(token),
         algorithms=ALGORITHMS,
         issuer=issuer(),
-        audience=os.environ.get("KEYPORTAL_AUDIENCE", issuer()),
+        audience=audience(),
         leeway=LEEWAY,
         options={"require": REQUIRED, "strict_aud": True},
     )

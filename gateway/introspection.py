@@ -12,6 +12,7 @@ from credentials.kinds import Kind, kind_of
 from credentials.refusals import Refusal, RefusedError
 from gateway.asking import AsksTooOftenError, admitted, let_in, missed
 from gateway.verdict import verdict
+from tokens.audiences import ANY
 from tokens.clients import Form, OAuthError, authenticated_client, oauth_endpoint, too_many
 from tokens.models import RefreshToken
 from tokens.services import PORTAL_CLIENT, redeemable
@@ -40,14 +41,17 @@ def introspect(request: HttpRequest, form: Form) -> dict[str, object]:
 def described(text: str, *, address: Address | None) -> tuple[dict[str, object], bool]:
     """Return RFC 7662 §2.2's answer about a text, and whether it is a credential that was issued here.
 
-    `INACTIVE` for whatever would be refused, for whichever reason.
+    `INACTIVE` for whatever would be refused, for whichever reason. A token is active whomever it is for: `aud` says so,
+    and the service that asks compares it with its own name.
     """
     if kind_of(text) is Kind.REFRESH_TOKEN:
         token = redeemable(text)
         return (_refresh_token(token), True) if token else (INACTIVE, False)
     try:
         # Not limited: whether a credential is good is another question than how often it may be used.
-        record, _ = admit(lambda: verdict(text, address=address), door=DOOR, address=address, limited=False)
+        record, _ = admit(
+            lambda: verdict(text, address=address, audience=ANY), door=DOOR, address=address, limited=False
+        )
     except RefusedError as error:
         return INACTIVE, bool(error.refusal.about)
     about = _access_token(record) if isinstance(record, TokenRecord) else _about(record.credential, subject="key")
@@ -91,7 +95,6 @@ def _about(credential: Credential, *, subject: str) -> dict[str, object]:
         "client_id": credential.client_id,
         "sub": f"{subject}:{credential.id if subject == 'key' else credential.owner_id}",
         "iss": settings.KEYPORTAL_URL,
-        "aud": settings.KEYPORTAL_AUDIENCE,
         "owner": credential.owner_id,
         "environment": credential.environment,
         "token_type": "Bearer",
@@ -104,7 +107,8 @@ def _about(credential: Credential, *, subject: str) -> dict[str, object]:
 def _access_token(record: TokenRecord) -> dict[str, object]:
     claims = record.claims
     times = {"iat": claims.issued_at, "nbf": claims.issued_at, "exp": claims.expires_at}
-    return {**_about(record.credential, subject="user"), "sub": claims.subject, "jti": claims.token_id, **times}
+    own = {"sub": claims.subject, "aud": claims.audience, "jti": claims.token_id}
+    return {**_about(record.credential, subject="user"), **own, **times}
 
 
 def _refresh_token(token: RefreshToken) -> dict[str, object]:

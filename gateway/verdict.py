@@ -7,6 +7,7 @@ from apikeys.verification import verify as verify_key
 from credentials.client_address import Address
 from credentials.kinds import is_signed
 from credentials.recall import Recall, recall
+from tokens.audiences import Asked
 from tokens.verification import TokenRecord
 from tokens.verification import verify as verify_token
 
@@ -17,13 +18,15 @@ def verdict(
     address: Address | None,
     environment: str | None = None,
     scopes: Collection[str] = (),
+    audience: Asked = None,
     by: Recall = recall,
 ) -> KeyRecord | TokenRecord:
     """Give the record of a key's secret or an access token that is good now, from here, for this.
 
+    `audience` is of tokens: a key has none, and is good for every service.
     Raises `RefusedError` with a code of `credentials.refusals`, `django.db.Error` when the database can't be asked, and
     where it is asked `by` memory alone `WouldBlockError`.
     """
     if is_signed(text):
-        return verify_token(text, address=address, environment=environment, scopes=scopes, by=by)
+        return verify_token(text, address=address, environment=environment, scopes=scopes, audience=audience, by=by)
     return verify_key(text, address=address, environment=environment, scopes=scopes, by=by)

@@ -91,7 +91,10 @@ class Problem:
         headers |= refusal.headers
         if refusal.retry_after:
             headers["Retry-After"] = str(refusal.retry_after)
-        return cls(refusal.code, dict(refusal.about), headers)
+        members: dict[str, Any] = dict(refusal.about)
+        if refusal.pointer:
+            members["errors"] = [{"pointer": refusal.pointer, "detail": refusal.reason.title}]
+        return cls(refusal.code, members, headers)
 
     def answer(self, path: str) -> HttpResponse:
         """Give the answer in the words of the address: RFC 6749 §5.2 under /oauth/, else problem details."""

@@ -1,15 +1,18 @@
-"""Signed tokens for operators: log-ins that can be ended, what is revoked, when the last purge ran."""
+"""Signed tokens for operators: audiences, log-ins that can be ended, what is revoked, when the last purge ran."""
+
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from accounts.models import AuditEvent, User
-from accounts.operators import ReadOnlyAdmin, operators_page
+from accounts.operators import OperatorAdmin, ReadOnlyAdmin, operators_page
 from accounts.origin import Origin
-from accounts.way_back import way_back
+from accounts.way_back import WayBack, way_back
 from tokens import find_pages, services
-from tokens.models import Housekeeping, RevokedToken, TokenFamily
+from tokens.forms import AudienceForm
+from tokens.models import Audience, Housekeeping, RevokedToken, TokenFamily
 
 ENDED = "ended by an operator"
 
@@ -24,7 +27,7 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
     search_help_text = "Family id (the `sid` of a token), owner's e-mail, or exact address."
     list_select_related = ("user",)
     ordering = ("-started_at",)
-    fields = (*list_display[:-1], "agent", "ended_reason", "scopes", "epoch", "intact")
+    fields = (*list_display[:-1], "agent", "ended_reason", "scopes", "audience", "epoch", "intact")
     readonly_fields = ("intact",)
     actions = ("end",)
     change_list_template = "admin/credentials_list.html"
@@ -66,6 +69,44 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
     def find_end(self, request: HttpRequest) -> HttpResponse:
         """End what was found."""
         return find_pages.end_found(self, request)
+
+
+@admin.register(Audience)
+class AudienceAdmin(OperatorAdmin):
+    """Adds, describes and removes audiences. A URI is never changed: tokens and log-ins name it."""
+
+    form = AudienceForm
+    fields = ("uri", "description")
+    list_display = ("uri", "description", "created_at", "intact")
+    search_fields = ("uri", "description")
+    subject_type = "audience"
+    ways_back: ClassVar = dict.fromkeys(("add", "change"), WayBack(press="Save", keepable=("uri", "description")))
+
+    @admin.display(boolean=True, description="row seal fits")
+    def intact(self, audience: Audience) -> bool:
+        """Tell whether the row is as the portal wrote it; if not, no token is given for it."""
+        return audience.is_intact()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Audience | None = None) -> tuple[str, ...]:
+        """Return the URI as read-only once it exists."""
+        return ("uri",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Audience, form: Any, change: bool) -> None:
+        """Add or describe the audience. The admin links to the row by its id."""
+        origin = Origin.of_request(request)
+        if change:
+            services.describe_audience(audience=obj, description=obj.description, origin=origin)
+        else:
+            obj.pk = services.add_audience(uri=obj.uri, description=obj.description, origin=origin).pk
+
+    def delete_model(self, request: HttpRequest, obj: Audience) -> None:
+        """Remove one audience."""
+        services.remove_audience(audience=obj, origin=Origin.of_request(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Audience]) -> None:
+        """Remove several."""
+        for audience in queryset:
+            services.remove_audience(audience=audience, origin=Origin.of_request(request))
 
 
 @admin.register(RevokedToken)

@@ -1,7 +1,7 @@
 """API v1 of the tokens: log in, refresh, end."""
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
 
 from django.conf import settings
 from django.http import Http404
@@ -16,17 +16,24 @@ from rest_framework.views import APIView
 from accounts.models import User
 from accounts.names import printable
 from accounts.origin import Origin
+from apikeys.authentication import APIKeyAuthentication
 from credentials.bearer import bearer_token
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused, HasCredential
 from credentials.refusals import Refusal
 from tokens import services
-from tokens.authentication import REALM, PasswordAuthentication
-from tokens.errors import InvalidGrantError, InvalidScopeError
+from tokens.authentication import REALM, AnyAudienceAuthentication, PasswordAuthentication
+from tokens.errors import InvalidGrantError, InvalidScopeError, InvalidTargetError, TokensError
 from tokens.revocation import end_credential
 from tokens.serializers import LogInSerializer, RefreshSerializer
 
 AGENT_LENGTH = 200
+REFUSALS: Final[Mapping[type[TokensError], Refusal]] = {
+    InvalidGrantError: Refusal(code="invalid_grant"),
+    InvalidScopeError: Refusal(code="invalid_scope"),
+    InvalidTargetError: Refusal(code="invalid_target", pointer="/resource"),
+}
+"""How a verb's refusal is told."""
 
 
 class HasLoggedIn(BasePermission):
@@ -52,10 +59,10 @@ class TokensView(APIView):
         super().initial(request, *args, **kwargs)
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """Take a password for POST, any Bearer credential for the rest."""
+        """Take a password for POST, any Bearer credential for the rest: whomever a token is for, it can be ended."""
         if self.request.method == "POST":
             return [PasswordAuthentication()]
-        return super().get_authenticators()
+        return [APIKeyAuthentication(), AnyAudienceAuthentication()]
 
     def get_permissions(self) -> Sequence[Any]:
         """Ask for what the method takes."""
@@ -68,9 +75,9 @@ class TokensView(APIView):
         origin = Origin.of_request(request._request, actor=f"user:{user.pk}")
         agent = printable(request.META.get("HTTP_USER_AGENT", ""))[:AGENT_LENGTH]
         try:
-            issued = services.issue_to_user(user=user, scopes=asked.get("scopes"), agent=agent, origin=origin)
-        except InvalidScopeError:
-            raise CredentialRefused(Refusal(code="invalid_scope")) from None
+            issued = services.issue_to_user(user=user, agent=agent, origin=origin, **_wishes(asked))
+        except TokensError as error:
+            raise CredentialRefused(REFUSALS[type(error)]) from None
         return tokens_response(issued)
 
     def delete(self, request: Request) -> Response:
@@ -94,14 +101,15 @@ class RefreshView(APIView):
         asked = RefreshSerializer.checked(request.data)
         origin = Origin.of_request(request._request, actor="client:portal")
         try:
-            issued = services.refresh(
-                secret=asked["refresh_token"], scopes=asked.get("scopes"), client_id=None, origin=origin
-            )
-        except InvalidGrantError:
-            raise CredentialRefused(Refusal(code="invalid_grant")) from None
-        except InvalidScopeError:
-            raise CredentialRefused(Refusal(code="invalid_scope")) from None
+            issued = services.refresh(secret=asked["refresh_token"], client_id=None, origin=origin, **_wishes(asked))
+        except TokensError as error:
+            raise CredentialRefused(REFUSALS[type(error)]) from None
         return tokens_response(issued)
+
+
+def _wishes(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which scopes and which resource were asked for; None for no wish."""
+    return {"scopes": asked.get("scopes"), "resource": asked.get("resource")}
 
 
 def tokens_response(issued: services.Issued) -> Response:

@@ -3,6 +3,8 @@
 `authentication_classes = [APIKeyAuthentication, AccessTokenAuthentication]` takes both kinds of Bearer credential.
 """
 
+from typing import ClassVar
+
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
@@ -12,6 +14,7 @@ from credentials.client_address import Address
 from credentials.kinds import Kind, kind_of
 from credentials.permissions import CredentialRefused
 from credentials.refusals import Refusal, RefusedError
+from tokens.audiences import ANY, Asked
 from tokens.basic import basic_credentials
 from tokens.password_login import log_in
 from tokens.verification import TokenRecord, verify
@@ -24,7 +27,12 @@ REALM = Refusal(
 
 
 class AccessTokenAuthentication(BearerAuthentication):
-    """`Authorization: Bearer eyJ…`: everything with a dot in it, which no API key has, is for this class to judge."""
+    """`Authorization: Bearer eyJ…`: everything with a dot in it, which no API key has, is for this class to judge.
+
+    It takes tokens for the portal's own audience. A service with a name of its own says so in a class below it.
+    """
+
+    audience: ClassVar[Asked] = None
 
     def is_ours(self, token: str) -> bool:
         """Tell a token by its looks."""
@@ -32,7 +40,13 @@ class AccessTokenAuthentication(BearerAuthentication):
 
     def verify(self, token: str, *, address: Address | None) -> TokenRecord:
         """Give the record of a token that is good. Raises `RefusedError`."""
-        return verify(token, address=address)
+        return verify(token, address=address, audience=self.audience)
+
+
+class AnyAudienceAuthentication(AccessTokenAuthentication):
+    """The same, whomever a token is for: where it is ended, not used."""
+
+    audience = ANY
 
 
 class PasswordAuthentication(BaseAuthentication):

@@ -134,9 +134,11 @@ def _form(request: HttpRequest) -> Form:
         raise OAuthError("invalid_request", "Use POST.", status=405)
     if request.content_type != FORM_TYPE:
         raise OAuthError("invalid_request", f"Send the parameters as {FORM_TYPE}.")
-    for values in dict(request.POST.lists()).values():
+    for name, values in request.POST.lists():
         if len(values) > 1:
-            raise OAuthError("invalid_request", "A parameter was sent more than once.")
+            # RFC 8707 §2 lets a client name several resources, and a server say that it takes one.
+            error = "invalid_target" if name == "resource" else "invalid_request"
+            raise OAuthError(error, "A parameter was sent more than once.")
     return {name: value for name, value in request.POST.items() if isinstance(value, str) and value}
 
 

@@ -13,5 +13,9 @@ class InvalidScopeError(TokensError):
     """A scope that was asked for can't be had."""
 
 
+class InvalidTargetError(TokensError):
+    """A resource that was asked for is none that tokens are given for, or not that of the log-in (RFC 8707 §2)."""
+
+
 class NotYoursError(TokensError):
     """A client tried to end what was issued to another one."""

@@ -1,12 +1,49 @@
-"""The form that closes an account. It validates and never writes."""
+"""The forms of audiences, and the one that closes an account. They validate and never write."""
 
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from accounts.emails import normalize_email
+from accounts.forms_of_texts import ForgetsSecrets
+from accounts.leaks import holds_secret
 from accounts.models import User
+from accounts.names import clean_text
+from tokens.models import Audience
+from tokens.resources import is_resource
+
+DESCRIPTION_LENGTH = 200
+NO_RESOURCE = (
+    "Write an absolute URI, such as https://reports.example.com: scheme and host in lower case, without “#”, a user's "
+    "name or blanks."
+)
+
+
+class AudienceForm(ForgetsSecrets, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """An audience as operators keep it."""
+
+    class Meta:
+        """What is asked for."""
+
+        model = Audience
+        fields = ("uri", "description")
+
+    def clean_uri(self) -> str:
+        """Return the URI. Raises `ValidationError` for what no client can name, the portal's own and a secret."""
+        uri: str = self.cleaned_data["uri"]
+        if not is_resource(uri):
+            raise ValidationError(NO_RESOURCE, code="invalid")
+        if uri == settings.KEYPORTAL_AUDIENCE:
+            raise ValidationError("This is the portal's own audience (KEYPORTAL_AUDIENCE).", code="own")
+        if holds_secret(uri):
+            raise ValidationError("A URI is read by others. This one holds a secret: leave it out.", code="secret")
+        return uri
+
+    def clean_description(self) -> str:
+        """Return the description as operators will read it. Raises `ValidationError`."""
+        return clean_text(self.cleaned_data["description"], what="A description", longest=DESCRIPTION_LENGTH)
 
 
 class CloseForm(forms.Form):

@@ -16,18 +16,22 @@ def signed(
     client_id: str,
     scope: str,
     environment: str,
+    audience: str,
     epoch: int,
     family: str | None = None,
     not_after: datetime | None = None,
 ) -> tuple[str, Claims]:
-    """Sign an access token that is good from now on, but no longer than until `not_after`; return it and its claims."""
+    """Sign an access token that is good from now on, but no longer than until `not_after`; return it and its claims.
+
+    An empty `audience` is the portal's own.
+    """
     now = int(time.time())
     expires_at = now + settings.KEYPORTAL_ACCESS_LIFETIME
     if not_after is not None:
         expires_at = max(now + 1, min(expires_at, int(not_after.timestamp())))
     claims = Claims(
         issuer=settings.KEYPORTAL_URL,
-        audience=settings.KEYPORTAL_AUDIENCE,
+        audience=audience or settings.KEYPORTAL_AUDIENCE,
         subject=subject,
         client_id=client_id,
         token_id=new_id("tok"),
@@ -44,4 +48,5 @@ def signed(
 def about(claims: Claims) -> dict[str, object]:
     """Return what the trail keeps of an access token: enough for an operator who has nothing but its id."""
     about = {"token": claims.token_id, "epoch": claims.epoch, "scopes": claims.scope, "expires": claims.expires_at}
+    about["audience"] = claims.audience
     return {**about, "family": claims.family} if claims.family else about

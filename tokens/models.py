@@ -1,4 +1,4 @@
-"""Log-ins by password and their refresh tokens, revoked tokens, and when the last purge ran."""
+"""Log-ins by password and their refresh tokens, revoked tokens, audiences, and when the last purge ran."""
 
 from datetime import timedelta
 from typing import ClassVar, Self
@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.rings import index_ring
 from accounts.sealed import SealedRow
+from vault.claims import LONGEST_TEXT
 from vault.digests import index_digests
 from vault.secret_format import new_id
 
@@ -17,6 +18,11 @@ from vault.secret_format import new_id
 def new_family_id() -> str:
     """Give a fresh public id, `fam_…`."""
     return new_id("fam")
+
+
+def new_audience_id() -> str:
+    """Give a fresh row id, `aud_…`."""
+    return new_id("aud")
 
 
 def new_refresh_id() -> str:
@@ -46,6 +52,7 @@ class TokenFamily(SealedRow):
     id = models.CharField(primary_key=True, max_length=32, default=new_family_id, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="token_families")
     scopes = models.TextField(blank=True, help_text="Names separated by spaces, sorted.")
+    audience = models.CharField(max_length=LONGEST_TEXT, blank=True, help_text="Empty for KEYPORTAL_AUDIENCE.")
     epoch = models.PositiveIntegerField()
     started_at = models.DateTimeField(default=timezone.now, editable=False)
     refreshed_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -56,7 +63,7 @@ class TokenFamily(SealedRow):
     agent = models.CharField("user agent", max_length=200, blank=True)
 
     PURPOSE = "token family"
-    SEALED = ("id", "user_id", "scopes", "epoch", "started_at", "expires_at", "ended_at")
+    SEALED = ("id", "user_id", "scopes", "epoch", "audience", "started_at", "expires_at", "ended_at")
 
     objects: ClassVar[models.Manager["TokenFamily"]] = TokenFamilyQuerySet.as_manager()
 
@@ -117,6 +124,35 @@ class RevokedToken(models.Model):
 
     def __str__(self) -> str:
         return self.token_id
+
+
+class Audience(SealedRow):
+    """A service that tokens can be asked for, besides `KEYPORTAL_AUDIENCE`. Its URI stays: tokens and log-ins name it.
+
+    Its seal covers the URI: no token is given for one that was written past the portal.
+    """
+
+    id = models.CharField(primary_key=True, max_length=32, default=new_audience_id, editable=False)
+    uri = models.CharField(
+        "URI",
+        max_length=LONGEST_TEXT,
+        unique=True,
+        help_text="What the service calls itself. Clients name it as “resource”, and it is compared letter by letter: "
+        "https://reports.example.com/ with a slash at its end is another one.",
+    )
+    description = models.CharField(max_length=200, help_text="Which service it is, in operators' words.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    PURPOSE = "audience"
+    SEALED = ("id", "uri")
+
+    class Meta:
+        """Read in the order of their names."""
+
+        ordering: ClassVar = ["uri"]
+
+    def __str__(self) -> str:
+        return self.uri
 
 
 class Housekeeping(models.Model):

@@ -10,7 +10,7 @@ from accounts.origin import Origin
 from accounts.places import bucket_of
 from tokens import services
 from tokens.clients import Form, OAuthError, authenticated_client, client_credentials, oauth_endpoint, too_many
-from tokens.errors import InvalidGrantError, InvalidScopeError, NotYoursError
+from tokens.errors import InvalidGrantError, InvalidScopeError, InvalidTargetError, NotYoursError
 from tokens.revocation import end_credential
 from tokens.services import PORTAL_CLIENT
 
@@ -29,6 +29,8 @@ def token(request: HttpRequest, form: Form) -> dict[str, object]:
         issued = grant(request, form)
     except InvalidScopeError:
         raise OAuthError("invalid_scope", "Not all of these scopes can be had.") from None
+    except InvalidTargetError:
+        raise OAuthError("invalid_target", "No token is given for this resource.") from None
     except InvalidGrantError:
         raise OAuthError("invalid_grant", "This refresh token is not good (any more).") from None
     return dict(issued.as_answer())
@@ -53,7 +55,7 @@ def revoke(request: HttpRequest, form: Form) -> dict[str, object]:
 def _client_credentials_grant(request: HttpRequest, form: Form) -> services.Issued:
     client = authenticated_client(request, form)
     origin = Origin.of_request(request, actor=f"key:{client.credential.id}")
-    return services.issue_to_key(client=client, scopes=_scopes(form), origin=origin)
+    return services.issue_to_key(client=client, scopes=_scopes(form), origin=origin, resource=form.get("resource"))
 
 
 def _refresh_grant(request: HttpRequest, form: Form) -> services.Issued:
@@ -64,7 +66,13 @@ def _refresh_grant(request: HttpRequest, form: Form) -> services.Issued:
     if client_id != PORTAL_CLIENT or client_credentials(request, form) is not None:
         client_id = authenticated_client(request, form).credential.id
     origin = Origin.of_request(request, actor=f"client:{client_id}")
-    return services.refresh(secret=form["refresh_token"], scopes=_scopes(form), client_id=client_id, origin=origin)
+    return services.refresh(
+        secret=form["refresh_token"],
+        scopes=_scopes(form),
+        client_id=client_id,
+        origin=origin,
+        resource=form.get("resource"),
+    )
 
 
 GRANTS: Final[dict[str, Callable[[HttpRequest, Form], services.Issued]]] = {

@@ -1,7 +1,8 @@
 """Ending a credential by showing it: behind `DELETE /api/v1/tokens` and `POST /oauth/revoke` (RFC 7009) alike.
 
 An API key's secret revokes its key. A refresh token, or an access token of a log-in, ends that log-in with all its
-tokens (RFC 7009 §2.1). An access token that a key was swapped for ends alone.
+tokens (RFC 7009 §2.1). An access token that a key was swapped for ends alone. An end is no use: it does not matter
+which service a token is for.
 """
 
 from collections.abc import Callable
@@ -58,7 +59,7 @@ def _identified(text: str) -> Held | None:
 
 def _access_token(text: str) -> Held | None:
     try:
-        claims = read_token(text)
+        claims = read_token(text, audience=None)
     except TokenError:
         return None  # RFC 7009 §2.2: what can't be used any more counts as revoked
     if find(claims) is None:

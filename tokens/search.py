@@ -149,7 +149,7 @@ def _claims_of(event: AuditEvent) -> Claims:
     return Claims(
         issuer=settings.KEYPORTAL_URL,
         subject=subject,
-        audience=settings.KEYPORTAL_AUDIENCE,
+        audience=event.details["audience"],
         client_id=event.subject_id,
         token_id=event.details["token"],
         scope=event.details["scopes"],
@@ -164,12 +164,12 @@ def _claims_of(event: AuditEvent) -> Claims:
 def _claims(token: str) -> Claims | None:
     """Return what a token says that this portal signed, for whomever and whenever; None for another's.
 
-    Who issued it and for whom is taken from the token itself: once the signature is good, it is true.
+    Who issued it is taken from the token itself: once the signature is good, it is true.
     """
     try:
         said = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
-        issuer, audience = str(said["iss"]), str(said["aud"])
-        return read(signing_ring(), token, issuer=issuer, audience=audience, now=time.time(), leeway=FOREVER)
+        issuer = str(said["iss"])
+        return read(signing_ring(), token, issuer=issuer, audience=None, now=time.time(), leeway=FOREVER)
     except (TokenError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

@@ -22,10 +22,11 @@ class ScopeField(serializers.CharField):
 
 
 class LogInSerializer(StrictSerializer):
-    """`{"scope": …}` or `{"scopes": […]}`, or nothing at all."""
+    """`{"scope": …, "resource": …}`, or `{"scopes": […]}` for the first, or nothing at all."""
 
     scope = ScopeField(required=False, allow_blank=True, max_length=2000)
     scopes = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=MOST_SCOPES)
+    resource = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the values with every name under `scopes`; an empty list means none, and an empty text no wish."""
@@ -45,6 +46,6 @@ class LogInSerializer(StrictSerializer):
 
 
 class RefreshSerializer(LogInSerializer):
-    """`{"refresh_token": …, "scope": …}`."""
+    """`{"refresh_token": …, "scope": …, "resource": …}`."""
 
     refresh_token = serializers.CharField(trim_whitespace=False)

@@ -156,6 +156,7 @@ def _of_family(family: TokenFamily, *, what: str, state: State, facts: list[Fact
             *facts,
             Fact("Came from", f"the log-in {family.pk}, {since}", FAMILY, family.pk),
             Fact("Program", family.agent or "unknown"),
+            *([Fact("For", family.audience)] if family.audience else []),
             *_owner(family.user),
         ],
         target=None if family.ended_at else Target(kind="family", id=family.pk),

@@ -1,7 +1,7 @@
 """Is this access token good? The whole truth about one, in the order in which it is asked.
 
 Verified cache → else signature, type, issuer, audience and times (no query, `vault.signing`) → one query: its owner, or
-the key that it was swapped for, the revoked tokens and the scope catalogue → state. Nothing here writes.
+the key that it was swapped for, the revoked tokens and the scope catalogue → audience, state. Nothing here writes.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ from credentials.credential import OWNER_FIELDS, Credential, Owner
 from credentials.prepared import Prepared, Slot, fields_but
 from credentials.recall import Recall, recall
 from credentials.refusals import RefusedError, insufficient_scope, refused
+from tokens.audiences import Asked, expected
 from tokens.models import RevokedToken, TokenFamily
 from vault.errors import TokenInvalidError
 from vault.signing import Claims, TokenExpiredError, read
@@ -82,23 +83,27 @@ def verify(
     address: Address | None,
     environment: str | None = None,
     scopes: Collection[str] = (),
+    audience: Asked = None,
     by: Recall = recall,
 ) -> TokenRecord:
-    """Give the record of a token that is good now, from this address, for this environment and these scopes.
+    """Give the record of a token that is good now, from this address, for this environment, scopes and audience.
 
-    Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` when the database can't be asked.
+    None for `audience` is the portal's own: a token for another service is as unknown as a forged one. Raises
+    `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` when the database can't be asked.
     """
-    record = by(hashlib.sha256(token.encode()).digest(), lambda: ask(token))
-    if record is None:
+    wanted = expected(audience)
+    record = by(hashlib.sha256(token.encode()).digest(), lambda: ask(token, audience=wanted))
+    # What is remembered may have been asked for by another service, which it is for.
+    if record is None or wanted not in (None, record.claims.audience):
         raise refused("invalid_token")
     judge(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
     return record
 
 
-def ask(token: str) -> TokenRecord | None:
+def ask(token: str, *, audience: str | None) -> TokenRecord | None:
     """Read the token and ask the database about its subject. Raises `RefusedError` for a token that is no good."""
     try:
-        claims = read_token(token)
+        claims = read_token(token, audience=audience)
     except TokenInvalidError as error:
         logger.info("token refused: %s", error)
         raise refused("invalid_token") from None
@@ -107,13 +112,16 @@ def ask(token: str) -> TokenRecord | None:
     return find(claims)
 
 
-def read_token(token: str) -> Claims:
-    """Give the claims of a token of ours that is in its time. Raises `TokenInvalidError`, `TokenExpiredError`."""
+def read_token(token: str, *, audience: str | None) -> Claims:
+    """Return the claims of a token of ours, for this audience (None: for any), that is in its time.
+
+    Raises `TokenInvalidError`, `TokenExpiredError`.
+    """
     return read(
         signing_ring(),
         token,
         issuer=settings.KEYPORTAL_URL,
-        audience=settings.KEYPORTAL_AUDIENCE,
+        audience=audience,
         now=time.time(),
         leeway=settings.KEYPORTAL_LEEWAY,
     )

@@ -48,15 +48,16 @@ def sign(ring: SigningRing, claims: Claims) -> str:
     return _jws.encode(raw, key.private, algorithm=key.algorithm, headers={"kid": key.id, "typ": TYPE})
 
 
-def read(ring: SigningRing, token: str, *, issuer: str, audience: str, now: float, leeway: int) -> Claims:
+def read(ring: SigningRing, token: str, *, issuer: str, audience: str | None, now: float, leeway: int) -> Claims:
     """Give the claims of a token that this ring signed for this issuer and audience and that is good now.
 
-    `now` and `leeway` are seconds. Raises `TokenExpiredError`, which carries the claims, for a genuine token that is
-    over, and `TokenInvalidError` for everything else, whatever the bytes.
+    None for `audience` takes a token whomever it is for. `now` and `leeway` are seconds. Raises `TokenExpiredError`,
+    which carries the claims, for a genuine token that is over, and `TokenInvalidError` for everything else, whatever
+    the bytes.
     """
     payload = _verified_payload(ring, token)
     claims = Claims.of_payload(payload)
-    if claims.issuer != issuer or claims.audience != audience:
+    if claims.issuer != issuer or audience not in (None, claims.audience):
         raise TokenInvalidError("issued by or for somebody else")
     if max(claims.issued_at, payload["nbf"]) > now + leeway:
         raise TokenInvalidError("issued in the future")

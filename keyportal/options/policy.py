@@ -39,7 +39,8 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "KEYPORTAL_AUDIENCE",
             pattern(r"[!-~]{1,200}", "text", "text of visible ASCII characters without blanks"),
             "",
-            "`aud` of access tokens: what the services that take them call themselves together",
+            "`aud` of access tokens whose clients name no service (docs/tokens.md), and the only one that the portal's "
+            "own entry points take",
             shown="`KEYPORTAL_URL`",
         ),
         Option(

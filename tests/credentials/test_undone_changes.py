@@ -132,17 +132,29 @@ def test_an_end_that_a_rule_leads_away_is_no_success(site: Site, table: str) -> 
     refused_everywhere(lambda: site.ask(case.credential))
 
 
-def test_a_scope_that_can_not_be_removed_is_not_called_removed(site: Site) -> None:
-    table, remove = "credentials_scope", "remove_scope(scope=Scope(name='undone:read'), origin=Origin(actor='test'))"
-    code = "from accounts.origin import Origin\nfrom credentials.services import remove_scope\n"
-    site.portal.shell("Scope.objects.create(name='undone:read', description='x')")
+def is_not_called_removed(site: Site, table: str, imports: str, make: str, remove: str) -> None:
+    code = f"from accounts.origin import Origin\n{imports}\n"
+    site.portal.shell(f"{code}{make}")
     if ON_SQLITE:
         site.sql(f"CREATE TRIGGER undoing BEFORE DELETE ON {table} BEGIN SELECT RAISE(IGNORE); END")
     else:
         site.sql(UNDOING.format(row="NULL"), TRIGGER.format(event="DELETE", table=table))
     try:
-        with pytest.raises(RuntimeError, match="a change of credentials_scope was undone by the database"):
+        with pytest.raises(RuntimeError, match=f"a change of {table} was undone by the database"):
             site.portal.shell(f"{code}{remove}")
     finally:
         site.sql("DROP TRIGGER undoing" if ON_SQLITE else f"DROP TRIGGER undoing ON {table}")
     assert site.portal.shell(f"{code}print({remove}, {remove})") == "True False"
+
+
+def test_a_scope_that_can_not_be_removed_is_not_called_removed(site: Site) -> None:
+    make, row = "Scope.objects.create(name='undone:read', description='x')", "Scope(name='undone:read')"
+    remove = f"remove_scope(scope={row}, origin=Origin(actor='test'))"
+    is_not_called_removed(site, "credentials_scope", "from credentials.services import remove_scope", make, remove)
+
+
+def test_an_audience_that_can_not_be_removed_is_not_called_removed(site: Site) -> None:
+    make, row = "Audience.objects.create(pk='aud_undone', uri='urn:x', description='x')", "Audience(pk='aud_undone')"
+    remove = f"remove_audience(audience={row}, origin=Origin(actor='test'))"
+    imports = "from tokens.models import Audience; from tokens.services import remove_audience"
+    is_not_called_removed(site, "tokens_audience", imports, make, remove)

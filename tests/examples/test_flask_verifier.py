@@ -45,6 +45,24 @@ def test_it_takes_what_the_portal_signed_and_refuses_the_rest(
     assert service.get("/reports").headers["WWW-Authenticate"] == 'Bearer realm="reports"'
 
 
+@pytest.mark.finding("H39")
+def test_it_takes_what_is_for_it_and_nothing_that_is_for_another(
+    service: FlaskClient, portal: Portal, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports, orders = "https://reports.example.net", "https://orders.example.net"
+    portal.make_developer("named@example.com")
+    portal.shell(
+        "from tokens.services import add_audience; from accounts.origin import Origin; "
+        f"[add_audience(uri=uri, description='x', origin=Origin.of_command('test')) for uri in {(reports, orders)!r}]; "
+        "Scope.objects.get_or_create(name='reports:read', defaults={'description': 'Read'})"
+    )
+    reader = Client(*portal.make_key("named@example.com", "--scope", "reports:read"))
+    plain, *named = [speaker.client_token(reader, resource=one) for one in ("", reports, orders)]
+    assert [asked(service, token)[0] for token in (plain, *named)] == [200, 401, 401]
+    monkeypatch.setenv("REPORTS_AUDIENCE", reports)
+    assert [asked(service, token)[0] for token in (plain, *named)] == [401, 200, 401]
+
+
 def test_it_can_not_see_that_a_token_was_revoked(service: FlaskClient, portal: Portal, speaker: Speaker) -> None:
     """As docs/tokens.md says: whoever has to see it at once asks the portal."""
     portal.make_developer("unseen@example.com")

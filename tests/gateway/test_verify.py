@@ -63,7 +63,8 @@ def test_a_refused_one_is_told_why(
         assert (answer["valid"], answer["code"]) == (False, code)
     assert ask(speaker, service, gone.secret)["about"]["key"] == gone.id
     assert "key" not in ask(speaker, service, "x")["about"]
-    for name, token in Forger(portal, owner).forged().items():
+    forger = Forger(portal, owner)
+    for name, token in {**forger.forged(), "for another": forger.for_another()}.items():
         assert ask(speaker, service, token)["code"] == "invalid_token", name
     portal.shell(FORGET_GUESSES)
 

@@ -20,7 +20,7 @@ from credentials.models import Scope, Sighting, Usage
 from tests.conftest import MakeKey
 from tests.keyportal.rights import grant, registered
 from tests.rows import rewrite
-from tokens.models import Housekeeping, RevokedToken
+from tokens.models import Audience, Housekeeping, RevokedToken
 
 pytestmark = [pytest.mark.sweep, pytest.mark.django_db, pytest.mark.once, pytest.mark.finding("H7")]
 LogIn = Callable[..., Client]
@@ -170,6 +170,7 @@ def rows(make_key: MakeKey, developer: User) -> None:
     key, _ = make_key()
     now = timezone.now()
     Scope.objects.create(name="a:b", description="x")
+    Audience.objects.create(uri="https://reports.test", description="x")
     Usage.objects.create(credential=key.pk, hour=now, door="api", outcome="accepted", count=1)
     Sighting.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now)
     RevokedToken.objects.create(issuer="x", token_id="tok_x", expires_at=now + timedelta(days=1))

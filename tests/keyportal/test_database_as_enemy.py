@@ -40,7 +40,7 @@ from tests.gadget import RAN, Gadget
 from tests.speaker import basic
 from tokens import services as tokens
 from tokens.errors import InvalidGrantError
-from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
+from tokens.models import Audience, Housekeeping, RefreshToken, RevokedToken, TokenFamily
 
 pytestmark = pytest.mark.django_db
 Enter = Callable[..., Client]
@@ -57,6 +57,7 @@ DESCRIBES = {
     "apikeys.KeySecret": {"ciphertext", "hint", "created_at"},  # the ciphertext authenticates its own row by itself
     "tokens.TokenFamily": {"refreshed_at", "ended_reason", "address", "agent"},
     "tokens.RefreshToken": {"issued_at"},
+    "tokens.Audience": {"description", "created_at"},
 }
 """The columns that no seal covers: they only describe, and let nobody in."""
 
@@ -149,7 +150,17 @@ def plain_rows(key: APIKey) -> None:
 
 
 HOSTILE_TABLES = (User, APIKey, KeySecret, Scope, TokenFamily, RefreshToken, Housekeeping, CacheEntry, Session)
-HOSTILE = (*HOSTILE_TABLES, Usage, Sighting, EmailAddress, Authenticator, MailedLink, RingCanary, RevokedToken)
+HOSTILE = (
+    *HOSTILE_TABLES,
+    Audience,
+    Usage,
+    Sighting,
+    EmailAddress,
+    Authenticator,
+    MailedLink,
+    RingCanary,
+    RevokedToken,
+)
 
 
 @pytest.mark.sweep
@@ -162,6 +173,7 @@ def test_nothing_that_is_planted_in_a_column_is_unpickled(
     key, secret = make_key(scopes=["reports:read"])
     tokens.issue_to_user(user=operator, scopes=None, agent="", origin=ORIGIN)
     TOTP.activate(operator, generate_totp_secret())
+    Audience.objects.create(uri="https://reports.test", description="Reports")
     links.issue(links.RESET, user=operator, email=operator.email)
     cache.set("somebody", "something")
     plain_rows(key)
@@ -239,6 +251,7 @@ def rows(developer: User, make_key: MakeKey, scopes: list[Scope], settings: Sett
     """A row of each sealed table."""
     make_key(scopes=["reports:read"], networks=["203.0.113.0/24"])
     tokens.issue_to_user(user=developer, scopes=None, agent="", origin=ORIGIN)
+    Audience.objects.create(uri="https://reports.test", description="Reports")
     links.issue(links.RESET, user=developer, email=developer.email)
     settings.KEYPORTAL_AUDIT_DAYS = 1
     with time_machine.travel(timezone.now() - timedelta(days=2)):

@@ -21,7 +21,7 @@ from apikeys.models import APIKey
 from credentials.models import Scope, Sighting, Usage
 from tests.conftest import ORIGIN, PASSWORD, MakeKey
 from tests.portal import ROOT
-from tokens.models import Housekeeping, RevokedToken, TokenFamily
+from tokens.models import Audience, Housekeeping, RevokedToken, TokenFamily
 
 pytestmark = pytest.mark.finding("H30")
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -85,6 +85,8 @@ def lived_in(operator: User, make_key: MakeKey) -> APIKey:
     UserSession.objects.create(user=operator, ip="192.0.2.1", session_key="s", user_agent="x")
     common = {"epoch": 0, "started_at": now, "refreshed_at": now, "expires_at": now + timedelta(days=1), "seal": b"x"}
     TokenFamily.objects.create(user=operator, **common)
+    TokenFamily.objects.create(user=operator, audience="https://reports.test", **common)
+    Audience.objects.create(uri="https://reports.test", description="Reports")
     RevokedToken.objects.create(issuer="i", token_id="t", expires_at=now)
     Housekeeping.objects.get_or_create(task="purge", defaults={"started_at": now})
     return key
@@ -103,7 +105,7 @@ def pages_of(key: APIKey) -> list[str]:
         "credentials/scope",
         "credentials/usage",
     ]
-    lists += ["credentials/sighting", "tokens/tokenfamily", "tokens/revokedtoken", "tokens/housekeeping"]
+    lists += ["credentials/sighting", "tokens/tokenfamily", "tokens/audience", "tokens/revokedtoken", "tokens/housekeeping"]
     admin = [f"/admin/{name}/" for name in lists] + ["/admin/", f"/admin/accounts/user/{quote(key.owner_id)}/change/"]
     admin += [f"/admin/apikeys/apikey/{quote(other.pk)}/change/" for other in APIKey.objects.all()]
     admin += [f"/admin/accounts/auditevent/{event.pk}/change/" for event in AuditEvent.objects.all()[:2]]

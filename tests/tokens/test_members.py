@@ -59,6 +59,7 @@ def test_no_wish_is_no_wish_however_it_is_written(log_in: Any) -> None:
         ({"scop": "reports:read"}, "/scop", "scope"),
         ({"Scopes": ["reports:read"]}, "/Scopes", "scopes"),
         ({"environment": "test"}, "/environment", ""),
+        ({"audience": "https://reports.test"}, "/audience", "resource"),
         ({"scope": "reports:read", "scopes": ["reports:read"]}, "/scope", ""),
         ({"scope": ["reports:read"]}, "/scope", ""),
         ({"scopes": "reports:read"}, "/scopes", ""),

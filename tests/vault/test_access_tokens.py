@@ -320,6 +320,19 @@ def test_the_audience_is_us_and_one_text(audience: object) -> None:
     refused(with_claims(aud=audience))
 
 
+@pytest.mark.conformance("JW-16")
+def test_whoever_asks_for_no_audience_takes_any_and_no_list() -> None:
+    for audience in (CLAIMS.audience, "https://other.test"):
+        claims = read(RING, with_claims(aud=audience), issuer=CLAIMS.issuer, audience=None, now=NOW, leeway=0)
+        assert claims.audience == audience
+    wrong: tuple[object, ...] = ("", None, [], [CLAIMS.audience])
+    for odd in wrong:
+        with pytest.raises(TokenInvalidError):
+            read(RING, with_claims(aud=odd), issuer=CLAIMS.issuer, audience=None, now=NOW, leeway=0)
+    with pytest.raises(TokenInvalidError):
+        read(RING, with_claims(iss="https://other.test"), issuer=CLAIMS.issuer, audience=None, now=NOW, leeway=0)
+
+
 @pytest.mark.conformance("JW-17")
 def test_only_an_access_token_is_an_access_token() -> None:
     for typ in ("at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+JWT"):

@@ -1,23 +1,26 @@
 """The verbs of signed tokens: the only place that writes their tables. Each is one transaction and one audit event."""
 
+from tokens.services.audiences import add_audience, describe_audience, remove_audience
+from tokens.services.ending import end_family, revoke_token
 from tokens.services.tokens import (
     PORTAL_CLIENT,
     Issued,
-    end_family,
     issue_to_key,
     issue_to_user,
     redeemable,
     refresh,
-    revoke_token,
 )
 
 __all__ = [
     "PORTAL_CLIENT",
     "Issued",
+    "add_audience",
+    "describe_audience",
     "end_family",
     "issue_to_key",
     "issue_to_user",
     "redeemable",
     "refresh",
+    "remove_audience",
     "revoke_token",
 ]

@@ -1,13 +1,12 @@
-"""Log-ins and tokens: how they are issued, refreshed and ended.
+"""Log-ins and tokens: how they are issued and refreshed.
 
-Races are decided by one conditional UPDATE: a refresh token is spent by whoever turns its `used_at` from null, a family
-ended by whoever turns its `ended_at`.
+Races are decided by one conditional UPDATE: a refresh token is spent by whoever turns its `used_at` from null.
 """
 
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -18,12 +17,14 @@ from accounts.canaries import rings_confirmed
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.rings import index_ring
-from accounts.sealed import insist, swap
+from accounts.sealed import swap
 from apikeys.verification import KeyRecord
 from credentials.models import Scope
+from tokens import audiences
 from tokens.errors import InvalidGrantError, InvalidScopeError
 from tokens.minting import about, signed
-from tokens.models import RefreshToken, RevokedToken, TokenFamily
+from tokens.models import RefreshToken, TokenFamily
+from tokens.services.ending import end_family
 from vault.digests import index_digest
 from vault.secret_format import REFRESH, is_well_formed, new_secret
 from vault.signing import Claims
@@ -53,14 +54,18 @@ class Issued:
 
 
 @transaction.atomic
-def issue_to_user(*, user: User, scopes: Collection[str] | None, agent: str, origin: Origin) -> Issued:
+def issue_to_user(
+    *, user: User, scopes: Collection[str] | None, agent: str, origin: Origin, resource: str | None = None
+) -> Issued:
     """Begin a family for a log-in that the caller has checked, and give its first pair of tokens.
 
-    None for `scopes` asks for all that developers may take themselves. Raises `InvalidScopeError`.
+    None for `scopes` asks for all that developers may take themselves, for `resource` for the portal's own audience.
+    Raises `InvalidScopeError`, `InvalidTargetError`.
     """
     rings_confirmed()
     granted = _granted(scopes, [scope.name for scope in Scope.objects.filter(restricted=False).intact()])
     family = TokenFamily(user=user, scopes=granted, epoch=user.auth_epoch, address=origin.address, agent=agent)
+    family.audience = audiences.granted(resource)
     family.expires_at = family.started_at + timedelta(seconds=settings.KEYPORTAL_REFRESH_LIFETIME)
     family.seal = family.make_seal()
     family.save(force_insert=True)
@@ -72,10 +77,13 @@ def issue_to_user(*, user: User, scopes: Collection[str] | None, agent: str, ori
 
 
 @transaction.atomic
-def issue_to_key(*, client: KeyRecord, scopes: Collection[str] | None, origin: Origin) -> Issued:
+def issue_to_key(
+    *, client: KeyRecord, scopes: Collection[str] | None, origin: Origin, resource: str | None = None
+) -> Issued:
     """Swap a key, whose secret the caller has verified, for an access token; never for a refresh token (§4.4.3).
 
-    None for `scopes` asks for all that the key has. Raises `InvalidScopeError`.
+    None for `scopes` asks for all that the key has, for `resource` for the portal's own audience. Raises
+    `InvalidScopeError`, `InvalidTargetError`.
     """
     key = client.credential
     granted = _granted(scopes, key.scopes)
@@ -84,6 +92,7 @@ def issue_to_key(*, client: KeyRecord, scopes: Collection[str] | None, origin: O
         client_id=key.id,
         scope=granted,
         environment=key.environment,
+        audience=audiences.granted(resource),
         epoch=client.owner.epoch,
         not_after=key.expires_at,
     )
@@ -91,10 +100,18 @@ def issue_to_key(*, client: KeyRecord, scopes: Collection[str] | None, origin: O
     return Issued(access_token=access_token, expires_in=claims.expires_at - claims.issued_at, scope=granted)
 
 
-def refresh(*, secret: str, scopes: Collection[str] | None, client_id: str | None, origin: Origin) -> Issued:
+def refresh(
+    *,
+    secret: str,
+    scopes: Collection[str] | None,
+    client_id: str | None,
+    origin: Origin,
+    resource: str | None = None,
+) -> Issued:
     """Spend a refresh token for the next pair. One that was spent before ends its whole family (RFC 9700 §4.14.2).
 
-    A narrower scope holds for this access token only. Raises `InvalidGrantError`, `InvalidScopeError`.
+    A narrower scope holds for this access token only; a `resource` can only be that of the log-in. Raises
+    `InvalidGrantError`, `InvalidScopeError`, `InvalidTargetError`.
     """
     token = _found(secret)
     if client_id not in (None, PORTAL_CLIENT):
@@ -102,6 +119,7 @@ def refresh(*, secret: str, scopes: Collection[str] | None, client_id: str | Non
     family = token.family
     now = timezone.now()
     _refuse_over(family, now)
+    audiences.refuse_another(resource, of_log_in=family.audience)
     granted = _granted(scopes, family.scopes.split())
     successor, next_secret = _new_refresh_token(family, now)
     with transaction.atomic():
@@ -117,48 +135,6 @@ def refresh(*, secret: str, scopes: Collection[str] | None, client_id: str | Non
             return issued
     _end_if_used_before(token, now, origin)
     raise InvalidGrantError
-
-
-@transaction.atomic
-def end_family(*, family: TokenFamily, reason: str, origin: Origin, verb: str = "tokens_revoked") -> bool:
-    """End a log-in: its refresh token and every access token that came from it. False if it was over.
-
-    Of any number of callers at once one gets True, and one event is written.
-    Raises `accounts.sealed.UndoneChangeError`.
-    """
-    family.ended_at = timezone.now()
-    ended = TokenFamily.objects.filter(pk=family.pk, ended_at=None).update(
-        ended_at=family.ended_at, ended_reason=reason, seal=family.make_seal()
-    )
-    insist(TokenFamily.objects.filter(pk=family.pk, ended_at=None), are_there=False)
-    if ended:
-        latest = family.ended_at + timedelta(seconds=settings.KEYPORTAL_ACCESS_LIFETIME)
-        _put_on_the_list(settings.KEYPORTAL_URL, family.pk, latest)
-        record(verb, subject=f"user:{family.user_id}", origin=origin, family=family.pk, reason=reason)
-    return bool(ended)
-
-
-@transaction.atomic
-def revoke_token(*, claims: Claims, origin: Origin, reason: str = "") -> bool:
-    """Refuse one access token from now on. False if it was refused already.
-
-    Raises `accounts.sealed.UndoneChangeError`.
-    """
-    revoked = _put_on_the_list(claims.issuer, claims.token_id, datetime.fromtimestamp(claims.expires_at, UTC))
-    if revoked:
-        record("token_revoked", subject=claims.subject, origin=origin, token=claims.token_id, reason=reason)
-    return revoked
-
-
-def _put_on_the_list(issuer: str, token_id: str, until: datetime) -> bool:
-    """Put a token, or all of a log-in, on the list of what is revoked; return whether it was not there."""
-    try:
-        _, is_new = RevokedToken.objects.get_or_create(issuer=issuer, token_id=token_id, defaults={"expires_at": until})
-    except TypeError:  # Django reads the id of a row that PostgreSQL has not kept
-        is_new = True
-    if is_new:
-        insist(RevokedToken.objects.filter(issuer=issuer, token_id=token_id, expires_at__gte=until))
-    return is_new
 
 
 def redeemable(secret: str) -> RefreshToken | None:
@@ -223,6 +199,7 @@ def _issued_to_family(family: TokenFamily, scope: str, refresh_token: str) -> tu
         client_id=PORTAL_CLIENT,
         scope=scope,
         environment="live",
+        audience=family.audience,
         epoch=family.epoch,
         family=family.pk,
     )

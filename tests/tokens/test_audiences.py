@@ -1,0 +1,207 @@
+"""For whom a token is good: the service that it is for, and no other; the portal's own entry points take their own."""
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils import timezone
+from rest_framework.test import APIRequestFactory
+
+from apikeys import services as keys
+from apikeys.verification import KeyRecord
+from credentials.cache import VerifiedCache
+from credentials.recall import Recall, recall
+from credentials.refusals import RefusedError
+from gateway.forward_auth import Question, decide
+from gateway.verdict import verdict
+from tests.conftest import ORIGIN, MakeKey
+from tests.tokens.audiences import ORDERS, REPORTS, Swap, code_of, orders, reports, swap
+from tests.tokens.test_doors import basic, bearer, log_in_for_tokens, post_form
+from tests.typos import with_another_end
+from tokens import services
+from tokens.audiences import ANY, Asked
+from tokens.authentication import AccessTokenAuthentication
+from tokens.models import Audience, RevokedToken, TokenFamily
+from tokens.search import search
+from tokens.verification import TokenRecord, verify
+
+__all__ = ["log_in_for_tokens", "orders", "reports", "swap"]  # fixtures
+
+pytestmark = [pytest.mark.django_db, pytest.mark.finding("H39"), pytest.mark.usefixtures("reports", "orders")]
+Refused = tuple[str, dict[str, str], str]
+OTHERS: tuple[Asked, ...] = (None, "https://portal.test", ORDERS, f"{REPORTS}/", "HTTPS://reports.test", "", "any", "*")
+"""What a token for `REPORTS` is not for."""
+
+
+def refusal(token: str, audience: Asked, *, by: Recall = recall) -> Refused:
+    """Return why a token is refused: the code, what is told about it, and under which id it is counted."""
+    with pytest.raises(RefusedError) as caught:
+        verify(token, address=None, audience=audience, by=by)
+    refused = caught.value.refusal
+    return refused.code, dict(refused.about), refused.counted_as
+
+
+UNKNOWN: Refused = ("invalid_token", {}, "")
+"""As for a forged one."""
+
+
+def memory() -> Recall:
+    """Return a memory that is always current."""
+    cache = VerifiedCache()
+    return lambda key, ask: cache.recalled(cache.generation, key, ask)
+
+
+def test_a_token_is_good_for_the_service_that_it_is_for(swap: Swap) -> None:
+    _, _, token = swap()
+    for one in (REPORTS, ANY):
+        assert verify(token, address=None, audience=one).claims.audience == REPORTS
+    for other in OTHERS:
+        assert refusal(token, other) == UNKNOWN
+    _, _, own = swap(None)
+    for asked in (None, "https://portal.test", ANY):
+        assert verify(own, address=None, audience=asked).claims.audience == "https://portal.test"
+    assert refusal(own, REPORTS) == UNKNOWN
+
+
+@pytest.mark.parametrize("first", [REPORTS, ANY])
+def test_what_is_remembered_of_a_token_makes_it_good_for_nobody_else(
+    swap: Swap, first: Asked, django_assert_num_queries: Any
+) -> None:
+    _, _, token = swap()
+    remembered = memory()
+    with django_assert_num_queries(1):
+        verify(token, address=None, audience=first, by=remembered)
+    with django_assert_num_queries(0):
+        for other in OTHERS:
+            assert refusal(token, other, by=remembered) == UNKNOWN
+        assert verify(token, address=None, audience=REPORTS, by=remembered)
+
+
+def test_who_asks_first_for_another_service_keeps_nobody_else_out(swap: Swap, django_assert_num_queries: Any) -> None:
+    _, _, token = swap()
+    remembered = memory()
+    with django_assert_num_queries(0):  # nobody has to ask about what is not for them
+        for other in OTHERS:
+            assert refusal(token, other, by=remembered) == UNKNOWN
+    assert verify(token, address=None, audience=REPORTS, by=remembered)
+
+
+def test_another_s_token_is_unknown_in_whatever_state_it_is(swap: Swap) -> None:
+    key, _, token = swap()
+    remembered = memory()
+    verify(token, address=None, audience=REPORTS, by=remembered)
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+        for by in (recall, remembered):
+            assert refusal(token, None, by=by) == UNKNOWN
+            assert refusal(token, REPORTS, by=by)[0] == "expired"
+    keys.revoke(key=key, reason="", origin=ORIGIN)
+    assert refusal(token, REPORTS)[0] == "revoked"
+    assert refusal(token, None) == UNKNOWN
+
+
+def test_the_portal_s_own_entry_points_take_their_own(
+    client: Client, swap: Swap, make_key: MakeKey, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, service = make_key(scopes=["credentials:verify"], restricted=True)
+    _, _, token = swap(scopes=["credentials:verify"], restricted=True)
+    _, _, own = swap(None, scopes=["credentials:verify"], restricted=True)
+    forged = with_another_end(own)
+
+    def answers(credential: str) -> tuple[object, ...]:
+        body = json.dumps({"credential": credential})
+        me = client.get("/api/v1/me", secure=True, headers=bearer(credential))
+        asked = [
+            client.post("/api/v1/verify", body, "application/json", secure=True, headers=bearer(caller))
+            for caller in (service, credential)
+        ]
+        gate = decide(Question(f"Bearer {credential}", "", is_exact=True, address=None))
+        return [(one.status_code, one.content, one.get("WWW-Authenticate")) for one in (me, *asked)], gate
+
+    assert [status for status, *_ in answers(own)[0]] == [200, 200, 200]  # type: ignore[attr-defined]
+    with caplog.at_level(logging.INFO):
+        assert answers(token) == answers(forged)
+    assert code_of(client, token) == "invalid_token"
+    assert token not in caplog.text
+    assert REPORTS not in caplog.text
+
+
+def test_a_key_has_no_audience_and_is_good_for_every_service(swap: Swap) -> None:
+    _, secret, token = swap()
+    for asked in (*OTHERS, REPORTS, ANY):
+        assert isinstance(verdict(secret, address=None, audience=asked), KeyRecord)
+    assert isinstance(verdict(token, address=None, audience=REPORTS), TokenRecord)
+    with pytest.raises(RefusedError):
+        verdict(token, address=None)
+
+
+def test_a_service_of_another_name_says_so_in_a_class_of_its_own(swap: Swap) -> None:
+    class ReportsAuthentication(AccessTokenAuthentication):
+        audience = REPORTS
+
+    _, _, token = swap()
+    request: Any = APIRequestFactory().get("/", headers=bearer(token))
+    request._request = request
+    found = ReportsAuthentication().authenticate(request)
+    assert found is not None
+    assert found[1].kind == "access_token"
+
+
+@pytest.mark.parametrize("way", ["revoke", "delete"])
+def test_a_token_is_ended_whomever_it_is_for(
+    client: Client, swap: Swap, log_in_for_tokens: Callable[..., dict[str, Any]], way: str
+) -> None:
+    key, secret, token = swap()
+    pair = log_in_for_tokens(resource=REPORTS)
+    if way == "revoke":
+        other, other_secret, _ = swap()
+        refused = post_form(client, "/oauth/revoke", {"token": token}, **basic(other.pk, other_secret))
+        assert refused[1]["error"] == "invalid_grant"
+        assert verify(token, address=None, audience=REPORTS)
+        assert post_form(client, "/oauth/revoke", {"token": token}, **basic(key.pk, secret)) == (200, {})
+        public = {"token": pair["access_token"], "client_id": "portal"}
+        assert post_form(client, "/oauth/revoke", public) == (200, {})
+    else:
+        for credential in (token, pair["access_token"]):
+            assert client.delete("/api/v1/tokens", secure=True, headers=bearer(credential)).status_code == 204
+    for ended in (token, pair["access_token"]):
+        assert refusal(ended, REPORTS)[0] == "revoked"
+    assert TokenFamily.objects.get().ended_at
+    assert RevokedToken.objects.count() == 2
+    assert client.delete("/api/v1/tokens", secure=True, headers=bearer(with_another_end(token))).status_code == 401
+    assert client.delete("/api/v1/tokens", secure=True, headers=bearer(token)).status_code == 401
+
+
+def test_introspection_says_whom_a_token_is_for(client: Client, swap: Swap, make_key: MakeKey) -> None:
+    service, service_secret = make_key(scopes=["credentials:verify"], restricted=True)
+    _, secret, token = swap()
+    _, _, own = swap(None)
+
+    def ask(credential: str) -> dict[str, Any]:
+        return post_form(client, "/oauth/introspect", {"token": credential}, **basic(service.pk, service_secret))[1]
+
+    assert (ask(token)["active"], ask(token)["aud"]) == (True, REPORTS)
+    assert (ask(own)["active"], ask(own)["aud"]) == (True, "https://portal.test")
+    assert (ask(secret)["active"], "aud" in ask(secret)) == (True, False)  # a key is good for every service
+
+
+def test_a_token_for_an_audience_that_was_removed_lives_on_until_its_end(swap: Swap) -> None:
+    _, _, token = swap()
+    services.remove_audience(audience=Audience.objects.get(uri=REPORTS), origin=ORIGIN)
+    assert verify(token, address=None, audience=REPORTS)
+
+
+def test_a_search_says_whom_a_token_is_for(
+    swap: Swap, log_in_for_tokens: Callable[..., dict[str, Any]], make_key: MakeKey
+) -> None:
+    _, _, token = swap()
+    pair = log_in_for_tokens(resource=REPORTS)
+    by_id = verify(token, address=None, audience=ANY).claims.token_id
+    for text in (token, by_id, pair["access_token"], pair["refresh_token"], TokenFamily.objects.get().pk):
+        (found,) = search(text, origin=ORIGIN).findings
+        assert any(REPORTS in fact.text for fact in found.facts), text
+        assert found.state.code == "good"

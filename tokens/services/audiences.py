@@ -1,0 +1,39 @@
+"""The audiences of access tokens that operators keep, besides the portal's own."""
+
+from django.db import transaction
+
+from accounts.audit import record
+from accounts.origin import Origin
+from accounts.sealed import insist
+from tokens.models import Audience
+
+
+@transaction.atomic
+def add_audience(*, uri: str, description: str, origin: Origin) -> Audience:
+    """Let tokens be asked for with this URI. Raises `django.db.IntegrityError` if there is one of it already."""
+    audience = Audience(uri=uri, description=description)
+    audience.save(force_insert=True)
+    record("audience_added", subject=f"audience:{audience.pk}", origin=origin, uri=uri)
+    return audience
+
+
+@transaction.atomic
+def describe_audience(*, audience: Audience, description: str, origin: Origin) -> bool:
+    """Change how an audience is described. False if it was gone."""
+    described = Audience.objects.filter(pk=audience.pk).update(description=description)
+    if described:
+        record("audience_changed", subject=f"audience:{audience.pk}", origin=origin, uri=audience.uri)
+    return bool(described)
+
+
+@transaction.atomic
+def remove_audience(*, audience: Audience, origin: Origin) -> bool:
+    """Give no more tokens for an audience; those that were given end with their time. False if it was gone.
+
+    Raises `accounts.sealed.UndoneChangeError`.
+    """
+    removed, _ = Audience.objects.filter(pk=audience.pk).delete()
+    insist(Audience.objects.filter(pk=audience.pk), are_there=False)
+    if removed:
+        record("audience_removed", subject=f"audience:{audience.pk}", origin=origin, uri=audience.uri)
+    return bool(removed)

@@ -1,0 +1,58 @@
+"""How log-ins and access tokens are ended.
+
+Races are decided by one conditional UPDATE: a family is ended by whoever turns its `ended_at` from null.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.audit import record
+from accounts.origin import Origin
+from accounts.sealed import insist
+from tokens.models import RevokedToken, TokenFamily
+from vault.signing import Claims
+
+
+@transaction.atomic
+def end_family(*, family: TokenFamily, reason: str, origin: Origin, verb: str = "tokens_revoked") -> bool:
+    """End a log-in: its refresh token and every access token that came from it. False if it was over.
+
+    Of any number of callers at once one gets True, and one event is written.
+    Raises `accounts.sealed.UndoneChangeError`.
+    """
+    family.ended_at = timezone.now()
+    ended = TokenFamily.objects.filter(pk=family.pk, ended_at=None).update(
+        ended_at=family.ended_at, ended_reason=reason, seal=family.make_seal()
+    )
+    insist(TokenFamily.objects.filter(pk=family.pk, ended_at=None), are_there=False)
+    if ended:
+        latest = family.ended_at + timedelta(seconds=settings.KEYPORTAL_ACCESS_LIFETIME)
+        _put_on_the_list(settings.KEYPORTAL_URL, family.pk, latest)
+        record(verb, subject=f"user:{family.user_id}", origin=origin, family=family.pk, reason=reason)
+    return bool(ended)
+
+
+@transaction.atomic
+def revoke_token(*, claims: Claims, origin: Origin, reason: str = "") -> bool:
+    """Refuse one access token from now on. False if it was refused already.
+
+    Raises `accounts.sealed.UndoneChangeError`.
+    """
+    revoked = _put_on_the_list(claims.issuer, claims.token_id, datetime.fromtimestamp(claims.expires_at, UTC))
+    if revoked:
+        record("token_revoked", subject=claims.subject, origin=origin, token=claims.token_id, reason=reason)
+    return revoked
+
+
+def _put_on_the_list(issuer: str, token_id: str, until: datetime) -> bool:
+    """Put a token, or all of a log-in, on the list of what is revoked; return whether it was not there."""
+    try:
+        _, is_new = RevokedToken.objects.get_or_create(issuer=issuer, token_id=token_id, defaults={"expires_at": until})
+    except TypeError:  # Django reads the id of a row that PostgreSQL has not kept
+        is_new = True
+    if is_new:
+        insist(RevokedToken.objects.filter(issuer=issuer, token_id=token_id, expires_at__gte=until))
+    return is_new
