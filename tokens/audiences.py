@@ -60,6 +60,11 @@ def refuse_another(resource: str | None, *, of_log_in: str) -> None:
         raise InvalidTargetError
 
 
+def is_audience(text: str) -> bool:
+    """Return whether a token of the portal's can have this audience, also one that operators have removed."""
+    return text == settings.KEYPORTAL_AUDIENCE or is_resource(text)
+
+
 def is_kept(uri: str) -> bool:
     """Return whether operators keep this audience. The database is not asked about what is no absolute URI."""
     row = Audience.objects.filter(uri=uri).first() if is_resource(uri) else None

@@ -26,7 +26,7 @@ from credentials.credential import OWNER_FIELDS, Credential, Owner
 from credentials.prepared import Prepared, Slot, fields_but
 from credentials.recall import Recall, recall
 from credentials.refusals import RefusedError, insufficient_scope, refused
-from tokens.audiences import Asked, expected
+from tokens.audiences import Asked, expected, is_audience
 from tokens.models import RevokedToken, TokenFamily
 from vault.errors import TokenInvalidError
 from vault.signing import Claims, TokenExpiredError, read
@@ -117,7 +117,7 @@ def read_token(token: str, *, audience: str | None) -> Claims:
 
     Raises `TokenInvalidError`, `TokenExpiredError`.
     """
-    return read(
+    claims = read(
         signing_ring(),
         token,
         issuer=settings.KEYPORTAL_URL,
@@ -125,6 +125,9 @@ def read_token(token: str, *, audience: str | None) -> Claims:
         now=time.time(),
         leeway=settings.KEYPORTAL_LEEWAY,
     )
+    if not is_audience(claims.audience):
+        raise TokenInvalidError("aud is out of bounds")
+    return claims
 
 
 def find(claims: Claims) -> TokenRecord | None:

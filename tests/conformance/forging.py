@@ -129,9 +129,9 @@ def hostile_texts(claim: str, genuine: str) -> list[object]:
     around = [text for odd in characters for text in (odd, genuine + odd, odd + genuine)]
     forms: list[object] = [genuine + "x" * 5000, genuine + "é", genuine + "  x", f" {genuine}", genuine + '"', "\\"]
     other = ["", " ", genuine.upper(), genuine + "'--", "user:", "user:usr_" + "０" * 22, "user:usr_x/../y", "%00"]
-    # An empty scope is what a token without rights has, and these are scopes of nobody.
-    nameable = {"", "user:", "user:usr_x/../y", "%00", "'--"}
-    forms += [text for text in other if claim != "scope" or text not in nameable]
+    # An empty scope is what a token without rights has, the others are scopes of nobody; a service may have any URI.
+    nameable = {"scope": {"", "user:", "user:usr_x/../y", "%00", "'--"}, "aud": {"user:usr_x/../y"}}
+    forms += [text for text in other if text not in nameable.get(claim, ())]
     return [*ANYTHING, 5, *around, *forms]
 
 
