@@ -6,7 +6,8 @@ from apikeys.verification import KeyRecord
 from apikeys.verification import verify as verify_key
 from credentials.client_address import Address
 from credentials.kinds import is_signed
-from credentials.recall import Recall, recall
+from credentials.recall import Recall, WouldBlockError, recall
+from credentials.refusals import RefusedError
 from tokens.audiences import Asked
 from tokens.verification import TokenRecord
 from tokens.verification import verify as verify_token
@@ -25,8 +26,13 @@ def verdict(
 
     `audience` is of tokens: a key has none, and is good for every service.
     Raises `RefusedError` with a code of `credentials.refusals`, `django.db.Error` when the database can't be asked, and
-    where it is asked `by` memory alone `WouldBlockError`.
+    where it is asked `by` memory alone `WouldBlockError`, also for what must look as if nobody knew it.
     """
-    if is_signed(text):
-        return verify_token(text, address=address, environment=environment, scopes=scopes, audience=audience, by=by)
-    return verify_key(text, address=address, environment=environment, scopes=scopes, by=by)
+    try:
+        if is_signed(text):
+            return verify_token(text, address=address, environment=environment, scopes=scopes, audience=audience, by=by)
+        return verify_key(text, address=address, environment=environment, scopes=scopes, by=by)
+    except RefusedError as error:
+        if by is recall or error.refusal.about:
+            raise
+        raise WouldBlockError from None  # as for what memory does not know: whoever asks about that is counted

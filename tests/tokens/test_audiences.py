@@ -15,7 +15,7 @@ from rest_framework.test import APIRequestFactory
 from apikeys import services as keys
 from apikeys.verification import KeyRecord
 from credentials.cache import VerifiedCache
-from credentials.recall import Recall, recall
+from credentials.recall import Recall, WouldBlockError, recall
 from credentials.refusals import RefusedError
 from gateway.forward_auth import Question, decide
 from gateway.verdict import verdict
@@ -137,6 +137,19 @@ def test_a_key_has_no_audience_and_is_good_for_every_service(swap: Swap) -> None
     assert isinstance(verdict(token, address=None, audience=REPORTS), TokenRecord)
     with pytest.raises(RefusedError):
         verdict(token, address=None)
+
+
+def test_memory_alone_says_no_more_of_another_s_token_than_of_an_unknown_one(swap: Swap) -> None:
+    """Whoever asks about unknown ones is counted in the database, where the event loop can't wait."""
+    _, _, token = swap()
+    remembered = memory()
+    verify(token, address=None, audience=REPORTS, by=remembered)
+    for other in OTHERS:
+        with pytest.raises(WouldBlockError):
+            verdict(token, address=None, audience=other, by=remembered)
+    assert verdict(token, address=None, audience=REPORTS, by=remembered)
+    with pytest.raises(RefusedError, match="insufficient_scope"):
+        verdict(token, address=None, audience=REPORTS, scopes=["reports:more"], by=remembered)
 
 
 def test_a_service_of_another_name_says_so_in_a_class_of_its_own(swap: Swap) -> None:
