@@ -18,6 +18,7 @@ MEANT: Final = {
     "env": "environment",
     "aud": "audience",
     "audience": "resource",
+    "resource": "audience",
 }
 """Members by the names that other APIs have for them."""
 _NAME: Final = re.compile(r"[A-Za-z_-]{1,32}")

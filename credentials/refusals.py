@@ -105,7 +105,7 @@ REASONS: Final[Mapping[str, Reason]] = {
         400,
         "The gateway asks with a mistake",
         "It is in the gateway's configuration, and nobody gets in before it is mended: the query takes scope, "
-        "environment (live or test, once) and deny=403, and nothing else.",
+        "environment (live or test, once), audience (once) and deny=403, and nothing else.",
         error=None,
     ),
     "rate_limited": Reason(

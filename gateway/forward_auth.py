@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 Headers = Sequence[tuple[str, str]]
 """A tuple where they are the same for the next question about this credential."""
 
-KNOWN: Final = frozenset({"scope", "environment", "deny"})
+KNOWN: Final = frozenset({"scope", "environment", "audience", "deny"})
 """What a gateway's configuration may ask for."""
 ENVIRONMENTS: Final = frozenset({"live", "test"})
 DOOR: Final = "forward_auth"
@@ -59,7 +59,8 @@ class Wanted(NamedTuple):
 
     scopes: tuple[str, ...]
     environment: str | None
-    is_mistaken: bool = False
+    audience: str | None
+    is_mistaken: bool
     """Whether there is a mistake in it: then nobody gets in."""
 
 
@@ -105,7 +106,14 @@ def _verified(question: Question, by: Recall) -> tuple[Credential, Quota | None]
     if text is None:
         raise refused("missing_credential")
     record, quota = admit(
-        lambda: verdict(text, address=address, environment=wanted.environment, scopes=wanted.scopes, by=by),
+        lambda: verdict(
+            text,
+            address=address,
+            environment=wanted.environment,
+            scopes=wanted.scopes,
+            audience=wanted.audience,
+            by=by,
+        ),
         door=DOOR,
         address=address,
         may_block=by is recall,
@@ -151,12 +159,13 @@ def _wanted(query: str, is_ours: bool) -> Wanted:
     what it was meant to close.
     """
     asked = parse_qs(query, keep_blank_values=True)
-    environments = asked.get("environment", [])
+    environments, audiences = asked.get("environment", []), asked.get("audience", [])
     scopes = tuple(name for text in asked.get("scope", []) for name in text.split(" "))
-    # Two environments can't both be right.
-    is_mistaken = "" in scopes or len(environments) > 1 or not ENVIRONMENTS.issuperset(environments)
+    # Two environments can't both be right, nor two audiences.
+    is_mistaken = "" in scopes or "" in audiences or max(len(environments), len(audiences)) > 1
+    is_mistaken = is_mistaken or not ENVIRONMENTS.issuperset(environments)
     if is_ours:
         is_mistaken = is_mistaken or bool(asked.keys() - KNOWN) or asked.get("deny", ["403"]) != ["403"]
         if is_mistaken:
             logger.warning("misconfigured: a gateway asks with a query that has a mistake, and nobody gets in by it")
-    return Wanted(scopes, environments[0] if environments else None, is_mistaken)
+    return Wanted(scopes, next(iter(environments), None), next(iter(audiences), None), is_mistaken)

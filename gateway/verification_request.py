@@ -7,6 +7,7 @@ from rest_framework.exceptions import ValidationError
 
 from credentials.client_address import Address, parse_address
 from credentials.json_body import parsed, unknown_members
+from vault.claims import LONGEST_TEXT
 
 LONGEST: Final = 8192
 """Characters of a credential."""
@@ -16,11 +17,13 @@ ENVIRONMENTS: Final = ("live", "test")
 
 
 class VerificationRequest(NamedTuple):
-    """`{credential, scope or scopes?, environment?, client_ip?}`."""
+    """`{credential, scope or scopes?, environment?, audience?, client_ip?}`."""
 
     credential: str
     scopes: tuple[str, ...]
     environment: str | None
+    audience: str | None
+    """Whom a token must be for; None for the portal's own."""
     address: Address | None
 
 
@@ -51,7 +54,10 @@ def read(body: bytes) -> VerificationRequest:
     if errors:
         raise ValidationError(errors)
     scopes = values.get("scopes") or values.get("scope") or ()
-    return VerificationRequest(values["credential"], scopes, values.get("environment"), values.get("client_ip"))
+    found = values.get
+    return VerificationRequest(
+        values["credential"], scopes, found("environment"), found("audience"), found("client_ip")
+    )
 
 
 def _credential(value: object) -> str:
@@ -87,6 +93,12 @@ def _environment(value: object) -> str:
     return value
 
 
+def _audience(value: object) -> str:
+    if not isinstance(value, str) or not value or len(value) > LONGEST_TEXT:
+        raise _WrongError([f"Send your service's name, 1 to {LONGEST_TEXT} characters."])
+    return value
+
+
 def _client_ip(value: object) -> Address:
     address = parse_address(value) if isinstance(value, str) else None
     if address is None:
@@ -99,5 +111,6 @@ READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "scope": _scope,
     "scopes": _scopes,
     "environment": _environment,
+    "audience": _audience,
     "client_ip": _client_ip,
 }

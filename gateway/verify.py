@@ -75,7 +75,12 @@ def _verdict(asked: VerificationRequest, asker: Credential, by: Recall) -> bytes
     try:
         record, _ = admit(
             lambda: verdict(
-                asked.credential, address=asked.address, environment=asked.environment, scopes=asked.scopes, by=by
+                asked.credential,
+                address=asked.address,
+                environment=asked.environment,
+                scopes=asked.scopes,
+                audience=asked.audience,
+                by=by,
             ),
             door=DOOR,
             address=asked.address,

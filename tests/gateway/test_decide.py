@@ -46,6 +46,8 @@ def test_the_identity_is_the_credential_s(make_key: MakeKey, scopes: list[Scope]
         "scope=",
         "scope=reports:read++",
         "deny=401",
+        "audience=",
+        "audience=a&audience=b",
         "deny=403&deny=403",
         "=",
         "%00",

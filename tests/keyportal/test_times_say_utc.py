@@ -105,7 +105,13 @@ def pages_of(key: APIKey) -> list[str]:
         "credentials/scope",
         "credentials/usage",
     ]
-    lists += ["credentials/sighting", "tokens/tokenfamily", "tokens/audience", "tokens/revokedtoken", "tokens/housekeeping"]
+    lists += [
+        "credentials/sighting",
+        "tokens/tokenfamily",
+        "tokens/audience",
+        "tokens/revokedtoken",
+        "tokens/housekeeping",
+    ]
     admin = [f"/admin/{name}/" for name in lists] + ["/admin/", f"/admin/accounts/user/{quote(key.owner_id)}/change/"]
     admin += [f"/admin/apikeys/apikey/{quote(other.pk)}/change/" for other in APIKey.objects.all()]
     admin += [f"/admin/accounts/auditevent/{event.pk}/change/" for event in AuditEvent.objects.all()[:2]]
