@@ -12,7 +12,6 @@ from credentials.kinds import Kind, kind_of
 from credentials.refusals import Refusal, RefusedError
 from gateway.asking import AsksTooOftenError, admitted, let_in, missed
 from gateway.verdict import verdict
-from tokens.audiences import ANY
 from tokens.clients import Form, OAuthError, authenticated_client, oauth_endpoint, too_many
 from tokens.models import RefreshToken
 from tokens.services import PORTAL_CLIENT, redeemable
@@ -27,22 +26,23 @@ def introspect(request: HttpRequest, form: Form) -> dict[str, object]:
     """Tell a client with the scope `credentials:verify` about an API key, an access token or a refresh token.
 
     `client_ip`, an extension, is the address that showed the credential: without it a key that is bound to networks is
-    not active, because nobody can tell where it came from.
+    not active, because nobody can tell where it came from. `audience`, another one, is the service's own name: without
+    it a token is active that is for `KEYPORTAL_AUDIENCE`.
     """
     asker = _asker(request, form)
     if "token" not in form:
         raise OAuthError("invalid_request", "The parameter token is missing.")
-    answer, is_known = described(form["token"], address=parse_address(form.get("client_ip", "")))
+    address = parse_address(form.get("client_ip", ""))
+    answer, is_known = described(form["token"], address=address, audience=form.get("audience"))
     if not is_known and (wait := missed(asker)):
         raise too_many(wait)
     return answer
 
 
-def described(text: str, *, address: Address | None) -> tuple[dict[str, object], bool]:
+def described(text: str, *, address: Address | None, audience: str | None) -> tuple[dict[str, object], bool]:
     """Return RFC 7662 §2.2's answer about a text, and whether it is a credential that was issued here.
 
-    `INACTIVE` for whatever would be refused, for whichever reason. A token is active whomever it is for: `aud` says so,
-    and the service that asks compares it with its own name.
+    `INACTIVE` for whatever would be refused, for whichever reason; a token for another service is.
     """
     if kind_of(text) is Kind.REFRESH_TOKEN:
         token = redeemable(text)
@@ -50,7 +50,7 @@ def described(text: str, *, address: Address | None) -> tuple[dict[str, object],
     try:
         # Not limited: whether a credential is good is another question than how often it may be used.
         record, _ = admit(
-            lambda: verdict(text, address=address, audience=ANY), door=DOOR, address=address, limited=False
+            lambda: verdict(text, address=address, audience=audience), door=DOOR, address=address, limited=False
         )
     except RefusedError as error:
         return INACTIVE, bool(error.refusal.about)

@@ -94,14 +94,15 @@ def test_a_token_for_another_is_unknown_at_every_entry_point_remembered_or_not(
 ) -> None:
     _, secret = portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted")
     mine = told(speaker.token({**GRANT, "resource": REPORTS}, client=caller))["access_token"]
-    kinds = {"key": mine, "log-in": told(log_in(speaker, ORDERS))["access_token"]}
-    kinds["signed for nobody we know"] = Forger(portal, owner).for_another()
+    kinds = {REPORTS: mine, ORDERS: told(log_in(speaker, ORDERS))["access_token"]}
+    kinds["https://other.example"] = Forger(portal, owner).for_another()
     unknown = doors(portal, speaker, secret, new_secret("kp", "live"))
     assert {status for status, *_ in unknown} == {200, 401}
     for kind, token in kinds.items():
         assert doors(portal, speaker, secret, token) == unknown, kind
         for _ in range(IN_A_ROW):  # introspection takes it, and then its worker remembers it
-            assert told(speaker.form("/oauth/introspect", {"token": token}, client=caller))["active"] is True
+            asked = {"token": token, "audience": kind}
+            assert told(speaker.form("/oauth/introspect", asked, client=caller))["active"] is True
         for _ in range(IN_A_ROW):
             assert doors(portal, speaker, secret, token) == unknown, kind
 
@@ -122,13 +123,14 @@ def doors(portal: Portal, speaker: Speaker, asker: str, credential: str) -> list
 def test_introspection_says_whom_a_token_is_for(portal: Portal, speaker: Speaker, caller: Client) -> None:
     for resource in (REPORTS, portal.url):
         token = told(speaker.token({**GRANT, "resource": resource}, client=caller))["access_token"]
-        assert told(speaker.form("/oauth/introspect", {"token": token}, client=caller))["aud"] == resource
+        asked = {"token": token, "audience": resource}
+        assert told(speaker.form("/oauth/introspect", asked, client=caller))["aud"] == resource
 
 
 @pytest.mark.conformance("RV-11")
 def test_a_token_for_another_can_be_ended(speaker: Speaker, caller: Client, portal: Portal) -> None:
     def asked(token: str) -> int:
-        answer = told(speaker.form("/oauth/introspect", {"token": token}, client=caller))
+        answer = told(speaker.form("/oauth/introspect", {"token": token, "audience": REPORTS}, client=caller))
         return 200 if answer["active"] else 401
 
     by_client = told(speaker.token({**GRANT, "resource": REPORTS}, client=caller))["access_token"]

@@ -37,12 +37,16 @@ class Endpoint(NamedTuple):
 
 OF_A_GRANT: Final = ("grant_type", "scope", "resource", "refresh_token")
 ENDPOINTS: Final = [
-    Endpoint("/api/v1/verify", ("credential", "scope", "scopes", "environment", "client_ip"), form=False),
+    Endpoint("/api/v1/verify", ("credential", "scope", "scopes", "environment", "audience", "client_ip"), form=False),
     Endpoint("/api/v1/tokens", ("scope", "scopes", "resource"), form=False),
     Endpoint("/api/v1/tokens/refresh", ("refresh_token", "scope", "scopes", "resource"), form=False),
     Endpoint("/oauth/token", (*OF_A_GRANT, "client_id", "client_secret"), form=True),
     Endpoint("/oauth/revoke", ("token", "token_type_hint", "client_id", "client_secret"), form=True),
-    Endpoint("/oauth/introspect", ("token", "token_type_hint", "client_ip", "client_id", "client_secret"), form=True),
+    Endpoint(
+        "/oauth/introspect",
+        ("token", "token_type_hint", "client_ip", "audience", "client_id", "client_secret"),
+        form=True,
+    ),
 ]
 GOOD: Final = {"credential": "x", "grant_type": "client_credentials", "token": "x"}
 

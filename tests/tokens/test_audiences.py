@@ -194,12 +194,18 @@ def test_introspection_says_whom_a_token_is_for(client: Client, swap: Swap, make
     _, secret, token = swap()
     _, _, own = swap(None)
 
-    def ask(credential: str) -> dict[str, Any]:
-        return post_form(client, "/oauth/introspect", {"token": credential}, **basic(service.pk, service_secret))[1]
+    def ask(credential: str, **named: str) -> dict[str, Any]:
+        form = {"token": credential, **named}
+        return post_form(client, "/oauth/introspect", form, **basic(service.pk, service_secret))[1]
 
-    assert (ask(token)["active"], ask(token)["aud"]) == (True, REPORTS)
-    assert (ask(own)["active"], ask(own)["aud"]) == (True, "https://portal.test")
-    assert (ask(secret)["active"], "aud" in ask(secret)) == (True, False)  # a key is good for every service
+    for _ in range(2):  # remembered, too
+        assert ask(token, audience=REPORTS)["aud"] == REPORTS
+        assert ask(own)["aud"] == ask(own, audience="https://portal.test")["aud"] == "https://portal.test"
+        foreign = [ask(token), ask(token, audience=ORDERS), ask(own, audience=REPORTS)]
+        assert foreign == [{"active": False}] * 3
+        for named in ({}, {"audience": REPORTS}):
+            told = ask(secret, **named)
+            assert (told["active"], "aud" in told) == (True, False)  # a key is good for every service
 
 
 def test_a_token_for_an_audience_that_was_removed_lives_on_until_its_end(swap: Swap) -> None:
