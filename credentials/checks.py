@@ -10,6 +10,23 @@ from django.core.checks import CheckMessage, Error, register
 
 from credentials.client_address import parse_network
 
+PRIVATE = tuple(
+    map(
+        parse_network,
+        (
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "::1/128",
+            "fc00::/7",
+            "fe80::/10",
+        ),
+    )
+)
+"""RFC 1918, 3927, 4193, 4291, 6598: what is not routed on the internet."""
 NO_PROXY = (
     "Behind the proxy that ends TLS every page then redirects to itself for ever, because it is not believed to have "
     "been asked for by https; and everybody has the proxy's address, so that one guesser uses up the log-ins of all. "
@@ -31,6 +48,20 @@ def check_proxies(app_configs: Sequence[AppConfig] | None, **options: Any) -> li
 
 
 @register("keyportal")
+def check_plain_http(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
+    """E026, W022: KEYPORTAL_PLAIN_HTTP_NETWORKS is everybody, or reaches beyond private networks."""
+    networks = settings.KEYPORTAL_PLAIN_HTTP_NETWORKS
+    if any(map(_holds_everybody, networks)):
+        hint = "Keys, passwords and tokens would cross the internet in clear. Name the networks of your own services."
+        return [Error("KEYPORTAL_PLAIN_HTTP_NETWORKS allows everybody.", hint=hint, id="keyportal.E026")]
+    if all(map(_is_inside, networks)):
+        return []
+    hint = "What its hosts send over plain http can be read on the way. Give them an address that begins with https."
+    text = "KEYPORTAL_PLAIN_HTTP_NETWORKS names a network that is not a private one."
+    return [checks.Warning(text, hint=hint, id="keyportal.W022")]
+
+
+@register("keyportal")
 def check_counting(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
     """W020: workers share no count."""
     workers = settings.KEYPORTAL_WORKERS
@@ -38,6 +69,14 @@ def check_counting(app_configs: Sequence[AppConfig] | None, **options: Any) -> l
         return []
     hint = f"A key gets up to {workers} times KEYPORTAL_RATE_LIMIT. Set CACHE_URL, or start one worker."
     return [checks.Warning("The workers count rate limits each for itself.", hint=hint, id="keyportal.W020")]
+
+
+def _is_inside(text: str) -> bool:
+    try:
+        network = parse_network(text)
+    except ValueError:
+        return True  # E025 tells of it
+    return any(network.version == other.version and network.subnet_of(other) for other in PRIVATE)  # type: ignore[arg-type]  # of one version
 
 
 def _holds_everybody(text: str) -> bool:

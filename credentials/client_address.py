@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
@@ -54,7 +55,12 @@ def is_trusted_proxy(address: Address | None) -> bool:
     trusted = tuple(settings.KEYPORTAL_TRUSTED_PROXIES)
     if address is None:
         return UNIX in trusted
-    return any(address in network for network in _networks(trusted))
+    return is_in(address, trusted)
+
+
+def is_in(address: Address, networks: Iterable[str]) -> bool:
+    """Return whether an address lies in one of these networks."""
+    return any(address in network for network in _networks(tuple(networks)))
 
 
 @lru_cache(maxsize=4096)

@@ -31,6 +31,12 @@ FRAMEWORK: Final[Mapping[str, Reason]] = {
         400, "Some fields are not right", "Each entry of “errors” points at a field and says what is wrong."
     ),
     "permission_denied": Reason(403, "This is not allowed", "Ask the people who run this portal."),
+    "https_required": Reason(
+        403,
+        "This portal takes no credentials over plain http",
+        "Ask again over https. A credential that was sent crossed the network in clear: replace it. The people who run "
+        "this portal can allow plain http for networks of their own.",
+    ),
     "not_found": Reason(404, "There is nothing here", "Check the address and the id."),
     "method_not_allowed": Reason(
         405, "This address does not take that method", "The Allow header lists what it takes."

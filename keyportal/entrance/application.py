@@ -20,6 +20,7 @@ from keyportal.entrance.answer import Answer, Writer
 from keyportal.entrance.connection import Connection
 from keyportal.entrance.environ import environ_of, environ_of_refused
 from keyportal.entrance.last_resort import healthy, last_resort
+from keyportal.entrance.plain_http import is_refused, refusal
 from keyportal.entrance.questions import Question, asked_in_thread, of_gateway, question_of
 from keyportal.entrance.receiving import too_large
 from keyportal.entrance.request import Request, Sender, UnreadableError
@@ -111,7 +112,7 @@ class Entrance:
 
     def bound_of(self, request: Request) -> int:
         """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
-        if forward_auth.is_asked(request.path):
+        if forward_auth.is_asked(request.path) or is_refused(request):
             return 0
         bound = OF_MACHINES if request.path.startswith(self._of_machines) else OF_PAGES
         length = request.named.get(b"content-length")
@@ -122,6 +123,9 @@ class Entrance:
     def receive(self, request: Request, connection: Connection) -> float:
         """See to it that a request is answered. Returns within how many seconds."""
         sender = request.sender()
+        if is_refused(request):
+            connection.answer(request, refusal(request, sender))
+            return VERDICT_WITHIN
         question = question_of(request, sender)
         if question is not None:
             self._ask(question, sender, request, connection)

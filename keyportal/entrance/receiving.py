@@ -23,6 +23,7 @@ class Receiver(ABC):
         self.peer: Address | None = None
         self.is_trusted = False
         self.scheme = "http"
+        self.in_clear = False
         self.request: Request | None = None
         self.received = 0
         """Bytes since the request began."""
@@ -61,7 +62,7 @@ class Receiver(ABC):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self.request = None if self.is_deaf else Request(self.peer, self.is_trusted, self.scheme)
+        self.request = None if self.is_deaf else Request(self.peer, self.is_trusted, self.scheme, self.in_clear)
         self._target = b""
 
     def on_url(self, url: bytes) -> None:

@@ -5,7 +5,7 @@ than `X-Forwarded-For`; under WSGI both would be one.
 """
 
 import logging
-from functools import cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -15,7 +15,8 @@ from keyportal.entrance.answer import Answer
 
 logger = logging.getLogger(__name__)
 
-SCHEMES: Final = ("http", "https")
+ENCRYPTED: Final = frozenset({"https", "wss"})
+"""What X-Forwarded-Proto says of a client that asked by TLS: some proxies name the scheme of WebSockets."""
 
 
 class UnreadableError(Exception):
@@ -46,6 +47,7 @@ class Request:
         "answer",
         "body",
         "headers",
+        "in_clear",
         "is_abandoned",
         "is_complete",
         "is_taken",
@@ -61,12 +63,15 @@ class Request:
         "version",
     )
 
-    def __init__(self, peer: Address | None, is_trusted: bool, scheme: str) -> None:
+    def __init__(self, peer: Address | None, is_trusted: bool, scheme: str, in_clear: bool = False) -> None:
         self.peer = peer
         """The address of the other end; None over a Unix socket."""
         self.is_trusted = is_trusted
         """Whether that may say for whom it asks."""
         self.scheme = scheme
+        """Of the connection."""
+        self.in_clear = in_clear
+        """Whether others can read what goes over the connection."""
         self.method = ""
         self.path = ""
         """Each character is a byte, decoded from `%xx`."""
@@ -117,13 +122,35 @@ class Request:
             if self.peer is None:
                 _warn_of_the_socket()
             return Sender(self.peer, self.peer, self.scheme, new_request_id())
-        schemes, ids = self.lines(b"x-forwarded-proto"), self.lines(b"x-request-id")
+        ids = self.lines(b"x-request-id")
         return Sender(
             self.peer,
             client_address(self.peer, ",".join(self.lines(b"x-forwarded-for"))),
-            schemes[0] if len(schemes) == 1 and schemes[0] in SCHEMES else self.scheme,
+            self.told_scheme() or self.scheme,
             ids[0] if len(ids) == 1 and is_request_id(ids[0]) else new_request_id(),
         )
+
+    def told_scheme(self) -> str:
+        """Return by which scheme a trusted proxy says that its client asked; empty if it says nothing."""
+        said = ",".join(self.lines(b"x-forwarded-proto")) if self.is_trusted else ""
+        return _told_scheme(said) if said else ""
+
+    def came_in_clear(self) -> bool:
+        """Return whether others could read it: what a proxy says of its client counts more than where the proxy is."""
+        told = self.told_scheme() if self.is_trusted else ""
+        return told == "http" if told else self.in_clear
+
+
+@lru_cache(maxsize=64)
+def _told_scheme(said: str) -> str:
+    """Return what X-Forwarded-Proto says: https if all of it does, http for anything else, empty for nothing.
+
+    A proxy that appends to what came may be told anything first; one hop in clear is enough to be read.
+    """
+    schemes = {scheme.strip().lower() for scheme in said.split(",")} - {""}
+    if not schemes:
+        return ""
+    return "https" if schemes <= ENCRYPTED else "http"
 
 
 @cache

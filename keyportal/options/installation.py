@@ -63,6 +63,15 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             id="E020",
         ),
         Option(
+            "KEYPORTAL_PLAIN_HTTP_NETWORKS",
+            networks(),
+            "",
+            "networks from which gateways and services may ask over plain http though `KEYPORTAL_URL` is https; "
+            "loopback and Unix sockets always may, and all may for health and metrics",
+            example="10.1.0.0/16",
+            id="E025",
+        ),
+        Option(
             "KEYPORTAL_LOG_FORMAT",
             choice("json", "text"),
             "",

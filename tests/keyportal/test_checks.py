@@ -95,6 +95,11 @@ SHARED_SIGNING = {**new_signing_jwk("HS256"), "k": SHARED.rstrip("=").replace("+
         (change(KEYPORTAL_STRAY_NAMES=("A is no setting",)), {"keyportal.W040", "keyportal.W001"}),
         (change(KEYPORTAL_TRUSTED_PROXIES=("10.0.0.1/8",)), {"keyportal.E020", "keyportal.W001"}),
         (change(KEYPORTAL_TRUSTED_PROXIES=("0.0.0.0/0",)), {"keyportal.E021", "keyportal.W001"}),
+        (change(KEYPORTAL_PLAIN_HTTP_NETWORKS=("10.0.0.1/8",)), {"keyportal.E025", "keyportal.W001"}),
+        (change(KEYPORTAL_PLAIN_HTTP_NETWORKS=("10.0.0.0/8", "::/0")), {"keyportal.E026", "keyportal.W001"}),
+        (change(KEYPORTAL_PLAIN_HTTP_NETWORKS=("10.0.0.0/7",)), {"keyportal.W022", "keyportal.W001"}),
+        (change(KEYPORTAL_PLAIN_HTTP_NETWORKS=("203.0.113.1",)), {"keyportal.W022", "keyportal.W001"}),
+        (change(KEYPORTAL_PLAIN_HTTP_NETWORKS=("10.1.0.0/16", "fd00::/8")), {"keyportal.W001"}),
     ],
 )
 def test_a_check_finds_its_mistake_and_no_other(

@@ -24,8 +24,8 @@ PAGE: Final = b"GET /keys/ HTTP/1.1\r\nHost: portal.test\r\n\r\n"
 class OtherEnd(asyncio.Transport):
     """What came back, and what was done to the connection."""
 
-    def __init__(self, peer: str = "192.0.2.1") -> None:
-        super().__init__({"peername": (peer, 4711)})
+    def __init__(self, peer: str = "127.0.0.1", **about: object) -> None:
+        super().__init__({"peername": (peer, 4711) if peer else "", **about})
         self.came = b""
         self.done: list[str] = []
 

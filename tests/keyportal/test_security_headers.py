@@ -85,8 +85,10 @@ def test_a_forwarded_scheme_counts_from_a_trusted_proxy_only() -> None:
     assert re.fullmatch(r"[0-9a-f]{32}", twice.request_id)
     for odd in (b"bad id", b"", b"x" * 65, b"short", named + b"\n"):
         assert re.fullmatch(r"[0-9a-f]{32}", sender((b"x-request-id", odd)).request_id)
-    for odd in (b"HTTPS", b"https, http", b"wss", b""):
+    for odd in (b"https, http", b"http,https", b"ws", b"on", b"https;", b"", b","):
         assert sender((b"x-forwarded-proto", odd)).scheme == "http"
+    for usual in (b"HTTPS", b"https, https", b"wss", b" https,"):
+        assert sender((b"x-forwarded-proto", usual)).scheme == "https"
     folded = sender(*((name.replace(b"-", b"_"), value) for name, value in claim))
     assert (folded.scheme, str(folded.address)) == ("http", "127.0.0.1")
 
