@@ -31,7 +31,8 @@ def metadata_document() -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": [*CLIENT_METHODS, "Bearer"],
         "jwks_uri": base + reverse("jwks"),
         "grant_types_supported": list(GRANTS),
-        "response_types_supported": [],
+        # Required, and strict readers take an empty list for a missing one: no endpoint here answers with a code.
+        "response_types_supported": ["none"],
         "service_documentation": base + reverse("home"),
     }
 

@@ -62,9 +62,8 @@ def _refresh_grant(request: HttpRequest, form: Form) -> services.Issued:
     """Refresh for the public client; one that authenticates is another client, and refused by the verb."""
     if "refresh_token" not in form:
         raise OAuthError("invalid_request", "The parameter refresh_token is missing.")
-    client_id = form.get("client_id", PORTAL_CLIENT)
-    if client_id != PORTAL_CLIENT or client_credentials(request, form) is not None:
-        client_id = authenticated_client(request, form).credential.id
+    is_public = _is_public_client(request, form, otherwise=PORTAL_CLIENT)
+    client_id = PORTAL_CLIENT if is_public else authenticated_client(request, form).credential.id
     origin = Origin.of_request(request, actor=f"client:{client_id}")
     return services.refresh(
         secret=form["refresh_token"],
@@ -83,10 +82,20 @@ GRANTS: Final[dict[str, Callable[[HttpRequest, Form], services.Issued]]] = {
 
 def _revoking_client(request: HttpRequest, form: Form) -> tuple[str, Origin, str]:
     """Give who revokes, for the check, for the record and for the limit: a public client has no secret (§2.1)."""
-    if form.get("client_id") == PORTAL_CLIENT and client_credentials(request, form) is None:
+    if _is_public_client(request, form):
         return PORTAL_CLIENT, Origin.of_request(request, actor="client:portal"), bucket_of(request)
     client_id = authenticated_client(request, form).credential.id
     return client_id, Origin.of_request(request, actor=f"key:{client_id}"), client_id
+
+
+def _is_public_client(request: HttpRequest, form: Form, *, otherwise: str = "") -> bool:
+    """Return whether the client calls itself the public one: in the form, or by Basic with an empty password.
+
+    Some libraries authenticate by Basic whether they have a secret or not. `otherwise` is who a client is that says
+    nothing. Raises `OAuthError`.
+    """
+    sent = client_credentials(request, form) or (form.get("client_id", otherwise), "")
+    return sent == (PORTAL_CLIENT, "")
 
 
 def _scopes(form: Form) -> Collection[str] | None:

@@ -12,11 +12,10 @@ from typing import cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade
 
-from credentials.client_address import is_trusted_proxy, parse_address
+from credentials.client_address import parse_address
 from keyportal.entrance.answer import CONTINUE, Answer
 from keyportal.entrance.bounds import BODY_WITHIN, HEAD_WITHIN, IDLE, LINGER, MOST_TURNS, TAKEN_WITHIN
 from keyportal.entrance.host import Host
-from keyportal.entrance.plain_http import is_private
 from keyportal.entrance.receiving import MOST_HEAD, Receiver, blamed
 from keyportal.entrance.request import Request, UnreadableError
 
@@ -45,10 +44,8 @@ class Connection(Receiver, asyncio.Protocol):
         """Begin to wait for a head."""
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
-        self.peer = parse_address(peer[0]) if isinstance(peer, tuple) else None  # over a Unix socket there is none
-        self.is_trusted = is_trusted_proxy(self.peer)
-        self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
-        self.in_clear = self.scheme == "http" and not is_private(self.peer)
+        address = parse_address(peer[0]) if isinstance(peer, tuple) else None  # over a Unix socket there is none
+        self.meet(address, "https" if transport.get_extra_info("sslcontext") else "http")
         self.until = self._host.now + HEAD_WITHIN
         self._host.add(self)
 

@@ -6,7 +6,8 @@ from typing import Final
 
 from httptools import HttpParserError, HttpRequestParser, parse_url
 
-from credentials.client_address import Address
+from credentials.client_address import Address, is_trusted_proxy
+from keyportal.entrance.plain_http import is_private
 from keyportal.entrance.request import Request, UnreadableError
 
 MOST_HEAD: Final = 64 * 1024
@@ -31,6 +32,12 @@ class Receiver(ABC):
         """Whether nothing that comes counts any more."""
         self._target = b""
         self._bound = 0
+
+    def meet(self, peer: Address | None, scheme: str) -> None:
+        """Note who is at the other end of the connection; None over a Unix socket."""
+        self.peer, self.scheme = peer, scheme
+        self.is_trusted = is_trusted_proxy(peer)
+        self.in_clear = scheme == "http" and not is_private(peer)
 
     @abstractmethod
     def bound_of(self, request: Request) -> int:

@@ -4,18 +4,17 @@ from collections.abc import Mapping
 from typing import Final
 
 from keyportal.options import addresses
+from keyportal.options.hosts import hosts, portal_address
 from keyportal.options.kinds import (
     LONG,
     Kind,
     choice,
     decimal,
     flag,
-    hosts,
     listed,
     mailbox,
     networks,
     path,
-    portal_address,
     proxies,
     ring,
     text,

@@ -11,7 +11,6 @@ from email.utils import parseaddr
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
@@ -38,8 +37,6 @@ _FLAGS: Final = {
 }
 _SEPARATORS: Final = re.compile(r"[,\r\n]")
 _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\]")
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 class UnsuitableError(ValueError):
@@ -146,12 +143,6 @@ def proxies() -> Kind:
     return listed(Kind("network", expected, lambda given: given if given == UNIX else _network(given)), "networks")
 
 
-def hosts() -> Kind:
-    """Return the kind of a list of host names."""
-    host = Kind("host", "a host name in lower case, without scheme and port", partial(_matching, _HOST))
-    return listed(host, "hosts")
-
-
 def rate() -> Kind:
     """Return the kind of a rate: so many in so much time."""
     return Kind("rate", "one rate limit, such as 100/minute or 30 per 5 minutes", _rate)
@@ -160,12 +151,6 @@ def rate() -> Kind:
 def path() -> Kind:
     """Return the kind of a file or folder. A relative one is beside `manage.py`, wherever the process was started."""
     return Kind("path", "a path", _path, longest=4096)
-
-
-def portal_address() -> Kind:
-    """Return the kind of the portal's own address, which comes out in one spelling."""
-    expected = "the portal's address alone, without a path, such as https://keys.example.com"
-    return Kind("address", expected, _portal_address)
 
 
 def mailbox() -> Kind:
@@ -226,16 +211,6 @@ def _path(text: str) -> str:
     if text.startswith("~"):
         raise UnsuitableError("must be a path, and ~ stands for nothing in it")
     return str(BASE_DIR / text)
-
-
-def _portal_address(text: str) -> str:
-    parts = urlsplit(text)
-    host = parts.netloc.lower().removesuffix(f":{parts.port}")
-    beside = (parts.path.strip("/"), parts.query, parts.fragment, "?" in text, "#" in text, parts.port == 0)
-    if parts.scheme not in _PORTS or not _HOST.fullmatch(host) or any(beside):
-        raise ValueError
-    default = parts.port in (None, _PORTS[parts.scheme])
-    return f"{parts.scheme}://{host}" + ("" if default else f":{parts.port}")
 
 
 def _mailbox(text: str) -> str:

@@ -128,7 +128,7 @@ def test_an_overlong_value_is_refused(option: Option, by_file: bool, tmp_path: P
 
 @files_too
 def test_a_value_of_the_wrong_type_is_refused(option: Option, by_file: bool, tmp_path: Path) -> None:
-    is_text = option.kind.name in ("text", "list", "path", "key ring", "JWK Set")
+    is_text = option.kind.name in ("text", "hosts", "list", "path", "key ring", "JWK Set")
     wrong = [] if is_text else [CANARY]
     wrong += NO_NUMBERS if sample(option).isdigit() else []
     wrong += NO_FLAGS if option.kind.name == "true or false" else []

@@ -141,41 +141,72 @@ def test_no_secret_and_no_header_stays_in_the_environment() -> None:
     [
         ("HTTPS://Keys.Example.COM/", "https://keys.example.com"),
         ("https://keys.example.com:443", "https://keys.example.com"),
+        ("https://keys.example.com:0443/", "https://keys.example.com"),
+        ("http://localhost:80", "http://localhost"),
+        ("https://Keys.Example.com.", "https://keys.example.com"),
+        ("https://keys.example.com.:443//", "https://keys.example.com"),
+        ("https://[2001:DB8::0:1]", "https://[2001:db8::1]"),
         ("https://keys.example.com:8443/", "https://keys.example.com:8443"),
         ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
         ("http://[::1]:8000", "http://[::1]:8000"),
     ],
 )
+@pytest.mark.finding("H37")
 def test_the_portals_address_has_one_spelling(given: str, taken: str) -> None:
     values = read_settings(KEYPORTAL_URL=given).values
     assert values is not None
     assert values["KEYPORTAL_URL"] == values["KEYPORTAL_AUDIENCE"] == taken
-    assert values["ALLOWED_HOSTS"] == [taken.partition("://")[2].rpartition(":")[0] or taken.partition("://")[2]]
+    host = taken.partition("://")[2]
+    assert values["KEYPORTAL_HOST"] == values["SECURE_SSL_HOST"] == host
+    assert values["CSRF_TRUSTED_ORIGINS"] == [taken]
+    assert values["ALLOWED_HOSTS"] == [host if host[-1] == "]" else host.rpartition(":")[0] or host]
+
+
+def test_further_hosts_have_one_spelling_too() -> None:
+    assert read_settings(KEYPORTAL_HOSTS="Keys.Internal., [::1]").option("KEYPORTAL_HOSTS") == (
+        "keys.internal",
+        "[::1]",
+    )
+    for wrong in ("keys.internal:8000", "https://keys.internal", "schlüssel.example", "a..b", "10.1"):
+        assert read_settings(KEYPORTAL_HOSTS=wrong).values is None
 
 
 @pytest.mark.parametrize(
-    "address",
+    ("address", "reason"),
     [
-        "https://keys.example.com/portal",
-        "https://user:cAnArY7q@keys.example.com",
-        "https://keys.example.com?cAnArY7q",
-        "https://keys.example.com/#",
-        "https://",
-        "https://keys.example.com:99999",
-        "https://keys.example.com:",
-        "https://ke ys.example.com",
-        "https://schlüssel.example.com",
-        "https://[::1",
-        "https://[cAnArY7q]",
-        "ftp://keys.example.com",
-        "keys.example.com",
-        "//keys.example.com",
+        ("https://keys.example.com/portal", "it has a path"),
+        ("https://keys.example.com/cAnArY7q/", "it has a path"),
+        ("https://user:cAnArY7q@keys.example.com", "takes no user or password"),
+        ("https://user:a/cAnArY7q?b#c@keys.example.com", "takes no user or password"),
+        ("https://keys.example.com?cAnArY7q", "a ? or a #"),
+        ("https://keys.example.com/?", "a ? or a #"),
+        ("https://keys.example.com/#", "a ? or a #"),
+        ("https://keys.example.com/cAnArY7q#x", "a ? or a #"),
+        ("https://", "it has no host"),
+        ("https://keys.example.com:99999", "its port"),
+        ("https://keys.example.com:0", "its port"),
+        ("https://keys.example.com:", "its port"),
+        ("https://keys.example.com:cAnArY7q", "its port"),
+        ("https://ke ys.example.com", "its host"),
+        ("https://keys..example.com", "its host"),
+        ("https://keys_example.com", "its host"),
+        ("https://127.1", "its host"),
+        ("https://schlüssel.example.com", "xn--"),
+        ("https://[::1", "its host"),
+        ("https://[fe80::1%eth0]", "its host"),
+        ("https://[cAnArY7q]", "its host"),
+        ("ftp://keys.example.com", "does not begin with https://"),
+        ("keys.example.com", "does not begin with https://"),
+        ("//keys.example.com", "does not begin with https://"),
     ],
 )
-def test_an_address_of_the_portal_that_is_none_is_refused(address: str) -> None:
+@pytest.mark.finding("H37")
+def test_an_address_of_the_portal_that_is_none_is_refused_with_the_reason(address: str, reason: str) -> None:
     reading = read_settings(KEYPORTAL_URL=address)
     assert reading.values is None
-    assert "KEYPORTAL_URL must be the portal's address alone, without a path" in reading.lines[0]
+    told, _, why = reading.lines[0].partition("; ")
+    assert "KEYPORTAL_URL must be the portal's address alone, without a path" in told
+    assert reason in why
     assert CANARY not in reading.lines[0]
 
 

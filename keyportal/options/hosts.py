@@ -1,0 +1,94 @@
+"""Where the portal is: its own address and further hosts, each in the one spelling that everything else goes by.
+
+Issuer, links, origins and allowed hosts are compared character by character (RFC 8414 §3.3); people write capitals, the
+usual port, a slash or a dot at the end.
+"""
+
+import re
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+from keyportal.options.kinds import Kind, UnsuitableError, listed
+
+ALONE: Final = "the portal's address alone, without a path, such as https://keys.example.com"
+HIGHEST: Final = 65_535
+_USUAL: Final = {"http": 80, "https": 443}
+_AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:\[]*)(:.*)?")
+_PORT: Final = re.compile(r":0*([1-9][0-9]{0,4})")
+_LABEL: Final = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_NAME: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_NUMBER: Final = re.compile(r"(.*\.)?[0-9]+")
+_LONGEST: Final = 253  # characters of a name (RFC 1035 §2.3.4)
+_NO_NAME: Final = "its host is no name and no address"
+
+
+def portal_address() -> Kind:
+    """Return the kind of the portal's own address."""
+    return Kind("address", ALONE, _portal_address)
+
+
+def hosts() -> Kind:
+    """Return the kind of a list of host names."""
+    return listed(Kind("host", "a host name, without scheme and port", _host_alone), "hosts")
+
+
+def _portal_address(text: str) -> str:
+    try:
+        return _spelt_once(text)
+    except UnsuitableError as fault:
+        reason = str(fault)
+    raise UnsuitableError(f"must be {ALONE}; {reason}")
+
+
+def _spelt_once(text: str) -> str:
+    """Return an address in one spelling. Raises `UnsuitableError` with the reason, which quotes nothing."""
+    scheme, separator, rest = text.partition("://")
+    scheme = scheme.lower()
+    if not separator or scheme not in _USUAL:
+        raise UnsuitableError("it does not begin with https:// (in local mode http://)")
+    if "@" in rest:  # looked for first: a password may hold anything
+        raise UnsuitableError("it has an @ in it, and takes no user or password")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    beyond = rest[len(authority) :]
+    if "?" in beyond or "#" in beyond:
+        raise UnsuitableError("it has a ? or a # behind the host")
+    if beyond.strip("/"):
+        raise UnsuitableError("it has a path: the portal answers at the root of a host, so give it one of its own")
+    host, port = _host_and_port(authority)
+    return f"{scheme}://{host}" + ("" if port in (None, _USUAL[scheme]) else f":{port}")
+
+
+def _host_and_port(authority: str) -> tuple[str, int | None]:
+    parts = _AUTHORITY.fullmatch(authority)
+    if not authority or parts is None:
+        raise UnsuitableError(_NO_NAME if authority else "it has no host")
+    if parts[2] is None:
+        return _host(parts[1]), None
+    port = _PORT.fullmatch(parts[2])
+    if port is None or int(port[1]) > HIGHEST:
+        raise UnsuitableError(f"its port is no number from 1 to {HIGHEST}")
+    return _host(parts[1]), int(port[1])
+
+
+def _host_alone(text: str) -> str:
+    try:
+        return _host(text)
+    except UnsuitableError:
+        raise ValueError from None
+
+
+def _host(text: str) -> str:
+    """Return a host in lower case, without the dot at its end. Raises `UnsuitableError`."""
+    if not text.isascii():
+        raise UnsuitableError("its host is not in ASCII: write a name with other letters as xn--…")
+    name = text.lower().removesuffix(".")
+    try:
+        if name[:1] == "[" and "%" not in name:  # a zone means something on one machine only
+            return f"[{IPv6Address(name[1:-1])}]"
+        if _NUMBER.fullmatch(name):
+            return str(ip_address(name))
+    except ValueError:
+        name = ""
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
+        raise UnsuitableError(_NO_NAME)
+    return name
