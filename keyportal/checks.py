@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 from keyportal.options import OPTIONS
 from keyportal.options.kinds import UnsuitableError
 from keyportal.options.reading import parsed
+from keyportal.static_files import outdated
 
 
 @register("keyportal")
@@ -54,6 +55,22 @@ def check_middleware(app_configs: Sequence[AppConfig] | None, **options: Any) ->
         for what, is_there in wanted.items()
         if not is_there
     ]
+
+
+@register("keyportal", deploy=True)
+def check_static_files(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
+    """W042: what was collected is not what the code has."""
+    try:
+        if not outdated():
+            return []
+        text = "The static files in KEYPORTAL_STATIC_ROOT are not those of this release."
+    except OSError as error:
+        text = f"The static files in KEYPORTAL_STATIC_ROOT can't be read ({type(error).__name__})."
+    hint = (
+        "The server collects them when it starts, if its user may write there; else pages come uncompressed. "
+        "`manage.py collectstatic` does it beforehand."
+    )
+    return [Caution(text, hint=hint, id="keyportal.W042")]
 
 
 def _has(present: Sequence[object], middleware: type) -> bool:

@@ -14,7 +14,9 @@ from accounts.drafts import Why, keep_draft
 from accounts.way_back import page_of, page_with_button
 from keyportal.denied import record_denied
 from keyportal.pages import is_for_machines
+from keyportal.plain_page import plain_page
 from keyportal.problems import Problem, problem_of
+from keyportal.quiet_errors import DATABASE
 
 logger = logging.getLogger(__name__)
 
@@ -98,10 +100,24 @@ def error_response(
         return Problem(CODE_OF[status], members, headers or {}).answer(request.path_info)
     context["detail"] = detail
     context["request_id"] = getattr(request, "request_id", "")
-    response = render(request, f"errors/{page or status}.html", context, status=status)
+    response = _page(request, f"errors/{page or status}.html", context, status)
     for name, value in (headers or {}).items():
         response[name] = value
     return response
+
+
+def _page(request: HttpRequest, template: str, context: Mapping[str, Any], status: int) -> HttpResponse:
+    """Return the page, or one without a template if that breaks: an answer with a status is better than another error.
+
+    Raises errors of the database, unless it is the answer to one: they have a page of their own.
+    """
+    try:
+        return render(request, template, context, status=status)
+    except Exception as error:
+        if isinstance(error, DATABASE) and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        logger.exception("the page of a %d broke", status)
+    return HttpResponse(plain_page(status, context["request_id"], context["detail"]), status=status)
 
 
 def with_words(request: HttpRequest, response: HttpResponse) -> HttpResponse:

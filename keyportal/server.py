@@ -2,12 +2,13 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
+from django.core.handlers.wsgi import WSGIHandler
 
 from keyportal.environment import forget_environment
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
-django_application = get_wsgi_application()
+django.setup(set_prefix=False)
 
 # Models can be read once Django is set up.
 from accounts.trail import EVERY, extend_now_and_then  # noqa: E402
@@ -17,10 +18,9 @@ from keyportal.databases import limit_statements  # noqa: E402
 from keyportal.entrance.application import Entrance  # noqa: E402
 from keyportal.numbers import shelf  # noqa: E402
 from keyportal.private_files import PrivateConnection  # noqa: E402
-from keyportal.startup import confirm_configuration  # noqa: E402
+from keyportal.startup import confirm_configuration, prepare_static_files  # noqa: E402
 from tokens.housekeeping import LOOK, now_and_then  # noqa: E402
 
-application = Entrance(django_application)
 limit_statements()
 limit_waiting()
 flusher.chores += [
@@ -30,5 +30,8 @@ flusher.chores += [
 ]
 
 confirm_configuration()
+prepare_static_files()
+django_application = WSGIHandler()  # which looks for static files
+application = Entrance(django_application)
 PrivateConnection.makes_files = False
 forget_environment(os.environ)

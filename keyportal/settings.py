@@ -87,7 +87,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "keyportal.pages.CSPMiddleware",
     "keyportal.middleware.ResponseHeadersMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "keyportal.static_files.StaticFilesMiddleware",
     "keyportal.middleware.RingsMiddleware",
     "keyportal.middleware.SettledMiddleware",
     "keyportal.pages.SessionMiddleware",
@@ -210,7 +210,8 @@ CONTENT_SECURITY_POLICY = PAGE_POLICY
 STATIC_URL = "/static/"
 STATIC_ROOT = _given["KEYPORTAL_STATIC_ROOT"]
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
+STORAGES = {"staticfiles": {"BACKEND": "keyportal.static_files.StaticFilesStorage"}}
+WHITENOISE_USE_FINDERS = True  # for where nothing can be collected
 EMAIL_CONFIGURED = "EMAIL_URL" in _configuration.given
 EMAIL_TIMEOUT = 5
 vars().update(_given["EMAIL_URL"])

@@ -8,6 +8,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from keyportal.quiet_errors import in_short
+from keyportal.static_files import collect_if_outdated
 
 
 def confirm_configuration() -> None:
@@ -24,6 +25,13 @@ def confirm_configuration() -> None:
     if errors:
         sys.exit("\n".join(errors))
     _say(notes)
+
+
+def prepare_static_files() -> None:
+    """Collect the static files if need be, before any process looks for them; tell what came of it."""
+    said = collect_if_outdated()
+    if said:
+        _say([f"keyportal: {said}"])
 
 
 def _line(what: str, message: CheckMessage) -> str:

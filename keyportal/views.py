@@ -9,6 +9,7 @@ from django.db import Error as DatabaseError
 from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
@@ -20,6 +21,7 @@ from credentials.freshness import freshness
 from credentials.trigger_health import faults
 from keyportal.context import THEMES
 from keyportal.problems import CODES
+from keyportal.quiet_errors import in_short
 from vault.errors import VaultError
 
 YEAR = 365 * 24 * 3600
@@ -68,7 +70,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
     """Answer 200 if the process may be given traffic, else 503 with what is wrong."""
-    faults = _faults()
+    faults = [*_faults(), *_unshown(request)]
     return JsonResponse({"status": "unready" if faults else "ready", "faults": faults}, status=503 if faults else 200)
 
 
@@ -109,6 +111,15 @@ def _faults() -> list[str]:
         return [str(error) if isinstance(error, UnusableFileError) else "the database can't be asked"]
     except VaultError as misfit:
         return [str(misfit)]
+
+
+def _unshown(request: HttpRequest) -> list[str]:
+    """Return why no page can be shown. One that asks no database stands for all."""
+    try:
+        render_to_string("errors/404.html", {"request_id": ""}, request)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is told
+        return [f"pages can't be shown: {in_short(error)}"]
+    return []
 
 
 def _unheard() -> list[str]:

@@ -32,6 +32,7 @@ from keyportal.settings import *  # noqa: E402, F403  # after the environment it
 KEYPORTAL_USAGE_FLUSH = 0  # its thread would write into the database of a test that is over
 SILENCED_SYSTEM_CHECKS = [*SILENCED_SYSTEM_CHECKS, "keyportal.E040"]  # noqa: F405  # which tells of the line above
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+WHITENOISE_USE_FINDERS = False  # every client of a test would look for all files
 STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 

@@ -1,24 +1,15 @@
 """What is answered without a template, a database, a static file or a thread: health, and what went wrong."""
 
 from http import HTTPStatus
-from typing import Final
 
 from django.conf import settings
 
 from keyportal.entrance.answer import Answer
 from keyportal.entrance.request import Sender
 from keyportal.errors import CODE_OF
+from keyportal.plain_page import plain_page
 from keyportal.policies import MACHINE_POLICY
 from keyportal.problems import RETRY_AFTER, Problem
-
-WORDS: Final = {
-    HTTPStatus.SERVICE_UNAVAILABLE: ("The portal is busy", "Nothing was lost. Try again in a few seconds."),
-    HTTPStatus.INTERNAL_SERVER_ERROR: ("Something broke in the portal", "It has been noted. Try again in a moment."),
-}
-PAGE: Final = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    '<title>{title} · keyportal</title><h1>{title}</h1><p>{words}</p><p><a href="/">Start page</a></p></html>'
-)
 
 
 def plain(sender: Sender) -> dict[str, str]:
@@ -60,6 +51,5 @@ def last_resort(path: str, status: HTTPStatus, sender: Sender, detail: str = "")
     headers = plain(sender)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = str(RETRY_AFTER)
-    title, words = WORDS.get(status, (status.phrase, detail))
     headers["content-type"] = "text/html; charset=utf-8"
-    return Answer(status, list(headers.items()), PAGE.format(title=title, words=words).encode())
+    return Answer(status, list(headers.items()), plain_page(status, sender.request_id, detail))

@@ -78,7 +78,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             shown="`json`; `text` in local mode",
         ),
         Option("KEYPORTAL_ENV_FILE", path(), ".env", "what is read beside the environment", only_process=True),
-        Option("KEYPORTAL_STATIC_ROOT", path(), "var/static", "where `collectstatic` puts files"),
+        Option("KEYPORTAL_STATIC_ROOT", path(), "var/static", "where the server, or `collectstatic`, puts files"),
         Option("KEYPORTAL_OUTBOX", path(), "var/outbox", "local mode: where messages are kept"),
     ),
     "Secrets of the server": (

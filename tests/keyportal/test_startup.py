@@ -28,6 +28,8 @@ def site(tmp_path: Path) -> Iterator[Portal]:
             "KEYPORTAL_TRUSTED_PROXIES": "192.0.2.1",
             "EMAIL_URL": "smtp://localhost:25",
         }
+        if not (shared_folder() / "static").exists():
+            portal.command("collectstatic", "--noinput", "--verbosity=0")
         yield portal
         portal.stop()
 
@@ -79,8 +81,6 @@ def test_the_server_tells_every_warning_once_for_all_its_workers(site: Portal) -
 
 
 def test_without_a_trusted_proxy_a_page_redirects_to_itself_as_the_warning_says(site: Portal) -> None:
-    if not (shared_folder() / "static").exists():
-        site.command("collectstatic", "--noinput", "--verbosity=0")
     del site.environment["KEYPORTAL_TRUSTED_PROXIES"]
     page = f"{site.environment['KEYPORTAL_URL']}/accounts/login/"
     site.start(workers=1)

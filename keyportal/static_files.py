@@ -1,0 +1,175 @@
+"""Styles, scripts and pictures: collected by the server when it starts, and served from the code where that can't be.
+
+Pages must not break because somebody forgot a command, a disk is full or a folder is gone.
+"""
+
+import fcntl
+import gzip
+import logging
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import STATICFILES_STORAGE_ALIAS, settings
+from django.contrib.staticfiles.apps import StaticFilesConfig
+from django.contrib.staticfiles.finders import get_finders
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, storages
+from django.core.management import call_command
+from django.http import Http404, HttpRequest, HttpResponseBase
+from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+logger = logging.getLogger(__name__)
+
+UNCOLLECTED: Final = (
+    "pages use the code's own, uncompressed and not kept by browsers for long. Let the server's user write into "
+    "KEYPORTAL_STATIC_ROOT, or run `manage.py collectstatic` as one who may; then restart"
+)
+
+
+class StaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # untyped
+    """Names files with a hash of their content where they are collected, and by their plain names where not."""
+
+    def load_manifest(self) -> tuple[dict[str, str], str]:
+        """Return the names with hashes by the names of files; none if what was collected can't be read."""
+        try:
+            loaded: tuple[dict[str, str], str] = super().load_manifest()
+        except (OSError, ValueError):
+            return {}, ""
+        return loaded
+
+    def stored_name(self, name: str) -> str:
+        """Return the name with the hash, or the name."""
+        try:
+            hashed: str = super().stored_name(name)
+        except ValueError:
+            return name
+        return hashed
+
+
+class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # untyped
+    """Serves what was collected; the code's own file for one that is gone since then, which the log tells once."""
+
+    _told = False
+
+    def serve(self, static_file: Any, request: HttpRequest) -> HttpResponseBase:
+        """Return the file. Raises `Http404` if it is nowhere."""
+        try:
+            return self._served(static_file, request)
+        except OSError as error:
+            self._tell(error)
+            plain = self.files.get(self._plain_names().get(request.path_info))
+        if plain is None:
+            raise Http404
+        return self._served(plain, request)
+
+    def _served(self, static_file: Any, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = WhiteNoiseMiddleware.serve(static_file, request)
+        return response
+
+    def _tell(self, error: OSError) -> None:
+        if not self._told:
+            self._told = True
+            logger.error(
+                "files in KEYPORTAL_STATIC_ROOT can't be read (%s): the code's own are served. "
+                "`manage.py collectstatic` brings them back",
+                type(error).__name__,
+            )
+
+    def _plain_names(self) -> dict[str, str]:
+        storage = _storage()
+        names = storage.hashed_files.items() if storage else ()
+        return {self.static_prefix + hashed: self.static_prefix + name for name, hashed in names}
+
+
+def collect_if_outdated() -> str:
+    """Collect static files unless those of the code are there already; return what there is to say of it.
+
+    Where that can't be done this process uses none of what was collected before: it may be of another release.
+    """
+    storage = _storage()
+    if storage is None:
+        return ""
+    try:
+        if not outdated():
+            return ""
+        with _alone(Path(settings.STATIC_ROOT)):
+            storage.hashed_files, storage.manifest_hash = storage.load_manifest()  # which another process has written
+            names = outdated()
+            for name in names:
+                Path(settings.STATIC_ROOT, name).unlink(missing_ok=True)  # a newer one would be kept
+            if names:
+                call_command("collectstatic", interactive=False, verbosity=0)
+    except OSError as error:
+        storage.hashed_files.clear()
+        return f"static files can't be collected ({type(error).__name__}): {UNCOLLECTED}"
+    return "static files were collected" if names else ""
+
+
+def outdated() -> list[str]:
+    """Return the names in STATIC_ROOT under which something else is than the code has: nothing, another, half of it."""
+    storage = _storage()
+    if storage is None:
+        return []
+    return [wrong for name, source in _of_code().items() for wrong in _wrong(name, source, storage)]
+
+
+def _storage() -> StaticFilesStorage | None:
+    """Return where collected files are; None under settings that collect none."""
+    storage = storages[STATICFILES_STORAGE_ALIAS]
+    return storage if isinstance(storage, StaticFilesStorage) else None
+
+
+def _wrong(name: str, source: FileSystemStorage, storage: StaticFilesStorage) -> Iterator[str]:
+    if _content(storage.path(name)) != _content(source.path(name)):
+        yield name
+    hashed = storage.hashed_files.get(name)
+    if hashed is None:
+        yield name
+    elif not _is_whole(hashed, storage):
+        yield hashed
+
+
+def _is_whole(hashed: str, storage: StaticFilesStorage) -> bool:
+    """Return whether a file holds what the hash in its name was made of, and its compressed copy the same."""
+    path = storage.path(hashed)
+    content, compressed = _content(path), _content(f"{path}.gz")
+    if content is None or f".{storage.file_hash(hashed, ContentFile(content))}" not in hashed:
+        return False
+    try:
+        return compressed is None or gzip.decompress(compressed) == content
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
+def _content(path: str) -> bytes | None:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _of_code() -> dict[str, FileSystemStorage]:
+    """Return each file's storage by its name, as `collectstatic` finds them: the first one of a name counts."""
+    ignored: list[str] = StaticFilesConfig.ignore_patterns
+    found: dict[str, FileSystemStorage] = {}
+    for finder in get_finders():
+        for name, storage in finder.list(ignored):
+            found.setdefault(name, storage)
+    return found
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let no other process of this machine collect into the folder meanwhile. Raises `OSError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
