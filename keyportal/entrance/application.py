@@ -125,7 +125,7 @@ class Entrance:
         sender = request.sender()
         if is_refused(request):
             connection.answer(request, refusal(request, sender))
-            return VERDICT_WITHIN
+            return self.within
         question = question_of(request, sender)
         if question is not None:
             self._ask(question, sender, request, connection)
