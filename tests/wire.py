@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -32,9 +33,18 @@ class Reply(NamedTuple):
 class Wire:
     """One connection."""
 
-    def __init__(self, port: int, *, patience: float = DEADLINE) -> None:
-        """Connect. `patience`: seconds that it waits for whatever comes."""
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
+    def __init__(
+        self,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        source: str = "127.0.0.1",
+        patience: float = DEADLINE,
+    ) -> None:
+        """Connect from one of this machine's addresses. `patience`: seconds that it waits for whatever comes."""
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=patience, source_address=(source, 0))
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket)
         self._received = b""
 
     def send(self, data: bytes) -> "Wire":
@@ -58,12 +68,25 @@ class Wire:
         head, _, rest = self._received.partition(b"\r\n\r\n")
         status, *lines = head.decode("latin-1").split("\r\n")
         headers = [(name.lower(), value) for name, _, value in (line.partition(": ") for line in lines)]
-        length = 0 if to_head else int(dict(headers).get("content-length", "0"))
         self._received = rest
+        if dict(headers).get("transfer-encoding") == "chunked" and not to_head:
+            body = b"".join(iter(self._chunk, b""))
+        else:
+            body = self.read(0 if to_head else int(dict(headers).get("content-length", "0")))
+        return Reply(int(status.split()[1]), headers, body)
+
+    def read(self, length: int) -> bytes:
+        """Wait for so many bytes. Raises `ConnectionError` if they don't come."""
         while len(self._received) < length:
             self._read()
-        body, self._received = self._received[:length], self._received[length:]
-        return Reply(int(status.split()[1]), headers, body)
+        data, self._received = self._received[:length], self._received[length:]
+        return data
+
+    def read_until(self, end: bytes) -> bytes:
+        """Wait for these bytes, and return all until then. Raises `ConnectionError` if they don't come."""
+        while end not in self._received:
+            self._read()
+        return self.read(self._received.index(end) + len(end))
 
     def is_closed(self) -> bool:
         """Wait for the other end to close, and tell whether nothing more came before."""
@@ -78,6 +101,11 @@ class Wire:
         """End it."""
         self._socket.close()
 
+    def _chunk(self) -> bytes:
+        data = self.read(int(self.read_until(b"\r\n"), 16))
+        self.read_until(b"\r\n")
+        return data
+
     def _read(self) -> None:
         chunk = self._socket.recv(65536)
         if not chunk:
@@ -86,18 +114,25 @@ class Wire:
 
 
 @contextmanager
-def wire(port: int) -> Iterator[Wire]:
-    """Give a connection to a port of this machine, and end it."""
-    opened = Wire(port)
+def wire(port: int, *, tls: ssl.SSLContext | None = None, source: str = "127.0.0.1") -> Iterator[Wire]:
+    """Give a connection to a port of this machine, from one of its own addresses, and end it."""
+    opened = Wire(port, tls=tls, source=source)
     try:
         yield opened
     finally:
         opened.close()
 
 
-def sent(port: int, data: bytes, *, half_closed: bool = False) -> Reply:
+def sent(
+    port: int,
+    data: bytes,
+    *,
+    half_closed: bool = False,
+    tls: ssl.SSLContext | None = None,
+    source: str = "127.0.0.1",
+) -> Reply:
     """Send bytes over a connection of their own, and return the first answer."""
-    with wire(port) as opened:
+    with wire(port, tls=tls, source=source) as opened:
         opened.send(data)
         if half_closed:
             opened.half_close()
