@@ -17,14 +17,13 @@ STARTERS: Final[tuple[object, ...]] = (
     subprocess,
     portal.Portal,
     databases.portal_database,
-    gateways.nginx,
-    gateways.caddy,
+    gateways.started,
     pgbouncer.pgbouncer,
     redis_server.redis_server,
     with_postgres.postgres_cluster,
 )
 """What starts a process: whoever uses one of these, by whatever way, is not quick."""
-SLOW_MARKS: Final = ("sweep", "browser", "nginx", "caddy", "redis", "pgbouncer", "postgresql", "second")
+SLOW_MARKS: Final = ("sweep", "browser", "nginx", "caddy", "haproxy", "redis", "pgbouncer", "postgresql", "second")
 
 
 def is_quick(item: pytest.Function) -> bool:

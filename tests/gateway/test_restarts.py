@@ -1,20 +1,22 @@
-"""Servers of keyportal are restarted one by one behind nginx, and whoever asks notices nothing."""
+"""Servers of keyportal are restarted one by one behind a gateway, and whoever asks notices nothing."""
 
 import http.client
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.databases import portal_database
-from tests.gateways import echoing_api, nginx
+from tests.gateways import caddy, haproxy, nginx
 from tests.portal import Portal, free_port
+from tests.services import serving
 from tests.speaker import Client
 from tests.waiting import DEADLINE
 
-pytestmark = [pytest.mark.second, pytest.mark.nginx]
+pytestmark = pytest.mark.second
 OWNER = "restarts@example.com"
 RESTARTS = 2
 
@@ -27,6 +29,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Portal]]:
         second = Portal(folder, database_url, **{**first.environment, "KEYPORTAL_URL": first.url})
         second.log = folder / "second.log"
         second.start(workers=1)
+        first.make_developer(OWNER)
+        first.shell("Scope.objects.create(name='reports:read', description='x')")
         try:
             yield [first, second]
         finally:
@@ -44,15 +48,23 @@ def ask_until(over: threading.Event, port: int, secret: str, seen: "Counter[int]
 
 
 @pytest.mark.conformance("FA-04")
-def test_no_answer_is_wrong_or_missing_while_servers_are_restarted(pair: list[Portal], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "gateway",
+    [
+        pytest.param(nginx, marks=pytest.mark.nginx),
+        pytest.param(caddy, marks=pytest.mark.caddy),
+        pytest.param(haproxy, marks=pytest.mark.haproxy),
+    ],
+)
+def test_no_answer_is_wrong_or_missing_while_servers_are_restarted(
+    pair: list[Portal], tmp_path: Path, gateway: Callable[..., Any]
+) -> None:
     first = pair[0]
-    first.make_developer(OWNER)
-    first.shell("Scope.objects.create(name='reports:read', description='x')")
     good, revoked = (Client(*first.make_key(OWNER, "--scope", "reports:read")) for _ in range(2))
     first.revoke_key(revoked.id)
     over, port = threading.Event(), free_port()
     seen: dict[str, Counter[int]] = {good.secret: Counter(), revoked.secret: Counter()}
-    with echoing_api() as api, nginx(tmp_path, port, [portal.port for portal in pair], api):
+    with serving() as (api, _), gateway(tmp_path, port, [portal.port for portal in pair], api):
         askers = [
             threading.Thread(target=ask_until, args=(over, port, secret, counts)) for secret, counts in seen.items()
         ]

@@ -1,0 +1,101 @@
+-- Asks keyportal whether a request's credential is good: `http-request lua.keyportal "scope=reports:read"`.
+--
+-- It opens nothing by itself: it sets txn.keyportal, and haproxy.cfg refuses every request for which that is not "ok". So an
+-- error in here, or an answer that nobody expects, lets nobody in.
+
+local WITHIN = 8000 -- milliseconds: longer than all that haproxy.cfg gives keyportal
+local IDENTITY = {
+  "x-keyportal-key", "x-keyportal-owner", "x-keyportal-scopes", "x-keyportal-environment", "x-keyportal-kind",
+  "x-keyportal-assertion",
+}
+local LIMITS = { "ratelimit", "ratelimit-policy" }
+local REFUSAL = {
+  "www-authenticate", "retry-after", "ratelimit", "ratelimit-policy", "x-keyportal-code", "x-request-id", "cache-control",
+}
+local EXPOSED = "WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy, X-Keyportal-Code, X-Request-ID"
+local REFUSALS = { [401] = true, [403] = true, [429] = true }
+local SOCKET = os.getenv("KEYPORTAL_SOCKET")
+
+-- The value of a header of the answer; nil if there is none, or none to speak of.
+local function value(answer, name)
+  local values = answer.headers and answer.headers[name]
+  local first = values and values[0]
+  return first ~= "" and first or nil
+end
+
+-- Every Authorization line, so that keyportal sees it where there is more than one.
+local function authorization(txn)
+  local lines, sent = {}, txn.http:req_get_headers()["authorization"]
+  for index = 0, sent and #sent or -1 do
+    lines[#lines + 1] = sent[index]
+  end
+  return #lines > 0 and lines or nil
+end
+
+local function ask(txn, asked)
+  return core.httpclient():get {
+    url = "http://keyportal/gateway/auth?" .. asked,
+    dst = SOCKET,
+    timeout = WITHIN,
+    headers = {
+      ["authorization"] = authorization(txn),
+      ["x-forwarded-for"] = { txn.f:src() },
+      ["x-request-id"] = { txn:get_var("txn.request_id") },
+    },
+  }
+end
+
+-- What a browser needs so that the app may read a refusal.
+local function for_browsers(txn, reply)
+  local origin = txn:get_var("txn.keyportal_origin")
+  reply:add_header("Vary", "Origin")
+  if origin then
+    reply:add_header("Access-Control-Allow-Origin", origin)
+    reply:add_header("Access-Control-Expose-Headers", EXPOSED)
+  end
+end
+
+local function refuse(txn, answer)
+  local reply = txn:reply { status = answer.status }
+  for _, name in ipairs(REFUSAL) do
+    local told = value(answer, name)
+    if told then
+      reply:add_header(name, told)
+    end
+  end
+  for_browsers(txn, reply)
+  txn:done(reply)
+end
+
+-- When keyportal can't answer, nobody gets in, and nobody is told that their credential is bad.
+local function unavailable(txn)
+  local reply = txn:reply { status = 503 }
+  reply:add_header("Retry-After", "2")
+  reply:add_header("Cache-Control", "no-store")
+  reply:add_header("X-Request-ID", txn:get_var("txn.request_id"))
+  for_browsers(txn, reply)
+  txn:done(reply)
+end
+
+core.register_action("keyportal", { "http-req" }, function(txn, asked)
+  local answer = ask(txn, asked)
+  if REFUSALS[answer.status] then
+    return refuse(txn, answer)
+  end
+  if answer.status ~= 200 then
+    return unavailable(txn)
+  end
+  for _, name in ipairs(IDENTITY) do
+    local told = value(answer, name)
+    if told then
+      txn.http:req_set_header(name, told)
+    end
+  end
+  for _, name in ipairs(LIMITS) do
+    local told = value(answer, name)
+    if told then
+      txn:set_var("txn." .. name:gsub("-", "_"), told)
+    end
+  end
+  txn:set_var("txn.keyportal", "ok")
+end, 1)
