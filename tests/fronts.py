@@ -1,0 +1,43 @@
+"""The portal itself behind a proxy that ends TLS."""
+
+import ssl
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.gateways import portal_behind_caddy, portal_behind_nginx
+from tests.portal import Portal
+from tests.speaker import Client
+from tests.wire import Reply, head, sent, wire
+
+OWNER: Final = "tls@example.com"
+PASSWORD: Final = "correct horse battery staple"
+START: Final = {"nginx": portal_behind_nginx, "caddy": portal_behind_caddy}
+
+
+class Front(NamedTuple):
+    """A proxy, and the portal behind it."""
+
+    name: str
+    port: int
+    plain: int
+    portal: Portal
+    client: Client
+    tls: ssl.SSLContext
+    folder: Path
+
+    def ask(self, method: str, path: str, *lines: str, body: bytes = b"", source: str = "127.0.0.1") -> Reply:
+        """Send a request by https."""
+        length = [f"Content-Length: {len(body)}"] if body else []
+        return sent(self.port, head(method, path, *length, *lines) + body, tls=self.tls, source=source)
+
+    def ask_each(
+        self, method: str, path: str, every: Iterable[list[str]], *lines: str, source: str = "127.0.0.1"
+    ) -> Iterator[tuple[list[str], Reply]]:
+        """Send one request for each of these lines over one connection; give the lines and the answers."""
+        with wire(self.port, tls=self.tls, source=source) as line:
+            for more in every:
+                yield more, line.send(head(method, path, *lines, *more, close=False)).reply()
+
+    def bearer(self) -> str:
+        return f"Authorization: Bearer {self.client.secret}"
