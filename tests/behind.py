@@ -133,7 +133,7 @@ class Gateways:
 
     def _start(self, name: str, options: dict[str, Any]) -> Behind:
         way, port = WAYS[name], free_port()
-        folder = self._folder / str(len(self._started))
+        folder = self._folder / str(port)
         folder.mkdir()
         api, service = self._stack.enter_context(serving(way.protocol))
         self._stack.enter_context(way.start(folder, port, [self._portal.port], api, **options))
