@@ -57,6 +57,7 @@ class Workers(Collector):
     def collect(self) -> Iterable[Metric]:
         """Give every metric."""
         yield from self._verdicts()
+        yield from self._entrance()
         yield from self._messages()
         yield CounterMetricFamily("keyportal_cache_hits", "Verdicts from memory.", value=self._total.hits)
         yield CounterMetricFamily("keyportal_cache_misses", "Verdicts that asked the database.", self._total.misses)
@@ -73,6 +74,23 @@ class Workers(Collector):
             yield GaugeMetricFamily("keyportal_change_triggers_in_place", text, min(hears))
         lag = max((worker.lag for worker in self._workers), default=0.0)
         yield GaugeMetricFamily("keyportal_usage_flush_lag_seconds", "Age of the oldest count not yet written.", lag)
+
+    def _entrance(self) -> Iterator[Metric]:
+        text = "Requests that a thread works at, or that wait for one."
+        inside = GaugeMetricFamily("keyportal_requests_inside", text, labels=["kind"])
+        text = "Requests that got 503 because too many others waited."
+        refused = CounterMetricFamily("keyportal_requests_refused", text, labels=["kind"])
+        for kind in ("verdicts", "others"):
+            inside.add_metric([kind], sum(getattr(worker, f"{kind}_inside") for worker in self._workers))
+            refused.add_metric([kind], getattr(self._total, f"{kind}_refused"))
+        yield from (inside, refused)
+        yield CounterMetricFamily(
+            "keyportal_requests_late", "Requests that got 503 at their deadline.", self._total.late
+        )
+        connections = sum(worker.connections for worker in self._workers)
+        yield GaugeMetricFamily("keyportal_connections", "Open connections.", connections)
+        size = sum(worker.body_bytes for worker in self._workers)
+        yield GaugeMetricFamily("keyportal_body_bytes", "Bytes kept of bodies that are on their way.", size)
 
     def _messages(self) -> Iterator[Metric]:
         yield CounterMetricFamily("keyportal_messages_sent", "Messages sent.", value=self._total.messages_sent)

@@ -19,6 +19,7 @@ from accounts.sending import counts
 from credentials.freshness import freshness
 from credentials.tally import Durations, tally
 from credentials.usage import flusher
+from keyportal.entrance.load import meter
 from keyportal.mailer import mailer
 from keyportal.private_files import open_private, private_folder
 
@@ -27,7 +28,10 @@ logger = logging.getLogger(__name__)
 ALIVE: Final = 30.0  # seconds; a worker writes every few
 GONE: Final = 300.0  # seconds after which a file's numbers are added to those of all that are gone
 OF_THE_GONE: Final = "gone.json"
-COUNTERS: Final = ("hits", "misses", "messages_sent", "messages_failed", "messages_given_up")
+COUNTERS: Final = (
+    *("hits", "misses", "verdicts_refused", "others_refused", "late"),
+    *("messages_sent", "messages_failed", "messages_given_up"),
+)
 """What can be added up by itself."""
 
 
@@ -46,6 +50,14 @@ class Numbers:
     """Whether the triggers that tell of changes are in place; None where nobody has looked."""
     lag: float = 0.0
     """Seconds since everything that was counted had been written."""
+    verdicts_inside: int = 0
+    others_inside: int = 0
+    verdicts_refused: int = 0
+    others_refused: int = 0
+    late: int = 0
+    connections: int = 0
+    body_bytes: int = 0
+    """What waits at the entrance: `keyportal.entrance.load`."""
     messages_sent: int = 0
     messages_failed: int = 0
     """Tries to send one that ended otherwise."""
@@ -86,6 +98,7 @@ def own_numbers() -> Numbers:
         lease=max(0.0, freshness.leased_until - now) if connection.vendor == "postgresql" else None,
         hears=None if freshness.fault is None else not freshness.fault,
         lag=flusher.lag,
+        **asdict(meter.read()),
         messages_sent=counts.sent,
         messages_failed=counts.failed,
         messages_given_up=counts.given_up,

@@ -20,6 +20,7 @@ from keyportal.entrance.answer import Answer, Writer
 from keyportal.entrance.connection import Connection
 from keyportal.entrance.environ import environ_of, environ_of_refused
 from keyportal.entrance.last_resort import healthy, last_resort
+from keyportal.entrance.load import Load, meter
 from keyportal.entrance.plain_http import is_refused, refusal
 from keyportal.entrance.questions import Question, asked_in_thread, of_gateway, question_of
 from keyportal.entrance.receiving import too_large
@@ -59,7 +60,7 @@ class Entrance:
         self.writer = Writer()
         self.is_ending = False
         self.connections: set[Connection] = set()
-        self.kept = 0
+        self.kept = self.given_up = 0
         self.verdicts = Threads("verdicts", threads=settings.KEYPORTAL_VERDICT_THREADS, queue=QUEUE)
         self.verdict_within: float = settings.KEYPORTAL_VERDICT_TIMEOUT
         self.within: float = settings.KEYPORTAL_REQUEST_TIMEOUT
@@ -72,6 +73,7 @@ class Entrance:
         self.now = loop.time()
         self.verdicts.start(loop)
         self.others.start(loop)
+        meter.read = self.load
         flusher.start()  # also where nothing is counted: the chain of the trail goes on
         mailer.start()
 
@@ -153,8 +155,25 @@ class Entrance:
         return last_resort(request.path, why.status, request.sender(), why.detail)
 
     def late(self, request: Request) -> Answer:
-        """Return the answer to a request that has waited for too long, or for which there is no place."""
+        """Return the answer to a request that has waited for too long."""
+        self.given_up += 1
+        return self.busy(request)
+
+    def busy(self, request: Request) -> Answer:
+        """Return the answer to a request for which there is no place."""
         return self._instead(request, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def load(self) -> Load:
+        """Return what waits; any thread may ask."""
+        return Load(
+            verdicts_inside=self.verdicts.inside,
+            others_inside=self.others.inside,
+            verdicts_refused=self.verdicts.refused,
+            others_refused=self.others.refused,
+            late=self.given_up,
+            connections=len(self.connections),
+            body_bytes=self.kept,
+        )
 
     def broken(self, request: Request) -> Answer:
         """Return the answer to a request that could not be answered."""
@@ -172,7 +191,7 @@ class Entrance:
         except WouldBlockError:
             task = partial(_unless_abandoned, request, sender)
             if not self.verdicts.take(task, question, partial(connection.answer, request)):
-                connection.answer(request, self.late(request))
+                connection.answer(request, self.busy(request))
         except Exception:  # whoever asks must get an answer, and it must not be a good one
             logger.exception("a question broke")
             connection.answer(request, self.broken(request))
@@ -181,7 +200,7 @@ class Entrance:
         is_verdict = request.path.startswith(OF_VERDICTS)
         threads = self.verdicts if is_verdict or request.path.startswith(OF_MONITORING) else self.others
         if not threads.take(partial(self._asked, request), environ, partial(connection.answer, request)):
-            connection.answer(request, self.late(request))
+            connection.answer(request, self.busy(request))
         return self.verdict_within if is_verdict else self.within
 
     def _asked(self, request: Request, environ: dict[str, Any]) -> Answer | None:

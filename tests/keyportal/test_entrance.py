@@ -94,6 +94,7 @@ def test_who_is_late_is_told_and_what_has_not_begun_never_does(entrance: Entranc
     assert [end.statuses for _, end in late] == [[]] * 6
     entrance.tick(1000.0 + entrance.within)
     assert [end.statuses for _, end in late] == [[503]] * 6
+    assert (entrance.load().late, entrance.load().others_inside, entrance.load().connections) == (6, 6, 6)
     assert b"retry-after: 2" in late[0][1].came
     asked: list[str] = []
     entrance._django = lambda environ, start_response: asked.append(environ["PATH_INFO"]) or []  # type: ignore[func-returns-value]
@@ -116,7 +117,7 @@ def test_where_no_place_is_left_the_answer_is_503_at_once(entrance: Entrance, se
     most = settings.KEYPORTAL_REQUEST_THREADS + application.QUEUE
     waiting = [connect(entrance, PAGE)[1] for _ in range(most)]
     refused = connect(entrance, PAGE)[1]
-    assert (refused.statuses, entrance.others.refused) == ([503], 1)
+    assert (refused.statuses, entrance.load().others_refused, entrance.load().late) == ([503], 1, 0)
     assert b"<h1>The portal is busy</h1>" in refused.came
     machine = connect(entrance, PAGE.replace(b"/keys/", b"/api/v1/tokens"))[1]
     assert machine.statuses == [503]
