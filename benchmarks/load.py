@@ -1,5 +1,6 @@
 """What measures: wrk, and scripts for it."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -30,6 +31,14 @@ def load(
     if rate is None or p99 is None or "Non-2xx" in printed or "Socket errors" in printed:
         raise RuntimeError(printed)
     return Load(float(rate[1]), float(p99[1]) * UNITS[p99[2]])
+
+
+def asking_about(folder: Path, secret: str) -> Path:
+    """Write wrk's script that asks `/api/v1/verify` about a credential."""
+    script = folder / "asking.lua"
+    body = json.dumps({"credential": secret})
+    script.write_text(f"wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = '{body}'\n")
+    return script
 
 
 def each_in_turn(folder: Path, secrets: Path, *, stop_after: int = 0) -> Path:
