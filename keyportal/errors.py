@@ -14,7 +14,7 @@ from accounts.drafts import Why, keep_draft
 from accounts.way_back import page_of, page_with_button
 from keyportal.denied import record_denied
 from keyportal.pages import is_for_machines
-from keyportal.plain_page import plain_page
+from keyportal.plain_page import POLICY, plain_page
 from keyportal.problems import Problem, problem_of
 from keyportal.quiet_errors import DATABASE
 
@@ -117,7 +117,8 @@ def _page(request: HttpRequest, template: str, context: Mapping[str, Any], statu
         if isinstance(error, DATABASE) and status < HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
         logger.exception("the page of a %d broke", status)
-    return HttpResponse(plain_page(status, context["request_id"], context["detail"]), status=status)
+    content, headers = plain_page(status, context["request_id"], context["detail"]), {"Content-Security-Policy": POLICY}
+    return HttpResponse(content, status=status, headers=headers)
 
 
 def with_words(request: HttpRequest, response: HttpResponse) -> HttpResponse:

@@ -7,7 +7,7 @@ from django.conf import settings
 from keyportal.entrance.answer import Answer
 from keyportal.entrance.request import Sender
 from keyportal.errors import CODE_OF
-from keyportal.plain_page import plain_page
+from keyportal.plain_page import POLICY, plain_page
 from keyportal.policies import MACHINE_POLICY
 from keyportal.problems import RETRY_AFTER, Problem
 
@@ -51,5 +51,5 @@ def last_resort(path: str, status: HTTPStatus, sender: Sender, detail: str = "")
     headers = plain(sender)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = str(RETRY_AFTER)
-    headers["content-type"] = "text/html; charset=utf-8"
+    headers |= {"content-type": "text/html; charset=utf-8", "content-security-policy": POLICY}
     return Answer(status, list(headers.items()), plain_page(status, sender.request_id, detail))

@@ -1,6 +1,9 @@
 """Where what makes pages is broken: a plain one with the status comes instead, and the portal is not called ready."""
 
+import base64
+import hashlib
 import json
+import re
 from typing import Any, Final
 
 import pytest
@@ -75,7 +78,7 @@ def test_there_is_a_page_with_the_status_whatever_is_broken(
     assert f"<code>{answer['X-Request-ID']}</code>" in page
     assert "</h1><p></p>" not in page
     assert SECRET not in page
-    assert answer["Content-Security-Policy"]
+    assert answer["Content-Security-Policy"] == plain_page.POLICY
 
 
 def test_a_bad_host_has_a_page_as_well(client: Client, settings: Settings) -> None:
@@ -114,3 +117,10 @@ def test_a_database_that_is_away_is_no_missing_page(client: Client, settings: Se
 
 def test_what_a_plain_page_shows_is_text() -> None:
     assert b"&lt;b&gt;" in plain_page.plain_page(400, "id", "<b>")
+
+
+def test_the_policy_of_a_plain_page_lets_its_own_style_in() -> None:
+    page = plain_page.plain_page(500, "request-1").decode()
+    [style] = re.findall("<style>(.*?)</style>", page)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}';" in plain_page.POLICY
