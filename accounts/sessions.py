@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.conf import settings
+from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.serializers import JSONSerializer
 from django.core import signing
+from django.db import DatabaseError
 from django.utils.crypto import get_random_string
 
 from accounts.rings import sealing_ring
@@ -47,6 +49,19 @@ class SessionStore(DatabaseStore):
     def of_cookie(cls, token: str | None) -> "SessionStore":
         """Return the session that a cookie names; an empty one if there is no cookie."""
         return cls(token=token) if token else cls()
+
+    def save(self, must_create: bool = False) -> None:
+        """Write the session. Raises `UpdateError` if its row is gone, and errors of the database as they are.
+
+        Django takes any of those for a row that is gone, and answers 400, as if it were the browser's fault.
+        """
+        try:
+            super().save(must_create)
+        except UpdateError as error:
+            cause = error.__context__
+            if isinstance(cause, DatabaseError) and cause.__cause__ is not None:  # the driver says so, and not Django
+                raise cause from cause.__cause__
+            raise
 
     def encode(self, session_dict: Mapping[str, Any]) -> str:
         """Return what is stored: the session's members as JSON, signed for this session and this moment."""

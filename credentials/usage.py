@@ -21,10 +21,13 @@ from credentials.client_address import Address
 from credentials.freshness import freshness
 from credentials.services import add_usage
 from credentials.tally import Asked, Calls, tally
+from credentials.writes import writes
 
 logger = logging.getLogger(__name__)
 
 TRIES_AT_EXIT: Final = 2
+LONGEST: Final = 60.0
+"""Seconds without a write, after which one is tried that writes down nothing but itself: whether it can be done."""
 
 
 class Batch(NamedTuple):
@@ -50,7 +53,7 @@ class Flusher:
 
     def __init__(self) -> None:
         self.chores: list[Chore] = []
-        self._flushed_at = time.monotonic()
+        self._flushed_at = self._wrote_at = time.monotonic()
         self._batch: Batch | None = None
         self._flushing = threading.Lock()
         self._starting = threading.Lock()
@@ -78,17 +81,22 @@ class Flusher:
             began = time.monotonic()
             if self._batch is None:
                 self._batch = Batch(secrets.token_hex(16), tally.take())
-            if self._batch.calls:
+            if self._batch.calls or writes.fault or began - self._wrote_at > LONGEST:
                 self._add(self._batch)
+                self._wrote_at = began
             self._batch = None
             self._flushed_at = began
 
     def _add(self, batch: Batch) -> None:
         try:
             add_usage(batch_id=batch.id, calls=batch.calls)
+            writes.worked()
         except DataError:
             # It would be refused again and again, and everything after it would wait for ever.
             logger.exception("a batch of %d counts can not be written and is lost", len(batch.calls))
+        except DatabaseError as error:
+            writes.note(error)
+            raise
 
     def _run(self) -> None:
         waiting = threading.Event()
@@ -108,7 +116,7 @@ class Flusher:
             self.flush()
         except (DatabaseError, InterfaceError) as error:
             connection.close()
-            logger.warning("usage waits to be written: %s", type(error).__name__)
+            logger.warning("usage waits to be written: %s", error)  # the log names its class and code
             return False
         except Exception:  # a thread that ended would never write again
             logger.exception("usage can not be written")

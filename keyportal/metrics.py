@@ -72,6 +72,9 @@ class Workers(Collector):
         if hears:
             text = "1 while the triggers that tell of changes are in place; 0: every request asks the database."
             yield GaugeMetricFamily("keyportal_change_triggers_in_place", text, min(hears))
+        writable = min((worker.writable for worker in self._workers), default=True)
+        text = "1 while the database takes what is written; 0: a full disk, a standby. Verdicts go on."
+        yield GaugeMetricFamily("keyportal_database_takes_writes", text, writable)
         lag = max((worker.lag for worker in self._workers), default=0.0)
         yield GaugeMetricFamily("keyportal_usage_flush_lag_seconds", "Age of the oldest count not yet written.", lag)
 

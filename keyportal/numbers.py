@@ -19,6 +19,7 @@ from accounts.sending import counts
 from credentials.freshness import freshness
 from credentials.tally import Durations, tally
 from credentials.usage import flusher
+from credentials.writes import writes
 from keyportal.entrance.load import meter
 from keyportal.mailer import mailer
 from keyportal.private_files import open_private, private_folder
@@ -48,6 +49,8 @@ class Numbers:
     """Seconds; None where no lease is needed."""
     hears: bool | None = None
     """Whether the triggers that tell of changes are in place; None where nobody has looked."""
+    writable: bool = True
+    """Whether the database took what was written last."""
     lag: float = 0.0
     """Seconds since everything that was counted had been written."""
     verdicts_inside: int = 0
@@ -97,6 +100,7 @@ def own_numbers() -> Numbers:
         entries=len(cache),
         lease=max(0.0, freshness.leased_until - now) if connection.vendor == "postgresql" else None,
         hears=None if freshness.fault is None else not freshness.fault,
+        writable=not writes.fault,
         lag=flusher.lag,
         **asdict(meter.read()),
         messages_sent=counts.sent,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, NotSupportedError, ProgrammingError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from rest_framework import exceptions
@@ -17,11 +17,15 @@ from rest_framework.views import set_rollback
 
 from credentials.permissions import CredentialRefused
 from credentials.refusals import REASONS, Reason, Refusal
+from credentials.writes import writes
 from gateway.asking import AsksTooOftenError
+from keyportal.quiet_errors import in_short
 from vault.errors import VaultError
 
 logger = logging.getLogger(__name__)
 
+NOT_SET_UP: Final = ("42501", "42P01", "42703")
+"""PostgreSQL's codes where the role lacks a right, or migrations are missing: a table, a column."""
 RETRY_AFTER: Final = 2  # seconds; what a restart of the database takes at best
 
 FRAMEWORK: Final[Mapping[str, Reason]] = {
@@ -75,8 +79,6 @@ _OF_EXCEPTION: Final[Mapping[type[Exception], str]] = {
     exceptions.MethodNotAllowed: "method_not_allowed",
     exceptions.NotAcceptable: "not_acceptable",
     exceptions.UnsupportedMediaType: "unsupported_media_type",
-    OperationalError: "unavailable",
-    InterfaceError: "unavailable",
     VaultError: "unavailable",
 }
 
@@ -154,12 +156,24 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
         return Problem.of_refusal(Refusal(code=_without_credential(request)))
     if isinstance(exc, exceptions.ValidationError):
         return Problem("invalid", {"errors": list(_pointed(exc.detail))})
-    for kind, code in _OF_EXCEPTION.items():
-        if isinstance(exc, kind):
-            if code == "unavailable":
-                logger.error("unavailable: %s", type(exc).__name__, exc_info=exc)
-            return Problem(code)
-    return None
+    code = next((code for kind, code in _OF_EXCEPTION.items() if isinstance(exc, kind)), "")
+    if exc is not None and is_of_the_database(exc):
+        writes.note(exc)
+        code = "unavailable"
+    if exc is not None and code == "unavailable":
+        logger.error("unavailable: %s", in_short(exc), exc_info=exc)
+    return Problem(code) if code else None
+
+
+def is_of_the_database(exc: BaseException) -> bool:
+    """Return whether the database can't do what it was asked, whoever asks: away, full, read-only, without its tables.
+
+    What it refuses because of what is asked is none of these: a row that is there already, a value that fits nowhere.
+    """
+    if isinstance(exc, ProgrammingError):
+        return getattr(exc.__cause__, "sqlstate", "") in NOT_SET_UP
+    ours = (IntegrityError, DataError, NotSupportedError)
+    return isinstance(exc, (DatabaseError, InterfaceError)) and not isinstance(exc, ours)
 
 
 def _without_credential(request: HttpRequest) -> str:

@@ -19,6 +19,7 @@ from accounts.way_back import way_back
 from credentials.database_log import UnusableFileError
 from credentials.freshness import freshness
 from credentials.trigger_health import faults
+from credentials.writes import writes
 from keyportal.context import THEMES
 from keyportal.problems import CODES
 from keyportal.quiet_errors import in_short
@@ -69,9 +70,14 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 if the process may be given traffic, else 503 with what is wrong."""
+    """Answer 200 if the process may be given traffic, else 503 with what is wrong.
+
+    A database that takes no writes is a warning only: it answers verdicts, which others would ask of the same one.
+    """
     faults = [*_faults(), *_unshown(request)]
-    return JsonResponse({"status": "unready" if faults else "ready", "faults": faults}, status=503 if faults else 200)
+    warnings = [f"the database takes no writes: {writes.fault}"] if writes.fault else []
+    told = {"status": "unready" if faults else "ready", "faults": faults, "warnings": warnings}
+    return JsonResponse(told, status=503 if faults else 200)
 
 
 def clears_site_data(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:

@@ -1,0 +1,62 @@
+"""Whether the database takes what is written. One on a full disk, or a standby, answers questions and keeps nothing.
+
+Then verdicts go on, so the process stays ready; metrics, the log and `/readyz` tell of it.
+"""
+
+import logging
+import sqlite3
+from typing import Final
+
+import psycopg
+
+logger = logging.getLogger(__name__)
+
+FULL: Final = "the disk is full"
+READ_ONLY: Final = "it may only be read"
+UNWRITABLE: Final = "its files can't be written"
+PREFIXES: Final = {
+    "SQLITE_FULL": FULL,
+    "SQLITE_READONLY": READ_ONLY,
+    "SQLITE_IOERR_WRITE": UNWRITABLE,
+    "SQLITE_IOERR_FSYNC": UNWRITABLE,
+    "SQLITE_IOERR_TRUNCATE": UNWRITABLE,
+    "SQLITE_IOERR_SHMSIZE": FULL,
+    "25006": READ_ONLY,  # a standby, or default_transaction_read_only
+    "53100": FULL,
+}
+"""What SQLite's names and PostgreSQL's SQLSTATEs begin with where nothing can be written."""
+
+
+def why_nothing_is_written(error: BaseException) -> str:
+    """Return why the database takes no writes, if that is what an error of Django's tells; else nothing."""
+    cause = error.__cause__
+    code = ""
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorname", "")
+    elif isinstance(cause, psycopg.Error):
+        code = cause.sqlstate or ""
+    return next((why for prefix, why in PREFIXES.items() if code.startswith(prefix)), "")
+
+
+class Writes:
+    """What this process knows of it, by the last write that it tried."""
+
+    def __init__(self) -> None:
+        self.fault = ""
+        """Why nothing can be written; empty while it can."""
+
+    def note(self, error: BaseException) -> None:
+        """Note an error of the database; the log says once that, and why, nothing is written any more."""
+        why = why_nothing_is_written(error)
+        if why and not self.fault:
+            logger.error("the database takes no writes: %s. Verdicts go on, all else is 503", why)
+        self.fault = why or self.fault
+
+    def worked(self) -> None:
+        """Note that something was written."""
+        if self.fault:
+            logger.warning("the database takes writes again")
+        self.fault = ""
+
+
+writes: Final = Writes()
