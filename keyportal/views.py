@@ -76,7 +76,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """
     faults = [*_faults(), *_unshown(request)]
     warnings = [f"the database takes no writes: {writes.fault}"] if writes.fault else []
-    told = {"status": "unready" if faults else "ready", "faults": faults, "warnings": warnings}
+    told = {"status": "unready" if faults else "ready", "faults": faults}
+    told |= {"warnings": warnings} if warnings else {}
     return JsonResponse(told, status=503 if faults else 200)
 
 

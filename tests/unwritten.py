@@ -121,7 +121,7 @@ class Site(NamedTuple):
         """Return what every worker warns of."""
         told = [json.loads(self.portal.get("/readyz").body) for _ in range(8)]
         assert {(one["status"], *one["faults"]) for one in told} == {("ready",)}
-        return sorted({"".join(one["warnings"]) for one in told})
+        return sorted({"".join(one.get("warnings", [])) for one in told})
 
     def takes_writes(self) -> float:
         """Return the metric."""
