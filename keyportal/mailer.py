@@ -89,15 +89,20 @@ class Mailer:
         return False
 
     def _send(self) -> None:
-        close_old_connections()
-        freshness.follow()
+        self._follow()
         freshness.confirm_rings()  # under others nothing would open
         while send_due(is_ending=self._ending.is_set):
-            continue
+            self._follow()
 
     def _survey(self) -> None:
+        self._follow()
         give_up_hopeless()
         self.backlog = backlog()
+
+    def _follow(self) -> None:
+        """Have the database open that lies there now: one connection to another keeps every thread from it."""
+        close_old_connections()
+        freshness.follow()
 
     def _tell(self, words: str, error: Exception) -> None:
         if time.monotonic() >= self._told_at + TOLD:
