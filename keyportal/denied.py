@@ -11,6 +11,7 @@ from accounts.audit import record
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.rights import ActionRefusedError
+from credentials.writes import writes
 from keyportal.logs import route
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,8 @@ def record_denied(request: HttpRequest, exception: Exception | None) -> None:
             _record_action(request, user, exception)
         elif not DENIED.hit(f"{user.pk} {route(request)}"):
             record("access_denied", subject=f"user:{user.pk}", origin=Origin.of_request(request), route=route(request))
-    except (DatabaseError, InterfaceError):
+    except (DatabaseError, InterfaceError) as error:
+        writes.note(error)
         logger.exception("denied access could not be put on the record")
 
 

@@ -14,6 +14,7 @@ from accounts.canaries import RingMisfitError
 from accounts.pending import Backlog, backlog, written
 from accounts.sending import give_up_hopeless, send_due
 from credentials.freshness import freshness
+from credentials.writes import writes
 from keyportal.quiet_errors import in_short
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Mailer:
             task()
         except (DatabaseError, InterfaceError) as error:
             connection.close()
+            writes.note(error)
             self._tell("messages wait for the database: %s", error)
         except RingMisfitError as error:
             self._tell("messages wait for the key rings that fit: %s", error)

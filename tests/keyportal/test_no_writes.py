@@ -18,8 +18,10 @@ from django.db import (
 )
 from django.test import Client as Browser
 
+from accounts.models import User
 from accounts.sessions import SessionStore
 from credentials.writes import READ_ONLY, writes
+from keyportal.mailer import Mailer
 from keyportal.numbers import own_numbers
 from keyportal.problems import is_of_the_database
 from tests.databases import portal_database
@@ -113,6 +115,27 @@ def caused(kind: type[DatabaseError], cause: Exception) -> DatabaseError:
     error = kind()
     error.__cause__ = cause
     return error
+
+
+def can_not_be_written(*given: object, **named: object) -> None:
+    raise caused(InternalError, psycopg.errors.ReadOnlySqlTransaction())
+
+
+@pytest.mark.once
+def test_a_message_that_can_not_be_taken_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writes, "fault", "")
+    assert not Mailer()._does(can_not_be_written)
+    assert writes.fault == READ_ONLY
+
+
+@pytest.mark.django_db
+def test_denied_access_that_can_not_be_recorded_is_noted(
+    log_in: Callable[[User], Browser], developer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes, "fault", "")
+    monkeypatch.setattr("keyportal.denied.record", can_not_be_written)
+    assert log_in(developer).get("/admin/", secure=True).status_code == 403
+    assert writes.fault == READ_ONLY
 
 
 @pytest.mark.once
