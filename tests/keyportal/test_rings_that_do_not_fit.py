@@ -27,6 +27,7 @@ def test_no_page_is_answered(secret: str, client: Client) -> None:
     client.raise_request_exception = False
     assert client.get("/accounts/login/", secure=True).status_code == 503
     assert client.get("/healthz", secure=True).status_code == 200
+    assert client.get("/.well-known/jwks.json", secure=True).status_code == 200  # it asks no database
 
 
 def test_no_verdict_is_given(secret: str) -> None:
@@ -39,6 +40,7 @@ def test_each_request_looks_first_which_database_it_is(client: Client, monkeypat
     for look in ("follow", "confirm_rings"):
         monkeypatch.setattr(freshness, look, lambda look=look: looks.append(look))
     assert client.get("/healthz", secure=True).status_code == 200
+    assert client.get("/.well-known/jwks.json", secure=True).status_code == 200  # it asks no database
     assert looks == []  # it asks nobody
     assert client.get("/accounts/login/", secure=True).status_code == 200
     assert looks == ["follow", "confirm_rings"]
