@@ -70,7 +70,8 @@ class Mailer:
         self._pause = 0.0 if is_well else min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
         if time.monotonic() >= self._survey_at:
             self._survey_at = time.monotonic() + SURVEY
-            self._does(self._survey)
+            if self._does(self._follow):
+                self._does(self._survey)
 
     def _does(self, task: Callable[[], None]) -> bool:
         """Do a task; return whether all those answered whom it needs."""
@@ -97,7 +98,6 @@ class Mailer:
             self._follow()
 
     def _survey(self) -> None:
-        self._follow()
         give_up_hopeless()
         self.backlog = backlog()
 
