@@ -5,6 +5,9 @@ from typing import Final
 MOST_TURNS: Final = 8
 """Requests that a client may send ahead before nothing more is read of it."""
 
+SLICE: Final = 1024
+"""Bytes that are read before anybody looks whether it is enough for now."""
+
 HEAD_WITHIN: Final = 10.0
 BODY_WITHIN: Final = 10.0
 TAKEN_WITHIN: Final = 30.0

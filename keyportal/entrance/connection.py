@@ -10,11 +10,11 @@ from collections import deque
 from http import HTTPStatus
 from typing import cast
 
-from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade
+from httptools import HttpParserCallbackError, HttpParserError
 
 from credentials.client_address import parse_address
 from keyportal.entrance.answer import CONTINUE, Answer
-from keyportal.entrance.bounds import BODY_WITHIN, HEAD_WITHIN, IDLE, LINGER, MOST_TURNS, TAKEN_WITHIN
+from keyportal.entrance.bounds import BODY_WITHIN, HEAD_WITHIN, IDLE, LINGER, MOST_TURNS, SLICE, TAKEN_WITHIN
 from keyportal.entrance.host import Host
 from keyportal.entrance.receiving import MOST_HEAD, Receiver, blamed
 from keyportal.entrance.request import Request, UnreadableError
@@ -31,6 +31,8 @@ class Connection(Receiver, asyncio.Protocol):
         """When it must have gone on, by the host's clock."""
         self._host = host
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._ahead: deque[bytes] = deque()
+        """What was sent ahead and is not read yet."""
         self._turns: deque[Request] = deque()
         """What has begun and is not answered yet."""
         self._is_ending = self._is_lingering = self._is_stalled = self._is_paused = False
@@ -59,16 +61,25 @@ class Connection(Receiver, asyncio.Protocol):
         self._turns.clear()
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
+        """Read on, as far as there is room: what is sent ahead of that waits."""
+        if len(data) > SLICE or self._ahead:
+            self._ahead.extend(data[place : place + SLICE] for place in range(0, len(data), SLICE))
+            self._read_ahead()
+        else:
+            self._read(data)
+
+    def _read_ahead(self) -> None:
+        while self._ahead and not self._is_paused:
+            self._read(self._ahead.popleft())
+
+    def _read(self, data: bytes) -> None:
         if self.is_deaf:
             return
         if self.request is None and not self._turns:
             self.until = self._host.now + HEAD_WITHIN
         self.received += len(data)
         try:
-            self.parser.feed_data(data)
-        except HttpParserUpgrade:
-            self.is_deaf = True
+            self.feed(data)
         except HttpParserCallbackError:
             logger.exception("the entrance broke")
             self._transport.abort()
@@ -95,7 +106,8 @@ class Connection(Receiver, asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on."""
         self._is_stalled = False
-        self.until = self._host.now + IDLE
+        if not self._turns:
+            self.until = self._host.now + IDLE
         if not self._is_paused:
             self._transport.resume_reading()
 
@@ -146,11 +158,13 @@ class Connection(Receiver, asyncio.Protocol):
             self._write(turns.popleft(), first)
         if self._is_paused and len(turns) < MOST_TURNS and not self._is_stalled:
             self._is_paused = False
-            self._transport.resume_reading()
+            self._read_ahead()
+            if not self._is_paused:
+                self._transport.resume_reading()
 
     def expire(self) -> None:
         """Go on, now that the deadline is over."""
-        if self._is_stalled or self._is_lingering:
+        if self._is_stalled or self._is_lingering or self._transport.is_closing():  # it would take its time for ever
             self._transport.abort()
         elif self.request is not None and not self.request.is_taken:
             what, seconds = ("body", BODY_WITHIN) if self.request in self._turns else ("head", HEAD_WITHIN)
@@ -192,8 +206,9 @@ class Connection(Receiver, asyncio.Protocol):
 
     def _look_at_bounds(self) -> None:
         request = self.request
-        if request is not None and self.received > 2 * MOST_HEAD and request not in self._turns:
-            self._cut(UnreadableError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head has no end."))
+        if request is not None and self.received - 1.5 * request.size > 3 * MOST_HEAD:
+            what = "body's chunks or trailers have" if request in self._turns else "head has"
+            self._cut(UnreadableError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The {what} no end."))
         if len(self._turns) >= MOST_TURNS and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()

@@ -53,7 +53,7 @@ def environ_of(request: Request, sender: Sender) -> dict[str, Any]:
         # They ask under any host, and some with a slash at the end.
         environ["HTTP_HOST"], path = settings.KEYPORTAL_HOST, request.path.removesuffix("/")
         environ["PATH_INFO"] = path if path.startswith(settings.KEYPORTAL_MACHINE_PATHS) else request.path
-    body = b"".join(request.body)
+    body = bytes(request.body)
     if "CONTENT_TYPE" in environ:
         environ["CONTENT_TYPE"], body = readable(environ["CONTENT_TYPE"], body)
     return {**environ, "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}

@@ -70,8 +70,8 @@ _of_identity = lru_cache(maxsize=4096)(header_lines)
 
 
 def _verify(request: Request, sender: Sender) -> Question:
-    body = b"".join(request.body)
-    asked = verify.Question(request.joined(b"authorization"), request.query, body, sender.address)
+    authorization = request.joined(b"authorization")
+    asked = verify.Question(authorization, request.query, bytes(request.body), sender.address)
 
     def answer(by: Recall) -> Answer:
         try:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from http import HTTPStatus
 from typing import Final
 
-from httptools import HttpParserError, HttpRequestParser, parse_url
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 
 from credentials.client_address import Address, is_trusted_proxy
 from keyportal.entrance.plain_http import is_private
@@ -14,6 +14,7 @@ MOST_HEAD: Final = 64 * 1024
 """Bytes of a head, all its lines together."""
 MOST_TARGET: Final = 16 * 1024
 MOST_LINES: Final = 100
+FRAMING: Final = (b"content-length", b"transfer-encoding")
 
 
 class Receiver(ABC):
@@ -32,6 +33,8 @@ class Receiver(ABC):
         """Whether nothing that comes counts any more."""
         self._target = b""
         self._bound = 0
+        self._is_repeating = False
+        """Whether the parser reads a head that was read before."""
 
     def meet(self, peer: Address | None, scheme: str) -> None:
         """Note who is at the other end of the connection; None over a Unix socket."""
@@ -67,14 +70,24 @@ class Receiver(ABC):
     def completed(self) -> None:
         """Note that a request has arrived that is being answered already."""
 
+    def feed(self, data: bytes) -> None:
+        """Read bytes. Raises `HttpParserError`."""
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._go_on_in_http(data[upgrade.args[0] :])
+
     def on_message_begin(self) -> None:
         """Begin a request."""
+        if self._is_repeating:
+            return
         self.request = None if self.is_deaf else Request(self.peer, self.is_trusted, self.scheme, self.in_clear)
         self._target = b""
 
     def on_url(self, url: bytes) -> None:
         """Take the target, or a part of it."""
-        self._target += url
+        if not self._is_repeating:
+            self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a line of the head; one behind a body in chunks is nobody's header (RFC 9110 §6.5.1)."""
@@ -85,7 +98,7 @@ class Receiver(ABC):
     def on_headers_complete(self) -> None:
         """Look whether the request may go on; if its body is not needed it is answered now."""
         request = self.request
-        if request is None:
+        if request is None or self._is_repeating:
             return
         parser = self.parser
         request.method = parser.get_method().decode()
@@ -114,7 +127,7 @@ class Receiver(ABC):
             if request.size + len(body) > self._bound:
                 raise too_large(self._bound)
             request.size += len(body)
-            request.body.append(body)
+            request.body += body
             self.keep(len(body))
         except UnreadableError as error:
             self.drop_body(request)
@@ -122,8 +135,10 @@ class Receiver(ABC):
 
     def on_message_complete(self) -> None:
         """Have the request answered, if it is not being answered already."""
-        request, self.request = self.request, None
-        self.received = 0
+        request = self.request
+        if request is not None and self._leaves_a_body(request):
+            return
+        self.request, self.received = None, 0
         if request is None:
             return
         request.is_complete = True
@@ -140,6 +155,25 @@ class Receiver(ABC):
             self.keep(-request.size)
             request.size = 0
             request.body.clear()
+
+    def _leaves_a_body(self, request: Request) -> bool:
+        """Return whether the parser leaves the body to another protocol, which the request asks for."""
+        return bool(self.parser.should_upgrade()) and not request.is_taken and request.has_body()
+
+    def _go_on_in_http(self, rest: bytes) -> None:
+        """Read the body of a request that asks for another protocol: there is none here (RFC 9110 §7.8).
+
+        A new parser is told how long the body is. Nothing is read behind it.
+        """
+        request = self.request
+        if request is None or request.is_taken:
+            self.is_deaf = True
+            return
+        framing = [b"%s: %s\r\n" % line for line in request.headers if line[0] in FRAMING]
+        self.parser, self._is_repeating = HttpRequestParser(self), True
+        self.parser.feed_data(b"POST / HTTP/1.1\r\nConnection: close\r\n%s\r\n" % b"".join(framing))
+        self._is_repeating = False
+        self.parser.feed_data(rest)
 
     def _aim(self, request: Request) -> None:
         target = self._target

@@ -82,7 +82,7 @@ class Request:
         """Names in lower case."""
         self.named: dict[bytes, bytes] = {}
         """The same by name, the last line of each, once the head is complete."""
-        self.body: list[bytes] = []
+        self.body = bytearray()
         self.size = 0
         """Bytes of the body that have come."""
         self.keep_alive = True

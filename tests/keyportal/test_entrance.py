@@ -18,6 +18,7 @@ from tests.waiting import DEADLINE
 pytestmark = pytest.mark.once
 
 HALF: Final = b"POST /oauth/token HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc"
+CHUNKED: Final = b'Transfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n5\r\n: 1}\n\r\n0\r\n\r\n'
 PAGE: Final = b"GET /keys/ HTTP/1.1\r\nHost: portal.test\r\n\r\n"
 
 
@@ -36,6 +37,9 @@ class OtherEnd(asyncio.Transport):
         if name in ("close", "abort", "pause_reading", "resume_reading", "write_eof"):
             return lambda: self.done.append(name)
         return super().__getattribute__(name)
+
+    def is_closing(self) -> bool:
+        return "close" in self.done
 
     def can_write_eof(self) -> bool:
         return True
@@ -187,13 +191,45 @@ def test_a_client_that_takes_no_answer_is_left(entrance: Entrance) -> None:
 
 
 def test_nothing_is_read_ahead_without_end(entrance: Entrance) -> None:
-    line, end = connect(entrance, PAGE * 20)
+    line, end = connect(entrance, PAGE * 1000)
     assert end.done == ["pause_reading"]
-    work_off(entrance)
-    assert end.statuses == [200] * 20
-    assert end.done == ["pause_reading", "resume_reading"]
-    assert not line.expire()  # type: ignore[func-returns-value]
+    assert entrance.others.inside <= bounds.MOST_TURNS + bounds.SLICE // len(PAGE)
+    while len(end.statuses) < 1000:
+        work_off(entrance)
+    assert end.statuses == [200] * 1000
+    assert end.done[-1] == "resume_reading"
+    line.expire()
     assert end.done[-1] == "close"
+    line.expire()  # what it said last is not taken
+    assert end.done[-1] == "abort"
+
+
+@pytest.mark.finding("H8")
+@pytest.mark.parametrize(
+    "behind", [b"0\r\nX: " + b"a" * 400_000, b"0\r\n" + b"X: a\r\n" * 60_000, b"1;" + b"a" * 400_000]
+)
+def test_what_surrounds_a_body_has_a_bound(entrance: Entrance, behind: bytes) -> None:
+    head = b"POST /oauth/token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    _, end = connect(entrance, head, *(behind[place : place + 65_536] for place in range(0, len(behind), 65_536)))
+    assert end.statuses == [431]
+    assert entrance.kept == 0
+
+
+@pytest.mark.finding("H17")
+@pytest.mark.parametrize("pieces", [1, 7, 10_000])
+@pytest.mark.parametrize("framing", [b'Content-Length: 9\r\n\r\n{"a": 1}\n', CHUNKED])
+def test_the_body_of_a_request_that_would_rather_speak_another_protocol_is_read(
+    entrance: Entrance, framing: bytes, pieces: int
+) -> None:
+    """Java's and curl's clients ask for h2c with each first request over plain http."""
+    came: list[bytes] = []
+    entrance._django = lambda environ, start_response: came.append(environ["wsgi.input"].read()) or []  # type: ignore[func-returns-value]
+    raw = (
+        b"POST /api/v1/tokens HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" + framing
+    )
+    connect(entrance, *(raw[place : place + pieces] for place in range(0, len(raw), pieces)))
+    work_off(entrance)
+    assert came == [b'{"a": 1}\n']
 
 
 def test_at_the_end_what_was_asked_is_answered_and_nothing_new_is_taken(entrance: Entrance) -> None:
