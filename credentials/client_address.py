@@ -12,6 +12,8 @@ from django.conf import settings
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9.-]{8,64}")
 
 IPV6: Final = 6
+LONGEST: Final = 128
+"""Characters of an address with its port and its zone."""
 UNIX: Final = "unix"
 """In KEYPORTAL_TRUSTED_PROXIES: whoever asks over a Unix socket, and so has no address."""
 
@@ -63,9 +65,13 @@ def is_in(address: Address, networks: Iterable[str]) -> bool:
     return any(address in network for network in _networks(tuple(networks)))
 
 
-@lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
     """Read an IPv4 or IPv6 address, with or without a port; None if it is none. ::ffff:1.2.3.4 is 1.2.3.4."""
+    return _parsed(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Address | None:
     bare = text
     if text.startswith("["):
         bare = text[1:].partition("]")[0]

@@ -22,6 +22,8 @@ MEANT: Final = {
 }
 """Members by the names that other APIs have for them."""
 _NAME: Final = re.compile(r"[A-Za-z_-]{1,32}")
+MOST_TOLD: Final = 10
+"""Mistakes in names that are told; whoever makes more sends something else."""
 BOM: Final = "\ufeff"
 
 
@@ -45,6 +47,8 @@ def unknown_members(sent: Iterable[str], known: Collection[str]) -> dict[str, li
     """Return what is wrong with the names that are not known, by name; one that may be a value is not repeated."""
     errors: dict[str, list[str]] = {}
     for name in sent:
+        if len(errors) == MOST_TOLD:
+            break
         if name not in known:
             meant = _meant(name, known)
             sayable = name if _NAME.fullmatch(name) else "non_field_errors"

@@ -141,6 +141,8 @@ class Refusal:
     """What else the answer says: the rate limit."""
     pointer: str = ""
     """Which member of the body is meant (RFC 6901), where one is."""
+    is_foreign: bool = False
+    """Whether it is genuine and for another service: told as unknown, and no guess."""
     counted_as: str = ""
     """The id under which a genuine credential is counted."""
 
@@ -175,6 +177,11 @@ class RefusedError(Exception):
 def refused(code: str, *, counted_as: str = "", **about: str) -> RefusedError:
     """Make the error for this code; `about` tells the holder of a genuine credential which and when."""
     return RefusedError(Refusal(code=code, about=about, counted_as=counted_as))
+
+
+def foreign() -> RefusedError:
+    """Return the error for a token that is for another service: to whoever asks it is as unknown as a forged one."""
+    return RefusedError(Refusal(code="invalid_token", is_foreign=True))
 
 
 def insufficient_scope(

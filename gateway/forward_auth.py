@@ -7,7 +7,9 @@ decides: not the method, the path behind it, the body, nor a forwarded header of
 """
 
 import logging
+import time
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -35,6 +37,10 @@ Headers = Sequence[tuple[str, str]]
 KNOWN: Final = frozenset({"scope", "environment", "audience", "deny"})
 """What a gateway's configuration may ask for."""
 ENVIRONMENTS: Final = frozenset({"live", "test"})
+LONGEST_KEPT: Final = 512
+"""Characters of a query that is kept in memory, as it was read."""
+MOST_COMPARED: Final = 8
+TOLD: Final = 60.0  # seconds between two lines of the log about a mistake
 DOOR: Final = "forward_auth"
 PATH: Final = "/gateway/auth"
 NEVER_STORED: Final = ("Cache-Control", "no-store")
@@ -48,8 +54,8 @@ class Question(NamedTuple):
     authorization: str | None
     """The Authorization header; of several lines all, joined by commas."""
     query: str
-    is_exact: bool
-    """Whether the path is `/gateway/auth` itself, so that the query is the gateway's own."""
+    path: str
+    """`/gateway/auth`: then the query is the gateway's own; or something below it."""
     address: Address | None
     """Where the credential was shown."""
 
@@ -84,8 +90,6 @@ def decide(question: Question) -> tuple[HTTPStatus, Headers]:
 
 def decide_at_once(question: Question) -> tuple[HTTPStatus, Headers]:
     """Return what `decide` would, from memory. Raises `WouldBlockError` where that does not know."""
-    if question.authorization is None and not freshness.glance():
-        raise WouldBlockError
     return _decided(question, by=remembered)
 
 
@@ -93,13 +97,15 @@ def _decided(question: Question, *, by: Recall) -> tuple[HTTPStatus, Headers]:
     try:
         credential, quota = _verified(question, by)
     except RefusedError as error:
+        if by is not recall and not freshness.glance():
+            raise WouldBlockError from None  # nobody knows yet whether anything can be said
         return _refusal(error.refusal, question.query)
     identity = _identity(credential)
     return HTTPStatus.OK, [*identity, *quota.headers().items()] if quota else identity
 
 
 def _verified(question: Question, by: Recall) -> tuple[Credential, Quota | None]:
-    wanted, address = _wanted(question.query, question.is_exact), question.address
+    wanted, address = _wanted(question), question.address
     if wanted.is_mistaken:
         raise refused("misconfigured")
     text = token_of(question.authorization)  # the query is the gateway's, not the client's
@@ -150,13 +156,20 @@ def _refusal(refusal: Refusal, query: str) -> tuple[HTTPStatus, Headers]:
     return HTTPStatus.FORBIDDEN if status == HTTPStatus.FORBIDDEN else HTTPStatus.UNAUTHORIZED, headers
 
 
-@lru_cache(maxsize=1024)
-def _wanted(query: str, is_ours: bool) -> Wanted:
-    """Read the query, which is the same for every request of a location.
+def _wanted(question: Question) -> Wanted:
+    """Read the query, which is the same for every request of a location; a client's own may be of any length."""
+    read = _read if len(question.query) <= LONGEST_KEPT else _read.__wrapped__
+    return read(question.query, question.path)
 
-    Behind a longer path it may be the client's (Envoy appends path and query): names that we don't know are ignored. On
-    the path itself somebody wrote it into a configuration, and a name that we don't know is a mistake that would open
-    what it was meant to close.
+
+@lru_cache(maxsize=1024)
+def _read(query: str, path: str) -> Wanted:
+    """Read a query.
+
+    Behind a longer path it may be the client's (Envoy appends path and query): names that we don't know are ignored,
+    and no audience can be asked for, which would let tokens for others in. On the path itself somebody wrote it into a
+    configuration, and a name that we don't know is a mistake that would open what it was meant to close. With a slash
+    at its end it may be either: there a name is a mistake that is nearly one of ours.
     """
     asked = parse_qs(query, keep_blank_values=True)
     environments, audiences = asked.get("environment", []), asked.get("audience", [])
@@ -164,8 +177,31 @@ def _wanted(query: str, is_ours: bool) -> Wanted:
     # Two environments can't both be right, nor two audiences.
     is_mistaken = "" in scopes or "" in audiences or max(len(environments), len(audiences)) > 1
     is_mistaken = is_mistaken or not ENVIRONMENTS.issuperset(environments)
-    if is_ours:
-        is_mistaken = is_mistaken or bool(asked.keys() - KNOWN) or asked.get("deny", ["403"]) != ["403"]
+    unknown = asked.keys() - KNOWN
+    if path == PATH:
+        is_mistaken = is_mistaken or bool(unknown) or asked.get("deny", ["403"]) != ["403"]
         if is_mistaken:
-            logger.warning("misconfigured: a gateway asks with a query that has a mistake, and nobody gets in by it")
+            _tell()
+    else:
+        nearly = path == f"{PATH}/" and any(map(_is_nearly_ours, list(unknown)[:MOST_COMPARED]))
+        is_mistaken = is_mistaken or bool(audiences) or nearly
     return Wanted(scopes, next(iter(environments), None), next(iter(audiences), None), is_mistaken)
+
+
+def _is_nearly_ours(name: str) -> bool:
+    return bool(get_close_matches(name[:64].lower(), KNOWN, n=1, cutoff=0.8))
+
+
+def _tell() -> None:
+    """Tell operators of a mistake, once in a while: anybody can ask here."""
+    now = time.monotonic()
+    if now >= _log.due:
+        _log.due = now + TOLD
+        logger.warning("misconfigured: a gateway asks with a query that has a mistake, and nobody gets in by it")
+
+
+class _Log:
+    due = 0.0
+
+
+_log: Final = _Log()

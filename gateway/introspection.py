@@ -45,7 +45,8 @@ def described(text: str, *, address: Address | None, audience: str | None) -> tu
     `INACTIVE` for whatever would be refused, for whichever reason; a token for another service is.
     """
     if kind_of(text) is Kind.REFRESH_TOKEN:
-        token = redeemable(text)
+        # It is for the portal alone: a service of another name must not take it for an access token.
+        token = redeemable(text) if audience in (None, settings.KEYPORTAL_AUDIENCE, settings.KEYPORTAL_URL) else None
         return (_refresh_token(token), True) if token else (INACTIVE, False)
     try:
         # Not limited: whether a credential is good is another question than how often it may be used.
@@ -53,7 +54,7 @@ def described(text: str, *, address: Address | None, audience: str | None) -> tu
             lambda: verdict(text, address=address, audience=audience), door=DOOR, address=address, limited=False
         )
     except RefusedError as error:
-        return INACTIVE, bool(error.refusal.about)
+        return INACTIVE, bool(error.refusal.about) or error.refusal.is_foreign
     about = _access_token(record) if isinstance(record, TokenRecord) else _about(record.credential, subject="key")
     return about, True
 

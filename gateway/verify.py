@@ -16,9 +16,10 @@ from apikeys.serializers import described
 from credentials.admission import admit
 from credentials.client_address import Address
 from credentials.credential import Credential
+from credentials.freshness import freshness
 from credentials.models import SCOPE_NAME
 from credentials.permissions import CredentialRefused
-from credentials.recall import Recall, recall
+from credentials.recall import Recall, WouldBlockError, recall
 from credentials.refusals import Refusal, RefusedError
 from gateway.asking import admitted, missed
 from gateway.verdict import verdict
@@ -61,6 +62,8 @@ class Question:
             try:
                 self.asker = admitted(self.authorization, self.query, address=self.address, by=by)
             except RefusedError as error:
+                if by is not recall and not freshness.glance():
+                    raise WouldBlockError from None  # nobody knows yet whether anything can be said
                 raise CredentialRefused(error.refusal) from None
         return self.asker
 
@@ -88,7 +91,7 @@ def _verdict(asked: VerificationRequest, asker: Credential, by: Recall) -> bytes
         )
     except RefusedError as error:
         refusal = error.refusal
-        if not refusal.about and (wait := missed(asker)):
+        if not (refusal.about or refusal.is_foreign) and (wait := missed(asker)):
             raise CredentialRefused(Refusal(code="rate_limited", retry_after=wait)) from None
         return json.dumps({"valid": False, "code": refusal.code, "about": _about(refusal)}).encode()
     return _good(record.credential)

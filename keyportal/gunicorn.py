@@ -3,6 +3,8 @@
 https://docs.gunicorn.org/en/stable/settings.html says what each name means.
 """
 
+import resource
+
 from gunicorn.arbiter import Arbiter
 
 from keyportal import settings
@@ -25,6 +27,11 @@ control_socket_disable = True
 
 
 def on_starting(server: Arbiter) -> None:
-    """Give each worker a queue of its own, which the kernel fills evenly; over a Unix socket there can be only one."""
+    """Give each worker a queue of its own, which the kernel fills evenly; over a Unix socket there can be only one.
+
+    And as many descriptors as the system lets it have: most begin with 1,024, and each connection is one.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     over_unix = any(isinstance(address, str) for address in server.cfg.address)
     server.cfg.set("reuse_port", not over_unix)

@@ -43,7 +43,10 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 def _prefers_openmetrics(request: HttpRequest) -> bool:
     """Return whether a client names OpenMetrics, and likes it better than text; the versions are one to us."""
-    kinds = [f"{kind.main_type}/{kind.sub_type}".lower() for kind in request.accepted_types]
+    try:
+        kinds = [f"{kind.main_type}/{kind.sub_type}".lower() for kind in request.accepted_types]
+    except ValueError:  # a parameter in RFC 2231's form, with a charset that nobody knows
+        return False
     return next((kind for kind in kinds if kind in (OPENMETRICS, "text/plain")), "") == OPENMETRICS
 
 

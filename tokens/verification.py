@@ -25,10 +25,10 @@ from credentials.client_address import Address
 from credentials.credential import OWNER_FIELDS, Credential, Owner
 from credentials.prepared import Prepared, Slot, fields_but
 from credentials.recall import Recall, recall
-from credentials.refusals import RefusedError, insufficient_scope, refused
+from credentials.refusals import RefusedError, foreign, insufficient_scope, refused
 from tokens.audiences import Asked, expected, is_audience
 from tokens.models import RevokedToken, TokenFamily
-from vault.errors import TokenInvalidError
+from vault.errors import TokenForAnotherError, TokenInvalidError
 from vault.signing import Claims, TokenExpiredError, read
 
 logger = logging.getLogger(__name__)
@@ -94,8 +94,10 @@ def verify(
     wanted = expected(audience)
     record = by(hashlib.sha256(token.encode()).digest(), lambda: ask(token, audience=wanted))
     # What is remembered may have been asked for by another service, which it is for.
-    if record is None or wanted not in (None, record.claims.audience):
+    if record is None:
         raise refused("invalid_token")
+    if wanted not in (None, record.claims.audience):
+        raise foreign()
     judge(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
     return record
 
@@ -104,6 +106,8 @@ def ask(token: str, *, audience: str | None) -> TokenRecord | None:
     """Read the token and ask the database about its subject. Raises `RefusedError` for a token that is no good."""
     try:
         claims = read_token(token, audience=audience)
+    except TokenForAnotherError:
+        raise foreign() from None
     except TokenInvalidError as error:
         logger.info("token refused: %s", error)
         raise refused("invalid_token") from None

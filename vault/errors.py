@@ -28,3 +28,7 @@ class TokenError(VaultError):
 
 class TokenInvalidError(TokenError):
     """It is not a token that this ring signed for this purpose."""
+
+
+class TokenForAnotherError(TokenInvalidError):
+    """A token that this ring signed for another audience."""

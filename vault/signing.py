@@ -17,7 +17,7 @@ from jwt import PyJWS
 from jwt.exceptions import PyJWTError
 
 from vault.claims import Claims
-from vault.errors import TokenError, TokenInvalidError, UnknownKeyError
+from vault.errors import TokenError, TokenForAnotherError, TokenInvalidError, UnknownKeyError
 from vault.signing_keys import KEY_TYPES, SigningRing
 
 __all__ = ["Claims", "TokenExpiredError", "read", "sign"]
@@ -57,8 +57,10 @@ def read(ring: SigningRing, token: str, *, issuer: str, audience: str | None, no
     """
     payload = _verified_payload(ring, token)
     claims = Claims.of_payload(payload)
-    if claims.issuer != issuer or audience not in (None, claims.audience):
-        raise TokenInvalidError("issued by or for somebody else")
+    if claims.issuer != issuer:
+        raise TokenInvalidError("issued by somebody else")
+    if audience not in (None, claims.audience):
+        raise TokenForAnotherError("issued for somebody else")
     if max(claims.issued_at, payload["nbf"]) > now + leeway:
         raise TokenInvalidError("issued in the future")
     if claims.expires_at <= now - leeway:

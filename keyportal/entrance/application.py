@@ -4,10 +4,12 @@ Three kinds of work do not wait for one another: reading, which takes no thread;
 """
 
 import logging
+import resource
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable
 from functools import partial
+from heapq import nsmallest
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -50,6 +52,8 @@ AT_ONCE: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.SERVICE_UNAVAILABLE)
 LENGTH: Final = "Content-Length"
 MOST: Final = 4096
 """Connections. Beyond, those go that have waited longest for their client."""
+DESCRIPTORS: Final = 256
+"""What else a process has open: the database of each thread, files, handshakes."""
 
 
 class Entrance:
@@ -59,6 +63,8 @@ class Entrance:
         self.now = time.monotonic()
         self.writer = Writer()
         self.is_ending = False
+        self.most = min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS)
+        """Connections."""
         self.connections: set[Connection] = set()
         self.kept = self.given_up = 0
         self.verdicts = Threads("verdicts", threads=settings.KEYPORTAL_VERDICT_THREADS, queue=QUEUE)
@@ -95,11 +101,12 @@ class Entrance:
             connection.end()
 
     def add(self, connection: Connection) -> None:
-        """Note a new connection; if there are too many, the one goes that has waited longest for its client."""
-        if len(self.connections) >= MOST:
+        """Note a new connection; if there are too many, some go that have waited longest for their client."""
+        if len(self.connections) >= self.most:
             waiting = [one for one in self.connections if one.waits_for_client]
-            if waiting:
-                min(waiting, key=lambda one: one.until).give_way()
+            for one in nsmallest(self.most // 64 + 1, waiting, key=lambda one: one.until):
+                self.connections.discard(one)
+                one.give_way()
         self.connections.add(connection)
 
     def remove(self, connection: Connection) -> None:

@@ -13,6 +13,9 @@ from urllib.parse import parse_qsl, urlencode
 from keyportal.entrance.request import UnreadableError
 
 _PARAMETER: Final = re.compile(r""";\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)""")
+_MEDIA: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,64}/[!#$%&'*+.^_`|~0-9a-z-]{1,64}")
+_BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{1,70}")
+"""RFC 2046 §5.1.1: nothing that Django could read as another parameter."""
 CHARSETS: Final = {
     name: codec
     for codec, names in {
@@ -25,21 +28,29 @@ CHARSETS: Final = {
 }
 """Codecs by the names that clients write (https://encoding.spec.whatwg.org/#names-and-labels); none that does harm."""
 FORM: Final = "application/x-www-form-urlencoded"
-LONGEST: Final = 64 * 1024
+LONGEST: Final = 8 * 1024
 """Bytes of a form that is written anew in UTF-8, which is all that Django takes; the event loop does so."""
+MOST_FIELDS: Final = 1000
+"""As many as Django reads."""
 
 
 def readable(content_type: str, body: bytes) -> tuple[str, bytes]:
     """Return Content-Type and body as Django may read them. Raises `UnreadableError` for a charset of no use here."""
     media = content_type.partition(";")[0].strip().lower()
+    media = media if _MEDIA.fullmatch(media) else ""
     parameters = [(name.lower(), value.strip().strip('"')) for name, value in _PARAMETER.findall(content_type)]
-    told = "; ".join([media, *(f'boundary="{value}"' for name, value in parameters if name == "boundary")])
+    boundaries = {value for name, value in parameters if name == "boundary"}
+    if len(boundaries) > 1 or not all(map(_BOUNDARY.fullmatch, boundaries)):
+        raise UnreadableError(HTTPStatus.BAD_REQUEST, "The Content-Type header has a boundary that is none.")
+    told = "; ".join([media, *(f'boundary="{value}"' for value in boundaries)])
     charsets = {CHARSETS.get(value.lower()) for name, value in parameters if name == "charset" and body}
     if None in charsets or len(charsets) > 1 or (charsets - {"utf-8"} and len(body) > LONGEST):
         detail = "The Content-Type header names a charset that is not read here: use UTF-8."
         raise UnreadableError(HTTPStatus.BAD_REQUEST, detail)
     codec = next(iter(charsets), None) or "utf-8"
     if media == FORM and codec != "utf-8":
-        fields = parse_qsl(body.decode(codec, "replace"), keep_blank_values=True, encoding=codec)
-        return told, urlencode(fields).encode()
+        text = body.decode(codec, "replace")
+        if text.count("&") >= MOST_FIELDS:
+            raise UnreadableError(HTTPStatus.BAD_REQUEST, "The form has too many fields.")
+        return told, urlencode(parse_qsl(text, keep_blank_values=True, encoding=codec)).encode()
     return f"{told}; charset={codec}" if media == "multipart/form-data" else told, body

@@ -30,6 +30,8 @@ SETTLED: Final = frozenset(
 """What has been read by now: nobody behind is to read it once more, and otherwise."""
 ONCE: Final = frozenset({b"host", b"content-type"})
 """What is nonsense twice."""
+LONGEST_NAME: Final = 128
+"""Bytes; no header that anybody reads has a longer name."""
 UNPREFIXED: Final = ("CONTENT_TYPE",)
 _ALLOWED: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-")
 
@@ -38,7 +40,7 @@ def environ_of(request: Request, sender: Sender) -> dict[str, Any]:
     """Return the environ of a request. Raises `UnreadableError` for a header that came twice, or not, and must."""
     environ = _without_headers(request, sender)
     for name, value in request.headers:
-        key = _key_of(name)
+        key = _key_of(name) if len(name) <= LONGEST_NAME else None
         if key is None:
             continue
         text = value.decode("latin-1")

@@ -48,8 +48,7 @@ def asked_in_thread(question: Question, sender: Sender) -> Answer:
 
 
 def _forward_auth(request: Request, sender: Sender) -> Question:
-    is_exact = request.path == forward_auth.PATH
-    asked = forward_auth.Question(request.joined(b"authorization"), request.query, is_exact, sender.address)
+    asked = forward_auth.Question(request.joined(b"authorization"), request.query, request.path, sender.address)
 
     def answer(by: Recall) -> Answer:
         return of_gateway(forward_auth.decide(asked) if by is recall else forward_auth.decide_at_once(asked), sender)

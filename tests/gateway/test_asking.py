@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 from pytest_django import Settings
 
@@ -131,6 +132,19 @@ def known_but(secret: str) -> Recall:
         return ask()
 
     return recalled
+
+
+@pytest.mark.finding("H47")
+def test_a_guess_that_can_not_be_counted_is_answered_all_the_same(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def read_only(key: str) -> int:
+        raise OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr("accounts.attempts.AttemptLimit.hit", lambda limit, key: read_only(key))
+    answer = ask(new_secret("kp", "live"))
+    assert (answer.status_code, is_good(answer)) == (200, False)
+    assert "a guess is not counted" in caplog.text
 
 
 def test_an_allowance_begins_anew_with_each_window(clock: Clock, settings: Settings) -> None:

@@ -9,7 +9,10 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from credentials.client_address import parse_address
+from credentials.freshness import freshness
 from credentials.models import Scope
+from credentials.recall import WouldBlockError, remembered
+from gateway import forward_auth, verify
 from gateway.forward_auth import PATH, Question, decide, is_asked
 from tests.conftest import MakeKey
 
@@ -18,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 def asked(credential: str | None, query: str = "", path: str = PATH, address: str = "192.0.2.7") -> Question:
     authorization = None if credential is None else f"Bearer {credential}"
-    return Question(authorization, query, path == PATH, parse_address(address))
+    return Question(authorization, query, path, parse_address(address))
 
 
 def test_the_identity_is_the_credential_s(make_key: MakeKey, scopes: list[Scope]) -> None:
@@ -62,6 +65,44 @@ def test_a_mistake_in_the_gateways_query_is_called_one(
         status, headers = decide(asked(credential, query))
         assert (status, dict(headers)) == (400, {"X-Keyportal-Code": "misconfigured"})
     assert "kp_live" not in caplog.text
+
+
+@pytest.mark.finding("H39")
+def test_no_client_chooses_whom_its_token_may_be_for(make_key: MakeKey) -> None:
+    """Envoy appends the client's own path and query to the prefix."""
+    _, secret = make_key()
+    for path in (f"{PATH}/reports", f"{PATH}/"):
+        status, headers = decide(asked(secret, "audience=https://other.test", path=path))
+        assert (status, dict(headers)["X-Keyportal-Code"]) == (400, "misconfigured")
+
+
+@pytest.mark.finding("H4")
+def test_a_slash_at_the_end_forgives_no_mistake(make_key: MakeKey) -> None:
+    _, secret = make_key()
+    for query in ("scopes=reports:write", "Scope=reports:write", "enviroment=live", "environments=live", "audiences=a"):
+        assert decide(asked(secret, query, path=f"{PATH}/"))[0] == 400, query
+    assert decide(asked(secret, "page=2&q=x", path=f"{PATH}/"))[0] == 200  # of a client, through Envoy
+
+
+def test_strangers_fill_neither_memory_nor_log(caplog: pytest.LogCaptureFixture) -> None:
+    forward_auth._log.due = 0.0
+    before = forward_auth._read.cache_info().currsize
+    for number in range(20):
+        decide(asked("x", f"nonsense{number}=" + "x" * 2000))
+    assert forward_auth._read.cache_info().currsize == before
+    assert caplog.text.count("misconfigured") == 1
+
+
+@pytest.mark.parametrize(("header", "query"), [("Bearer a b", ""), ("Bearer x", "nonsense=1"), (None, "")])
+def test_where_memory_is_not_trusted_nothing_is_said_from_it(
+    monkeypatch: pytest.MonkeyPatch, header: str | None, query: str
+) -> None:
+    monkeypatch.setattr(freshness, "glance", lambda: False)
+    with pytest.raises(WouldBlockError):
+        forward_auth.decide_at_once(Question(header, query, PATH, None))
+    service = verify.Question(header, "", b"{}", None)
+    with pytest.raises(WouldBlockError):
+        service.answer(remembered)
 
 
 def test_a_bad_credential_is_401_and_tells_how_to_send_a_good_one() -> None:

@@ -97,6 +97,12 @@ def test_a_member_that_nobody_knows_is_400_with_the_name_that_was_meant(
     assert SECRET_TEXT not in answer.body.decode()
 
 
+def test_of_many_mistakes_some_are_told(portal: Portal, service: Client) -> None:
+    answer = post(portal, service, json.dumps({f"scop{number}x": 1 for number in range(3000)}).encode())
+    assert answer.status == 400
+    assert 1 <= len(told(answer)["errors"]) <= 11
+
+
 @pytest.mark.parametrize("form", FORMS[:2])
 @pytest.mark.parametrize(
     ("body", "pointer"),

@@ -166,7 +166,7 @@ def test_bodies_on_their_way_have_a_bound_in_all(entrance: Entrance, monkeypatch
 def test_of_too_many_connections_the_one_goes_that_has_waited_longest(
     entrance: Entrance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(application, "MOST", 3)
+    monkeypatch.setattr(entrance, "most", 3)
     _, busy = connect(entrance, PAGE)
     entrance.now += 1
     _, oldest = connect(entrance, HALF)

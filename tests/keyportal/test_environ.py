@@ -63,5 +63,32 @@ def test_a_form_in_another_charset_is_read_in_it() -> None:
         'multipart/form-data; boundary="x"; charset=iso-8859-1',
         b"-",
     )
-    with pytest.raises(UnreadableError):
-        readable(latin, b"x" * 70_000)
+    for much in (b"x" * 9000, b"a&" * 1000):
+        with pytest.raises(UnreadableError):
+            readable(latin, much)
+
+
+@pytest.mark.finding("H10")
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        'multipart/form-data; boundary=a"b; boundary="x; name*=kp_live_PASTED\'en\'%41"',
+        "multipart/form-data; boundary=a; boundary=b",
+        'multipart/form-data; boundary="a;b"',
+        f"multipart/form-data; boundary={'x' * 71}",
+        "multipart/form-data; boundary=\xe9",
+    ],
+)
+def test_a_boundary_that_could_be_read_as_something_else_is_400(content_type: str) -> None:
+    with pytest.raises(UnreadableError) as raised:
+        readable(content_type, b"-")
+    assert "PASTED" not in raised.value.detail
+
+
+def test_a_media_type_that_is_none_is_left_out() -> None:
+    assert readable("a\"b; name*=x'y'z", b"")[0] == ""
+    assert readable("application/json", b"{}")[0] == "application/json"
+
+
+def test_a_name_of_any_length_is_left_out_and_not_remembered() -> None:
+    assert "x" not in environ((b"a" * 200, b"x")).values()

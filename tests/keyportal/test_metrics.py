@@ -71,6 +71,7 @@ PROMETHEUS = (
         ("application/openmetrics-text;q=0, text/plain", "text/plain"),
         ("*/*", "text/plain"),
         (",;=,;;q=x", "text/plain"),
+        ("text/plain;a*=bogus'en'%41", "text/plain"),
         ("", "text/plain"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 from rest_framework.test import APIRequestFactory
 
 from apikeys import services as keys
@@ -17,7 +18,7 @@ from apikeys.verification import KeyRecord
 from credentials.cache import VerifiedCache
 from credentials.recall import Recall, WouldBlockError, recall
 from credentials.refusals import RefusedError
-from gateway.forward_auth import Question, decide
+from gateway.forward_auth import PATH, Question, decide
 from gateway.verdict import verdict
 from tests.conftest import ORIGIN, MakeKey
 from tests.tokens.audiences import ORDERS, REPORTS, Swap, code_of, orders, reports, swap
@@ -119,7 +120,7 @@ def test_the_portal_s_own_entry_points_take_their_own(
             client.post("/api/v1/verify", body, "application/json", secure=True, headers=bearer(caller))
             for caller in (service, credential)
         ]
-        gate = decide(Question(f"Bearer {credential}", "", is_exact=True, address=None))
+        gate = decide(Question(f"Bearer {credential}", "", path=PATH, address=None))
         return [(one.status_code, one.content, one.get("WWW-Authenticate")) for one in (me, *asked)], gate
 
     assert [status for status, *_ in answers(own)[0]] == [200, 200, 200]  # type: ignore[attr-defined]
@@ -206,6 +207,36 @@ def test_introspection_says_whom_a_token_is_for(client: Client, swap: Swap, make
         for named in ({}, {"audience": REPORTS}):
             told = ask(secret, **named)
             assert (told["active"], "aud" in told) == (True, False)  # a key is good for every service
+
+
+def test_a_refresh_token_is_for_the_portal_alone(
+    client: Client, make_key: MakeKey, log_in_for_tokens: Callable[..., dict[str, Any]]
+) -> None:
+    service, secret = make_key(scopes=["credentials:verify"], restricted=True)
+    token = log_in_for_tokens(resource=REPORTS)["refresh_token"]
+
+    def is_active(**named: str) -> bool:
+        form = {"token": token, **named}
+        return bool(post_form(client, "/oauth/introspect", form, **basic(service.pk, secret))[1]["active"])
+
+    assert [is_active(), is_active(audience="https://portal.test")] == [True, True]
+    assert [is_active(audience=REPORTS), is_active(audience=ORDERS)] == [False, False]
+
+
+@pytest.mark.finding("H34")
+def test_a_token_for_another_service_is_no_guess(
+    client: Client, swap: Swap, make_key: MakeKey, settings: Settings
+) -> None:
+    settings.KEYPORTAL_LIMIT_MISSES = "2 per hour"
+    service, secret = make_key(scopes=["credentials:verify"], restricted=True)
+    _, _, token = swap()
+    for _ in range(5):
+        body = json.dumps({"credential": token})
+        head = bearer(secret)
+        answer = client.post("/api/v1/verify", body, "application/json", secure=True, headers=head)
+        assert (answer.status_code, answer.json()["code"]) == (200, "invalid_token")
+        told = post_form(client, "/oauth/introspect", {"token": token}, **basic(service.pk, secret))
+        assert told == (200, {"active": False})
 
 
 def test_a_token_for_an_audience_that_was_removed_lives_on_until_its_end(swap: Swap) -> None:

@@ -131,6 +131,16 @@ def test_reuse_ends_the_family_unless_a_grace_forgives_it(
     assert AuditEvent.objects.filter(verb="refresh_reuse").count() == 1
 
 
+def test_reuse_is_noticed_whatever_else_is_asked_for(client: Client, log_in_for_tokens: Callable[..., Json]) -> None:
+    for asked in ({"resource": "https://other.test"}, {"scope": "never:granted"}):
+        first = log_in_for_tokens()
+        assert refresh(client, first["refresh_token"])[0] == 200
+        body = json.dumps({"refresh_token": first["refresh_token"], **asked})
+        answer = client.post("/api/v1/tokens/refresh", body, "application/json", secure=True)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_grant")
+        assert TokenFamily.objects.latest("started_at").ended_at
+
+
 def test_a_row_that_somebody_changed_buys_nothing(
     client: Client, log_in_for_tokens: Callable[..., Json], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -455,7 +455,7 @@ WHYS: Mapping[str, Callable[[], str]] = {
     "not signed by a key of the ring": lambda: f"{HEAD}.{BODY}.{base64url(bytes(64))}",
     "not a JSON object": lambda: signed(HEADER, []),
     "a member twice": lambda: signed(HEADER, doubled(PAYLOAD, "sub")),
-    "issued by or for somebody else": lambda: with_claims(iss="https://portal.test/"),
+    "issued by somebody else": lambda: with_claims(iss="https://portal.test/"),
     "issued in the future": lambda: with_claims(nbf=NOW + 1),
 }
 

@@ -119,6 +119,9 @@ def refresh(
     family = token.family
     now = timezone.now()
     _refuse_over(family, now)
+    if token.used_at is not None:  # whoever has it is told nothing else, and not left alone
+        _end_if_used_before(token, now, origin)
+        raise InvalidGrantError
     audiences.refuse_another(resource, of_log_in=family.audience)
     granted = _granted(scopes, family.scopes.split())
     successor, next_secret = _new_refresh_token(family, now)
