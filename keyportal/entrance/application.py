@@ -38,7 +38,7 @@ OF_MACHINES: Final = 64 * 1024
 OF_PAGES: Final = 2_621_440
 """Bytes that one body may have."""
 OF_ALL: Final = 64 * 1024 * 1024
-"""Bytes that this process keeps of bodies that are on their way."""
+"""Bytes that this process keeps of bodies that are on their way, of pages and of machines each."""
 HEALTH: Final = "/healthz"
 SAFE: Final = ("GET", "HEAD")
 OF_VERDICTS: Final = ("/gateway/", "/api/v1/verify", "/api/v1/me", "/oauth/introspect")
@@ -66,7 +66,9 @@ class Entrance:
         self.most = min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS)
         """Connections."""
         self.connections: set[Connection] = set()
-        self.kept = self.given_up = 0
+        self.kept = [0, 0]
+        """Bytes of bodies that are on their way: of pages, and of machines."""
+        self.given_up = 0
         self.verdicts = Threads("verdicts", threads=settings.KEYPORTAL_VERDICT_THREADS, queue=QUEUE)
         self.verdict_within: float = settings.KEYPORTAL_VERDICT_TIMEOUT
         self.within: float = settings.KEYPORTAL_REQUEST_TIMEOUT
@@ -113,10 +115,14 @@ class Entrance:
         """Note that a connection is gone."""
         self.connections.discard(connection)
 
-    def keep(self, count: int) -> None:
-        """Note that so many more (or fewer) bytes of bodies are kept. Raises `UnreadableError` if it is too much."""
-        self.kept += count
-        if count > 0 and self.kept > OF_ALL:
+    def keep(self, request: Request, count: int) -> None:
+        """Note that so many more (or fewer) bytes of bodies are kept. Raises `UnreadableError` if it is too much.
+
+        Machines have room of their own: whoever fills that of pages shuts no service out.
+        """
+        kind = request.path.startswith(self._of_machines)
+        self.kept[kind] += count
+        if count > 0 and self.kept[kind] > OF_ALL:
             raise UnreadableError(HTTPStatus.SERVICE_UNAVAILABLE, "Too many bodies are being sent at once.")
 
     def bound_of(self, request: Request) -> int:
@@ -179,7 +185,7 @@ class Entrance:
             others_refused=self.others.refused,
             late=self.given_up,
             connections=len(self.connections),
-            body_bytes=self.kept,
+            body_bytes=sum(self.kept),
         )
 
     def broken(self, request: Request) -> Answer:

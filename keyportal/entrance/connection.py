@@ -1,7 +1,6 @@
-"""One connection of HTTP/1.1: bytes in, bytes out, in order, and each step within a deadline.
+"""One connection of HTTP/1.1: bytes in, bytes out, in order, each step within a deadline, and no thread for it.
 
-It costs memory and no thread: whoever sends half a head or half a body and then nothing waits alone, is told so after a
-while, and is the first to go when there are too many.
+Whoever sends half a request and then nothing waits alone, and is the first to go when there are too many.
 """
 
 import asyncio
@@ -62,6 +61,8 @@ class Connection(Receiver, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, as far as there is room: what is sent ahead of that waits."""
+        if self.is_deaf:
+            return
         if len(data) > SLICE or self._ahead:
             self._ahead.extend(data[place : place + SLICE] for place in range(0, len(data), SLICE))
             self._read_ahead()
@@ -69,12 +70,10 @@ class Connection(Receiver, asyncio.Protocol):
             self._read(data)
 
     def _read_ahead(self) -> None:
-        while self._ahead and not self._is_paused:
+        while self._ahead and not (self._is_paused or self.is_deaf):
             self._read(self._ahead.popleft())
 
     def _read(self, data: bytes) -> None:
-        if self.is_deaf:
-            return
         if self.request is None and not self._turns:
             self.until = self._host.now + HEAD_WITHIN
         self.received += len(data)
@@ -115,9 +114,9 @@ class Connection(Receiver, asyncio.Protocol):
         """Ask the host."""
         return self._host.bound_of(request)
 
-    def keep(self, count: int) -> None:
+    def keep(self, request: Request, count: int) -> None:
         """Tell the host."""
-        self._host.keep(count)
+        self._host.keep(request, count)
 
     def begun(self, request: Request) -> None:
         """Give it its turn."""
@@ -163,8 +162,8 @@ class Connection(Receiver, asyncio.Protocol):
                 self._transport.resume_reading()
 
     def expire(self) -> None:
-        """Go on, now that the deadline is over."""
-        if self._is_stalled or self._is_lingering or self._transport.is_closing():  # it would take its time for ever
+        """Go on, now that the deadline is over. What is closing already would take its time for ever."""
+        if self._is_stalled or self._is_lingering or self._transport.is_closing():
             self._transport.abort()
         elif self.request is not None and not self.request.is_taken:
             what, seconds = ("body", BODY_WITHIN) if self.request in self._turns else ("head", HEAD_WITHIN)
@@ -207,27 +206,23 @@ class Connection(Receiver, asyncio.Protocol):
     def _look_at_bounds(self) -> None:
         request = self.request
         if request is not None and self.received - 1.5 * request.size > 3 * MOST_HEAD:
-            what = "body's chunks or trailers have" if request in self._turns else "head has"
-            self._cut(UnreadableError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The {what} no end."))
+            self._cut(UnreadableError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head or a trailer has no end."))
         if len(self._turns) >= MOST_TURNS and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
 
     def _write(self, request: Request, answer: Answer) -> None:
-        if self._is_ending or self._host.is_ending or not request.keep_alive or self._is_half(request):
+        if self._is_ending or self._host.is_ending or not request.keep_alive or request.is_half():
             self._write_last(request, answer)
             return
         self._send(request, answer, "keep-alive" if request.version == "1.0" else "")
         if not self._turns and not self._is_stalled:
             self.until = self._host.now + IDLE
 
-    def _is_half(self, request: Request) -> bool:
-        return not request.is_complete and request.has_body()
-
     def _write_last(self, request: Request, answer: Answer) -> None:
         """Write an answer after which nothing comes any more, but what was asked before the end."""
         self._is_ending = True
-        if self._turns and request.keep_alive and not self._is_half(request):
+        if self._turns and request.keep_alive and not request.is_half():
             self._send(request, answer, "")
             return
         for other in self._turns:  # what stands behind the last request may be a part of it

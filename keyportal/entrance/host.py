@@ -26,7 +26,7 @@ class Host(Protocol):
     def bound_of(self, request: Request) -> int:
         """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
 
-    def keep(self, count: int) -> None:
+    def keep(self, request: Request, count: int) -> None:
         """Note that so many more (or fewer) bytes of bodies are kept. Raises `UnreadableError`."""
 
     def receive(self, request: Request, connection: "Connection") -> float:

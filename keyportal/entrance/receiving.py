@@ -47,7 +47,7 @@ class Receiver(ABC):
         """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
 
     @abstractmethod
-    def keep(self, count: int) -> None:
+    def keep(self, request: Request, count: int) -> None:
         """Note that so many more (or fewer) bytes of bodies are kept. Raises `UnreadableError`."""
 
     @abstractmethod
@@ -128,7 +128,7 @@ class Receiver(ABC):
                 raise too_large(self._bound)
             request.size += len(body)
             request.body += body
-            self.keep(len(body))
+            self.keep(request, len(body))
         except UnreadableError as error:
             self.drop_body(request)
             self.refuse(request, error)
@@ -146,13 +146,13 @@ class Receiver(ABC):
             self.completed()
             return
         if request.size:
-            self.keep(-request.size)
+            self.keep(request, -request.size)
         self.take(request)
 
     def drop_body(self, request: Request) -> None:
         """Forget a body that will not be complete."""
         if request.size:
-            self.keep(-request.size)
+            self.keep(request, -request.size)
             request.size = 0
             request.body.clear()
 

@@ -105,6 +105,10 @@ class Request:
         named = self.named
         return b"transfer-encoding" in named or bool(named.get(b"content-length", b"").strip(b"0 "))
 
+    def is_half(self) -> bool:
+        """Return whether something of it has not come yet."""
+        return not self.is_complete and self.has_body()
+
     def lines(self, name: bytes) -> list[str]:
         """Return the values of every header line of this name, in the order in which they came."""
         return [value.decode("latin-1") for sent, value in self.headers if sent == name]

@@ -1,94 +1,17 @@
-"""The entrance without a network: connections whose other end is the test, deadlines by a clock that the test moves."""
+"""What waits for whom: deadlines, places and room, and what is answered without a thread."""
 
-import asyncio
-import re
-import threading
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from pytest_django import Settings
 
 from keyportal.entrance import application, bounds
-from keyportal.entrance.answer import Answer, Writer
 from keyportal.entrance.application import Entrance
-from keyportal.entrance.connection import Connection
-from tests.waiting import DEADLINE
+from tests.entrance import HALF, PAGE, connect, entrance, work_off
+
+__all__ = ["entrance"]  # a fixture
 
 pytestmark = pytest.mark.once
-
-HALF: Final = b"POST /oauth/token HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc"
-CHUNKED: Final = b'Transfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n5\r\n: 1}\n\r\n0\r\n\r\n'
-PAGE: Final = b"GET /keys/ HTTP/1.1\r\nHost: portal.test\r\n\r\n"
-
-
-class OtherEnd(asyncio.Transport):
-    """What came back, and what was done to the connection."""
-
-    def __init__(self, peer: str = "127.0.0.1", **about: object) -> None:
-        super().__init__({"peername": (peer, 4711) if peer else "", **about})
-        self.came = b""
-        self.done: list[str] = []
-
-    def write(self, data: Any) -> None:
-        self.came += bytes(data)
-
-    def __getattribute__(self, name: str) -> Any:
-        if name in ("close", "abort", "pause_reading", "resume_reading", "write_eof"):
-            return lambda: self.done.append(name)
-        return super().__getattribute__(name)
-
-    def is_closing(self) -> bool:
-        return "close" in self.done
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    @property
-    def statuses(self) -> list[int]:
-        return [int(status) for status in re.findall(rb"HTTP/1.1 (\d+)", self.came)]
-
-
-@pytest.fixture
-def entrance() -> Iterator[Entrance]:
-    """An entrance whose Django answers nothing before it is let go."""
-    go_on = threading.Event()
-
-    def django(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        assert go_on.wait(DEADLINE)
-        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
-        return [b"ok"]
-
-    made = Entrance(django)
-    loop = asyncio.new_event_loop()
-    for threads in (made.verdicts, made.others):
-        threads.start(loop)
-    made.now = 1000.0
-    made.go_on = go_on  # type: ignore[attr-defined]  # for the tests
-    made.loop = loop  # type: ignore[attr-defined]
-    yield made
-    go_on.set()
-    work_off(made)
-    loop.close()
-
-
-def work_off(entrance: Any) -> None:
-    """Let Django answer, and the loop take the answers."""
-    entrance.go_on.set()
-
-    async def until_done() -> None:
-        while entrance.verdicts.inside or entrance.others.inside:
-            await asyncio.sleep(0)
-
-    entrance.loop.run_until_complete(until_done())
-
-
-def connect(entrance: Entrance, *said: bytes) -> tuple[Connection, OtherEnd]:
-    made, end = entrance(), OtherEnd()
-    made.connection_made(end)
-    for data in said:
-        made.data_received(data)
-    return made, end
 
 
 def test_who_is_late_is_told_and_what_has_not_begun_never_does(entrance: Entrance) -> None:
@@ -153,14 +76,22 @@ def test_bodies_on_their_way_have_a_bound_in_all(entrance: Entrance, monkeypatch
     monkeypatch.setattr(application, "OF_ALL", 8)
     first, one = connect(entrance, HALF)
     _, two = connect(entrance, HALF)
-    assert entrance.kept == 6
+    assert entrance.load().body_bytes == 6
     _, three = connect(entrance, HALF)
     work_off(entrance)
     assert (one.statuses, two.statuses, three.statuses) == ([], [], [503])
     assert b"retry-after: " in three.came
-    assert entrance.kept == 6
+    assert entrance.load().body_bytes == 6
     first.connection_lost(None)
-    assert entrance.kept == 3
+    assert entrance.load().body_bytes == 3
+
+
+def test_bodies_of_pages_leave_the_room_of_machines_alone(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "OF_ALL", 4)
+    page = HALF.replace(b"/oauth/token", b"/nowhere")
+    pages = [connect(entrance, page)[1] for _ in range(2)]
+    assert [end.statuses for end in pages] == [[], [503]]
+    assert connect(entrance, HALF)[1].statuses == []
 
 
 def test_of_too_many_connections_the_one_goes_that_has_waited_longest(
@@ -175,85 +106,6 @@ def test_of_too_many_connections_the_one_goes_that_has_waited_longest(
     entrance.now += 1
     _, new = connect(entrance)
     assert [end.done for end in (busy, oldest, other, new)] == [[], ["abort"], [], []]
-
-
-def test_a_client_that_takes_no_answer_is_left(entrance: Entrance) -> None:
-    line, end = connect(entrance)
-    line.pause_writing()
-    entrance.tick(1000.0 + bounds.TAKEN_WITHIN - 1)
-    assert end.done == ["pause_reading"]
-    line.resume_writing()
-    entrance.tick(1000.0 + bounds.TAKEN_WITHIN)
-    assert end.done == ["pause_reading", "resume_reading"]
-    line.pause_writing()
-    entrance.tick(1000.0 + 3 * bounds.TAKEN_WITHIN)
-    assert end.done[-1] == "abort"
-
-
-def test_nothing_is_read_ahead_without_end(entrance: Entrance) -> None:
-    line, end = connect(entrance, PAGE * 1000)
-    assert end.done == ["pause_reading"]
-    assert entrance.others.inside <= bounds.MOST_TURNS + bounds.SLICE // len(PAGE)
-    while len(end.statuses) < 1000:
-        work_off(entrance)
-    assert end.statuses == [200] * 1000
-    assert end.done[-1] == "resume_reading"
-    line.expire()
-    assert end.done[-1] == "close"
-    line.expire()  # what it said last is not taken
-    assert end.done[-1] == "abort"
-
-
-@pytest.mark.finding("H8")
-@pytest.mark.parametrize(
-    "behind", [b"0\r\nX: " + b"a" * 400_000, b"0\r\n" + b"X: a\r\n" * 60_000, b"1;" + b"a" * 400_000]
-)
-def test_what_surrounds_a_body_has_a_bound(entrance: Entrance, behind: bytes) -> None:
-    head = b"POST /oauth/token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-    _, end = connect(entrance, head, *(behind[place : place + 65_536] for place in range(0, len(behind), 65_536)))
-    assert end.statuses == [431]
-    assert entrance.kept == 0
-
-
-@pytest.mark.finding("H17")
-@pytest.mark.parametrize("pieces", [1, 7, 10_000])
-@pytest.mark.parametrize("framing", [b'Content-Length: 9\r\n\r\n{"a": 1}\n', CHUNKED])
-def test_the_body_of_a_request_that_would_rather_speak_another_protocol_is_read(
-    entrance: Entrance, framing: bytes, pieces: int
-) -> None:
-    """Java's and curl's clients ask for h2c with each first request over plain http."""
-    came: list[bytes] = []
-    entrance._django = lambda environ, start_response: came.append(environ["wsgi.input"].read()) or []  # type: ignore[func-returns-value]
-    raw = (
-        b"POST /api/v1/tokens HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" + framing
-    )
-    connect(entrance, *(raw[place : place + pieces] for place in range(0, len(raw), pieces)))
-    work_off(entrance)
-    assert came == [b'{"a": 1}\n']
-
-
-def test_at_the_end_what_was_asked_is_answered_and_nothing_new_is_taken(entrance: Entrance) -> None:
-    _, busy = connect(entrance, PAGE)
-    _, idle = connect(entrance)
-    _, half = connect(entrance, HALF)
-    entrance.end()
-    assert (busy.done, idle.done, half.done) == ([], ["close"], [])
-    work_off(entrance)
-    assert (busy.statuses, busy.done) == ([200], ["close"])
-    assert b"connection: close" in busy.came
-    entrance.tick(1000.0 + bounds.LINGER)
-    assert half.statuses == [408]
-
-
-def test_an_answer_with_a_line_break_in_a_header_is_never_sent(entrance: Entrance) -> None:
-    writer = Writer()
-    for value in ("a\r\nx-other: b", "a\nb", "a\rb"):
-        with pytest.raises(ValueError, match="line break"):
-            writer.written(Answer(200, [("x-name", value)]), method="GET", connection="")
-    entrance._django = lambda environ, start_response: start_response("200 OK", [("X-A", "a\nb")]) or []
-    _, end = connect(entrance, PAGE)
-    work_off(entrance)
-    assert (end.came, end.done) == (b"", ["abort"])
 
 
 def test_a_request_that_breaks_is_answered_all_the_same(entrance: Entrance, caplog: pytest.LogCaptureFixture) -> None:

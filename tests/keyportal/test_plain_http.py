@@ -14,7 +14,7 @@ from pytest_django import Settings
 from keyportal.entrance import plain_http
 from keyportal.entrance.application import Entrance
 from tests.databases import portal_database
-from tests.keyportal.test_entrance import OtherEnd
+from tests.entrance import OtherEnd
 from tests.portal import FORM, Portal
 from tests.speaker import Client, Speaker, basic
 from tests.wire import Reply, head, sent
