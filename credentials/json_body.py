@@ -27,7 +27,7 @@ MOST_TOLD: Final = 10
 BOM: Final = "\ufeff"
 
 
-def parsed(body: bytes) -> Any:
+def parsed(body: bytes | bytearray) -> Any:
     """Return the value of a body in JSON (RFC 8259), in UTF-8.
 
     Raises `ParseError`, also for a member that is there twice, a number that is none, a text that is not Unicode, and
@@ -35,7 +35,9 @@ def parsed(body: bytes) -> Any:
     """
     try:
         text = body.decode().removeprefix(BOM)
-        value = _DECODER.decode(text)
+        value, end = _DECODER.raw_decode(text)
+        if end != len(text):
+            value = _DECODER.decode(text)  # spaces around it, or something behind it
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair breaks whatever is done with it
     except (ValueError, RecursionError) as error:
@@ -69,8 +71,9 @@ class StrictSerializer(serializers.Serializer[Any]):
         try:
             values = super().to_internal_value(given)
         except ValidationError as error:
-            if isinstance(error.detail, dict):
-                errors |= error.detail
+            if not isinstance(error.detail, dict):
+                raise
+            errors |= error.detail
         if errors:
             raise ValidationError(errors)
         return values

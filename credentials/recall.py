@@ -27,7 +27,17 @@ def recall(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
 
 def remembered(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
     """Give the same from memory alone. Raises `WouldBlockError` if it is not there, or may not be current."""
-    record: Record | None = freshness.cache.get(key) if freshness.glance() else None
+    if not freshness.glance():
+        raise WouldBlockError
+    return at_hand(key, ask)
+
+
+def at_hand(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
+    """Give what `remembered` would, for a question in which that has just given another record. Raises the same.
+
+    A change that is heard since then takes the record away.
+    """
+    record: Record | None = freshness.cache.get(key)
     if record is None:
         raise WouldBlockError
     freshness.cache.count_hit()

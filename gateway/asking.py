@@ -4,7 +4,6 @@ import logging
 import os
 import threading
 import time
-from functools import lru_cache
 from typing import Final
 
 from django.conf import settings
@@ -15,11 +14,15 @@ from credentials.admission import admit
 from credentials.bearer import bearer_token
 from credentials.client_address import Address
 from credentials.credential import Credential
+from credentials.freshness import freshness
 from credentials.rate_limit_text import parsed_limit
-from credentials.recall import Recall, recall
+from credentials.recall import Recall, recall, remembered
 from credentials.refusals import insufficient_scope, refused
+from credentials.tally import ACCEPTED
+from credentials.usage import counted
 from credentials.writes import writes
-from gateway.verdict import verdict
+from gateway.acquaintance import Acquaintance
+from gateway.verdict import Record, verdict
 
 logger = logging.getLogger(__name__)
 
@@ -45,28 +48,28 @@ class Allowance:
     """So many questions of one service in each window of time, counted by this process for itself."""
 
     def __init__(self) -> None:
-        self._window = 0
+        self._amount = 0
+        self._began = self._ends = 0.0
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def spend(self, asker: str) -> None:
         """Count a question. Raises `AsksTooOftenError`."""
-        amount, seconds = _bound(settings.KEYPORTAL_LIMIT_ASKING)
         now = time.time()
-        window = int(now // seconds)
         with self._lock:
-            if window != self._window:
-                self._window, self._counts = window, {}
+            if not self._began <= now < self._ends:
+                self._begin(now)
             count = self._counts[asker] = self._counts.get(asker, 0) + 1
-        if count > amount:
-            raise AsksTooOftenError(int((window + 1) * seconds - now) + 1)
+        if count > self._amount:
+            raise AsksTooOftenError(int(self._ends - now) + 1)
 
-
-@lru_cache(maxsize=16)
-def _bound(text: str) -> tuple[int, int]:
-    """Return how many questions there may be, and in how many seconds."""
-    limit = parsed_limit(text)
-    return limit.amount, limit.get_expiry()
+    def _begin(self, now: float) -> None:
+        """Begin the window of this moment, as long as the settings say."""
+        limit = parsed_limit(settings.KEYPORTAL_LIMIT_ASKING)
+        self._amount, seconds = limit.amount, limit.get_expiry()
+        self._began = now - now % seconds
+        self._ends = self._began + seconds
+        self._counts = {}
 
 
 allowance = Allowance()
@@ -78,12 +81,36 @@ def admitted(header: str | None, query: str, *, address: Address | None, by: Rec
     Its own rate limit does not count: that is about calls which it makes for itself. Raises `RefusedError`,
     `AsksTooOftenError`, `django.db.Error`, and where it is asked `by` memory alone `WouldBlockError`.
     """
+    credential = _looked_up(header, query, address, by).credential
+    let_in(credential)
+    return credential
+
+
+def admitted_again(header: str | None, query: str, *, address: Address | None, known: Acquaintance) -> Credential:
+    """Return the same from memory alone, over a connection where this service may have asked before. Raises the same.
+
+    For the event loop.
+    """
+    started = time.perf_counter()
+    record = None if header is None or query else known.recalled(header, address)
+    if record is None:
+        generation = freshness.cache.generation
+        record = _looked_up(header, query, address, remembered)
+        if header is not None:
+            known.meet(header, record, generation=generation)
+    else:
+        took, name = time.perf_counter() - started, record.counted_as
+        counted(DOOR, ACCEPTED, took, credential=name, secret=record.secret_id, address=address)
+    let_in(record.credential)
+    return record.credential
+
+
+def _looked_up(header: str | None, query: str, address: Address | None, by: Recall) -> Record:
     text = bearer_token({"HTTP_AUTHORIZATION": header, "QUERY_STRING": query})
     if text is None:
         raise refused("missing_credential")
     record, _ = admit(lambda: verdict(text, address=address, by=by), door=DOOR, address=address, limited=False)
-    let_in(record.credential)
-    return record.credential
+    return record
 
 
 def let_in(asker: Credential) -> None:

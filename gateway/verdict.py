@@ -1,8 +1,10 @@
 """One answer for every door of this room: which kind of credential a text is, and whether it is good."""
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 
 from apikeys.verification import KeyRecord
+from apikeys.verification import judge as judge_key
 from apikeys.verification import verify as verify_key
 from credentials.client_address import Address
 from credentials.kinds import is_signed
@@ -10,7 +12,10 @@ from credentials.recall import Recall, WouldBlockError, recall
 from credentials.refusals import RefusedError
 from tokens.audiences import Asked
 from tokens.verification import TokenRecord
+from tokens.verification import judge as judge_token
 from tokens.verification import verify as verify_token
+
+Record = KeyRecord | TokenRecord
 
 
 def verdict(
@@ -21,7 +26,7 @@ def verdict(
     scopes: Collection[str] = (),
     audience: Asked = None,
     by: Recall = recall,
-) -> KeyRecord | TokenRecord:
+) -> Record:
     """Give the record of a key's secret or an access token that is good now, from here, for this.
 
     `audience` is of tokens: a key has none, and is good for every service.
@@ -36,3 +41,12 @@ def verdict(
         if by is recall or error.refusal.about:
             raise
         raise WouldBlockError from None  # as for what memory does not know: whoever asks about that is counted
+
+
+def judge(record: Record, *, address: Address | None) -> None:
+    """Return if a record that `verdict` gave is good now, from here, for the portal. Raises `RefusedError`."""
+    now = datetime.now(UTC)
+    if isinstance(record, KeyRecord):
+        judge_key(record, at=now, address=address, environment=None, scopes=())
+    else:
+        judge_token(record, at=now, address=address, environment=None, scopes=())

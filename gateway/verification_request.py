@@ -31,7 +31,7 @@ class _WrongError(Exception):
     """A member has no value that it may have."""
 
 
-def read(body: bytes) -> VerificationRequest:
+def read(body: bytes | bytearray) -> VerificationRequest:
     """Return what a body asks. Raises `ParseError`, or `ValidationError` with every mistake."""
     sent = parsed(body)
     if not isinstance(sent, dict):

@@ -19,9 +19,10 @@ from credentials.credential import Credential
 from credentials.freshness import freshness
 from credentials.models import SCOPE_NAME
 from credentials.permissions import CredentialRefused
-from credentials.recall import Recall, WouldBlockError, recall
+from credentials.recall import Recall, WouldBlockError, at_hand, recall
 from credentials.refusals import Refusal, RefusedError
-from gateway.asking import admitted, missed
+from gateway.acquaintance import Acquaintance
+from gateway.asking import admitted, admitted_again, missed
 from gateway.verdict import verdict
 from gateway.verification_request import VerificationRequest, read
 
@@ -34,15 +35,24 @@ _NAME: Final = re.compile(SCOPE_NAME)
 class Question:
     """What a service asks, as it came, and how far it has got."""
 
-    __slots__ = ("address", "asker", "authorization", "body", "query")
+    __slots__ = ("address", "asker", "authorization", "body", "known", "query")
 
-    def __init__(self, authorization: str | None, query: str, body: bytes, address: Address | None) -> None:
+    def __init__(
+        self,
+        authorization: str | None,
+        query: str,
+        body: bytes | bytearray,
+        address: Address | None,
+        known: Acquaintance | None = None,
+    ) -> None:
         self.authorization = authorization
         """The Authorization header; of several lines all, joined by commas."""
         self.query = query
         self.body = body
         self.address = address
         """Whoever asks."""
+        self.known = known
+        """Who asked before over this connection; None where nobody notes it."""
         self.asker: Credential | None = None
         """The service, once it is let in: it is counted once."""
 
@@ -54,18 +64,23 @@ class Question:
         alone `WouldBlockError`.
         """
         asker = self.let_in(by)
-        return _verdict(read(self.body), asker, by)
+        return _verdict(read(self.body), asker, by if by is recall else at_hand)
 
     def let_in(self, by: Recall = recall) -> Credential:
         """Return the credential of the service, which needs the scope `credentials:verify`. Raises as `answer` does."""
         if self.asker is None:
             try:
-                self.asker = admitted(self.authorization, self.query, address=self.address, by=by)
+                self.asker = self._admitted(by)
             except RefusedError as error:
                 if by is not recall and not freshness.glance():
                     raise WouldBlockError from None  # nobody knows yet whether anything can be said
                 raise CredentialRefused(error.refusal) from None
         return self.asker
+
+    def _admitted(self, by: Recall) -> Credential:
+        if self.known is not None and by is not recall:
+            return admitted_again(self.authorization, self.query, address=self.address, known=self.known)
+        return admitted(self.authorization, self.query, address=self.address, by=by)
 
 
 def read_media_type(content_type: str) -> None:

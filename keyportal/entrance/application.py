@@ -141,7 +141,7 @@ class Entrance:
         if is_refused(request):
             connection.answer(request, refusal(request, sender))
             return self.within
-        question = question_of(request, sender)
+        question = question_of(request, sender, connection.acquaintance)
         if question is not None:
             self._ask(question, sender, request, connection)
             return self.verdict_within

@@ -207,6 +207,8 @@ class Connection(Receiver, asyncio.Protocol):
         request = self.request
         if request is not None and self.received - 1.5 * request.size > 3 * MOST_HEAD:
             self._cut(UnreadableError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head or a trailer has no end."))
+        elif request is not None:
+            self.note_body(request)
         if len(self._turns) >= MOST_TURNS and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()

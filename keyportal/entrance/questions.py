@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from accounts.canaries import rings_confirmed
 from credentials.recall import Recall, WouldBlockError, recall
 from gateway import forward_auth, verify
+from gateway.acquaintance import Acquaintance
 from keyportal.entrance.answer import Answer, header_lines
 from keyportal.entrance.last_resort import always, last_resort, of_problem
 from keyportal.entrance.request import Request, Sender
@@ -29,12 +30,12 @@ PLAIN_TYPES: Final = (b"application/json", b"application/json; charset=utf-8", b
 PLAIN_ACCEPT: Final = (b"*/*", b"application/json", b"application/json, */*", b"application/json, text/plain, */*")
 
 
-def question_of(request: Request, sender: Sender) -> Question | None:
-    """Return what a request asks; None for one that Django answers."""
+def question_of(request: Request, sender: Sender, known: Acquaintance) -> Question | None:
+    """Return what a request asks; None for one that Django answers. `known` is of the connection."""
     if forward_auth.is_asked(request.path):
         return _forward_auth(request, sender)
     if request.path == verify.PATH and _is_plain(request):
-        return _verify(request, sender)
+        return _verify(request, sender, known)
     return None
 
 
@@ -68,9 +69,9 @@ def of_gateway(decided: tuple[HTTPStatus, forward_auth.Headers], sender: Sender)
 _of_identity = lru_cache(maxsize=4096)(header_lines)
 
 
-def _verify(request: Request, sender: Sender) -> Question:
+def _verify(request: Request, sender: Sender, known: Acquaintance) -> Question:
     authorization = request.joined(b"authorization")
-    asked = verify.Question(authorization, request.query, bytes(request.body), sender.address)
+    asked = verify.Question(authorization, request.query, request.body, sender.address, known)
 
     def answer(by: Recall) -> Answer:
         try:

@@ -7,6 +7,7 @@ from typing import Final
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 
 from credentials.client_address import Address, is_trusted_proxy
+from gateway.acquaintance import Acquaintance
 from keyportal.entrance.plain_http import is_private
 from keyportal.entrance.request import Request, UnreadableError
 
@@ -26,6 +27,7 @@ class Receiver(ABC):
         self.is_trusted = False
         self.scheme = "http"
         self.in_clear = False
+        self.acquaintance = Acquaintance()
         self.request: Request | None = None
         self.received = 0
         """Bytes since the request began."""
@@ -123,15 +125,11 @@ class Receiver(ABC):
         request = self.request
         if request is None or request.is_taken:
             return
-        try:
-            if request.size + len(body) > self._bound:
-                raise too_large(self._bound)
-            request.size += len(body)
-            request.body += body
-            self.keep(request, len(body))
-        except UnreadableError as error:
+        request.size += len(body)
+        request.body += body
+        if request.size > self._bound:
             self.drop_body(request)
-            self.refuse(request, error)
+            self.refuse(request, too_large(self._bound))
 
     def on_message_complete(self) -> None:
         """Have the request answered, if it is not being answered already."""
@@ -145,16 +143,28 @@ class Receiver(ABC):
         if request.is_taken:
             self.completed()
             return
-        if request.size:
-            self.keep(request, -request.size)
+        if request.kept:
+            self._keep(request, 0)
         self.take(request)
 
     def drop_body(self, request: Request) -> None:
         """Forget a body that will not be complete."""
-        if request.size:
-            self.keep(request, -request.size)
-            request.size = 0
-            request.body.clear()
+        self._keep(request, 0)
+        request.size = 0
+        request.body.clear()
+
+    def note_body(self, request: Request) -> None:
+        """Tell the host how much there is of a body that has not come at once."""
+        try:
+            self._keep(request, request.size)
+        except UnreadableError as error:
+            self.drop_body(request)
+            self.refuse(request, error)
+
+    def _keep(self, request: Request, size: int) -> None:
+        count, request.kept = size - request.kept, size
+        if count:
+            self.keep(request, count)
 
     def _leaves_a_body(self, request: Request) -> bool:
         """Return whether the parser leaves the body to another protocol, which the request asks for."""

@@ -53,6 +53,7 @@ class Request:
         "is_taken",
         "is_trusted",
         "keep_alive",
+        "kept",
         "method",
         "named",
         "path",
@@ -85,6 +86,8 @@ class Request:
         self.body = bytearray()
         self.size = 0
         """Bytes of the body that have come."""
+        self.kept = 0
+        """How many of them the host knows of."""
         self.keep_alive = True
         self.is_complete = False
         """Whether all of it has come."""

@@ -29,6 +29,12 @@ ASKER = {"scopes": ["credentials:verify"], "restricted": True}
 Ask = Callable[[str], Any]
 
 
+@pytest.fixture(autouse=True)
+def _anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin a window of its own for each test: how much is allowed is read when one begins."""
+    monkeypatch.setattr("gateway.asking.allowance", Allowance())
+
+
 def verify(client: Client, credential: str, *, by: str) -> Any:
     body = json.dumps({"credential": credential})
     return client.post("/api/v1/verify", body, "application/json", secure=True, headers={"Authorization": by})

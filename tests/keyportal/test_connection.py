@@ -41,11 +41,11 @@ def test_nothing_is_read_ahead_without_end(entrance: Entrance) -> None:
 
 @pytest.mark.finding("H8")
 @pytest.mark.parametrize(
-    "behind", [b"0\r\nX: " + b"a" * 400_000, b"0\r\n" + b"X: a\r\n" * 60_000, b"1;" + b"a" * 400_000]
+    "around", [b"0\r\nX: " + b"a" * 400_000, b"0\r\n" + b"X: a\r\n" * 60_000, b"1;" + b"a" * 400_000]
 )
-def test_what_surrounds_a_body_has_a_bound(entrance: Entrance, behind: bytes) -> None:
+def test_what_surrounds_a_body_has_a_bound(entrance: Entrance, around: bytes) -> None:
     head = b"POST /oauth/token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-    _, end = connect(entrance, head, *(behind[place : place + 65_536] for place in range(0, len(behind), 65_536)))
+    _, end = connect(entrance, head, *(around[place : place + 65_536] for place in range(0, len(around), 65_536)))
     assert end.statuses == [431]
     assert entrance.load().body_bytes == 0
 

@@ -1,0 +1,135 @@
+"""Who asks over a connection again and again is known there, and is judged each time as if nobody were."""
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from http.client import HTTPConnection
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from apikeys.verification import verify
+from credentials import clock
+from credentials.client_address import parse_address
+from credentials.freshness import freshness
+from gateway.acquaintance import SECONDS, Acquaintance
+from gateway.verdict import Record, verdict
+from tests.conftest import ORIGIN, MakeKey
+from tests.portal import Portal
+from tests.speaker import Client, Speaker
+from tests.staleness import IN_A_ROW, refused_everywhere
+from tokens.services import issue_to_key
+
+HOME, AWAY = parse_address("192.0.2.1"), parse_address("198.51.100.1")
+Meet = Callable[[str], Acquaintance]
+
+
+@pytest.fixture
+def meet(monkeypatch: pytest.MonkeyPatch) -> Meet:
+    """Have a credential met, in a process that knows its memory to be right."""
+    monkeypatch.setattr(freshness, "glance", lambda: True)
+
+    def met(credential: str) -> Acquaintance:
+        known = Acquaintance()
+        known.meet(f"Bearer {credential}", verdict(credential, address=HOME), generation=freshness.cache.generation)
+        return known
+
+    return met
+
+
+def token_for(secret: str) -> str:
+    return issue_to_key(client=verify(secret, address=HOME), scopes=None, origin=ORIGIN).access_token
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_token", [False, True], ids=["key", "token"])
+def test_the_same_header_is_known(make_key: MakeKey, meet: Meet, *, is_token: bool) -> None:
+    key, secret = make_key(networks=["192.0.2.0/24"])
+    shown = token_for(secret) if is_token else secret
+    known, hits = meet(shown), freshness.cache.hits
+    record = known.recalled(f"Bearer {shown}", HOME)
+    assert record is not None
+    assert record.counted_as == key.pk
+    assert freshness.cache.hits == hits + 1
+    assert known.recalled(f"Bearer {shown[:-1]}", HOME) is None
+    assert known.recalled(f"bearer {shown}", HOME) is None
+    assert known.recalled(f"Bearer {shown}", HOME) is record
+
+
+@pytest.mark.django_db
+def test_nobody_is_known_once_something_has_changed(make_key: MakeKey, meet: Meet) -> None:
+    _, secret = make_key()
+    known = meet(secret)
+    freshness.cache.drop(["key:of somebody else"])
+    assert known.recalled(f"Bearer {secret}", HOME) is None
+
+
+@pytest.mark.django_db
+def test_nobody_is_known_while_memory_may_be_wrong(
+    make_key: MakeKey, meet: Meet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, secret = make_key()
+    known = meet(secret)
+    monkeypatch.setattr(freshness, "glance", lambda: False)
+    assert known.recalled(f"Bearer {secret}", HOME) is None
+
+
+@pytest.mark.django_db
+def test_nobody_is_known_for_long(make_key: MakeKey, meet: Meet, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, secret = make_key()
+    known, now = meet(secret), clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now + SECONDS + 1)
+    assert known.recalled(f"Bearer {secret}", HOME) is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_token", [False, True], ids=["key", "token"])
+def test_who_is_known_is_judged_each_time(make_key: MakeKey, meet: Meet, *, is_token: bool) -> None:
+    _, secret = make_key(networks=["192.0.2.0/24"], expires_at=timezone.now() + timedelta(days=1))
+    shown = token_for(secret) if is_token else secret
+    assert meet(shown).recalled(f"Bearer {shown}", AWAY) is None
+    known = meet(shown)
+    with time_machine.travel(timezone.now() + timedelta(days=2)):
+        assert known.recalled(f"Bearer {shown}", HOME) is None
+    assert known.recalled(f"Bearer {shown}", HOME) is None, "who was refused is looked up"
+
+
+def test_nothing_of_what_was_sent_is_kept() -> None:
+    """A connection stays for as long as a client likes."""
+    known = Acquaintance()
+    known.meet("Bearer kp_live_secret", _no_record(), generation=0)
+    assert "secret" not in repr([getattr(known, name) for name in Acquaintance.__slots__])
+
+
+def _no_record() -> Record:
+    return None  # type: ignore[return-value]  # nobody looks
+
+
+@pytest.fixture
+def asker(portal: Portal) -> Client:
+    """Give a service that may ask, with its key."""
+    portal.make_developer("acquainted@example.com")
+    return Client(*portal.make_key("acquainted@example.com", "--scope", "credentials:verify", "--restricted"))
+
+
+def asked(connection: HTTPConnection, by: str, about: str) -> int:
+    headers = {"Authorization": f"Bearer {by}", "Content-Type": "application/json"}
+    connection.request("POST", "/api/v1/verify", json.dumps({"credential": about}), headers)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
+def test_a_service_that_is_revoked_is_refused_over_the_connection_that_it_holds(
+    portal: Portal, speaker: Speaker, asker: Client
+) -> None:
+    _, shown = portal.make_key("acquainted@example.com")
+    with closing(HTTPConnection("127.0.0.1", portal.port)) as connection:
+        assert {asked(connection, asker.secret, shown) for _ in range(IN_A_ROW)} == {200}
+        assert asked(connection, f"{asker.secret[:-1]}x", shown) == 401
+        assert asked(connection, asker.secret, shown) == 200
+        assert asked(connection, shown, shown) == 403
+        portal.revoke_key(asker.id)
+        refused_everywhere(lambda: asked(connection, asker.secret, shown))
