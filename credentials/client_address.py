@@ -49,7 +49,7 @@ def is_request_id(text: str) -> bool:
 def new_request_id() -> str:
     """Return a fresh id for a request."""
     # It names a request and guards nothing: the operating system's generator would be a system call for each.
-    return f"{random.getrandbits(128):032x}"
+    return random.randbytes(16).hex()  # noqa: S311
 
 
 def is_trusted_proxy(address: Address | None) -> bool:

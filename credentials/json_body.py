@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Final
 
 from rest_framework import serializers
@@ -25,6 +26,7 @@ _NAME: Final = re.compile(r"[A-Za-z_-]{1,32}")
 MOST_TOLD: Final = 10
 """Mistakes in names that are told; whoever makes more sends something else."""
 BOM: Final = "\ufeff"
+SPACE: Final = " \t\n\r"
 
 
 def parsed(body: bytes | bytearray) -> Any:
@@ -34,27 +36,25 @@ def parsed(body: bytes | bytearray) -> Any:
     nesting without end.
     """
     try:
-        text = body.decode().removeprefix(BOM)
+        text = body.decode().removeprefix(BOM).strip(SPACE)
         value, end = _DECODER.raw_decode(text)
-        if end != len(text):
-            value = _DECODER.decode(text)  # spaces around it, or something behind it
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair breaks whatever is done with it
     except (ValueError, RecursionError) as error:
         raise ParseError("not JSON") from error
+    if end != len(text):
+        raise ParseError("not JSON")
     return value
 
 
 def unknown_members(sent: Iterable[str], known: Collection[str]) -> dict[str, list[str]]:
     """Return what is wrong with the names that are not known, by name; one that may be a value is not repeated."""
     errors: dict[str, list[str]] = {}
-    for name in sent:
-        if len(errors) == MOST_TOLD:
-            break
-        if name not in known:
-            meant = _meant(name, known)
-            sayable = name if _NAME.fullmatch(name) else "non_field_errors"
-            errors[sayable] = [f"There is no such member. Did you mean “{meant}”?" if meant else "No such member."]
+    unknown = (name for name in sent if name not in known)
+    for name in islice(unknown, MOST_TOLD):  # to look for what was meant takes a while
+        meant = _meant(name, known)
+        sayable = name if _NAME.fullmatch(name) else "non_field_errors"
+        errors[sayable] = [f"There is no such member. Did you mean “{meant}”?" if meant else "No such member."]
     return errors
 
 

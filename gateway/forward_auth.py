@@ -39,6 +39,7 @@ KNOWN: Final = frozenset({"scope", "environment", "audience", "deny"})
 ENVIRONMENTS: Final = frozenset({"live", "test"})
 LONGEST_KEPT: Final = 512
 """Characters of a query that is kept in memory, as it was read."""
+BELOW: Final = "/…"
 MOST_COMPARED: Final = 8
 TOLD: Final = 60.0  # seconds between two lines of the log about a mistake
 DOOR: Final = "forward_auth"
@@ -159,12 +160,13 @@ def _refusal(refusal: Refusal, query: str) -> tuple[HTTPStatus, Headers]:
 def _wanted(question: Question) -> Wanted:
     """Read the query, which is the same for every request of a location; a client's own may be of any length."""
     read = _read if len(question.query) <= LONGEST_KEPT else _read.__wrapped__
-    return read(question.query, question.path)
+    behind = question.path[len(PATH) :]
+    return read(question.query, behind if behind in ("", "/") else BELOW)
 
 
 @lru_cache(maxsize=1024)
-def _read(query: str, path: str) -> Wanted:
-    """Read a query.
+def _read(query: str, behind: str) -> Wanted:
+    """Read a query. `behind` says how the path goes on behind `/gateway/auth`: not, by a slash, or by more.
 
     Behind a longer path it may be the client's (Envoy appends path and query): names that we don't know are ignored,
     and no audience can be asked for, which would let tokens for others in. On the path itself somebody wrote it into a
@@ -178,12 +180,12 @@ def _read(query: str, path: str) -> Wanted:
     is_mistaken = "" in scopes or "" in audiences or max(len(environments), len(audiences)) > 1
     is_mistaken = is_mistaken or not ENVIRONMENTS.issuperset(environments)
     unknown = asked.keys() - KNOWN
-    if path == PATH:
+    if not behind:
         is_mistaken = is_mistaken or bool(unknown) or asked.get("deny", ["403"]) != ["403"]
         if is_mistaken:
             _tell()
     else:
-        nearly = path == f"{PATH}/" and any(map(_is_nearly_ours, list(unknown)[:MOST_COMPARED]))
+        nearly = behind == "/" and any(map(_is_nearly_ours, list(unknown)[:MOST_COMPARED]))
         is_mistaken = is_mistaken or bool(audiences) or nearly
     return Wanted(scopes, next(iter(environments), None), next(iter(audiences), None), is_mistaken)
 

@@ -14,6 +14,7 @@ from tests.waiting import DEADLINE
 
 HALF: Final = b"POST /oauth/token HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc"
 CHUNKED: Final = b'Transfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n5\r\n: 1}\n\r\n0\r\n\r\n'
+HEALTH: Final = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 PAGE: Final = b"GET /keys/ HTTP/1.1\r\nHost: portal.test\r\n\r\n"
 
 
@@ -59,6 +60,7 @@ def entrance() -> Iterator[Entrance]:
     for threads in (made.verdicts, made.others):
         threads.start(loop)
     made.now = 1000.0
+    made.soon = loop.call_soon
     made.go_on = go_on  # type: ignore[attr-defined]  # for the tests
     made.loop = loop  # type: ignore[attr-defined]
     yield made
@@ -76,6 +78,16 @@ def work_off(entrance: Any) -> None:
             await asyncio.sleep(0)
 
     entrance.loop.run_until_complete(until_done())
+
+
+def go_round(entrance: Any, times: int = 500) -> None:
+    """Let the loop turn, so that what was sent ahead is read."""
+
+    async def turn() -> None:
+        for _ in range(times):
+            await asyncio.sleep(0)
+
+    entrance.loop.run_until_complete(turn())
 
 
 def connect(entrance: Entrance, *said: bytes) -> tuple[Connection, OtherEnd]:

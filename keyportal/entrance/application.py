@@ -38,7 +38,10 @@ OF_MACHINES: Final = 64 * 1024
 OF_PAGES: Final = 2_621_440
 """Bytes that one body may have."""
 OF_ALL: Final = 64 * 1024 * 1024
-"""Bytes that this process keeps of bodies that are on their way, of pages and of machines each."""
+"""Bytes that this process keeps of bodies that are on their way, of pages and of machines each, and of heads."""
+OF_HEADS: Final = 2
+LONGEST_NUMBER: Final = 10
+"""Digits of a length, with which every bound is passed."""
 HEALTH: Final = "/healthz"
 SAFE: Final = ("GET", "HEAD")
 OF_VERDICTS: Final = ("/gateway/", "/api/v1/verify", "/api/v1/me", "/oauth/introspect")
@@ -63,11 +66,12 @@ class Entrance:
         self.now = time.monotonic()
         self.writer = Writer()
         self.is_ending = False
-        self.most = min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS)
+        self.most = MOST
         """Connections."""
         self.connections: set[Connection] = set()
-        self.kept = [0, 0]
-        """Bytes of bodies that are on their way: of pages, and of machines."""
+        self.kept = [0, 0, 0]
+        """Bytes that are on their way: of bodies of pages, of bodies of machines, and of long heads."""
+        self.soon: Callable[[Callable[[], None]], object]
         self.given_up = 0
         self.verdicts = Threads("verdicts", threads=settings.KEYPORTAL_VERDICT_THREADS, queue=QUEUE)
         self.verdict_within: float = settings.KEYPORTAL_VERDICT_TIMEOUT
@@ -79,6 +83,8 @@ class Entrance:
     def start(self, loop: AbstractEventLoop) -> None:
         """Serve in this loop."""
         self.now = loop.time()
+        self.soon = loop.call_soon
+        self.most = min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS)
         self.verdicts.start(loop)
         self.others.start(loop)
         meter.read = self.load
@@ -116,22 +122,22 @@ class Entrance:
         self.connections.discard(connection)
 
     def keep(self, request: Request, count: int) -> None:
-        """Note that so many more (or fewer) bytes of bodies are kept. Raises `UnreadableError` if it is too much.
+        """Note that so many more (or fewer) bytes of requests are kept. Raises `UnreadableError` if it is too much.
 
         Machines have room of their own: whoever fills that of pages shuts no service out.
         """
-        kind = request.path.startswith(self._of_machines)
+        kind = request.path.startswith(self._of_machines) if request.method else OF_HEADS
         self.kept[kind] += count
         if count > 0 and self.kept[kind] > OF_ALL:
-            raise UnreadableError(HTTPStatus.SERVICE_UNAVAILABLE, "Too many bodies are being sent at once.")
+            raise UnreadableError(HTTPStatus.SERVICE_UNAVAILABLE, "Too much is being sent at once.")
 
     def bound_of(self, request: Request) -> int:
         """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
         if forward_auth.is_asked(request.path) or is_refused(request):
             return 0
         bound = OF_MACHINES if request.path.startswith(self._of_machines) else OF_PAGES
-        length = request.named.get(b"content-length")
-        if length and int(length) > bound:
+        length = request.named.get(b"content-length", b"").strip().lstrip(b"0")
+        if len(length) > LONGEST_NUMBER or int(length or b"0") > bound:
             raise too_large(bound)
         return bound
 

@@ -7,6 +7,15 @@ MOST_TURNS: Final = 8
 
 SLICE: Final = 1024
 """Bytes that are read before anybody looks whether it is enough for now."""
+SLICES: Final = 8
+"""So many are read of one client before others have their turn."""
+
+MOST_HEAD: Final = 64 * 1024
+"""Bytes of a head, all its lines together."""
+MOST_TARGET: Final = 16 * 1024
+MOST_LINES: Final = 100
+USUAL_HEAD: Final = 16 * 1024
+"""Bytes of a head that is not complete which nobody counts."""
 
 HEAD_WITHIN: Final = 10.0
 BODY_WITHIN: Final = 10.0

@@ -1,5 +1,6 @@
 """What a connection needs of the process that it is in."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from keyportal.entrance.answer import Answer, Writer
@@ -16,6 +17,8 @@ class Host(Protocol):
     """By the event loop's clock, a moment ago."""
     writer: Writer
     is_ending: bool
+    soon: Callable[[Callable[[], None]], object]
+    """Calls in the loop's next turn."""
 
     def add(self, connection: "Connection") -> None:
         """Note a new connection."""
@@ -27,7 +30,7 @@ class Host(Protocol):
         """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
 
     def keep(self, request: Request, count: int) -> None:
-        """Note that so many more (or fewer) bytes of bodies are kept. Raises `UnreadableError`."""
+        """Note that so many more (or fewer) bytes of requests are kept. Raises `UnreadableError`."""
 
     def receive(self, request: Request, connection: "Connection") -> float:
         """See to it that a request is answered. Returns within how many seconds."""

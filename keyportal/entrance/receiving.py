@@ -1,5 +1,6 @@
 """What llhttp (Node's parser, by `httptools`) finds in the bytes of a connection, made into requests within bounds."""
 
+import re
 from abc import ABC, abstractmethod
 from http import HTTPStatus
 from typing import Final
@@ -8,13 +9,10 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, par
 
 from credentials.client_address import Address, is_trusted_proxy
 from gateway.acquaintance import Acquaintance
+from keyportal.entrance.bounds import MOST_HEAD, MOST_LINES, MOST_TARGET
 from keyportal.entrance.plain_http import is_private
 from keyportal.entrance.request import Request, UnreadableError
 
-MOST_HEAD: Final = 64 * 1024
-"""Bytes of a head, all its lines together."""
-MOST_TARGET: Final = 16 * 1024
-MOST_LINES: Final = 100
 FRAMING: Final = (b"content-length", b"transfer-encoding")
 
 
@@ -50,7 +48,7 @@ class Receiver(ABC):
 
     @abstractmethod
     def keep(self, request: Request, count: int) -> None:
-        """Note that so many more (or fewer) bytes of bodies are kept. Raises `UnreadableError`."""
+        """Note that so many more (or fewer) bytes of requests are kept. Raises `UnreadableError`."""
 
     @abstractmethod
     def begun(self, request: Request) -> None:
@@ -94,7 +92,7 @@ class Receiver(ABC):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a line of the head; one behind a body in chunks is nobody's header (RFC 9110 §6.5.1)."""
         request = self.request
-        if request is not None and not request.method:
+        if request is not None and not request.method and len(request.headers) <= MOST_LINES:
             request.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -103,11 +101,15 @@ class Receiver(ABC):
         if request is None or self._is_repeating:
             return
         parser = self.parser
+        if request.kept:
+            self.count(request, 0)
         request.method = parser.get_method().decode()
         request.version = parser.get_http_version()
-        # There is no other protocol here: who asks for one is answered in this one, and then it is over.
         request.named = dict(request.headers)
+        # There is no other protocol here: who asks for one is answered in this one, and then it is over.
         request.keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
+        if request.version == "1.0" and b"transfer-encoding" in request.named:
+            request.keep_alive = False  # a hop in between may have found another end of it (RFC 9112 §6.1)
         self.begun(request)
         try:
             self._aim(request)
@@ -128,7 +130,7 @@ class Receiver(ABC):
         request.size += len(body)
         request.body += body
         if request.size > self._bound:
-            self.drop_body(request)
+            self.drop(request)
             self.refuse(request, too_large(self._bound))
 
     def on_message_complete(self) -> None:
@@ -144,24 +146,17 @@ class Receiver(ABC):
             self.completed()
             return
         if request.kept:
-            self._keep(request, 0)
+            self.count(request, 0)
         self.take(request)
 
-    def drop_body(self, request: Request) -> None:
-        """Forget a body that will not be complete."""
-        self._keep(request, 0)
+    def drop(self, request: Request) -> None:
+        """Forget what there is of a request that will not be complete."""
+        self.count(request, 0)
         request.size = 0
         request.body.clear()
 
-    def note_body(self, request: Request) -> None:
-        """Tell the host how much there is of a body that has not come at once."""
-        try:
-            self._keep(request, request.size)
-        except UnreadableError as error:
-            self.drop_body(request)
-            self.refuse(request, error)
-
-    def _keep(self, request: Request, size: int) -> None:
+    def count(self, request: Request, size: int) -> None:
+        """Have the host know how much of a request is kept. Raises `UnreadableError`."""
         count, request.kept = size - request.kept, size
         if count:
             self.keep(request, count)
@@ -209,10 +204,10 @@ def too_large(bound: int) -> UnreadableError:
 
 
 def blamed(data: bytes) -> str:
-    """Return a sentence that names the header line which can't be read, if it is one; never what stands in it."""
+    """Return a sentence about a head that can't be read. It names the header, if one is to blame; never its value."""
     for line in data.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
-        name, colon, value = line.partition(b":")
-        if name and _NAME.issuperset(name) and (not colon or not _FORBIDDEN.isdisjoint(value)):
+        name, _, value = line.partition(b":")
+        if not _FORBIDDEN.isdisjoint(value) and _NAME.fullmatch(name):
             return f"The header {name.decode().title()} holds a byte that no header may hold."
     return "The request line or a header is not as HTTP/1.1 has it."
 
@@ -229,7 +224,7 @@ def _path_of(target: bytes) -> bytes:
     return path + b"?" + url.query if url.query else path
 
 
-_NAME: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-"""RFC 9110 §5.6.2: what a header's name is made of."""
+_NAME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9-]{0,39}")
+"""Of a header that may be named: a secret of ours looks different."""
 _FORBIDDEN: Final = frozenset({*range(0x20), 0x7F} - {0x09})
 """RFC 9110 §5.5: what no header's value holds."""

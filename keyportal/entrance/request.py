@@ -87,7 +87,7 @@ class Request:
         self.size = 0
         """Bytes of the body that have come."""
         self.kept = 0
-        """How many of them the host knows of."""
+        """Bytes of which the host knows that they are kept."""
         self.keep_alive = True
         self.is_complete = False
         """Whether all of it has come."""

@@ -1,6 +1,7 @@
 """Who asks over a connection again and again is known there, and is judged each time as if nobody were."""
 
 import json
+import secrets
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -110,8 +111,9 @@ def _no_record() -> Record:
 @pytest.fixture
 def asker(portal: Portal) -> Client:
     """Give a service that may ask, with its key."""
-    portal.make_developer("acquainted@example.com")
-    return Client(*portal.make_key("acquainted@example.com", "--scope", "credentials:verify", "--restricted"))
+    email = f"acquainted-{secrets.token_hex(4)}@example.com"
+    portal.make_developer(email)
+    return Client(*portal.make_key(email, "--scope", "credentials:verify", "--restricted"))
 
 
 def asked(connection: HTTPConnection, by: str, about: str) -> int:
@@ -125,7 +127,8 @@ def asked(connection: HTTPConnection, by: str, about: str) -> int:
 def test_a_service_that_is_revoked_is_refused_over_the_connection_that_it_holds(
     portal: Portal, speaker: Speaker, asker: Client
 ) -> None:
-    _, shown = portal.make_key("acquainted@example.com")
+    portal.make_developer(email := f"shown-{secrets.token_hex(4)}@example.com")
+    _, shown = portal.make_key(email)
     with closing(HTTPConnection("127.0.0.1", portal.port)) as connection:
         assert {asked(connection, asker.secret, shown) for _ in range(IN_A_ROW)} == {200}
         assert asked(connection, f"{asker.secret[:-1]}x", shown) == 401

@@ -93,6 +93,14 @@ def test_strangers_fill_neither_memory_nor_log(caplog: pytest.LogCaptureFixture)
     assert caplog.text.count("misconfigured") == 1
 
 
+def test_a_path_of_the_client_s_fills_no_memory() -> None:
+    """Envoy appends it to its own."""
+    forward_auth._read.cache_clear()
+    for number in range(20):
+        decide(asked("x", "scope=a", path=f"{PATH}/{number}" + "x" * 2000))
+    assert forward_auth._read.cache_info().currsize == 1
+
+
 @pytest.mark.parametrize(("header", "query"), [("Bearer a b", ""), ("Bearer x", "nonsense=1"), (None, "")])
 def test_where_memory_is_not_trusted_nothing_is_said_from_it(
     monkeypatch: pytest.MonkeyPatch, header: str | None, query: str

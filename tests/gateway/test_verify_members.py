@@ -4,6 +4,7 @@ Once in the usual form, which the entrance answers by itself, and once in an odd
 """
 
 import json
+import secrets
 from typing import Any, Final
 
 import pytest
@@ -12,22 +13,27 @@ from tests.portal import Answer, Portal
 from tests.speaker import Client, Speaker, told
 
 pytestmark = [pytest.mark.finding("H4"), pytest.mark.finding("H10")]
-OWNER = "members@example.com"
 ODD: Final = {"Accept": "application/json;q=0.9"}
 FORMS: Final = [{}, ODD, {"Content-Type": "application/json; charset=UTF-8"}, {"Content-Type": "Application/JSON"}]
 SECRET_TEXT: Final = "kp_live_4pasted0by1mistake"
 
 
 @pytest.fixture(scope="module")
-def service(portal: Portal) -> Client:
-    portal.shell("Scope.objects.get_or_create(name='members:read', defaults={'description': 'm'})")
-    portal.make_developer(OWNER)
-    return Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
+def owner(portal: Portal) -> str:
+    email = f"members-{secrets.token_hex(4)}@example.com"
+    portal.make_developer(email)
+    return email
 
 
 @pytest.fixture(scope="module")
-def shown(portal: Portal, service: Client) -> Client:
-    return Client(*portal.make_key(OWNER, "--scope", "members:read"))
+def service(portal: Portal, owner: str) -> Client:
+    portal.shell("Scope.objects.get_or_create(name='members:read', defaults={'description': 'm'})")
+    return Client(*portal.make_key(owner, "--scope", "credentials:verify", "--restricted"))
+
+
+@pytest.fixture(scope="module")
+def shown(portal: Portal, service: Client, owner: str) -> Client:
+    return Client(*portal.make_key(owner, "--scope", "members:read"))
 
 
 def post(portal: Portal, service: Client, body: bytes, **headers: str) -> Answer:
@@ -144,6 +150,9 @@ def test_a_value_that_it_may_not_have_is_400(
         b"",
         b"{",
         b"null x",
+        b'{"credential": "x"} x',
+        b'{"credential": "x"}\0',
+        b'\xa0{"credential": "x"}',
         b'{"credential": "x", "scopes": ["members:write"], "scopes": []}',
         b'{"credential": "\\ud800"}',
         b'{"credential": "x", "environment": "\\ud800"}',
@@ -173,9 +182,15 @@ def test_an_odd_credential_is_an_unknown_one(portal: Portal, service: Client, cr
     assert (answer.status, told(answer)["valid"], told(answer)["code"]) == (200, False, "invalid_token")
 
 
-def test_a_byte_order_mark_is_no_mistake(portal: Portal, service: Client, shown: Client) -> None:
-    body = b"\xef\xbb\xbf" + json.dumps({"credential": shown.secret}).encode()
-    assert told(post(portal, service, body))["valid"] is True
+@pytest.mark.parametrize("form", FORMS[:2])
+@pytest.mark.parametrize(
+    ("before", "after"), [(b"\xef\xbb\xbf", b""), (b"\n\t ", b" \r\n"), (b"\xef\xbb\xbf\n", b"\n"), (b"", b" " * 900)]
+)
+def test_spaces_around_it_are_nothing(
+    portal: Portal, service: Client, shown: Client, form: dict[str, str], before: bytes, after: bytes
+) -> None:
+    body = before + json.dumps({"credential": shown.secret}, indent=2).encode() + after
+    assert told(post(portal, service, body, **form))["valid"] is True
 
 
 def test_what_is_wrong_with_the_request_is_said_before_the_body_is_read(

@@ -1,42 +1,15 @@
-"""One connection, byte for byte: what is read of a client, how far ahead, and how it ends."""
+"""One connection, byte for byte: what is read of a client, and how it ends."""
 
 import pytest
 
-from keyportal.entrance import bounds
+from keyportal.entrance import application, bounds
 from keyportal.entrance.answer import Answer, Writer
 from keyportal.entrance.application import Entrance
-from tests.entrance import CHUNKED, HALF, PAGE, connect, entrance, work_off
+from tests.entrance import CHUNKED, HALF, HEALTH, PAGE, connect, entrance, go_round, work_off
 
 __all__ = ["entrance"]  # a fixture
 
 pytestmark = pytest.mark.once
-
-
-def test_a_client_that_takes_no_answer_is_left(entrance: Entrance) -> None:
-    line, end = connect(entrance)
-    line.pause_writing()
-    entrance.tick(1000.0 + bounds.TAKEN_WITHIN - 1)
-    assert end.done == ["pause_reading"]
-    line.resume_writing()
-    entrance.tick(1000.0 + bounds.TAKEN_WITHIN)
-    assert end.done == ["pause_reading", "resume_reading"]
-    line.pause_writing()
-    entrance.tick(1000.0 + 3 * bounds.TAKEN_WITHIN)
-    assert end.done[-1] == "abort"
-
-
-def test_nothing_is_read_ahead_without_end(entrance: Entrance) -> None:
-    line, end = connect(entrance, PAGE * 1000)
-    assert end.done == ["pause_reading"]
-    assert entrance.others.inside <= bounds.MOST_TURNS + bounds.SLICE // len(PAGE)
-    while len(end.statuses) < 1000:
-        work_off(entrance)
-    assert end.statuses == [200] * 1000
-    assert end.done[-1] == "resume_reading"
-    line.expire()
-    assert end.done[-1] == "close"
-    line.expire()  # what it said last is not taken
-    assert end.done[-1] == "abort"
 
 
 @pytest.mark.finding("H8")
@@ -46,6 +19,7 @@ def test_nothing_is_read_ahead_without_end(entrance: Entrance) -> None:
 def test_what_surrounds_a_body_has_a_bound(entrance: Entrance, around: bytes) -> None:
     head = b"POST /oauth/token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     _, end = connect(entrance, head, *(around[place : place + 65_536] for place in range(0, len(around), 65_536)))
+    go_round(entrance)
     assert end.statuses == [431]
     assert entrance.load().body_bytes == 0
 
@@ -89,3 +63,102 @@ def test_an_answer_with_a_line_break_in_a_header_is_never_sent(entrance: Entranc
     _, end = connect(entrance, PAGE)
     work_off(entrance)
     assert (end.came, end.done) == (b"", ["abort"])
+
+
+@pytest.mark.finding("H8")
+def test_a_head_is_bounded_while_it_arrives(entrance: Entrance) -> None:
+    line, end = connect(entrance, b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 5000)
+    go_round(entrance)
+    assert end.statuses == []
+    assert line.request is not None
+    assert len(line.request.headers) <= bounds.MOST_LINES + 1
+    line.data_received(b"a:\r\n" * 20_000)
+    go_round(entrance)
+    assert end.statuses == [431]
+
+
+@pytest.mark.finding("H8")
+def test_long_heads_have_a_bound_in_all(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "OF_ALL", 8000)
+    long, short = (b"GET / HTTP/1.1\r\nX: " + b"a" * count for count in (22_000, 15_000))
+    first, one = connect(entrance, long)
+    ends = [connect(entrance, head)[1] for head in (long, short, short, HALF)]
+    go_round(entrance)
+    assert [end.statuses for end in (one, *ends)] == [[], [503], [], [], []]
+    first.data_received(b"\r\n\r\n")
+    assert entrance.kept[application.OF_HEADS] == 0
+    third, _ = connect(entrance, long)
+    go_round(entrance)
+    assert entrance.kept[application.OF_HEADS] > 0
+    third.connection_lost(None)
+    assert entrance.load().body_bytes == 3
+
+
+def test_nothing_behind_the_last_answer_is_done(entrance: Entrance) -> None:
+    entrance.is_ending = True
+    _, end = connect(entrance, HEALTH + b"DELETE /keys/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (end.statuses, end.done) == ([200], ["close"])
+    assert entrance.others.inside == 0
+
+
+def test_a_length_of_any_length_is_read(entrance: Entrance) -> None:
+    head = b"POST /oauth/token HTTP/1.1\r\nHost: a\r\nContent-Length: "
+    _, zeros = connect(entrance, head + b"0" * 5000 + b"2\r\n\r\n{}")
+    go_round(entrance)
+    work_off(entrance)
+    assert zeros.statuses == [200]
+    for number in (b"65537", b"9" * 19):
+        _, end = connect(entrance, head + number + b"\r\n\r\n{}")
+        work_off(entrance)
+        assert end.statuses == [413]
+
+
+@pytest.mark.finding("H10")
+def test_no_line_of_a_body_is_taken_for_a_header(entrance: Entrance, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    secret = b"kp_live_abcdef0123456789"
+    head = b"POST /oauth/token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for said in [
+        (head, b"5\r\n%s\r\n" % secret),
+        (head, b"5\r\n%s: \x01\r\n" % secret),
+        (b"GET / HTTP/1.1\r\n%s\r\n\r\n" % secret,),
+        (b"GET / HTTP/1.1\r\n%s: \x01\r\n\r\n" % secret,),
+    ]:
+        _, end = connect(entrance, *said)
+        assert end.statuses == [400]
+        assert b"abcdef" not in end.came.lower()
+    _, end = connect(entrance, head, b"5\r\nAuthorization: \x01\r\n")
+    assert end.statuses == [400]
+    assert b"Authorization" not in end.came, "there is no such header"
+    assert "abcdef" not in caplog.text.lower()
+
+
+def test_what_still_comes_after_an_answer_to_half_a_request_keeps_it_not_longer(entrance: Entrance) -> None:
+    length = b"POST /gateway/auth HTTP/1.1\r\nContent-Length: 1\r\n\r\n"
+    for _ in range(200):  # no place is left: they are answered at once
+        connect(entrance, PAGE.replace(b"/keys/", b"/api/v1/me"))
+    for said in (length, length + b"x"):
+        line, end = connect(entrance, said)
+        assert (end.statuses, end.done) == ([503], ["write_eof"])
+        assert line.until == entrance.now + bounds.LINGER
+        line.pause_writing()
+        line.resume_writing()
+        assert line.until == entrance.now + bounds.LINGER
+
+
+def test_http_1_0_in_chunks_is_the_last_request_and_expects_nothing(entrance: Entrance) -> None:
+    keep = b"Connection: keep-alive\r\n"
+    chunks = b"POST /healthz HTTP/1.0\r\nTransfer-Encoding: chunked\r\n" + keep + b"\r\n0\r\n\r\n"
+    _, end = connect(entrance, chunks + HEALTH)
+    work_off(entrance)
+    assert (len(end.statuses), end.done) == (1, ["close"])
+    _, end = connect(entrance, b"POST /keys/ HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+    assert end.came == b""
+
+
+def test_the_bound_on_connections_is_that_of_the_process(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server makes the application first, and raises the limit afterwards."""
+    monkeypatch.setattr("resource.getrlimit", lambda which: (1000, 1000))
+    monkeypatch.setattr("keyportal.mailer.mailer.start", lambda: None)
+    entrance.start(entrance.loop)  # type: ignore[attr-defined]
+    assert entrance.most == 1000 - application.DESCRIPTORS

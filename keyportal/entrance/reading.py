@@ -1,0 +1,163 @@
+"""How far is read of a client: no further than there is room, and a little at a time: others have their turn too."""
+
+import asyncio
+import logging
+from abc import abstractmethod
+from collections import deque
+from http import HTTPStatus
+from typing import Final, cast
+
+from httptools import HttpParserCallbackError, HttpParserError
+
+from keyportal.entrance.bounds import (
+    HEAD_WITHIN,
+    IDLE,
+    LINGER,
+    MOST_HEAD,
+    MOST_TARGET,
+    MOST_TURNS,
+    SLICE,
+    SLICES,
+    TAKEN_WITHIN,
+    USUAL_HEAD,
+)
+from keyportal.entrance.host import Host
+from keyportal.entrance.receiving import Receiver, blamed
+from keyportal.entrance.request import Request, UnreadableError
+
+logger = logging.getLogger(__name__)
+
+ENDLESS: Final = UnreadableError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head or a trailer has no end.")
+CUT: Final = UnreadableError(HTTPStatus.BAD_REQUEST, "The request ended before it was complete.")
+
+
+class Reader(Receiver):
+    """What comes in over a connection."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self.host = host
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self.until = float("inf")
+        """When it must have gone on, by the host's clock."""
+        self.turns: deque[Request] = deque()
+        """What has begun and is not answered yet."""
+        self.is_stalled = False
+        """Whether the client does not take its answers."""
+        self.is_lingering = False
+        """Whether what still comes is thrown away, so that the answer to half a request is read."""
+        self.ahead: deque[bytes] = deque()
+        """What was sent ahead and is not read yet."""
+        self._is_paused = self._is_feeding = self._is_due = self._has_ended = False
+
+    @abstractmethod
+    def cut(self, why: UnreadableError) -> None:
+        """Answer what can't be read any further, and read nothing more."""
+
+    @abstractmethod
+    def ended(self) -> None:
+        """Answer what is there: nothing more comes."""
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, as far as there is room: what is sent ahead of that waits."""
+        if self.is_deaf:
+            return
+        if len(data) > SLICE or self.ahead:
+            self.ahead.extend(data[place : place + SLICE] for place in range(0, len(data), SLICE))
+            self.go_on()
+            return
+        self._read(data)
+        if self._is_paused or len(self.turns) >= MOST_TURNS:
+            self._steer()
+
+    def eof_received(self) -> bool:
+        """Answer what is there, and close. Half a request changes nothing."""
+        self._has_ended = True
+        self._steer()
+        return bool(self.turns or self.ahead)
+
+    def pause_writing(self) -> None:
+        """Read nothing more of a client that does not take its answers."""
+        self.is_stalled = True
+        self.until = self.host.now + TAKEN_WITHIN
+        self._steer()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self.is_stalled = False
+        if self.is_lingering:
+            self.until = self.host.now + LINGER
+        elif not self.turns:
+            self.until = self.host.now + (IDLE if self.request is None else HEAD_WITHIN)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Read what was sent ahead while there is room; a few slices now, and the others soon."""
+        if self._is_feeding:
+            return
+        left = SLICES
+        while left and self.ahead and not self._is_full():
+            self._read(self.ahead.popleft())
+            left -= 1
+        if self.ahead and not (self._is_due or self._is_full()):
+            self._is_due = True
+            self.host.soon(self._go_on_soon)
+        self._steer()
+
+    def _go_on_soon(self) -> None:
+        self._is_due = False
+        self.go_on()
+
+    def _read(self, data: bytes) -> None:
+        if self.request is None and not self.turns:
+            self.until = self.host.now + HEAD_WITHIN
+        self.received += len(data)
+        self._is_feeding = True
+        try:
+            self.feed(data)
+        except HttpParserCallbackError:
+            logger.exception("the entrance broke")
+            self.is_deaf = True
+            self.transport.abort()
+        except HttpParserError:
+            in_head = self.request is not None and not self.request.method
+            self.cut(UnreadableError(HTTPStatus.BAD_REQUEST, blamed(data if in_head else b"")))
+        else:
+            if self.request is not None:
+                self._look_at_bounds(self.request)
+        finally:
+            self._is_feeding = False
+
+    def _look_at_bounds(self, request: Request) -> None:
+        """Look at how much has come of a request that is not complete."""
+        if request.method:
+            kept, is_endless = request.size, self.received - 1.5 * request.size > 3 * MOST_HEAD
+        else:
+            kept = max(0, self.received - USUAL_HEAD)
+            is_endless = self.received > MOST_HEAD + MOST_TARGET + 2 * SLICE
+        if is_endless:
+            self.cut(ENDLESS)
+        elif kept != request.kept:
+            try:
+                self.count(request, kept)
+            except UnreadableError as error:
+                self.cut(error)
+
+    def _is_full(self) -> bool:
+        """Return whether nothing more is read for now. What does not count any more is read and thrown away."""
+        return not self.is_deaf and (self.is_stalled or len(self.turns) >= MOST_TURNS)
+
+    def _steer(self) -> None:
+        """Have the transport read while there is room for more; after the end note that nothing more comes."""
+        if self.is_deaf:
+            self.ahead.clear()
+        is_full = bool(self.ahead) or self._is_full()
+        if is_full != self._is_paused and not self.transport.is_closing():
+            self._is_paused = is_full
+            if is_full:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+        if self._has_ended and not self.ahead:
+            self._has_ended = False
+            self.ended()

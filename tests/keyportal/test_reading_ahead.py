@@ -1,0 +1,109 @@
+"""How far is read of a client that sends ahead, and of one that takes no answers."""
+
+from typing import Any
+
+import pytest
+
+from keyportal.entrance import bounds
+from keyportal.entrance.application import Entrance
+from keyportal.entrance.connection import Connection
+from tests.entrance import HEALTH, PAGE, OtherEnd, connect, entrance, go_round, work_off
+
+__all__ = ["entrance"]  # a fixture
+
+pytestmark = pytest.mark.once
+
+
+def test_a_client_that_takes_no_answer_is_left(entrance: Entrance) -> None:
+    line, end = connect(entrance)
+    line.pause_writing()
+    entrance.tick(1000.0 + bounds.TAKEN_WITHIN - 1)
+    assert end.done == ["pause_reading"]
+    line.resume_writing()
+    entrance.tick(1000.0 + bounds.TAKEN_WITHIN)
+    assert end.done == ["pause_reading", "resume_reading"]
+    line.pause_writing()
+    entrance.tick(1000.0 + 3 * bounds.TAKEN_WITHIN)
+    assert end.done[-1] == "abort"
+
+
+def test_nothing_is_read_ahead_without_end(entrance: Entrance) -> None:
+    line, end = connect(entrance, PAGE * 1000)
+    assert end.done == ["pause_reading"]
+    assert entrance.others.inside <= bounds.MOST_TURNS + bounds.SLICE // len(PAGE)
+    while len(end.statuses) < 1000:
+        work_off(entrance)
+    assert end.statuses == [200] * 1000
+    assert end.done[-1] == "resume_reading"
+    line.expire()
+    assert end.done[-1] == "close"
+    line.expire()  # what it said last is not taken
+    assert end.done[-1] == "abort"
+
+
+class SlowReader(OtherEnd):
+    """A client that takes no answer until it is told to: what is written to it waits."""
+
+    def __init__(self, line: Connection) -> None:
+        super().__init__()
+        self.line = line
+        self.written: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        super().write(data)
+        self.written.append(bytes(data))
+        if not self.line.is_stalled:
+            self.line.pause_writing()
+
+    def take(self) -> None:
+        self.line.resume_writing()
+
+
+def slow_reader(entrance: Entrance) -> tuple[Connection, SlowReader]:
+    line = entrance()
+    end = SlowReader(line)
+    line.connection_made(end)
+    return line, end
+
+
+@pytest.mark.finding("H8")
+def test_who_takes_no_answer_is_asked_nothing_more(entrance: Entrance) -> None:
+    line, end = slow_reader(entrance)
+    line.data_received(HEALTH * 1000)
+    go_round(entrance)
+    in_a_slice = bounds.SLICE // len(HEALTH) + 1
+    assert len(end.statuses) <= in_a_slice
+    for _ in range(1000):
+        end.take()
+        go_round(entrance, 1)
+    assert end.statuses == [200] * 1000
+    assert end.done[-1] == "resume_reading" or line.is_stalled
+
+
+def test_who_was_slow_is_read_on_where_it_had_sent_ahead(entrance: Entrance) -> None:
+    """Both are over at different times: that too many are waiting, and that nothing is taken."""
+    line, end = connect(entrance, PAGE * 60)
+    line.pause_writing()
+    work_off(entrance)
+    assert 0 < len(end.statuses) < 60
+    line.resume_writing()
+    work_off(entrance)
+    go_round(entrance)
+    work_off(entrance)
+    assert end.statuses == [200] * 60
+    assert end.done[-1] == "resume_reading"
+
+
+def test_others_have_their_turn_while_much_is_read_of_one(entrance: Entrance) -> None:
+    _, end = connect(entrance, HEALTH * 10_000)
+    assert 0 < len(end.statuses) <= bounds.SLICES * (bounds.SLICE // len(HEALTH) + 1)
+    go_round(entrance)
+    assert len(end.statuses) == 10_000
+
+
+def test_what_was_sent_ahead_of_the_end_is_answered(entrance: Entrance) -> None:
+    line, end = connect(entrance, HEALTH * 10_000)
+    assert line.eof_received()
+    go_round(entrance)
+    assert len(end.statuses) == 10_000
+    assert end.done[-1] == "close"
