@@ -86,7 +86,7 @@ def admitted(header: str | None, query: str, *, address: Address | None, by: Rec
     return credential
 
 
-def admitted_again(header: str | None, query: str, *, address: Address | None, known: Acquaintance) -> Credential:
+def admitted_again(header: str | None, query: str, address: Address | None, known: Acquaintance) -> Credential:
     """Return the same from memory alone, over a connection where this service may have asked before. Raises the same.
 
     For the event loop.

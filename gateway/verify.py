@@ -70,17 +70,15 @@ class Question:
         """Return the credential of the service, which needs the scope `credentials:verify`. Raises as `answer` does."""
         if self.asker is None:
             try:
-                self.asker = self._admitted(by)
+                if self.known is None or by is recall:
+                    self.asker = admitted(self.authorization, self.query, address=self.address, by=by)
+                else:
+                    self.asker = admitted_again(self.authorization, self.query, self.address, self.known)
             except RefusedError as error:
                 if by is not recall and not freshness.glance():
                     raise WouldBlockError from None  # nobody knows yet whether anything can be said
                 raise CredentialRefused(error.refusal) from None
         return self.asker
-
-    def _admitted(self, by: Recall) -> Credential:
-        if self.known is not None and by is not recall:
-            return admitted_again(self.authorization, self.query, address=self.address, known=self.known)
-        return admitted(self.authorization, self.query, address=self.address, by=by)
 
 
 def read_media_type(content_type: str) -> None:

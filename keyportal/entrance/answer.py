@@ -48,7 +48,8 @@ class Writer:
 
         Raises ValueError for a header that would be two.
         """
-        head = f"{STATUS_LINES[answer.status]}{answer.lines}{header_lines(answer.headers)}{self.date}"
+        others = header_lines(answer.headers) if answer.headers else ""
+        head = f"{STATUS_LINES[answer.status]}{answer.lines}{others}{self.date}"
         if connection:
             head += f"connection: {connection}\r\n"
         is_bodiless = answer.status in BODILESS

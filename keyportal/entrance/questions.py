@@ -88,7 +88,7 @@ def _verify(request: Request, sender: Sender, known: Acquaintance) -> Question:
                 logger.exception("verify broke")
                 return last_resort(request.path, HTTPStatus.INTERNAL_SERVER_ERROR, sender)
             return of_problem(problem, request.path, sender)
-        return Answer(HTTPStatus.OK, (), told, lines=f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n")
+        return Answer(HTTPStatus.OK, (), told, None, f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n")
 
     return answer
 
