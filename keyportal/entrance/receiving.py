@@ -120,6 +120,8 @@ class Receiver(ABC):
                 else:
                     self.take(request)
         except UnreadableError as error:
+            if not request.path:
+                self.aim_roughly(request)
             self.refuse(request, error)
 
     def on_body(self, body: bytes) -> None:
@@ -193,7 +195,7 @@ class Receiver(ABC):
         request.aim_at(target if target[:1] == b"/" else _path_of(target))
 
     def aim_roughly(self, request: Request) -> None:
-        """Take what there is of the target of a request whose head is not complete, so that the answer fits it."""
+        """Take what there is of the target of a request whose head can't be read, so that the answer fits it."""
         if self._target[:1] == b"/":
             request.aim_at(self._target[:MOST_TARGET])
 

@@ -77,6 +77,23 @@ def test_a_head_is_bounded_while_it_arrives(entrance: Entrance) -> None:
     assert end.statuses == [431]
 
 
+@pytest.mark.parametrize(
+    ("path", "line", "status"),
+    [
+        (b"/api/v1/me", b"X: " + b"a" * 66_000, 431),
+        (b"/api/v1/me", b"\r\n".join([b"X: 1"] * 101), 431),
+        (b"/api/v1/me?" + b"a" * 17_000, b"X: 1", 414),
+    ],
+)
+def test_who_sends_too_long_a_head_is_answered_as_who_asks_there(
+    entrance: Entrance, path: bytes, line: bytes, status: int
+) -> None:
+    _, end = connect(entrance, b"GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n" % (path, line))
+    go_round(entrance)
+    assert end.statuses == [status]
+    assert b"content-type: application/problem+json" in end.came
+
+
 @pytest.mark.finding("H8")
 def test_long_heads_have_a_bound_in_all(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(application, "OF_ALL", 8000)
