@@ -181,6 +181,7 @@ def portal_behind_caddy(folder: Path, port: int, plain: int, portal: int) -> Ite
     addresses = {
         "PORTAL_ADDRESS": f"https://127.0.0.1:{port}",
         "PORTAL_PLAIN_ADDRESS": f"http://127.0.0.1:{plain}",
+        "PORTAL_OTHER_ADDRESSES": f"http://:{plain}, https://:{port}",
         "PORTAL_TLS": f"tls {folder / CERTIFICATE} {folder / KEY}",
         "KEYPORTAL_ADDRESS": f"127.0.0.1:{portal}",
     }

@@ -56,6 +56,15 @@ def test_a_page_is_led_to_https_and_a_machine_is_told(front: Front) -> None:
     assert front.portal.log.stat().st_size == written  # none of it came to the portal
 
 
+@pytest.mark.finding("H18")
+@pytest.mark.parametrize("path", ["/gateway/auth", "/api/v1/me", "/oauth/introspect", "/", "/keys/"])
+def test_another_name_is_not_answered_with_200(front: Front, path: str) -> None:
+    """Caddy does so for a name that it does not know; a gateway would take it for a good verdict."""
+    for host in ("other.example", "10.0.0.7:8000", "127.0.0.1.other.example"):
+        assert 300 <= sent(front.port, head("GET", path, host=host), tls=front.tls).status < 500
+        assert 300 <= sent(front.plain, head("GET", path, host=host)).status < 500
+
+
 def test_metrics_are_for_the_portal_s_own_network(front: Front) -> None:
     for path in ("/metrics", "/metrics/", "//metrics", "/%6detrics", "/x/../metrics", "/metrics?x", "/metrics//"):
         answer = front.ask("GET", path)
