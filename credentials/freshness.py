@@ -157,10 +157,11 @@ class Freshness:
 
         Raises `accounts.canaries.RingMisfitError`, or `django.db.Error` when the database can't be asked.
         """
-        asks = (self._file.opened, self.database)
-        if asks != self._fits:
-            confirm_rings()
-            self._fits = asks
+        if (self._file.opened, self.database) != self._fits:
+            self.follow()  # this thread may have the database open from before
+            if (asks := (self._file.opened, self.database)) != self._fits:
+                confirm_rings()
+                self._fits = asks
 
     def settle(self) -> None:
         """Wait until this process has heard of what this thread has just committed; a moment, or not at all.

@@ -17,7 +17,6 @@ from urllib.parse import parse_qs
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from accounts.canaries import rings_confirmed
 from credentials.admission import admit
 from credentials.bearer import token_of
 from credentials.client_address import Address
@@ -79,7 +78,7 @@ def is_asked(path: str) -> bool:
 def decide(question: Question) -> tuple[HTTPStatus, Headers]:
     """Return status and headers for a question; 503 for whatever goes wrong here, never a good answer."""
     try:
-        rings_confirmed()
+        freshness.confirm_rings()
         return _decided(question, by=recall)
     except (DatabaseError, InterfaceError, VaultError):
         connection.close()

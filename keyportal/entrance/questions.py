@@ -11,7 +11,7 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from accounts.canaries import rings_confirmed
+from credentials.freshness import freshness
 from credentials.recall import Recall, WouldBlockError, recall
 from gateway import forward_auth, verify
 from gateway.acquaintance import Acquaintance
@@ -76,7 +76,7 @@ def _verify(request: Request, sender: Sender, known: Acquaintance) -> Question:
     def answer(by: Recall) -> Answer:
         try:
             if by is recall:
-                rings_confirmed()
+                freshness.confirm_rings()
             told = asked.answer(by)
         except WouldBlockError:
             raise
