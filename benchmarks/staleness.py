@@ -101,7 +101,7 @@ def measured() -> list[Table]:
     without = f"worst {max(cut_off):.2f} s"
     what = f"from the answer to a revocation to the last 200 of two servers with two workers each, {REVOCATIONS} times"
     rows = [
-        Row("8", what, told, "p99 ≤ 50 ms, worst ≤ 250 ms"),
+        Row("8", what, told, "p99 ≤ 20 ms, worst ≤ 100 ms"),
         Row("9", f"the same while a listener is cut off, {CUTS} times", without, "≤ 2 s"),
     ]
     return [Table("Revocation, PostgreSQL", rows)]
