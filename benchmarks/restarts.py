@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from benchmarks.rows import Row, Table
 from tests.gateways import nginx
-from tests.portal import Portal, free_port
+from tests.portal import Portal
+from tests.ports import free_port
 from tests.with_postgres import postgres_cluster
 
 QUESTIONS = int(os.environ.get("QUESTIONS", "1000000"))

@@ -12,7 +12,8 @@ import pytest
 
 from tests.gateways import caddy, haproxy, nginx
 from tests.http2 import http2
-from tests.portal import Portal, free_port
+from tests.portal import Portal
+from tests.ports import free_port
 from tests.services import serving
 from tests.services.service import Service
 from tests.speaker import Client

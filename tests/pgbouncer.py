@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.portal import free_port
+from tests.ports import free_port
 from tests.waiting import DEADLINE, wait_until
 from tests.with_postgres import Cluster
 

@@ -21,6 +21,7 @@ from keyportal.options import OPTIONS
 from tests import processes
 from tests.console import Console
 from tests.folders import folder_of_this_process
+from tests.ports import free_port
 from tests.waiting import DEADLINE, wait_until
 from vault.signing_keys import new_signing_jwk
 
@@ -32,14 +33,6 @@ WAITING = "print(PendingMessage.objects.filter(given_up_at=None).count())"
 ROOT = processes.ROOT
 SETTINGS = {name for option in OPTIONS for name in (option.name, f"{option.name}_FILE")}
 """What the shell that started the tests may have: no portal of theirs reads it."""
-
-
-def free_port() -> int:
-    """Give a port of 127.0.0.1 that nobody listens on."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def new_ring(key_id: str) -> str:

@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from tests.portal import free_port
+from tests.ports import free_port
 
 
 class Line:

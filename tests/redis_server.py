@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.certificates import new_certificate
-from tests.portal import free_port
+from tests.ports import free_port
 from tests.waiting import DEADLINE, wait_until
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 
 from tests.certificates import new_certificate
-from tests.portal import free_port
+from tests.ports import free_port
 from tests.waiting import DEADLINE, wait_until
 
 SETTINGS = {

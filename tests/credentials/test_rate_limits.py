@@ -21,7 +21,8 @@ from credentials.recall import WouldBlockError
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
 from tests.parallel import all_at_once
-from tests.portal import Answer, Portal, free_port
+from tests.portal import Answer, Portal
+from tests.ports import free_port
 from tests.proxy import proxy_to
 from tests.redis_server import RedisServer, redis_server
 from tests.speaker import Client, Speaker, told

@@ -11,7 +11,8 @@ import pytest
 
 from examples.patient_client import session
 from tests.databases import portal_database
-from tests.portal import ROOT, Portal, free_port
+from tests.portal import ROOT, Portal
+from tests.ports import free_port
 from tests.proxy import proxy_to
 from tests.waiting import DEADLINE, wait_until
 

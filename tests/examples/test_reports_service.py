@@ -10,7 +10,8 @@ from werkzeug.serving import make_server
 
 from examples.reports_service import app
 from tests.gateways import nginx
-from tests.portal import Portal, free_port
+from tests.portal import Portal
+from tests.ports import free_port
 from tests.speaker import Client
 
 pytestmark = [pytest.mark.once, pytest.mark.nginx]

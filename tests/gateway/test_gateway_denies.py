@@ -9,7 +9,7 @@ from tests.behind import OF_HTTP_1, OWNER, WAYS, Behind, Gateways, behind_each
 from tests.gateways import haproxy
 from tests.http2 import http2
 from tests.parallel import all_at_once
-from tests.portal import free_port
+from tests.ports import free_port
 from tests.services import serving
 from tests.speaker import Client
 from tests.wire import Reply, sent, wire

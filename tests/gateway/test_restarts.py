@@ -11,7 +11,8 @@ import pytest
 
 from tests.databases import portal_database
 from tests.gateways import caddy, haproxy, nginx
-from tests.portal import Portal, free_port
+from tests.portal import Portal
+from tests.ports import free_port
 from tests.services import serving
 from tests.speaker import Client
 from tests.waiting import DEADLINE

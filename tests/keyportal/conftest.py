@@ -8,7 +8,8 @@ import pytest
 from tests.databases import portal_database
 from tests.fronts import OWNER, PASSWORD, START, Front
 from tests.http2 import unverified
-from tests.portal import Portal, free_port
+from tests.portal import Portal
+from tests.ports import free_port
 from tests.speaker import Client
 
 
