@@ -5,7 +5,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from tests.waiting import DEADLINE
@@ -48,8 +48,9 @@ class Wire:
         self._received = b""
 
     def send(self, data: bytes) -> "Wire":
-        """Send bytes as they are."""
-        self._socket.sendall(data)
+        """Send bytes as they are. Who has answered already may have closed: the answer is there all the same."""
+        with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+            self._socket.sendall(data)
         return self
 
     def fileno(self) -> int:
