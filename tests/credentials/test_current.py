@@ -46,6 +46,8 @@ def connection(
     """What `django.db.connection` is to the freshness under test: a file of its own, in WAL mode."""
     own = Connections(tmp_path / "own.sqlite3")
     monkeypatch.setattr("credentials.freshness.connections", {"default": own})
+    # What a test changes is old enough at once, whether the machine is busy or not.
+    monkeypatch.setattr("credentials.database_file.SETTLES", -1)
     with django_db_blocker.unblock():
         with own.cursor() as cursor:
             cursor.execute("CREATE TABLE own (x)")
