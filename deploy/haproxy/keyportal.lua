@@ -1,9 +1,9 @@
 -- Asks keyportal whether a request's credential is good: `http-request lua.keyportal "scope=reports:read"`.
 --
--- It opens nothing by itself: it sets txn.keyportal, and haproxy.cfg refuses every request for which that is not "ok". So an
--- error in here, or an answer that nobody expects, lets nobody in.
+-- The script opens nothing by itself: it sets txn.keyportal, and haproxy.cfg refuses every request for which that is not "ok".
+-- An error in here, or an unexpected answer, therefore lets no request in.
 
-local WITHIN = 8000 -- milliseconds: longer than all that haproxy.cfg gives keyportal
+local WITHIN = 8000 -- milliseconds: longer than all the time that haproxy.cfg gives keyportal
 local IDENTITY = {
   "x-keyportal-key", "x-keyportal-owner", "x-keyportal-scopes", "x-keyportal-environment", "x-keyportal-kind",
   "x-keyportal-assertion",
@@ -16,14 +16,14 @@ local EXPOSED = "WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy, X-K
 local REFUSALS = { [401] = true, [403] = true, [429] = true }
 local SOCKET = os.getenv("KEYPORTAL_SOCKET")
 
--- The value of a header of the answer; nil if there is none, or none to speak of.
+-- The value of a header of the answer; nil if it is missing or empty.
 local function value(answer, name)
   local values = answer.headers and answer.headers[name]
   local first = values and values[0]
   return first ~= "" and first or nil
 end
 
--- Every Authorization line, so that keyportal sees it where there is more than one.
+-- Every Authorization line, so that keyportal sees if there is more than one.
 local function authorization(txn)
   local lines, sent = {}, txn.http:req_get_headers()["authorization"]
   for index = 0, sent and #sent or -1 do
@@ -45,7 +45,7 @@ local function ask(txn, asked)
   }
 end
 
--- What a browser needs so that the app may read a refusal.
+-- The headers with which a browser lets the app read a refusal.
 local function for_browsers(txn, reply)
   local origin = txn:get_var("txn.keyportal_origin")
   reply:add_header("Vary", "Origin")
@@ -67,7 +67,7 @@ local function refuse(txn, answer)
   txn:done(reply)
 end
 
--- When keyportal can't answer, nobody gets in, and nobody is told that their credential is bad.
+-- If keyportal can't answer, no request gets in, and no client is told that its credential is bad.
 local function unavailable(txn)
   local reply = txn:reply { status = 503 }
   reply:add_header("Retry-After", "2")
