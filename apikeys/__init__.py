@@ -1,1 +1,1 @@
-"""Keys and their secrets: the portal's pages, the API, the authentication class."""
+"""API keys and their secrets: the portal's pages, the API and the authentication class."""

@@ -1,6 +1,7 @@
-"""Keys for operators: look, revoke, limit. Never a secret, no reveal. Every write is a verb of `apikeys.services`.
+"""Keys in the admin site: operators inspect, revoke and limit them, and never see a secret.
 
-A key is found by its secret where every kind of credential is (`tokens/find_pages.py`).
+Every write goes through `apikeys.services`. Operators find a key by its secret on the page that finds every kind of
+credential (`tokens/find_pages.py`).
 """
 
 from datetime import datetime
@@ -26,30 +27,30 @@ from apikeys.models import APIKey
 from apikeys.widening import widened
 
 MOST_AT_ONCE = 200
-"""Keys that a confirmation names; as many as a list shows at most."""
+"""The most keys that a confirmation page can name, and the most that a list shows."""
 REVOKED_BY_OPERATOR = "revoked by an operator"
 ASKING = ("revoke_keys", "limit_keys")
-"""Actions that show a page with a form before they do anything."""
+"""Actions that show a page with a form before they change anything."""
 
 
 class StateFilter(admin.SimpleListFilter):
-    """By `APIKey.state`."""
+    """Filter keys by `APIKey.state`."""
 
     title = "state"
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        """Give the states."""
+        """Return the states to choose from."""
         return [(state, state.title()) for state in ("active", "paused", "expired", "revoked")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> QuerySet[APIKey]:
-        """Select the keys in the chosen state."""
+        """Return the keys in the chosen state."""
         return queryset & APIKey.objects.in_state(self.value() or "") if self.value() else queryset
 
 
 @admin.register(APIKey)
 class APIKeyAdmin(ReadOnlyAdmin):
-    """Keys by owner, state and environment; found by a hint, the id, the name or the owner."""
+    """Keys, filtered by state and environment, and searched by id, name, owner or hint."""
 
     list_display = ("name", "owner", "state", "last_used", "expires_at", "environment", "hints", "id", "intact")
     list_filter = (StateFilter, "environment", "created_at")
@@ -67,38 +68,38 @@ class APIKeyAdmin(ReadOnlyAdmin):
     }
 
     def owner_of(self, obj: APIKey) -> User:
-        """Return whose key it is."""
+        """Return the key's owner."""
         return obj.owner
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[APIKey]:
-        """Give the keys with their secrets' hints and their last use at hand."""
+        """Return the keys, with their secrets prefetched and `used_at` annotated."""
         return APIKey.objects.prefetch_related("secrets").annotate(used_at=usage.last_use())
 
     def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> tuple[str, ...]:
-        """Give what the page of one key shows."""
+        """Return the fields that a key's page shows."""
         return (*self.fields, "paused_at", "revoked_at", "revoked_reason", "rate_limit", "intact")
 
     @admin.display(description="hints")
     def hints(self, key: APIKey) -> str:
-        """Show what may be shown of its secrets."""
+        """Return the hints of the key's secrets, the only part of a secret that may be shown."""
         return ", ".join(secret.hint for secret in key.secrets.all())
 
     @admin.display(description="last used", ordering="used_at", empty_value="never")
     def last_used(self, key: APIKey) -> datetime | None:
-        """Tell when it was last used with success, by itself or by a token that it was swapped for."""
+        """Return when the key, or a token that it was exchanged for, was last accepted; None for never."""
         at: datetime | None = key.used_at  # type: ignore[attr-defined]  # annotated in get_queryset
         return at
 
     @admin.display(boolean=True, description="row seal fits")
     def intact(self, key: APIKey) -> bool:
-        """Tell whether the row is as the portal wrote it; if not, the key is refused."""
+        """Return whether the row is as the portal wrote it. If not, the key is refused."""
         return key.is_intact()
 
     @admin.action(permissions=["act"], description="Revoke for good")
     def revoke_keys(
         self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
     ) -> HttpResponse | None:
-        """Ask once, naming the keys, then revoke each."""
+        """Show a confirmation that names the keys, then revoke each of them."""
         keys = self._chosen(request, queryset, "revoke")
         form = ReasonForm(request.POST if "reason" in request.POST else None, initial=_typed(draft, "reason"))
         if not keys:
@@ -116,7 +117,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
     def limit_keys(
         self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
     ) -> HttpResponse | None:
-        """Ask for the limit, naming the keys, then set it on each; a higher one needs a fresh log-in."""
+        """Show a form that names the keys, then set the limit on each. A higher limit needs a fresh log-in."""
         keys = self._chosen(request, queryset, "limit_key")
         form = LimitForm(request.POST if "limit" in request.POST else None, initial=_typed(draft, "limit"))
         if not keys:
@@ -136,7 +137,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
         return None
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list; after a log-in that came in between, the page again that had asked about chosen keys."""
+        """Show the list, or an action's confirmation page again if a fresh log-in had interrupted it."""
         may_see = request.method == "GET" and self.has_view_permission(request)
         draft = take_draft(request) if may_see else None
         if draft is None:
@@ -151,7 +152,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
         return page
 
     def _chosen(self, request: HttpRequest, keys: QuerySet[APIKey], action: str) -> list[APIKey]:
-        """Return the keys to act on; none, and a message, for more than a form can name."""
+        """Return the keys to act on. Return none, with a message, if there are more than a form can name."""
         if keys.count() > MOST_AT_ONCE:
             messages.error(request, f"These are too many to name at once: choose up to {MOST_AT_ONCE}.")
             return []
@@ -160,11 +161,11 @@ class APIKeyAdmin(ReadOnlyAdmin):
     def _ask(
         self, request: HttpRequest, page: str, form: Form, context: dict[str, Any], status: int = 400
     ) -> HttpResponse:
-        """Show the page that names the keys; with the status if what was filled in is not right."""
+        """Show the page that names the keys, with this status if the submitted form is invalid."""
         context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form, **context}
         return render(request, f"admin/apikeys/{page}.html", context, status=status if form.is_bound else 200)
 
 
 def _typed(draft: Draft | None, field: str) -> dict[str, str]:
-    """Return what had been typed before a log-in came in between, for a form's field."""
+    """Return what the operator had typed into this field before a fresh log-in interrupted."""
     return {field: draft.first(field)} if draft else {}

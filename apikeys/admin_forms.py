@@ -1,4 +1,4 @@
-"""What operators fill in when they act on keys. The forms validate and never write."""
+"""Forms that operators fill in when they act on keys. They validate and never write."""
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -11,7 +11,7 @@ WIDE = {"class": "vTextField", "autocomplete": "off"}
 
 
 class ReasonForm(ForgetsSecrets, forms.Form):
-    """Why something is ended."""
+    """The reason for which an operator ends a credential."""
 
     reason = forms.CharField(
         required=False,
@@ -21,12 +21,12 @@ class ReasonForm(ForgetsSecrets, forms.Form):
     )
 
     def clean_reason(self) -> str:
-        """Return the reason as the owner will read it; empty if none was given."""
+        """Return the reason as the owner will read it; empty if the operator gave none."""
         return clean_reason(self.cleaned_data["reason"])
 
 
 class LimitForm(ForgetsSecrets, forms.Form):
-    """How often a key may be used."""
+    """A key's rate limit."""
 
     limit = forms.CharField(
         required=False,
@@ -36,7 +36,7 @@ class LimitForm(ForgetsSecrets, forms.Form):
     )
 
     def clean_limit(self) -> str:
-        """Return the limit in the one way in which pages write it: `100/minute`, `5000 per 2 hours`."""
+        """Return the limit in the form that pages use: `100/minute`, `5000 per 2 hours`."""
         text = self.cleaned_data["limit"]
         if not text:
             return ""

@@ -1,4 +1,4 @@
-"""What a page says of a key first: the state that matters most, and what to do about it."""
+"""The state that a page shows for a key: the one that matters most, with advice on what to do about it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,15 +9,15 @@ from django.utils import timezone
 from apikeys.models import APIKey
 
 MANY: Final = 0.1
-"""From this part of refused calls on, something is wrong with whoever sends the key."""
+"""Above this share of refused calls, the client that sends the key probably has a problem."""
 FEW: Final = 20
-"""Fewer calls than that prove nothing."""
+"""With fewer calls than this, the share of refusals says nothing."""
 LONG: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A word for the list, its colour, and a sentence of advice."""
+    """A state for the list, its color, and a sentence of advice."""
 
     state: str
     tone: str
@@ -31,7 +31,7 @@ ACTIVE: Final = Advice("Active", "active", "It is accepted.")
 def advice(  # one guard a state, the gravest first
     key: APIKey, *, confirmed: bool, calls: int, refused: int, last_used_at: datetime | None
 ) -> Advice:
-    """Give what to say of a key that was used so often in the last 30 days."""
+    """Return the advice for a key, given its accepted and refused calls in the last 30 days."""
     if key.state == "revoked":
         return Advice("Revoked", "revoked", "It is refused for good. Create another one where it is still needed.")
     if key.state == "expired":

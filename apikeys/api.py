@@ -1,4 +1,4 @@
-"""API v1 of the keys."""
+"""Version 1 of the keys' API."""
 
 from typing import cast
 
@@ -11,8 +11,8 @@ from credentials.credential import Credential
 
 
 class MeView(APIView):
-    """`GET /api/v1/me`: which credential this is, whose, its scopes, environment and expiry."""
+    """`GET /api/v1/me`: the credential that this request sent, with its owner, scopes, environment and expiry."""
 
     def get(self, request: Request) -> Response:
-        """Answer 200 with the credential that the header proved; never with its secret."""
+        """Return 200 with the credential that the `Authorization` header proved, without its secret."""
         return Response(described(cast("Credential", request.auth)))

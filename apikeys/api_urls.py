@@ -1,4 +1,4 @@
-"""API v1: what a credential can ask about itself."""
+"""URLs of API v1: what a credential can ask about itself."""
 
 from django.urls import path
 

@@ -1,10 +1,10 @@
-"""The apikeys room as a Django application."""
+"""Django's configuration of the apikeys app."""
 
 from django.apps import AppConfig
 
 
 class APIKeysConfig(AppConfig):
-    """Nothing to set up: checks are found by the accounts room."""
+    """The apikeys app. It has nothing to set up: the accounts app registers the checks."""
 
     name = "apikeys"
     verbose_name = "API keys"

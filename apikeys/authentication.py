@@ -1,4 +1,4 @@
-"""API keys in Django REST framework: `authentication_classes = [APIKeyAuthentication]`."""
+"""API key authentication for Django REST framework: `authentication_classes = [APIKeyAuthentication]`."""
 
 from apikeys.verification import KeyRecord, verify
 from credentials.bearer import BearerAuthentication
@@ -7,12 +7,12 @@ from credentials.kinds import Kind, kind_of
 
 
 class APIKeyAuthentication(BearerAuthentication):
-    """`Authorization: Bearer kp_live_…`: everything that begins with the portal's brand is for this class to judge."""
+    """Authenticate `Authorization: Bearer kp_live_…`: a token that begins with the portal's brand is judged here."""
 
     def is_ours(self, token: str) -> bool:
-        """Tell a secret by its brand; a refresh token is one that is of no use here."""
+        """Return whether the token has the portal's brand. A refresh token has it too, and is refused here."""
         return kind_of(token) in (Kind.API_KEY, Kind.REFRESH_TOKEN)
 
     def verify(self, token: str, *, address: Address | None) -> KeyRecord:
-        """Give the record of a key that is good. Raises `RefusedError`."""
+        """Return the record of an acceptable key. Raises `RefusedError`."""
         return verify(token, address=address)

@@ -1,24 +1,24 @@
-"""Why a verb on a key could not be done. Each says one sentence that helps whoever asked."""
+"""Errors that the verbs of keys raise. Each carries one sentence that tells the caller what to do."""
 
 
 class APIKeyError(Exception):
-    """Root of every error of this room. Its text may be shown to the user."""
+    """Root of every error of this app. Its text may be shown to the user."""
 
 
 class NotAllowedError(APIKeyError):
-    """The owner may not have keys now: inactive, or e-mail address not confirmed."""
+    """The owner may not have keys: the account is inactive, or its e-mail address is not confirmed."""
 
 
 class TooManyKeysError(APIKeyError):
-    """The owner has as many keys as the portal allows."""
+    """The owner already has as many keys as the portal allows."""
 
 
 class ScopeNotAllowedError(APIKeyError):
-    """A scope is not in the catalogue, or only operators grant it."""
+    """A scope is not in the catalogue, or only operators may grant it."""
 
 
 class AlreadyCreatedError(APIKeyError):
-    """This very form has made its key already. Carries the key; its secret is not shown again."""
+    """This form has already created its key. Carries the key's id; the secret is not shown again."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__("This form has created its key already.")
@@ -26,11 +26,11 @@ class AlreadyCreatedError(APIKeyError):
 
 
 class ChangedMeanwhileError(APIKeyError):
-    """Somebody else changed the key between reading and writing."""
+    """The key changed between reading and writing."""
 
 
 class NotRevealableError(APIKeyError):
-    """There is nothing to reveal: a show-once secret, a revoked key, or a portal that reveals nothing."""
+    """There is nothing to reveal: the secret is show-once, the key is revoked, or the portal reveals no secrets."""
 
 
 class IntegrityViolationError(APIKeyError):

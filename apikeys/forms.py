@@ -1,4 +1,4 @@
-"""Forms of the keys. They validate and never write."""
+"""Forms of the key pages. They validate and never write."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
@@ -31,29 +31,29 @@ REASON_LENGTH = 200
 
 
 def clean_name(name: str) -> str:
-    """Return a key's name as it is kept. Raises `ValidationError` for what can't be seen or misleads."""
+    """Return a key's name, normalized. Raises `ValidationError` for invisible or misleading characters."""
     return clean_text(name, longest=NAME_LENGTH)
 
 
 def clean_reason(reason: str, *, needed: bool = False) -> str:
-    """Return why a key is ended, for its owner to read; empty if nobody said. Raises `ValidationError`."""
+    """Return the reason for ending a key, normalized; empty if none was given. Raises `ValidationError`."""
     return clean_text(reason, what="A reason", longest=REASON_LENGTH, needed=needed)
 
 
 class ScopeField(forms.MultipleChoiceField):
-    """Check boxes from the catalogue; a restricted scope appears only if the key has it already."""
+    """Check boxes of the scope catalogue. A restricted scope appears only if the key already has it."""
 
     widget = forms.CheckboxSelectMultiple
 
     def offer(self, held: Collection[str] = ()) -> None:
-        """Set the choices: what developers may take themselves, and what the key holds."""
+        """Set the choices: the scopes that developers may take themselves, and those that the key holds."""
         offered = Scope.objects.filter(restricted=False) | Scope.objects.filter(name__in=held)
         self.scopes = offered.intact()
         self.choices = [(scope.name, scope.description) for scope in self.scopes]
 
 
 class KeyForm(ForgetsSecrets, forms.Form):
-    """What a developer decides about a key, when it is made and later."""
+    """What a developer decides about a key, when it is created and later."""
 
     keepable: ClassVar[tuple[str, ...]] = ("name", "scopes", "expiry", "expiry_date", "networks")
 
@@ -80,15 +80,15 @@ class KeyForm(ForgetsSecrets, forms.Form):
         super().__init__(*args, **kwargs)
         self._expires_at = expires_at
         field = self.fields["scopes"]
-        assert isinstance(field, ScopeField)  # noqa: S101  # for the type checker: it stands a few lines above
+        assert isinstance(field, ScopeField)  # noqa: S101  # for the type checker: it is declared a few lines above
         field.offer(held)
 
     def clean_name(self) -> str:
-        """Give the name, normalized."""
+        """Return the name, normalized."""
         return clean_name(self.cleaned_data["name"])
 
     def clean_networks(self) -> list[str]:
-        """Give the networks in their canonical form, each once."""
+        """Return the networks in canonical form, without duplicates."""
         lines = self.cleaned_data["networks"].replace(",", " ").split()
         if len(lines) > MAX_NETWORKS:
             raise ValidationError(f"Up to {MAX_NETWORKS} networks.", code="too_many")
@@ -99,7 +99,7 @@ class KeyForm(ForgetsSecrets, forms.Form):
             raise ValidationError(message, code="network") from error
 
     def clean(self) -> dict[str, Any]:
-        """Add `expires_at`: the end of the chosen day, UTC; None for never."""
+        """Add `expires_at`: the end of the chosen day in UTC, or None for never."""
         data = super().clean() or self.cleaned_data
         choice = data.get("expiry")
         data["expires_at"] = None
@@ -114,7 +114,7 @@ class KeyForm(ForgetsSecrets, forms.Form):
             self.add_error("expiry_date", "Choose a date.")
             return None
         if self._expires_at and self._expires_at.date() == day:
-            return self._expires_at  # the date as the form showed it: the hour is not to change with it
+            return self._expires_at  # the date that the form showed is unchanged, so the hour must not change either
         end = datetime.combine(day, time.max, tzinfo=UTC)
         if end <= timezone.now():
             self.add_error("expiry_date", "This date is in the past.")
@@ -122,7 +122,7 @@ class KeyForm(ForgetsSecrets, forms.Form):
 
 
 class NewKeyForm(KeyForm):
-    """A new key. `form_token` makes a double click harmless: one form makes one key."""
+    """A new key. `form_token` makes a double click harmless, because one form creates one key."""
 
     keepable = (*KeyForm.keepable, "environment", "show_once")
 
@@ -138,12 +138,12 @@ class NewKeyForm(KeyForm):
 
     @staticmethod
     def new_token() -> str:
-        """Give a fresh form token."""
+        """Return a fresh form token."""
         return get_random_string(FORM_TOKEN_LENGTH)
 
 
 class RevokeForm(ForgetsSecrets, forms.Form):
-    """Why a key is ended: optional. The name of one that is in use must be typed: somebody's server will stop."""
+    """The reason for revoking a key, which is optional. For a key in use, the developer must also type its name."""
 
     keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")
 
@@ -157,19 +157,19 @@ class RevokeForm(ForgetsSecrets, forms.Form):
             del self.fields["typed"]
 
     def clean_typed(self) -> str:
-        """Give the name as typed. Raises `ValidationError` for another one; capitals make no difference."""
+        """Return the name as typed. Raises `ValidationError` if it is not the key's, ignoring case."""
         typed: str = self.cleaned_data["typed"]
         if clean_name(typed).casefold() != self._name.casefold():
             raise ValidationError("This is not the key's name.", code="name")
         return typed
 
     def clean_reason(self) -> str:
-        """Give the reason, normalized; empty if none was given."""
+        """Return the reason, normalized; empty if none was given."""
         return clean_reason(self.cleaned_data["reason"])
 
 
 def key_initial(key: APIKey) -> dict[str, Any]:
-    """Give what the edit form shows of a key at first."""
+    """Return the initial values of a key's edit form."""
     return {
         "name": key.name,
         "scopes": key.scope_list,

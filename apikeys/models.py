@@ -1,4 +1,4 @@
-"""Keys and their secrets."""
+"""Models of keys and their secrets."""
 
 from datetime import timedelta
 from typing import ClassVar, Self
@@ -20,12 +20,12 @@ DAY = 24  # hours
 
 
 def new_key_id() -> str:
-    """Give a fresh public id, `key_…`."""
+    """Return a fresh public id, `key_…`."""
     return new_id("key")
 
 
 def new_secret_id() -> str:
-    """Give a fresh row id, `sec_…`; it exists before the row, because the ciphertext is bound to it."""
+    """Return a fresh row id, `sec_…`. It exists before the row does, because the ciphertext is bound to it."""
     return new_id("sec")
 
 
@@ -40,15 +40,15 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
     """Selections of keys."""
 
     def of(self, owner: User) -> Self:
-        """Those of one developer, newest first."""
+        """Return the keys of one developer, newest first."""
         return self.filter(owner=owner).order_by("-created_at", "-id")
 
     def alive(self) -> Self:
-        """Those that are neither revoked nor expired."""
+        """Return the keys that are neither revoked nor expired."""
         return self.filter(revoked_at=None).filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
 
     def in_state(self, state: str) -> Self:
-        """Those in a state of `APIKey.state`; all for anything else."""
+        """Return the keys in this `APIKey.state`; all keys for any other text."""
         now = timezone.now()
         return {
             "active": lambda: self.alive().filter(paused_at=None),
@@ -58,7 +58,7 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
         }.get(state, lambda: self)()
 
     def matching(self, text: str) -> Self:
-        """Those whose name contains the text, or whose id or hint it is the beginning or end of."""
+        """Return the keys whose name contains the text, whose id begins with it, or one of whose hints ends with it."""
         text = text.strip()
         if not text:
             return self
@@ -67,7 +67,7 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
 
 
 class APIKey(SealedRow):
-    """A key: one public id for its whole life, one live secret (two while it is being rotated)."""
+    """A key: one public id for its whole life, and one live secret (two while it is being rotated)."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_key_id, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="keys")
@@ -101,7 +101,7 @@ class APIKey(SealedRow):
     objects: ClassVar[models.Manager["APIKey"]] = APIKeyQuerySet.as_manager()
 
     class Meta:
-        """The list of an owner, newest first, is the query of the keys page; the revoked ones that of the purge."""
+        """The indexes serve the keys page (an owner's keys, newest first) and the purge (revoked keys)."""
 
         verbose_name = "API key"
         indexes: ClassVar = [
@@ -124,12 +124,12 @@ class APIKey(SealedRow):
 
     @property
     def network_list(self) -> list[str]:
-        """Its allowed networks; empty if any is allowed."""
+        """Its allowed networks; empty if it may be used from anywhere."""
         return self.networks.split()
 
     @property
     def state(self) -> str:
-        """What a page says of it: `revoked`, `expired`, `paused` or `active`."""
+        """The state that pages show: `revoked`, `expired`, `paused` or `active`."""
         if self.revoked_at:
             return "revoked"
         if self.expires_at and self.expires_at <= timezone.now():
@@ -138,19 +138,19 @@ class APIKey(SealedRow):
 
     @property
     def expires_soon(self) -> bool:
-        """Tell whether it ends within a week; not for one that has ended."""
+        """Whether the key expires within seven days; False if it already has."""
         if self.expires_at is None:
             return False
         return timezone.now() < self.expires_at <= timezone.now() + SOON
 
     @property
     def can_be_revealed(self) -> bool:
-        """Tell whether one of its secrets can be shown again."""
+        """Whether one of its secrets can be shown again."""
         return any(secret.can_be_revealed for secret in self.secrets.all())
 
     @property
     def time_left(self) -> str:
-        """Give what is left until it expires: `in 6 days`, in the last two days `in 47 hours`."""
+        """The time until the key expires, such as `in 6 days`, or `in 47 hours` in the last two days."""
         hours = int(((self.expires_at or timezone.now()) - timezone.now()) / timedelta(hours=1))
         if hours < 1:
             return "in less than an hour"
@@ -162,12 +162,12 @@ class KeySecretQuerySet(models.QuerySet["KeySecret"]):
     """Selections of secrets."""
 
     def holding(self, secret: str) -> Self:
-        """Select the row of this secret, found by its digest under each key of the index ring."""
+        """Return the row of this secret, looked up by its digest under each key of the index ring."""
         return self.filter(digest__in=index_digests(index_ring(), secret))
 
 
 class KeySecret(SealedRow):
-    """One secret of a key: its digest to be found by, its ciphertext to be shown again."""
+    """One secret of a key: the digest by which it is found, and the ciphertext from which it can be revealed."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_secret_id, editable=False)
     key = models.ForeignKey(APIKey, on_delete=models.CASCADE, related_name="secrets")
@@ -184,7 +184,7 @@ class KeySecret(SealedRow):
     objects: ClassVar[models.Manager["KeySecret"]] = KeySecretQuerySet.as_manager()
 
     class Meta:
-        """Newest first: the one in use stands on top."""
+        """Newest first, so that the secret in use is at the top."""
 
         ordering: ClassVar = ["-created_at"]
 
@@ -193,9 +193,9 @@ class KeySecret(SealedRow):
 
     @property
     def can_be_revealed(self) -> bool:
-        """Tell whether there is anything left to show: not for a show-once secret, not after revocation."""
+        """Whether there is a ciphertext to reveal: not for a show-once secret, and not after revocation."""
         return self.ciphertext is not None
 
     def sealing_context(self, key: APIKey) -> list[str]:
-        """Give the associated data of the ciphertext: it opens in this row, for this key and owner, nowhere else."""
+        """Return the associated data of the ciphertext, which then opens only in this row, for this key and owner."""
         return ["key secret", self.id, key.id, key.owner_id, key.environment]

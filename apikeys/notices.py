@@ -1,6 +1,6 @@
-"""Messages to a key's owner: what happened, when, from where, and what to do if it was not them.
+"""E-mails to a key's owner: what happened, when, from where, and what to do if it was not them.
 
-Written in the verb's transaction and sent when that has committed. A mail server that is down breaks nothing.
+They are queued in the verb's transaction and sent after it commits. A mail server that is down breaks nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from apikeys.models import APIKey, Environment
 
 
 class Widening(NamedTuple):
-    """One line of a message: what a key has now, and what it had."""
+    """One line of a message: what the key has now, and what it had before."""
 
     label: str
     now: str
@@ -28,23 +28,23 @@ class Widening(NamedTuple):
 
 
 def key_created(key: APIKey, origin: Origin) -> None:
-    """Tell the owner of a new live key."""
+    """Notify the owner of a new live key."""
     if key.environment == Environment.LIVE:
         _after_commit("created", f"Key created: {key.name}", key, origin)
 
 
 def key_revealed(key: APIKey, origin: Origin) -> None:
-    """Tell the owner that a secret was shown."""
+    """Notify the owner that a secret was revealed."""
     _after_commit("revealed", f"Secret revealed: {key.name}", key, origin)
 
 
 def key_revoked(key: APIKey, origin: Origin) -> None:
-    """Tell the owner that a key was ended."""
+    """Notify the owner that a key was revoked."""
     _after_commit("revoked", f"Key revoked: {key.name}", key, origin)
 
 
 def key_widened(key: APIKey, before: Mapping[str, Any], origin: Origin) -> None:
-    """Write to the owner that a key may do more; `before` has the former values of the columns that became wider."""
+    """Notify the owner that a key was given wider rights; `before` maps each widened column to its former value."""
     lines = []
     for column, value in before.items():
         label, show = SHOWN.get(column, (column.replace("_", " ").capitalize(), _anything))
@@ -86,7 +86,7 @@ SHOWN: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
     "rate_limit": ("Rate limit", _limit),
     "paused_at": ("Paused", _pause),
 }
-"""The columns whose widening is told, and how a value of each is written for people."""
+"""For each column of which the owner is notified: its label, and how to format its values."""
 
 
 def _after_commit(what: str, subject: str, key: APIKey, origin: Origin, **more: object) -> None:

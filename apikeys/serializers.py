@@ -1,10 +1,10 @@
-"""What the API says of things."""
+"""JSON representations in the keys' API."""
 
 from credentials.credential import Credential
 
 
 def described(credential: Credential) -> dict[str, object]:
-    """Return a credential as JSON has it, without anything that authenticates. Times are RFC 3339 in UTC."""
+    """Return a credential as JSON data, without anything that authenticates. Times are RFC 3339 in UTC."""
     expires_at = credential.expires_at
     return {
         "kind": credential.kind,

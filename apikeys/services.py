@@ -1,7 +1,7 @@
-"""The verbs of keys: the only place that writes them. Each is one transaction and one audit event.
+"""The verbs of keys, and the only place that writes them. Each is one transaction and one audit event.
 
-A race is decided by the row seal: it changes with every change of what authorises a key, so `UPDATE … WHERE seal = the
-one that was read` succeeds for one writer and touches no row for the other, on SQLite as on PostgreSQL.
+The row seal decides a race. Every change to what a key may do changes the seal, so `UPDATE … WHERE seal = <the seal
+that was read>` succeeds for one writer and updates no row for the other, on SQLite as on PostgreSQL.
 """
 
 import logging
@@ -53,9 +53,9 @@ def create_key(
     form_token: str | None = None,
     origin: Origin,
 ) -> tuple[APIKey, str]:
-    """Make a key and give it with its secret, which nobody sees again unless it is revealed.
+    """Create a key and return it with its secret, which can't be seen again unless it is revealed.
 
-    `restricted` allows scopes that only operators grant. A `form_token` makes the call safe to repeat: the second one
+    `restricted` allows scopes that only operators grant. A `form_token` makes the call safe to repeat: the second call
     raises `AlreadyCreatedError`. Raises `NotAllowedError`, `TooManyKeysError`, `ScopeNotAllowedError`.
     """
     rings_confirmed()
@@ -85,10 +85,10 @@ def edit_key(
     expires_at: datetime | None,
     origin: Origin,
 ) -> APIKey:
-    """Change what may be changed of a key: name, scopes, networks, expiry. Its owner is told of what becomes wider.
+    """Change a key's name, scopes, networks and expiry. The owner is notified of what becomes wider.
 
-    A caller who acts for a person has seen to a fresh log-in where `widened` names anything; both judge the key as it
-    was read. Scopes that only operators grant can be kept or dropped, not taken. Raises `ScopeNotAllowedError`,
+    A caller that acts for a person must require a fresh log-in if `widened` names anything; both compare with the key
+    as it was read. Scopes that only operators grant can be kept or dropped, not added. Raises `ScopeNotAllowedError`,
     `ChangedMeanwhileError` (also for a revoked key), `IntegrityViolationError`.
     """
     _refuse_scopes(scopes, held=key.scope_list, restricted=False)
@@ -104,9 +104,9 @@ def edit_key(
 
 
 def reveal(*, secret: KeySecret, origin: Origin) -> str:
-    """Open the ciphertext and give the secret to its owner, on the record; the owner is told by e-mail.
+    """Decrypt a secret and return it for its owner. The reveal is recorded, and the owner is notified by e-mail.
 
-    The caller has seen to a fresh log-in. Raises `NotRevealableError` or `IntegrityViolationError`.
+    The caller must require a fresh log-in first. Raises `NotRevealableError` or `IntegrityViolationError`.
     """
     key = secret.key
     if settings.KEYPORTAL_REVEAL != "reauth" or secret.ciphertext is None or key.revoked_at:
@@ -118,17 +118,17 @@ def reveal(*, secret: KeySecret, origin: Origin) -> str:
             return unseal(sealing_ring(), bytes(secret.ciphertext), secret.sealing_context(key))
     except VaultError as error:
         logger.exception("integrity_violation: the ciphertext of %s does not open", key.pk)
-        # Nothing was revealed, which the rolled back transaction says; that somebody tried is on the record.
+        # The rollback removed the event that says the secret was revealed, so record the failed attempt separately.
         record("reveal_failed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
         raise IntegrityViolationError("This secret can't be opened.") from error
 
 
 @transaction.atomic
 def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
-    """End a key for good and shred its ciphertexts; the digests stay as tombstones. False if it was revoked before.
+    """End a key for good and destroy its ciphertexts; return False if it was already revoked.
 
-    Of any number of callers at once one gets True, and one event is written.
-    Raises `accounts.sealed.UndoneChangeError`.
+    The digests stay as tombstones. Of any number of concurrent callers, one gets True, and one event is written. Raises
+    `accounts.sealed.UndoneChangeError`.
     """
     for current in until_unchanged(APIKey, key.pk):
         if current.revoked_at:
@@ -144,10 +144,10 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
 
 @transaction.atomic
 def limit_key(*, key: APIKey, limit: str, origin: Origin) -> bool:
-    """Set a key's own rate limit, such as `100/minute`; empty for the portal's default. False if it is that already.
+    """Set a key's own rate limit, such as `100/minute`, or empty for the default; return whether it changed.
 
-    The owner is told of a higher one; for the fresh log-in see `edit_key`. Raises `ValueError` for what is no limit,
-    `ChangedMeanwhileError` if the key has another limit by now than when it was read.
+    The owner is notified of a higher limit; for the fresh log-in, see `edit_key`. Raises `ValueError` for text that is
+    not a limit, `ChangedMeanwhileError` if the key changed since it was read.
     """
     if limit:
         parsed_limit(limit)
@@ -162,9 +162,10 @@ def limit_key(*, key: APIKey, limit: str, origin: Origin) -> bool:
 
 
 def _hold(owner: User) -> None:
-    """Hold the owner's row until the transaction ends, so that two creations stand in line; raise if they are unfit.
+    """Lock the owner's row until the transaction ends, so that two creations run one after the other.
 
-    On SQLite the transaction is IMMEDIATE and already alone; `select_for_update` says the same to PostgreSQL.
+    On SQLite the transaction is IMMEDIATE and already alone; on PostgreSQL `select_for_update` takes the lock. Raises
+    `NotAllowedError` if the owner may not have keys.
     """
     current = User.objects.select_for_update().only("is_active", "confirmed_at").get(pk=owner.pk)
     if not current.is_active:
@@ -208,7 +209,7 @@ def _add_secret(key: APIKey, *, show_once: bool) -> str:
 
 
 def _swapped(key: APIKey, changes: Mapping[str, object]) -> bool:
-    """Write the changes if the key is as it was read; return whether it was. Raises `IntegrityViolationError`."""
+    """Write the changes and return True; False if the key has changed since. Raises `IntegrityViolationError`."""
     try:
         return swap(key, changes)
     except TamperedRowError as error:

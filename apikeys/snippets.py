@@ -1,4 +1,4 @@
-"""Ready-made calls for the secret page, which puts the secret into the gap."""
+"""Ready-made calls for the secret page, each with a gap into which the page puts the secret."""
 
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ class Snippet(NamedTuple):
 
 
 def snippets() -> list[Snippet]:
-    """Give the call to `/api/v1/me` in curl, Python, JavaScript and Go, each with a gap for the secret."""
+    """Return the call to `/api/v1/me` in curl, Python, JavaScript and Go, each with a gap for the secret."""
     url = f"{settings.KEYPORTAL_URL}/api/v1/me"
     python = f'import urllib.request\n\nurl = "{url}"\nheaders = {{"Authorization": "Bearer '
     javascript = f'const response = await fetch("{url}", {{\n  headers: {{ Authorization: "Bearer '

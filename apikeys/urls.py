@@ -1,4 +1,4 @@
-"""Pages of the keys."""
+"""URLs of the key pages."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""How much keys are used, for the pages: calls by day or by hour, outcomes, and where they came from."""
+"""Usage of keys for the pages: calls by day or by hour, their outcomes, and the addresses that they came from."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,37 +18,37 @@ from credentials.tally import ACCEPTED
 DAYS = 30
 HOURS = 48
 HEIGHT = 24
-"""Of a chart, in its own units; a bar is two wide and stands three from the next."""
+"""The height of a chart in its own units. A bar is two units wide; a new one begins every `STEP` units."""
 STEP = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The calls of one day or hour, and what a chart draws of them."""
+    """The calls of one day or hour, and how a chart draws them."""
 
     at: datetime
     accepted: int
     refused: int
     x: int
     height: float
-    """Of all calls, in the units of the chart."""
+    """The height of the bar for all calls, in the units of the chart."""
     red: float
-    """Of the refused ones, which lie on top."""
+    """The height of the red part for refused calls, which is drawn on top."""
 
     @property
     def y(self) -> float:
-        """Where the bar begins, from above."""
+        """The top of the bar, measured from the top of the chart."""
         return HEIGHT - self.height
 
     @property
     def label(self) -> str:
-        """What it says in words."""
+        """The text alternative of the bar."""
         return f"{self.accepted} accepted, {self.refused} refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The calls of a key in equal pieces of time, oldest first."""
+    """The calls of a key in equal intervals, oldest first."""
 
     bars: tuple[Bar, ...]
     unit: str
@@ -56,48 +56,48 @@ class Chart:
 
     @property
     def accepted(self) -> int:
-        """All accepted calls."""
+        """The number of accepted calls."""
         return sum(bar.accepted for bar in self.bars)
 
     @property
     def refused(self) -> int:
-        """All refused calls."""
+        """The number of refused calls."""
         return sum(bar.refused for bar in self.bars)
 
     @property
     def calls(self) -> int:
-        """All calls."""
+        """The number of calls."""
         return self.accepted + self.refused
 
     @property
     def most(self) -> int:
-        """The calls of the fullest piece."""
+        """The number of calls in the busiest interval."""
         return max(bar.accepted + bar.refused for bar in self.bars)
 
     @property
     def width(self) -> int:
-        """In the units of the chart."""
+        """The width in the units of the chart."""
         return len(self.bars) * STEP
 
     @property
     def label(self) -> str:
-        """What the chart says in words."""
+        """The text alternative of the chart."""
         span = f"{len(self.bars)} {self.unit}s"
         return f"{self.calls:,} call{'' if self.calls == 1 else 's'} in the last {span}, {self.refused:,} refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks against ending a key now."""
+    """Recent use of a key, shown before it is ended."""
 
     calls: int
-    """In the last 24 hours, whatever came of them."""
+    """Calls in the last 24 hours, accepted and refused."""
     addresses: int
-    """From which they came, those that were accepted."""
+    """Addresses that accepted calls came from in the last 24 hours."""
 
 
 def evidence(key_ids: Collection[str]) -> dict[str, Evidence]:
-    """Give how much each key was used in the last 24 hours, in two queries."""
+    """Return how much each key was used in the last 24 hours, in two queries."""
     since = timezone.now() - timedelta(days=1)
     calls: dict[str, int] = dict(_since(key_ids, since).values_list("credential").annotate(Sum("count")).order_by())
     seen = Sighting.objects.filter(credential__in=key_ids, last_at__gte=since).values_list("credential")
@@ -106,17 +106,17 @@ def evidence(key_ids: Collection[str]) -> dict[str, Evidence]:
 
 
 def charts_by_day(key_ids: Collection[str]) -> dict[str, Chart]:
-    """Give the last 30 days of each key, in one query."""
+    """Return the chart of each key for the last 30 days, in one query."""
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
     days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
     rows = _since(key_ids, days[0]).annotate(at=TruncDay("hour"))
     counts = _counted(rows.values_list("credential", "at", "outcome").annotate(Sum("count")).order_by())
-    unused = _chart({}, days, "day")  # most keys of a long list
+    unused = _chart({}, days, "day")  # shared: most keys of a long list have no calls
     return {key_id: _chart(counts[key_id], days, "day") if key_id in counts else unused for key_id in key_ids}
 
 
 def chart_by_hour(key_id: str) -> Chart:
-    """Give the last 48 hours of a key."""
+    """Return the chart of a key for the last 48 hours."""
     this = timezone.now().replace(minute=0, second=0, microsecond=0)
     hours = [this - timedelta(hours=back) for back in reversed(range(HOURS))]
     rows = _since([key_id], hours[0]).values_list("credential", "hour", "outcome").annotate(Sum("count")).order_by()
@@ -124,13 +124,13 @@ def chart_by_hour(key_id: str) -> Chart:
 
 
 def outcomes(key_id: str, chart: Chart) -> list[tuple[str, int]]:
-    """Give how the calls that a chart shows ended, the most frequent first."""
+    """Return the outcomes of the calls in this chart with their numbers, the most frequent first."""
     rows = _since([key_id], chart.bars[0].at).values_list("outcome").annotate(calls=Sum("count"))
     return [(outcome, calls) for outcome, calls in rows.order_by("-calls", "outcome")]
 
 
 def describe(keys: Sequence[APIKey], owner: User) -> None:
-    """Set on each key of an owner its `chart` of 30 days, `last_used_at` (None: never) and `advice`; two queries."""
+    """Set `chart` (30 days), `last_used_at` (None: never) and `advice` on each key of an owner, in two queries."""
     key_ids = [key.pk for key in keys]
     charts = charts_by_day(key_ids)
     rows = Sighting.objects.filter(credential__in=key_ids).values_list("credential").annotate(Max("last_at"))
@@ -142,7 +142,7 @@ def describe(keys: Sequence[APIKey], owner: User) -> None:
 
 
 def with_last_use(secrets: QuerySet[KeySecret]) -> list[KeySecret]:
-    """Give the secrets of a key with `last_used_at` set on each, None for one that never was."""
+    """Return the secrets of a key with `last_used_at` set on each; None for a secret that was never used."""
     rows = Sighting.objects.filter(credential__in={secret.key_id for secret in secrets}).values_list("secret")
     used: dict[str, datetime] = dict(rows.annotate(Max("last_at")).order_by())
     for secret in secrets:
@@ -151,13 +151,13 @@ def with_last_use(secrets: QuerySet[KeySecret]) -> list[KeySecret]:
 
 
 def last_use() -> Subquery:
-    """Give an expression for a query of keys: when each was last used with success."""
+    """Return an expression for a query of keys: when each was last accepted."""
     rows = Sighting.objects.filter(credential=OuterRef("pk")).order_by("-last_at").values("last_at")
     return Subquery(rows[:1])
 
 
 def sightings(key_id: str) -> QuerySet[Sighting]:
-    """Select where a key was used from, the latest first."""
+    """Return where a key was used from, the most recent first."""
     return Sighting.objects.filter(credential=key_id).order_by("-last_at")
 
 
@@ -166,7 +166,7 @@ def _since(key_ids: Collection[str], at: datetime) -> QuerySet[Usage]:
 
 
 def _counted(rows: Iterable[tuple[str, datetime, str, int]]) -> defaultdict[str, Counter[tuple[datetime, bool]]]:
-    """Sort sums into accepted and refused, by key and time."""
+    """Return the sums as accepted and refused, by key and time."""
     counts: defaultdict[str, Counter[tuple[datetime, bool]]] = defaultdict(Counter)
     for credential, at, outcome, count in rows:
         counts[credential][at, outcome == ACCEPTED] += count

@@ -1,4 +1,4 @@
-"""Is this secret good? The whole truth about an API key, in the order in which it is asked.
+"""Decide whether an API key is good now: every check, in the order in which it is made.
 
 Digest → verified cache → else format and checksum (no query) → one indexed query joining secret, key, owner and scope
 catalogue → state. Nothing here writes.
@@ -32,7 +32,7 @@ KEY_FIELDS: Final = fields_but(APIKey, "created_at", "form_token")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
-    """What a verdict about a secret depends on, as it stands in the database. Holds no secret and no verdict."""
+    """What a verdict about a secret depends on, as the database has it. Holds no secret and no verdict."""
 
     credential: Credential
     networks: tuple[Network, ...]
@@ -43,23 +43,23 @@ class KeyRecord:
     owner: Owner
     intact: bool
     limit: str
-    """Its own rate limit; empty for the default."""
+    """The key's own rate limit; empty for the default."""
     secret_id: str
-    """Which of its secrets was sent; empty where a token stands for the key."""
+    """The secret that was sent; empty where a token stands for the key."""
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """What a notice of a change may name."""
+        """The tags by which a change notification can name this record."""
         return (f"key:{self.credential.id}", f"user:{self.owner.id}")
 
     @property
     def counted_as(self) -> str:
-        """Under which id it is counted and limited: both its secrets are one key."""
+        """The id under which calls are counted and limited: both secrets of a key count as one."""
         return self.credential.id
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing brings the key back."""
+        """Whether the key is refused for good."""
         return self.revoked_at is not None
 
 
@@ -71,9 +71,9 @@ def verify(
     scopes: Collection[str] = (),
     by: Recall = recall,
 ) -> KeyRecord:
-    """Give the record of a secret that is good now, from this address, for this environment and these scopes.
+    """Return the record of a secret that is acceptable now, from this address, for this environment and these scopes.
 
-    Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` when the database can't be asked.
+    Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` if the database can't be queried.
     """
     record = by(index_digest(index_ring().primary, secret), lambda: find(secret))
     if record is None:
@@ -83,10 +83,10 @@ def verify(
 
 
 def find(secret: str) -> KeyRecord | None:
-    """Ask the database who holds this secret: one query by the unique digest. None if nobody does.
+    """Return the record of the key with this secret from the database, or None; one query by the unique digest.
 
-    No query for a text that is no secret, by its form or its checksum. What is remembered was well formed, so that
-    nobody looks again.
+    Text whose form or checksum is wrong costs no query. A cached secret was well formed when it was stored, so a cache
+    hit skips this check.
     """
     if not is_well_formed(settings.KEYPORTAL_BRAND, secret):
         return None
@@ -97,7 +97,7 @@ def find(secret: str) -> KeyRecord | None:
 
 
 def key_fields(path: str = "") -> list[str]:
-    """Give the names of what `record_of` takes, in a query that reaches the key over this path."""
+    """Return the field names that `record_of` needs, for a query that reaches the key over this path."""
     owner = [f"{path}owner__{name}" for name in OWNER_FIELDS]
     return [*(f"{path}{name}" for name in KEY_FIELDS), *owner, "catalogue"]
 
@@ -113,7 +113,7 @@ _BY_DIGEST: Final = Prepared(_by_digest, BinaryField())
 def judge(  # noqa: C901  # one guard a reason, in the order of the contract
     record: KeyRecord, *, at: datetime, address: Address | None, environment: str | None, scopes: Collection[str]
 ) -> None:
-    """Raise `RefusedError` with the first reason against the record at this moment; return if there is none."""
+    """Raise `RefusedError` with the first reason to refuse the record at this moment, or return if there is none."""
     credential = record.credential
     if record.revoked_at:
         raise refused("revoked", **_about(record), at=record.revoked_at.isoformat(), reason=record.revoked_reason)
@@ -127,28 +127,28 @@ def judge(  # noqa: C901  # one guard a reason, in the order of the contract
         raise refused("owner_inactive", **_about(record))
     if record.owner.confirmed_at is None:
         raise refused("account_unconfirmed", **_about(record))
-    # What takes away holds, whoever wrote it; nothing else does that was not written by the portal.
+    # A tampered row may still take rights away, so the checks above trust it. It may not grant any.
     if not (record.intact and record.owner.intact):
         logger.error("integrity_violation: the row seal of %s or of its owner does not fit", credential.id)
         raise refused("invalid_token")
     if environment and environment != credential.environment:
         raise refused("wrong_environment", **_about(record), environment=credential.environment)
     if record.networks and not any(address in network for network in record.networks if address):
-        seen = {"address": str(address)} if address else {}  # behind a Unix socket there is none
+        seen = {"address": str(address)} if address else {}  # no address behind a Unix socket
         raise refused("network_refused", **_about(record), **seen)
     if not credential.scopes.issuperset(scopes):
         raise insufficient_scope(scopes, credential.scopes, **_about(record))
 
 
 def _about(record: KeyRecord) -> dict[str, str]:
-    """Return what the holder of a genuine secret is told of its key."""
+    """Return what a refusal tells the holder of a genuine secret about its key."""
     return {"counted_as": record.counted_as, "key": record.credential.id, "name": record.credential.name}
 
 
 def record_of(row: Sequence[Any], secret: KeySecret | None = None) -> KeyRecord:
-    """Give the record of a key from the values of `key_fields()`.
+    """Return the record of a key from the values of `key_fields()`.
 
-    It is known by one of its secrets, or (a token that it was swapped for) by its id.
+    `secret` is the one that was sent; None for a token, which names the key by its id.
     """
     key = APIKey.from_db("default", KEY_FIELDS, row[: len(KEY_FIELDS)])
     *owner, entries = row[len(KEY_FIELDS) : len(KEY_FIELDS) + len(OWNER_FIELDS) + 1]
@@ -164,7 +164,8 @@ def record_of(row: Sequence[Any], secret: KeySecret | None = None) -> KeyRecord:
             scopes=names_in(entries).intersection(key.scope_list),
             expires_at=key.expires_at,
         ),
-        # What somebody wrote past the portal may not even be a network; such a row is refused unread.
+        # A row that was not written by the portal may hold text that is not a network; it is refused without parsing
+        # it.
         networks=tuple(map(parse_network, key.network_list)) if intact else (),
         revoked_at=key.revoked_at,
         revoked_reason=key.revoked_reason,

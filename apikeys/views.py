@@ -1,4 +1,4 @@
-"""The pages of a developer's keys. One URL, one view, one action; every write is a verb of `apikeys.services`."""
+"""The pages of a developer's keys. One URL, one view, one action; every write goes through `apikeys.services`."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -31,7 +31,7 @@ STATES = (("active", "Active"), ("paused", "Paused"), ("expired", "Expired"), ("
 @login_required
 @require_safe
 def list_keys(request: AuthenticatedRequest) -> HttpResponse:
-    """Show the developer's keys: searched, filtered, 25 a page."""
+    """Show the developer's keys, searched and filtered, 25 a page."""
     mine = APIKey.objects.of(request.user)
     query, state, environment = (request.GET.get(name, "")[:100] for name in ("q", "state", "environment"))
     found = mine.in_state(state).matching(query)
@@ -57,9 +57,9 @@ def list_keys(request: AuthenticatedRequest) -> HttpResponse:
 @way_back(form=NewKeyForm, press="Create key")
 @sensitive_variables("secret")
 def new_key(request: AuthenticatedRequest) -> HttpResponse:
-    """Show the form, filled in from the query so that docs can link to it; a good POST makes the key and shows it.
+    """Show the form, prefilled from the query so that docs can link to it; a valid POST creates the key and shows it.
 
-    The secret is in this answer and in no other: there is no redirect that would have to carry it.
+    The secret appears only in this response: a redirect would have to carry it.
     """
     if not request.user.is_confirmed:
         return redirect("keys:list")
@@ -107,7 +107,7 @@ def detail(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
 @login_required
 @require_safe
 def first_call(request: AuthenticatedRequest, key_id: str) -> JsonResponse:
-    """Tell the page of a new secret whether the key has been used: `{"used": true}`."""
+    """Return `{"used": true}` once the key has been used; the page of a new secret polls this."""
     return JsonResponse({"used": usage.sightings(_mine(request, key_id).pk).exists()})
 
 
@@ -115,7 +115,7 @@ def first_call(request: AuthenticatedRequest, key_id: str) -> JsonResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @way_back(form=KeyForm, press="Save")
 def edit(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
-    """Change name, scopes, networks and expiry of a key that is not revoked; what widens it needs a fresh log-in."""
+    """Change name, scopes, networks and expiry of a key that is not revoked. Widening it needs a fresh log-in."""
     key = _mine(request, key_id)
     if key.revoked_at:
         return redirect("keys:detail", key.pk)
@@ -144,7 +144,7 @@ def _key_page(request: HttpRequest, key_id: str, secret_id: str) -> str:
 @way_back(page=_key_page, press="Reveal")
 @sensitive_variables("text")
 def reveal(request: AuthenticatedRequest, key_id: str, secret_id: str) -> HttpResponse:
-    """Show a secret again: POST, after a fresh log-in, on the record, never cached."""
+    """Show a secret again: POST only, after a fresh log-in, recorded, never cached."""
     secret = get_object_or_404(KeySecret, pk=secret_id, key=_mine(request, key_id))
     try:
         text = services.reveal(secret=secret, origin=Origin.of_request(request))
@@ -160,7 +160,7 @@ def reveal(request: AuthenticatedRequest, key_id: str, secret_id: str) -> HttpRe
 @require_http_methods(["GET", "HEAD", "POST"])
 @way_back(form=RevokeForm, press="Revoke for good")
 def revoke(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
-    """Ask once, harder for a key that is in use, then end it for good."""
+    """Ask for confirmation (with the key's name, if it is in use), then end the key for good."""
     key = _mine(request, key_id)
     evidence = usage.evidence([key.pk])[key.pk]
     sent = request.POST if request.method == "POST" else None
@@ -177,7 +177,7 @@ def revoke(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
 
 
 def _mine(request: AuthenticatedRequest, key_id: str) -> APIKey:
-    """Give the developer's own key; 404 for anybody else's, as for one that does not exist."""
+    """Return the developer's own key. Another developer's key is a 404, like one that does not exist."""
     return get_object_or_404(APIKey.objects.of(request.user).prefetch_related("secrets"), pk=key_id)
 
 

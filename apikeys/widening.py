@@ -1,6 +1,6 @@
-"""What a change of a key widens: more rights, more places, more time, or more calls than it had.
+"""Find out what a change to a key widens: more rights, more addresses, more time, or more calls than it had.
 
-Pages ask for a fresh log-in before such a change, and the verbs tell the owner of it. Narrowing is free.
+Pages require a fresh log-in before such a change, and the verbs notify the owner of it. Narrowing needs neither.
 """
 
 import math
@@ -17,13 +17,13 @@ from credentials.client_address import Network, parse_network
 from credentials.rate_limit_text import parsed_limit
 
 HARMLESS: Final = frozenset({"name"})
-"""Fields that only describe."""
+"""Fields that give no right."""
 
 
 def widened(key: APIKey, changes: Mapping[str, object]) -> list[str]:
-    """Return the names of the columns that these changes make wider than the key has them in memory.
+    """Return the names of the columns that these changes make wider than they are in `key`.
 
-    A column that is not in the table below counts as wider when it changes: whoever adds one decides what it is.
+    A column that is missing from `COMPARED` counts as wider whenever it changes, until its comparison is added.
     """
     return sorted(
         field
@@ -35,7 +35,7 @@ def widened(key: APIKey, changes: Mapping[str, object]) -> list[str]:
 def edited_columns(
     *, name: str, scopes: Collection[str], networks: Sequence[str], expires_at: datetime | None
 ) -> dict[str, object]:
-    """Return what an edit writes: the columns of a key, in the form in which they are kept."""
+    """Return the column values that an edit writes, in the form in which the database keeps them."""
     return {
         "name": name,
         "scopes": " ".join(sorted(set(scopes))),
@@ -60,23 +60,23 @@ def _lets_more_addresses_in(before: str, after: str) -> bool:
         allowed = [parse_network(text) for text in before.split()]
         asked = [parse_network(text) for text in after.split()]
     except ValueError:
-        return before != after  # somebody wrote past the portal; the verb refuses to touch such a row
+        return before != after  # the row was not written by the portal, and the verb refuses to change it
     return not asked or not all(_is_within(network, allowed) for network in asked)
 
 
 def _is_within(network: Network, allowed: Sequence[Network]) -> bool:
-    # Neighbours are joined first: what two of them cover together lies within one block then.
+    # Join neighbors first: two allowed networks may together cover one that neither contains alone.
     blocks: Any = collapse_addresses([other for other in allowed if other.version == network.version])
     return any(network.subnet_of(block) for block in blocks)
 
 
 def _ends_later(before: datetime | None, after: datetime | None) -> bool:
-    """Compare the moments alone: to revive a key that has expired is to let it end later."""
+    """Compare only the moments: giving an expired key a new expiry makes it end later, which is wider."""
     return before is not None and (after is None or after > before)
 
 
 def _allows_more_calls(before: str, after: str) -> bool:
-    """Compare what the two limits let through in the window of the first one; an empty one is the portal's default."""
+    """Compare how many calls each allows in the window of `before`. An empty limit is the portal's default."""
     limit = _limit(after)
     try:
         was = _limit(before)

@@ -1,4 +1,4 @@
-"""`createkey EMAIL --name N`: a key for a developer, made by an operator."""
+"""`createkey EMAIL --name N`: an operator creates a key for a developer."""
 
 from argparse import ArgumentParser
 from datetime import UTC, datetime
@@ -19,12 +19,12 @@ from apikeys.models import Environment
 
 
 class Command(BaseCommand):
-    """Prints the secret alone on standard output, so that it can be piped to where it belongs."""
+    """Create a key and print only its secret on standard output, so that it can be piped to where it belongs."""
 
     help = "Create a key and print its secret."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the arguments of HTTP.md §6."""
+        """Declare the arguments, which the operators' documentation lists."""
         parser.add_argument("email")
         parser.add_argument("--name", required=True)
         parser.add_argument("--environment", choices=Environment.values, default=Environment.LIVE)
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--restricted", action="store_true", help="allow scopes that only operators grant")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make the key. Raises `CommandError` with the reason why not."""
+        """Create the key. Raises `CommandError` with the reason if it can't."""
         owner = User.objects.filter(email=normalize_email(options["email"])).first()
         if owner is None:
             raise CommandError("No account has this address.")
@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
 
 def _read_time(text: str | None) -> datetime | None:
-    """Read a date (its end, UTC) or a time with its zone. Raises `ValidationError` for another text or a past time."""
+    """Return the end of a date in UTC, or a time with its zone. Raises `ValidationError` if it is neither or past."""
     if text is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""`localsetup`: what `make run` needs once, on the machine of whoever tries the portal."""
+"""`localsetup`: what `make run` needs once to start a portal on a developer's own machine."""
 
 import secrets
 from typing import Any
@@ -21,19 +21,19 @@ SCOPES = (
 
 
 class Command(BaseCommand):
-    """Migrates, collects the static files, and in an empty portal makes an operator, a developer and two scopes."""
+    """Migrate, collect static files and, in an empty portal, create an operator, a developer and two scopes."""
 
     help = "Set up a local portal for trying out."
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django declares it so  # the server prints the warnings
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make what is missing; do nothing in a portal that has users. Raises `CommandError` outside local mode."""
+        """Create what is missing; nothing if the portal has users. Raises `CommandError` outside local mode."""
         if not settings.KEYPORTAL_LOCAL:
             raise CommandError("Only for local mode (KEYPORTAL_LOCAL=true): production starts without accounts.")
         errors = [f"{message.id} {message.msg}" for message in run_checks() if message.level >= ERROR]
         if errors:
             raise CommandError("\n".join(errors))
-        # One process for all three: a second start should take seconds.
+        # One process runs all three commands, so that a second start takes only seconds.
         call_command("migrate", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         if User.objects.exists():

@@ -1,4 +1,4 @@
-"""`revokekey KEY_ID --reason R`: end a key for good."""
+"""`revokekey KEY_ID --reason R`: an operator ends a key for good."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -13,17 +13,17 @@ from apikeys.models import APIKey
 
 
 class Command(BaseCommand):
-    """Revokes one key; the reason is shown to its owner."""
+    """Revoke one key. Its owner sees the reason."""
 
     help = "Revoke a key."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare key and reason."""
+        """Declare the key id and the reason."""
         parser.add_argument("key_id")
         parser.add_argument("--reason", required=True)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Revoke the key and say whether it was alive. Raises `CommandError` for an unknown id or an unfit reason."""
+        """Revoke the key and print whether it was active. Raises `CommandError` for an unknown id or a bad reason."""
         try:
             reason = clean_reason(options["reason"], needed=True)
         except ValidationError as error:
