@@ -1,1 +1,1 @@
-"""Signed tokens: the auth endpoint, OAuth client credentials, refresh, revocation, JWKS."""
+"""Signed tokens: the auth endpoint, OAuth client credentials, refresh, revocation and JWKS."""

@@ -1,4 +1,4 @@
-"""Signed tokens for operators: audiences, log-ins that can be ended, what is revoked, when the last purge ran."""
+"""Signed tokens in the admin site: audiences, log-ins and how to end them, revocations, and the last purge."""
 
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ ENDED = "ended by an operator"
 
 @admin.register(TokenFamily)
 class TokenFamilyAdmin(ReadOnlyAdmin):
-    """Log-ins by password and the tokens that come from them, newest first."""
+    """Log-ins by password and the tokens issued from them, newest first."""
 
     list_display = ("id", "user", "address", "started_at", "refreshed_at", "expires_at", "ended_at", "intact")
     list_filter = (("ended_at", admin.EmptyFieldListFilter), "started_at")
@@ -33,47 +33,47 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
     change_list_template = "admin/credentials_list.html"
 
     def owner_of(self, obj: TokenFamily) -> User:
-        """Return who logged in."""
+        """Return the user who logged in."""
         return obj.user
 
     def trail_of(self, row: TokenFamily) -> QuerySet[AuditEvent]:
-        """Select the events of this log-in from its user's."""
+        """Return the events of this log-in, which are recorded under its user."""
         mine = AuditEvent.objects.filter(subject_type="user", subject_id=row.user_id)
         return mine.filter(details__family=row.pk)
 
     @admin.display(boolean=True, description="row seal fits")
     def intact(self, family: TokenFamily) -> bool:
-        """Tell whether the row is as the portal wrote it; if not, its tokens are refused."""
+        """Return whether the row is as the portal wrote it. If not, its tokens are refused."""
         return family.is_intact()
 
     @admin.action(permissions=["act"], description="End: refresh token and access tokens are refused")
     def end(self, request: HttpRequest, queryset: QuerySet[TokenFamily]) -> None:
-        """End each family."""
+        """End each of the families."""
         origin = Origin.of_request(request)
         families = self.permitted(request, queryset.select_related("user"), "end_family")
         ended = sum(services.end_family(family=family, reason=ENDED, origin=origin) for family in families)
         messages.success(request, f"{ended} ended.")
 
     def has_find_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the operator may see anything that a search can find."""
+        """Return whether the operator may see any of what a search can find."""
         return any(map(request.user.has_perm, find_pages.SEEING))
 
     @operators_page("find/", permission="find")
     @way_back(press="Find")
     def find(self, request: HttpRequest) -> HttpResponse:
-        """Show the form, and what a pasted credential is traced to."""
+        """Show the search form, and what the pasted credential belongs to."""
         return find_pages.find(self, request)
 
     @operators_page("find/end/", permission="find")
     @way_back(page=find_pages.FIND, press="Find")
     def find_end(self, request: HttpRequest) -> HttpResponse:
-        """End what was found."""
+        """End the credential that the search found."""
         return find_pages.end_found(self, request)
 
 
 @admin.register(Audience)
 class AudienceAdmin(OperatorAdmin):
-    """Adds, describes and removes audiences. A URI is never changed: tokens and log-ins name it."""
+    """Add, describe and remove audiences. A URI never changes, because tokens and log-ins name it."""
 
     form = AudienceForm
     fields = ("uri", "description")
@@ -84,15 +84,15 @@ class AudienceAdmin(OperatorAdmin):
 
     @admin.display(boolean=True, description="row seal fits")
     def intact(self, audience: Audience) -> bool:
-        """Tell whether the row is as the portal wrote it; if not, no token is given for it."""
+        """Return whether the row is as the portal wrote it. If not, no token is issued for it."""
         return audience.is_intact()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Audience | None = None) -> tuple[str, ...]:
-        """Return the URI as read-only once it exists."""
+        """Return the read-only fields: the URI, once the audience exists."""
         return ("uri",) if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Audience, form: Any, change: bool) -> None:
-        """Add or describe the audience. The admin links to the row by its id."""
+        """Add the audience or change its description. The admin then links to the row by its id."""
         origin = Origin.of_request(request)
         if change:
             services.describe_audience(audience=obj, description=obj.description, origin=origin)
@@ -104,14 +104,14 @@ class AudienceAdmin(OperatorAdmin):
         services.remove_audience(audience=obj, origin=Origin.of_request(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Audience]) -> None:
-        """Remove several."""
+        """Remove several audiences."""
         for audience in queryset:
             services.remove_audience(audience=audience, origin=Origin.of_request(request))
 
 
 @admin.register(RevokedToken)
 class RevokedTokenAdmin(ReadOnlyAdmin):
-    """What is refused before its time. A row goes by itself when nobody could accept the token any more."""
+    """Tokens revoked before they expire. The purge deletes a row once its token would be refused as expired anyway."""
 
     list_display = ("token_id", "issuer", "revoked_at", "expires_at")
     fields = list_display
@@ -123,7 +123,7 @@ class RevokedTokenAdmin(ReadOnlyAdmin):
 
 @admin.register(Housekeeping)
 class HousekeepingAdmin(ReadOnlyAdmin):
-    """When expired rows were last purged: by `purge` (cron), or a little by the portal itself."""
+    """The last purge of expired rows: by the `purge` command (cron), or a small one by the portal itself."""
 
     list_display = ("task", "started_at", "finished_at", "by", "removed")
     fields = list_display

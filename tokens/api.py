@@ -1,4 +1,4 @@
-"""API v1 of the tokens: log in, refresh, end."""
+"""Version 1 of the tokens' API: log in, refresh, revoke."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
@@ -33,24 +33,27 @@ REFUSALS: Final[Mapping[type[TokensError], Refusal]] = {
     InvalidScopeError: Refusal(code="invalid_scope"),
     InvalidTargetError: Refusal(code="invalid_target", pointer="/resource"),
 }
-"""How a verb's refusal is told."""
+"""The refusal with which each error of a verb is answered."""
 
 
 class HasLoggedIn(BasePermission):
-    """Lets in whoever has just shown a password."""
+    """Allow requests that have just proved a password."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Tell whether there is a user. Raises `CredentialRefused` with the Basic challenge if there is none."""
+        """Return True if there is a user. Raises `CredentialRefused` with the Basic challenge if there is none."""
         if not isinstance(request.user, User):
             raise CredentialRefused(REALM)
         return True
 
 
 class TokensView(APIView):
-    """`POST`: an access and a refresh token for a password. `DELETE`: the end of the credential that calls it."""
+    """`POST` issues an access and a refresh token for a password. `DELETE` revokes the credential that calls it."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Let POST be switched off, and refuse what an HTML form of another site could send (a browser keeps Basic)."""
+        """Answer 404 to POST where it is switched off, and refuse content types that an HTML form can send.
+
+        A browser adds stored Basic credentials even to a form posted from another site.
+        """
         if request.method == "POST":
             if not settings.KEYPORTAL_PASSWORD_TOKENS:
                 raise Http404
@@ -59,17 +62,17 @@ class TokensView(APIView):
         super().initial(request, *args, **kwargs)
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """Take a password for POST, any Bearer credential for the rest: whomever a token is for, it can be ended."""
+        """Return password authentication for POST, else any Bearer credential: a token of any audience can be ended."""
         if self.request.method == "POST":
             return [PasswordAuthentication()]
         return [APIKeyAuthentication(), AnyAudienceAuthentication()]
 
     def get_permissions(self) -> Sequence[Any]:
-        """Ask for what the method takes."""
+        """Return the permission that fits the method's authentication."""
         return [HasLoggedIn()] if self.request.method == "POST" else [HasCredential()]
 
     def post(self, request: Request) -> Response:
-        """Answer 200 with a pair of tokens in the shape of RFC 6749 §5.1."""
+        """Return 200 with a pair of tokens in the format of RFC 6749 §5.1."""
         asked = LogInSerializer.checked(request.data)
         user = cast("User", request.user)
         origin = Origin.of_request(request._request, actor=f"user:{user.pk}")
@@ -81,7 +84,7 @@ class TokensView(APIView):
         return tokens_response(issued)
 
     def delete(self, request: Request) -> Response:
-        """Answer 204: the credential in the header is good no more, nor is what came from the same log-in."""
+        """Return 204 after revoking the credential in the header, with everything issued from the same log-in."""
         credential = cast("Credential", request.auth)
         by_person = credential.client_id == services.PORTAL_CLIENT
         actor = f"user:{credential.owner_id}" if by_person else f"key:{credential.client_id}"
@@ -91,13 +94,13 @@ class TokensView(APIView):
 
 
 class RefreshView(APIView):
-    """`POST {"refresh_token": …}`: the next pair. The token in the body is all the authentication that there is."""
+    """`POST {"refresh_token": …}` returns the next pair. The token in the body is the only authentication."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
     def post(self, request: Request) -> Response:
-        """Answer 200 with the next pair; 400 `invalid_grant` for whatever is no good."""
+        """Return 200 with the next pair, or 400 `invalid_grant` for any token that can't be refreshed."""
         asked = RefreshSerializer.checked(request.data)
         origin = Origin.of_request(request._request, actor="client:portal")
         try:
@@ -108,10 +111,10 @@ class RefreshView(APIView):
 
 
 def _wishes(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return which scopes and which resource were asked for; None for no wish."""
+    """Return the requested scopes and resource; None for each that was not requested."""
     return {"scopes": asked.get("scopes"), "resource": asked.get("resource")}
 
 
 def tokens_response(issued: services.Issued) -> Response:
-    """Give the answer of RFC 6749 §5.1, which nobody stores."""
+    """Return the response of RFC 6749 §5.1, which must not be stored."""
     return Response(issued.as_answer(), headers={"Cache-Control": "no-store", "Pragma": "no-cache"})

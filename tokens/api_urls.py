@@ -1,4 +1,4 @@
-"""API v1 of the tokens."""
+"""URLs of API v1 of the tokens."""
 
 from django.urls import path
 

@@ -1,10 +1,10 @@
-"""The tokens room as a Django application."""
+"""Django's configuration of the tokens app."""
 
 from django.apps import AppConfig
 
 
 class TokensConfig(AppConfig):
-    """Nothing to set up: checks are found by the accounts room."""
+    """The tokens app. It has nothing to set up: the accounts app registers the checks."""
 
     name = "tokens"
     default_auto_field = "django.db.models.BigAutoField"

@@ -1,6 +1,6 @@
-"""Whom an access token is for: what a client asks for as `resource` (RFC 8707), and what a service asks for as `aud`.
+"""Audiences of access tokens: what a client requests as `resource` (RFC 8707) and a service expects as `aud`.
 
-Everything is compared letter by letter (RFC 7519 §2), so that one audience has one spelling. Nothing here writes.
+Audiences are compared character by character (RFC 7519 §2), so each has exactly one spelling. Nothing here writes.
 """
 
 import logging
@@ -17,18 +17,18 @@ logger = logging.getLogger(__name__)
 
 
 class AnyAudience(Enum):
-    """What no request can name: any audience, where a token is looked at or ended and not used."""
+    """The wish for any audience, which no request can express: for inspecting or ending a token, not for using it."""
 
     ANY = "any"
 
 
 ANY: Final = AnyAudience.ANY
 Asked: TypeAlias = str | AnyAudience | None
-"""The audience that a token is to have; None for the portal's own."""
+"""The audience that a token must have; None for the portal's own."""
 
 
 def expected(asked: Asked) -> str | None:
-    """Return the `aud` that a token must have; None for any."""
+    """Return the `aud` that a token must have, or None if any will do."""
     if asked is None:
         own: str = settings.KEYPORTAL_AUDIENCE
         return own
@@ -38,7 +38,7 @@ def expected(asked: Asked) -> str | None:
 def granted(resource: str | None) -> str:
     """Return the audience of a token for this resource (RFC 8707 §2); empty for the portal's own.
 
-    Raises `InvalidTargetError` for one that operators do not keep.
+    Raises `InvalidTargetError` for an audience that operators have not registered.
     """
     if resource is None or resource == settings.KEYPORTAL_AUDIENCE:
         return ""
@@ -48,10 +48,10 @@ def granted(resource: str | None) -> str:
 
 
 def refuse_another(resource: str | None, *, of_log_in: str) -> None:
-    """Raise `InvalidTargetError` unless a log-in can be refreshed for this resource (RFC 8707 §2.2).
+    """Raise `InvalidTargetError` unless the log-in can be refreshed for this resource (RFC 8707 §2.2).
 
-    A log-in keeps its audience: naming none asks for that, and another is refused. So is one that operators do not keep
-    any more.
+    A log-in keeps its audience. A request without a resource means that audience; any other resource is refused. The
+    log-in's own audience is refused too, once operators have removed it.
     """
     audience = of_log_in or settings.KEYPORTAL_AUDIENCE
     if resource not in (None, audience):
@@ -61,12 +61,12 @@ def refuse_another(resource: str | None, *, of_log_in: str) -> None:
 
 
 def is_audience(text: str) -> bool:
-    """Return whether a token of the portal's can have this audience, also one that operators have removed."""
+    """Return whether this can be the audience of one of the portal's tokens, even one that operators have removed."""
     return text == settings.KEYPORTAL_AUDIENCE or is_resource(text)
 
 
 def is_kept(uri: str) -> bool:
-    """Return whether operators keep this audience. The database is not asked about what is no absolute URI."""
+    """Return whether operators have registered this audience. Text that is not an absolute URI costs no query."""
     row = Audience.objects.filter(uri=uri).first() if is_resource(uri) else None
     if row is None:
         return False

@@ -1,4 +1,4 @@
-"""Signed tokens and passwords in Django REST framework: each view names what it takes.
+"""Authentication by signed token and by password in Django REST framework; each view names the classes it takes.
 
 `authentication_classes = [APIKeyAuthentication, AccessTokenAuthentication]` takes both kinds of Bearer credential.
 """
@@ -27,33 +27,33 @@ REALM = Refusal(
 
 
 class AccessTokenAuthentication(BearerAuthentication):
-    """`Authorization: Bearer eyJ…`: everything with a dot in it, which no API key has, is for this class to judge.
+    """Authenticate `Authorization: Bearer eyJ…`. Every token with a dot in it, which no API key has, is judged here.
 
-    It takes tokens for the portal's own audience. A service with a name of its own says so in a class below it.
+    It takes tokens for the portal's own audience. A service with another audience sets `audience` in a subclass.
     """
 
     audience: ClassVar[Asked] = None
 
     def is_ours(self, token: str) -> bool:
-        """Tell a token by its looks."""
+        """Return whether the token has the form of an access token."""
         return kind_of(token) is Kind.ACCESS_TOKEN
 
     def verify(self, token: str, *, address: Address | None) -> TokenRecord:
-        """Give the record of a token that is good. Raises `RefusedError`."""
+        """Return the record of an acceptable token. Raises `RefusedError`."""
         return verify(token, address=address, audience=self.audience)
 
 
 class AnyAudienceAuthentication(AccessTokenAuthentication):
-    """The same, whomever a token is for: where it is ended, not used."""
+    """Authenticate a token for any audience, on an endpoint that ends the token and does not use it."""
 
     audience = ANY
 
 
 class PasswordAuthentication(BaseAuthentication):
-    """HTTP Basic (RFC 7617) with an account's e-mail address and password: at the auth endpoint and nowhere else."""
+    """HTTP Basic (RFC 7617) with an account's e-mail address and password, accepted by the auth endpoint only."""
 
     def authenticate(self, request: Request) -> tuple[User, None] | None:
-        """Give the user; None for a request without Basic. Raises `CredentialRefused`."""
+        """Return the user, or None for a request without Basic. Raises `CredentialRefused`."""
         header: str | None = request.META.get("HTTP_AUTHORIZATION")
         try:
             login = basic_credentials(header)
@@ -64,5 +64,5 @@ class PasswordAuthentication(BaseAuthentication):
             raise CredentialRefused(error.refusal) from None
 
     def authenticate_header(self, request: Request) -> str:
-        """Give the challenge of RFC 7617 §2."""
+        """Return the challenge of RFC 7617 §2."""
         return REALM.challenge()

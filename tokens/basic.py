@@ -1,4 +1,4 @@
-"""The Basic scheme of RFC 7617: user-id and password, in UTF-8."""
+"""The Basic scheme of RFC 7617: user-id and password in UTF-8."""
 
 import base64
 import binascii
@@ -8,9 +8,10 @@ from credentials.refusals import Refusal, RefusedError
 
 
 def basic_credentials(header: str | None) -> tuple[str, str] | None:
-    """Give user-id and password of an Authorization header; None if there is none, or of another scheme.
+    """Return user-id and password of an Authorization header, or None if it is missing or has another scheme.
 
-    Raises `RefusedError` with `invalid_login` for a Basic header that can't be read. The first colon splits.
+    The first colon separates the two. Raises `RefusedError` with `invalid_login` for a Basic header that can't be
+    parsed.
     """
     scheme, _, encoded = (header or "").partition(" ")
     if scheme.lower() != "basic":
@@ -26,5 +27,5 @@ def basic_credentials(header: str | None) -> tuple[str, str] | None:
 
 
 def invalid_login() -> RefusedError:
-    """Make the one refusal for garbage, an unknown user, a wrong password and an inactive account."""
+    """Return the same refusal for a malformed header, an unknown user, a wrong password and an inactive account."""
     return RefusedError(Refusal(code="invalid_login", scheme="Basic"))

@@ -1,4 +1,4 @@
-"""Failed OAuth clients on the record: on the key that was named, once for an address and a while."""
+"""Audit events for failed OAuth clients: recorded on the key that was named, at most once per address and interval."""
 
 from typing import Final
 
@@ -19,20 +19,20 @@ NOBODY: Final = "key_" + "0" * 22
 
 
 def record_failure(request: HttpRequest, client_id: str, code: str) -> None:
-    """Record why a client was refused, if there is such a key: not each try, or guessing would fill the trail.
+    """Record why a client was refused, if it names an existing key. Not every attempt is recorded.
 
-    An unknown client leaves no event, and costs the same statements: the event that would be its own is taken back, so
-    that the work does not tell which keys there are.
+    A limit keeps guesses from filling the trail. An unknown client leaves no event but costs the same statements (its
+    event is written and rolled back), so that timing does not reveal which keys exist.
     """
     address = address_bucket(request.META.get("REMOTE_ADDR", ""))
     with transaction.atomic():
         if OF_ADDRESS.hit(f"{client_id} {address}") or OF_CLIENT.hit(client_id):
             return
-        named = client_id if kind_of(client_id) is Kind.PUBLIC_ID else NOBODY  # no other text can be asked about
+        named = client_id if kind_of(client_id) is Kind.PUBLIC_ID else NOBODY  # no other text can be looked up
         is_known = APIKey.objects.filter(pk=named).exists()
         before = transaction.savepoint()
         record("client_failed", subject=f"key:{named}", origin=Origin.of_request(request, actor="anonymous"), code=code)
         after = transaction.savepoint()
-        # Both go back to a point: one statement, whichever it is.
+        # Both branches roll back to a savepoint, so that both cost one statement.
         transaction.savepoint_rollback(after if is_known else before)
         transaction.savepoint_commit(before)

@@ -1,4 +1,4 @@
-"""OAuth clients (RFC 6749 §2.3): an API key is one. `client_id` is the key's id, `client_secret` its secret."""
+"""OAuth clients (RFC 6749 §2.3). Each is an API key: `client_id` is the key's id, `client_secret` its secret."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -31,7 +31,7 @@ Handler = Callable[[HttpRequest, Form], dict[str, object]]
 
 
 class OAuthError(Exception):
-    """An error of RFC 6749 §5.2. The description helps a programmer and holds nothing that was sent."""
+    """An error of RFC 6749 §5.2. The description helps the client's developer and repeats nothing that was sent."""
 
     def __init__(
         self, error: str, description: str, *, status: int = 400, retry_after: int = 0, challenge: str = ""
@@ -44,7 +44,7 @@ class OAuthError(Exception):
         self.challenge = challenge or (CHALLENGE if error == "invalid_client" else "")
 
     def response(self) -> HttpResponse:
-        """Give the answer."""
+        """Return the error response."""
         response = _answer({"error": self.error, "error_description": self.description}, self.status)
         if self.challenge:
             response["WWW-Authenticate"] = self.challenge
@@ -56,7 +56,7 @@ class OAuthError(Exception):
 
 
 def oauth_endpoint(handler: Handler) -> Callable[[HttpRequest], HttpResponse]:
-    """Make a view of a function from a form to a JSON object: POST only, no session, no CSRF, nothing stored."""
+    """Return a view of a function from a form to a JSON object: POST only, no session, no CSRF check, never stored."""
 
     @csrf_exempt
     @sensitive_post_parameters()
@@ -72,9 +72,9 @@ def oauth_endpoint(handler: Handler) -> Callable[[HttpRequest], HttpResponse]:
 
 
 def authenticated_client(request: HttpRequest, form: Form, *, limited: bool = True) -> KeyRecord:
-    """Return the key that the client proved to be, by Basic or in the form. Raises `OAuthError`.
+    """Return the key that the client authenticated as, by Basic or in the form. Raises `OAuthError`.
 
-    `limited`: whether this counts as a use of the key, for its rate limit.
+    `limited`: whether the request counts against the key's rate limit.
     """
     sent = client_credentials(request, form)
     if sent is None:
@@ -99,13 +99,14 @@ def authenticated_client(request: HttpRequest, form: Form, *, limited: bool = Tr
     if known is None:
         wait = max([limit.hit(key) for limit, key in failures])
         record_failure(request, client_id, code)
-        # Of many at once, that all looked before the first was counted, no more than the limit are told.
+        # Concurrent requests can all pass the check above before one is counted; only as many as the limit get this
+        # answer.
         raise too_many(wait) if wait else OAuthError("invalid_client", reason, status=401)
     return known
 
 
 def client_credentials(request: HttpRequest, form: Form) -> tuple[str, str] | None:
-    """Give client_id and client_secret, sent in one of two ways; None if no secret was sent. Raises `OAuthError`."""
+    """Return client_id and client_secret from the header or the form; None without a secret. Raises `OAuthError`."""
     if request.GET.keys() & {"client_id", "client_secret", "token", "refresh_token"}:
         raise OAuthError("invalid_request", "Credentials belong into the header or the body, never into the address.")
     header = request.META.get("HTTP_AUTHORIZATION")
@@ -117,26 +118,29 @@ def client_credentials(request: HttpRequest, form: Form) -> tuple[str, str] | No
         sent = None
     if sent is None:
         raise OAuthError("invalid_client", "The Authorization header is not a Basic one that can be read.", status=401)
-    client_id, secret = map(unquote_plus, sent)  # RFC 6749 §2.3.1 encodes them first
+    client_id, secret = map(unquote_plus, sent)  # RFC 6749 §2.3.1: the client percent-encodes both first
     if "client_secret" in form or form.get("client_id", client_id) != client_id:
         raise OAuthError("invalid_request", "Authenticate in one way: by the header or in the body.")
     return client_id, secret
 
 
 def too_many(wait: int) -> OAuthError:
-    """Make the error for a limit that is used up for so many seconds."""
+    """Return the error for an exhausted limit; `wait` is in seconds."""
     return OAuthError("temporarily_unavailable", "Too many requests.", status=429, retry_after=wait)
 
 
 def _form(request: HttpRequest) -> Form:
-    """Give the parameters: form-encoded, none twice (RFC 6749 §3.2), an empty one as if it were not there."""
+    """Return the parameters: form-encoded, none repeated (RFC 6749 §3.2), without those that are empty.
+
+    Raises `OAuthError`.
+    """
     if request.method != "POST":
         raise OAuthError("invalid_request", "Use POST.", status=405)
     if request.content_type != FORM_TYPE:
         raise OAuthError("invalid_request", f"Send the parameters as {FORM_TYPE}.")
     for name, values in request.POST.lists():
         if len(values) > 1:
-            # RFC 8707 §2 lets a client name several resources, and a server say that it takes one.
+            # RFC 8707 §2 lets a client name several resources, and lets a server accept only one.
             error = "invalid_target" if name == "resource" else "invalid_request"
             raise OAuthError(error, "A parameter was sent more than once.")
     return {name: value for name, value in request.POST.items() if isinstance(value, str) and value}

@@ -1,4 +1,4 @@
-"""Closing an account: its keys and tokens end, what is the person's own goes, the trail keeps the id."""
+"""Close an account: its keys and tokens end, personal data is erased, and the audit trail keeps the id."""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ NAMELESS: Final = "key of a closed account"
 
 @transaction.atomic
 def close_account(*, user: User, origin: Origin) -> bool:
-    """Revoke every key, end every log-in, and erase who the person was. False if that was done before.
+    """Revoke every key, end every log-in and erase the user's personal data; return False if that was done before.
 
     Raises `LastOperatorError` for the only account that can operate the portal.
     """

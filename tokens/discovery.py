@@ -1,4 +1,4 @@
-"""What others need to know to use and to check our tokens: metadata (RFC 8414) and the public keys (RFC 7517)."""
+"""Documents for clients and verifiers of the portal's tokens: metadata (RFC 8414) and public keys (RFC 7517)."""
 
 import hashlib
 import json
@@ -14,12 +14,12 @@ from django.views.decorators.http import condition, require_safe
 from accounts.rings import signing_ring
 from tokens.oauth import GRANTS
 
-MAX_AGE: Final = 60  # seconds; for as long an offline verifier may take a key that was taken out of the ring
+MAX_AGE: Final = 60  # seconds; an offline verifier may use a key for this long after it leaves the ring
 CLIENT_METHODS: Final = ("client_secret_basic", "client_secret_post")
 
 
 def metadata_document() -> dict[str, Any]:
-    """Give the metadata of RFC 8414 §2. Every address begins with KEYPORTAL_URL, whatever host was asked."""
+    """Return the metadata of RFC 8414 §2. Every URL begins with KEYPORTAL_URL, whatever host the request named."""
     base = settings.KEYPORTAL_URL
     return {
         "issuer": base,
@@ -31,7 +31,7 @@ def metadata_document() -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": [*CLIENT_METHODS, "Bearer"],
         "jwks_uri": base + reverse("jwks"),
         "grant_types_supported": list(GRANTS),
-        # Required, and strict readers take an empty list for a missing one: no endpoint here answers with a code.
+        # Required by RFC 8414, and strict clients treat an empty list as missing. No endpoint here returns a code.
         "response_types_supported": ["none"],
         "service_documentation": base + reverse("home"),
     }
@@ -54,7 +54,7 @@ def _etag(content: bytes) -> str:
 @require_safe
 @condition(etag_func=lambda _: _etag(_json(metadata_document())))
 def metadata(request: HttpRequest) -> HttpResponse:
-    """Answer `/.well-known/oauth-authorization-server`."""
+    """Return `/.well-known/oauth-authorization-server`."""
     return _public(_json(metadata_document()))
 
 
@@ -62,5 +62,5 @@ def metadata(request: HttpRequest) -> HttpResponse:
 @require_safe
 @condition(etag_func=lambda _: _etag(_json(signing_ring().public_set())))
 def jwks(request: HttpRequest) -> HttpResponse:
-    """Answer `/.well-known/jwks.json`: the public halves of the signing ring, and nothing of a symmetric key."""
+    """Return `/.well-known/jwks.json`: the public keys of the signing ring, and nothing of a symmetric key."""
     return _public(_json(signing_ring().public_set()))

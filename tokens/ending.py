@@ -1,4 +1,4 @@
-"""What an operator's search can end, and how: by the verbs that exist. A target names things by public ids only."""
+"""End what an operator's search has found, through the existing verbs. A target holds only public ids."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -13,26 +13,26 @@ from tokens import services
 from tokens.models import TokenFamily
 from vault.signing import Claims
 
-MAX_AGE: Final = 600  # seconds between the page that asks and the form that comes back
+MAX_AGE: Final = 600  # seconds between rendering the form and submitting it
 SALT: Final = "keyportal.end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Something that can be ended: a key, a log-in, or one access token of a key."""
+    """Something that an operator can end: a key, a log-in, or a single access token."""
 
     kind: str
     """`key`, `family` or `token`."""
     id: str
     subject: str = ""
-    """Of a token: `key:…` or `user:…`."""
+    """For a token: `key:…` or `user:…`."""
     issuer: str = ""
     expires_at: int = 0
-    """Of a token: seconds since 1970."""
+    """For a token: seconds since 1970."""
 
     @classmethod
     def of_claims(cls, claims: Claims) -> Self:
-        """Return the target of one access token."""
+        """Return the target for one access token."""
         return cls(
             kind="token",
             id=claims.token_id,
@@ -43,18 +43,18 @@ class Target:
 
     @classmethod
     def of_form(cls, signed: str) -> Self:
-        """Return the target that a form of ours names. Raises `signing.BadSignature` for a forged or an old one."""
+        """Return the target from a signed form field. Raises `signing.BadSignature` if it is forged or too old."""
         fields: dict[str, str | int] = signing.loads(signed, salt=SALT, max_age=MAX_AGE)
-        return cls(**fields)  # type: ignore[arg-type]  # it is what `signed` wrote
+        return cls(**fields)  # type: ignore[arg-type]  # `signed` wrote the fields
 
     @property
     def signed(self) -> str:
-        """The target for a form: nobody can make it name another token's owner."""
+        """The target as a signed form field, so that nobody can submit a token under another owner's name."""
         return signing.dumps(asdict(self), salt=SALT)
 
 
 def end(target: Target, *, reason: str, origin: Origin) -> bool:
-    """End it; False if it was over, or is gone. It is over from the next request on."""
+    """End the target, with effect from the next request; return False if it has already ended or no longer exists."""
     return _ENDINGS[target.kind](target, reason, origin)
 
 

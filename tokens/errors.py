@@ -1,21 +1,21 @@
-"""Why a token is not issued. The views say it in problem details, or as RFC 6749 §5.2 does."""
+"""Errors that keep a token from being issued. Views answer with problem details or as in RFC 6749 §5.2."""
 
 
 class TokensError(Exception):
-    """Root of every error that the verbs of this room raise."""
+    """Root of every error that the verbs of this app raise."""
 
 
 class InvalidGrantError(TokensError):
-    """The refresh token is unknown, used, ended, expired, or another client's; whoever asks learns no more."""
+    """The refresh token is unknown, used, ended, expired or another client's. The client is not told which."""
 
 
 class InvalidScopeError(TokensError):
-    """A scope that was asked for can't be had."""
+    """A requested scope can't be granted."""
 
 
 class InvalidTargetError(TokensError):
-    """A resource that was asked for is none that tokens are given for, or not that of the log-in (RFC 8707 §2)."""
+    """The requested resource has no tokens, or is not the one that the log-in was for (RFC 8707 §2)."""
 
 
 class NotYoursError(TokensError):
-    """A client tried to end what was issued to another one."""
+    """A client tried to revoke what was issued to another client."""

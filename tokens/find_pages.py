@@ -1,7 +1,7 @@
-"""“Find a credential” of the operators' site: what a pasted text is traced to, and its end by one confirmed POST.
+"""“Find a credential” in the admin site: show what a pasted text belongs to, and end it after confirmation.
 
-The text comes by POST and is never in an address, an answer, a log line or the database. What is to be ended comes back
-signed, named by public ids (`tokens.ending.Target`).
+The text arrives by POST and never appears in a URL, a response, a log line or the database. The form that ends a
+credential sends back a signed target with public ids (`tokens.ending.Target`).
 """
 
 from collections.abc import Sequence
@@ -43,17 +43,17 @@ class Shown:
 
     finding: Finding
     facts: list[tuple[Fact, str]]
-    """Each with the address of its page, empty for none."""
+    """Each with the URL of its page, or an empty text."""
     target: str = ""
-    """What the form sends back to end it; empty if there is nothing to end, or not by this operator."""
+    """The signed target that the form sends back; empty if there is nothing to end, or not by this operator."""
     why_not: str = ""
     errors: Sequence[str] = ()
-    """What is wrong with the reason that was given."""
+    """What is wrong with the reason that the operator gave."""
 
 
 @sensitive_variables("text")
 def find(site_page: ModelAdmin, request: HttpRequest) -> HttpResponse:  # type: ignore[type-arg]  # not generic at run time
-    """Show the form; after a POST also what was found."""
+    """Show the form; after a POST also the findings."""
     if request.method != "POST":
         return _page(site_page, request)
     text = request.POST.get("credential", "")
@@ -65,7 +65,7 @@ def find(site_page: ModelAdmin, request: HttpRequest) -> HttpResponse:  # type: 
 
 
 def end_found(site_page: ModelAdmin, request: HttpRequest) -> HttpResponse:  # type: ignore[type-arg]  # as above
-    """End what the form names, for the reason that it gives; then show what was ended."""
+    """End the target that the form names, with its reason, then show what was ended."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     try:
@@ -107,7 +107,7 @@ def _shown(request: HttpRequest, finding: Finding, *, alone: bool, errors: Seque
 
 
 def _owner_of(target: Target) -> tuple[str, str, User | None]:
-    """Return the model and the id of what a target belongs to, and whose it is."""
+    """Return the model and id of the object that the target belongs to, and its owner."""
     if target.kind == "family":
         family = TokenFamily.objects.select_related("user").filter(pk=target.id).first()
         return FAMILY, target.id, family.user if family else None
@@ -119,7 +119,7 @@ def _owner_of(target: Target) -> tuple[str, str, User | None]:
 
 
 def _refuse_unless_allowed(request: HttpRequest, target: Target, model: str, owner: User | None) -> None:
-    """Raise `ActionRefusedError` for an operator without the right, or of less rights than the owner has."""
+    """Raise `ActionRefusedError` if the operator lacks the permission, or has fewer rights than the owner."""
     if not (_has_right(request, "view", model) and _has_right(request, "change", model)):
         raise ActionRefusedError(f"end_{target.kind}", model)
     if not may_act_on(operator_of(request), owner):
@@ -133,7 +133,7 @@ def _has_right(request: HttpRequest, right: str, model: str) -> bool:
 
 
 def _link(request: HttpRequest, fact: Fact) -> str:
-    """Return the address of what a fact names; empty if it names nothing that this operator may see."""
+    """Return the URL of the object that a fact names; empty if there is none or the operator may not see it."""
     if not (fact.model and fact.pk and _has_right(request, "view", fact.model)):
         return ""
     return reverse(f"admin:{fact.model.replace('.', '_')}_change", args=[quote(fact.pk)])

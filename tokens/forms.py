@@ -1,4 +1,4 @@
-"""The forms of audiences, and the one that closes an account. They validate and never write."""
+"""Forms for audiences, and the form that closes an account. They validate and never write."""
 
 from typing import Any
 
@@ -22,16 +22,16 @@ NO_RESOURCE = (
 
 
 class AudienceForm(ForgetsSecrets, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """An audience as operators keep it."""
+    """An audience, as operators add or describe it."""
 
     class Meta:
-        """What is asked for."""
+        """The fields of the form."""
 
         model = Audience
         fields = ("uri", "description")
 
     def clean_uri(self) -> str:
-        """Return the URI. Raises `ValidationError` for what no client can name, the portal's own and a secret."""
+        """Return the URI. Raises `ValidationError` if it is invalid, the portal's own, or contains a secret."""
         uri: str = self.cleaned_data["uri"]
         if not is_resource(uri):
             raise ValidationError(NO_RESOURCE, code="invalid")
@@ -42,12 +42,12 @@ class AudienceForm(ForgetsSecrets, forms.ModelForm):  # type: ignore[type-arg]  
         return uri
 
     def clean_description(self) -> str:
-        """Return the description as operators will read it. Raises `ValidationError`."""
+        """Return the description, normalized. Raises `ValidationError`."""
         return clean_text(self.cleaned_data["description"], what="A description", longest=DESCRIPTION_LENGTH)
 
 
 class CloseForm(forms.Form):
-    """Asks for the account's address to be typed: nothing brings the account back."""
+    """Ask the user to type the account's e-mail address, because closing can't be undone."""
 
     typed = forms.CharField(
         max_length=254,
@@ -60,7 +60,7 @@ class CloseForm(forms.Form):
         self._email = user.email
 
     def clean_typed(self) -> str:
-        """Return what was typed. Raises `ValidationError` for another address."""
+        """Return the text as typed. Raises `ValidationError` if it is not the account's address."""
         typed: str = self.cleaned_data["typed"]
         if normalize_email(typed) != self._email:
             raise ValidationError("This is not the account's address.", code="address")

@@ -1,10 +1,10 @@
-"""Purging: rows that nobody can need any more go, in batches, beside traffic and beside another purge.
+"""Purge rows that are no longer needed, in batches, while traffic and other purges go on.
 
-A revoked token's row stays until nobody could accept the token: its expiry, the leeway, and a margin for clocks and for
-lifetimes that were shortened. A spent refresh token's row stays as long as it could be taken for reuse. The digest of a
-revoked key's secret tells its holder so for `KEYPORTAL_TOMBSTONE_DAYS`; then the secret is unknown. An event of the
-audit trail goes when the time is over for which it says that it is kept. Times are the database's own (`Now()`), which
-all machines share.
+A revoked token's row stays until no verifier could accept the token: until its expiry, plus the leeway, plus a margin
+for clocks and shortened lifetimes. A spent refresh token's row stays while its reuse could still be detected. The
+digest of a revoked key's secret stays for `KEYPORTAL_TOMBSTONE_DAYS`, so that its holder is told “revoked”; then the
+secret is unknown. Audit events go when their stated retention ends. Times are the database's own (`Now()`), which all
+machines share.
 """
 
 import logging
@@ -33,17 +33,17 @@ BATCH = 5000
 SMALL_BATCH = 500
 SMALL_BATCHES = 40
 EVERY = timedelta(hours=1)
-LOOK = 300  # seconds between two looks whether it is time
+LOOK = 300  # seconds between two checks whether a purge is due
 MARGIN = timedelta(hours=1)
-GIVEN_UP_KEPT = timedelta(days=30)  # for operators: which messages did not leave
-BATCHES_KEPT = timedelta(days=1)  # nobody tries for so long to bring the same counts in
+GIVEN_UP_KEPT = timedelta(days=30)  # so that operators can see which messages were not delivered
+BATCHES_KEPT = timedelta(days=1)  # no client retries the same counts for so long
 
 
 def purge(*, by: str, batch: int = BATCH, batches: int | None = None) -> dict[str, int]:
-    """Delete what is over, at most so many rows in a statement; give how many rows of each kind are gone.
+    """Delete expired rows, at most `batch` per statement, and return how many rows of each kind were deleted.
 
-    `batches` ends it after so many statements of each kind. Each is a transaction of its own, so that it can be stopped
-    at any time. Rows that another purge is at are left to it.
+    `batches` limits the statements of each kind. Each is its own transaction, so a purge can be stopped at any time.
+    Rows that another purge has locked are skipped.
     """
     Housekeeping.objects.update_or_create(
         task=PURGE, defaults={"started_at": timezone.now(), "finished_at": None, "by": by}
@@ -56,10 +56,10 @@ def purge(*, by: str, batch: int = BATCH, batches: int | None = None) -> dict[st
 
 
 def now_and_then() -> None:
-    """Purge a little if nobody has for an hour: whoever forgets the cron job is not punished for it.
+    """Purge a little if no purge has begun for an hour, so that the portal copes without a cron job.
 
-    Called by a thread that has time for it, now and then (`keyportal/server.py`). One worker of all wins the turn, by a
-    conditional update.
+    A background thread calls this regularly (`keyportal/server.py`). A conditional update lets only one worker win the
+    turn.
     """
     try:
         Housekeeping.objects.get_or_create(task=PURGE, defaults={"started_at": timezone.now(), "by": "start"})
@@ -67,7 +67,7 @@ def now_and_then() -> None:
         if turn.update(started_at=timezone.now()):
             purge(by="portal", batch=SMALL_BATCH, batches=SMALL_BATCHES)
     except DatabaseError:
-        # What is not purged now is purged next time.
+        # The next purge deletes what this one could not.
         logger.exception("purge_failed")
 
 

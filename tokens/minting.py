@@ -1,4 +1,4 @@
-"""Access tokens as they are made: their claims, and what the trail keeps of them. Writes nothing."""
+"""Make access tokens: their claims, and what the audit trail keeps of them. Writes nothing."""
 
 import time
 from datetime import datetime
@@ -21,9 +21,9 @@ def signed(
     family: str | None = None,
     not_after: datetime | None = None,
 ) -> tuple[str, Claims]:
-    """Sign an access token that is good from now on, but no longer than until `not_after`; return it and its claims.
+    """Sign an access token, valid from now and at most until `not_after`; return it with its claims.
 
-    An empty `audience` is the portal's own.
+    An empty `audience` means the portal's own.
     """
     now = int(time.time())
     expires_at = now + settings.KEYPORTAL_ACCESS_LIFETIME
@@ -46,7 +46,7 @@ def signed(
 
 
 def about(claims: Claims) -> dict[str, object]:
-    """Return what the trail keeps of an access token: enough for an operator who has nothing but its id."""
+    """Return what the audit trail keeps of an access token, so that operators can trace it by its id alone."""
     about = {"token": claims.token_id, "epoch": claims.epoch, "scopes": claims.scope, "expires": claims.expires_at}
     about["audience"] = claims.audience
     return {**about, "family": claims.family} if claims.family else about

@@ -1,4 +1,4 @@
-"""Log-ins by password and their refresh tokens, revoked tokens, audiences, and when the last purge ran."""
+"""Models of log-ins by password, refresh tokens, revoked tokens, audiences, and the last purge."""
 
 from datetime import timedelta
 from typing import ClassVar, Self
@@ -16,17 +16,17 @@ from vault.secret_format import new_id
 
 
 def new_family_id() -> str:
-    """Give a fresh public id, `fam_…`."""
+    """Return a fresh public id, `fam_…`."""
     return new_id("fam")
 
 
 def new_audience_id() -> str:
-    """Give a fresh row id, `aud_…`."""
+    """Return a fresh row id, `aud_…`."""
     return new_id("aud")
 
 
 def new_refresh_id() -> str:
-    """Give a fresh row id, `ref_…`."""
+    """Return a fresh row id, `ref_…`."""
     return new_id("ref")
 
 
@@ -34,7 +34,7 @@ class TokenFamilyQuerySet(models.QuerySet["TokenFamily"]):
     """Selections of families."""
 
     def alive(self) -> Self:
-        """Those that can still be refreshed."""
+        """Return the families that can still be refreshed."""
         now = timezone.now()
         idle = timedelta(seconds=settings.KEYPORTAL_REFRESH_IDLE)
         return self.filter(
@@ -42,12 +42,12 @@ class TokenFamilyQuerySet(models.QuerySet["TokenFamily"]):
         )
 
     def of(self, user: User) -> Self:
-        """Those of one user, the last used first."""
+        """Return the families of one user, the most recently used first."""
         return self.filter(user=user).order_by("-refreshed_at")
 
 
 class TokenFamily(SealedRow):
-    """One log-in by password at the auth endpoint, and all the tokens that come from it: a “signed-in app”."""
+    """One log-in by password at the auth endpoint, with all the tokens issued from it: a “signed-in app”."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_family_id, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="token_families")
@@ -68,7 +68,7 @@ class TokenFamily(SealedRow):
     objects: ClassVar[models.Manager["TokenFamily"]] = TokenFamilyQuerySet.as_manager()
 
     class Meta:
-        """The list of a user is the query of the page; the time is the query of the purge."""
+        """The indexes serve the list of a user's apps and the purge."""
 
         verbose_name_plural = "token families"
         indexes: ClassVar = [
@@ -84,12 +84,12 @@ class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
     """Selections of refresh tokens."""
 
     def holding(self, secret: str) -> Self:
-        """Select the row of this token, found by its digest under each key of the index ring."""
+        """Return the row of this token, looked up by its digest under each key of the index ring."""
         return self.filter(digest__in=index_digests(index_ring(), secret))
 
 
 class RefreshToken(SealedRow):
-    """A random token that buys the next pair, once. Only its digest is kept."""
+    """A random token that can be exchanged once for the next pair. Only its digest is stored."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_refresh_id, editable=False)
     family = models.ForeignKey(TokenFamily, on_delete=models.CASCADE, related_name="tokens")
@@ -110,7 +110,7 @@ class RefreshToken(SealedRow):
 
 
 class RevokedToken(models.Model):
-    """An access token, or all of a family's, refused before its time. Known by issuer and id, never by its text."""
+    """A revoked access token, or all tokens of a family. Identified by issuer and id, never by the token itself."""
 
     issuer = models.CharField(max_length=200)
     token_id = models.CharField("jti or sid", max_length=64)
@@ -118,7 +118,7 @@ class RevokedToken(models.Model):
     expires_at = models.DateTimeField(db_index=True, help_text="When the last token that it names is over.")
 
     class Meta:
-        """One row a token."""
+        """One row per token."""
 
         constraints: ClassVar = [models.UniqueConstraint(fields=["issuer", "token_id"], name="revoked_once")]
 
@@ -127,9 +127,10 @@ class RevokedToken(models.Model):
 
 
 class Audience(SealedRow):
-    """A service that tokens can be asked for, besides `KEYPORTAL_AUDIENCE`. Its URI stays: tokens and log-ins name it.
+    """A service for which clients can request tokens, besides `KEYPORTAL_AUDIENCE`.
 
-    Its seal covers the URI: no token is given for one that was written past the portal.
+    The URI never changes, because tokens and log-ins name it. The row seal covers it: no token is issued for an
+    audience that was not written by the portal.
     """
 
     id = models.CharField(primary_key=True, max_length=32, default=new_audience_id, editable=False)
@@ -147,7 +148,7 @@ class Audience(SealedRow):
     SEALED = ("id", "uri")
 
     class Meta:
-        """Read in the order of their names."""
+        """Sorted by URI."""
 
         ordering: ClassVar = ["uri"]
 
@@ -156,7 +157,7 @@ class Audience(SealedRow):
 
 
 class Housekeeping(models.Model):
-    """When expired rows were last purged, by whom, and how many: one row, so that a forgotten cron job is seen."""
+    """The last purge: when, by what, and how many rows. It shows operators whether the cron job runs."""
 
     task = models.CharField(primary_key=True, max_length=20)
     started_at = models.DateTimeField()
@@ -165,7 +166,7 @@ class Housekeeping(models.Model):
     removed = models.JSONField(default=dict)
 
     class Meta:
-        """It reads as a word of its own in the admin."""
+        """The admin uses the name “housekeeping” in singular and plural."""
 
         verbose_name_plural = "housekeeping"
 

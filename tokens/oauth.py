@@ -1,4 +1,4 @@
-"""OAuth 2.0, two-legged: the token endpoint (RFC 6749 §3.2) and the revocation endpoint (RFC 7009)."""
+"""Two-legged OAuth 2.0: the token endpoint (RFC 6749 §3.2) and the revocation endpoint (RFC 7009)."""
 
 from collections.abc import Callable, Collection
 from typing import Final
@@ -19,7 +19,7 @@ REVOCATIONS: Final = AttemptLimit("KEYPORTAL_LIMIT_REVOCATIONS", "Too many revoc
 
 @oauth_endpoint
 def token(request: HttpRequest, form: Form) -> dict[str, object]:
-    """Answer a grant with tokens. The password grant does not exist (RFC 9700 §2.4)."""
+    """Return tokens for a grant. The password grant is not supported (RFC 9700 §2.4)."""
     if "grant_type" not in form:
         raise OAuthError("invalid_request", "The parameter grant_type is missing.")
     grant = GRANTS.get(form["grant_type"])
@@ -38,7 +38,7 @@ def token(request: HttpRequest, form: Form) -> dict[str, object]:
 
 @oauth_endpoint
 def revoke(request: HttpRequest, form: Form) -> dict[str, object]:
-    """End what was issued to this client; answer alike for what is unknown or over (RFC 7009 §2.2)."""
+    """Revoke what was issued to this client. Unknown and ended tokens get the same response (RFC 7009 §2.2)."""
     client_id, origin, limited = _revoking_client(request, form)
     if "token" not in form:
         raise OAuthError("invalid_request", "The parameter token is missing.")
@@ -59,7 +59,7 @@ def _client_credentials_grant(request: HttpRequest, form: Form) -> services.Issu
 
 
 def _refresh_grant(request: HttpRequest, form: Form) -> services.Issued:
-    """Refresh for the public client; one that authenticates is another client, and refused by the verb."""
+    """Refresh for the public client. An authenticated client is a different one, which the verb refuses."""
     if "refresh_token" not in form:
         raise OAuthError("invalid_request", "The parameter refresh_token is missing.")
     is_public = _is_public_client(request, form, otherwise=PORTAL_CLIENT)
@@ -81,7 +81,10 @@ GRANTS: Final[dict[str, Callable[[HttpRequest, Form], services.Issued]]] = {
 
 
 def _revoking_client(request: HttpRequest, form: Form) -> tuple[str, Origin, str]:
-    """Give who revokes, for the check, for the record and for the limit: a public client has no secret (§2.1)."""
+    """Return the client id for the check, the origin for the record and the key of the limit.
+
+    A public client has no secret (RFC 7009 §2.1), so it is limited by its address.
+    """
     if _is_public_client(request, form):
         return PORTAL_CLIENT, Origin.of_request(request, actor="client:portal"), bucket_of(request)
     client_id = authenticated_client(request, form).credential.id
@@ -89,15 +92,15 @@ def _revoking_client(request: HttpRequest, form: Form) -> tuple[str, Origin, str
 
 
 def _is_public_client(request: HttpRequest, form: Form, *, otherwise: str = "") -> bool:
-    """Return whether the client calls itself the public one: in the form, or by Basic with an empty password.
+    """Return whether the client identifies as the public one: in the form, or by Basic with an empty password.
 
-    Some libraries authenticate by Basic whether they have a secret or not. `otherwise` is who a client is that says
-    nothing. Raises `OAuthError`.
+    Some libraries always send Basic, even without a secret. `otherwise` is the id of a client that sends none. Raises
+    `OAuthError`.
     """
     sent = client_credentials(request, form) or (form.get("client_id", otherwise), "")
     return sent == (PORTAL_CLIENT, "")
 
 
 def _scopes(form: Form) -> Collection[str] | None:
-    """Give the scopes that were asked for, None for no wish. Names are split at spaces only (RFC 6749 §3.3)."""
+    """Return the requested scopes, or None if there are none. Only spaces separate names (RFC 6749 §3.3)."""
     return form["scope"].split(" ") if "scope" in form else None

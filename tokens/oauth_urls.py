@@ -1,4 +1,4 @@
-"""The OAuth endpoints of this room; introspection is the gateway's."""
+"""URLs of the OAuth endpoints for tokens; the gateway has the one for introspection."""
 
 from django.urls import path
 

@@ -1,7 +1,7 @@
-"""A log-in by password, without a browser.
+"""Log in by password without a browser.
 
-Guesses count together with those at the portal's own log-in (`accounts.guessing`): nobody gets a second set of tries
-here, and nobody can lock the owner out of the places where they work.
+Wrong guesses count together with those at the portal's own log-in (`accounts.guessing`): an attacker gets no second set
+of attempts here, and can't lock owners out of the places where they work.
 """
 
 from typing import Final
@@ -24,10 +24,10 @@ SUCCESSES: Final = AttemptLimit("KEYPORTAL_LIMIT_TOKENS", "Too many log-ins of t
 
 
 def log_in(request: HttpRequest, email: str, password: str) -> User:
-    """Return the confirmed, active user without a second factor whose password this is.
+    """Return the confirmed, active user without a second factor who has this password.
 
-    Raises `RefusedError`: `invalid_login` alike for an unknown account, a wrong password and an inactive account,
-    `rate_limited`; and, told only with the right password, `account_unconfirmed` and `mfa_required`.
+    Raises `RefusedError`: `invalid_login` for an unknown account, a wrong password and an inactive account alike;
+    `rate_limited`; and, only with the right password, `account_unconfirmed` and `mfa_required`.
     """
     email = normalize_email(email)
     guess = password_guess(request, email)
@@ -50,11 +50,11 @@ def log_in(request: HttpRequest, email: str, password: str) -> User:
 
 
 def rate_limited(wait: int) -> RefusedError:
-    """Make the refusal for a limit that is used up for so many seconds."""
+    """Return the refusal for an exhausted limit; `wait` is in seconds."""
     return RefusedError(Refusal(code="rate_limited", retry_after=wait))
 
 
 def _record_failure(request: HttpRequest, email: str) -> None:
-    """Write the failure down, for an address that nobody has as well: a stranger can measure the time of writing."""
+    """Record the failed log-in, even for an unknown address: the time of writing would reveal which accounts exist."""
     user_id = User.objects.filter(email=email).values_list("pk", flat=True).first() or "unknown"
     record("login_failed", subject=f"user:{user_id}", origin=Origin.of_request(request, actor="anonymous"))

@@ -1,7 +1,7 @@
-"""What somebody pasted: the credential in it, whatever was copied along with it.
+"""Find the credential in a pasted text, whatever was copied along with it.
 
 Quotes, `Bearer `, whole header and curl lines, JSON, percent-encoding, the pair of HTTP Basic, line breaks of an
-e-mail, invisible characters. What is found is never shown, logged or kept.
+e-mail, invisible characters. What is found is never shown, logged or stored.
 """
 
 import base64
@@ -19,7 +19,7 @@ from accounts.leaks import KINDS, secrets_in
 from credentials.kinds import ELLIPSIS, Kind, kind_of
 from vault.secret_format import CHECKSUM_CHARACTERS, HINT_CHARACTERS, RANDOM_CHARACTERS
 
-MAX_LENGTH: Final = 16_384  # characters; two of the longest credentials, and the request around them
+MAX_LENGTH: Final = 16_384  # characters; two of the longest credentials, with the request around them
 _TOKEN: Final = re.compile(r"(?<![\w-])eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _PART_OF_TOKEN: Final = re.compile(r"(?<![\w-])eyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){0,2}")
 _BASIC: Final = re.compile(r"\bbasic +([A-Za-z0-9+/_-]+=*)", re.IGNORECASE)
@@ -29,30 +29,30 @@ _END_OF_SECRET: Final = re.compile(rf"[0-9A-Za-z]{{{HINT_CHARACTERS}}}")
 
 @dataclass(frozen=True, slots=True)
 class Pasted:
-    """One text that looks like something of this portal's."""
+    """One piece of text that looks like something this portal issues."""
 
     kind: Kind
     text: str = field(repr=False)
     whole: bool = True
-    """False for what begins like a credential and is none: mistyped, cut off, in capitals."""
+    """False for damaged text that begins like a credential: mistyped, cut off, or in the wrong case."""
 
     @property
     def is_credential(self) -> bool:
-        """Tell whether it opens something, or would."""
+        """Whether it grants access, or would if it were intact."""
         return self.kind in (Kind.API_KEY, Kind.ACCESS_TOKEN, Kind.REFRESH_TOKEN)
 
 
 def pasted_in(text: str) -> list[Pasted]:
-    """Return what looks like the portal's own in a text, the most telling first, each once. It asks nobody.
+    """Return the pieces of a text that look like the portal's own, without duplicates, the most telling first.
 
-    Whole credentials come first: of a curl line with a key's id and its secret the secret is meant.
+    Whole credentials come first: in a curl line with a key's id and its secret, the secret is what counts. No queries.
     """
     plain = _plain(text[:MAX_LENGTH])
     spellings = [plain, unquote(plain)] if "%" in plain else [plain]
     spellings += [pair for spelling in tuple(spellings) for pair in _basic_pairs(spelling)]
     found = [pasted for spelling in spellings for pasted in _whole(spelling)]
     if not found:
-        # A mail program or a terminal broke the line: put together, and taken only if it is whole then.
+        # An e-mail program or terminal may have wrapped the line: join it, and accept only whole credentials.
         found = list(_whole("".join(plain.split())))
     telling = [pasted for spelling in spellings for pasted in _telling(spelling)]
     found += sorted(telling, key=lambda pasted: not pasted.whole)
@@ -62,13 +62,13 @@ def pasted_in(text: str) -> list[Pasted]:
 
 
 def _plain(text: str) -> str:
-    """Return the text with every blank a plain one, without what nobody sees, and three dots as the one of a hint."""
+    """Return the text with plain spaces, without invisible characters, and with “...” as the ellipsis of a hint."""
     seen = (" " if character.isspace() or character == BLANK else character for character in text)
     return "".join(character for character in seen if not is_invisible(character)).replace("...", ELLIPSIS)
 
 
 def _basic_pairs(text: str) -> Iterator[str]:
-    """Yield what each `Basic …` of the text says (RFC 7617), decoded as OAuth clients encode it (RFC 6749 §2.3.1)."""
+    """Yield the decoded pair of each `Basic …` (RFC 7617), with OAuth's percent-encoding undone (RFC 6749 §2.3.1)."""
     for found in _BASIC.finditer(text):
         padded = found[1].rstrip("=") + "=" * (-len(found[1].rstrip("=")) % 4)
         try:
@@ -78,7 +78,7 @@ def _basic_pairs(text: str) -> Iterator[str]:
 
 
 def _whole(text: str) -> Iterator[Pasted]:
-    """Yield the credentials: secrets whose checksum is right, and what has the form of a signed token."""
+    """Yield whole credentials: secrets with a correct checksum, and text in the form of a signed token."""
     for secret in secrets_in(text):
         kind = kind_of(secret)
         if kind is not None:
@@ -88,7 +88,7 @@ def _whole(text: str) -> Iterator[Pasted]:
 
 
 def _telling(text: str) -> Iterator[Pasted]:
-    """Yield what only names or resembles one: hints, public ids, parts of secrets and of tokens."""
+    """Yield what names or resembles a credential: hints, public ids, fragments of secrets and tokens."""
     for found in re.finditer(_hint_pattern(), text):
         yield Pasted(Kind.HINT, found[0])
     for found in _PUBLIC_ID.finditer(text):

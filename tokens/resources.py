@@ -1,4 +1,4 @@
-"""Resource indicators (RFC 8707 §2): the absolute URIs by which services are named."""
+"""Resource indicators (RFC 8707 §2): the absolute URIs that name services."""
 
 import re
 from typing import Final
@@ -13,8 +13,9 @@ _RESOURCE: Final = re.compile(rf"(?:{_ON_THE_WEB}|{_ELSEWHERE})(?:\?(?:{_PART}|\
 
 
 def is_resource(text: str) -> bool:
-    """Return whether a text is an absolute URI (RFC 3986 §4.3) as tokens may name it.
+    """Return whether a text is an absolute URI (RFC 3986 §4.3) that a token may name.
 
-    Without a fragment and user information; scheme and host in lower case, because it is compared letter by letter.
+    It has no fragment and no user information; scheme and host are in lower case, because URIs are compared character
+    by character.
     """
     return len(text) <= LONGEST_TEXT and _RESOURCE.fullmatch(text) is not None

@@ -1,8 +1,8 @@
-"""Ending a credential by showing it: behind `DELETE /api/v1/tokens` and `POST /oauth/revoke` (RFC 7009) alike.
+"""Revoke a credential by presenting it: `DELETE /api/v1/tokens` and `POST /oauth/revoke` (RFC 7009).
 
 An API key's secret revokes its key. A refresh token, or an access token of a log-in, ends that log-in with all its
-tokens (RFC 7009 §2.1). An access token that a key was swapped for ends alone. An end is no use: it does not matter
-which service a token is for.
+tokens (RFC 7009 §2.1). An access token that was issued to a key ends alone. A token's audience does not matter, because
+revoking does not use it.
 """
 
 from collections.abc import Callable
@@ -23,16 +23,16 @@ REASON = "ended by its holder"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What a text turned out to be: which client's, and what ends it."""
+    """A credential that was identified: the client that it was issued to, and how to end it."""
 
     client_id: str
     end: Callable[[Origin], bool]
 
 
 def end_credential(text: str, *, client_id: str | None, origin: Origin) -> bool:
-    """End whatever this text is; False if there is nothing to end (unknown, expired or ended before).
+    """End the credential in this text; return False if there is nothing to end (unknown, expired or ended before).
 
-    With a `client_id` only what was issued to that client: raises `NotYoursError` otherwise, and ends nothing.
+    With a `client_id`, ends only what was issued to that client, and otherwise raises `NotYoursError`.
     """
     held = _identified(text)
     if held is None:
@@ -43,7 +43,7 @@ def end_credential(text: str, *, client_id: str | None, origin: Origin) -> bool:
 
 
 def _identified(text: str) -> Held | None:
-    """Find out what it is by looking at it; hints are not needed (RFC 7009 §2.1)."""
+    """Identify the credential by its form, without a token_type_hint (RFC 7009 §2.1)."""
     kind = kind_of(text)
     if kind is Kind.ACCESS_TOKEN:
         return _access_token(text)
@@ -61,7 +61,7 @@ def _access_token(text: str) -> Held | None:
     try:
         claims = read_token(text, audience=None)
     except TokenError:
-        return None  # RFC 7009 §2.2: what can't be used any more counts as revoked
+        return None  # RFC 7009 §2.2: a token that can't be used any more counts as revoked
     if find(claims) is None:
         return None
     family = TokenFamily.objects.filter(pk=claims.family).first() if claims.family else None

@@ -1,4 +1,4 @@
-"""An operator's search for a credential: what a pasted text is, and what it is traced to. On the record each time."""
+"""An operator's search: identify a pasted text and trace it to its owner. Every search is recorded."""
 
 import base64
 import json
@@ -28,8 +28,8 @@ from vault.secret_format import hint
 from vault.signing import Claims, read
 
 SIMILAR: Final = 10
-"""Keys that are shown for one hint."""
-FOREVER: Final = 10**10  # seconds: when a token was good is another question than what it is
+"""The most keys shown for one hint."""
+FOREVER: Final = 10**10  # seconds; expired tokens can be identified too
 NOTHING: Final = "This is nothing that this portal issues: no secret, no token, no public id, no hint."
 _KINDS: Final = {
     Kind.API_KEY: "secret of a key",
@@ -48,12 +48,12 @@ class Result:
     findings: tuple[Finding, ...] = ()
     words: str = ""
     others: bool = False
-    """Whether more than one credential stood in the text: only the first was looked up."""
+    """Whether the text held more than one credential. Only the first was looked up."""
 
 
 @sensitive_variables("text", "pasted")
 def search(text: str, *, origin: Origin) -> Result:
-    """Find what a text is and where it belongs. The event names kind and subject, never the text."""
+    """Identify a text and trace it. The audit event names the kind and the subject, never the text."""
     pasted = pasted_in(text)
     result = _result(pasted)
     subjects = {finding.subject for finding in result.findings}
@@ -98,14 +98,14 @@ def _of_access_token(text: str) -> tuple[Finding, ...]:
 
 
 def _of_hint(text: str) -> tuple[Finding, ...]:
-    """Return the keys with this hint, or end of one. Nobody proved anything: an end is offered for one alone."""
+    """Return the keys with this hint, or with this end of a hint. Only a single match can be ended."""
     secrets = KeySecret.objects.select_related("key__owner").filter(hint__endswith=text)
-    exact = [secret for secret in secrets[: 10 * SIMILAR] if secret.hint.endswith(text)]  # SQLite minds no capitals
+    exact = [secret for secret in secrets[: 10 * SIMILAR] if secret.hint.endswith(text)]  # SQLite ignores case
     return tuple(traces.of_secret(secret, what="Key with this hint") for secret in exact[:SIMILAR])
 
 
 def trace_id(text: str) -> tuple[Finding, ...]:
-    """Return what has this public id; nothing is recorded."""
+    """Return what has this public id. Nothing is recorded."""
     kind = text.partition("_")[0]
     found = _BY_ID[kind](text)
     return (found,) if found else ()
@@ -137,7 +137,7 @@ def _refresh_token(pk: str) -> Finding | None:
 
 
 def _token(pk: str) -> Finding | None:
-    """Trace an access token by its `jti`: the trail knows the issue of each that can still be alive."""
+    """Trace an access token by its `jti`, through the event that recorded its issue while it can still be valid."""
     since = timezone.now() - timedelta(seconds=settings.KEYPORTAL_ACCESS_LIFETIME + settings.KEYPORTAL_LEEWAY, hours=1)
     issues = AuditEvent.objects.filter(verb__in=("token_issued", "token_refreshed"), at__gte=since)
     event = issues.filter(details__token=pk).order_by("-at").first()
@@ -162,9 +162,9 @@ def _claims_of(event: AuditEvent) -> Claims:
 
 
 def _claims(token: str) -> Claims | None:
-    """Return what a token says that this portal signed, for whomever and whenever; None for another's.
+    """Return the claims of a token that this portal signed, for any audience and time; None for another's.
 
-    Who issued it is taken from the token itself: once the signature is good, it is true.
+    The issuer is read from the token itself, because a good signature proves it.
     """
     try:
         said = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
@@ -175,7 +175,7 @@ def _claims(token: str) -> Claims | None:
 
 
 def _damage(pasted: Pasted) -> str:
-    """Say in which way a text falls short of what it looks like."""
+    """Return a sentence that says how the text is damaged."""
     if pasted.kind is Kind.ACCESS_TOKEN:
         ours = (
             "It begins like a signed token of this portal" if _names_our_key(pasted.text) else "It begins like a token"
@@ -191,7 +191,7 @@ def _damage(pasted: Pasted) -> str:
 
 
 def _unknown(pasted: Pasted) -> str:
-    """Say why a whole text belongs to nothing."""
+    """Return a sentence that says why an undamaged text belongs to nothing."""
     if pasted.kind is Kind.ACCESS_TOKEN:
         if _claims(pasted.text):
             return "This portal signed it, but the account or the key that it names is gone."
@@ -207,7 +207,7 @@ def _unknown(pasted: Pasted) -> str:
 
 
 def _names_our_key(token: str) -> bool:
-    """Tell whether the header of a token, which nobody vouches for, names a key of the ring."""
+    """Return whether the token's header, which is unverified, names a key of the signing ring."""
     try:
         header = json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
         return signing_ring()[header["kid"]] is not None
@@ -216,7 +216,7 @@ def _names_our_key(token: str) -> bool:
 
 
 def _similar(pasted: Pasted) -> tuple[Finding, ...]:
-    """Return keys whose hint a mistyped secret would have: its prefix and its last four characters are often right."""
+    """Return the keys whose hint a mistyped secret would have: prefix and last four characters are often right."""
     has, wants = length_of_secret(pasted.text)
     if pasted.kind is not Kind.API_KEY or has != wants:
         return ()

@@ -1,4 +1,4 @@
-"""What the tokens' API takes. A serializer checks the shape; the verb decides."""
+"""Request bodies of the tokens' API. A serializer checks the structure; the verb decides."""
 
 from typing import Any
 
@@ -10,26 +10,26 @@ MOST_SCOPES = 100
 
 
 class ScopeField(serializers.CharField):
-    """Names separated by spaces (RFC 6749 §3.3), as a list; an empty text is no wish, the same as absent."""
+    """Names separated by spaces (RFC 6749 §3.3), as a list. An empty text counts as absent."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Give the names."""
+        """Return the names as a list."""
         return super().to_internal_value(data).split()
 
     def to_representation(self, value: Any) -> str:
-        """Give the names as they were."""
+        """Return the names as one text."""
         return " ".join(value)
 
 
 class LogInSerializer(StrictSerializer):
-    """`{"scope": …, "resource": …}`, or `{"scopes": […]}` for the first, or nothing at all."""
+    """`{"scope": …, "resource": …}`, or `{"scopes": […]}` instead of `scope`; every member is optional."""
 
     scope = ScopeField(required=False, allow_blank=True, max_length=2000)
     scopes = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=MOST_SCOPES)
     resource = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return the values with every name under `scopes`; an empty list means none, and an empty text no wish."""
+        """Return the values with the names under `scopes`. An empty list means no scopes; an empty text, absent."""
         if "scope" in attrs and "scopes" in attrs:
             raise serializers.ValidationError({"scope": ["Send either scope or scopes."]})
         if names := attrs.pop("scope", None):
@@ -38,7 +38,7 @@ class LogInSerializer(StrictSerializer):
 
     @classmethod
     def checked(cls, data: Any) -> dict[str, Any]:
-        """Give the values. Raises `rest_framework.exceptions.ValidationError`."""
+        """Return the validated values. Raises `rest_framework.exceptions.ValidationError`."""
         serializer = cls(data=data)
         serializer.is_valid(raise_exception=True)
         values: dict[str, Any] = serializer.validated_data

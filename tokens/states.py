@@ -1,4 +1,4 @@
-"""In which state a credential is, for an operator: the verdict of every entry point, with when and why it ended."""
+"""The state of a credential for operators: the verdict of every entry point, with when and why it ended."""
 
 import time
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A code of the refusals (`good`, `spent` besides), since when, and why."""
+    """A refusal code (or `good` or `spent`), with since when and why."""
 
     code: str
     at: datetime | None = None
@@ -41,18 +41,18 @@ class State:
 
     @property
     def words(self) -> str:
-        """What a page says: `Ended on 3 Feb 2026, 12:00 UTC: leaked`."""
+        """The text that pages show: `Ended on 3 Feb 2026, 12:00 UTC: leaked`."""
         at = f" on {self.at.astimezone(UTC):%-d %b %Y, %H:%M} UTC" if self.at else ""
         return f"{_WORDS.get(self.code, self.code)}{at}{f': {self.why}' if self.why else ''}"
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing brings it back, so that there is nothing to end."""
+        """Whether it is refused for good, so that there is nothing left to end."""
         return self.code in ("revoked", "expired", "spent")
 
 
 def state_of_key(key: APIKey, secret: KeySecret | None = None) -> State:
-    """Return the state of a key, or of one of its secrets. Networks don't matter: nobody called."""
+    """Return the state of a key, or of one of its secrets. Its networks are ignored, because there is no caller."""
     now = timezone.now()
     try:
         judge_key(_from_anywhere(_record(key, secret)), at=now, address=None, environment=None, scopes=())
@@ -66,7 +66,7 @@ def state_of_key(key: APIKey, secret: KeySecret | None = None) -> State:
 
 
 def state_of_family(family: TokenFamily) -> State:
-    """Return the state of a log-in and of everything that comes from it."""
+    """Return the state of a log-in, which is also that of everything issued from it."""
     user, now = family.user, timezone.now()
     if family.ended_at:
         return State("revoked", family.ended_at, family.ended_reason)
@@ -83,7 +83,7 @@ def state_of_family(family: TokenFamily) -> State:
 
 
 def state_of_refresh_token(token: RefreshToken) -> State:
-    """Return the state of one refresh token: of its log-in, unless it is spent or too old by itself."""
+    """Return the state of one refresh token: its log-in's, unless the token itself is spent or expired."""
     of_family = state_of_family(token.family)
     if of_family.code == "revoked":
         return of_family
@@ -95,7 +95,7 @@ def state_of_refresh_token(token: RefreshToken) -> State:
 
 
 def state_of_token(claims: Claims) -> State:
-    """Return the state of an access token; its end is told before its expiry, because it says more."""
+    """Return the state of an access token. A revocation takes precedence over expiry, because it says more."""
     ended = _end_of_token(claims)
     if ended is not None:
         return ended
@@ -114,7 +114,7 @@ def state_of_token(claims: Claims) -> State:
 
 
 def _end_of_token(claims: Claims) -> State | None:
-    """Return when a token, its log-in or its key was ended; None if none of them was."""
+    """Return the state of a token that was ended itself, or whose log-in or key was; None if none of them was."""
     if claims.family:
         family = TokenFamily.objects.filter(pk=claims.family).exclude(ended_at=None).first()
         if family is not None:

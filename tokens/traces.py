@@ -1,4 +1,4 @@
-"""What a found credential is traced to: whose it is, its state, which key or log-in it comes from, what ends it."""
+"""Trace a credential: its owner, its state, the key or log-in that it comes from, and what can end it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ KEY, FAMILY, USER = "apikeys.apikey", "tokens.tokenfamily", "accounts.user"
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line of what is known; `model` and `pk` lead to its page in the admin."""
+    """One line of what is known. `model` and `pk` lead to its page in the admin."""
 
     label: str
     text: str
@@ -28,24 +28,24 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What was found. It holds public ids and nothing that opens anything."""
+    """What a search found: public ids, and nothing that grants access."""
 
     what: str
     subject: str
-    """`key:…` or `user:…`: in whose history the search stands."""
+    """`key:…` or `user:…`: the history in which the search is recorded."""
     model: str
-    """Whose rights are needed to see it (`view`) and to end it (`change`)."""
+    """The model on which an operator needs permission to see it (`view`) and to end it (`change`)."""
     owner: User | None
     state: State
     facts: list[Fact] = field(default_factory=list)
     target: Target | None = None
-    """What ends it; None where there is nothing to end."""
+    """What ends it, or None if there is nothing to end."""
     ending: str = ""
-    """What the end ends, in words."""
+    """What else ends with it, in words."""
 
 
 def of_secret(secret: KeySecret, *, what: str = "Secret of an API key") -> Finding:
-    """Trace a secret of a key, known by its digest, its hint or its row's id."""
+    """Trace a secret of a key that was found by its digest, its hint or its row id."""
     state = state_of_key(secret.key, secret)
     seen = Sighting.objects.filter(credential=secret.key_id, secret=secret.pk).order_by("-last_at").first()
     facts = [
@@ -56,7 +56,7 @@ def of_secret(secret: KeySecret, *, what: str = "Secret of an API key") -> Findi
 
 
 def of_key(key: APIKey) -> Finding:
-    """Trace a key that was named by its id."""
+    """Trace a key that was found by its id."""
     hints = ", ".join(secret.hint for secret in key.secrets.all())
     return _of_key(key, what="API key", state=state_of_key(key), facts=[Fact("Secrets", hints or "none kept any more")])
 
@@ -68,12 +68,12 @@ def of_refresh_token(token: RefreshToken) -> Finding:
 
 
 def of_family(family: TokenFamily) -> Finding:
-    """Trace a log-in that was named by its id."""
+    """Trace a log-in that was found by its id."""
     return _of_family(family, what="Log-in of an app", state=state_of_family(family), facts=[])
 
 
 def of_user(user: User) -> Finding:
-    """Trace an account that was named by its id. Its end is the operators' page of accounts."""
+    """Trace an account that was found by its id. Operators deactivate it on its own page."""
     code = "owner_inactive" if not user.is_active else GOOD if user.is_confirmed else "account_unconfirmed"
     facts = [
         *_owner(user),
@@ -84,7 +84,7 @@ def of_user(user: User) -> Finding:
 
 
 def of_claims(claims: Claims, *, what: str = "Access token") -> Finding | None:
-    """Trace an access token to the key or the log-in that it comes from; None if neither is there any more."""
+    """Trace an access token to the key or log-in that it comes from; None if neither exists any more."""
     state = state_of_token(claims)
     times = (_time(datetime.fromtimestamp(at, UTC)) for at in (claims.issued_at, claims.expires_at))
     facts = [

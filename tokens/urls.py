@@ -1,4 +1,4 @@
-"""Pages of the signed-in apps."""
+"""URLs of the pages of signed-in apps."""
 
 from django.urls import path
 

@@ -1,7 +1,7 @@
-"""Is this access token good? The whole truth about one, in the order in which it is asked.
+"""Decide whether an access token is good now: every check, in the order in which it is made.
 
 Verified cache → else signature, type, issuer, audience and times (no query, `vault.signing`) → one query: its owner, or
-the key that it was swapped for, the revoked tokens and the scope catalogue → audience, state. Nothing here writes.
+the key that it was issued to, the revoked tokens and the scope catalogue → audience, state. Nothing here writes.
 """
 
 import hashlib
@@ -38,32 +38,32 @@ FAMILY_FIELDS: Final = fields_but(TokenFamily, "refreshed_at", "ended_reason", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRecord:
-    """What a verdict about a token depends on, as it stands in the database. Holds no token and no verdict."""
+    """What a verdict about a token depends on, as the database has it. Holds no token and no verdict."""
 
     credential: Credential
     claims: Claims
     owner: Owner
     key: KeyRecord | None
-    """The key that the token was swapped for; None if it comes from a log-in."""
+    """The key that was exchanged for the token; None if the token comes from a log-in."""
     revoked: bool
-    """Alone, or with the log-in that it comes from."""
+    """Whether it was revoked, alone or with its log-in."""
     intact: bool
-    """Whether the row of the key or of the log-in is as the portal wrote it."""
+    """Whether the row of the key or log-in is as the portal wrote it."""
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """What a notice of a change may name."""
+        """The tags by which a change notification can name this record."""
         own = (f"token:{self.claims.token_id}", f"token:{self.claims.family}", f"user:{self.owner.id}")
         return (*own, *self.key.tags) if self.key else own
 
     @property
     def counted_as(self) -> str:
-        """Under which id it is counted and limited: as the key that it was swapped for, or as the user."""
+        """The id under which calls are counted and limited: the key that was exchanged for it, or the user."""
         return self.key.counted_as if self.key else self.owner.id
 
     @property
     def secret_id(self) -> str:
-        """Which secret was sent: none."""
+        """The secret that was sent; a token has none."""
         return ""
 
     @property
@@ -73,7 +73,7 @@ class TokenRecord:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing brings the token back."""
+        """Whether the token is refused for good."""
         return self.revoked
 
 
@@ -86,14 +86,14 @@ def verify(
     audience: Asked = None,
     by: Recall = recall,
 ) -> TokenRecord:
-    """Give the record of a token that is good now, from this address, for this environment, scopes and audience.
+    """Return the record of a token that is good now, from this address, for this environment, scopes and audience.
 
-    None for `audience` is the portal's own: a token for another service is as unknown as a forged one. Raises
-    `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` when the database can't be asked.
+    `audience` None means the portal's own: a token for another service is as unknown as a forged one. Raises
+    `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` if the database can't be queried.
     """
     wanted = expected(audience)
     record = by(hashlib.sha256(token.encode()).digest(), lambda: ask(token, audience=wanted))
-    # What is remembered may have been asked for by another service, which it is for.
+    # A cached token may be meant for another service, which asked for it before.
     if record is None:
         raise refused("invalid_token")
     if wanted not in (None, record.claims.audience):
@@ -103,7 +103,7 @@ def verify(
 
 
 def ask(token: str, *, audience: str | None) -> TokenRecord | None:
-    """Read the token and ask the database about its subject. Raises `RefusedError` for a token that is no good."""
+    """Read the token and query the database for its subject. Raises `RefusedError` for an invalid or expired token."""
     try:
         claims = read_token(token, audience=audience)
     except TokenForAnotherError:
@@ -117,7 +117,7 @@ def ask(token: str, *, audience: str | None) -> TokenRecord | None:
 
 
 def read_token(token: str, *, audience: str | None) -> Claims:
-    """Return the claims of a token of ours, for this audience (None: for any), that is in its time.
+    """Return the claims of one of the portal's own tokens, for this audience (None: any), within its validity period.
 
     Raises `TokenInvalidError`, `TokenExpiredError`.
     """
@@ -135,7 +135,7 @@ def read_token(token: str, *, audience: str | None) -> Claims:
 
 
 def find(claims: Claims) -> TokenRecord | None:
-    """Ask the database about the token's subject, in one query. None if there is no such log-in or key (any more)."""
+    """Query the database for the token's subject, in one query; None if the log-in or key does not exist (any more)."""
     kind, _, subject_id = claims.subject.partition(":")
     if kind == "key":
         for *row, revoked in _OF_KEY.rows(subject_id, claims.issuer, claims.token_id):
@@ -150,7 +150,7 @@ def find(claims: Claims) -> TokenRecord | None:
 
 
 def _find_of_family(claims: Claims, user_id: str, family_id: str) -> TokenRecord | None:
-    """Look up the log-in that the token comes from: one that was ended stays so, whatever else is deleted."""
+    """Look up the log-in of the token. One that was ended stays ended, whatever other rows are deleted."""
     for row in _OF_FAMILY.rows(family_id, claims.issuer, claims.token_id, family_id):
         *owner, entries, revoked = row[len(FAMILY_FIELDS) :]
         family = TokenFamily.from_db("default", FAMILY_FIELDS, row[: len(FAMILY_FIELDS)])
@@ -189,7 +189,7 @@ _OF_FAMILY: Final = Prepared(_of_family, CharField())
 def judge(
     record: TokenRecord, *, at: datetime, address: Address | None, environment: str | None, scopes: Collection[str]
 ) -> None:
-    """Raise `RefusedError` with the first reason against the record at this moment; return if there is none."""
+    """Raise `RefusedError` with the first reason to refuse the record at this moment, or return if there is none."""
     credential, owner = record.credential, record.owner
     about = {"counted_as": record.counted_as, "token": credential.id, "client": credential.client_id}
     if record.claims.expires_at <= at.timestamp() - settings.KEYPORTAL_LEEWAY:
@@ -221,7 +221,7 @@ def _expired(claims: Claims, *, counted_as: str = "") -> RefusedError:
 def _record(
     claims: Claims, owner: Owner, allowed: Iterable[str], *, revoked: bool, intact: bool, key: KeyRecord | None
 ) -> TokenRecord:
-    """Put together what the token says and what its subject may still do."""
+    """Return the record: the token's claims, limited to what its subject may still do."""
     return TokenRecord(
         credential=Credential(
             kind="access_token",

@@ -1,4 +1,4 @@
-"""The page of signed-in apps: log-ins by password at the auth endpoint, and their end."""
+"""The page of signed-in apps (log-ins by password at the auth endpoint), and closing an account."""
 
 from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib import messages
@@ -37,7 +37,7 @@ def list_apps(request: AuthenticatedRequest) -> HttpResponse:
 @login_required
 @way_back(page="apps:list", press="End")
 def end_app(request: AuthenticatedRequest, family_id: str) -> HttpResponse:
-    """End one of them."""
+    """End one signed-in app."""
     family = get_object_or_404(TokenFamily, pk=family_id, user=request.user)
     services.end_family(family=family, reason="ended in the portal", origin=Origin.of_request(request))
     messages.success(request, "Signed out. Its tokens are refused from now on.")
@@ -48,7 +48,7 @@ def end_app(request: AuthenticatedRequest, family_id: str) -> HttpResponse:
 @login_required
 @way_back(page="apps:list", press="End all of them")
 def end_apps(request: AuthenticatedRequest) -> HttpResponse:
-    """End all of them, and every other signed token of the account."""
+    """End all signed-in apps, and every other signed token of the account."""
     end_all_tokens(user=request.user, origin=Origin.of_request(request))
     messages.success(request, "All signed-in apps are signed out. Your keys go on working.")
     return redirect("apps:list")
@@ -58,7 +58,7 @@ def end_apps(request: AuthenticatedRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @way_back(press="Close the account for good")
 def close(request: AuthenticatedRequest) -> HttpResponse:
-    """Ask once, saying what would stop, then close the account for good. Takes a fresh log-in."""
+    """Show what would stop and ask for confirmation, then close the account for good. Needs a fresh log-in."""
     if not is_fresh(request):
         raise ReauthenticationRequired
     keys = list(APIKey.objects.of(request.user).alive())

@@ -1,4 +1,4 @@
-"""The verbs of signed tokens: the only place that writes their tables. Each is one transaction and one audit event."""
+"""The verbs of signed tokens, and the only place that writes their tables. Each is one transaction and one event."""
 
 from tokens.services.audiences import add_audience, describe_audience, remove_audience
 from tokens.services.ending import end_family, revoke_token

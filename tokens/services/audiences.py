@@ -1,4 +1,4 @@
-"""The audiences of access tokens that operators keep, besides the portal's own."""
+"""Verbs of the audiences that operators register besides the portal's own."""
 
 from django.db import transaction
 
@@ -10,7 +10,7 @@ from tokens.models import Audience
 
 @transaction.atomic
 def add_audience(*, uri: str, description: str, origin: Origin) -> Audience:
-    """Let tokens be asked for with this URI. Raises `django.db.IntegrityError` if there is one of it already."""
+    """Add an audience for which clients can request tokens. Raises `django.db.IntegrityError` if the URI exists."""
     audience = Audience(uri=uri, description=description)
     audience.save(force_insert=True)
     record("audience_added", subject=f"audience:{audience.pk}", origin=origin, uri=uri)
@@ -19,7 +19,7 @@ def add_audience(*, uri: str, description: str, origin: Origin) -> Audience:
 
 @transaction.atomic
 def describe_audience(*, audience: Audience, description: str, origin: Origin) -> bool:
-    """Change how an audience is described. False if it was gone."""
+    """Change an audience's description; return False if the audience no longer exists."""
     described = Audience.objects.filter(pk=audience.pk).update(description=description)
     if described:
         record("audience_changed", subject=f"audience:{audience.pk}", origin=origin, uri=audience.uri)
@@ -28,7 +28,7 @@ def describe_audience(*, audience: Audience, description: str, origin: Origin) -
 
 @transaction.atomic
 def remove_audience(*, audience: Audience, origin: Origin) -> bool:
-    """Give no more tokens for an audience; those that were given end with their time. False if it was gone.
+    """Stop issuing tokens for an audience; issued ones stay valid until they expire. Return False if it was gone.
 
     Raises `accounts.sealed.UndoneChangeError`.
     """

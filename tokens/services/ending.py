@@ -1,6 +1,6 @@
-"""How log-ins and access tokens are ended.
+"""Verbs that end log-ins and access tokens.
 
-Races are decided by one conditional UPDATE: a family is ended by whoever turns its `ended_at` from null.
+A conditional UPDATE decides a race: the caller whose UPDATE sets `ended_at`, which was null, ends the family.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -18,10 +18,10 @@ from vault.signing import Claims
 
 @transaction.atomic
 def end_family(*, family: TokenFamily, reason: str, origin: Origin, verb: str = "tokens_revoked") -> bool:
-    """End a log-in: its refresh token and every access token that came from it. False if it was over.
+    """End a log-in with its refresh token and access tokens; return False if it had already ended.
 
-    Of any number of callers at once one gets True, and one event is written.
-    Raises `accounts.sealed.UndoneChangeError`.
+    Of any number of concurrent callers, one gets True, and one event is written. Raises
+    `accounts.sealed.UndoneChangeError`.
     """
     family.ended_at = timezone.now()
     ended = TokenFamily.objects.filter(pk=family.pk, ended_at=None).update(
@@ -37,7 +37,7 @@ def end_family(*, family: TokenFamily, reason: str, origin: Origin, verb: str = 
 
 @transaction.atomic
 def revoke_token(*, claims: Claims, origin: Origin, reason: str = "") -> bool:
-    """Refuse one access token from now on. False if it was refused already.
+    """Revoke one access token; return False if it was revoked before.
 
     Raises `accounts.sealed.UndoneChangeError`.
     """
@@ -48,10 +48,10 @@ def revoke_token(*, claims: Claims, origin: Origin, reason: str = "") -> bool:
 
 
 def _put_on_the_list(issuer: str, token_id: str, until: datetime) -> bool:
-    """Put a token, or all of a log-in, on the list of what is revoked; return whether it was not there."""
+    """Add a token, or all tokens of a log-in, to the revocation list; return whether it was new."""
     try:
         _, is_new = RevokedToken.objects.get_or_create(issuer=issuer, token_id=token_id, defaults={"expires_at": until})
-    except TypeError:  # Django reads the id of a row that PostgreSQL has not kept
+    except TypeError:  # Django reads the id of a row that PostgreSQL did not insert
         is_new = True
     if is_new:
         insist(RevokedToken.objects.filter(issuer=issuer, token_id=token_id, expires_at__gte=until))

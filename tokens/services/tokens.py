@@ -1,6 +1,6 @@
-"""Log-ins and tokens: how they are issued and refreshed.
+"""Verbs that issue and refresh tokens.
 
-Races are decided by one conditional UPDATE: a refresh token is spent by whoever turns its `used_at` from null.
+A conditional UPDATE decides a race: the caller whose UPDATE sets `used_at`, which was null, spends the refresh token.
 """
 
 import logging
@@ -32,12 +32,12 @@ from vault.signing import Claims
 logger = logging.getLogger(__name__)
 
 PORTAL_CLIENT = "portal"
-"""The public client that log-ins by password belong to."""
+"""The public client to which log-ins by password belong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
-    """What a client is given (RFC 6749 §5.1). The only way in which a token leaves this module."""
+    """The tokens issued to a client (RFC 6749 §5.1). Tokens leave this module in no other way."""
 
     access_token: str = field(repr=False)
     expires_in: int
@@ -45,7 +45,7 @@ class Issued:
     refresh_token: str | None = field(default=None, repr=False)
 
     def as_answer(self) -> dict[str, str | int]:
-        """Give the members of RFC 6749 §5.1."""
+        """Return the members of the response (RFC 6749 §5.1)."""
         answer: dict[str, str | int] = {"access_token": self.access_token, "token_type": "Bearer"}
         answer |= {"expires_in": self.expires_in, "scope": self.scope}
         if self.refresh_token is not None:
@@ -57,10 +57,10 @@ class Issued:
 def issue_to_user(
     *, user: User, scopes: Collection[str] | None, agent: str, origin: Origin, resource: str | None = None
 ) -> Issued:
-    """Begin a family for a log-in that the caller has checked, and give its first pair of tokens.
+    """Start a family for a log-in that the caller has verified, and return its first pair of tokens.
 
-    None for `scopes` asks for all that developers may take themselves, for `resource` for the portal's own audience.
-    Raises `InvalidScopeError`, `InvalidTargetError`.
+    `scopes` None requests all scopes that developers may take themselves; `resource` None means the portal's own
+    audience. Raises `InvalidScopeError`, `InvalidTargetError`.
     """
     rings_confirmed()
     granted = _granted(scopes, [scope.name for scope in Scope.objects.filter(restricted=False).intact()])
@@ -80,10 +80,10 @@ def issue_to_user(
 def issue_to_key(
     *, client: KeyRecord, scopes: Collection[str] | None, origin: Origin, resource: str | None = None
 ) -> Issued:
-    """Swap a key, whose secret the caller has verified, for an access token; never for a refresh token (§4.4.3).
+    """Exchange a key, whose secret the caller has verified, for an access token.
 
-    None for `scopes` asks for all that the key has, for `resource` for the portal's own audience. Raises
-    `InvalidScopeError`, `InvalidTargetError`.
+    There is never a refresh token (RFC 6749 §4.4.3). `scopes` None requests all that the key has; `resource` None means
+    the portal's own audience. Raises `InvalidScopeError`, `InvalidTargetError`.
     """
     key = client.credential
     granted = _granted(scopes, key.scopes)
@@ -108,27 +108,27 @@ def refresh(
     origin: Origin,
     resource: str | None = None,
 ) -> Issued:
-    """Spend a refresh token for the next pair. One that was spent before ends its whole family (RFC 9700 §4.14.2).
+    """Exchange a refresh token for the next pair. One that was used before ends its whole family (RFC 9700 §4.14.2).
 
-    A narrower scope holds for this access token only; a `resource` can only be that of the log-in. Raises
-    `InvalidGrantError`, `InvalidScopeError`, `InvalidTargetError`.
+    A narrower scope applies to this access token only; `resource` can only be the log-in's. Raises `InvalidGrantError`,
+    `InvalidScopeError`, `InvalidTargetError`.
     """
     token = _found(secret)
     if client_id not in (None, PORTAL_CLIENT):
-        raise InvalidGrantError  # another client's: refused, and not spent
+        raise InvalidGrantError  # issued to another client: refused, and not spent
     family = token.family
     now = timezone.now()
     _refuse_over(family, now)
-    if token.used_at is not None:  # whoever has it is told nothing else, and not left alone
+    if token.used_at is not None:  # possible theft: give no other error, and end the family
         _end_if_used_before(token, now, origin)
         raise InvalidGrantError
     audiences.refuse_another(resource, of_log_in=family.audience)
     granted = _granted(scopes, family.scopes.split())
     successor, next_secret = _new_refresh_token(family, now)
     with transaction.atomic():
-        # Conditions of its own row only: one across a join Django would write as `id IN (SELECT …)`, which PostgreSQL
-        # does not ask again once it has waited for the row, and two would win. The seal that was read is that of an
-        # unspent token. A family that ends meanwhile takes the successor with it.
+        # Only conditions on the token's own row. For a condition across a join Django writes `id IN (SELECT …)`, which
+        # PostgreSQL does not evaluate again after waiting for the row, and two callers would win. The seal that was
+        # read is that of an unspent token. A family that ends meanwhile takes the successor with it.
         unspent = token.used_at is None and token.expires_at > now
         if unspent and swap(token, {"used_at": now, "replaced_by": successor.pk}):
             successor.save(force_insert=True)
@@ -141,7 +141,7 @@ def refresh(
 
 
 def redeemable(secret: str) -> RefreshToken | None:
-    """Give the row of a refresh token that `refresh` would take now; None for any other. Spends nothing."""
+    """Return the row of a refresh token that `refresh` would accept now, or None. Spends nothing."""
     now = timezone.now()
     try:
         token = _found(secret)
@@ -152,7 +152,7 @@ def redeemable(secret: str) -> RefreshToken | None:
 
 
 def _granted(asked: Collection[str] | None, available: Collection[str]) -> str:
-    """Give the scopes as they are stored and told: sorted, separated by spaces."""
+    """Return the granted scopes as stored and answered: sorted, separated by spaces. Raises `InvalidScopeError`."""
     if asked is not None and not set(asked) <= set(available):
         raise InvalidScopeError
     return " ".join(sorted(set(available if asked is None else asked)))
@@ -180,7 +180,7 @@ def _refuse_over(family: TokenFamily, now: datetime) -> None:
 
 
 def _end_if_used_before(token: RefreshToken, now: datetime, origin: Origin) -> None:
-    """End the family of a token that was spent: whoever shows it again may have stolen it, or was stolen from."""
+    """End the family of a token that was already spent: either this caller or an earlier one may have stolen it."""
     used_at = RefreshToken.objects.values_list("used_at", flat=True).get(pk=token.pk)
     if used_at and used_at <= now - timedelta(seconds=settings.KEYPORTAL_REFRESH_GRACE):
         end_family(family=token.family, reason="refresh token used twice", origin=origin, verb="refresh_reuse")

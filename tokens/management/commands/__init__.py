@@ -1,1 +1,1 @@
-"""Management commands of the tokens room."""
+"""Management commands for signed tokens."""

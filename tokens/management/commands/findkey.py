@@ -1,4 +1,4 @@
-"""`findkey`: say what a credential is and whose, and end it if told to."""
+"""`findkey`: say what a credential is and whose it is, and end it on request."""
 
 import sys
 from argparse import ArgumentParser
@@ -18,22 +18,22 @@ from tokens.traces import Finding
 
 
 class Command(BaseCommand):
-    """Reads from standard input (never from the arguments, which everybody on the machine can see).
+    """Read the credential from standard input, never from arguments, which every user of the machine can see.
 
-    Whatever was copied along with the credential doesn't matter: quotes, `Bearer `, a whole curl line.
+    Anything copied along with the credential is ignored: quotes, `Bearer `, a whole curl line.
     """
 
     help = "Say what a credential on standard input is, whose, and in which state; with --end, end it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the end and its reason."""
+        """Declare `--end` and its `--reason`."""
         parser.add_argument(
             "--end", action="store_true", help="end what is found: its key, its log-in, or the one token"
         )
         parser.add_argument("--reason", default="", help="why; its owner reads it")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print what was found, and end it if told to. Raises `CommandError` if nothing was found, or nothing ended."""
+        """Print the findings, and end them on request. Raises `CommandError` if nothing was found or ended."""
         if bool(options["reason"]) is not options["end"]:
             raise CommandError("--end needs a --reason, and a reason is for an end.")
         try:
@@ -57,7 +57,7 @@ class Command(BaseCommand):
             self.stdout.write(f"  {fact.label}: {printable(fact.text)}")
 
     def _end(self, result: Result, reason: str, origin: Origin) -> None:
-        """End the one thing that was found. Raises `CommandError` if there is none, or more than one."""
+        """End the only finding. Raises `CommandError` if it can't be ended or if there is more than one."""
         if result.others or len(result.findings) > 1:
             raise CommandError("Nothing was ended: name one credential alone.")
         [finding] = result.findings
@@ -69,8 +69,8 @@ class Command(BaseCommand):
 
 @sensitive_variables()
 def _read() -> str:
-    """Return what stands on standard input: all of it, or the one line that somebody types."""
+    """Return standard input up to `MAX_LENGTH` characters, or the one line that a person types at a terminal."""
     try:
         return sys.stdin.readline() if sys.stdin.isatty() else sys.stdin.read(MAX_LENGTH)
     except UnicodeDecodeError:
-        raise CommandError("Standard input holds no text in UTF-8.") from None  # the error would hold the bytes
+        raise CommandError("Standard input holds no text in UTF-8.") from None  # the error would contain the bytes

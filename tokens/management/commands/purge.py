@@ -1,4 +1,4 @@
-"""`purge`: delete what nobody can need any more."""
+"""`purge`: delete rows that are no longer needed."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -9,16 +9,16 @@ from tokens.housekeeping import BATCH, purge
 
 
 class Command(BaseCommand):
-    """For cron (deploy/): expired revocations, refresh tokens, log-ins, counted attempts and sessions."""
+    """For cron (deploy/): delete expired revocations, refresh tokens, log-ins, counted attempts, sessions and more."""
 
     help = "Delete expired rows in batches, beside traffic; says how many."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the size of a batch."""
+        """Declare the batch size."""
         parser.add_argument("--batch", type=int, default=BATCH, help=f"rows in one statement, at most {BATCH}")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Purge, and print a line for each kind of row. Raises `CommandError` for a batch out of bounds."""
+        """Purge, and print the number of rows of each kind. Raises `CommandError` if the batch size is out of range."""
         if not 1 <= options["batch"] <= BATCH:
             raise CommandError(f"A batch is 1 to {BATCH} rows.")
         for name, removed in purge(by="command", batch=options["batch"]).items():
