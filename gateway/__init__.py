@@ -1,1 +1,1 @@
-"""Other services ask here whether a credential is good: forward-auth, verify, introspection (RFC 7662)."""
+"""Endpoints where other services check a credential: forward-auth, verify and introspection (RFC 7662)."""

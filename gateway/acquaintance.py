@@ -1,4 +1,4 @@
-"""Who asks over a connection again and again: looked up once a second, judged at every question."""
+"""Remember the service behind a connection: its record is looked up once a second and judged at every request."""
 
 import hashlib
 import os
@@ -11,14 +11,14 @@ from credentials.refusals import RefusedError
 from gateway.verdict import Record, judge
 
 SECONDS: Final = 1.0
-"""After which the credential is looked up anew, so that this adds next to nothing to the age of what memory holds."""
+"""Seconds after which the credential is looked up again. Short, so that this adds almost nothing to a record's age."""
 _KEY: Final = os.urandom(32)
 
 
 class Acquaintance:
-    """What the event loop knows of the service that asked last over a connection.
+    """What the event loop knows of the service that last sent a request over a connection.
 
-    It holds a digest of what was sent, under a key that this process alone has: no secret, and no verdict.
+    It holds no secret and no verdict, only a digest of the header under a key that exists in this process alone.
     """
 
     __slots__ = ("_generation", "_mark", "_record", "_until")
@@ -30,9 +30,9 @@ class Acquaintance:
         self._until = 0.0
 
     def recalled(self, header: str, address: Address | None) -> Record | None:
-        """Return the record of what this header holds if it is what was sent before, is current, and is good now.
+        """Return the record for this header if it is the header sent before, still current and acceptable now.
 
-        None if it has to be looked up: that also tells why it is refused.
+        None means that the header must be looked up, which also finds out why it is refused.
         """
         record = self._record
         if record is None or not freshness.glance():
@@ -49,7 +49,7 @@ class Acquaintance:
         return record
 
     def meet(self, header: str, record: Record, *, generation: int) -> None:
-        """Keep what memory held for this header in a generation of the cache that was read before."""
+        """Store the record for this header. `generation` is the cache's, read before the record was looked up."""
         self._record, self._mark = record, _mark_of(header)
         self._generation, self._until = generation, clock.now() + SECONDS
 

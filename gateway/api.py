@@ -1,4 +1,4 @@
-"""API v1 of the gateway, where it is not answered on the fast way (`keyportal.entrance`)."""
+"""Version 1 of the gateway's API, for requests that the fast path (`keyportal.entrance`) leaves to Django."""
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -9,13 +9,13 @@ from gateway.verify import JSON, Question, read_media_type
 
 
 class VerifyView(APIView):
-    """`POST /api/v1/verify`: what has an odd header, or is no POST; with the answers of `gateway.verify`."""
+    """`POST /api/v1/verify` for requests with unusual headers or another method; answers as `gateway.verify` does."""
 
     authentication_classes = ()
     permission_classes = ()
 
     def post(self, request: Request) -> HttpResponse:
-        """Answer 200 with the verdict, good or bad; the caller needs the scope `credentials:verify`."""
+        """Return 200 with the verdict, good or bad. The caller needs the scope `credentials:verify`."""
         django_request = request._request
         meta = django_request.META
         address = parse_address(meta.get("REMOTE_ADDR", ""))

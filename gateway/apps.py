@@ -1,10 +1,10 @@
-"""The gateway room as a Django application."""
+"""Django's configuration of the gateway app."""
 
 from django.apps import AppConfig
 
 
 class GatewayConfig(AppConfig):
-    """Nothing to set up: checks are found by the accounts room."""
+    """The gateway app. It has nothing to set up: the accounts app registers the checks."""
 
     name = "gateway"
     default_auto_field = "django.db.models.BigAutoField"

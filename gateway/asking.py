@@ -1,4 +1,4 @@
-"""Who asks: a service, by a credential of its own with the scope `credentials:verify`, and how often it may."""
+"""Admit services that check credentials: each needs the scope `credentials:verify`, and has a limit of its own."""
 
 import logging
 import os
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 SCOPE: Final = "credentials:verify"
 DOOR: Final = "api"
 MISSES: Final = AttemptLimit("KEYPORTAL_LIMIT_MISSES", "Too many unknown credentials were asked about.")
-"""Scanning for good ones by asking about random ones (RFC 7662 §4)."""
+"""Limits services that try to find good credentials by checking random ones (RFC 7662 §4)."""
 TOO_OFTEN: Final = (
     "Your service asks more often than this portal allows. No credential was judged: try again after the seconds in "
     "Retry-After."
@@ -37,7 +37,7 @@ TOO_OFTEN: Final = (
 
 
 class AsksTooOftenError(Exception):
-    """A service is over its limit. That says nothing about any credential, and must not look as if it did."""
+    """A service is over its limit. This says nothing about any credential and must not look like a verdict."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(TOO_OFTEN)
@@ -45,7 +45,7 @@ class AsksTooOftenError(Exception):
 
 
 class Allowance:
-    """So many questions of one service in each window of time, counted by this process for itself."""
+    """The requests that each service may send in a window of time, counted in this process only."""
 
     def __init__(self) -> None:
         self._amount = 0
@@ -54,7 +54,7 @@ class Allowance:
         self._lock = threading.Lock()
 
     def spend(self, asker: str) -> None:
-        """Count a question. Raises `AsksTooOftenError`."""
+        """Count one request of a service. Raises `AsksTooOftenError` over the limit."""
         now = time.time()
         with self._lock:
             if not self._began <= now < self._ends:
@@ -64,7 +64,7 @@ class Allowance:
             raise AsksTooOftenError(int(self._ends - now) + 1)
 
     def _begin(self, now: float) -> None:
-        """Begin the window of this moment, as long as the settings say."""
+        """Start the window that contains this moment, with the limit that the settings have now."""
         limit = parsed_limit(settings.KEYPORTAL_LIMIT_ASKING)
         self._amount, seconds = limit.amount, limit.get_expiry()
         self._began = now - now % seconds
@@ -78,8 +78,8 @@ allowance = Allowance()
 def admitted(header: str | None, query: str, *, address: Address | None, by: Recall = recall) -> Credential:
     """Return the credential of the service that asks.
 
-    Its own rate limit does not count: that is about calls which it makes for itself. Raises `RefusedError`,
-    `AsksTooOftenError`, `django.db.Error`, and where it is asked `by` memory alone `WouldBlockError`.
+    Its own rate limit does not apply, because that limits the calls that it makes for itself. Raises `RefusedError`,
+    `AsksTooOftenError`, `django.db.Error`, and `WouldBlockError` if `by` uses memory alone.
     """
     credential = _looked_up(header, query, address, by).credential
     let_in(credential)
@@ -87,7 +87,7 @@ def admitted(header: str | None, query: str, *, address: Address | None, by: Rec
 
 
 def admitted_again(header: str | None, query: str, address: Address | None, known: Acquaintance) -> Credential:
-    """Return the same from memory alone, over a connection where this service may have asked before. Raises the same.
+    """Return the same from memory alone, reusing what is known of this connection. Raises as `admitted` does.
 
     For the event loop.
     """
@@ -114,34 +114,35 @@ def _looked_up(header: str | None, query: str, address: Address | None, by: Reca
 
 
 def let_in(asker: Credential) -> None:
-    """Return if this credential may ask now. Raises `RefusedError` without the scope, and `AsksTooOftenError`."""
+    """Return if this credential may ask now. Raises `RefusedError` without the scope, or `AsksTooOftenError`."""
     if SCOPE not in asker.scopes:
         raise insufficient_scope((SCOPE,), asker.scopes)
     allowance.spend(caller_of(asker))
 
 
 def caller_of(asker: Credential) -> str:
-    """Return under which id a service is counted: its key, also for the tokens of that."""
+    """Return the id under which a service is counted: its key's, also for tokens of that key."""
     return asker.key_id or asker.owner_id
 
 
 def missed(asker: Credential) -> int:
-    """Count that a service asked about a credential that nobody has; return the seconds to wait if those were many.
+    """Count a check of an unknown credential; return the seconds to wait if the service has made too many, else 0.
 
-    Known ones are answered all the same: else a stranger who sends random ones to a service would shut out its clients.
+    Known credentials are still answered. Otherwise a stranger who sends random credentials to a service could lock out
+    its clients.
     """
     caller = caller_of(asker)
     try:
         return MISSES.retry_after(caller) or MISSES.hit(caller)
     except DatabaseError as error:
         writes.note(error)
-        logger.warning("a guess is not counted: %s", error)  # the log names its class and code
-        return 0  # a database that only answers still answers
+        logger.warning("a guess is not counted: %s", error)  # the log shows the error's class and code, not its text
+        return 0  # if the database takes no writes, verdicts go on
 
 
 def _begin_anew() -> None:
-    """Give a forked process a count of its own."""
-    allowance.__init__()  # type: ignore[misc]  # the object is known by name elsewhere
+    """Give a forked process its own count."""
+    allowance.__init__()  # type: ignore[misc]  # other modules hold this very object
 
 
 os.register_at_fork(after_in_child=_begin_anew)

@@ -1,9 +1,10 @@
-"""Forward-auth, `/gateway/auth`: a gateway asks before each request whether its credential is good.
+"""Forward-auth, `/gateway/auth`: before each request, a gateway asks whether its credential is good.
 
-For nginx `auth_request`, Caddy `forward_auth`, Traefik ForwardAuth, Envoy `ext_authz`. Answered before Django's request
-cycle, by the same verification as everywhere else: in the event loop where memory knows (`decide_at_once`), else by a
-thread (`decide`). 200, 400, 401, 403, 429 and 503 are all there is, with an empty body. Nothing that a client can set
-decides: not the method, the path behind it, the body, nor a forwarded header of a peer that is not trusted.
+For nginx `auth_request`, Caddy `forward_auth`, Traefik ForwardAuth and Envoy `ext_authz`. Answered before Django's
+request cycle by the same verification as everywhere else: in the event loop if memory knows the answer
+(`decide_at_once`), else in a thread (`decide`). The statuses are 200, 400, 401, 403, 429 and 503, with an empty body.
+Nothing that a client controls affects the decision: not the method, the path below it, the body, nor forwarded headers
+from an untrusted peer.
 """
 
 import logging
@@ -31,43 +32,43 @@ from vault.errors import VaultError
 logger = logging.getLogger(__name__)
 
 Headers = Sequence[tuple[str, str]]
-"""A tuple where they are the same for the next question about this credential."""
+"""A tuple if the next request with the same credential gets the same headers, so that they can be cached."""
 
 KNOWN: Final = frozenset({"scope", "environment", "audience", "deny"})
-"""What a gateway's configuration may ask for."""
+"""The parameters that a gateway's configuration may use."""
 ENVIRONMENTS: Final = frozenset({"live", "test"})
 LONGEST_KEPT: Final = 512
-"""Characters of a query that is kept in memory, as it was read."""
+"""The longest query, in characters, whose parsed form is cached."""
 BELOW: Final = "/…"
 MOST_COMPARED: Final = 8
-TOLD: Final = 60.0  # seconds between two lines of the log about a mistake
+TOLD: Final = 60.0  # seconds between two log lines about a misconfigured gateway
 DOOR: Final = "forward_auth"
 PATH: Final = "/gateway/auth"
 NEVER_STORED: Final = ("Cache-Control", "no-store")
-"""What every answer has."""
+"""The header that every answer has."""
 UNAVAILABLE: Final[tuple[HTTPStatus, Headers]] = (HTTPStatus.SERVICE_UNAVAILABLE, [("Retry-After", "2")])
 
 
 class Question(NamedTuple):
-    """What a gateway asks."""
+    """One request of a gateway."""
 
     authorization: str | None
-    """The Authorization header; of several lines all, joined by commas."""
+    """The Authorization header; several lines are joined by commas."""
     query: str
     path: str
-    """`/gateway/auth`: then the query is the gateway's own; or something below it."""
+    """`/gateway/auth`, where the query is the gateway's own, or a path below it."""
     address: Address | None
-    """Where the credential was shown."""
+    """The address that sent the credential to the gateway."""
 
 
 class Wanted(NamedTuple):
-    """What the gateway's configuration asks for, in the query."""
+    """What the gateway's configuration requires, from the query."""
 
     scopes: tuple[str, ...]
     environment: str | None
     audience: str | None
     is_mistaken: bool
-    """Whether there is a mistake in it: then nobody gets in."""
+    """Whether the query has a mistake. If so, every request is refused."""
 
 
 def is_asked(path: str) -> bool:
@@ -76,20 +77,20 @@ def is_asked(path: str) -> bool:
 
 
 def decide(question: Question) -> tuple[HTTPStatus, Headers]:
-    """Return status and headers for a question; 503 for whatever goes wrong here, never a good answer."""
+    """Return status and headers for a request; 503 if anything goes wrong here, never 200."""
     try:
         freshness.confirm_rings()
         return _decided(question, by=recall)
     except (DatabaseError, InterfaceError, VaultError):
         connection.close()
         logger.exception("unavailable")
-    except Exception:  # a gateway must get an answer, and it must not be a good one
+    except Exception:  # a gateway must get an answer, and never a good one by accident
         logger.exception("forward-auth broke")
     return UNAVAILABLE
 
 
 def decide_at_once(question: Question) -> tuple[HTTPStatus, Headers]:
-    """Return what `decide` would, from memory. Raises `WouldBlockError` where that does not know."""
+    """Return what `decide` would, from memory. Raises `WouldBlockError` if memory does not know."""
     return _decided(question, by=remembered)
 
 
@@ -98,7 +99,7 @@ def _decided(question: Question, *, by: Recall) -> tuple[HTTPStatus, Headers]:
         credential, quota = _verified(question, by)
     except RefusedError as error:
         if by is not recall and not freshness.glance():
-            raise WouldBlockError from None  # nobody knows yet whether anything can be said
+            raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
         return _refusal(error.refusal, question.query)
     identity = _identity(credential)
     return HTTPStatus.OK, [*identity, *quota.headers().items()] if quota else identity
@@ -108,7 +109,7 @@ def _verified(question: Question, by: Recall) -> tuple[Credential, Quota | None]
     wanted, address = _wanted(question), question.address
     if wanted.is_mistaken:
         raise refused("misconfigured")
-    text = token_of(question.authorization)  # the query is the gateway's, not the client's
+    text = token_of(question.authorization)  # without the query, which is the gateway's
     if text is None:
         raise refused("missing_credential")
     record, quota = admit(
@@ -129,7 +130,7 @@ def _verified(question: Question, by: Recall) -> tuple[Credential, Quota | None]
 
 @lru_cache(maxsize=4096)
 def _identity(credential: Credential) -> tuple[tuple[str, str], ...]:
-    """Return the headers that the gateway passes on. Every one is there each time, so that it overwrites a client's."""
+    """Return the headers that the gateway passes on. All are always present, so that each overwrites a client's own."""
     return (
         ("X-Keyportal-Key", credential.key_id),
         ("X-Keyportal-Owner", credential.owner_id),
@@ -140,9 +141,9 @@ def _identity(credential: Credential) -> tuple[tuple[str, str], ...]:
 
 
 def _refusal(refusal: Refusal, query: str) -> tuple[HTTPStatus, Headers]:
-    """Return 403 and 429 for what is that elsewhere too, 400 for a mistake of the gateway's own, and 401 for all else.
+    """Return the status and headers of a refusal: 403 and 429 as elsewhere, 400 for a misconfigured gateway, else 401.
 
-    `deny=403` makes 403 of 429, for nginx. The code tells a gateway which it was.
+    `deny=403` turns 429 into 403, for nginx. `X-Keyportal-Code` tells the gateway the reason.
     """
     status = HTTPStatus(refusal.reason.status)
     headers = [("X-Keyportal-Code", refusal.code), *refusal.headers.items()]
@@ -157,7 +158,7 @@ def _refusal(refusal: Refusal, query: str) -> tuple[HTTPStatus, Headers]:
 
 
 def _wanted(question: Question) -> Wanted:
-    """Read the query, which is the same for every request of a location; a client's own may be of any length."""
+    """Return the parsed query. A location always sends the same one, so it is cached; a client's can be any length."""
     read = _read if len(question.query) <= LONGEST_KEPT else _read.__wrapped__
     behind = question.path[len(PATH) :]
     return read(question.query, behind if behind in ("", "/") else BELOW)
@@ -165,17 +166,17 @@ def _wanted(question: Question) -> Wanted:
 
 @lru_cache(maxsize=1024)
 def _read(query: str, behind: str) -> Wanted:
-    """Read a query. `behind` says how the path goes on behind `/gateway/auth`: not, by a slash, or by more.
+    """Return the parsed query. `behind` is what follows `/gateway/auth` in the path: nothing, a slash, or more.
 
-    Behind a longer path it may be the client's (Envoy appends path and query): names that we don't know are ignored,
-    and no audience can be asked for, which would let tokens for others in. On the path itself somebody wrote it into a
-    configuration, and a name that we don't know is a mistake that would open what it was meant to close. With a slash
-    at its end it may be either: there a name is a mistake that is nearly one of ours.
+    On a longer path the query may be the client's (Envoy appends path and query): unknown names are ignored, and no
+    audience may be named, because that would admit tokens for other services. On the path itself the query comes from a
+    configuration, so an unknown name is a mistake that would open what it was meant to close. A path that ends with a
+    slash can be either: there, a name that is nearly one of ours is a mistake.
     """
     asked = parse_qs(query, keep_blank_values=True)
     environments, audiences = asked.get("environment", []), asked.get("audience", [])
     scopes = tuple(name for text in asked.get("scope", []) for name in text.split(" "))
-    # Two environments can't both be right, nor two audiences.
+    # A query with two environments or two audiences contradicts itself.
     is_mistaken = "" in scopes or "" in audiences or max(len(environments), len(audiences)) > 1
     is_mistaken = is_mistaken or not ENVIRONMENTS.issuperset(environments)
     unknown = asked.keys() - KNOWN
@@ -194,7 +195,7 @@ def _is_nearly_ours(name: str) -> bool:
 
 
 def _tell() -> None:
-    """Tell operators of a mistake, once in a while: anybody can ask here."""
+    """Warn operators of a misconfigured gateway, at most once a minute, because any client can cause it."""
     now = time.monotonic()
     if now >= _log.due:
         _log.due = now + TOLD

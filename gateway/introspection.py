@@ -1,4 +1,4 @@
-"""Introspection (RFC 7662): another service asks whether a credential is good, with the answer of every other door."""
+"""Introspection (RFC 7662): a service asks whether a credential is good, with the verdict of every other endpoint."""
 
 from typing import Final
 
@@ -23,11 +23,11 @@ INACTIVE: Final[dict[str, object]] = {"active": False}
 
 @oauth_endpoint
 def introspect(request: HttpRequest, form: Form) -> dict[str, object]:
-    """Tell a client with the scope `credentials:verify` about an API key, an access token or a refresh token.
+    """Describe an API key, access token or refresh token to a client with the scope `credentials:verify`.
 
-    `client_ip`, an extension, is the address that showed the credential: without it a key that is bound to networks is
-    not active, because nobody can tell where it came from. `audience`, another one, is the service's own name: without
-    it a token is active that is for `KEYPORTAL_AUDIENCE`.
+    `client_ip` and `audience` are extensions. `client_ip` is the address that sent the credential; without it, a key
+    that is restricted to networks is not active, because its origin is unknown. `audience` is the service's own;
+    without it, only tokens for `KEYPORTAL_AUDIENCE` are active.
     """
     asker = _asker(request, form)
     if "token" not in form:
@@ -40,16 +40,16 @@ def introspect(request: HttpRequest, form: Form) -> dict[str, object]:
 
 
 def described(text: str, *, address: Address | None, audience: str | None) -> tuple[dict[str, object], bool]:
-    """Return RFC 7662 §2.2's answer about a text, and whether it is a credential that was issued here.
+    """Return RFC 7662 §2.2's response about a text, and whether it is a credential that was issued here.
 
-    `INACTIVE` for whatever would be refused, for whichever reason; a token for another service is.
+    The response is `INACTIVE` if the credential would be refused for any reason, including a token for another service.
     """
     if kind_of(text) is Kind.REFRESH_TOKEN:
-        # It is for the portal alone: a service of another name must not take it for an access token.
+        # A refresh token is for the portal alone: a service with another audience must not take it for an access token.
         token = redeemable(text) if audience in (None, settings.KEYPORTAL_AUDIENCE, settings.KEYPORTAL_URL) else None
         return (_refresh_token(token), True) if token else (INACTIVE, False)
     try:
-        # Not limited: whether a credential is good is another question than how often it may be used.
+        # Not rate limited: checking a credential is not a use of it.
         record, _ = admit(
             lambda: verdict(text, address=address, audience=audience), door=DOOR, address=address, limited=False
         )
@@ -60,7 +60,7 @@ def described(text: str, *, address: Address | None, audience: str | None) -> tu
 
 
 def _asker(request: HttpRequest, form: Form) -> Credential:
-    """Return the service that asks, by Basic, in the form, or by Bearer (RFC 7662 §2.1). Raises `OAuthError`."""
+    """Return the service that asks: by Basic, in the form, or by Bearer (RFC 7662 §2.1). Raises `OAuthError`."""
     header, query = request.META.get("HTTP_AUTHORIZATION"), request.META.get("QUERY_STRING", "")
     try:
         if not _is_bearer(header):
@@ -81,7 +81,7 @@ def _is_bearer(header: str | None) -> bool:
 
 
 def _as_oauth(refusal: Refusal) -> OAuthError:
-    """Return the error for a service that may not ask, in RFC 6750's words (§3.1)."""
+    """Return the OAuth error for a service that may not ask, with the codes of RFC 6750 §3.1."""
     reason = refusal.reason
     return OAuthError(
         reason.error or "invalid_token", reason.title, status=reason.status, challenge=refusal.challenge()
@@ -89,7 +89,7 @@ def _as_oauth(refusal: Refusal) -> OAuthError:
 
 
 def _about(credential: Credential, *, subject: str) -> dict[str, object]:
-    """Give what every credential has, and no more than a service needs (RFC 7662 §5): no e-mail, no hint."""
+    """Return the members that every credential has, no more than services need (RFC 7662 §5): no e-mail, no hint."""
     answer: dict[str, object] = {
         "active": True,
         "scope": " ".join(sorted(credential.scopes)),

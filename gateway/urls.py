@@ -1,4 +1,4 @@
-"""Where other services ask."""
+"""URLs of the endpoints where other services check credentials."""
 
 from django.urls import path
 

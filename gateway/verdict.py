@@ -1,4 +1,4 @@
-"""One answer for every door of this room: which kind of credential a text is, and whether it is good."""
+"""One verdict for all endpoints of the gateway: which kind of credential a text is, and whether it is good."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -27,11 +27,11 @@ def verdict(
     audience: Asked = None,
     by: Recall = recall,
 ) -> Record:
-    """Give the record of a key's secret or an access token that is good now, from here, for this.
+    """Return the record of a key's secret or access token that is good now, for this address, environment and so on.
 
-    `audience` is of tokens: a key has none, and is good for every service.
-    Raises `RefusedError` with a code of `credentials.refusals`, `django.db.Error` when the database can't be asked, and
-    where it is asked `by` memory alone `WouldBlockError`, also for what must look as if nobody knew it.
+    `audience` applies to tokens; a key has none and is good for every service. Raises `RefusedError` with a code of
+    `credentials.refusals`, `django.db.Error` if the database can't be queried, and `WouldBlockError` if `by` uses
+    memory alone and does not know the credential, or must not seem to know it.
     """
     try:
         if is_signed(text):
@@ -40,11 +40,11 @@ def verdict(
     except RefusedError as error:
         if by is recall or error.refusal.about:
             raise
-        raise WouldBlockError from None  # as for what memory does not know: whoever asks about that is counted
+        raise WouldBlockError from None  # same as for an unknown credential, whose checks are counted in a thread
 
 
 def judge(record: Record, *, address: Address | None) -> None:
-    """Return if a record that `verdict` gave is good now, from here, for the portal. Raises `RefusedError`."""
+    """Return if a record of `verdict` is good now, from this address, for the portal. Raises `RefusedError`."""
     now = datetime.now(UTC)
     if isinstance(record, KeyRecord):
         judge_key(record, at=now, address=address, environment=None, scopes=())

@@ -1,4 +1,4 @@
-"""What a service sends to `/api/v1/verify`: read member by member, each mistake pointed at, no value repeated."""
+"""Parse the body of `POST /api/v1/verify`, pointing at each mistake without repeating any value."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -17,22 +17,22 @@ ENVIRONMENTS: Final = ("live", "test")
 
 
 class VerificationRequest(NamedTuple):
-    """`{credential, scope or scopes?, environment?, audience?, client_ip?}`."""
+    """The members `{credential, scope or scopes?, environment?, audience?, client_ip?}`."""
 
     credential: str
     scopes: tuple[str, ...]
     environment: str | None
     audience: str | None
-    """Whom a token must be for; None for the portal's own."""
+    """The audience that a token must have; None for the portal's own."""
     address: Address | None
 
 
 class _WrongError(Exception):
-    """A member has no value that it may have."""
+    """A member has an invalid value."""
 
 
 def read(body: bytes | bytearray) -> VerificationRequest:
-    """Return what a body asks. Raises `ParseError`, or `ValidationError` with every mistake."""
+    """Return the parsed body. Raises `ParseError`, or `ValidationError` with every mistake."""
     sent = parsed(body)
     if not isinstance(sent, dict):
         raise ValidationError({"non_field_errors": ["Send one JSON object."]})

@@ -1,7 +1,7 @@
-"""`POST /api/v1/verify`: whether a credential that was shown to a service is good; its answer to that service.
+"""`POST /api/v1/verify`: a service asks whether a credential that it received is good.
 
-Answered before Django's request cycle, by the same verification as everywhere else: in the event loop where memory
-knows both credentials, else by a thread.
+Answered before Django's request cycle by the same verification as everywhere else: in the event loop if memory knows
+both credentials, else in a thread.
 """
 
 import json
@@ -33,7 +33,7 @@ _NAME: Final = re.compile(SCOPE_NAME)
 
 
 class Question:
-    """What a service asks, as it came, and how far it has got."""
+    """One request of a service, and how far it has been processed."""
 
     __slots__ = ("address", "asker", "authorization", "body", "known", "query")
 
@@ -46,28 +46,28 @@ class Question:
         known: Acquaintance | None = None,
     ) -> None:
         self.authorization = authorization
-        """The Authorization header; of several lines all, joined by commas."""
+        """The Authorization header; several lines are joined by commas."""
         self.query = query
         self.body = body
         self.address = address
-        """Whoever asks."""
+        """The address of the service."""
         self.known = known
-        """Who asked before over this connection; None where nobody notes it."""
+        """What is known of this connection; None if it is not tracked."""
         self.asker: Credential | None = None
-        """The service, once it is let in: it is counted once."""
+        """The service, once admitted, so that it is counted only once."""
 
     def answer(self, by: Recall = recall) -> bytes:
         """Return the body of a 200.
 
-        Raises `CredentialRefused` about the service's own credential or for too many guesses, `AsksTooOftenError`,
-        REST framework's `APIException` for a body that is wrong, `django.db.Error`, and where it is asked `by` memory
-        alone `WouldBlockError`.
+        Raises `CredentialRefused` about the service's own credential or after too many unknown ones,
+        `AsksTooOftenError`, REST framework's `APIException` for an invalid body, `django.db.Error`, and
+        `WouldBlockError` if `by` uses memory alone.
         """
         asker = self.let_in(by)
         return _verdict(read(self.body), asker, by if by is recall else at_hand)
 
     def let_in(self, by: Recall = recall) -> Credential:
-        """Return the credential of the service, which needs the scope `credentials:verify`. Raises as `answer` does."""
+        """Return the service's credential, which needs the scope `credentials:verify`. Raises as `answer` does."""
         if self.asker is None:
             try:
                 if self.known is None or by is recall:
@@ -76,13 +76,13 @@ class Question:
                     self.asker = admitted_again(self.authorization, self.query, self.address, self.known)
             except RefusedError as error:
                 if by is not recall and not freshness.glance():
-                    raise WouldBlockError from None  # nobody knows yet whether anything can be said
+                    raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
                 raise CredentialRefused(error.refusal) from None
         return self.asker
 
 
 def read_media_type(content_type: str) -> None:
-    """Raise `UnsupportedMediaType` for a body that is not JSON."""
+    """Raise `UnsupportedMediaType` if the body is not JSON."""
     if content_type.partition(";")[0].strip().lower() != JSON:
         raise UnsupportedMediaType("", "Send JSON.")
 
@@ -117,12 +117,12 @@ def _good(credential: Credential) -> bytes:
 
 
 def _is_sayable(name: str) -> bool:
-    """Return whether this is the name of a scope, and no secret that went astray."""
+    """Return whether this is a valid scope name and not a secret that was sent by mistake."""
     return _NAME.fullmatch(name) is not None and not name.startswith(f"{settings.KEYPORTAL_BRAND}_")
 
 
 def _about(refusal: Refusal) -> dict[str, Any]:
-    """Return what a service is told about a refusal: as much as the holder is told."""
+    """Return what a service is told about a refusal: the same as the credential's holder."""
     about: dict[str, Any] = {"title": refusal.reason.title, **refusal.about}
     if refusal.code == "insufficient_scope":
         about["scope"] = " ".join(filter(_is_sayable, refusal.lacking))
