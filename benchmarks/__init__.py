@@ -1,1 +1,1 @@
-"""Ratios taken in one run on one machine. Benchmarks are not tests: they measure and assert nothing."""
+"""Benchmarks: ratios measured in one run on one machine. They are not tests and assert nothing."""

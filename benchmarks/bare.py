@@ -1,4 +1,4 @@
-"""The least that the portal's server can do for a credential: one digest, no verdict. Forward-auth is compared with it.
+"""The least that the portal's server can do for a credential (one digest, no verdict), to compare forward-auth with.
 
 `gunicorn --config python:keyportal.gunicorn benchmarks.bare:application`, in a portal's environment.
 """
@@ -13,10 +13,10 @@ from keyportal.entrance.request import Request
 
 
 class Bare(Entrance):
-    """Every connection, parser and answer as the portal has them."""
+    """The portal's connections, parser and responses, without verdicts."""
 
     def receive(self, request: Request, connection: Connection) -> float:
-        """Compute the digest of the header, and answer 200."""
+        """Compute the digest of the header and answer 200. Return the seconds within which an answer is due."""
         hmac.digest(b"k" * 32, (request.joined(b"authorization") or "").encode(), "sha256")
         connection.answer(request, Answer(200, ()))
         return 1.0

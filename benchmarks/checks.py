@@ -1,7 +1,7 @@
-"""Rows 1 to 6 and 15: what the check of a credential costs, beside no check at all and beside other libraries.
+"""Rows 1 to 6 and 15: what checking a credential costs, compared with no check and with other libraries.
 
-wrk against a server with one worker of one thread; each round asks every variant in turn, so that the machine's moods
-fall on all alike.
+wrk measures a server with one worker of one thread. Each round measures every variant in turn, so that changes in the
+machine's speed affect all alike.
 """
 
 import json
@@ -50,11 +50,11 @@ EVERY_DAY = {
     "KEYPORTAL_ACCESS_LIFETIME": "3600",
     "KEYPORTAL_LIMIT_ASKING": "100000000 per minute",
 }
-"""The portal's own default, where tests write more often; a token that lives through a run; and no limit for wrk."""
+"""The portal's own defaults, which tests shorten; a token that outlives the run; and no limit that wrk could reach."""
 
 
 class Variant(NamedTuple):
-    """What is asked how."""
+    """One endpoint and credential to measure."""
 
     url: str
     authorization: str = ""
@@ -62,7 +62,7 @@ class Variant(NamedTuple):
 
 
 class Bench(Portal):
-    """A portal with its peers beside it, one worker of one thread: docs/scaling.md says why."""
+    """A portal with the other libraries installed, one worker of one thread. docs/scaling.md says why."""
 
     threads = 1
 
@@ -74,12 +74,12 @@ class Bare(Bench):
     """A bare function on the same server."""
 
     def server(self, workers: int) -> list[str]:
-        """Give its command."""
+        """Return the command that starts it."""
         return [*super().server(workers), "benchmarks.bare:application"]
 
 
 def measured() -> list[Table]:
-    """Measure on both databases."""
+    """Return the tables for both databases."""
     tables = []
     with tempfile.TemporaryDirectory(prefix="keyportal-bench-") as folder:
         tables.append(_table("SQLite", _rates(f"sqlite:///{folder}/bench.sqlite3", Path(folder))))
@@ -89,7 +89,7 @@ def measured() -> list[Table]:
 
 
 def _rates(database_url: str, folder: Path) -> dict[str, list[float]]:
-    """Give the rates of every variant, a figure a round."""
+    """Return the rates of every variant in requests per second, one per round."""
     rates: dict[str, list[float]] = {}
     with Bench(folder, database_url, **EVERY_DAY).running(workers=1) as portal, _variants(portal, folder) as variants:
         for _ in range(ROUNDS):
@@ -101,7 +101,7 @@ def _rates(database_url: str, folder: Path) -> dict[str, list[float]]:
 
 @contextmanager
 def _variants(portal: Portal, folder: Path) -> Iterator[dict[str, Variant]]:
-    """Make credentials of every kind, and the servers that are compared."""
+    """Create credentials of every kind and start the servers to compare."""
     portal.make_developer(OWNER)
     secret, other = (portal.make_key(OWNER)[1] for _ in range(2))
     both = folder / "secrets"
@@ -127,7 +127,7 @@ def _variants(portal: Portal, folder: Path) -> Iterator[dict[str, Variant]]:
 
 
 def _forgetful(portal: Portal) -> Bench:
-    """Give a second server on the same database that remembers one key at a time."""
+    """Return a second server on the same database whose cache holds one key."""
     same = {name: value for name, value in portal.environment.items() if name != "KEYPORTAL_URL"}
     cold = Bench(portal.folder, same["DATABASE_URL"], **{**same, "KEYPORTAL_CACHE_ENTRIES": "1"})
     cold.log = portal.folder / "cold.log"
@@ -135,7 +135,7 @@ def _forgetful(portal: Portal) -> Bench:
 
 
 def _bare(portal: Portal) -> Bare:
-    """Give a third server, with the portal's configuration and nothing else of it."""
+    """Return a third server with the portal's configuration but without its verdicts."""
     same = {name: value for name, value in portal.environment.items() if name != "KEYPORTAL_URL"}
     bare = Bare(portal.folder, same["DATABASE_URL"], **same)
     bare.log = portal.folder / "bare.log"

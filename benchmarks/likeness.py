@@ -1,7 +1,7 @@
-"""How alike answers that must not tell are in time, and how long a verdict waits for a database that hangs.
+"""How similar in time answers are that must not reveal anything, and how long a verdict waits if the database hangs.
 
-The tests count the work and hold the portal to an answer at all. What a stranger's clock would say is measured here:
-by the fastest of many tries each, because what else the machine does only adds time.
+The tests count the work, and check that there is an answer at all. This measures what a client could time: the fastest
+of many tries each, because other load on the machine only adds time.
 """
 
 import time
@@ -28,7 +28,7 @@ UNUSABLE: Final = (
 
 
 def measured() -> list[Table]:
-    """Measure on PostgreSQL, where writing costs a commit on the disk."""
+    """Return the table for PostgreSQL, where each write costs a commit to disk."""
     with (
         TemporaryDirectory(prefix="keyportal-bench-") as name,
         postgres_cluster() as cluster,
@@ -61,7 +61,7 @@ def _hanging(portal: Portal, cluster: Cluster, secret: str) -> Row:
     for _ in range(FROZEN_TRIES):
         cluster.freeze()
         try:
-            time.sleep(3.0)  # until no worker answers from what it knows
+            time.sleep(3.0)  # until no worker answers from memory
             started = time.perf_counter()
             portal.get("/gateway/auth", Authorization=f"Bearer {secret}")
             ratios.append((time.perf_counter() - started) / PATIENCE)
@@ -73,7 +73,7 @@ def _hanging(portal: Portal, cluster: Cluster, secret: str) -> Row:
 
 
 def _unlikeness(portal: Portal, actions: Mapping[str, Callable[[], object]]) -> float:
-    """Return how many times as long the slowest takes as the quickest, each by the fastest of its tries."""
+    """Return the ratio of the slowest to the quickest, each measured by its fastest try."""
     fastest = dict.fromkeys(actions, float("inf"))
     for _ in range(TRIES):
         for name, action in actions.items():

@@ -1,4 +1,4 @@
-"""What measures: wrk, and scripts for it."""
+"""Run wrk, and write scripts for it."""
 
 import json
 import re
@@ -10,10 +10,10 @@ UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 class Load(NamedTuple):
-    """What wrk counted."""
+    """What wrk measured."""
 
     rate: float
-    """Requests a second."""
+    """Requests per second."""
     p99: float
     """Seconds."""
 
@@ -21,7 +21,7 @@ class Load(NamedTuple):
 def load(
     url: str, authorization: str = "", *, seconds: float, connections: int = 8, script: Path | None = None
 ) -> Load:
-    """Ask as fast as goes over so many connections. Raises RuntimeError if one answer was not 200."""
+    """Send requests as fast as possible over so many connections. Raises RuntimeError if any answer was not 200."""
     head = ["-H", f"Authorization: {authorization}"] if authorization else []
     how = ["-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", *head]
     command = ["wrk", *how, *(["-s", str(script)] if script else []), url]
@@ -34,7 +34,7 @@ def load(
 
 
 def asking_about(folder: Path, secret: str) -> Path:
-    """Write wrk's script that asks `/api/v1/verify` about a credential."""
+    """Write and return a script with which wrk sends a credential to `/api/v1/verify`."""
     script = folder / "asking.lua"
     body = json.dumps({"credential": secret})
     script.write_text(f"wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = '{body}'\n")
@@ -42,7 +42,7 @@ def asking_about(folder: Path, secret: str) -> Path:
 
 
 def each_in_turn(folder: Path, secrets: Path, *, stop_after: int = 0) -> Path:
-    """Write wrk's script that sends another key of the file with every request; it ends by itself after so many."""
+    """Write and return a script that sends the file's keys in turn, and stops after so many requests (0: never)."""
     script = folder / f"turn-{secrets.stem}-{stop_after}.lua"
     stop = f"\n  if n == {stop_after} then wrk.thread:stop() end" if stop_after else ""
     script.write_text(

@@ -1,7 +1,7 @@
-"""Ten million keys, by COPY: `python -m benchmarks.many_keys COUNT GOOD FILE`, in a portal's environment.
+"""Create ten million keys by COPY: `python -m benchmarks.many_keys COUNT GOOD FILE`, in a portal's environment.
 
-The first GOOD of them can be used, and their secrets go into FILE, a line each; the others fill tables and indexes as
-real ones would, but nobody knows their secrets, and their seals fit nothing.
+The first GOOD keys can be used; their secrets go into FILE, one per line. The others fill tables and indexes as real
+keys would, but their secrets are unknown and their seals fit nothing.
 """
 
 import os
@@ -18,7 +18,7 @@ from django.db import connection
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
 django.setup()
 
-# Models can be read once Django is set up.
+# Models can be imported only after django.setup().
 from accounts.models import User  # noqa: E402
 from accounts.origin import Origin  # noqa: E402
 from accounts.rings import index_ring  # noqa: E402
@@ -61,7 +61,7 @@ def fill(count: int, good: int, file: Path) -> None:
 
 
 def _good(owner: User, count: int, file: Path) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-    """Give the values of keys that are good, and write their secrets down."""
+    """Yield the rows of good keys, and write their secrets to the file."""
     ring = index_ring().primary
     with file.open("w") as written:
         for _ in range(count):
@@ -77,7 +77,7 @@ def _good(owner: User, count: int, file: Path) -> Iterator[tuple[tuple[Any, ...]
 
 
 def _id(kind: str, number: int) -> str:
-    """Give an id that is spread over the index as random ones are."""
+    """Return an id that is as spread over the index as random ids are."""
     return f"{kind}_{(number * 0x9E3779B97F4A7C15) % 2**64:022d}"
 
 

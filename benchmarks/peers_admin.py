@@ -1,4 +1,4 @@
-"""The operators' site beside peers: without the pages that they bring, which name no permission."""
+"""The admin site beside other libraries, without their pages, which name no permission."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from keyportal.admin import PortalAdminSite
 
 
 class PeersAdminSite(PortalAdminSite):
-    """The portal's own pages only."""
+    """An admin site with the portal's own pages only."""
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Register what is the portal's, and pass over what is a peer's."""
+        """Register the portal's own pages and skip those of other libraries."""
         if admin_class and issubclass(admin_class, OperatorAdmin):
             super().register(model_or_iterable, admin_class, **options)

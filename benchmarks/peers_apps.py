@@ -1,9 +1,9 @@
-"""Django's admin as an application of the project in which peers stand beside the portal."""
+"""Django's admin as an application of the project that holds the other libraries beside the portal."""
 
 from keyportal.apps import PortalAdminConfig
 
 
 class PeersAdminConfig(PortalAdminConfig):
-    """The admin with a site that leaves the peers' pages out."""
+    """The admin with a site that skips the other libraries' pages."""
 
     default_site = "benchmarks.peers_admin.PeersAdminSite"

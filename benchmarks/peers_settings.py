@@ -1,4 +1,4 @@
-"""The portal's own settings with its peers installed beside it, so that all of them stand behind the same view."""
+"""The portal's settings with the other libraries installed, so that all of them can guard the same view."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""One view, once without authentication and once for each way of it."""
+"""One view, without authentication and behind each kind of authentication."""
 
 from django.urls import path
 from drf_simple_apikey.backends import APIKeyAuthentication as SimpleAPIKeyAuthentication
@@ -19,15 +19,15 @@ from tokens.authentication import AccessTokenAuthentication
 
 
 class Ping(APIView):
-    """Answers the least that a view can."""
+    """A view that does as little as possible."""
 
     def get(self, request: Request) -> Response:
-        """Answer."""
+        """Return 200 with a constant."""
         return Response({"pong": True})
 
 
 def ping(name: str, authentication: list[type], permission: type) -> object:
-    """Give the view behind this authentication."""
+    """Return the URL pattern of the view behind this authentication and permission."""
     view = Ping.as_view(authentication_classes=authentication, permission_classes=[permission])
     return path(f"api/bench/{name}", view)
 

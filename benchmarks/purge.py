@@ -15,7 +15,7 @@ COUNTS = (5_000, 1_000_000)
 
 
 def main() -> None:
-    """Print a line for each number of rows; memory should be the same in both."""
+    """Print a line for each number of rows; memory should be the same for both."""
     for count in COUNTS:
         with tempfile.TemporaryDirectory(prefix="keyportal-bench-") as name:
             folder = Path(name)

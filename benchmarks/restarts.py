@@ -1,7 +1,6 @@
-"""A million questions of nginx while the portals behind it are restarted one by one: not one wrong answer.
+"""A million requests through nginx while the portals behind it are restarted one by one, without one wrong answer.
 
-Two portals on one PostgreSQL, asked by nginx with the files of deploy/. One wrk sends a key that is good, another one
-that is revoked.
+Two portals on one PostgreSQL behind nginx with the files of deploy/. One wrk sends a good key, another a revoked one.
 """
 
 import os
@@ -35,16 +34,16 @@ end
 
 
 class Storm(NamedTuple):
-    """What came back, and how often the portals were restarted meanwhile."""
+    """The answers, and the number of restarts meanwhile."""
 
     good: dict[int, int]
-    """Statuses of the good key's requests."""
+    """Answers to requests with the good key, counted by status."""
     revoked: dict[int, int]
     restarts: int
 
 
 def measured() -> list[Table]:
-    """Ask until a million answers have come."""
+    """Return the table, after a million answers."""
     good: dict[int, int] = {}
     revoked: dict[int, int] = {}
     restarts = 0
@@ -74,7 +73,7 @@ def measured() -> list[Table]:
 
 
 def _storm(folder: Path, port: int, portals: list[Portal]) -> Storm:
-    """Ask for twenty seconds while one portal after the other is restarted."""
+    """Send requests for twenty seconds while the portals are restarted one after the other."""
     if not (folder / "count.lua").exists():
         (folder / "count.lua").write_text(COUNT)
         portals[0].make_developer(OWNER)

@@ -1,4 +1,4 @@
-"""What a part of the benchmarks gives: lines of a table, and the figures behind them."""
+"""The results of a benchmark: the lines of a table, and the measurements behind them."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One line of a table: its number in the plan, what was compared, what came out, what it should be."""
+    """One line of a table: its number in the plan, what was compared, the result, and what it should be."""
 
     number: str
     what: str
@@ -14,21 +14,21 @@ class Row(NamedTuple):
     reach: str
 
     def line(self) -> str:
-        """Give it as a line of Markdown."""
+        """Return the row as a line of Markdown."""
         return f"| {self.number} | {self.what} | **{self.reached}** | {self.reach} |"
 
 
 class Table(NamedTuple):
-    """Some lines that were measured together, and what was counted for them."""
+    """Rows that were measured together, and the measurements behind them."""
 
     title: str
     rows: list[Row]
     note: str = ""
     rates: Mapping[str, list[float]] = {}
-    """Requests a second by variant, a figure a round."""
+    """Requests per second by variant, one figure per round."""
 
     def lines(self) -> list[str]:
-        """Give it as lines of Markdown."""
+        """Return the table as lines of Markdown."""
         page = [f"\n## {self.title}\n", *([self.note, ""] if self.note else [])]
         page += ["| row | what | reached (spread) | reach |", "|---|---|---|---|", *(row.line() for row in self.rows)]
         if self.rates:
@@ -39,10 +39,10 @@ class Table(NamedTuple):
 
 
 def spread(figures: Sequence[float]) -> str:
-    """Give the median with the lowest and the highest."""
+    """Return the median with the lowest and the highest figure."""
     return f"{statistics.median(figures):.2f} ({min(figures):.2f} to {max(figures):.2f})"
 
 
 def percentile(figures: Sequence[float], part: float) -> float:
-    """Give the figure below which so many of a hundred lie."""
+    """Return the figure below which `part` percent of the figures lie."""
     return sorted(figures)[min(len(figures) - 1, int(len(figures) * part / 100))]

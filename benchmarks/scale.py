@@ -1,4 +1,4 @@
-"""Rows 7, 11 and 12: what ten million keys change, what a worker remembers, and a page of ten thousand keys."""
+"""Rows 7, 11 and 12: the effect of ten million keys, a worker's memory, and the page of an owner of 10,000 keys."""
 
 import os
 import re
@@ -31,19 +31,19 @@ class OneThread(Portal):
 
 
 def measured() -> list[Table]:
-    """Measure all three on PostgreSQL."""
+    """Return the table with all three, on PostgreSQL."""
     return [Table("Many keys, PostgreSQL", [*cold_with_many(), *page_of_many()])]
 
 
 def fill(portal: Portal, count: int, good: int, file: Path) -> None:
-    """Make so many keys in the portal's database, of which some are good."""
+    """Create `count` keys in the portal's database, the first `good` of them with their secrets in the file."""
     command = [sys.executable, "-m", "benchmarks.many_keys", str(count), str(good), str(file)]
     subprocess.run(command, check=True, cwd=ROOT, env=portal._whole_environment())
 
 
 @contextmanager
 def filled(folder: Path, count: int, good: int) -> Iterator[tuple[OneThread, Path]]:
-    """Give a portal that remembers one key at a time, on a PostgreSQL of its own with so many keys; and their file."""
+    """Yield a portal whose cache holds one key, on its own PostgreSQL with so many keys, and the file of secrets."""
     folder.mkdir()
     with postgres_cluster() as cluster:
         portal = OneThread(folder, cluster.url, KEYPORTAL_CACHE_ENTRIES="1")
@@ -53,7 +53,7 @@ def filled(folder: Path, count: int, good: int) -> Iterator[tuple[OneThread, Pat
 
 
 def cold_with_many() -> list[Row]:
-    """Compare cold verifications with few and with many keys, in turn; then watch the memory with the many."""
+    """Compare cold verifications with few and with many keys, in turn; then measure the memory with the many."""
     with tempfile.TemporaryDirectory(prefix="keyportal-bench-") as name:
         folder = Path(name)
         with filled(folder / "few", FEW, FEW) as (few, known), filled(folder / "many", MANY, GOOD) as (many, all_known):
@@ -72,7 +72,7 @@ def cold_with_many() -> list[Row]:
 
 
 def memory(many: Portal, folder: Path, secrets: Path) -> Row:
-    """Give the memory of a worker with its usual cache after a million verifications of 200,000 keys."""
+    """Return the memory of a worker with its usual cache during a million verifications of 200,000 keys."""
     usual = {name: value for name, value in many.environment.items() if name != "KEYPORTAL_CACHE_ENTRIES"}
     portal = OneThread(folder, many.environment["DATABASE_URL"], **usual)
     portal.log = folder / "memory.log"
@@ -91,7 +91,7 @@ def memory(many: Portal, folder: Path, secrets: Path) -> Row:
 
 
 def resident(portal: Portal) -> float:
-    """Give the megabytes that the server's one worker holds."""
+    """Return the resident memory of the server's one worker, in MB."""
     if portal.process is None:
         raise RuntimeError("the portal is not running")
     children = Path(f"/proc/{portal.process.pid}/task/{portal.process.pid}/children").read_text().split()
@@ -100,7 +100,7 @@ def resident(portal: Portal) -> float:
 
 
 def page_of_many() -> list[Row]:
-    """Compare the keys page of an owner of 10,000 keys with that of owners of 10 and of 25, which is a full page."""
+    """Compare the keys page of an owner of 10,000 keys with those of owners of 10 keys and of 25, a full page."""
     counts = (10, 25, 10_000)
     with tempfile.TemporaryDirectory(prefix="keyportal-bench-") as name, postgres_cluster() as cluster:
         portal = OneThread(Path(name), cluster.url)
@@ -120,7 +120,7 @@ def page_of_many() -> list[Row]:
 
 
 def median_time(person: Person) -> float:
-    """Give the seconds that the keys page takes."""
+    """Return the median time of the keys page, in seconds."""
     took = []
     for _ in range(15):
         started = time.perf_counter()

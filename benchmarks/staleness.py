@@ -1,4 +1,4 @@
-"""Rows 8 and 9: how long a key that was revoked is still let in, with two servers of two workers on one PostgreSQL."""
+"""Rows 8 and 9: how long a revoked key is still accepted, by two servers of two workers on one PostgreSQL."""
 
 import http.client
 import os
@@ -22,7 +22,7 @@ OWNER = "stale@example.com"
 
 
 class Watch:
-    """Asks both servers about one key, over and over, and notes when it was last let in."""
+    """Sends a key to both servers over and over, and notes when it was last accepted."""
 
     def __init__(self, portals: list[Portal], secret: str) -> None:
         self.last_good = 0.0
@@ -35,7 +35,7 @@ class Watch:
             thread.start()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop sending, and wait for the threads."""
         self._over = True
         for thread in self._threads:
             thread.join()
@@ -54,7 +54,7 @@ class Watch:
 
 @contextmanager
 def two_servers() -> Iterator[tuple[list[Portal], Proxy]]:
-    """Give two portals on one database; the second reaches it through a proxy."""
+    """Yield two portals on one database, and the proxy through which the second one reaches it."""
     with (
         tempfile.TemporaryDirectory(prefix="keyportal-bench-") as name,
         postgres_cluster() as cluster,
@@ -75,7 +75,7 @@ def two_servers() -> Iterator[tuple[list[Portal], Proxy]]:
 
 
 def staleness_of(portals: list[Portal], *, settle: float, watch_for: float) -> float:
-    """Revoke a key that both servers know; give the seconds from the answer to the last 200, 0 if there was none."""
+    """Revoke a key that both servers know; return the seconds from the answer to the last 200, 0 if there was none."""
     _, secret = portals[0].make_key(OWNER)
     watch = Watch(portals, secret)
     time.sleep(settle)
@@ -89,7 +89,7 @@ def staleness_of(portals: list[Portal], *, settle: float, watch_for: float) -> f
 
 
 def measured() -> list[Table]:
-    """Measure with everything in order, and with the second server's line to the database silent."""
+    """Return the table: under normal conditions, and with the second server's connection to the database silenced."""
     with two_servers() as (portals, proxy):
         stale = [staleness_of(portals, settle=0.05, watch_for=0.3) for _ in range(REVOCATIONS)]
         cut_off = []

@@ -1,6 +1,6 @@
-"""`make bench`: everything of docs/scaling.md, measured in one run; writes results.md and results.json.
+"""`make bench`: measure everything in docs/scaling.md in one run, and write results.md and results.json.
 
-`PARTS="checks upkeep"` measures some of it again and leaves the rest as it was.
+`PARTS="checks upkeep"` measures only those parts and keeps the earlier results of the others.
 """
 
 import json
@@ -31,21 +31,21 @@ PARTS: Final[dict[str, Callable[[], list[Table]]]] = {
 
 @dataclass(frozen=True)
 class Result:
-    """What one part measured, when and on what."""
+    """The results of one part, with when and on what machine they were measured."""
 
     tables: list[Table]
     measured: str
 
     @classmethod
     def of_json(cls, written: dict[str, Any]) -> "Result":
-        """Read what an earlier run has written."""
+        """Return the result that an earlier run has written."""
         tables = [Table(title, [Row(*row) for row in rows], *rest) for title, rows, *rest in written["tables"]]
         return cls(tables, written["measured"])
 
 
 def main() -> None:
-    """Measure the parts, one after the other, and write down all that is known."""
-    Portal.python_path = ""  # peers import what tests leave out
+    """Measure the parts one after the other, and write the results of all of them."""
+    Portal.python_path = ""  # the other libraries import modules that tests leave out
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results = {name: Result.of_json(written) for name, written in found.items() if name in PARTS}
     for name in os.environ.get("PARTS", "").split() or PARTS:
@@ -53,11 +53,11 @@ def main() -> None:
         results[name] = Result(PARTS[name](), _machine())
         RESULTS.write_text(json.dumps({part: vars(result) for part, result in results.items()}, indent=1) + "\n")
         PAGE.write_text(page(results))
-    print(PAGE.read_text())  # noqa: T201  # this is what the command is for
+    print(PAGE.read_text())  # noqa: T201  # the command's output
 
 
 def page(results: dict[str, Result]) -> str:
-    """Give the page of results."""
+    """Return the page of results in Markdown."""
     lines = [
         "# What was measured\n",
         "By `make bench`. Ratios of one run on one machine: absolute figures are its mood. In brackets the lowest and",

@@ -1,4 +1,4 @@
-"""Rows 13 and 14: whom a purge disturbs, and how long a worker takes to be ready; and forward-auth at an even pace."""
+"""Rows 13 and 14: how a purge affects traffic, and how soon a worker is ready; also forward-auth at a steady rate."""
 
 import http.client
 import os
@@ -15,12 +15,12 @@ from tests.with_postgres import postgres_cluster
 
 EXPIRED = int(os.environ.get("EXPIRED", "1000000"))
 ROUNDS = int(os.environ.get("ROUNDS", "10"))
-PACE = 3  # seconds of each measurement of the idle
-RATE = 200  # requests a second
+PACE = 3  # seconds of each measurement without a purge
+RATE = 200  # requests per second
 
 
 def measured() -> list[Table]:
-    """Measure on PostgreSQL, and the pace on SQLite too."""
+    """Return the tables for PostgreSQL, and the steady rate on SQLite too."""
     with tempfile.TemporaryDirectory(prefix="keyportal-bench-") as name:
         portal = OneThread(Path(name), f"sqlite:///{name}/bench.sqlite3")
         with portal.running(workers=1):
@@ -33,7 +33,7 @@ def measured() -> list[Table]:
 
 
 def even_pace(portal: Portal) -> Row:
-    """Give the p99 of forward-auth at 200 requests a second, which is what an Envoy waits 200 ms for."""
+    """Return the p99 of forward-auth at 200 requests per second; Envoy waits 200 ms for an answer."""
     portal.make_developer("pace@example.com")
     _, secret = portal.make_key("pace@example.com")
     line = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=10)
@@ -46,7 +46,7 @@ def even_pace(portal: Portal) -> Row:
         answer.read()
         if answer.status != HTTPStatus.OK:
             raise RuntimeError(f"refused: {answer.status}")
-        took.append(time.monotonic() - due)  # from when it was due: a pause must not hide behind itself
+        took.append(time.monotonic() - due)  # from the due time: a pause counts for every request that it delays
         due += 1 / RATE
     line.close()
     told = f"{percentile(took, 99) * 1000:.1f} ms"
@@ -54,7 +54,7 @@ def even_pace(portal: Portal) -> Row:
 
 
 def purge_beside_traffic(portal: Portal) -> Row:
-    """Compare the p99 of verifications while a purge runs with that of the idle; one connection asks."""
+    """Compare the p99 of verifications with and without a purge, over one connection."""
     portal.make_developer("bench@example.com")
     _, secret = portal.make_key("bench@example.com")
     ask = f"{portal.url}/gateway/auth"
@@ -73,7 +73,7 @@ def purge_beside_traffic(portal: Portal) -> Row:
 
 
 def ready_after_start(portal: Portal) -> Row:
-    """Give the seconds from the start of the server to its first good answer."""
+    """Return the seconds from the start of the server to its first 200 on `/readyz`."""
     took = []
     for _ in range(ROUNDS):
         portal.stop()
