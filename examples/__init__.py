@@ -1,1 +1,1 @@
-"""Examples; each file also stands alone."""
+"""Examples of services and clients. Each file works on its own."""

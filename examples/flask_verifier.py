@@ -1,12 +1,12 @@
-"""A service that checks access tokens of keyportal by itself: Flask, PyJWT and the published keys.
+"""A Flask service that verifies keyportal's access tokens itself, with PyJWT and the published keys.
 
     KEYPORTAL_URL=https://keys.example.com flask --app examples/flask_verifier run
 
-With a name of its own (`REPORTS_AUDIENCE`) it takes the tokens that are for it alone.
+With an audience of its own (`REPORTS_AUDIENCE`) it accepts only tokens for that audience.
 
-It asks keyportal for the keys (every five minutes, and when it meets a key that it does not know), never about a token.
-What it therefore can't see: that a token was revoked, or a key or an account switched off, during the minutes that
-the token still lives. Where that matters, ask: `POST /oauth/introspect`.
+It fetches keyportal's public keys (every five minutes, and for an unknown key id) but never asks about a token.
+So it can't see that a token was revoked, or that a key or an account was deactivated, in the minutes before the token
+expires. If that matters, ask keyportal instead: `POST /oauth/introspect`.
 """
 
 import os
@@ -20,34 +20,35 @@ from flask.typing import ResponseReturnValue
 
 ALGORITHMS = ["ES256", "EdDSA", "RS256"]
 REQUIRED = ["iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope"]
-LEEWAY = 30  # seconds that two clocks may differ
+LEEWAY = 30  # seconds by which two clocks may differ
 
 app = Flask(__name__)
 
 
 def issuer() -> str:
-    """Return the portal's address."""
+    """Return the portal's base URL."""
     return os.environ["KEYPORTAL_URL"].rstrip("/")
 
 
 def audience() -> str:
-    """Return this service's own name: the `resource` that its clients ask tokens for.
+    """Return this service's own audience, which its clients request as `resource`.
 
-    A service without one shares the portal's: KEYPORTAL_AUDIENCE there, which is its address unless operators set it.
+    A service without one shares the portal's: KEYPORTAL_AUDIENCE there, which is the portal's URL unless operators set
+    it.
     """
     return os.environ.get("REPORTS_AUDIENCE", issuer())
 
 
 @cache
 def keys(address: str) -> jwt.PyJWKClient:
-    """Give the cached keys of a portal. An unknown `kid` makes it look again, at most so often."""
+    """Return the portal's cached public keys. An unknown `kid` makes the client fetch them again."""
     return jwt.PyJWKClient(f"{address}/.well-known/jwks.json", cache_jwk_set=True, lifespan=300, timeout=5)
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """Give what a good token says. Raises `jwt.PyJWTError`."""
+    """Return the claims of a valid token. Raises `jwt.PyJWTError`."""
     header = jwt.get_unverified_header(token)
-    if str(header.get("typ", "")).lower() not in ("at+jwt", "application/at+jwt"):  # PyJWT leaves this to us
+    if str(header.get("typ", "")).lower() not in ("at+jwt", "application/at+jwt"):  # PyJWT does not check the type
         raise jwt.InvalidTokenError("not an access token")
     claims: dict[str, Any] = jwt.decode(
         token,
@@ -62,7 +63,7 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 def needs_scope(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let a request in whose token has this scope; answer 401 or 403 as RFC 6750 says."""
+    """Admit requests whose token has this scope; answer others 401 or 403 as RFC 6750 says."""
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
@@ -84,12 +85,12 @@ def needs_scope(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
 
 
 def refuse(status: int, challenge: str) -> ResponseReturnValue:
-    """Answer without a word about why: the challenge says what a client can do."""
+    """Return an error without a reason. The challenge tells the client what to do."""
     return jsonify(error="unauthorized"), status, {"WWW-Authenticate": challenge}
 
 
 @app.get("/reports")
 @needs_scope("reports:read")
 def reports() -> ResponseReturnValue:
-    """Answer whoever may read reports."""
+    """Return the reports to a client that may read them."""
     return jsonify(reports=["first", "second"], reader=g.claims["sub"])

@@ -1,11 +1,11 @@
-"""A command-line tool that keeps somebody signed in: log in once, refresh when needed, sign out.
+"""A command-line tool that stays signed in: log in once, refresh when needed, sign out.
 
     python examples/login_client.py https://keys.example.com login dev@example.com
     python examples/login_client.py https://keys.example.com get /api/v1/me
     python examples/login_client.py https://keys.example.com logout
 
-The password is read from the terminal (or standard input) and kept nowhere. The tokens are kept in a file that only the
-user may read; while one process refreshes, others wait for it, because a refresh token is good for one use only.
+It reads the password from the terminal (or standard input) and never stores it. It keeps the tokens in a file that only
+the user may read. While one process refreshes, others wait for it, because a refresh token can be used only once.
 """
 
 import base64
@@ -23,11 +23,11 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 STORE = Path(os.environ.get("LOGIN_CLIENT_STORE", Path.home() / ".config" / "keyportal-example.json"))
-EARLY = 30  # seconds before its end at which a token is exchanged
+EARLY = 30  # seconds before expiry at which a token is refreshed
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the command."""
     portal, action, *rest = sys.argv[1:]
     portal = portal.rstrip("/")
     with store() as tokens:
@@ -42,14 +42,14 @@ def main() -> None:
 
 
 def log_in(portal: str, email: str) -> dict[str, Any]:
-    """Swap e-mail address and password for a pair of tokens."""
+    """Exchange e-mail address and password for a pair of tokens."""
     password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     login = base64.b64encode(f"{email}:{password}".encode()).decode()
     return stamped(call("POST", f"{portal}/api/v1/tokens", authorization=f"Basic {login}"))
 
 
 def get(portal: str, path: str, tokens: dict[str, Any]) -> Any:
-    """GET something with a token that is good, exchanging it first if it is about to end."""
+    """GET a path with a valid token, which is refreshed first if it is about to expire."""
     if not tokens:
         sys.exit("Log in first.")
     if time.time() > tokens["good_until"] - EARLY:
@@ -58,7 +58,7 @@ def get(portal: str, path: str, tokens: dict[str, Any]) -> Any:
 
 
 def refresh(portal: str, tokens: dict[str, Any]) -> dict[str, Any]:
-    """Spend the refresh token for the next pair. If it is good no more, somebody has to log in again."""
+    """Exchange the refresh token for the next pair. Exits if it is no longer valid, and the user must log in again."""
     try:
         return stamped(call("POST", f"{portal}/api/v1/tokens/refresh", {"refresh_token": tokens["refresh_token"]}))
     except HTTPError as error:
@@ -69,24 +69,24 @@ def refresh(portal: str, tokens: dict[str, Any]) -> dict[str, Any]:
 
 
 def log_out(portal: str, tokens: dict[str, Any]) -> None:
-    """End the log-in at the portal, and forget the tokens here whatever it says."""
+    """End the log-in at the portal, and delete the tokens here whatever the portal answers."""
     access_token = tokens.get("access_token")
     tokens.clear()
     if access_token:
         try:
             call("DELETE", f"{portal}/api/v1/tokens", authorization=f"Bearer {access_token}")
         except HTTPError as error:
-            if error.code != 401:  # noqa: PLR2004  # it had ended already
+            if error.code != 401:  # noqa: PLR2004  # it had already ended
                 raise
 
 
 def stamped(answer: dict[str, Any]) -> dict[str, Any]:
-    """Note until when the access token is good, by this machine's own clock."""
+    """Add the time until which the access token is valid, by this machine's own clock."""
     return {**answer, "good_until": time.time() + answer["expires_in"]}
 
 
 def call(method: str, url: str, body: object = None, *, authorization: str = "") -> Any:
-    """Send one request and give its JSON."""
+    """Send one request and return the JSON of its response."""
     headers = {"Authorization": authorization} if authorization else {}
     if body is not None:
         headers["Content-Type"] = "application/json"
@@ -98,10 +98,10 @@ def call(method: str, url: str, body: object = None, *, authorization: str = "")
 
 @contextmanager
 def store() -> Iterator[dict[str, Any]]:
-    """Hold the file of tokens alone, give its content, and write back what became of it, also when the block exits."""
+    """Lock the token file, yield its content, and write back the changes, even if the block exits early."""
     STORE.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(STORE, os.O_RDWR | os.O_CREAT, 0o600)
-    os.fchmod(descriptor, 0o600)  # also one that was there before
+    os.fchmod(descriptor, 0o600)  # for a file that existed before, too
     with os.fdopen(descriptor, "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         text = file.read()

@@ -1,9 +1,9 @@
-"""A server that calls an API behind keyportal, and waits when it is told to: requests with urllib3's retries.
+"""A server that calls an API behind keyportal and waits when it is told to: requests with urllib3's retries.
 
     API_KEY=kp_live_… python examples/patient_client.py https://api.example.com/reports/1
 
-429 and 503 are no verdict about the key: both say in Retry-After how many seconds to wait, and the same request is then
-good again. 401 and 403 are verdicts: they are not repeated, and what they say goes to somebody who can act on it.
+429 and 503 are not verdicts about the key: Retry-After says how many seconds to wait before sending the same request
+again. 401 and 403 are verdicts: this client does not retry them, and shows them to a person who can act on them.
 """
 
 import os
@@ -14,19 +14,19 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 ATTEMPTS = 5
-TIMEOUT = (3.05, 10)  # seconds for a connection, and for an answer
+TIMEOUT = (3.05, 10)  # seconds to connect, and to wait for the response
 
 
 def session(key: str) -> requests.Session:
-    """Give a session that sends the key, and repeats what may be repeated.
+    """Return a session that sends the key, and repeats requests that may be repeated.
 
-    Waits as long as Retry-After says, else 0.5, 1, 2 … seconds, each a little different: a thousand clients that were
-    refused together must not come back together.
+    It waits as long as Retry-After says, else 0.5, 1, 2 … seconds with some jitter, so that a thousand clients that
+    were refused together do not come back together.
     """
     retries = Retry(
         total=ATTEMPTS,
         status_forcelist=(429, 503),
-        allowed_methods=None,  # keyportal refuses before anything is done, so that also a POST may be repeated
+        allowed_methods=None,  # keyportal refuses before the API acts, so even a POST may be repeated
         backoff_factor=0.5,
         backoff_jitter=0.3,
         respect_retry_after_header=True,
@@ -40,7 +40,7 @@ def session(key: str) -> requests.Session:
 
 
 def main() -> None:
-    """Get the address of the command line and print what came."""
+    """GET the URL from the command line and print the response."""
     answer = session(os.environ["API_KEY"]).get(sys.argv[1], timeout=TIMEOUT, allow_redirects=False)
     if answer.status_code in (401, 403):
         told = answer.headers.get("WWW-Authenticate", "")

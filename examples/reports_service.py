@@ -1,9 +1,9 @@
-"""A service behind a gateway that asks keyportal: Flask, and not a line about keys.
+"""A Flask service behind a gateway that checks credentials with keyportal. It contains no code about keys.
 
     flask --app examples/reports_service run --port 9000
 
-The gateway (deploy/nginx, deploy/caddy) has checked the credential, taken it away, and says who it is in headers that
-no client can send past it. So this service must not be reachable but through the gateway.
+The gateway (deploy/nginx, deploy/caddy) checks the credential, removes it, and says whose it is in headers that
+clients can't set themselves. So this service must be reachable only through the gateway.
 """
 
 from flask import Flask, request
@@ -14,7 +14,7 @@ app = Flask(__name__)
 
 @app.get("/reports/<name>")
 def report(name: str) -> ResponseReturnValue:
-    """Give a report to whoever may read it; which of them it is, the gateway says."""
+    """Return a report, according to who may read it; the gateway says who asks."""
     owner = request.headers["X-Keyportal-Owner"]
     scopes = request.headers["X-Keyportal-Scopes"].split(" ")
     return {"report": name, "for": owner, "may_write": "reports:write" in scopes}
@@ -22,5 +22,5 @@ def report(name: str) -> ResponseReturnValue:
 
 @app.delete("/reports/admin/<name>")
 def remove(name: str) -> ResponseReturnValue:
-    """Remove a report: the gateway lets only those with `reports:write` come here."""
+    """Remove a report. The gateway admits only requests with `reports:write` here."""
     return {"removed": name, "by": request.headers["X-Keyportal-Key"]}

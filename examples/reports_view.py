@@ -1,7 +1,7 @@
-"""A view of Django REST framework that only keys and tokens with `reports:read` open: three lines are keyportal's.
+"""A Django REST framework view that needs a key or token with `reports:read`; three lines of it are keyportal's.
 
-For an API that lives in the same Django project as the portal. Another one asks by a gateway (`reports_service.py`), by
-`POST /api/v1/verify`, or verifies tokens by itself (`flask_verifier.py`).
+This is for an API in the same Django project as the portal. Other APIs ask through a gateway (`reports_service.py`),
+call `POST /api/v1/verify`, or verify tokens themselves (`flask_verifier.py`).
 """
 
 from rest_framework.request import Request
@@ -14,11 +14,11 @@ from tokens.authentication import AccessTokenAuthentication
 
 
 class ReportsView(APIView):
-    """`GET`: the caller's reports."""
+    """`GET`: the reports of the credential's owner."""
 
     authentication_classes = (APIKeyAuthentication, AccessTokenAuthentication)
     permission_classes = (HasScope("reports:read"),)
 
     def get(self, request: Request) -> Response:
-        """Answer with what belongs to the owner of the credential."""
+        """Return what belongs to the owner of the credential."""
         return Response({"reports": ["first", "second"], "owner": request.user.pk})
