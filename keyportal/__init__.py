@@ -1,1 +1,1 @@
-"""The frame: settings, URLs, WSGI, middleware and the error format. No rule of the domain lives here."""
+"""The project around the apps: settings, URLs, server, middleware and the error format. It has no domain rules."""

@@ -1,4 +1,4 @@
-"""The operators' site."""
+"""The admin site of the portal's operators."""
 
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -23,14 +23,14 @@ HIDDEN: Final = {
     "mfa.Authenticator",
     "usersessions.UserSession",
 }
-"""What libraries would register: sealed seeds and session keys are nobody's business, and writes go through verbs."""
+"""Models that libraries would register. They hold sealed seeds and session keys, and writes go through verbs."""
 PAGES: Final = frozenset(("index", "login", "logout", "password_change", "jsi18n", "app_list"))
-"""Django's pages that belong to no model and are kept. Those that look any model's rows up by a name are not."""
+"""Django's pages that stay although they belong to no model. Others can look up rows of any model, and are removed."""
 LATEST: Final = 10
 
 
 class PortalAdminSite(AdminSite):
-    """Django's admin under the portal's name. Its log-in page is the portal's."""
+    """Django's admin under the portal's name, with the portal's log-in page."""
 
     site_header = "keyportal operators"
     site_title = "keyportal operators"
@@ -47,11 +47,11 @@ class PortalAdminSite(AdminSite):
         super().register(shown, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Tell whether somebody is an operator: switched on, and confirmed as everybody whose rights count here."""
+        """Return whether the user is an operator: staff, active, and confirmed like all whose rights count here."""
         return super().has_permission(request) and request.user.is_confirmed  # type: ignore[union-attr]
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
-        """Guard a page: 403 for somebody who is logged in and no operator, the portal's log-in for everybody else."""
+        """Return the guarded view: 403 for a logged-in user who is no operator, the log-in page for anonymous users."""
         guarded = super().admin_view(view, cacheable)
 
         @wraps(guarded)
@@ -63,31 +63,31 @@ class PortalAdminSite(AdminSite):
         return inner
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Return the pages of the models and the few of Django's own that are kept."""
+        """Return the URLs of the models' pages, and the few of Django's own that stay."""
         urls: list[Any] = super().get_urls()
-        return [url for url in urls if getattr(url, "name", None) in (*PAGES, None)]  # a model's pages bear no name
+        return [url for url in urls if getattr(url, "name", None) in (*PAGES, None)]  # a model's pages have no name yet
 
     def get_log_entries(self, request: HttpRequest) -> Any:
-        """Return what the operator did last, from the trail: there is no second log."""
+        """Return the operator's latest actions from the audit trail, which replaces Django's own log."""
         return AuditEvent.objects.filter(actor=f"user:{request.user.pk}").order_by("-at", "-id")[:LATEST]
 
     def password_change(  # type: ignore[override]  # a redirect instead of a page
         self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
-        """Send to the portal's page: the change is recorded and ends signed tokens."""
+        """Redirect to the portal's page, which records the change and ends signed tokens."""
         return redirect("account_change_password")
 
     def logout(  # type: ignore[override]  # a redirect instead of a page
         self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
-        """Log out as everywhere in the portal: on the record."""
+        """Log out as everywhere in the portal, recorded in the audit trail."""
         response: HttpResponse = LogoutView.as_view()(request)
         return response
 
     def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
-        """Send to the portal's log-in; an operator to the site, and 403 for a developer who is logged in.
+        """Redirect an anonymous user to the portal's log-in and an operator to the site; 403 for other users.
 
-        Django's own form is never reached: it asks for no second factor and counts no guesses.
+        Django's own form is never reached, because it neither asks for a second factor nor counts guesses.
         """
         response: HttpResponse = secure_admin_login(self._inside)(request)
         return response

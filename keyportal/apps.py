@@ -1,4 +1,4 @@
-"""The frame, and the admin site with the portal's own log-in, as Django applications."""
+"""Django's configuration of the project itself, and of the admin site with the portal's own log-in."""
 
 import os
 from pathlib import Path
@@ -11,12 +11,12 @@ from keyportal.private_files import OTHERS, make_private, make_tree_private, pri
 
 
 class FrameConfig(AppConfig):
-    """The frame. In local mode it sees to it that nobody else on the machine reads what the portal writes."""
+    """The project as an app. In local mode it keeps other users of the machine from reading the portal's files."""
 
     name = "keyportal"
 
     def ready(self) -> None:
-        """Take from others what is there already, and by the umask what comes."""
+        """Remove other users' access to existing files, and set the umask for new ones."""
         if not settings.KEYPORTAL_LOCAL:
             return
         os.umask(OTHERS)
@@ -27,6 +27,6 @@ class FrameConfig(AppConfig):
 
 
 class PortalAdminConfig(AdminConfig):
-    """Django's admin, entered through the portal's log-in: same limits, same second factor."""
+    """Django's admin behind the portal's log-in, with the same limits and the same second factor."""
 
     default_site = "keyportal.admin.PortalAdminSite"

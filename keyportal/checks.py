@@ -1,4 +1,4 @@
-"""System checks of the frame: every setting against its table, names that are none, middleware that must be there."""
+"""System checks of the project: every setting against its table, stray names, and required middleware."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from keyportal.static_files import outdated
 
 @register("keyportal")
 def check_options(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """E004 to E040: a setting is not what its table says. For settings modules that are built upon the portal's own."""
+    """Return E004 to E040 for settings that their table rejects, also in settings modules based on the portal's own."""
     errors: list[CheckMessage] = []
     for option in OPTIONS:
         written = _as_written(getattr(settings, option.name, None))
@@ -35,14 +35,14 @@ def check_options(app_configs: Sequence[AppConfig] | None, **options: Any) -> li
 
 @register("keyportal")
 def check_names(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """W040: somebody has set a name that is no setting."""
+    """Return W040 for each environment variable or `.env` entry that looks like a setting but is none."""
     hint = "It does nothing. docs/configuration.md lists the settings."
     return [Caution(f"{sentence}.", hint=hint, id="keyportal.W040") for sentence in settings.KEYPORTAL_STRAY_NAMES]
 
 
 @register("keyportal")
 def check_middleware(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """E041: what Django's security.W002, W003, W016 and W019 ask for. They would know it by its name alone."""
+    """Return E041 for what Django's security.W002, W003, W016 and W019 ask, which know middleware only by its name."""
     present = [import_string(path) for path in settings.MIDDLEWARE]
     wanted = {
         "X-Frame-Options: DENY": _has(present, XFrameOptionsMiddleware) and settings.X_FRAME_OPTIONS == "DENY",
@@ -59,7 +59,7 @@ def check_middleware(app_configs: Sequence[AppConfig] | None, **options: Any) ->
 
 @register("keyportal", deploy=True)
 def check_static_files(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """W042: what was collected is not what the code has."""
+    """Return W042 if the collected static files are not those of this release."""
     try:
         if not outdated():
             return []
@@ -78,7 +78,7 @@ def _has(present: Sequence[object], middleware: type) -> bool:
 
 
 def _as_written(value: object) -> str | None:
-    """Return a value as somebody would have written it, or None for what nobody writes."""
+    """Return a value as an operator would write it, or None for a type that has no such text."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):

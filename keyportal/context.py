@@ -1,4 +1,4 @@
-"""What every template may need to know."""
+"""Context that every template may need."""
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -7,7 +7,7 @@ THEMES = ("system", "light", "dark")
 
 
 def portal(request: HttpRequest) -> dict[str, object]:
-    """Give the theme that the browser's cookie names, the public address, and whether this is local mode."""
+    """Return the theme from the browser's cookie, the portal's URL, and whether this is local mode."""
     theme = request.COOKIES.get(settings.KEYPORTAL_THEME_COOKIE, "system")
     return {
         "theme": theme if theme in THEMES else "system",

@@ -1,4 +1,4 @@
-"""What is answered to a form whose token does not fit: mostly, somebody logged in in another tab meanwhile."""
+"""Responses to forms with a wrong CSRF token, usually because the user has logged in in another tab since."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,11 +12,11 @@ from accounts.way_back import page_of, wanted_page
 from keyportal.errors import error_response
 
 ENTRANCES: Final = frozenset({"account_login", "mfa_login_webauthn", "mfa_authenticate", "account_signup"})
-"""Who is logged in by now has what these forms are for."""
+"""Forms whose purpose is fulfilled once the user is logged in."""
 
 
 def failed(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer 403 with the way back to the form; whoever wanted to log in, and is in by now, goes where they wanted.
+    """Return 403 with a way back to the form, or a redirect if the form wanted to log in and the user now is.
 
     What another site sent is neither kept nor shown.
     """
@@ -35,7 +35,7 @@ def failed(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def is_from_our_page(request: HttpRequest) -> bool:
-    """Return whether the browser says that a page of the portal sent this; False if it says nothing."""
+    """Return whether the browser says that a page of the portal sent this request; False if it says nothing."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
     source = request.headers.get("Origin") or request.headers.get("Referer", "")

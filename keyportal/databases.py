@@ -1,4 +1,4 @@
-"""What DATABASES says beyond DATABASE_URL: the portal's own defaults, where the operator has set nothing."""
+"""Complete DATABASES with the portal's defaults for what DATABASE_URL does not set."""
 
 import re
 from collections.abc import Mapping
@@ -22,40 +22,40 @@ OF_POSTGRESQL: Final[Mapping[str, Any]] = {
     "keepalives_interval": 1,
     "keepalives_count": 2,
 }
-"""Fail fast: a consumer waits for the verdict."""
+"""Fail fast, because consumers wait for the verdict."""
 LIMITS: Final[Mapping[str, int]] = {"statement_timeout": 5000, "lock_timeout": 2000}
-"""In ms, of a server's connections. The limit of statements is for pages; the check takes a millisecond."""
+"""In ms, for a server's connections. The statement timeout is meant for pages; checking a credential takes 1 ms."""
 
 
 def with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entry of DATABASES: what DATABASE_URL says wins, then libpq's variables, then the defaults."""
+    """Return the entry of DATABASES. DATABASE_URL takes precedence over libpq's variables, these over the defaults."""
     entry = given["DATABASE_URL"]
     always = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True, **entry}
     if entry["ENGINE"] == SQLITE:
         return {**always, "OPTIONS": _sqlite(entry["OPTIONS"])}
     variables = {"options": given["PGOPTIONS"], "connect_timeout": given["PGCONNECT_TIMEOUT"]}
     options = {**OF_POSTGRESQL, **{name: value for name, value in variables.items() if value != ""}, **entry["OPTIONS"]}
-    # The server takes PGPASSWORD out of its environment, where libpq would find it.
+    # The server deletes PGPASSWORD from its environment, where libpq would look for it.
     return {**always, "OPTIONS": options, "PASSWORD": entry["PASSWORD"] or given["PGPASSWORD"]}
 
 
 def listen_address(given: Mapping[str, Any]) -> str:
-    """Return the address to listen at as libpq reads it, or nothing if it is the database's own."""
+    """Return the URL for LISTEN as libpq reads it; empty if it is the database's own."""
     entry = given["KEYPORTAL_LISTEN_URL"]
     return as_address({**entry, "PASSWORD": entry["PASSWORD"] or given["PGPASSWORD"]}) if entry else ""
 
 
 def limit_statements() -> None:
-    """See to it that PostgreSQL ends what takes too long in this process. For servers: a command takes its time."""
+    """Set PostgreSQL's timeouts for this process. Only servers call this: a management command may take longer."""
     for connection in connections.all():
         if connection.vendor == "postgresql":
-            options = connection.settings_dict["OPTIONS"]  # of every thread's connection
+            options = connection.settings_dict["OPTIONS"]  # shared by the connections of all threads
             options["options"] = with_limits(options.get("options", ""), LIMITS)
             connection.close()
 
 
 def with_limits(options: str, limits: Mapping[str, int]) -> str:
-    """Return libpq's `options` with a limit for each name that they do not set; the last of a name counts there."""
+    """Return libpq's `options` with a limit for each name that they do not set; for PostgreSQL, the last one counts."""
     missing = [f"-c {name}={value}" for name, value in limits.items() if not _sets(options, name)]
     return " ".join([*missing, *filter(None, [options])])
 
@@ -67,5 +67,5 @@ def _sets(options: str, name: str) -> bool:
 
 def _sqlite(options: Mapping[str, Any]) -> dict[str, Any]:
     commands = [part for part in (OF_SQLITE["init_command"], options.get("init_command")) if part]
-    # The operator's commands come last, because the last of a pragma counts.
+    # The operator's commands come last, because the last value of a pragma counts.
     return {**OF_SQLITE, **options, "init_command": " ".join(commands), "factory": PrivateConnection}

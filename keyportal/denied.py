@@ -1,4 +1,4 @@
-"""Denied access on the record: which signed-in person was refused where, and which action of an operator."""
+"""Audit events for denied access: which signed-in user was refused where, and which action of an operator."""
 
 import logging
 from typing import Final
@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 
 DENIED: Final = AttemptLimit("events of denied access of a person to a route", fixed="1 per 5 minutes")
 REFUSED: Final = AttemptLimit("events of refused actions of an operator", fixed="100 per 5 minutes")
-"""One event tells as much as a thousand, and nobody fills the trail by asking again and again."""
+"""One event says as much as a thousand, and repeated requests must not fill the trail."""
 
 
 def record_denied(request: HttpRequest, exception: Exception | None) -> None:
-    """Record that a signed-in person was refused: the route's pattern, never the path that they asked for.
+    """Record that a signed-in user was refused, with the route's pattern and never the requested path.
 
-    What an operator sends is an action, and recorded each time within reason; for everybody else and everything else
-    once in five minutes. The answer is 403 all the same if the database can't be written.
+    An operator's POST is an action, and every one is recorded up to a limit. Everything else is recorded once in five
+    minutes. The response is 403 even if the database can't be written.
     """
     user = getattr(request, "user", None)
     if not isinstance(user, User):

@@ -1,4 +1,4 @@
-"""The process's environment after the settings have been read."""
+"""Clean the process's environment after the settings have been read."""
 
 from collections.abc import MutableMapping
 from typing import Final
@@ -13,10 +13,10 @@ _PREFIXES: Final = ("KEYPORTAL_", "HTTP_")
 
 
 def forget_environment(environ: MutableMapping[str, str]) -> None:
-    """Take our secrets, and all that could pass for a request header, out of the environment.
+    """Remove the portal's secrets, and everything that could pass for a request header, from the environment.
 
-    Whatever keeps, prints or hands on the environment would keep or print the sealing keys; and under CGI's rules a
-    variable called HTTP_AUTHORIZATION would be everyone's credential.
+    Code that stores, prints or passes on the environment would expose the sealing keys. Under CGI's rules, a variable
+    called HTTP_AUTHORIZATION would be the credential of every request.
     """
     for name in [name for name in environ if name in _SECRETS or name.upper().startswith(_PREFIXES)]:
         del environ[name]

@@ -1,4 +1,4 @@
-"""What is answered when a view is not reached, breaks or says nothing: a page, or a problem where machines ask."""
+"""Responses for requests that reach no view, fail or have an empty error: a page, or a problem for machines."""
 
 import logging
 import sys
@@ -37,45 +37,45 @@ CODE_OF: Final[Mapping[int, str]] = {
     500: "internal_error",
     503: "unavailable",
 }
-"""The statuses that have a page, `templates/errors/<status>.html`, and their codes."""
+"""Codes of the statuses that have a page, `templates/errors/<status>.html`."""
 DETAILS: Final[Mapping[type[Exception], str]] = {
     DisallowedHost: "The Host header names no host under which this portal shows pages.",
     TooManyFieldsSent: "The form has too many fields.",
     RequestDataTooBig: "The form is too large.",
     BadRequest: "The address holds a byte that no address may hold.",
 }
-"""What was wrong, without a value: an operator finds it in the log, and whoever asked in the answer."""
-RETRY_AFTER: Final = "60"  # seconds, for what is limited per account and address
+"""What was wrong, without any value, for the operator's log and the response."""
+RETRY_AFTER: Final = "60"  # seconds, for limits per account and address
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer 400, or 413 for a body over the limit: unknown host, bad form, too much data."""
+    """Return 400, or 413 for a body over the limit: unknown host, bad form, too much data."""
     detail = next((words for kind, words in DETAILS.items() if isinstance(exception, kind)), "")
     logger.info("400: %s", detail or type(exception).__name__)
     return error_response(request, 413 if isinstance(exception, RequestDataTooBig) else 400, detail=detail)
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer 403, and put it on the record if it is known who was refused."""
+    """Return 403, and record it if the user is known."""
     if not is_for_machines(request):
         record_denied(request, exception)
     return error_response(request, 403)
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer 404."""
+    """Return 404."""
     return error_response(request, 404)
 
 
 def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer 429: log-in and its neighbours are limited per account and per address."""
+    """Return 429: log-in and related forms are limited per account and per address."""
     if request.method == "POST" and not is_for_machines(request) and request.user.is_authenticated:
-        keep_draft(request, Why.LIMITED)  # for a stranger a limit does no more work than it must
+        keep_draft(request, Why.LIMITED)  # for an anonymous client, a limit does no more work than it must
     return error_response(request, 429, {"Retry-After": RETRY_AFTER}, back=page_of(request))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 503 if the database can't be asked, else 500. The page needs neither database nor session."""
+    """Return 503 if the database can't be queried, else 500. The page needs neither database nor session."""
     problem = problem_of(sys.exc_info()[1], request)
     if problem is None or problem.code != "unavailable":
         return error_response(request, 500)
@@ -91,7 +91,7 @@ def error_response(
     detail: str = "",
     **context: Any,
 ) -> HttpResponse:
-    """Answer an error with its page (or a more particular one), or with its problem where machines ask.
+    """Return an error with its page (or a more specific one), or as a problem on paths for machines.
 
     `detail` says more than the status does; it quotes nothing that was sent.
     """
@@ -107,9 +107,9 @@ def error_response(
 
 
 def _page(request: HttpRequest, template: str, context: Mapping[str, Any], status: int) -> HttpResponse:
-    """Return the page, or one without a template if that breaks: an answer with a status is better than another error.
+    """Return the page, or a plain one if its template fails: an answer with the right status beats a new error.
 
-    Raises errors of the database, unless it is the answer to one: they have a page of their own.
+    Raises errors of the database, unless the page is for one: they have a page of their own.
     """
     try:
         return render(request, template, context, status=status)
@@ -122,7 +122,7 @@ def _page(request: HttpRequest, template: str, context: Mapping[str, Any], statu
 
 
 def with_words(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Put the page or the problem into an error that has no body, and leave its status and its headers as they are."""
+    """Give an error without a body its page or problem, keeping its status and headers."""
     status = response.status_code
     other = 400 if status < HTTPStatus.INTERNAL_SERVER_ERROR else 500
     said = error_response(request, status if status in CODE_OF else other, back=page_with_button(request))

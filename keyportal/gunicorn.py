@@ -1,6 +1,6 @@
-"""How gunicorn runs the portal: `gunicorn --config python:keyportal.gunicorn`. What its command line says wins.
+"""gunicorn's configuration: `gunicorn --config python:keyportal.gunicorn`. Its command line takes precedence.
 
-https://docs.gunicorn.org/en/stable/settings.html says what each name means.
+https://docs.gunicorn.org/en/stable/settings.html explains each name.
 """
 
 import resource
@@ -13,23 +13,23 @@ wsgi_app = "keyportal.server:application"
 worker_class = "keyportal.entrance.worker.Worker"
 logger_class = "keyportal.entrance.worker.Logger"
 preload_app = True
-"""Settings are read and checked once, and the workers share what is the same for all."""
+"""Settings are read and checked once, and the workers share the memory of what is the same for all."""
 workers = settings.KEYPORTAL_WORKERS
 bind = ["127.0.0.1:8000"]
 certfile = settings.KEYPORTAL_TLS_CERTIFICATE or None
 keyfile = settings.KEYPORTAL_TLS_KEY or None
 backlog = 1024
 timeout = 30
-"""Seconds after which a worker whose event loop stands still is killed and another one started."""
+"""Seconds without a sign of life after which gunicorn kills and replaces a worker, because its event loop is stuck."""
 graceful_timeout = 5
-"""Seconds for what is being answered when the server ends."""
+"""Seconds for requests in progress when the server ends."""
 control_socket_disable = True
 
 
 def on_starting(server: Arbiter) -> None:
-    """Give each worker a queue of its own, which the kernel fills evenly; over a Unix socket there can be only one.
+    """Give each worker its own accept queue, which the kernel fills evenly; a Unix socket can have only one.
 
-    And as many descriptors as the system lets it have: most begin with 1,024, and each connection is one.
+    Also raise the limit of descriptors to what the system allows: it is often 1,024, and each connection needs one.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""Logs: one line an event, JSON in production, readable locally, each with the request's id, none with a secret."""
+"""Logging: one line per event, JSON in production, text locally, each with the request id, none with a secret."""
 
 import json
 import logging
@@ -13,14 +13,14 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class RequestFilter(logging.Filter):
-    """Puts the request id on every record, and the route in place of the path that a client wrote.
+    """Add the request id to every record, and replace the path that a client sent by its route.
 
-    A path can hold anything: a key pasted into the address bar, the token of a confirmation link. An error of a service
-    is named without its text, which may quote a setting.
+    A path can contain anything: a key pasted into the address bar, the token of a confirmation link. An error of
+    another service is logged without its text, which may quote a setting.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Amend the record; every record passes."""
+        """Amend the record. Return True, because every record passes."""
         record.request_id = request_id.get()
         request = getattr(record, "request", None)
         path = getattr(request, "path", None)
@@ -33,7 +33,7 @@ class RequestFilter(logging.Filter):
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people; tracebacks without the texts of services' errors."""
+    """Lines for people. Tracebacks leave out the texts of other services' errors."""
 
     def formatException(self, exc_info: Any) -> str:  # noqa: N802  # logging's name
         """Return the traceback."""
@@ -41,13 +41,13 @@ class TextFormatter(logging.Formatter):
 
 
 class JSONFormatter(TextFormatter):
-    """One JSON object a line: time (UTC), level, logger, request id, message; the traceback where there is one.
+    """One JSON object per line: time (UTC), level, logger, request id, message, and the traceback if there is one.
 
-    Every request writes a line, and a library's formatter takes three times as long as these lines.
+    Written by hand, because every request logs a line and a library's formatter takes three times as long.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line."""
+        """Return the line."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -61,15 +61,14 @@ class JSONFormatter(TextFormatter):
 
 
 def route(request: Any) -> str:
-    """Give the pattern that a request's path matched, or `(no route)`: what may stand in a log."""
+    """Return the pattern that a request's path matched, or `(no route)`. It is safe to log."""
     match = getattr(request, "resolver_match", None)
     return f"/{match.route}" if match else "(no route)"
 
 
 def logging_config(style: str) -> dict[str, Any]:
-    """Give Django's LOGGING for `json` or `text`."""
-    # No line shows where it was written nor by which thread: not finding out makes every line cheaper (logging HOWTO,
-    # “Optimization”).
+    """Return Django's LOGGING for `json` or `text`."""
+    # No line shows the caller or thread, and not looking them up makes logging faster (logging HOWTO, “Optimization”).
     logging._srcfile = None
     logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
     fields = "%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s"
@@ -84,10 +83,10 @@ def logging_config(style: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": style, "filters": ["request"]}},
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
-            # Django would add a console of its own, and mail tracebacks; 4xx are in the access line already.
+            # Django would add its own console and mail tracebacks; the access line already has the 4xx.
             "django": {"handlers": [], "propagate": True},
             "django.request": {"level": "ERROR"},
-            # It would repeat the Host header, and people paste secrets everywhere. The access line tells of the 400.
+            # It would repeat the Host header, which may hold a pasted secret. The access line has the 400.
             "django.security.DisallowedHost": {"level": "CRITICAL"},
             # It would repeat Origin and Referer, with path and query.
             "django.security.csrf": {"level": "CRITICAL"},

@@ -1,4 +1,4 @@
-"""The thread of each worker that sends messages: woken by what this process commits, and every second by itself."""
+"""The thread of each worker that sends e-mails, woken by commits of this process and once a second."""
 
 import logging
 import os
@@ -19,21 +19,21 @@ from keyportal.quiet_errors import in_short
 
 logger = logging.getLogger(__name__)
 
-LOOK: Final = 1.0  # seconds between two looks for what other processes have written
+LOOK: Final = 1.0  # seconds between two checks for e-mails that other processes have queued
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 10.0
-"""Seconds in which a server that is away is left alone; each time twice as long."""
-SURVEY: Final = 5.0  # seconds between two counts of what waits
-TOLD: Final = 60.0  # seconds between two lines of the log that say that a server is away
-AT_EXIT: Final = 3.0  # seconds that the end of the process waits for a message that is being sent
+"""Seconds to wait for an unavailable server, doubled each time."""
+SURVEY: Final = 5.0  # seconds between two counts of waiting e-mails
+TOLD: Final = 60.0  # seconds between two log lines about an unavailable server
+AT_EXIT: Final = 3.0  # seconds that the end of the process waits for an e-mail that is being sent
 
 
 class Mailer:
-    """Sends what is due, as long as the process lives."""
+    """Sends due e-mails, as long as the process lives."""
 
     def __init__(self) -> None:
         self.backlog = Backlog(0, 0.0)
-        """What waits, as it was a few seconds ago."""
+        """What waits, counted a few seconds ago."""
         self._pause = 0.0
         self._survey_at = 0.0
         self._told_at = -TOLD
@@ -41,15 +41,15 @@ class Mailer:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to send. For a process that serves; others leave their messages to it."""
+        """Start sending. Only server processes call this; others leave their e-mails to them."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="keyportal-messages", daemon=True)
             self._thread.start()
-            # At the end of a process that multiprocessing has forked as well, where `atexit` does not.
+            # Also runs at the end of a process forked by multiprocessing, where `atexit` does not.
             Finalize(None, self.stop, exitpriority=2)
 
     def stop(self) -> None:
-        """Take nothing new, and wait a moment for the message that is being sent: it would be sent again."""
+        """Stop, and wait a moment for the e-mail that is being sent, because it would otherwise be sent again."""
         self._ending.set()
         written.set()
         if self._thread is not None:
@@ -65,7 +65,7 @@ class Mailer:
             self._work()
 
     def _work(self) -> None:
-        """Send what is due, and look now and then at what waits. A server that is away is left alone for a moment."""
+        """Send what is due, and now and then count what waits. If a server is unavailable, pause for a moment."""
         is_well = self._does(self._send)
         self._pause = 0.0 if is_well else min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
         if time.monotonic() >= self._survey_at:
@@ -74,7 +74,7 @@ class Mailer:
                 self._does(self._survey)
 
     def _does(self, task: Callable[[], None]) -> bool:
-        """Do a task; return whether all those answered whom it needs."""
+        """Run a task; return whether all services that it needs have answered."""
         try:
             task()
         except (DatabaseError, InterfaceError) as error:
@@ -85,7 +85,7 @@ class Mailer:
             self._tell("messages wait for the key rings that fit: %s", error)
         except OSError as error:
             self._tell("messages wait for the mail server: %s", error)
-        except Exception:  # a thread that ended would never send again
+        except Exception:  # else the thread would end and never send again
             logger.exception("messages can not be sent")
         else:
             return True
@@ -93,7 +93,7 @@ class Mailer:
 
     def _send(self) -> None:
         self._follow()
-        freshness.confirm_rings()  # under others nothing would open
+        freshness.confirm_rings()  # with wrong rings nothing could be opened
         while send_due(is_ending=self._ending.is_set):
             self._follow()
 
@@ -102,7 +102,7 @@ class Mailer:
         self.backlog = backlog()
 
     def _follow(self) -> None:
-        """Have the database open that lies there now: one connection to another keeps every thread from it."""
+        """Open the database file that exists now, because one connection to a replaced file holds back every thread."""
         close_old_connections()
         freshness.follow()
 
@@ -113,4 +113,4 @@ class Mailer:
 
 
 mailer = Mailer()
-os.register_at_fork(after_in_child=mailer.__init__)  # type: ignore[misc]  # threads don't come along
+os.register_at_fork(after_in_child=mailer.__init__)  # type: ignore[misc]  # a fork has no threads

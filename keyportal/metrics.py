@@ -1,8 +1,8 @@
-"""`/metrics` for Prometheus: verdicts by door and outcome, how long they took, the verified cache, messages, usage.
+"""`/metrics` for Prometheus: verdicts by entry point and outcome, their durations, the verified cache, e-mails, usage.
 
-A scrape reaches one worker of several. So each leaves its numbers in a file of `KEYPORTAL_METRICS_DIR` every few
-seconds, and the one that is asked adds up the files, with its own numbers as of now. The numbers of a worker that is
-gone stay, because a counter must never go back.
+A scrape reaches only one of several workers. So each worker writes its metrics to a file in `KEYPORTAL_METRICS_DIR`
+every few seconds, and the worker that is scraped adds up all files and its own current metrics. The metrics of a worker
+that has ended are kept, because a counter must never go back.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,9 +26,9 @@ OPENMETRICS = "application/openmetrics-text"
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer the networks that may ask, in OpenMetrics if they take it, else in Prometheus' text format.
+    """Return the metrics to the networks that may ask: as OpenMetrics if they accept it, else as Prometheus' text.
 
-    To others there is nothing here.
+    Other clients get a 404.
     """
     client = parse_address(request.META["REMOTE_ADDR"])
     allowed = map(parse_network, settings.KEYPORTAL_METRICS_NETWORKS)
@@ -36,29 +36,29 @@ def metrics(request: HttpRequest) -> HttpResponse:
         raise Http404
     workers = Workers(all_numbers())
     if _prefers_openmetrics(request):
-        told: bytes = openmetrics.generate_latest(workers)  # type: ignore[no-untyped-call]  # the library leaves it so
+        told: bytes = openmetrics.generate_latest(workers)  # type: ignore[no-untyped-call]  # the library has no types
         return HttpResponse(told, content_type=openmetrics.CONTENT_TYPE_LATEST)
     return HttpResponse(generate_latest(workers), content_type=CONTENT_TYPE_LATEST)
 
 
 def _prefers_openmetrics(request: HttpRequest) -> bool:
-    """Return whether a client names OpenMetrics, and likes it better than text; the versions are one to us."""
+    """Return whether a client names OpenMetrics and prefers it to text. The format's versions make no difference."""
     try:
         kinds = [f"{kind.main_type}/{kind.sub_type}".lower() for kind in request.accepted_types]
-    except ValueError:  # a parameter in RFC 2231's form, with a charset that nobody knows
+    except ValueError:  # a parameter in RFC 2231's form with an unknown charset
         return False
     return next((kind for kind in kinds if kind in (OPENMETRICS, "text/plain")), "") == OPENMETRICS
 
 
 class Workers(Collector):
-    """The numbers of all workers of this machine, as one."""
+    """The metrics of all workers of this machine, added up."""
 
     def __init__(self, workers: Sequence[Numbers]) -> None:
         self._workers = [worker for worker in workers if worker.is_alive]
         self._total = total(workers)
 
     def collect(self) -> Iterable[Metric]:
-        """Give every metric."""
+        """Yield every metric."""
         yield from self._verdicts()
         yield from self._entrance()
         yield from self._messages()

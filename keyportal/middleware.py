@@ -1,4 +1,4 @@
-"""What every request goes through first and every answer last."""
+"""The middleware that every request passes first and every response last."""
 
 import logging
 import time
@@ -26,22 +26,22 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 HEALTH_PATHS = ("/healthz", "/readyz", "/metrics")
 PUBLISHED = "/.well-known/"
-"""What the settings alone say. Offline verifiers live by it, also while the database is away."""
+"""Paths whose content depends on the settings alone. Offline verifiers need them even while the database is away."""
 
 
 class RequestContextMiddleware:
-    """Names the request and its sender as the entrance found them to be. Writes the access line.
+    """Sets the id and the sender that the server found for the request, and writes the access line.
 
-    `META["REMOTE_ADDR"]` is the client and `request.scheme` its scheme (`keyportal.entrance.request`).
+    `META["REMOTE_ADDR"]` is the client's address and `request.scheme` its scheme (`keyportal.entrance.request`).
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer the request under its id."""
+        """Return the response to a request, which carries the request's id."""
         started = time.perf_counter()
-        # Without the entrance (Django's test client, its development server) the peer is the client.
+        # Without the portal's server (Django's test client, its development server) the peer is the client.
         named = request.META.get(REQUEST_ID) or new_request_id()
         request.request_id = named  # type: ignore[attr-defined]  # accounts.origin.PortalRequest
         request.peer_address = request.META.get(PEER, request.META["REMOTE_ADDR"])  # type: ignore[attr-defined]  # there
@@ -56,13 +56,13 @@ class RequestContextMiddleware:
 
 
 class ResponseHeadersMiddleware:
-    """Keeps every answer out of caches unless the view says otherwise (ASVS 14.3.2), and nonsense out of every view."""
+    """Keeps responses out of caches unless the view says otherwise (ASVS 14.3.2), and odd requests out of views."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Add `Cache-Control: no-store` where no view has set the header; refuse what no view should ever see."""
+        """Add `Cache-Control: no-store` unless the view set the header; refuse requests that no view should see."""
         response = self._refusal(request) or self.get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
         quota: Quota | None = getattr(request, "quota", None)
@@ -75,30 +75,30 @@ class ResponseHeadersMiddleware:
         return response
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
-        """Return what the entrance could only note; None for a request that may go on. Raises `BadRequest`."""
+        """Return the refusal that the server left to Django; None if the request may go on. Raises `BadRequest`."""
         refused: UnreadableError | None = request.META.get(REFUSAL)
         if refused is not None:
             return error_response(request, refused.status, detail=refused.detail)
         if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
-            # Nobody means a NUL, and PostgreSQL can't be asked about one.
+            # No client needs a NUL, and PostgreSQL can't be queried for one.
             raise BadRequest("a NUL in the address")
         return None
 
     def process_view(self, request: HttpRequest, *view: object) -> HttpResponse | None:
-        """Refuse methods that no page knows, before a form's token is missed or a library's view takes PUT for POST."""
+        """Refuse methods that no page takes, before the CSRF check complains or a library's view takes PUT for POST."""
         if request.method in PAGE_METHODS or is_for_machines(request):
             return None
         return error_response(request, 405, {"Allow": ", ".join(PAGE_METHODS[:3])})
 
 
 class ErrorPagesMiddleware:
-    """Gives words to an error that has none: a decorator's 405, a library's 404."""
+    """Gives a body to errors without one, such as a decorator's 405 or a library's 404."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer with the page of the status, or with its problem; headers such as Allow stay."""
+        """Return an error with its page or problem. Headers such as Allow stay."""
         response = self.get_response(request)
         if response.status_code < HTTPStatus.BAD_REQUEST or response.streaming or response.content:
             return response
@@ -106,16 +106,16 @@ class ErrorPagesMiddleware:
 
 
 class RingsMiddleware:
-    """Answers nothing until the key rings are known to fit the database: wrong ones would refuse every good key.
+    """Refuses every request until the key rings are known to fit the database; wrong ones would refuse good keys.
 
-    It is the database that the settings name, also where SQLite's file has been replaced since the last request.
+    It checks the database that the settings name, even if SQLite's file was replaced since the last request.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass on, or raise what the check raised: the error page answers 503."""
+        """Pass the request on, or raise what the check raises; the error page then answers 503."""
         path = request.path_info
         if path not in HEALTH_PATHS and not path.startswith(PUBLISHED):
             freshness.follow()
@@ -124,13 +124,13 @@ class RingsMiddleware:
 
 
 class SettledMiddleware:
-    """Answers a request that may have changed something only when this process has heard of the change."""
+    """Delays the response to a request that may have changed something until this process has heard of the change."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass on, and wait a moment after a method that is not safe."""
+        """Pass the request on, and wait a moment if its method is not safe."""
         response = self.get_response(request)
         if request.method not in SAFE_METHODS and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             freshness.settle()
@@ -138,7 +138,7 @@ class SettledMiddleware:
 
 
 def _log_access(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
-    # The route instead of the path, and no query: neither can then carry a secret into the log.
+    # The route instead of the path, and no query, so that neither can carry a secret into the log.
     access_log.info(
         "%s %s %d %.1fms from %s",
         request.method if request.method in METHODS else "OTHER",

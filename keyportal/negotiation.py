@@ -1,4 +1,4 @@
-"""Which representation an answer of the API has: there is only JSON, so that there is hardly anything to negotiate."""
+"""Content negotiation of the API. There is only JSON, so there is hardly anything to negotiate."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,21 +13,21 @@ ANYTHING: Final = ("*/*", "application/json", "")
 
 
 class JSONNegotiation(DefaultContentNegotiation):
-    """As REST framework does it, but without its parsing where the client takes anything, or just what there is."""
+    """REST framework's negotiation, which skips the parsing if the client accepts anything or exactly JSON."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        """Give the renderer and its media type. Raises `NotAcceptable`."""
+        """Return the renderer and its media type. Raises `NotAcceptable`."""
         if request._request.META.get("HTTP_ACCEPT", "") in ANYTHING and isinstance(renderers, Sequence):
             only: Any = renderers[0] if len(renderers) == 1 else None
             if only is not None and only.media_type == "application/json":
                 return only, only.media_type
-        # Errors are `application/problem+json` whatever was asked for, and so may be asked for.
+        # Errors are always `application/problem+json`, so a client may also ask for that.
         chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
         return chosen
 
     def get_accept_list(self, request: Request) -> list[str]:
-        """Give the media types that the client takes; whoever takes problems takes JSON."""
+        """Return the media types that the client accepts. A client that accepts problems accepts JSON."""
         accepted: list[str] = super().get_accept_list(request)
         return [PROBLEM.sub("application/json", media_type) for media_type in accepted]

@@ -1,4 +1,4 @@
-"""What each worker leaves in a file for the one that is asked for `/metrics`."""
+"""Metrics that each worker writes to a file, for the worker that is asked for `/metrics`."""
 
 import fcntl
 import json
@@ -27,30 +27,30 @@ from keyportal.private_files import open_private, private_folder
 logger = logging.getLogger(__name__)
 
 ALIVE: Final = 30.0  # seconds; a worker writes every few
-GONE: Final = 300.0  # seconds after which a file's numbers are added to those of all that are gone
+GONE: Final = 300.0  # seconds after which a file's metrics are added to those of all ended workers
 OF_THE_GONE: Final = "gone.json"
 COUNTERS: Final = (
     *("hits", "misses", "verdicts_refused", "others_refused", "late"),
     *("messages_sent", "messages_failed", "messages_given_up"),
 )
-"""What can be added up by itself."""
+"""Members that are counters, so that total() can add them up."""
 
 
 @dataclass
 class Numbers:
-    """The numbers of one worker."""
+    """The metrics of one worker."""
 
     durations: dict[tuple[str, str], Durations] = field(default_factory=dict)
-    """By door and outcome."""
+    """By entry point and outcome."""
     hits: int = 0
     misses: int = 0
     entries: int = 0
     lease: float | None = None
-    """Seconds; None where no lease is needed."""
+    """Seconds; None if no lease is needed."""
     hears: bool | None = None
-    """Whether the triggers that tell of changes are in place; None where nobody has looked."""
+    """Whether the triggers that notify of changes are in place; None if that is unknown."""
     writable: bool = True
-    """Whether the database took what was written last."""
+    """Whether the database accepted the last write."""
     lag: float = 0.0
     """Seconds since everything that was counted had been written."""
     verdicts_inside: int = 0
@@ -60,41 +60,41 @@ class Numbers:
     late: int = 0
     connections: int = 0
     body_bytes: int = 0
-    """What waits at the entrance: `keyportal.entrance.load`."""
+    """The load on the server: `keyportal.entrance.load`."""
     messages_sent: int = 0
     messages_failed: int = 0
-    """Tries to send one that ended otherwise."""
+    """Failed attempts to send one."""
     messages_given_up: int = 0
     messages_waiting: int = 0
-    """As this worker has counted them last; all count the same ones."""
+    """By this worker's last count; all workers count the same ones."""
     messages_wait: float = 0.0
     """Seconds for which the oldest of them has waited."""
     at: float = 0.0
-    """When; seconds since 1970."""
+    """The time of these metrics, in seconds since 1970."""
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether the worker has written a moment ago."""
+        """Whether the worker has written recently."""
         return time.time() - self.at < ALIVE
 
     def as_json(self) -> str:
-        """Give the text of a file."""
+        """Return the content of a file."""
         durations = [[door, outcome, asdict(took)] for (door, outcome), took in list(self.durations.items())]
         return json.dumps({**vars(self), "durations": durations})
 
     @classmethod
     def of_json(cls, text: str) -> "Numbers":
-        """Read the text of a file. Raises ValueError, KeyError or TypeError for one of another kind."""
+        """Return the metrics from a file's content. Raises ValueError, KeyError or TypeError for any other content."""
         members: dict[str, Any] = json.loads(text)
         durations = {(door, outcome): Durations(**took) for door, outcome, took in members.pop("durations")}
         return cls(durations=durations, **members)
 
 
 def own_numbers() -> Numbers:
-    """Give this worker's numbers as of now."""
+    """Return this worker's current metrics."""
     cache, now = freshness.cache, freshness.now()
     return Numbers(
-        durations=dict(tally.durations),  # it grows meanwhile
+        durations=dict(tally.durations),  # a copy, because it grows meanwhile
         hits=cache.hits,
         misses=cache.misses,
         entries=len(cache),
@@ -113,7 +113,7 @@ def own_numbers() -> Numbers:
 
 
 def total(workers: Sequence[Numbers]) -> Numbers:
-    """Add up what can be added: counters."""
+    """Return the sums of the counters, which are all that can be added up."""
     added = Numbers()
     for worker in workers:
         for name in COUNTERS:
@@ -126,14 +126,14 @@ def total(workers: Sequence[Numbers]) -> Numbers:
 
 
 class Shelf:
-    """The folder of the files, and this worker's place in it."""
+    """The folder of the files, and this worker's file in it."""
 
     def __init__(self) -> None:
         self.own = f"{secrets.token_hex(8)}.json"
         self._tidied = False
 
     def leave(self) -> Numbers:
-        """Leave this worker's numbers as of now, if anybody may ask for them, and give them."""
+        """Write this worker's current metrics to its file, if any network may ask for them, and return them."""
         numbers = own_numbers()
         if not settings.KEYPORTAL_METRICS_NETWORKS:
             return numbers
@@ -148,7 +148,7 @@ class Shelf:
         return numbers
 
     def read(self) -> list[Numbers]:
-        """Give the numbers of the others."""
+        """Return the metrics of the other workers."""
         folder = _folder()
         with _locked(folder, fcntl.LOCK_SH):
             return [numbers for path, numbers in _files(folder) if path.name != self.own]
@@ -159,9 +159,9 @@ os.register_at_fork(after_in_child=shelf.__init__)  # type: ignore[misc]  # each
 
 
 def all_numbers() -> list[Numbers]:
-    """Give everybody's numbers: this worker's as of now, and what the others have left.
+    """Return the metrics of all workers: this one's current ones, and the files of the others.
 
-    What is told here is left first: another worker must not tell of less a moment later.
+    This worker writes its file first, so that another worker does not report less a moment later.
     """
     own = shelf.leave()
     try:
@@ -178,7 +178,7 @@ def _folder() -> Path:
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
-    """Hold the folder's lock: whoever reads must not find what is being added up in both places."""
+    """Hold the folder's lock, so that no reader finds metrics both in a file and in the sum it was added to."""
     with open(folder / "lock", "w", opener=open_private) as lock:
         fcntl.flock(lock, how)
         yield
@@ -190,14 +190,14 @@ def _files(folder: Path) -> list[tuple[Path, Numbers]]:
         try:
             found.append((path, Numbers.of_json(path.read_text())))
         except FileNotFoundError:
-            continue  # somebody has just added it to those that are gone
+            continue  # just added to those of the ended workers
         except (ValueError, KeyError, TypeError):
             logger.warning("%s holds no numbers of this version", path)
     return found
 
 
 def _write(path: Path, numbers: Numbers) -> None:
-    """Write a file so that a reader finds the old one or the new one, and never half of one."""
+    """Replace a file atomically, so that a reader never finds half of one."""
     new = path.with_suffix(f".{secrets.token_hex(4)}.new")
     with open(new, "w", opener=open_private) as file:
         file.write(numbers.as_json())
@@ -205,7 +205,7 @@ def _write(path: Path, numbers: Numbers) -> None:
 
 
 def _add_up_the_gone(folder: Path) -> None:
-    """Make one file of all that nobody writes any more."""
+    """Merge the files of workers that have ended into one."""
     with _locked(folder, fcntl.LOCK_EX):
         gone = [(path, numbers) for path, numbers in _files(folder) if time.time() - numbers.at > GONE]
         _write(folder / OF_THE_GONE, total([numbers for _, numbers in gone]))

@@ -1,4 +1,4 @@
-"""Local mode only: the messages that the portal has sent, to be read in the browser. Not routed in production."""
+"""Local mode only: pages with the e-mails that the portal has sent. Production has no URLs for them."""
 
 import re
 from datetime import datetime
@@ -17,7 +17,7 @@ SHOWN = 50
 
 
 class SentMessage(NamedTuple):
-    """One message as the pages show it. `name` is its file and its place in it."""
+    """One e-mail, as the pages show it. `name` is its file and its position in it."""
 
     name: str
     to: str
@@ -27,20 +27,20 @@ class SentMessage(NamedTuple):
 
     @property
     def link(self) -> str | None:
-        """The first address in the text: what the message is about."""
+        """The first URL in the text, which is what the e-mail is about."""
         found = re.search(r"https?://\S+", self.text)
         return found[0] if found else None
 
 
 @require_safe
 def messages(request: HttpRequest) -> HttpResponse:
-    """List the newest messages, newest first."""
+    """Show the newest e-mails, newest first."""
     return TemplateResponse(request, "outbox/list.html", {"sent": _sent()[:SHOWN]})
 
 
 @require_safe
 def message(request: HttpRequest, name: str) -> HttpResponse:
-    """Show one message with its links."""
+    """Show one e-mail with its links."""
     for candidate in _sent():
         if candidate.name == name:
             return TemplateResponse(request, "outbox/message.html", {"message": candidate})
@@ -48,7 +48,7 @@ def message(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _sent() -> list[SentMessage]:
-    """Read every message of the outbox, newest first."""
+    """Return every e-mail of the outbox, newest first."""
     folder = Path(settings.EMAIL_FILE_PATH)
     files = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     return [sent for path in files for sent in reversed(_read(path))]

@@ -1,6 +1,6 @@
-"""What only a browser needs. A request of a machine passes by: no session, no messages, no CSRF, none of their cost.
+"""Middleware that only browsers need. Requests of machines skip it: no session, no messages, no CSRF check.
 
-Each is the class that it is named after, and acts only off `KEYPORTAL_MACHINE_PATHS`.
+Each class is the one that it is named after, and skips `KEYPORTAL_MACHINE_PATHS`.
 """
 
 from typing import Any
@@ -22,44 +22,44 @@ from accounts.middleware import WayBackMiddleware as AccountsWayBackMiddleware
 
 
 def is_for_machines(request: HttpRequest) -> bool:
-    """Tell whether a request asks for an address where a session is never a credential."""
-    known: bool | None = getattr(request, "for_machines", None)  # every middleware asks
+    """Return whether a request's path is one where a session is never a credential."""
+    known: bool | None = getattr(request, "for_machines", None)  # cached, because every middleware asks
     if known is None:
         known = request.path_info.startswith(settings.KEYPORTAL_MACHINE_PATHS)
-        request.for_machines = known  # type: ignore[attr-defined]  # kept here
+        request.for_machines = known  # type: ignore[attr-defined]  # the cache
     return known
 
 
 class PagesOnly:
-    """Lets requests of machines pass by the middleware that it is mixed into."""
+    """Mixin for a middleware that requests of machines skip."""
 
     get_response: Any
 
     def __call__(self, request: HttpRequest) -> Any:
-        """Pass on to the middleware, or past it."""
+        """Pass the request to the middleware, or past it."""
         if is_for_machines(request):
             return self.get_response(request)
         return super().__call__(request)  # type: ignore[misc]  # of the class that it is mixed into
 
 
 class CommonMiddleware(DjangoCommonMiddleware):
-    """Leads to an address with a slash at its end where there is one, but nobody who has sent something."""
+    """Redirects to the URL with a slash at its end if there is one, but never a request that sends data."""
 
     def should_redirect_with_slash(self, request: HttpRequest) -> bool:
-        """Return whether the address lacks nothing but the slash."""
+        """Return whether the URL lacks only the slash."""
         return request.method in ("GET", "HEAD") and super().should_redirect_with_slash(request)
 
 
 class CSPMiddleware(PagesOnly, DjangoCSPMiddleware):
-    """For machines there is one policy for all answers: `keyportal.middleware.ResponseHeadersMiddleware`."""
+    """Machines get one policy for all responses: `keyportal.middleware.ResponseHeadersMiddleware`."""
 
 
 class SessionMiddleware(PagesOnly, AccountsSessionMiddleware):
-    """A session cookie that comes to an address for machines is never read."""
+    """A session cookie that is sent to a path for machines is never read."""
 
 
 class CsrfViewMiddleware(PagesOnly, DjangoCsrfViewMiddleware):
-    """Where no cookie is a credential there is nothing to forge."""
+    """No CSRF check where no cookie is a credential."""
 
     def process_view(self, request: HttpRequest, *view: Any) -> Any:
         """Check the token of a form."""
@@ -79,16 +79,16 @@ class MessageMiddleware(PagesOnly, DjangoMessageMiddleware):
 
 
 class XFrameOptionsMiddleware(PagesOnly, DjangoXFrameOptionsMiddleware):
-    """For machines as the policy above."""
+    """Machines get the header from `keyportal.middleware.ResponseHeadersMiddleware`."""
 
 
 class WayBackMiddleware(PagesOnly, AccountsWayBackMiddleware):
-    """Machines are refused, and never led to a log-in."""
+    """Machines are refused, and never redirected to a log-in."""
 
     def process_template_response(self, request: HttpRequest, response: TemplateResponse) -> TemplateResponse:
-        """Fill a draft into a page; REST framework's answers are rendered late too, and have no session."""
+        """Fill a draft into a page. REST framework's responses are rendered late too, but have no session."""
         return response if is_for_machines(request) else super().process_template_response(request, response)
 
 
 class UserSessionsMiddleware(PagesOnly, usersessions.UserSessionsMiddleware):  # type: ignore[misc]  # untyped
-    """Notes when a session was last used."""
+    """Records when a session was last used."""

@@ -1,4 +1,4 @@
-"""What is read of a body: JSON."""
+"""The parser for request bodies of the API, which are JSON."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -9,7 +9,7 @@ from credentials.json_body import parsed
 
 
 class JSONParser(FrameworkJSONParser):
-    """REST framework's, but strict."""
+    """REST framework's JSON parser, made strict."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""A page that depends on nothing that may be broken: no template, no static file, no session, no database."""
+"""An error page that depends on nothing that may be broken: no template, static file, session or database."""
 
 import base64
 import hashlib
@@ -36,6 +36,6 @@ PAGE: Final = (
 
 
 def plain_page(status: int, request_id: str, detail: str = "") -> bytes:
-    """Return the page of a status, for an answer with `POLICY`; `detail` says more than the status does."""
+    """Return the page of a status, for a response with `POLICY`. `detail` says more than the status does."""
     title, words = WORDS.get(HTTPStatus(status), (HTTPStatus(status).phrase, detail or OTHERWISE))
     return PAGE.format(title=title, style=STYLE, words=escape(words), request_id=escape(request_id)).encode()

@@ -16,4 +16,4 @@ PAGE_POLICY = {
     }
 }
 MACHINE_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""For answers that are never shown; the same text every time."""
+"""For responses that are never shown in a browser. The text is always the same."""

@@ -1,4 +1,4 @@
-"""Files that nobody but the portal's own user may read: database, messages of local mode, metrics, `.env`."""
+"""Files that only the portal's own user may read: database, local mode's e-mails, metrics, `.env`."""
 
 import logging
 import os
@@ -10,22 +10,25 @@ from typing import Any, ClassVar, Final
 logger = logging.getLogger(__name__)
 
 OTHERS: Final = 0o077
-"""The bits of a mode that let anybody else in; as an umask, what takes them from every new file."""
+"""The bits of a mode that let other users in. As a umask, they are removed from every new file."""
 OWN_FILE: Final = 0o600
 OWN_FOLDER: Final = 0o700
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
-"""What SQLite has of a database. It gives new ones the mode of the first."""
+"""Suffixes of the files that SQLite has for a database. It gives new ones the mode of the first."""
 
 
 class PrivateConnection(sqlite3.Connection):
-    """SQLite's connection to a file that its owner alone may read, whatever the umask and whatever its mode was."""
+    """SQLite's connection to a file that only its owner may read, whatever the umask and its former mode."""
 
     makes_files: ClassVar[bool] = True
-    """Whether this process may make a database. A server that has started opens the one that there is, or none: an
-    empty one would be taken for a database that nobody has migrated."""
+    """Whether this process may create a database.
+
+    A server that has started opens only an existing one, because an empty database would look as if it had not been
+    migrated.
+    """
 
     def __init__(self, database: str, *args: Any, **options: Any) -> None:
-        if not database.startswith(("file:", ":memory:")):  # those of tests
+        if not database.startswith(("file:", ":memory:")):  # databases of tests
             file = Path(database).resolve()
             if self.makes_files:
                 _create(file)
@@ -36,7 +39,7 @@ class PrivateConnection(sqlite3.Connection):
 
 
 def make_private(path: Path) -> None:
-    """Take a file or folder from everybody but its owner. One that is not there, or a link, is left alone."""
+    """Remove other users' access to a file or folder. A missing one, or a link, is left alone."""
     try:
         mode = path.lstat().st_mode
         if not stat.S_ISLNK(mode) and mode & OTHERS:
@@ -48,7 +51,7 @@ def make_private(path: Path) -> None:
 
 
 def make_tree_private(top: Path) -> None:
-    """Take a folder, and everything in it, from everybody but its owner. Links inside it are not followed."""
+    """Remove other users' access to a folder and everything in it. Links inside it are not followed."""
     make_private(top.resolve())
     for folder, names, files in os.walk(top):
         for name in (*names, *files):
@@ -56,9 +59,9 @@ def make_tree_private(top: Path) -> None:
 
 
 def private_folder(path: Path, *patterns: str) -> Path:
-    """Return a folder, made if it is missing, whose files of these names nobody else may read.
+    """Return a folder, created if it is missing, whose files that match the patterns other users can't read.
 
-    Nobody else may enter it either, unless it holds other things as well: /tmp and /run are not the portal's to close.
+    Other users can't enter it either, unless it holds other files too: the portal must not close /tmp or /run.
     """
     path.mkdir(mode=OWN_FOLDER, parents=True, exist_ok=True)
     ours = {file for pattern in patterns for file in path.glob(pattern)}
@@ -70,12 +73,12 @@ def private_folder(path: Path, *patterns: str) -> Path:
 
 
 def open_private(path: str, flags: int) -> int:
-    """Open a file that nobody else may read, if it is made by this: an `opener` for `open`."""
+    """Open a file, which other users can't read if this creates it: an `opener` for `open`."""
     return os.open(path, flags, OWN_FILE)
 
 
 def _create(file: Path) -> None:
-    """Make an empty file, if there is none and its folder is there. SQLite says what is wrong otherwise."""
+    """Create an empty file, if its folder exists and it does not. Otherwise SQLite reports what is wrong."""
     try:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, OWN_FILE))
     except OSError:

@@ -1,4 +1,4 @@
-"""Errors of the API: problem details (RFC 9457) with a stable `code`, for everything under the paths for machines."""
+"""The API's error format: problem details (RFC 9457) with a stable `code`, on all paths for machines."""
 
 import json
 import logging
@@ -25,8 +25,8 @@ from vault.errors import VaultError
 logger = logging.getLogger(__name__)
 
 NOT_SET_UP: Final = ("42501", "42P01", "42703")
-"""PostgreSQL's codes where the role lacks a right, or migrations are missing: a table, a column."""
-RETRY_AFTER: Final = 2  # seconds; what a restart of the database takes at best
+"""PostgreSQL's codes if the role lacks a right, or migrations (a table, a column) are missing."""
+RETRY_AFTER: Final = 2  # seconds; a restart of the database takes at least as long
 
 FRAMEWORK: Final[Mapping[str, Reason]] = {
     "bad_request": Reason(400, "The request can't be understood", "Check the address, the headers and the body."),
@@ -85,7 +85,7 @@ _OF_EXCEPTION: Final[Mapping[type[Exception], str]] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """One answer of the error format."""
+    """One error of the API."""
 
     code: str
     members: Mapping[str, Any] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Problem:
 
     @classmethod
     def of_refusal(cls, refusal: Refusal) -> "Problem":
-        """Give the problem that tells why a credential was refused, with its challenge."""
+        """Return the problem that says why a credential was refused, with its challenge."""
         asks = refusal.reason.error or refusal.reason.status == HTTPStatus.UNAUTHORIZED
         headers = {"WWW-Authenticate": refusal.challenge()} if asks else {}
         headers |= refusal.headers
@@ -105,11 +105,11 @@ class Problem:
         return cls(refusal.code, members, headers)
 
     def answer(self, path: str) -> HttpResponse:
-        """Give the answer in the words of the address: RFC 6749 §5.2 under /oauth/, else problem details."""
+        """Return the response in the format of the path: RFC 6749 §5.2 under /oauth/, else problem details."""
         return self.oauth_response() if path.startswith("/oauth/") else self.response()
 
     def oauth_response(self) -> HttpResponse:
-        """Give the answer as an OAuth client reads it (RFC 6749 §5.2)."""
+        """Return the response in the format of OAuth (RFC 6749 §5.2)."""
         reason = CODES[self.code]
         error = OAUTH_ERRORS.get(reason.status, "invalid_request")
         body = {"error": error, "error_description": self.members.get("detail", reason.title)}
@@ -120,7 +120,7 @@ class Problem:
         return HttpResponse(json.dumps(body, ensure_ascii=False), status=reason.status, headers=headers)
 
     def response(self) -> HttpResponse:
-        """Give the answer: `application/problem+json`, never stored."""
+        """Return the response as `application/problem+json`, never stored."""
         reason = CODES[self.code]
         body = {
             "type": settings.KEYPORTAL_URL + reverse("error", args=[self.code]),
@@ -138,7 +138,7 @@ class Problem:
 
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
-    """Answer an exception of an API view; None for one that is nobody's fault but ours (it is logged, and 500)."""
+    """Return the response to an exception of an API view; None for a bug of the portal (which is logged, and a 500)."""
     problem = problem_of(exc, context["request"]._request)
     if problem is None:
         return None
@@ -147,7 +147,7 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpRespons
 
 
 def problem_of(exc: BaseException | None, request: HttpRequest | None = None) -> Problem | None:
-    """Return the problem that an exception stands for; None if it stands for none."""
+    """Return the problem for an exception, or None if it has none."""
     if isinstance(exc, CredentialRefused):
         return Problem.of_refusal(exc.refusal)
     if isinstance(exc, AsksTooOftenError):
@@ -166,9 +166,9 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
 
 
 def is_of_the_database(exc: BaseException) -> bool:
-    """Return whether the database can't do what it was asked, whoever asks: away, full, read-only, without its tables.
+    """Return whether the database can't work for anyone: unavailable, full, read-only, or without its tables.
 
-    What it refuses because of what is asked is none of these: a row that is there already, a value that fits nowhere.
+    An error that depends on the query is not one of these: a row that already exists, a value out of range.
     """
     if isinstance(exc, ProgrammingError):
         return getattr(exc.__cause__, "sqlstate", "") in NOT_SET_UP
@@ -177,7 +177,7 @@ def is_of_the_database(exc: BaseException) -> bool:
 
 
 def _without_credential(request: HttpRequest) -> str:
-    """Tell a request without a Bearer credential from one whose credential no authentication class took for its own."""
+    """Return the code for a request without a Bearer credential, or for one that no authentication class accepted."""
     scheme = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")[0]
     return "invalid_token" if scheme.lower() == "bearer" else "missing_credential"
 

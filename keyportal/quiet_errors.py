@@ -1,7 +1,7 @@
 """Errors of the services that settings name, without their texts.
 
-libpq, SMTP servers and OpenSSL quote what they do not understand: an address, a user, a part of an option. None of it
-is for a log or a terminal (decision 16). What is left tells where to look: class, SQLSTATE or other code, frames.
+libpq, SMTP servers and OpenSSL quote what they can't parse: an address, a user, a part of an option. None of it belongs
+in a log or on a terminal (decision 16). What is left shows where to look: class, SQLSTATE or other code, frames.
 """
 
 import smtplib
@@ -23,7 +23,7 @@ _DURING: Final = "\nDuring handling of the above exception, another exception oc
 
 
 def in_short(error: BaseException) -> str:
-    """Return the class of an error, and its SQLSTATE or name: nothing of its text."""
+    """Return the class of an error and its SQLSTATE or other code, without its text."""
     kind = type(error)
     named = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
     codes = filter(None, map(_code, (error, error.__cause__)))
@@ -31,7 +31,7 @@ def in_short(error: BaseException) -> str:
 
 
 def format_quietly(error: BaseException) -> str:
-    """Return a traceback as Python writes it, where errors of services have no text."""
+    """Return a traceback as Python formats it, without the texts of services' errors."""
     return "".join(reversed(list(_parts(error)))).rstrip("\n")
 
 
@@ -46,7 +46,7 @@ def _code(error: BaseException | None) -> str:
 
 
 def print_quietly(kind: type[BaseException], error: BaseException, frames: object) -> None:
-    """Be `sys.excepthook`."""
+    """Write a traceback to standard error, as `sys.excepthook`."""
     sys.stderr.write(f"{format_quietly(error)}\n")
 
 

@@ -1,4 +1,4 @@
-"""What the server serves. A process with a wrong configuration does not start."""
+"""The application that the server runs. A process with a wrong configuration does not start."""
 
 import os
 
@@ -10,7 +10,7 @@ from keyportal.environment import forget_environment
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
 django.setup(set_prefix=False)
 
-# Models can be read once Django is set up.
+# Models can be imported only after django.setup().
 from accounts.trail import EVERY, extend_now_and_then  # noqa: E402
 from credentials.patience import limit_waiting  # noqa: E402
 from credentials.usage import Chore, flusher  # noqa: E402
@@ -31,7 +31,7 @@ flusher.chores += [
 
 confirm_configuration()
 prepare_static_files()
-django_application = WSGIHandler()  # which looks for static files
+django_application = WSGIHandler()  # it looks for static files when it is created
 application = Entrance(django_application)
 PrivateConnection.makes_files = False
 forget_environment(os.environ)

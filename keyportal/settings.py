@@ -1,7 +1,7 @@
-"""All settings. Safe for production; no secret has a default.
+"""All settings of Django and the portal. They are safe for production, and no secret has a default.
 
-What comes from outside is read by the table in `keyportal/options/`: typed, trimmed, checked, never interpolated and
-never shown. docs/configuration.md lists it. A mistake ends the process with a line that names the setting.
+The table in `keyportal/options/` reads what operators set: typed, trimmed, checked, never interpolated and never shown.
+docs/configuration.md lists it. A mistake ends the process with a line that names the setting.
 """
 
 import os
@@ -53,7 +53,7 @@ USE_I18N = False
 FORMAT_MODULE_PATH = "keyportal.formats"
 APPEND_SLASH = True
 SILENCED_SYSTEM_CHECKS = [
-    # These two know Django's own middleware by its name alone. Check E041 knows what is derived from it.
+    # These two know Django's own middleware only by its name. Check E041 also accepts subclasses.
     "security.W002",
     "security.W003",
     "security.W021",  # the browsers' preload list is the domain owner's decision
@@ -123,10 +123,10 @@ TEMPLATES = [
 # --- data ---
 DATABASES = {"default": with_defaults(_given)}
 
-# For libraries: the limits of log-ins are the portal's own (accounts.attempts).
+# Only libraries use it: the portal's own limits of log-ins are in accounts.attempts.
 CACHES = {"default": {"BACKEND": "accounts.cache.JSONCache"}}
 
-# --- who ---
+# --- accounts ---
 AUTHENTICATION_BACKENDS = ["accounts.backends.SealedBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -155,7 +155,7 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _url.scheme
-ACCOUNT_RATE_LIMITS = False  # the portal's own count in the database, say how long to wait, and lock nobody out
+ACCOUNT_RATE_LIMITS = False  # the portal's own limits are in the database, say how long to wait, lock no owner out
 ACCOUNT_FORMS = {
     "signup": "accounts.forms.SignUpForm",
     "change_password": "accounts.forms.ChangePasswordForm",
@@ -177,7 +177,7 @@ MFA_RATE_LIMITS = False  # as ACCOUNT_RATE_LIMITS
 MFA_ADAPTER = "accounts.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_ALLOW_UNVERIFIED_EMAIL = True  # by its own table; the forms ask ours (accounts.factor_forms.ForConfirmed)
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # allauth would ask its own table; ours decides (accounts.factor_forms.ForConfirmed)
 MFA_TOTP_TOLERANCE = 1
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = KEYPORTAL_LOCAL
 USERSESSIONS_ADAPTER = "accounts.adapter.SessionsAdapter"
@@ -198,7 +198,7 @@ KEYPORTAL_DEVICE_COOKIE, KEYPORTAL_USERS_COOKIE = f"{_host}device", f"{_host}use
 KEYPORTAL_THEME_COOKIE = "theme"
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_SSL_HOST = _url.netloc
-# A redirect would come too late for a credential, and probes ask over plain http.
+# A redirect would come too late for a credential, and probes use plain http.
 SECURE_REDIRECT_EXEMPT = [rf"^{path.lstrip('/')}" for path in KEYPORTAL_MACHINE_PATHS]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -211,7 +211,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = _given["KEYPORTAL_STATIC_ROOT"]
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {"staticfiles": {"BACKEND": "keyportal.static_files.StaticFilesStorage"}}
-WHITENOISE_USE_FINDERS = True  # for where nothing can be collected
+WHITENOISE_USE_FINDERS = True  # in case nothing can be collected
 EMAIL_CONFIGURED = "EMAIL_URL" in _configuration.given
 EMAIL_TIMEOUT = 5
 vars().update(_given["EMAIL_URL"])
@@ -219,7 +219,7 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL = _given["KEYPORTAL_MAIL_FROM"] or f"keyportal
 if KEYPORTAL_LOCAL:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH: str = _given["KEYPORTAL_OUTBOX"]
-    # On a person's own machine nobody else reads anything; elsewhere a web server may serve the static files.
+    # Local mode closes them to other users of the machine; in production a web server may have to read them.
     FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = OWN_FILE, OWN_FOLDER
 LOGGING = logging_config(_given["KEYPORTAL_LOG_FORMAT"] or ("text" if KEYPORTAL_LOCAL else "json"))
 

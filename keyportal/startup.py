@@ -1,4 +1,4 @@
-"""What a server process says when it starts, and why it does not."""
+"""What a server process prints when it starts, and why it may refuse to."""
 
 import sys
 from collections.abc import Iterable
@@ -12,15 +12,15 @@ from keyportal.static_files import collect_if_outdated
 
 
 def confirm_configuration() -> None:
-    """End this process if its configuration is wrong, and tell what is doubtful: once, before there are workers."""
+    """Exit if the configuration is wrong, and print warnings. Runs once, before there are workers."""
     found = run_checks(tags=["keyportal"])
     notes = [_line("warning", message) for message in found if WARNING <= message.level < ERROR]
     try:
         found += run_checks(tags=["database"], databases=["default"])
     except DatabaseError as error:
-        # It may come up later: until the rings are known to fit, every answer but /healthz is 503.
+        # It may come up later. Until the rings are known to fit, every response but /healthz's is a 503.
         notes.append(f"keyportal: the database can't be asked yet ({in_short(error)})")
-    connections.close_all()  # this thread answers nothing: it would never look whether the database is another one
+    connections.close_all()  # this thread serves nothing, so it would never notice a replaced database
     errors = [_line("does not start", message) for message in found if message.level >= ERROR]
     if errors:
         sys.exit("\n".join(errors))
@@ -28,7 +28,7 @@ def confirm_configuration() -> None:
 
 
 def prepare_static_files() -> None:
-    """Collect the static files if need be, before any process looks for them; tell what came of it."""
+    """Collect the static files if necessary, before any process looks for them, and print the outcome."""
     said = collect_if_outdated()
     if said:
         _say([f"keyportal: {said}"])

@@ -1,6 +1,6 @@
-"""Styles, scripts and pictures: collected by the server when it starts, and served from the code where that can't be.
+"""Styles, scripts and images: the server collects them when it starts, or serves the code's own if it can't.
 
-Pages must not break because somebody forgot a command, a disk is full or a folder is gone.
+Pages must not break because a command was forgotten, a disk is full or a folder is gone.
 """
 
 import fcntl
@@ -32,10 +32,10 @@ UNCOLLECTED: Final = (
 
 
 class StaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # untyped
-    """Names files with a hash of their content where they are collected, and by their plain names where not."""
+    """Names collected files with a hash of their content, and others by their plain names."""
 
     def load_manifest(self) -> tuple[dict[str, str], str]:
-        """Return the names with hashes by the names of files; none if what was collected can't be read."""
+        """Return the hashed names by the names of files; none if the collected files can't be read."""
         try:
             loaded: tuple[dict[str, str], str] = super().load_manifest()
         except (OSError, ValueError):
@@ -43,7 +43,7 @@ class StaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[
         return loaded
 
     def stored_name(self, name: str) -> str:
-        """Return the name with the hash, or the name."""
+        """Return the hashed name if the file was collected, else the plain name."""
         try:
             hashed: str = super().stored_name(name)
         except ValueError:
@@ -52,12 +52,12 @@ class StaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # untyped
-    """Serves what was collected; the code's own file for one that is gone since then, which the log tells once."""
+    """Serves the collected files. If one has disappeared since, it serves the code's own, and logs that once."""
 
     _told = False
 
     def serve(self, static_file: Any, request: HttpRequest) -> HttpResponseBase:
-        """Return the file. Raises `Http404` if it is nowhere."""
+        """Return the file. Raises `Http404` if it does not exist."""
         try:
             return self._served(static_file, request)
         except OSError as error:
@@ -87,9 +87,9 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # unty
 
 
 def collect_if_outdated() -> str:
-    """Collect static files unless those of the code are there already; return what there is to say of it.
+    """Collect static files unless those of the code are already there; return a sentence about it, or nothing.
 
-    Where that can't be done this process uses none of what was collected before: it may be of another release.
+    If collecting fails, this process ignores what was collected before, because it may be of another release.
     """
     storage = _storage()
     if storage is None:
@@ -98,10 +98,10 @@ def collect_if_outdated() -> str:
         if not outdated():
             return ""
         with _alone(Path(settings.STATIC_ROOT)):
-            storage.hashed_files, storage.manifest_hash = storage.load_manifest()  # which another process has written
+            storage.hashed_files, storage.manifest_hash = storage.load_manifest()  # another process may have written it
             names = outdated()
             for name in names:
-                Path(settings.STATIC_ROOT, name).unlink(missing_ok=True)  # a newer one would be kept
+                Path(settings.STATIC_ROOT, name).unlink(missing_ok=True)  # collectstatic would keep a newer one
             if names:
                 call_command("collectstatic", interactive=False, verbosity=0)
     except OSError as error:
@@ -111,7 +111,7 @@ def collect_if_outdated() -> str:
 
 
 def outdated() -> list[str]:
-    """Return the names in STATIC_ROOT under which something else is than the code has: nothing, another, half of it."""
+    """Return the names in STATIC_ROOT that differ from the code's files: missing, different or incomplete."""
     storage = _storage()
     if storage is None:
         return []
@@ -119,7 +119,7 @@ def outdated() -> list[str]:
 
 
 def _storage() -> StaticFilesStorage | None:
-    """Return where collected files are; None under settings that collect none."""
+    """Return the storage of collected files, or None if the settings do not collect any."""
     storage = storages[STATICFILES_STORAGE_ALIAS]
     return storage if isinstance(storage, StaticFilesStorage) else None
 
@@ -135,7 +135,7 @@ def _wrong(name: str, source: FileSystemStorage, storage: StaticFilesStorage) ->
 
 
 def _is_whole(hashed: str, storage: StaticFilesStorage) -> bool:
-    """Return whether a file holds what the hash in its name was made of, and its compressed copy the same."""
+    """Return whether a file has the content that its name's hash is of, and so has its compressed copy, if any."""
     path = storage.path(hashed)
     content, compressed = _content(path), _content(f"{path}.gz")
     if content is None or f".{storage.file_hash(hashed, ContentFile(content))}" not in hashed:
@@ -154,7 +154,7 @@ def _content(path: str) -> bytes | None:
 
 
 def _of_code() -> dict[str, FileSystemStorage]:
-    """Return each file's storage by its name, as `collectstatic` finds them: the first one of a name counts."""
+    """Return each file's storage by its name, as `collectstatic` finds them: the first one with a name wins."""
     ignored: list[str] = StaticFilesConfig.ignore_patterns
     found: dict[str, FileSystemStorage] = {}
     for finder in get_finders():
@@ -165,7 +165,7 @@ def _of_code() -> dict[str, FileSystemStorage]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let no other process of this machine collect into the folder meanwhile. Raises `OSError`."""
+    """Keep other processes of this machine from collecting into the folder meanwhile. Raises `OSError`."""
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY)
     try:

@@ -1,4 +1,4 @@
-"""Every address of the portal."""
+"""Every URL of the portal."""
 
 from allauth.account.views import LogoutView, password_reset_from_key
 from django.conf import settings
@@ -12,7 +12,7 @@ from tokens import discovery
 from tokens.views import close
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    # What machines ask for comes first: they ask most.
+    # URLs for machines come first, because they get most requests.
     path("api/v1/", include("apikeys.api_urls")),
     path("api/v1/", include("tokens.api_urls")),
     path("oauth/", include("tokens.oauth_urls")),
@@ -22,7 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/apps/", include("tokens.urls")),
     path("account/close/", close, name="account_close"),
     path("account/", include("accounts.urls")),
-    # As django-allauth has it, but for the underscore of our user ids.
+    # django-allauth's pattern, but with the underscore of the portal's user ids.
     re_path(
         r"^accounts/password/reset/key/(?P<uidb36>[0-9A-Za-z_]+)-(?P<key>.+)/$",
         password_reset_from_key,

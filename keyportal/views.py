@@ -1,4 +1,4 @@
-"""Pages that belong to no room: the front page, the error codes, the theme, and what monitoring asks."""
+"""Pages that belong to no app: the front page, the error codes, the theme, and what monitoring requests."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -30,7 +30,7 @@ YEAR = 365 * 24 * 3600
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Show what the portal is for; whoever is logged in goes to their keys."""
+    """Show what the portal is for, or redirect logged-in users to their keys."""
     if request.user.is_authenticated:
         return redirect("keys:list")
     return TemplateResponse(request, "home.html")
@@ -38,7 +38,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def error(request: HttpRequest, code: str) -> HttpResponse:
-    """Show what a code of the API means and what to do: the page that a problem's `type` links to."""
+    """Show what an error code of the API means and what to do. A problem's `type` links here."""
     if code not in CODES:
         raise Http404
     return TemplateResponse(request, "docs/error.html", {"code": code, "reason": CODES[code]})
@@ -52,7 +52,7 @@ def _page_of_switch(request: HttpRequest) -> str:
 @require_POST
 @way_back(page=_page_of_switch, press="System, Light or Dark")
 def set_theme(request: HttpRequest) -> HttpResponse:
-    """Keep the browser's choice of light, dark or the system's setting; go back to where it was made."""
+    """Store the browser's theme (light, dark or the system's), and redirect to the page where it was chosen."""
     theme = request.POST.get("theme", "")
     response = HttpResponseRedirect(_page_of_switch(request))
     if theme in THEMES:
@@ -64,15 +64,16 @@ def set_theme(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200: the process runs. Asks nobody."""
+    """Return 200, because the process runs. Needs no other service."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 if the process may be given traffic, else 503 with what is wrong.
+    """Return 200 if the process may be given traffic, else 503 with the faults.
 
-    A database that takes no writes is a warning only: it answers verdicts, which others would ask of the same one.
+    A database that accepts no writes is only a warning: it still answers verdicts, and other processes use the same
+    one.
     """
     faults = [*_faults(), *_unshown(request)]
     warnings = [f"the database takes no writes: {writes.fault}"] if writes.fault else []
@@ -82,7 +83,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 def clears_site_data(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Make the answer to a log-out take the browser's copies with it (ASVS 14.3.1)."""
+    """Return the log-out view, made to clear the browser's copies of the portal's data (ASVS 14.3.1)."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
@@ -98,7 +99,7 @@ _migrated: set[int] = set()
 
 
 def _is_migrated() -> bool:
-    # Reading every migration takes a while, and a probe asks every second: once true it stays true for this database.
+    # Reading every migration takes a while and probes ask every second, so the result is cached for this database.
     if freshness.database not in _migrated:
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
@@ -121,10 +122,10 @@ def _faults() -> list[str]:
 
 
 def _unshown(request: HttpRequest) -> list[str]:
-    """Return why no page can be shown. One that asks no database stands for all."""
+    """Return why no page can be shown, if so. One page that needs no database stands for all."""
     try:
         render_to_string("errors/404.html", {"request_id": ""}, request)
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is told
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is reported
         return [f"pages can't be shown: {in_short(error)}"]
     return []
 

@@ -1,6 +1,6 @@
-"""Between the network and Django: what was really sent, how long it may take, and who waits for whom (decision 19).
+"""The HTTP server in front of Django: it parses requests, bounds their size and time, and routes them (decision 19).
 
 `worker.py` has the event loop, `connection.py` one connection in it: bytes in, bytes out, bounds and deadlines.
-`request.py` is what was sent and how much of it is believed, `application.py` says who answers it: the event loop from
-memory, or `threads.py`, for Django by the WSGI environ of `environ.py`. `answer.py` is what goes back.
+`request.py` is what was sent and how much of it is believed. `application.py` decides who answers: the event loop from
+memory, or `threads.py`, for Django with the WSGI environ of `environ.py`. `answer.py` is the response.
 """

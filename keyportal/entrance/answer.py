@@ -1,4 +1,4 @@
-"""What goes back over the wire, in HTTP/1.1 (RFC 9112)."""
+"""Responses as HTTP/1.1 sends them (RFC 9112)."""
 
 from collections.abc import Iterable, Sequence
 from email.utils import formatdate
@@ -11,20 +11,20 @@ BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class Answer(NamedTuple):
-    """Status, headers and body."""
+    """A response: status, headers and body."""
 
     status: int
     headers: Sequence[tuple[str, str]]
     """All but Content-Length, Date and Connection."""
     body: bytes = b""
     length: int | None = None
-    """Bytes of the body, where the answer is to HEAD and has none."""
+    """The Content-Length, in bytes, of a response to HEAD, which has no body."""
     lines: str = ""
-    """More headers, as `header_lines` writes them: the same for many answers."""
+    """More headers, already formatted by `header_lines`, because many responses share them."""
 
 
 def header_lines(headers: Iterable[tuple[str, str]]) -> str:
-    """Return headers as they go over the wire. Raises ValueError for one that would be two."""
+    """Return headers as HTTP/1.1 sends them. Raises ValueError for a header with a line break in it."""
     lines = [f"{name}: {value}\r\n" for name, value in headers]
     written = "".join(lines)
     if written.count("\n") != len(lines) or written.count("\r") != len(lines):
@@ -33,20 +33,20 @@ def header_lines(headers: Iterable[tuple[str, str]]) -> str:
 
 
 class Writer:
-    """Writes answers out; knows what time it is."""
+    """Writes responses, with the current date."""
 
     def __init__(self) -> None:
         self.date = ""
         self.tick()
 
     def tick(self) -> None:
-        """Look at the clock: the date of every answer until the next look."""
+        """Update the date, which every response has until the next update."""
         self.date = f"date: {formatdate(usegmt=True)}\r\n"
 
     def written(self, answer: Answer, *, method: str, connection: str) -> bytes:
-        """Return an answer as bytes. `connection` is what that header says; empty for none.
+        """Return a response as bytes. `connection` is the value of that header; empty for none.
 
-        Raises ValueError for a header that would be two.
+        Raises ValueError for a header with a line break in it.
         """
         others = header_lines(answer.headers) if answer.headers else ""
         head = f"{STATUS_LINES[answer.status]}{answer.lines}{others}{self.date}"

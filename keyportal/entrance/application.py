@@ -1,4 +1,4 @@
-"""Who answers a request: the event loop where memory knows the verdict, else a thread. One for each process.
+"""Decide who answers a request: the event loop if memory knows the verdict, else a thread. One instance per process.
 
 Three kinds of work do not wait for one another: reading, which takes no thread; verdicts; and everything else.
 """
@@ -36,41 +36,41 @@ Django = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 OF_MACHINES: Final = 64 * 1024
 OF_PAGES: Final = 2_621_440
-"""Bytes that one body may have."""
+"""Bytes allowed in one body: for machines and for pages."""
 OF_ALL: Final = 64 * 1024 * 1024
-"""Bytes that this process keeps of bodies that are on their way, of pages and of machines each, and of heads."""
+"""Bytes of unfinished requests that this process may hold: bodies of pages, bodies of machines and heads, each."""
 OF_HEADS: Final = 2
 LONGEST_NUMBER: Final = 10
-"""Digits of a length, with which every bound is passed."""
+"""Digits of a Content-Length. A longer number exceeds every bound."""
 HEALTH: Final = "/healthz"
 SAFE: Final = ("GET", "HEAD")
 OF_VERDICTS: Final = ("/gateway/", "/api/v1/verify", "/api/v1/me", "/oauth/introspect")
-"""Paths of what somebody's production waits for."""
+"""Paths on which production traffic of other services depends."""
 OF_MONITORING: Final = ("/healthz", "/readyz", "/metrics")
-"""Paths of what is looked at when something is wrong: it waits for no page either."""
+"""Paths that monitoring requests. They must not wait for pages either, least of all when something is wrong."""
 QUEUE: Final = 64
-"""How many requests of a kind may wait for a thread."""
+"""How many requests of each kind may wait for a thread."""
 AT_ONCE: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.SERVICE_UNAVAILABLE)
-"""What many clients are told at the same time: a page of Django's for each would take the threads of the others."""
+"""Errors that many clients get at once. Rendering a page in Django for each would take all threads."""
 LENGTH: Final = "Content-Length"
 MOST: Final = 4096
-"""Connections. Beyond, those go that have waited longest for their client."""
+"""Connections. Beyond this, the server drops those that have waited longest for their client."""
 DESCRIPTORS: Final = 256
-"""What else a process has open: the database of each thread, files, handshakes."""
+"""Other descriptors of a process: the database connection of each thread, files, handshakes."""
 
 
 class Entrance:
-    """What all connections of a process have in common (`keyportal.entrance.connection.Host`)."""
+    """What all connections of a process share (`keyportal.entrance.connection.Host`)."""
 
     def __init__(self, django: Django) -> None:
         self.now = time.monotonic()
         self.writer = Writer()
         self.is_ending = False
         self.most = MOST
-        """Connections."""
+        """The most connections: `MOST`, or fewer if the limit of descriptors is lower."""
         self.connections: set[Connection] = set()
         self.kept = [0, 0, 0]
-        """Bytes that are on their way: of bodies of pages, of bodies of machines, and of long heads."""
+        """Bytes of unfinished requests: bodies of pages, bodies of machines, and long heads."""
         self.soon: Callable[[Callable[[], None]], object]
         self.given_up = 0
         self.verdicts = Threads("verdicts", threads=settings.KEYPORTAL_VERDICT_THREADS, queue=QUEUE)
@@ -81,35 +81,35 @@ class Entrance:
         self._django = django
 
     def start(self, loop: AbstractEventLoop) -> None:
-        """Serve in this loop."""
+        """Start serving in this event loop."""
         self.now = loop.time()
         self.soon = loop.call_soon
         self.most = min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS)
         self.verdicts.start(loop)
         self.others.start(loop)
         meter.read = self.load
-        flusher.start()  # also where nothing is counted: the chain of the trail goes on
+        flusher.start()  # needed even if nothing is counted, because it also extends the audit chain
         mailer.start()
 
     def __call__(self) -> Connection:
-        """Return what speaks with a new client."""
+        """Return the protocol for a new client."""
         return Connection(self)
 
     def tick(self, now: float) -> None:
-        """Look at the clock, and at who is over their deadline."""
+        """Update the clock, and act on connections whose deadline has passed."""
         self.now = now
         self.writer.tick()
         for connection in [one for one in self.connections if one.until <= now]:
             connection.expire()
 
     def end(self) -> None:
-        """Take nothing new; close what waits."""
+        """Accept nothing new, and close idle connections."""
         self.is_ending = True
         for connection in list(self.connections):
             connection.end()
 
     def add(self, connection: Connection) -> None:
-        """Note a new connection; if there are too many, some go that have waited longest for their client."""
+        """Add a connection. If there are too many, drop some that have waited longest for their client."""
         if len(self.connections) >= self.most:
             waiting = [one for one in self.connections if one.waits_for_client]
             for one in nsmallest(self.most // 64 + 1, waiting, key=lambda one: one.until):
@@ -118,13 +118,13 @@ class Entrance:
         self.connections.add(connection)
 
     def remove(self, connection: Connection) -> None:
-        """Note that a connection is gone."""
+        """Remove a closed connection."""
         self.connections.discard(connection)
 
     def keep(self, request: Request, count: int) -> None:
-        """Note that so many more (or fewer) bytes of requests are kept. Raises `UnreadableError` if it is too much.
+        """Count `count` more (or fewer) buffered bytes. Raises `UnreadableError` if that is too much.
 
-        Machines have room of their own: whoever fills that of pages shuts no service out.
+        Machines have a budget of their own, so a client that uses up that of pages does not lock out services.
         """
         kind = request.path.startswith(self._of_machines) if request.method else OF_HEADS
         self.kept[kind] += count
@@ -142,7 +142,7 @@ class Entrance:
         return bound
 
     def receive(self, request: Request, connection: Connection) -> float:
-        """See to it that a request is answered. Returns within how many seconds."""
+        """Start answering a request. Return the seconds within which the answer is due."""
         sender = request.sender()
         if is_refused(request):
             connection.answer(request, refusal(request, sender))
@@ -161,29 +161,29 @@ class Entrance:
         return self._ask_django(request, connection, environ)
 
     def refuse(self, request: Request, connection: Connection, why: UnreadableError) -> float:
-        """See to it that a request is answered that can't be received. Returns within how many seconds."""
-        request.keep_alive = False  # what comes behind it may be a part of it
+        """Start refusing a request that can't be received. Return the seconds within which the answer is due."""
+        request.keep_alive = False  # the bytes that follow may belong to it
         if why.status in AT_ONCE or request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
             connection.answer(request, self.refused_at_once(request, why))
             return self.within
         return self._ask_django(request, connection, environ_of_refused(request, request.sender(), why))
 
     def refused_at_once(self, request: Request, why: UnreadableError) -> Answer:
-        """Return the answer to a request that nobody is to wait for, of which not even the head may be there."""
+        """Return the refusal of a request without using a thread. Even its head may be incomplete."""
         logger.info("%d at the entrance: %s", why.status, why.detail)
         return last_resort(request.path, why.status, request.sender(), why.detail)
 
     def late(self, request: Request) -> Answer:
-        """Return the answer to a request that has waited for too long."""
+        """Return the response to a request whose deadline has passed."""
         self.given_up += 1
         return self.busy(request)
 
     def busy(self, request: Request) -> Answer:
-        """Return the answer to a request for which there is no place."""
+        """Return the response to a request for which the queue has no place."""
         return self._instead(request, HTTPStatus.SERVICE_UNAVAILABLE)
 
     def load(self) -> Load:
-        """Return what waits; any thread may ask."""
+        """Return the current load. Any thread may call this."""
         return Load(
             verdicts_inside=self.verdicts.inside,
             others_inside=self.others.inside,
@@ -195,7 +195,7 @@ class Entrance:
         )
 
     def broken(self, request: Request) -> Answer:
-        """Return the answer to a request that could not be answered."""
+        """Return the response to a request that failed."""
         return self._instead(request, HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _instead(self, request: Request, status: HTTPStatus) -> Answer:
@@ -211,7 +211,7 @@ class Entrance:
             task = partial(_unless_abandoned, request, sender)
             if not self.verdicts.take(task, question, partial(connection.answer, request)):
                 connection.answer(request, self.busy(request))
-        except Exception:  # whoever asks must get an answer, and it must not be a good one
+        except Exception:  # the client must get an answer, and never a good one by accident
             logger.exception("a question broke")
             connection.answer(request, self.broken(request))
 
@@ -223,7 +223,7 @@ class Entrance:
         return self.verdict_within if is_verdict else self.within
 
     def _asked(self, request: Request, environ: dict[str, Any]) -> Answer | None:
-        """Ask Django, in a thread."""
+        """Call Django, in a thread. Return its response, or None if the client no longer waits."""
         if request.is_abandoned:
             return None
         started: list[tuple[str, list[tuple[str, str]]]] = []

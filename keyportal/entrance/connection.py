@@ -1,6 +1,7 @@
-"""One connection of HTTP/1.1: bytes in, bytes out, in order, each step within a deadline, and no thread for it.
+"""One HTTP/1.1 connection: it reads and answers requests in order, each step within a deadline, without a thread.
 
-Whoever sends half a request and then nothing waits alone, and is the first to go when there are too many.
+A client that sends half a request and then nothing delays only itself, and is the first to be dropped when there are
+too many.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class Connection(Reader, asyncio.Protocol):
-    """What goes on between the portal and one client."""
+    """The protocol between the portal and one client."""
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
@@ -27,20 +28,20 @@ class Connection(Reader, asyncio.Protocol):
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether nothing is being done here."""
+        """Whether no request of this connection is being answered."""
         return not self.turns or not self.turns[0].is_taken
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for a head."""
+        """Wait for the first head."""
         self.transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
-        address = parse_address(peer[0]) if isinstance(peer, tuple) else None  # over a Unix socket there is none
+        address = parse_address(peer[0]) if isinstance(peer, tuple) else None  # a Unix socket has no address
         self.meet(address, "https" if transport.get_extra_info("sslcontext") else "http")
         self.until = self.host.now + HEAD_WITHIN
         self.host.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what was on its way. What a thread has begun goes on."""
+        """Drop unfinished requests. A request that a thread has started on runs to its end."""
         self.host.remove(self)
         if self.request is not None:
             self.drop(self.request)
@@ -50,7 +51,7 @@ class Connection(Reader, asyncio.Protocol):
         self.ahead.clear()
 
     def ended(self) -> None:
-        """Answer what is there, and close. Half a request changes nothing."""
+        """Answer the complete requests, then close. Half a request changes nothing."""
         if self.is_lingering:
             return
         self._is_ending = True
@@ -60,44 +61,44 @@ class Connection(Reader, asyncio.Protocol):
             self._close_at_once()
 
     def bound_of(self, request: Request) -> int:
-        """Ask the host."""
+        """Return the host's bound."""
         return self.host.bound_of(request)
 
     def keep(self, request: Request, count: int) -> None:
-        """Tell the host."""
+        """Count bytes with the host."""
         self.host.keep(request, count)
 
     def begun(self, request: Request) -> None:
-        """Give it its turn."""
+        """Give the request its turn."""
         self.turns.append(request)
 
     def awaited(self, request: Request) -> None:
-        """Wait for the body, and tell a client to send it that asks first."""
+        """Wait for the body, and send 100 Continue to a client that expects it."""
         self.until = self.host.now + BODY_WITHIN
         if b"expect" in request.named and request.version != "1.0" and len(self.turns) == 1:
             self.transport.write(CONTINUE)
 
     def take(self, request: Request) -> None:
-        """Have a request answered by the host."""
+        """Have the host answer a request."""
         request.is_taken = True
         within = self.host.receive(request, self)
         if request.answer is None:
             self.until = self.host.now + within
 
     def refuse(self, request: Request, why: UnreadableError) -> None:
-        """Have a request refused by the host; nothing more is read after it."""
+        """Have the host refuse a request. Nothing after it is read."""
         request.is_taken = self.is_deaf = self._is_ending = True
         within = self.host.refuse(request, self, why)
         if request.answer is None:
             self.until = self.host.now + within
 
     def completed(self) -> None:
-        """Wait for the next request, if this one was answered before it was there."""
+        """Wait for the next request, if this one was answered before all of it arrived."""
         if not (self.turns or self.is_lingering):
             self.until = self.host.now + IDLE
 
     def answer(self, request: Request, answer: Answer | None) -> None:
-        """Send an answer when its turn has come; None: it broke."""
+        """Send a response when it is its turn. None means that the request failed."""
         if request.answer is not None or request.is_abandoned:
             return
         request.answer = answer if answer is not None else self.host.broken(request)
@@ -108,7 +109,7 @@ class Connection(Reader, asyncio.Protocol):
             self.go_on()
 
     def expire(self) -> None:
-        """Go on, now that the deadline is over. What is closing already would take its time for ever."""
+        """Act on a passed deadline. A connection that is already closing is aborted, or it could take forever."""
         if self.is_stalled or self.is_lingering or self.transport.is_closing():
             self.transport.abort()
         elif self.request is not None and not (self.request.is_taken or self.ahead):
@@ -123,11 +124,11 @@ class Connection(Reader, asyncio.Protocol):
             self._close_at_once()
 
     def give_way(self) -> None:
-        """Go at once: there are too many."""
+        """Abort, because there are too many connections."""
         self.transport.abort()
 
     def end(self) -> None:
-        """Close as soon as what was asked is answered."""
+        """Close as soon as the requests at hand are answered."""
         self._is_ending = True
         if not self.turns and self.request is None:
             self._close_at_once()
@@ -135,7 +136,7 @@ class Connection(Reader, asyncio.Protocol):
             self.until = min(self.until, self.host.now + LINGER)
 
     def cut(self, why: UnreadableError) -> None:
-        """Answer what can't be read any further, and read nothing more."""
+        """Answer a request that can't be read any further, and stop reading."""
         request, self.request = self.request, None
         self.is_deaf = self._is_ending = True
         if request is None or request.is_taken:
@@ -159,12 +160,12 @@ class Connection(Reader, asyncio.Protocol):
             self.until = self.host.now + IDLE
 
     def _write_last(self, request: Request, answer: Answer) -> None:
-        """Write an answer after which nothing comes any more, but what was asked before the end."""
+        """Send the last response, or one of several that were requested before the end."""
         self._is_ending = True
         if self.turns and request.keep_alive and not request.is_half():
             self._send(request, answer, "")
             return
-        for other in self.turns:  # what stands behind the last request may be a part of it
+        for other in self.turns:  # bytes behind the last request may be part of it
             other.is_abandoned = True
         self.turns.clear()
         self._send(request, answer, "close")
@@ -179,7 +180,7 @@ class Connection(Reader, asyncio.Protocol):
             self.transport.abort()
 
     def _close(self, request: Request) -> None:
-        """Close; after half a request not at once, which would take the answer along: what still comes is dropped."""
+        """Close. After half a request, first send the response and discard what still comes, so that it is not lost."""
         if request.is_complete or not self.transport.can_write_eof():
             self._close_at_once()
             return
@@ -188,6 +189,6 @@ class Connection(Reader, asyncio.Protocol):
         self.transport.write_eof()
 
     def _close_at_once(self) -> None:
-        """Close. What stands behind is nobody's request any more (RFC 9112 §9.6)."""
+        """Close at once. Requests behind the last one are not answered (RFC 9112 §9.6)."""
         self.is_deaf = True
         self.transport.close()

@@ -1,8 +1,9 @@
-"""What of a Content-Type Django gets to see: nothing on which it would break, or decode with an odd codec.
+"""Rewrite Content-Type so that Django neither fails on it nor decodes with an unusual codec.
 
-Django decodes query and form with whatever codec of Python's the charset names (`zlib` and `rot13` are some), and a
-parameter written `name*=` (RFC 2231) breaks it before any middleware. So the header is made anew: media type, boundary,
-and for forms a charset from a list. JSON is UTF-8 (RFC 8259 §8.1), and without a body there is nothing to decode.
+Django decodes query and form with whatever Python codec the charset names (including `zlib` and `rot13`), and a
+parameter written `name*=` (RFC 2231) makes it fail before any middleware. So the header is rebuilt: media type,
+boundary, and for forms a charset from a list. JSON is UTF-8 (RFC 8259 §8.1), and without a body there is nothing to
+decode.
 """
 
 import re
@@ -15,7 +16,7 @@ from keyportal.entrance.request import UnreadableError
 _PARAMETER: Final = re.compile(r""";\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)""")
 _MEDIA: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,64}/[!#$%&'*+.^_`|~0-9a-z-]{1,64}")
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{1,70}")
-"""RFC 2046 §5.1.1: nothing that Django could read as another parameter."""
+"""RFC 2046 §5.1.1, without characters that Django could read as another parameter."""
 CHARSETS: Final = {
     name: codec
     for codec, names in {
@@ -26,16 +27,16 @@ CHARSETS: Final = {
     }.items()
     for name in names
 }
-"""Codecs by the names that clients write (https://encoding.spec.whatwg.org/#names-and-labels); none that does harm."""
+"""Harmless codecs by the labels that clients write (https://encoding.spec.whatwg.org/#names-and-labels)."""
 FORM: Final = "application/x-www-form-urlencoded"
 LONGEST: Final = 8 * 1024
-"""Bytes of a form that is written anew in UTF-8, which is all that Django takes; the event loop does so."""
+"""Bytes of a form that the event loop re-encodes as UTF-8, the only encoding that Django accepts."""
 MOST_FIELDS: Final = 1000
-"""As many as Django reads."""
+"""The number of fields that Django accepts."""
 
 
 def readable(content_type: str, body: bytes) -> tuple[str, bytes]:
-    """Return Content-Type and body as Django may read them. Raises `UnreadableError` for a charset of no use here."""
+    """Return Content-Type and body as Django may read them. Raises `UnreadableError` for a bad boundary or charset."""
     media = content_type.partition(";")[0].strip().lower()
     media = media if _MEDIA.fullmatch(media) else ""
     parameters = [(name.lower(), value.strip().strip('"')) for name, value in _PARAMETER.findall(content_type)]

@@ -1,4 +1,4 @@
-"""What Django reads of a request: a WSGI environ (PEP 3333) without a name that could stand for two."""
+"""The WSGI environ (PEP 3333) that Django reads, in which no name can stand for two headers."""
 
 from functools import lru_cache
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from keyportal.entrance.request import Request, Sender, UnreadableError
 PEER: Final = "keyportal.peer_address"
 REQUEST_ID: Final = "keyportal.request_id"
 REFUSAL: Final = "keyportal.refusal"
-"""Why the request is refused: an `UnreadableError`. `keyportal.middleware` makes an answer of it."""
+"""The `UnreadableError` with which `keyportal.middleware` refuses the request."""
 
 SETTLED: Final = frozenset(
     {
@@ -27,17 +27,17 @@ SETTLED: Final = frozenset(
         b"x-request-id",
     }
 )
-"""What has been read by now: nobody behind is to read it once more, and otherwise."""
+"""Headers that the server has already interpreted. Django must not interpret them again, differently."""
 ONCE: Final = frozenset({b"host", b"content-type"})
-"""What is nonsense twice."""
+"""Headers that make no sense twice."""
 LONGEST_NAME: Final = 128
-"""Bytes; no header that anybody reads has a longer name."""
+"""Bytes; every header that Django reads has a shorter name."""
 UNPREFIXED: Final = ("CONTENT_TYPE",)
 _ALLOWED: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
 def environ_of(request: Request, sender: Sender) -> dict[str, Any]:
-    """Return the environ of a request. Raises `UnreadableError` for a header that came twice, or not, and must."""
+    """Return the environ of a request. Raises `UnreadableError` for a repeated header or a missing Host."""
     environ = _without_headers(request, sender)
     for name, value in request.headers:
         key = _key_of(name) if len(name) <= LONGEST_NAME else None
@@ -52,7 +52,7 @@ def environ_of(request: Request, sender: Sender) -> dict[str, Any]:
     if "HTTP_HOST" not in environ and request.version != "1.0":
         raise UnreadableError(HTTPStatus.BAD_REQUEST, "Send a Host header (RFC 9112 §3.2).")
     if request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
-        # They ask under any host, and some with a slash at the end.
+        # Machines may use any host, and some append a slash.
         environ["HTTP_HOST"], path = settings.KEYPORTAL_HOST, request.path.removesuffix("/")
         environ["PATH_INFO"] = path if path.startswith(settings.KEYPORTAL_MACHINE_PATHS) else request.path
     body = bytes(request.body)
@@ -62,7 +62,7 @@ def environ_of(request: Request, sender: Sender) -> dict[str, Any]:
 
 
 def environ_of_refused(request: Request, sender: Sender, why: UnreadableError) -> dict[str, Any]:
-    """Return the environ of a request of which nothing is read but where it went, so that an answer can be made."""
+    """Return the environ of an unreadable request, with only its target, so that Django can render the refusal."""
     return {
         **_without_headers(request, sender),
         "wsgi.input": BytesIO(),
@@ -93,9 +93,9 @@ def _without_headers(request: Request, sender: Sender) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _key_of(name: bytes) -> str | None:
-    """Return under which key a header stands; None for one that is left out.
+    """Return the environ key of a header, or None if it is left out.
 
-    A name with anything but letters, digits and hyphens is nobody's: folded, it could pass for another.
+    A name with characters other than letters, digits and hyphens is left out, because folded it could pass for another.
     """
     if name in SETTLED or not _ALLOWED.issuperset(name):
         return None

@@ -1,4 +1,4 @@
-"""What a connection needs of the process that it is in."""
+"""What a connection needs from its process."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -11,38 +11,38 @@ if TYPE_CHECKING:
 
 
 class Host(Protocol):
-    """The application (`keyportal.entrance.application.Entrance`), as a connection sees it."""
+    """The application (`keyportal.entrance.application.Entrance`) as a connection uses it."""
 
     now: float
-    """By the event loop's clock, a moment ago."""
+    """The event loop's clock, updated several times a second."""
     writer: Writer
     is_ending: bool
     soon: Callable[[Callable[[], None]], object]
-    """Calls in the loop's next turn."""
+    """Calls a function in the loop's next turn."""
 
     def add(self, connection: "Connection") -> None:
-        """Note a new connection."""
+        """Add a new connection."""
 
     def remove(self, connection: "Connection") -> None:
-        """Note that a connection is gone."""
+        """Remove a closed connection."""
 
     def bound_of(self, request: Request) -> int:
         """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
 
     def keep(self, request: Request, count: int) -> None:
-        """Note that so many more (or fewer) bytes of requests are kept. Raises `UnreadableError`."""
+        """Count `count` more (or fewer) buffered bytes of a request. Raises `UnreadableError`."""
 
     def receive(self, request: Request, connection: "Connection") -> float:
-        """See to it that a request is answered. Returns within how many seconds."""
+        """Start answering a request. Return the seconds within which the answer is due."""
 
     def refuse(self, request: Request, connection: "Connection", why: UnreadableError) -> float:
-        """See to it that a request is answered that can't be received. Returns within how many seconds."""
+        """Start refusing a request that can't be received. Return the seconds within which the answer is due."""
 
     def refused_at_once(self, request: Request, why: UnreadableError) -> Answer:
-        """Return the answer to a request of which not even the head is there."""
+        """Return the refusal of a request whose head may be incomplete."""
 
     def late(self, request: Request) -> Answer:
-        """Return the answer to a request that has waited for too long."""
+        """Return the response to a request whose deadline has passed."""
 
     def broken(self, request: Request) -> Answer:
-        """Return the answer to a request that could not be answered."""
+        """Return the response to a request that failed."""

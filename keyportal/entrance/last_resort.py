@@ -1,4 +1,4 @@
-"""What is answered without a template, a database, a static file or a thread: health, and what went wrong."""
+"""Responses that need no template, database, static file or thread: health, and errors."""
 
 from http import HTTPStatus
 
@@ -13,12 +13,12 @@ from keyportal.problems import RETRY_AFTER, Problem
 
 
 def plain(sender: Sender) -> dict[str, str]:
-    """Return the headers that every answer has; Django's middleware gives its answers the same."""
+    """Return the headers that every response has. Django's middleware adds the same ones."""
     return {"x-request-id": sender.request_id, **always(sender.scheme)}
 
 
 def always(scheme: str) -> dict[str, str]:
-    """Return those that are the same for every answer over this scheme."""
+    """Return the headers that are the same for every response over this scheme."""
     headers = {
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
@@ -33,19 +33,19 @@ def always(scheme: str) -> dict[str, str]:
 
 
 def healthy(sender: Sender) -> Answer:
-    """Return the answer of `/healthz`: the process answers."""
+    """Return the response of `/healthz`: 200, because the process answers."""
     return Answer(HTTPStatus.OK, [*plain(sender).items(), ("content-type", "application/json")], b'{"status": "ok"}')
 
 
 def of_problem(problem: Problem, path: str, sender: Sender) -> Answer:
-    """Return the answer that a machine gets to a problem."""
+    """Return a problem as a response to a machine."""
     response = problem.answer(path)
     headers = plain(sender) | {name.lower(): value for name, value in response.items()}
     return Answer(response.status_code, list(headers.items()), response.content)
 
 
 def last_resort(path: str, status: HTTPStatus, sender: Sender, detail: str = "") -> Answer:
-    """Return an answer that somebody who asks for this path understands."""
+    """Return an error in the format of this path: a problem for machines, a plain page for browsers."""
     if path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
         return of_problem(Problem(CODE_OF[status], {"detail": detail} if detail else {}), path, sender)
     headers = plain(sender)

@@ -1,4 +1,4 @@
-"""What waits at the entrance of this process, in figures, for `keyportal.numbers`."""
+"""The load on the server of this process, for `keyportal.numbers`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Load:
-    """Counts since the process began, and what there is at this moment."""
+    """Counts since the process started, and current values."""
 
     verdicts_inside: int = 0
-    """Requests that a thread works at, or that wait for one."""
+    """Requests that a thread is working on, or that wait for one."""
     others_inside: int = 0
     verdicts_refused: int = 0
-    """Requests for which there was no place."""
+    """Requests for which the queue had no place."""
     others_refused: int = 0
     late: int = 0
-    """Requests that were given up."""
+    """Requests whose deadline passed."""
     connections: int = 0
     body_bytes: int = 0
-    """Of bodies that are on their way."""
+    """Bytes of unfinished requests."""
 
 
 class Meter:
-    """Knows the load of the process, once something serves in it."""
+    """Reads the load of this process, once its server has started."""
 
     def __init__(self) -> None:
         self.read: Callable[[], Load] = Load

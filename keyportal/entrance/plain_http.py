@@ -1,6 +1,6 @@
-"""Plain http, where the portal's address is https: no credential is taken that others could read (RFC 6749 §3.2).
+"""Refuse credentials over plain http if the portal's URL is https, because others could read them (RFC 6749 §3.2).
 
-A redirect would come too late. What monitoring asks carries no credential.
+A redirect would come too late. Requests of monitoring carry no credential and are allowed.
 """
 
 import logging
@@ -23,20 +23,20 @@ logger = logging.getLogger(__name__)
 CODE: Final = "https_required"
 EXCEPTED: Final = ("/healthz", "/readyz", "/metrics")
 OF_TOKENS: Final = ("/api/v1/tokens", "/api/v1/verify", "/oauth/")
-"""Where the credential may be in the body."""
+"""Paths with credentials in the body."""
 REPLACE: Final = "The credential that was sent crossed the network in clear: replace it, then use https."
 ASK: Final = "Ask again over https."
-EVERY: Final = 60.0  # seconds between two lines of the log
+EVERY: Final = 60.0  # seconds between two lines in the log
 
 
 class Log:
-    """Says now and then who is refused, and which setting lets them in. Of the event loop: no other thread writes."""
+    """Logs at most once a minute which client is refused, and which setting would allow it. For the event loop only."""
 
     def __init__(self) -> None:
         self.due = 0.0
 
     def tell(self, request: Request) -> None:
-        """Write a line, if there was none for a while."""
+        """Write a line, unless the last one was less than a minute ago."""
         now = time.monotonic()
         if now < self.due:
             return
@@ -51,15 +51,15 @@ log: Final = Log()
 
 
 def is_private(peer: Address | None) -> bool:
-    """Return whether nobody else reads what goes between this peer and the portal, by what the operator says.
+    """Return whether the operator's settings say that others can't read the connection to this peer.
 
-    That is so on this machine (loopback, a Unix socket), and in KEYPORTAL_PLAIN_HTTP_NETWORKS.
+    That is true on this machine (loopback, a Unix socket) and for KEYPORTAL_PLAIN_HTTP_NETWORKS.
     """
     return peer is None or peer.is_loopback or is_in(peer, settings.KEYPORTAL_PLAIN_HTTP_NETWORKS)
 
 
 def is_refused(request: Request) -> bool:
-    """Return whether a request may carry a credential and came so that others could read it."""
+    """Return whether a request may carry a credential and others could have read it on its way."""
     if not request.came_in_clear():
         return False
     path = request.path
@@ -70,7 +70,7 @@ def is_refused(request: Request) -> bool:
 
 
 def refusal(request: Request, sender: Sender) -> Answer:
-    """Return the answer to a request that `is_refused`: a gateway reads the code in a header."""
+    """Return the response to such a request. A gateway finds the code in a header."""
     if forward_auth.is_asked(request.path):
         return of_gateway((HTTPStatus.FORBIDDEN, [("X-Keyportal-Code", CODE)]), sender)
     sent = request.path.startswith(OF_TOKENS) or request.lines(b"authorization")

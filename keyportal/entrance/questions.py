@@ -1,6 +1,6 @@
-"""What other services ask about credentials, answered before Django's request cycle.
+"""Requests of other services about credentials, answered before Django's request cycle.
 
-A question is asked of memory first, in the event loop; where that does not know, once more by a thread that may wait.
+The event loop first asks memory. If memory does not know, a thread asks again and may wait.
 """
 
 import logging
@@ -24,14 +24,14 @@ from keyportal.problems import problem_of
 logger = logging.getLogger(__name__)
 
 Question = Callable[[Recall], Answer]
-"""Raises `WouldBlockError` where it is asked by memory alone, and that does not know."""
+"""Raises `WouldBlockError` if it may use memory alone, and memory does not know."""
 
 PLAIN_TYPES: Final = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
 PLAIN_ACCEPT: Final = (b"*/*", b"application/json", b"application/json, */*", b"application/json, text/plain, */*")
 
 
 def question_of(request: Request, sender: Sender, known: Acquaintance) -> Question | None:
-    """Return what a request asks; None for one that Django answers. `known` is of the connection."""
+    """Return the function that answers a request, or None if Django answers it. `known` belongs to the connection."""
     if forward_auth.is_asked(request.path):
         return _forward_auth(request, sender)
     if request.path == verify.PATH and _is_plain(request):
@@ -40,7 +40,7 @@ def question_of(request: Request, sender: Sender, known: Acquaintance) -> Questi
 
 
 def asked_in_thread(question: Question, sender: Sender) -> Answer:
-    """Return the answer, however long it takes. Raises what breaks on the way."""
+    """Return the response, however long it takes. Raises whatever goes wrong."""
     token = request_id.set(sender.request_id)
     try:
         return question(recall)
@@ -58,10 +58,10 @@ def _forward_auth(request: Request, sender: Sender) -> Question:
 
 
 def of_gateway(decided: tuple[HTTPStatus, forward_auth.Headers], sender: Sender) -> Answer:
-    """Return the answer that a gateway gets."""
+    """Return a decision as a response to a gateway."""
     status, headers = decided
     every = (("x-request-id", sender.request_id), forward_auth.NEVER_STORED)
-    if isinstance(headers, tuple):  # the same at the next question
+    if isinstance(headers, tuple):  # a tuple is the same for the next request
         return Answer(status, every, lines=_of_identity(headers))
     return Answer(status, (*headers, *every))
 
@@ -95,12 +95,12 @@ def _verify(request: Request, sender: Sender, known: Acquaintance) -> Question:
 
 @lru_cache(maxsize=2)
 def _of_json(scheme: str) -> str:
-    """Return the headers that every verdict in JSON has."""
+    """Return the headers that every JSON verdict has."""
     return header_lines([*always(scheme).items(), ("content-type", verify.JSON)])
 
 
 def _is_plain(request: Request) -> bool:
-    """Return whether a request to verify is as nearly all are. Django has the answers to everything else."""
+    """Return whether a request to verify has the usual form. Django answers all others."""
     headers = request.named
     return (
         request.method == "POST"

@@ -1,4 +1,4 @@
-"""How far is read of a client: no further than there is room, and a little at a time: others have their turn too."""
+"""Read from a client only as far as there is room, and a little at a time, so that others have their turn."""
 
 import asyncio
 import logging
@@ -32,34 +32,34 @@ CUT: Final = UnreadableError(HTTPStatus.BAD_REQUEST, "The request ended before i
 
 
 class Reader(Receiver):
-    """What comes in over a connection."""
+    """The reading side of a connection."""
 
     def __init__(self, host: Host) -> None:
         super().__init__()
         self.host = host
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self.until = float("inf")
-        """When it must have gone on, by the host's clock."""
+        """The deadline of the current step, by the host's clock."""
         self.turns: deque[Request] = deque()
-        """What has begun and is not answered yet."""
+        """Requests that have started and are not answered yet."""
         self.is_stalled = False
-        """Whether the client does not take its answers."""
+        """Whether the client does not read its responses."""
         self.is_lingering = False
-        """Whether what still comes is thrown away, so that the answer to half a request is read."""
+        """Whether further bytes are discarded, so that the client can read the response to half a request."""
         self.ahead: deque[bytes] = deque()
-        """What was sent ahead and is not read yet."""
+        """Bytes that were sent ahead and are not parsed yet."""
         self._is_paused = self._is_feeding = self._is_due = self._has_ended = False
 
     @abstractmethod
     def cut(self, why: UnreadableError) -> None:
-        """Answer what can't be read any further, and read nothing more."""
+        """Answer a request that can't be read any further, and stop reading."""
 
     @abstractmethod
     def ended(self) -> None:
-        """Answer what is there: nothing more comes."""
+        """Answer the complete requests, because the client sends nothing more."""
 
     def data_received(self, data: bytes) -> None:
-        """Read on, as far as there is room: what is sent ahead of that waits."""
+        """Parse bytes as far as there is room. Bytes sent further ahead wait."""
         if self.is_deaf:
             return
         if len(data) > SLICE or self.ahead:
@@ -71,19 +71,19 @@ class Reader(Receiver):
             self._steer()
 
     def eof_received(self) -> bool:
-        """Answer what is there, and close. Half a request changes nothing."""
+        """Answer the complete requests, then close. Half a request changes nothing."""
         self._has_ended = True
         self._steer()
         return bool(self.turns or self.ahead)
 
     def pause_writing(self) -> None:
-        """Read nothing more of a client that does not take its answers."""
+        """Stop reading from a client that does not read its responses."""
         self.is_stalled = True
         self.until = self.host.now + TAKEN_WITHIN
         self._steer()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Start reading again."""
         self.is_stalled = False
         if self.is_lingering:
             self.until = self.host.now + LINGER
@@ -92,7 +92,7 @@ class Reader(Receiver):
         self.go_on()
 
     def go_on(self) -> None:
-        """Read what was sent ahead while there is room; a few slices now, and the others soon."""
+        """Parse bytes that were sent ahead while there is room: a few slices now, the rest in the loop's next turn."""
         if self._is_feeding:
             return
         left = SLICES
@@ -129,7 +129,7 @@ class Reader(Receiver):
             self._is_feeding = False
 
     def _look_at_bounds(self, request: Request) -> None:
-        """Look at how much has come of a request that is not complete."""
+        """Count the bytes of an incomplete request, and refuse it if they are too many."""
         if request.method:
             kept, is_endless = request.size, self.received - 1.5 * request.size > 3 * MOST_HEAD
         else:
@@ -144,11 +144,11 @@ class Reader(Receiver):
                 self.cut(error)
 
     def _is_full(self) -> bool:
-        """Return whether nothing more is read for now. What does not count any more is read and thrown away."""
+        """Return whether to stop reading for now. If nothing counts any more, bytes are read and discarded."""
         return not self.is_deaf and (self.is_stalled or len(self.turns) >= MOST_TURNS)
 
     def _steer(self) -> None:
-        """Have the transport read while there is room for more; after the end note that nothing more comes."""
+        """Pause or resume the transport by the room that there is; at the end of input, answer what is complete."""
         if self.is_deaf:
             self.ahead.clear()
         is_full = bool(self.ahead) or self._is_full()

@@ -1,4 +1,4 @@
-"""What llhttp (Node's parser, by `httptools`) finds in the bytes of a connection, made into requests within bounds."""
+"""Build requests, within limits, from the callbacks of llhttp (Node's HTTP parser, through `httptools`)."""
 
 import re
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ FRAMING: Final = (b"content-length", b"transfer-encoding")
 
 
 class Receiver(ABC):
-    """The parser's callbacks. One request after the other; `request` is the one that is arriving."""
+    """The parser's callbacks. `request` is the one that is arriving."""
 
     def __init__(self) -> None:
         self.parser = HttpRequestParser(self)
@@ -30,14 +30,14 @@ class Receiver(ABC):
         self.received = 0
         """Bytes since the request began."""
         self.is_deaf = False
-        """Whether nothing that comes counts any more."""
+        """Whether further bytes are ignored."""
         self._target = b""
         self._bound = 0
         self._is_repeating = False
-        """Whether the parser reads a head that was read before."""
+        """Whether a new parser is being fed a head that was already parsed."""
 
     def meet(self, peer: Address | None, scheme: str) -> None:
-        """Note who is at the other end of the connection; None over a Unix socket."""
+        """Set the peer of the connection; None over a Unix socket."""
         self.peer, self.scheme = peer, scheme
         self.is_trusted = is_trusted_proxy(peer)
         self.in_clear = scheme == "http" and not is_private(peer)
@@ -48,11 +48,11 @@ class Receiver(ABC):
 
     @abstractmethod
     def keep(self, request: Request, count: int) -> None:
-        """Note that so many more (or fewer) bytes of requests are kept. Raises `UnreadableError`."""
+        """Count `count` more (or fewer) buffered bytes of a request. Raises `UnreadableError`."""
 
     @abstractmethod
     def begun(self, request: Request) -> None:
-        """Take the head of a request: it has its turn."""
+        """Give a request its turn, now that its head is complete."""
 
     @abstractmethod
     def awaited(self, request: Request) -> None:
@@ -64,39 +64,39 @@ class Receiver(ABC):
 
     @abstractmethod
     def refuse(self, request: Request, why: UnreadableError) -> None:
-        """Have a request answered that can't be received."""
+        """Have a request refused that can't be received."""
 
     @abstractmethod
     def completed(self) -> None:
-        """Note that a request has arrived that is being answered already."""
+        """Note that a request has arrived completely that was answered before."""
 
     def feed(self, data: bytes) -> None:
-        """Read bytes. Raises `HttpParserError`."""
+        """Parse bytes. Raises `HttpParserError`."""
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
             self._go_on_in_http(data[upgrade.args[0] :])
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Start a request."""
         if self._is_repeating:
             return
         self.request = None if self.is_deaf else Request(self.peer, self.is_trusted, self.scheme, self.in_clear)
         self._target = b""
 
     def on_url(self, url: bytes) -> None:
-        """Take the target, or a part of it."""
+        """Append to the target, which may arrive in parts."""
         if not self._is_repeating:
             self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a line of the head; one behind a body in chunks is nobody's header (RFC 9110 §6.5.1)."""
+        """Store a header line. Trailers after a chunked body are ignored (RFC 9110 §6.5.1)."""
         request = self.request
         if request is not None and not request.method and len(request.headers) <= MOST_LINES:
             request.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Look whether the request may go on; if its body is not needed it is answered now."""
+        """Check whether the request may continue. If its body is not needed, answer it now."""
         request = self.request
         if request is None or self._is_repeating:
             return
@@ -106,10 +106,10 @@ class Receiver(ABC):
         request.method = parser.get_method().decode()
         request.version = parser.get_http_version()
         request.named = dict(request.headers)
-        # There is no other protocol here: who asks for one is answered in this one, and then it is over.
+        # No other protocol is supported: a request to upgrade is answered in HTTP/1.1, and then the connection closes.
         request.keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
         if request.version == "1.0" and b"transfer-encoding" in request.named:
-            request.keep_alive = False  # a hop in between may have found another end of it (RFC 9112 §6.1)
+            request.keep_alive = False  # a proxy on the way may have found another end of it (RFC 9112 §6.1)
         self.begun(request)
         try:
             self._aim(request)
@@ -125,7 +125,7 @@ class Receiver(ABC):
             self.refuse(request, error)
 
     def on_body(self, body: bytes) -> None:
-        """Keep a piece of the body, if anybody wants it."""
+        """Store a piece of the body, unless the request is already being answered."""
         request = self.request
         if request is None or request.is_taken:
             return
@@ -136,7 +136,7 @@ class Receiver(ABC):
             self.refuse(request, too_large(self._bound))
 
     def on_message_complete(self) -> None:
-        """Have the request answered, if it is not being answered already."""
+        """Have the request answered, unless it is already being answered."""
         request = self.request
         if request is not None and self._leaves_a_body(request):
             return
@@ -152,25 +152,25 @@ class Receiver(ABC):
         self.take(request)
 
     def drop(self, request: Request) -> None:
-        """Forget what there is of a request that will not be complete."""
+        """Discard what has arrived of a request that will not be completed."""
         self.count(request, 0)
         request.size = 0
         request.body.clear()
 
     def count(self, request: Request, size: int) -> None:
-        """Have the host know how much of a request is kept. Raises `UnreadableError`."""
+        """Tell the host how many bytes of a request are buffered. Raises `UnreadableError`."""
         count, request.kept = size - request.kept, size
         if count:
             self.keep(request, count)
 
     def _leaves_a_body(self, request: Request) -> bool:
-        """Return whether the parser leaves the body to another protocol, which the request asks for."""
+        """Return whether the parser leaves the body to another protocol that the request wants to upgrade to."""
         return bool(self.parser.should_upgrade()) and not request.is_taken and request.has_body()
 
     def _go_on_in_http(self, rest: bytes) -> None:
-        """Read the body of a request that asks for another protocol: there is none here (RFC 9110 §7.8).
+        """Read the body of a request that wants to upgrade, since no other protocol is supported (RFC 9110 §7.8).
 
-        A new parser is told how long the body is. Nothing is read behind it.
+        A new parser gets the headers that say how long the body is. Nothing after the body is read.
         """
         request = self.request
         if request is None or request.is_taken:
@@ -195,18 +195,18 @@ class Receiver(ABC):
         request.aim_at(target if target[:1] == b"/" else _path_of(target))
 
     def aim_roughly(self, request: Request) -> None:
-        """Take what there is of the target of a request whose head can't be read, so that the answer fits it."""
+        """Take what fits of the target, although the head can't be read, so that the response has the right format."""
         if self._target[:1] == b"/":
             request.aim_at(self._target[:MOST_TARGET])
 
 
 def too_large(bound: int) -> UnreadableError:
-    """Return the refusal of a body over this many bytes."""
+    """Return the refusal of a body with more than this many bytes."""
     return UnreadableError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Send less than {bound // 1024} KiB.")
 
 
 def blamed(data: bytes) -> str:
-    """Return a sentence about a head that can't be read. It names the header, if one is to blame; never its value."""
+    """Return a sentence about an unreadable head. It names the header at fault, if there is one, never its value."""
     for line in data.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
         if not _FORBIDDEN.isdisjoint(value) and _NAME.fullmatch(name):
@@ -215,7 +215,7 @@ def blamed(data: bytes) -> str:
 
 
 def _path_of(target: bytes) -> bytes:
-    """Return path and query of a target in another form: with scheme and host, or `*`. Raises `UnreadableError`."""
+    """Return path and query of a target with scheme and host, or of `*`. Raises `UnreadableError`."""
     if target == b"*":
         return target
     try:
@@ -227,6 +227,6 @@ def _path_of(target: bytes) -> bytes:
 
 
 _NAME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9-]{0,39}")
-"""Of a header that may be named: a secret of ours looks different."""
+"""A header name that may be shown: the portal's secrets do not have this form."""
 _FORBIDDEN: Final = frozenset({*range(0x20), 0x7F} - {0x09})
-"""RFC 9110 §5.5: what no header's value holds."""
+"""RFC 9110 §5.5: bytes that no header value may contain."""

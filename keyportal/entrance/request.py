@@ -1,7 +1,7 @@
-"""One request as it came over the wire, and how much of it is believed.
+"""A request as the client sent it, and how much of it the portal believes.
 
-Every header line stands by itself, under the name that was sent, in lower case. So `X_Forwarded_For` is another header
-than `X-Forwarded-For`; under WSGI both would be one.
+Every header line is kept under the name that was sent, in lower case. So `X_Forwarded_For` and `X-Forwarded-For` are
+different headers; WSGI alone would merge them.
 """
 
 import logging
@@ -16,32 +16,32 @@ from keyportal.entrance.answer import Answer
 logger = logging.getLogger(__name__)
 
 ENCRYPTED: Final = frozenset({"https", "wss"})
-"""What X-Forwarded-Proto says of a client that asked by TLS: some proxies name the scheme of WebSockets."""
+"""Values of X-Forwarded-Proto that mean TLS. Some proxies send the scheme of WebSockets."""
 
 
 class UnreadableError(Exception):
-    """A request that is answered before anybody looks at what it asks for."""
+    """A request that is refused before its target is considered."""
 
     def __init__(self, status: HTTPStatus, detail: str) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
-        """A sentence for whoever sent it, which quotes nothing of it."""
+        """A sentence for the client, which quotes nothing that it sent."""
 
 
 class Sender(NamedTuple):
-    """Who sent a request, as far as anybody who is trusted says so."""
+    """The sender of a request, as far as trusted peers say."""
 
     peer: Address | None
     """The other end of the connection; None over a Unix socket."""
     address: Address | None
-    """The client."""
+    """The client's address."""
     scheme: str
     request_id: str
 
 
 class Request:
-    """Head and body, as far as they have arrived."""
+    """A request, as far as it has arrived."""
 
     __slots__ = (
         "answer",
@@ -68,11 +68,11 @@ class Request:
         self.peer = peer
         """The address of the other end; None over a Unix socket."""
         self.is_trusted = is_trusted
-        """Whether that may say for whom it asks."""
+        """Whether the peer's forwarded headers are believed."""
         self.scheme = scheme
-        """Of the connection."""
+        """The scheme of the connection."""
         self.in_clear = in_clear
-        """Whether others can read what goes over the connection."""
+        """Whether others can read what passes over the connection."""
         self.method = ""
         self.path = ""
         """Each character is a byte, decoded from `%xx`."""
@@ -82,23 +82,23 @@ class Request:
         self.headers: list[tuple[bytes, bytes]] = []
         """Names in lower case."""
         self.named: dict[bytes, bytes] = {}
-        """The same by name, the last line of each, once the head is complete."""
+        """The headers by name (the last line of each), once the head is complete."""
         self.body = bytearray()
         self.size = 0
-        """Bytes of the body that have come."""
+        """Bytes of the body that have arrived."""
         self.kept = 0
-        """Bytes of which the host knows that they are kept."""
+        """Bytes that the host counts as buffered."""
         self.keep_alive = True
         self.is_complete = False
-        """Whether all of it has come."""
+        """Whether all of it has arrived."""
         self.is_taken = False
         """Whether it is being answered, or has been."""
         self.is_abandoned = False
-        """Whether nobody waits for the answer any more."""
+        """Whether the client no longer waits for the response."""
         self.answer: Answer | None = None
 
     def aim_at(self, target: bytes) -> None:
-        """Take path and query from a request's target in its usual form (RFC 9112 §3.2.1)."""
+        """Set path and query from a target in its usual form (RFC 9112 §3.2.1)."""
         raw, _, query = target.partition(b"?")
         self.path = (unquote_to_bytes(raw) if b"%" in raw else raw).decode("latin-1")
         self.query = query.decode("latin-1")
@@ -109,22 +109,22 @@ class Request:
         return b"transfer-encoding" in named or bool(named.get(b"content-length", b"").strip(b"0 "))
 
     def is_half(self) -> bool:
-        """Return whether something of it has not come yet."""
+        """Return whether part of it has not arrived yet."""
         return not self.is_complete and self.has_body()
 
     def lines(self, name: bytes) -> list[str]:
-        """Return the values of every header line of this name, in the order in which they came."""
+        """Return the values of every header line of this name, in the order in which they arrived."""
         return [value.decode("latin-1") for sent, value in self.headers if sent == name]
 
     def joined(self, name: bytes) -> str | None:
-        """Return a header's value; of several lines all, joined by commas (RFC 9110 §5.3). None if there is none."""
+        """Return a header's value, or None. Several lines are joined by commas (RFC 9110 §5.3)."""
         value = self.named.get(name)
         if value is None or len(self.named) == len(self.headers):
             return None if value is None else value.decode("latin-1")
         return ",".join(self.lines(name))
 
     def sender(self) -> Sender:
-        """Return who sent it. Forwarded headers count only under their exact names, and from a trusted proxy."""
+        """Return the sender. Forwarded headers count only under their exact names, and from a trusted proxy."""
         if not self.is_trusted:
             if self.peer is None:
                 _warn_of_the_socket()
@@ -138,21 +138,22 @@ class Request:
         )
 
     def told_scheme(self) -> str:
-        """Return by which scheme a trusted proxy says that its client asked; empty if it says nothing."""
+        """Return the scheme that a trusted proxy reports for its client; empty if it reports none."""
         said = ",".join(self.lines(b"x-forwarded-proto")) if self.is_trusted else ""
         return _told_scheme(said) if said else ""
 
     def came_in_clear(self) -> bool:
-        """Return whether others could read it: what a proxy says of its client counts more than where the proxy is."""
+        """Return whether others could have read it. A proxy's report on its client counts more than the connection."""
         told = self.told_scheme() if self.is_trusted else ""
         return told == "http" if told else self.in_clear
 
 
 @lru_cache(maxsize=64)
 def _told_scheme(said: str) -> str:
-    """Return what X-Forwarded-Proto says: https if all of it does, http for anything else, empty for nothing.
+    """Return what X-Forwarded-Proto says: https if every value does, http for anything else, empty for nothing.
 
-    A proxy that appends to what came may be told anything first; one hop in clear is enough to be read.
+    A proxy that appends to the header may pass on false values before its own, and one hop in clear is enough to be
+    read.
     """
     schemes = {scheme.strip().lower() for scheme in said.split(",")} - {""}
     if not schemes:
@@ -162,7 +163,7 @@ def _told_scheme(said: str) -> str:
 
 @cache
 def _warn_of_the_socket() -> None:
-    """Tell once a process what the checks can't know: which socket the server listens at."""
+    """Warn once per process about what the checks can't know: the server listens on a Unix socket."""
     logger.warning(
         "requests come over a Unix socket, and KEYPORTAL_TRUSTED_PROXIES does not name `unix`: forwarded headers are "
         "not believed, and all clients count as one, so that one guesser uses up the log-ins of all"

@@ -1,4 +1,4 @@
-"""Threads for what may block, bounded: who finds all of them busy, and the places to wait taken, is told at once."""
+"""A bounded pool of threads for work that may block. If all are busy and the queue is full, it says so at once."""
 
 import logging
 import threading
@@ -17,14 +17,14 @@ class _Job(NamedTuple):
 
 
 class Threads:
-    """Some threads and a short queue, for one kind of work. Everything but the work is the event loop's."""
+    """Some threads and a short queue for one kind of work. Everything but the work itself runs in the event loop."""
 
     def __init__(self, name: str, *, threads: int, queue: int) -> None:
         self.name = name
         self.inside = 0
-        """How many jobs run or wait."""
+        """The number of jobs that run or wait."""
         self.refused = 0
-        """How many there was no place for."""
+        """The number of jobs for which there was no place."""
         self._threads: Final = threads
         self._most: Final = threads + queue
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
@@ -32,11 +32,14 @@ class Threads:
         self._loop: AbstractEventLoop | None = None
 
     def start(self, loop: AbstractEventLoop) -> None:
-        """Work for this loop from now on. The threads themselves begin when they are needed."""
+        """Set the loop that gets the results. The threads themselves start when they are needed."""
         self._loop = loop
 
     def take(self, task: Callable[[Any], Any], given: Any, done: Callable[[Any], None]) -> bool:
-        """Have a task done, and tell `done` in the loop what came out: None if it broke. False if there is no place."""
+        """Queue a task; return False if there is no place.
+
+        `done` is called in the loop with the task's result, or None if it failed.
+        """
         if self.inside >= self._most:
             self.refused += 1
             return False
@@ -53,7 +56,7 @@ class Threads:
             result = None
             try:
                 result = task(given)
-            except Exception:  # a thread that ended would never work again
+            except Exception:  # else the thread would end and never work again
                 logger.exception("a request broke")
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._leave, done, result)

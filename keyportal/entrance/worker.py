@@ -1,4 +1,4 @@
-"""A worker of gunicorn with an event loop of its own: gunicorn starts workers, watches over them and ends them."""
+"""A gunicorn worker with its own event loop. gunicorn starts workers, monitors them and ends them."""
 
 import asyncio
 import os
@@ -14,15 +14,15 @@ from gunicorn.workers.base import Worker as GunicornWorker
 from keyportal.entrance.bounds import HEAD_WITHIN, LINGER
 
 SWITCH: Final = 0.001
-"""Seconds after which a thread that computes lets the others have a turn: the event loop answers verdicts."""
-TICK: Final = 0.1  # seconds between two looks at deadlines
+"""Seconds after which a computing thread must yield, because the event loop answers verdicts."""
+TICK: Final = 0.1  # seconds between two checks of deadlines
 
 
 class Logger(GunicornLogger):
-    """Leaves gunicorn's lines to the portal's own log: text or JSON, as the settings say."""
+    """Passes gunicorn's lines to the portal's own log, as text or JSON, as the settings say."""
 
     def setup(self, cfg: Any) -> None:
-        """Write nothing by itself."""
+        """Set the level, and add no handler of gunicorn's own."""
         self.cfg = cfg
         self.error_log.setLevel(cfg.loglevel.upper())
         self.error_log.propagate = True
@@ -32,17 +32,17 @@ class Worker(GunicornWorker):
     """Serves `keyportal.server.application`."""
 
     wsgi: Any
-    """The application, `keyportal.entrance.application.Entrance`: gunicorn loads this class before Django is set up."""
+    """The application, `keyportal.entrance.application.Entrance`. gunicorn loads this class before Django is set up."""
     alive: bool
 
     def init_process(self) -> None:
-        """Make the loop, then what every worker makes."""
+        """Create the event loop, then continue as every gunicorn worker."""
         self.loop = uvloop.new_event_loop()
         asyncio.set_event_loop(self.loop)
         super().init_process()
 
     def init_signals(self) -> None:
-        """Take signals in the loop."""
+        """Handle signals in the event loop."""
         for number in self.SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
@@ -52,7 +52,7 @@ class Worker(GunicornWorker):
         self.loop.add_signal_handler(signal.SIGABRT, self.handle_abort, signal.SIGABRT, None)
 
     def run(self) -> None:
-        """Serve until the end."""
+        """Serve until the worker ends."""
         sys.setswitchinterval(SWITCH)
         self.wsgi.start(self.loop)
         self.loop.run_until_complete(self._serve())

@@ -1,1 +1,1 @@
-"""How times are written where a library writes them: the admin's lists say UTC as every page does."""
+"""Formats of times that libraries write: the admin's lists show UTC, as every page does."""

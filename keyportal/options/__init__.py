@@ -1,8 +1,8 @@
-"""Every setting in one table: what reads, checks, documents and tests the settings goes by it.
+"""Every setting in one table. Reading, checks, documentation and tests of the settings all follow it.
 
-Another setting is another `Option` in one of the modules beside this one, and that is all: `KEYPORTAL_…` is then
-`settings.KEYPORTAL_…`, `make configuration` writes it into docs/configuration.md, and
-tests/keyportal/test_odd_settings.py tries odd values on it.
+To add a setting, add an `Option` to one of the modules beside this one. `KEYPORTAL_…` is then `settings.KEYPORTAL_…`,
+`make configuration` documents it in docs/configuration.md, and tests/keyportal/test_odd_settings.py tries unusual
+values.
 """
 
 from collections.abc import Mapping

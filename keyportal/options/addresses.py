@@ -1,7 +1,8 @@
-"""The addresses of services, as settings name them: database, mail server, Redis.
+"""URLs of services in settings: database, mail server, Redis.
 
-django-environ takes them apart, after it is certain that it can: a `/`, `?` or `#` in a password would end the password
-there, and what follows would be read as something else. The `@` behind the password tells: it then stands too far back.
+django-environ parses them, after this module has made sure that it can: an unencoded `/`, `?` or `#` in a password
+would end the password there, and the rest would be read as something else. The `@` after the password shows it, because
+it then comes too late.
 """
 
 import re
@@ -47,7 +48,7 @@ _SETTINGS_OPTIONS: Final[Mapping[str, Kind]] = {
     "conn_health_checks": flag(),
     "disable_server_side_cursors": flag(),
 }
-"""Of Django, for either database."""
+"""Django's own options, for either database."""
 _PLACES: Final = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 _AUTH: Final = "(password|md5|gss|sspi|scram-sha-256|oauth|none)"
 _TLS: Final = "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"
@@ -85,7 +86,7 @@ _POSTGRESQL_OPTIONS: Final[Mapping[str, Kind]] = {
     **dict.fromkeys(("sslcompression", "sslsni", "gssdelegation"), choice("0", "1")),
     "assume_role": text(),
 }
-"""What libpq knows. Values that it would refuse are refused here: it would quote them."""
+"""Options that libpq knows. Values that it would refuse are refused here, because it would quote them."""
 _MAIL_PORTS: Final = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
 _MAIL_OPTIONS: Final[Mapping[str, Kind]] = {"timeout": whole(1, 300), "ssl_certfile": path(), "ssl_keyfile": path()}
 _PORT: Final = "6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4}"
@@ -94,17 +95,17 @@ _BROKEN: Final = re.compile(r"#|%(?![0-9A-Fa-f]{2})")
 
 
 def database(address: str) -> dict[str, Any]:
-    """Return the entry of DATABASES that an address stands for, without the portal's own defaults."""
+    """Return the entry of DATABASES for a URL, without the portal's own defaults."""
     return _sqlite(address) if address.startswith("sqlite:") else postgresql(address)
 
 
 def postgresql(address: str) -> dict[str, Any]:
-    """Return the entry of DATABASES for a PostgreSQL."""
+    """Return the entry of DATABASES for a PostgreSQL URL."""
     parts = _split(address, "postgres", "postgresql")
     # django-environ reads a + as a blank.
     base = f"{parts.scheme}://{parts.netloc}{parts.path.replace('+', '%2B') or '/'}"
     entry: dict[str, Any] = environ.Env.db_url_config(base)
-    if not parts.path.startswith("//"):  # else the folder of a socket stands before the name
+    if not parts.path.startswith("//"):  # else the folder of a socket comes before the name
         _refuse_unless("/" not in parts.path[1:])
         entry["HOST"], entry["PORT"] = _hosts(parts)
     entry = _with_options(entry, parts.query, _POSTGRESQL_OPTIONS)
@@ -118,14 +119,14 @@ def postgresql(address: str) -> dict[str, Any]:
 
 
 def as_address(entry: Mapping[str, Any]) -> str:
-    """Return the address of an entry of DATABASES for libpq, everything in it percent-encoded."""
+    """Return the URL of an entry of DATABASES for libpq, with everything in it percent-encoded."""
     options = {name: entry[place] for name, place in _PLACES.items() if entry[place]} | entry["OPTIONS"]
-    options.pop("assume_role", None)  # Django's own
+    options.pop("assume_role", None)  # Django's own option
     return f"postgresql://?{urlencode(options, quote_via=quote)}"
 
 
 def mail(address: str) -> dict[str, Any]:
-    """Return the settings of an SMTP server's address."""
+    """Return the settings for the URL of an SMTP server."""
     parts = _split(address, *_MAIL_PORTS)
     _refuse_unless(bool(parts.hostname) and parts.path in ("", "/") and _HOST_AND_PORT.fullmatch(_host(parts)))
     config = environ.Env.email_url_config(parts._replace(query="").geturl())
@@ -143,7 +144,7 @@ def mail(address: str) -> dict[str, Any]:
 
 
 def redis(address: str) -> str:
-    """Return the address of a Redis or Valkey, which the client has found no fault with."""
+    """Return the URL of a Redis or Valkey, if the client accepts it."""
     parts = _split(address, "redis", "rediss", "valkey", "valkeys", "unix")
     if parts.scheme == "unix":
         _refuse_unless(not parts.netloc.rpartition("@")[2] and parts.path.strip("/"))
@@ -156,19 +157,19 @@ def redis(address: str) -> str:
 
 
 def _suits_redis(address: str, parts: SplitResult) -> bool:
-    """Tell whether the client takes every option. It leaves out those without a value, and quotes those it refuses."""
+    """Return whether the client accepts every option. It ignores those without a value, and quotes those it refuses."""
     spelt = address.removeprefix(parts.scheme)
     try:
         given = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         pool = ConnectionPool.from_url(parts.scheme.replace("valkey", "redis") + spelt)
-        pool.connection_class(**pool.connection_kwargs)  # made, not connected
+        pool.connection_class(**pool.connection_kwargs)  # created, not connected
     except (ValueError, TypeError, RedisError):
         return False
     return all(value for _, value in given)
 
 
 def _split(address: str, *schemes: str) -> SplitResult:
-    """Return the parts of an address. Raises `UnsuitableError` unless each is where its writer meant it to be."""
+    """Return the parts of a URL. Raises `UnsuitableError` unless each is where its author meant it to be."""
     if not address.startswith(tuple(f"{scheme}://" for scheme in schemes)):
         raise UnsuitableError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
     _refuse_unless(not _BROKEN.search(address) and not any(map(str.isspace, address)))
@@ -178,7 +179,7 @@ def _split(address: str, *schemes: str) -> SplitResult:
     except UnsuitableError:
         raise
     except ValueError:
-        parts = SplitResult("", "", "@", "", "")  # what urlsplit says holds what it was given
+        parts = SplitResult("", "", "@", "", "")  # replaces urlsplit's error, which quotes what it was given
     _refuse_unless("@" not in parts.path + parts.query)
     return parts
 
@@ -220,13 +221,13 @@ def _with_options(entry: dict[str, Any], query: str, kinds: Mapping[str, Kind]) 
 
 
 def _options(query: str, kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    """Return the options behind the question mark. Raises `UnsuitableError` for one that is not known there."""
+    """Return the options after the question mark. Raises `UnsuitableError` for an unknown one."""
     options: dict[str, Any] = {}
     for field in filter(None, query.split("&")):
         name, _, value = field.partition("=")
         if name not in kinds or name in options:
             raise UnsuitableError("must have options behind its ? that are known there (any other ? is written %3F)")
-        # A + is a plus, but for libpq's options=, where everybody means a blank.
+        # A + is a plus, except in libpq's options=, where everyone means a blank.
         value = unquote(value.replace("+", " ") if name == "options" else value)
         try:
             options[name] = kinds[name].parse(value)

@@ -1,4 +1,4 @@
-"""Settings that bound guesses, log-ins and messages: how often one address, account or client may try."""
+"""Settings that limit guesses, log-ins and e-mails: how often one address, account or client may try."""
 
 from collections.abc import Mapping
 from typing import Final

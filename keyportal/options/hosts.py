@@ -1,7 +1,7 @@
-"""Where the portal is: its own address and further hosts, each in the one spelling that everything else goes by.
+"""The portal's URL and further hosts, normalized to the one spelling that everything else uses.
 
-Issuer, links, origins and allowed hosts are compared character by character (RFC 8414 §3.3); people write capitals, the
-usual port, a slash or a dot at the end.
+Issuer, links, origins and allowed hosts are compared character by character (RFC 8414 §3.3), but operators write
+capitals, the default port, a slash or a dot at the end.
 """
 
 import re
@@ -23,7 +23,7 @@ _NO_NAME: Final = "its host is no name and no address"
 
 
 def portal_address() -> Kind:
-    """Return the kind of the portal's own address."""
+    """Return the kind of the portal's own URL."""
     return Kind("address", ALONE, _portal_address)
 
 
@@ -41,12 +41,12 @@ def _portal_address(text: str) -> str:
 
 
 def _spelt_once(text: str) -> str:
-    """Return an address in one spelling. Raises `UnsuitableError` with the reason, which quotes nothing."""
+    """Return a URL in its one spelling. Raises `UnsuitableError` with the reason, which quotes nothing."""
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
     if not separator or scheme not in _USUAL:
         raise UnsuitableError("it does not begin with https:// (in local mode http://)")
-    if "@" in rest:  # looked for first: a password may hold anything
+    if "@" in rest:  # checked first, because a password may contain anything
         raise UnsuitableError("it has an @ in it, and takes no user or password")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     beyond = rest[len(authority) :]
@@ -78,12 +78,12 @@ def _host_alone(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    """Return a host in lower case, without the dot at its end. Raises `UnsuitableError`."""
+    """Return a host in lower case, without a dot at its end. Raises `UnsuitableError`."""
     if not text.isascii():
         raise UnsuitableError("its host is not in ASCII: write a name with other letters as xn--…")
     name = text.lower().removesuffix(".")
     try:
-        if name[:1] == "[" and "%" not in name:  # a zone means something on one machine only
+        if name[:1] == "[" and "%" not in name:  # a zone has a meaning on one machine only
             return f"[{IPv6Address(name[1:-1])}]"
         if _NUMBER.fullmatch(name):
             return str(ip_address(name))

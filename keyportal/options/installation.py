@@ -1,4 +1,4 @@
-"""Settings that say where the portal is, what it is built upon, and with which secrets."""
+"""Settings of an installation: where the portal is, the services that it uses, and its secrets."""
 
 from collections.abc import Mapping
 from typing import Final

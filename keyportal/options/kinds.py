@@ -1,6 +1,6 @@
-"""The kinds of values that settings have: how a text is read, and what is said when it can't be.
+"""Kinds of settings' values: how a text is parsed, and what the error says.
 
-No message holds any part of a value: a secret that was written in the wrong place must not end up in a log.
+No message contains any part of a value, because a secret in the wrong place must not end up in a log.
 """
 
 import re
@@ -22,7 +22,7 @@ BASE_DIR: Final = Path(__file__).resolve().parents[2]
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR
 LONG: Final = 64 * 1024
-"""Characters of a ring, and of a file that holds a value."""
+"""Characters of a ring, and bytes of a file that holds a value."""
 
 _BLANKS: Final = " \t\r\n"
 _FLAGS: Final = {
@@ -40,15 +40,15 @@ _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 class UnsuitableError(ValueError):
-    """A value is not what its setting takes. Says what is expected, and holds no part of the value."""
+    """A value that its setting does not accept. Says what is expected, and contains no part of the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one kind of value is read."""
+    """How one kind of value is parsed."""
 
     name: str
-    """For the documentation."""
+    """The name in the documentation."""
     expected: str
     """Completes “… must be”."""
     read: Callable[[str], Any] = str
@@ -56,12 +56,12 @@ class Kind:
     longest: int = 200
     """Characters."""
     lines: bool = False
-    """Whether the parts of a value may stand in lines of their own."""
+    """Whether the parts of a value may be on separate lines."""
     nothing: Any = ""
-    """What an empty text means, where a setting may be left empty."""
+    """The value of an empty text, if the setting may be empty."""
 
     def parse(self, text: str) -> Any:
-        """Return the value that a text stands for. Raises `UnsuitableError`."""
+        """Return the value of a text. Raises `UnsuitableError`."""
         if not text:
             raise UnsuitableError(f"must be {self.expected}, and is empty")
         if len(text) > self.longest:
@@ -77,7 +77,7 @@ class Kind:
 
 
 def trimmed(text: str) -> str:
-    """Return a text without the blanks and line ends around it, which editors and shells leave."""
+    """Return a text without surrounding blanks and line ends, which editors and shells leave behind."""
     return text.strip(_BLANKS)
 
 
@@ -88,12 +88,12 @@ def refuse_unprintable(text: str, *, allowed: str = "") -> None:
 
 
 def text(name: str = "text", *, longest: int = 200, lines: bool = False) -> Kind:
-    """Return the kind of a value that is taken as it is."""
+    """Return the kind of a text that is used as it is."""
     return Kind(name, "text", longest=longest, lines=lines)
 
 
 def pattern(regex: str, name: str, expected: str) -> Kind:
-    """Return the kind of a text that a regular expression describes."""
+    """Return the kind of a text that matches a regular expression."""
     return Kind(name, expected, partial(_matching, re.compile(regex)))
 
 
@@ -104,7 +104,7 @@ def choice(*values: str) -> Kind:
 
 
 def flag() -> Kind:
-    """Return the kind that is true or false."""
+    """Return the kind of a boolean."""
     return Kind("true or false", "true or false (also 1, 0, yes, no, on, off)", _flag)
 
 
@@ -122,7 +122,7 @@ def decimal(least: float, most: float, unit: str) -> Kind:
 
 
 def listed(kind: Kind, name: str) -> Kind:
-    """Return the kind of several values, separated by commas or in lines of their own."""
+    """Return the kind of several values, separated by commas or line ends."""
     return Kind(name, name, partial(_list, kind), longest=LONG, lines=True, nothing=())
 
 
@@ -144,12 +144,12 @@ def proxies() -> Kind:
 
 
 def rate() -> Kind:
-    """Return the kind of a rate: so many in so much time."""
+    """Return the kind of a rate: so many in a period of time."""
     return Kind("rate", "one rate limit, such as 100/minute or 30 per 5 minutes", _rate)
 
 
 def path() -> Kind:
-    """Return the kind of a file or folder. A relative one is beside `manage.py`, wherever the process was started."""
+    """Return the kind of a file or folder. A relative path is resolved from the folder of `manage.py`."""
     return Kind("path", "a path", _path, longest=4096)
 
 
@@ -172,7 +172,7 @@ def _flag(text: str) -> bool:
 
 
 def _number(type_: type[float], form: str, least: float, most: float, text: str) -> float:
-    # int() and float() also take signs, underscores, exponents, and the digits of other scripts.
+    # int() and float() also accept signs, underscores, exponents, and the digits of other scripts.
     value = type_(_matching(re.compile(form), text))
     if not least <= value <= most:
         raise ValueError

@@ -1,4 +1,4 @@
-"""One setting."""
+"""The definition of one setting."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ from keyportal.options.kinds import Kind
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A setting's name, what it takes, and what it means."""
+    """A setting's name, what it accepts, and what it means."""
 
     name: str
     kind: Kind
     default: str | None
-    """As somebody would write it. Empty: it may be left out; None: it may not."""
+    """As an operator would write it. Empty: the setting is optional; None: it is required."""
     meaning: str
     secret: bool = False
     shown: str = ""
-    """The default in the documentation, where it is worked out from others."""
+    """The default in the documentation, if it depends on other settings."""
     example: str = ""
     id: str = "E040"
-    """Of the system check that tells of a wrong value."""
+    """The id of the system check that reports a wrong value."""
     only_process: bool = False
-    """Whether it counts in the process's environment only, because somebody else reads it there as well."""
+    """Whether only the process's environment counts, because other programs read the setting there too."""

@@ -1,4 +1,4 @@
-"""Settings that say what the portal allows, and for how long."""
+"""Settings of what the portal allows, and for how long."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -46,7 +46,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
         Option(
             "KEYPORTAL_PASSWORD_TOKENS", flag(), "true", "whether `POST /api/v1/tokens` gives tokens for a password"
         ),
-        # An access token of more than an hour would outlive for too long what offline verifiers can't see.
+        # Offline verifiers can't see a revocation; an access token of more than an hour would outlive one for too long.
         Option(
             "KEYPORTAL_ACCESS_LIFETIME", whole(60, HOUR, "seconds"), "600", "how long an access token lives", id="E030"
         ),

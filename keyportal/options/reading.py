@@ -1,6 +1,6 @@
-"""Reads the settings: the table of `keyportal/options/`, the environment, `.env`, files that a `NAME_FILE` names.
+"""Read the settings: the table of `keyportal/options/`, the environment, `.env`, and files that `NAME_FILE` names.
 
-Nothing that was read is ever shown. A mistake is one line, which names the setting and what it takes.
+No value is ever shown. Each mistake is one line that names the setting and what it accepts.
 """
 
 import io
@@ -26,7 +26,7 @@ _NOT_FOR_THE_PROCESS: Final = ("KEYPORTAL_", "HTTP_")
 
 
 class ConfigurationError(Exception):
-    """The settings can't be read. Holds a line for each mistake, and no part of any value."""
+    """The settings can't be read. Has a line for each mistake, and no part of any value."""
 
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
@@ -34,20 +34,20 @@ class ConfigurationError(Exception):
 
 
 class Configuration(NamedTuple):
-    """What was read."""
+    """The settings that were read."""
 
     values: dict[str, Any]
-    """Of every option, by its name."""
+    """The value of every option, by its name."""
     given: frozenset[str]
-    """The names of those that somebody has set."""
+    """The names of the options that are set."""
     stray: tuple[str, ...]
-    """A sentence for each name that looks like a setting's and is none."""
+    """A sentence for each name that looks like a setting but is none."""
     for_the_process: dict[str, str]
-    """What `.env` holds for others than the portal: libpq's certificates and the like."""
+    """Variables in `.env` that are not the portal's: libpq's certificates and the like."""
 
 
 def configure(process: MutableMapping[str, str]) -> Configuration:
-    """Return the settings of this process, or end it with a line for each mistake."""
+    """Return the settings of this process, or exit with a line for each mistake."""
     try:
         configuration = read_configuration(process)
     except ConfigurationError as error:
@@ -56,7 +56,7 @@ def configure(process: MutableMapping[str, str]) -> Configuration:
         for name, value in configuration.for_the_process.items():
             process.setdefault(name, value)
         return configuration
-    # Outside of the handler: whoever catches the exit finds no exception behind it.
+    # Outside the handler, so that code that catches the exit finds no exception behind it.
     sys.exit("\n".join(f"keyportal: {line}" for line in lines))
 
 
@@ -81,7 +81,7 @@ def read_configuration(process: Mapping[str, str]) -> Configuration:
 
 
 def read_option(option: Option, given: Mapping[str, str]) -> Any:
-    """Return the value of an option. Raises `UnsuitableError`, which names it."""
+    """Return the value of an option. Raises `UnsuitableError`, which names the option."""
     of_a_file = option.name + OF_A_FILE
     if not option.only_process and of_a_file in given:
         if option.name in given:
@@ -92,7 +92,7 @@ def read_option(option: Option, given: Mapping[str, str]) -> Any:
 
 
 def parsed(option: Option, value: str, named: str) -> Any:
-    """Return what a trimmed text stands for. Raises `UnsuitableError`, which begins with what the text is named."""
+    """Return the value of a trimmed text. Raises `UnsuitableError`, which begins with the name given here."""
     if not value and option.default == "":
         return option.kind.nothing
     if not value and option.default is None:
@@ -104,7 +104,7 @@ def parsed(option: Option, value: str, named: str) -> Any:
 
 
 def _content(name: str, path: str) -> str:
-    """Return the text of the file that a setting names, without the blanks around it. Raises `UnsuitableError`."""
+    """Return the trimmed text of the file that a setting names. Raises `UnsuitableError`."""
     try:
         text = trimmed(read_text(trimmed(path)))
     except UnsuitableError as error:
@@ -115,12 +115,15 @@ def _content(name: str, path: str) -> str:
 
 
 def read_text(path: str) -> str:
-    """Return a text file's content. Raises `UnsuitableError`, which does not name the file: it may be a secret."""
+    """Return the content of a text file.
+
+    Raises `UnsuitableError`, which does not name the file, because the path may be a secret.
+    """
     refuse_unprintable(path)
     content = b""
     problem = "is not a file"
     try:
-        if path and stat.S_ISREG((BASE_DIR / path).stat().st_mode):  # a pipe would wait for ever
+        if path and stat.S_ISREG((BASE_DIR / path).stat().st_mode):  # reading from a pipe would block
             with (BASE_DIR / path).open("rb") as file:
                 content = file.read(LONG + 1)
             problem = ""
@@ -139,7 +142,7 @@ def read_text(path: str) -> str:
 
 
 def _read_env_file(process: Mapping[str, str]) -> dict[str, str]:
-    """Return what `.env`, or the file that is named instead of it, holds. Raises `ConfigurationError`."""
+    """Return the values in `.env`, or in the file that KEYPORTAL_ENV_FILE names. Raises `ConfigurationError`."""
     named = ENV_FILE in process
     path = trimmed(process.get(ENV_FILE, ".env"))
     if not named and not os.path.lexists(BASE_DIR / path):
@@ -160,7 +163,7 @@ def parse_env_file(text: str) -> dict[str, str]:
             raise UnsuitableError(f"must hold lines of NAME=value, and line {number} is none")
 
     values: dict[str, str] = {}
-    # Else it would write into the process's environment.
+    # By default it would write into the process's environment.
     reader: Any = type("Reader", (environ.Env,), {"ENVIRON": values})
     reader.read_env(io.StringIO("\n".join(lines)))
     return values

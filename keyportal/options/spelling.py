@@ -1,4 +1,4 @@
-"""Names that look like a setting's and are none: whoever misspelt one should hear of it."""
+"""Find names that look like a setting but are none, so that an operator hears of a misspelled one."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,13 +11,13 @@ PREFIX: Final = "KEYPORTAL_"
 SHOWN: Final = 80  # characters of a name
 _LIKE: Final = 0.8
 _OF_OTHERS: Final = re.compile(
-    # Kubernetes tells every pod of a service called keyportal where it is; the tests have settings of their own.
+    # Kubernetes sets these in every pod if a service is called keyportal; the tests have settings of their own.
     r"KEYPORTAL_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)|KEYPORTAL_TEST_\w+"
 )
 
 
 def stray_names(process: Mapping[str, str], in_file: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a sentence for each name that does nothing, by what is in the environment and what is in `.env`."""
+    """Return a sentence for each name in the environment or in `.env` that has no effect."""
     known = [name for option in OPTIONS for name in (option.name, f"{option.name}_FILE")]
     sentences = [*_of_process(process, known), *_in_file(in_file, known)]
     return tuple(dict.fromkeys(sentences))
@@ -30,7 +30,7 @@ def _of_process(names: Mapping[str, str], known: list[str]) -> Iterator[str]:
 
 
 def _in_file(names: Mapping[str, str], known: list[str]) -> Iterator[str]:
-    """Yield what `.env` holds in vain. It is the portal's own, so other names than ours can be misspelt there too."""
+    """Yield a sentence for each useless name in `.env`. The file is the portal's own, so every name is checked."""
     yield from _of_process(names, known)
     for name in names:
         meant = get_close_matches(name.upper(), known, n=1, cutoff=_LIKE)

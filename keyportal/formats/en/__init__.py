@@ -1,1 +1,1 @@
-"""The portal speaks English."""
+"""English formats, the only ones."""

@@ -1,4 +1,4 @@
-"""Read by Django (`FORMAT_MODULE_PATH`). Every time of the portal is UTC."""
+"""Formats that Django reads (`FORMAT_MODULE_PATH`). Every time in the portal is UTC."""
 
 DATE_FORMAT = "j M Y"
 DATETIME_FORMAT = r"j M Y, H:i \U\T\C"

@@ -1,1 +1,1 @@
-"""Commands of the frame."""
+"""Management commands of the project."""

@@ -1,4 +1,4 @@
-"""`diffsettings`, as Django has it, without the secrets."""
+"""`diffsettings`: Django's command, without the secrets."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,18 +11,18 @@ HIDDEN: Final = frozenset(option.name for option in OPTIONS if option.secret) | 
 
 
 class Command(diffsettings.Command):
-    """Shows the settings that differ from Django's. A terminal is recorded, and a listing is pasted into questions."""
+    """Show the settings that differ from Django's, without secrets: terminals are recorded, and listings are pasted."""
 
     def output_hash(
         self, user_settings: Mapping[str, str], default_settings: dict[str, str], **options: Any
     ) -> list[str]:
-        """Return the lines."""
+        """Return the lines, without secrets."""
         return super().output_hash(_hidden(user_settings), default_settings, **options)
 
     def output_unified(
         self, user_settings: Mapping[str, str], default_settings: dict[str, str], **options: Any
     ) -> list[str]:
-        """Return the lines."""
+        """Return the lines, without secrets."""
         return super().output_unified(_hidden(user_settings), default_settings, **options)
 
 
