@@ -17,7 +17,7 @@ LONG: Final = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A state for the list, its color, and a sentence of advice."""
+    """A state for the list, its colour, and a sentence of advice."""
 
     state: str
     tone: str

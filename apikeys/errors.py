@@ -1,4 +1,4 @@
-"""Errors that the verbs of keys raise. Each carries one sentence that tells the caller what to do."""
+"""Errors that the verbs of keys raise. Each carries one sentence that helps the caller."""
 
 
 class APIKeyError(Exception):

@@ -65,7 +65,7 @@ def _lets_more_addresses_in(before: str, after: str) -> bool:
 
 
 def _is_within(network: Network, allowed: Sequence[Network]) -> bool:
-    # Join neighbors first: two allowed networks may together cover one that neither contains alone.
+    # Join neighbours first: two allowed networks may together cover one that neither contains alone.
     blocks: Any = collapse_addresses([other for other in allowed if other.version == network.version])
     return any(network.subnet_of(block) for block in blocks)
 

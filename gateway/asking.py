@@ -141,7 +141,7 @@ def missed(asker: Credential) -> int:
 
 
 def _begin_anew() -> None:
-    """Give a forked process its own count."""
+    """Reset the count in a forked process."""
     allowance.__init__()  # type: ignore[misc]  # other modules hold this very object
 
 

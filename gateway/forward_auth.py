@@ -3,8 +3,8 @@
 For nginx `auth_request`, Caddy `forward_auth`, Traefik ForwardAuth and Envoy `ext_authz`. Answered before Django's
 request cycle by the same verification as everywhere else: in the event loop if memory knows the answer
 (`decide_at_once`), else in a thread (`decide`). The statuses are 200, 400, 401, 403, 429 and 503, with an empty body.
-Nothing that a client controls affects the decision: not the method, the path below it, the body, nor forwarded headers
-from an untrusted peer.
+Apart from the credential, nothing that a client controls affects the decision: not the method, the path below it, the
+body, nor forwarded headers from an untrusted peer.
 """
 
 import logging

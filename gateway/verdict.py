@@ -27,7 +27,7 @@ def verdict(
     audience: Asked = None,
     by: Recall = recall,
 ) -> Record:
-    """Return the record of a key's secret or access token that is good now, for this address, environment and so on.
+    """Return the record of a key's secret or an access token that is good now, for all that the arguments require.
 
     `audience` applies to tokens; a key has none and is good for every service. Raises `RefusedError` with a code of
     `credentials.refusals`, `django.db.Error` if the database can't be queried, and `WouldBlockError` if `by` uses

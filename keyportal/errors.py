@@ -122,7 +122,7 @@ def _page(request: HttpRequest, template: str, context: Mapping[str, Any], statu
 
 
 def with_words(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Give an error without a body its page or problem, keeping its status and headers."""
+    """Add the page or the problem to an error without a body, keeping its status and headers."""
     status = response.status_code
     other = 400 if status < HTTPStatus.INTERNAL_SERVER_ERROR else 500
     said = error_response(request, status if status in CODE_OF else other, back=page_with_button(request))

@@ -27,7 +27,7 @@ control_socket_disable = True
 
 
 def on_starting(server: Arbiter) -> None:
-    """Give each worker its own accept queue, which the kernel fills evenly; a Unix socket can have only one.
+    """Set up an accept queue for each worker, which the kernel fills evenly; a Unix socket can have only one.
 
     Also raise the limit of descriptors to what the system allows: it is often 1,024, and each connection needs one.
     """

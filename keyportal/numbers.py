@@ -33,7 +33,7 @@ COUNTERS: Final = (
     *("hits", "misses", "verdicts_refused", "others_refused", "late"),
     *("messages_sent", "messages_failed", "messages_given_up"),
 )
-"""Members that are counters, so that total() can add them up."""
+"""The counters, which `total` adds up."""
 
 
 @dataclass

@@ -50,7 +50,7 @@ class TokensView(APIView):
     """`POST` issues an access and a refresh token for a password. `DELETE` revokes the credential that calls it."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Answer 404 to POST where it is switched off, and refuse content types that an HTML form can send.
+        """Answer 404 to POST if it is switched off, and refuse content types that an HTML form can send.
 
         A browser adds stored Basic credentials even to a form posted from another site.
         """

@@ -13,7 +13,7 @@ from tokens import services
 from tokens.models import TokenFamily
 from vault.signing import Claims
 
-MAX_AGE: Final = 600  # seconds between rendering the form and submitting it
+MAX_AGE: Final = 600  # seconds for which a rendered form can be submitted
 SALT: Final = "keyportal.end"
 
 

@@ -98,7 +98,7 @@ def _of_access_token(text: str) -> tuple[Finding, ...]:
 
 
 def _of_hint(text: str) -> tuple[Finding, ...]:
-    """Return the keys with this hint, or with this end of a hint. Only a single match can be ended."""
+    """Return the keys with this hint, or end of one. A hint proves nothing, so only a single match can be ended."""
     secrets = KeySecret.objects.select_related("key__owner").filter(hint__endswith=text)
     exact = [secret for secret in secrets[: 10 * SIMILAR] if secret.hint.endswith(text)]  # SQLite ignores case
     return tuple(traces.of_secret(secret, what="Key with this hint") for secret in exact[:SIMILAR])

@@ -41,7 +41,7 @@ class Finding:
     target: Target | None = None
     """What ends it, or None if there is nothing to end."""
     ending: str = ""
-    """What else ends with it, in words."""
+    """Exactly what would end, in words."""
 
 
 def of_secret(secret: KeySecret, *, what: str = "Secret of an API key") -> Finding:

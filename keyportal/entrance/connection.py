@@ -69,7 +69,7 @@ class Connection(Reader, asyncio.Protocol):
         self.host.keep(request, count)
 
     def begun(self, request: Request) -> None:
-        """Give the request its turn."""
+        """Queue the request for its turn."""
         self.turns.append(request)
 
     def awaited(self, request: Request) -> None:
@@ -180,7 +180,7 @@ class Connection(Reader, asyncio.Protocol):
             self.transport.abort()
 
     def _close(self, request: Request) -> None:
-        """Close. After half a request, first send the response and discard what still comes, so that it is not lost."""
+        """Close. After half a request, first discard what still comes for a while, so that the response is not lost."""
         if request.is_complete or not self.transport.can_write_eof():
             self._close_at_once()
             return

@@ -52,7 +52,7 @@ class Receiver(ABC):
 
     @abstractmethod
     def begun(self, request: Request) -> None:
-        """Give a request its turn, now that its head is complete."""
+        """Queue a request for its turn, now that its head is complete."""
 
     @abstractmethod
     def awaited(self, request: Request) -> None:
@@ -158,7 +158,7 @@ class Receiver(ABC):
         request.body.clear()
 
     def count(self, request: Request, size: int) -> None:
-        """Tell the host how many bytes of a request are buffered. Raises `UnreadableError`."""
+        """Report to the host how many bytes of a request are buffered. Raises `UnreadableError`."""
         count, request.kept = size - request.kept, size
         if count:
             self.keep(request, count)

@@ -119,7 +119,7 @@ def refresh(
     family = token.family
     now = timezone.now()
     _refuse_over(family, now)
-    if token.used_at is not None:  # possible theft: give no other error, and end the family
+    if token.used_at is not None:  # possible theft: reveal nothing else, and end the family
         _end_if_used_before(token, now, origin)
         raise InvalidGrantError
     audiences.refuse_another(resource, of_log_in=family.audience)

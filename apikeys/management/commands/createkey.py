@@ -24,7 +24,7 @@ class Command(BaseCommand):
     help = "Create a key and print its secret."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the arguments, which the operators' documentation lists."""
+        """Declare the owner's address and what the key is to have."""
         parser.add_argument("email")
         parser.add_argument("--name", required=True)
         parser.add_argument("--environment", choices=Environment.values, default=Environment.LIVE)
