@@ -179,6 +179,7 @@ def _chart(counts: Mapping[tuple[datetime, bool], int], times: list[datetime], u
     for place, at in enumerate(times):
         accepted, refused = counts.get((at, True), 0), counts.get((at, False), 0)
         scale = HEIGHT / most
+        # At least one unit, so that even a single call can be seen.
         height = max(1.0, (accepted + refused) * scale) if accepted or refused else 0.0
         red = max(1.0, refused * scale) if refused else 0.0
         bars.append(Bar(at, accepted, refused, place * STEP, round(height, 2), round(red, 2)))

@@ -84,6 +84,7 @@ def _allows_more_calls(before: str, after: str) -> bool:
         return before != after  # as above
     if was is None or limit is None:
         return was is not None
+    # The new limit starts over this often within the former window.
     windows = math.ceil(was.get_expiry() / limit.get_expiry())
     return limit.amount * windows > was.amount
 

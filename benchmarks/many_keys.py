@@ -78,7 +78,7 @@ def _good(owner: User, count: int, file: Path) -> Iterator[tuple[tuple[Any, ...]
 
 def _id(kind: str, number: int) -> str:
     """Return an id that is as spread over the index as random ids are."""
-    return f"{kind}_{(number * 0x9E3779B97F4A7C15) % 2**64:022d}"
+    return f"{kind}_{(number * 0x9E3779B97F4A7C15) % 2**64:022d}"  # Fibonacci hashing
 
 
 if __name__ == "__main__":

@@ -159,6 +159,7 @@ def _refusal(refusal: Refusal, query: str) -> tuple[HTTPStatus, Headers]:
 
 def _wanted(question: Question) -> Wanted:
     """Return the parsed query. A location always sends the same one, so it is cached; a client's can be any length."""
+    # A longer query would fill the cache: parse it past the cache.
     read = _read if len(question.query) <= LONGEST_KEPT else _read.__wrapped__
     behind = question.path[len(PATH) :]
     return read(question.query, behind if behind in ("", "/") else BELOW)

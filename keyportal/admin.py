@@ -65,7 +65,7 @@ class PortalAdminSite(AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Return the URLs of the models' pages, and the few of Django's own that stay."""
         urls: list[Any] = super().get_urls()
-        return [url for url in urls if getattr(url, "name", None) in (*PAGES, None)]  # a model's pages have no name yet
+        return [url for url in urls if getattr(url, "name", None) in (*PAGES, None)]  # a model's pages have no name
 
     def get_log_entries(self, request: HttpRequest) -> Any:
         """Return the operator's latest actions from the audit trail, which replaces Django's own log."""

@@ -1,4 +1,4 @@
-"""Responses to forms with a wrong CSRF token, usually because the user has logged in in another tab since."""
+"""Responses to forms with a wrong CSRF token, usually because of a log-in in another tab."""
 
 from typing import Final
 from urllib.parse import urlsplit

@@ -102,7 +102,7 @@ class Mailer:
         self.backlog = backlog()
 
     def _follow(self) -> None:
-        """Open the database file that exists now, because one connection to a replaced file holds back every thread."""
+        """Make sure that this thread uses the current database: one connection to an old one holds back all threads."""
         close_old_connections()
         freshness.follow()
 

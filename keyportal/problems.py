@@ -166,7 +166,7 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
 
 
 def is_of_the_database(exc: BaseException) -> bool:
-    """Return whether the database can't work for anyone: unavailable, full, read-only, or without its tables.
+    """Return whether the fault is the database's and not the query's: unavailable, full, read-only, without tables.
 
     An error that depends on the query is not one of these: a row that already exists, a value out of range.
     """

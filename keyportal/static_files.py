@@ -135,7 +135,7 @@ def _wrong(name: str, source: FileSystemStorage, storage: StaticFilesStorage) ->
 
 
 def _is_whole(hashed: str, storage: StaticFilesStorage) -> bool:
-    """Return whether a file has the content that its name's hash is of, and so has its compressed copy, if any."""
+    """Return whether a file fits the hash in its name, and its compressed copy, if there is one, fits the file."""
     path = storage.path(hashed)
     content, compressed = _content(path), _content(f"{path}.gz")
     if content is None or f".{storage.file_hash(hashed, ContentFile(content))}" not in hashed:

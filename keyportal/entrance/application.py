@@ -112,6 +112,7 @@ class Entrance:
         """Add a connection. If there are too many, drop some that have waited longest for their client."""
         if len(self.connections) >= self.most:
             waiting = [one for one in self.connections if one.waits_for_client]
+            # Several at once, so that a flood of connections does not sort them for each new one.
             for one in nsmallest(self.most // 64 + 1, waiting, key=lambda one: one.until):
                 self.connections.discard(one)
                 one.give_way()

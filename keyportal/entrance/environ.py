@@ -95,7 +95,8 @@ def _without_headers(request: Request, sender: Sender) -> dict[str, Any]:
 def _key_of(name: bytes) -> str | None:
     """Return the environ key of a header, or None if it is left out.
 
-    A name with characters other than letters, digits and hyphens is left out, because folded it could pass for another.
+    A name with characters other than letters, digits and hyphens is left out, because as an environ key it could pass
+    for another.
     """
     if name in SETTLED or not _ALLOWED.issuperset(name):
         return None

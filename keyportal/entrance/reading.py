@@ -131,6 +131,7 @@ class Reader(Receiver):
     def _look_at_bounds(self, request: Request) -> None:
         """Count the bytes of an incomplete request, and refuse it if they are too many."""
         if request.method:
+            # What is not body is chunk sizes, chunk extensions and trailers; beyond this they have no end.
             kept, is_endless = request.size, self.received - 1.5 * request.size > 3 * MOST_HEAD
         else:
             kept = max(0, self.received - USUAL_HEAD)

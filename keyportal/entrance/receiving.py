@@ -68,7 +68,7 @@ class Receiver(ABC):
 
     @abstractmethod
     def completed(self) -> None:
-        """Note that a request has arrived completely that was answered before."""
+        """Note that a request that is already being answered has arrived completely."""
 
     def feed(self, data: bytes) -> None:
         """Parse bytes. Raises `HttpParserError`."""

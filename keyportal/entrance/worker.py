@@ -14,7 +14,7 @@ from gunicorn.workers.base import Worker as GunicornWorker
 from keyportal.entrance.bounds import HEAD_WITHIN, LINGER
 
 SWITCH: Final = 0.001
-"""Seconds after which a computing thread must yield, because the event loop answers verdicts."""
+"""Seconds after which a computing thread must yield to others, such as the event loop, which answers verdicts."""
 TICK: Final = 0.1  # seconds between two checks of deadlines
 
 

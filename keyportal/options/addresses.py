@@ -1,8 +1,8 @@
 """URLs of services in settings: database, mail server, Redis.
 
 django-environ parses them, after this module has made sure that it can: an unencoded `/`, `?` or `#` in a password
-would end the password there, and the rest would be read as something else. The `@` after the password shows it, because
-it then comes too late.
+would end the password there, and the rest would be read as something else. An `@` in the path or the query gives it
+away.
 """
 
 import re
