@@ -1,5 +1,5 @@
-"""The safe: key rings, sealing, index digests and the format of a secret.
+"""Key rings, sealing, index digests, row seals, signed tokens and the format of a secret.
 
-Everything secret is handled in this package and nowhere else. It is plain Python on top of `cryptography`: it knows
+All cryptography on secrets happens in this package. It is plain Python on top of `cryptography` and PyJWT, and knows
 neither Django nor HTTP nor a database, so that it can be read, tested and audited by itself.
 """

@@ -1,8 +1,9 @@
-"""The claims of a signed token (RFC 7519 §4, RFC 9068 §2.2), and the bounds of each.
+"""The claims of a signed token (RFC 7519 §4, RFC 9068 §2.2), and the bounds on each of them.
 
-A signature says who wrote a claim, not that it makes sense: whoever has the signing key could write a time after the
-year 9999, a text that no database stores, or an id that nothing ever had. So every claim is held to what the portal
-itself issues before any code, query or answer uses it. Another type of token names its own claims to `check_claims`.
+A signature proves who wrote a claim, not that the claim makes sense: a holder of the signing key could write a time
+after the year 9999, a text that no database stores, or an id that never existed. So every claim is checked against
+what the portal itself issues before any code, query or answer uses it. Other token types pass the names of the claims
+they need to `check_claims`.
 """
 
 import re
@@ -20,14 +21,14 @@ LONGEST_TEXT: Final = 200  # characters that a column for an issuer holds
 ACCESS_TOKEN: Final = frozenset(
     ("iss", "sub", "aud", "client_id", "jti", "scope", "iat", "nbf", "exp", "environment", "auth_epoch")
 )
-"""What an access token never lacks. `sid` is there if it comes from a log-in."""
+"""The claims that every access token has. One that comes from a log-in has `sid` as well."""
 
 _SCOPE: Final = r"[\x21\x23-\x5B\x5D-\x7E]{1,64}"  # RFC 6749 §3.3, of the length that the catalogue allows
 _MOST: Final[Mapping[str, int]] = {
     **dict.fromkeys(("iat", "nbf", "exp"), LAST_SECOND),
     "auth_epoch": LAST_EPOCH,
 }
-"""Whole numbers from 0 to this."""
+"""Claims that are whole numbers from 0 to this maximum."""
 _PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
     "sub": re.compile(f"user:{id_pattern('usr')}|key:{id_pattern('key')}"),
     "client_id": re.compile(f"portal|{id_pattern('key')}"),
@@ -37,16 +38,16 @@ _PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
     "environment": re.compile("|".join(ENVIRONMENTS)),
 }
 _PLAIN: Final = ("iss", "aud")
-"""Texts that can be encoded, stored and seen."""
+"""Claims that are printable text of at most `LONGEST_TEXT` characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What an access token says. Times are whole seconds since 1970, UTC."""
+    """The claims of an access token. Times are whole seconds since 1970, UTC."""
 
     issuer: str
     subject: str
-    """`user:usr_…` or `key:key_…`: the two can't be taken for each other."""
+    """`user:usr_…` or `key:key_…`: the prefix keeps the two apart."""
     audience: str
     client_id: str
     token_id: str
@@ -55,13 +56,13 @@ class Claims:
     expires_at: int
     environment: str
     epoch: int
-    """The owner's `auth_epoch` when the token was issued: raising it ends the token."""
+    """The owner's `auth_epoch` when the token was issued. Raising it ends the token."""
     family: str | None = None
-    """The log-in that the token comes from (`sid`); None for one that a key was swapped for."""
+    """The token family, and so the log-in, that the token comes from (`sid`); None for a token issued for a key."""
 
     @classmethod
     def of_payload(cls, payload: Mapping[str, Any]) -> "Claims":
-        """Return what a signed payload says. Raises `TokenInvalidError` unless each claim is there and in bounds."""
+        """Return the claims of a signed payload. Raises `TokenInvalidError` if one is missing or out of bounds."""
         check_claims(payload, needed=ACCESS_TOKEN)
         return cls(
             issuer=payload["iss"],
@@ -78,7 +79,7 @@ class Claims:
         )
 
     def as_payload(self) -> dict[str, str | int]:
-        """Return the claims by their registered names. Raises `TokenInvalidError` for what nobody would accept."""
+        """Return the claims by their registered names. Raises `TokenInvalidError` if `of_payload` would refuse them."""
         payload: dict[str, str | int] = {
             "iss": self.issuer,
             "sub": self.subject,
@@ -99,10 +100,10 @@ class Claims:
 
 
 def check_claims(payload: Mapping[str, Any], *, needed: Collection[str]) -> None:
-    """Raise `TokenInvalidError` unless each needed claim is there and each known one within its bounds.
+    """Raise `TokenInvalidError` unless every needed claim is present and every known claim is within its bounds.
 
-    `iat` and `exp` are always needed. The error names the claim and never its value. Claims that nothing here knows are
-    left alone: nothing uses them.
+    `iat` and `exp` are always needed. The error names the claim and never its value. Unknown claims are ignored, as no
+    code uses them.
     """
     for name in (*needed, "iat", "exp"):
         if name not in payload:
@@ -115,7 +116,7 @@ def check_claims(payload: Mapping[str, Any], *, needed: Collection[str]) -> None
 
 
 def _is_within_bounds(name: str, value: object) -> bool:
-    """Tell whether a claim holds what one of its name may hold; a name that is none of ours may hold anything."""
+    """Return whether the value is allowed for a claim of this name; an unknown claim may hold anything."""
     if name in _MOST:
         return type(value) is int and 0 <= value <= _MOST[name]  # a bool is an int to isinstance
     if name in _PATTERNS:

@@ -1,4 +1,4 @@
-"""What can go wrong in the safe. No message ever holds key material or a plaintext."""
+"""The errors of the vault. No message ever holds key material or plaintext."""
 
 
 class VaultError(Exception):
@@ -6,11 +6,11 @@ class VaultError(Exception):
 
 
 class RingError(VaultError):
-    """A key ring is written wrongly. The message names the ring and the key id, never the key."""
+    """A key ring is not written correctly. The message names the ring and the key id, never the key."""
 
 
 class UnknownKeyError(VaultError):
-    """Something was written under a key that is not in the ring (any more)."""
+    """A value was written under a key that is not in the ring, or is no longer in it."""
 
     def __init__(self, ring: str, key_id: str) -> None:
         super().__init__(f"the {ring} ring has no key with the id {key_id!r}")
@@ -19,16 +19,16 @@ class UnknownKeyError(VaultError):
 
 
 class SealBrokenError(VaultError):
-    """A sealed value, or the context it was sealed with, is not what was sealed."""
+    """A sealed value, or the context it is opened with, differs from what was sealed."""
 
 
 class TokenError(VaultError):
-    """A signed token is not to be accepted. Says why in the log, never to whoever sent it."""
+    """A signed token must not be accepted. The reason goes to the log, never to the sender."""
 
 
 class TokenInvalidError(TokenError):
-    """It is not a token that this ring signed for this purpose."""
+    """The text is not a token that this ring signed for this purpose."""
 
 
 class TokenForAnotherError(TokenInvalidError):
-    """A token that this ring signed for another audience."""
+    """This ring signed the token, but for another audience."""

@@ -1,4 +1,4 @@
-"""Fields in one byte string, so that no two different lists of fields give the same bytes."""
+"""Encode a list of fields as one byte string, so that two different lists never give the same bytes."""
 
 from collections.abc import Iterable
 
@@ -8,9 +8,9 @@ STAMP_BYTES = 2  # version, length of the key id
 
 
 def frame(fields: Iterable[str | bytes]) -> bytes:
-    """Give the fields one after the other, each behind its length (4 bytes, big endian). Text is UTF-8.
+    """Return the fields concatenated, each preceded by its length (4 bytes, big endian). Text is UTF-8.
 
-    Without the lengths `("ab", "c")` and `("a", "bc")` would authenticate each other.
+    Without the lengths, `("ab", "c")` and `("a", "bc")` would give the same bytes.
     """
     framed = bytearray()
     for field in fields:
@@ -20,13 +20,13 @@ def frame(fields: Iterable[str | bytes]) -> bytes:
 
 
 def stamp(version: int, key_id: str) -> bytes:
-    """Give the head of a stored value: version byte, length of the key id, key id (ASCII)."""
+    """Return the header of a stored value: version byte, length of the key id, key id (ASCII)."""
     raw = key_id.encode("ascii")
     return bytes((version, len(raw))) + raw
 
 
 def read_stamp(blob: bytes, version: int) -> tuple[str, bytes] | None:
-    """Return the key id and the rest of a stored value; None if it does not begin with a stamp of that version."""
+    """Return the key id and the remaining bytes of a stored value, or None if it has no stamp of this version."""
     if len(blob) < STAMP_BYTES or blob[0] != version or len(blob) < STAMP_BYTES + blob[1]:
         return None
     end = STAMP_BYTES + blob[1]

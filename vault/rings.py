@@ -1,7 +1,7 @@
-"""Key rings: numbered secrets of the server. The first key of a ring writes, all of them read.
+"""Key rings: lists of the server's secret keys, each with an id. The first key writes, all of them read.
 
 A ring is written `id:base64,id:base64`. An id is up to 16 characters of `a-z 0-9 -`; a key is at least 32 random bytes.
-Nothing uses a key as it is: each purpose has a subkey of its own, made by HKDF-SHA-256 (RFC 5869).
+A key is never used directly: each purpose has a subkey of its own, derived by HKDF-SHA-256 (RFC 5869).
 """
 
 import base64
@@ -23,7 +23,7 @@ KEY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,15}")
 
 
 class RingKey:
-    """One key of a ring. Shows its id and nothing else."""
+    """One key of a ring. Its `repr` shows the id only."""
 
     def __init__(self, key_id: str, material: bytes) -> None:
         self.id = key_id
@@ -33,15 +33,15 @@ class RingKey:
         return f"RingKey({self.id!r})"
 
     def same_material(self, other: bytes) -> bool:
-        """Tell whether these bytes are this key: one secret must not serve two purposes."""
+        """Return whether these bytes are this key (constant time): one secret must not serve two purposes."""
         return secrets.compare_digest(self._material, other)
 
     def same_material_as(self, other: "RingKey") -> bool:
-        """Tell whether the other key, whatever its id, is this one."""
+        """Return whether the other key has the same bytes, whatever its id."""
         return self.same_material(other._material)
 
     def subkey(self, purpose: str) -> bytes:
-        """Derive the 32 bytes that serve this purpose and no other."""
+        """Return the 32-byte subkey for this purpose (HKDF-SHA-256)."""
         return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"keyportal {purpose}".encode()).derive(self._material)
 
     @cached_property
@@ -61,22 +61,22 @@ class RingKey:
 
     @cached_property
     def digest_mac(self) -> hmac.HMAC:
-        """HMAC-SHA-256 under `for_digests`, to be copied, never updated: a copy takes a third of a fresh one's time."""
+        """HMAC-SHA-256 under `for_digests`. Copy it, never update it: a copy takes a third of a fresh one's time."""
         return hmac.new(self.for_digests, digestmod="sha256")
 
     @cached_property
     def row_seal_mac(self) -> hmac.HMAC:
-        """HMAC-SHA-256 under `for_row_seals`, likewise."""
+        """HMAC-SHA-256 under `for_row_seals`. Copy it, never update it."""
         return hmac.new(self.for_row_seals, digestmod="sha256")
 
     @cached_property
     def canary(self) -> bytes:
-        """32 bytes that tell this key from any other and give nothing of it away."""
+        """32 bytes that identify this key and reveal nothing about it."""
         return self.subkey("canary v1")
 
 
 class KeyRing:
-    """The keys of one ring in the order in which they were written; at least one."""
+    """The keys of one ring, at least one, in the order in which they are configured."""
 
     def __init__(self, name: str, keys: list[RingKey]) -> None:
         self.name = name
@@ -93,7 +93,7 @@ class KeyRing:
         return key_id in self._keys
 
     def __getitem__(self, key_id: str) -> RingKey:
-        """Give the key with this id. Raises `UnknownKeyError`."""
+        """Return the key with this id. Raises `UnknownKeyError` if the ring has none."""
         try:
             return self._keys[key_id]
         except KeyError:
@@ -101,7 +101,7 @@ class KeyRing:
 
     @classmethod
     def parse(cls, name: str, text: str) -> Self:
-        """Read a ring from its written form. Raises `RingError`, which names the entry at fault."""
+        """Parse a ring written as `id:base64,id:base64`. Raises `RingError`, which names the faulty entry."""
         keys = [_parse_entry(name, position, entry) for position, entry in enumerate(_entries(text), start=1)]
         if not keys:
             raise RingError(f"the {name} ring is empty")
@@ -110,7 +110,7 @@ class KeyRing:
 
 
 def new_entry(key_id: str) -> str:
-    """Write a fresh ring entry, `id:base64`. This is a secret."""
+    """Return a fresh ring entry, `id:base64`, with 32 random bytes. The entry is a secret."""
     return f"{key_id}:{base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}"
 
 
@@ -120,7 +120,7 @@ def _entries(text: str) -> list[str]:
 
 def _parse_entry(ring: str, position: int, entry: str) -> RingKey:
     key_id, colon, encoded = entry.partition(":")
-    # No part of the entry is shown: it may be a key without an id, or something else that was pasted here.
+    # The error quotes no part of the entry: it may be a key without an id, or another secret pasted by mistake.
     named = f"entry {position} of the {ring} ring"
     if not colon or not KEY_ID.fullmatch(key_id):
         raise RingError(f"{named} is not id:base64 with an id of a-z, 0-9 and -")

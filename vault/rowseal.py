@@ -1,7 +1,8 @@
-"""Row seals: what authorises a credential can't be changed by writing to the database alone.
+"""Row seals: fields that authorise a credential can't be changed with write access to the database alone.
 
-HMAC-SHA-256 over the length-prefixed fields of a row, under a subkey of the sealing ring. Whoever can write rows but
-does not hold the ring can't widen, move, prolong, take back or mint a credential: the seal would not fit.
+A seal is HMAC-SHA-256 over the length-prefixed fields of a row, under a subkey of the sealing ring. An attacker who can
+write rows but does not hold the ring can't mint a credential, widen or prolong it, move it to another owner or undo its
+revocation, because the seal would not match.
 """
 
 import hmac
@@ -15,12 +16,12 @@ VERSION = 1
 
 
 def row_seal(ring: KeyRing, fields: Sequence[str | bytes]) -> bytes:
-    """Give the seal over these fields (purpose first): version byte, key id, 32 bytes of HMAC."""
+    """Return the seal over these fields (purpose first): version byte, length of the key id, key id, 32-byte HMAC."""
     return stamp(VERSION, ring.primary.id) + _mac(ring.primary, fields)
 
 
 def row_seal_fits(ring: KeyRing, blob: bytes, fields: Sequence[str | bytes]) -> bool:
-    """Tell whether the seal was made over just these fields by a holder of the ring."""
+    """Return whether the seal was made over exactly these fields under a key of the ring."""
     parts = read_stamp(blob, VERSION)
     if parts is None:
         return False

@@ -1,8 +1,8 @@
-"""The text of a secret: `kp_live_` + 43 base62 characters + 6 characters of checksum (`kp_refresh_` likewise).
+"""The format of a secret: `kp_live_` + 43 base62 characters + 6 checksum characters; `kp_refresh_` likewise.
 
-Only `[0-9A-Za-z_]`, so that a double click selects all of it, and a checksum, so that a mistyped or truncated one is
-refused without asking the database and a secret scanner can tell a find from a look-alike. The published expression
-and test vectors are in docs/secret-format.md.
+A secret contains only `[0-9A-Za-z_]`, so that a double click selects all of it. The checksum lets the portal refuse a
+mistyped or truncated secret without a query, and a secret scanner discard look-alikes. The published regular
+expression and test vectors are in docs/secret-format.md.
 """
 
 import secrets
@@ -21,28 +21,28 @@ HINT_CHARACTERS: Final = 4
 
 
 def random_text(length: int) -> str:
-    """Give that many base62 characters from the operating system's generator, each equally likely."""
+    """Return this many base62 characters from the operating system's random generator, each equally likely."""
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
 def new_id(kind: str) -> str:
-    """Give a fresh public id such as `key_7Gk…`: 22 base62 characters behind the kind."""
+    """Return a fresh public id such as `key_7Gk…`: the kind, an underscore and 22 base62 characters."""
     return f"{kind}_{random_text(ID_CHARACTERS)}"
 
 
 def id_pattern(kind: str) -> str:
-    """Return the regular expression of the ids that `new_id` makes for this kind; there never were others."""
+    """Return the regular expression for ids of this kind, as `new_id` makes them; no other form was ever issued."""
     return f"{kind}_[{ALPHABET}]{{{ID_CHARACTERS}}}"
 
 
 def new_secret(brand: str, kind: str) -> str:
-    """Make a secret: 256 random bits behind the brand and its kind (`live`, `test`, `refresh`), with its checksum."""
+    """Return a fresh secret: brand, kind (`live`, `test` or `refresh`), 256 random bits and the checksum."""
     body = f"{brand}_{kind}_{random_text(RANDOM_CHARACTERS)}"
     return body + checksum(body)
 
 
 def checksum(body: str) -> str:
-    """Give the CRC-32 (ISO-HDLC, as in zlib) of the text before it, as 6 base62 characters, left-padded with 0."""
+    """Return the CRC-32 (ISO-HDLC, as in zlib) of the text as 6 base62 characters, left-padded with 0."""
     remaining = zlib.crc32(body.encode())
     digits = ""
     for _ in range(CHECKSUM_CHARACTERS):
@@ -52,7 +52,7 @@ def checksum(body: str) -> str:
 
 
 def is_well_formed(brand: str, secret: str, kinds: Sequence[str] = ENVIRONMENTS) -> bool:
-    """Tell whether this text could be such a secret of this brand: prefix, length, alphabet, checksum. Asks nobody."""
+    """Return whether prefix, length, alphabet and checksum are those of a secret of this brand. Needs no query."""
     for kind in kinds:
         prefix = f"{brand}_{kind}_"
         if secret.startswith(prefix):
@@ -61,13 +61,13 @@ def is_well_formed(brand: str, secret: str, kinds: Sequence[str] = ENVIRONMENTS)
         return False
     if len(secret) != len(prefix) + RANDOM_CHARACTERS + CHECKSUM_CHARACTERS:
         return False
-    # isalnum() alone would let other scripts' digits through.
+    # isalnum() alone would accept letters and digits of other scripts.
     if not (secret.isascii() and secret[len(prefix) :].isalnum()):
         return False
     return checksum(secret[:-CHECKSUM_CHARACTERS]) == secret[-CHECKSUM_CHARACTERS:]
 
 
 def hint(secret: str) -> str:
-    """Give what may be shown of a secret: its prefix and last four characters, `kp_live_…3f8a`."""
+    """Return the part of a secret that may be shown, its prefix and last four characters: `kp_live_…3f8a`."""
     prefix = secret[: -(RANDOM_CHARACTERS + CHECKSUM_CHARACTERS)]
     return f"{prefix}…{secret[-HINT_CHARACTERS:]}"

@@ -1,8 +1,8 @@
-"""Access tokens: JSON Web Tokens in the profile of RFC 9068, signed under the signing ring.
+"""Access tokens: JSON Web Tokens in the profile of RFC 9068, signed with the signing ring.
 
-PyJWT makes and checks the signature. What is read here is only what `sign` writes, and nothing that merely resembles
-it: three canonical segments, one header of three members, one key chosen by its `kid` and that key's one algorithm,
-every claim there and within its bounds (`vault.claims`). PyJWT by itself would also take a padded segment, a doubled
+PyJWT makes and checks the signature. `read` accepts only what `sign` writes, and nothing that merely resembles it:
+three canonical segments, a header of exactly three members, the key that its `kid` names and that key's one algorithm,
+every claim present and within its bounds (`vault.claims`). PyJWT alone would also accept a padded segment, a duplicate
 member, `NaN`, a time written as text, a list of audiences, a token of any `typ` and one without an expiry (RFC 8725
 §3).
 """
@@ -31,7 +31,7 @@ _jws: Final = PyJWS(algorithms=list(KEY_TYPES))
 
 
 class TokenExpiredError(TokenError):
-    """A token of ours whose time is over."""
+    """The token is genuine, but has expired. Carries its claims."""
 
     def __init__(self, claims: Claims) -> None:
         super().__init__("expired")
@@ -39,7 +39,7 @@ class TokenExpiredError(TokenError):
 
 
 def sign(ring: SigningRing, claims: Claims) -> str:
-    """Return the token for these claims, under the ring's first key.
+    """Return the token for these claims, signed with the ring's primary key.
 
     Raises `TokenInvalidError` for claims that `read` would refuse.
     """
@@ -49,11 +49,11 @@ def sign(ring: SigningRing, claims: Claims) -> str:
 
 
 def read(ring: SigningRing, token: str, *, issuer: str, audience: str | None, now: float, leeway: int) -> Claims:
-    """Give the claims of a token that this ring signed for this issuer and audience and that is good now.
+    """Return the claims of a token that this ring signed for this issuer and audience and that is valid now.
 
-    None for `audience` takes a token whomever it is for. `now` and `leeway` are seconds. Raises `TokenExpiredError`,
-    which carries the claims, for a genuine token that is over, and `TokenInvalidError` for everything else, whatever
-    the bytes.
+    With None for `audience`, a token for any audience is accepted. `now` is in seconds since 1970, `leeway` in seconds.
+    Raises `TokenExpiredError`, which carries the claims, for a genuine token that has expired, `TokenForAnotherError`
+    for one with another audience, and `TokenInvalidError` for everything else, whatever the bytes.
     """
     payload = _verified_payload(ring, token)
     claims = Claims.of_payload(payload)
@@ -72,7 +72,7 @@ def _verified_payload(ring: SigningRing, token: str) -> Mapping[str, Any]:
     if len(token) > MAX_LENGTH or (segments := _COMPACT.fullmatch(token)) is None:
         raise TokenInvalidError("not a compact JWS")
     try:
-        # Unverified, and only to choose the key: PyJWT reads it again and checks it.
+        # Not verified yet, and used only to choose the key: PyJWT reads the header again and checks it.
         header = _object(base64.urlsafe_b64decode(segments[1] + "=="))
         key = ring[header["kid"]] if isinstance(header.get("kid"), str) else None
         if key is None or header.keys() != _HEADER or header["alg"] != key.algorithm:
@@ -85,7 +85,10 @@ def _verified_payload(ring: SigningRing, token: str) -> Mapping[str, Any]:
 
 
 def _object(raw: bytes) -> dict[str, Any]:
-    """Read one JSON object; no member twice (RFC 7515 §4, RFC 7519 §4), no NaN. Raises ValueError."""
+    """Return a JSON object without duplicate members (RFC 7515 §4, RFC 7519 §4) and NaN.
+
+    Raises ValueError if the bytes are not JSON, `TokenInvalidError` for any other fault.
+    """
     value = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     if not isinstance(value, dict):
         raise TokenInvalidError("not a JSON object")

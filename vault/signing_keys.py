@@ -1,7 +1,7 @@
-"""The signing ring: a private JWK Set (RFC 7517). The first key signs, all of them verify.
+"""The signing ring, a private JWK Set (RFC 7517). The first key signs, all of them verify.
 
-A key serves exactly one algorithm, named in its `alg`; its `kid` is its RFC 7638 thumbprint, and random for HS256,
-where a thumbprint would be a hash of the secret that everybody may see (RFC 7638 §7).
+A key serves exactly one algorithm, named in its `alg`. Its `kid` is its RFC 7638 thumbprint; for HS256 it is random,
+because a thumbprint would be a public hash of the secret (RFC 7638 §7).
 """
 
 import base64
@@ -34,14 +34,14 @@ KEY_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
     "RS256": {"kty": "RSA"},
     "HS256": {"kty": "oct"},
 }
-"""The algorithms there are (RFC 7518 §3.1, RFC 8037), with what their keys must be."""
+"""The supported algorithms (RFC 7518 §3.1, RFC 8037) and the JWK members that their keys must have."""
 _PUBLIC: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
-"""What a thumbprint is made of, in its order (RFC 7638 §3.2 and §3.3, RFC 8037 §2)."""
+"""The members that a thumbprint covers, in its order (RFC 7638 §3.2 and §3.3, RFC 8037 §2)."""
 _PRIVATE: Final = {"EC": ("d",), "OKP": ("d",), "RSA": ("d", "p", "q", "dp", "dq", "qi"), "oct": ("k",)}
 
 
 class SigningKey:
-    """One key of the ring and its one algorithm. Shows its id and nothing else."""
+    """One key of the ring and its one algorithm. Its `repr` shows the id and the algorithm only."""
 
     def __init__(self, jwk: PyJWK, key_id: str) -> None:
         self.id = key_id
@@ -54,25 +54,25 @@ class SigningKey:
 
     @property
     def is_symmetric(self) -> bool:
-        """Tell whether whoever verifies with this key could sign with it too: then it is published nowhere."""
+        """Return whether a verifier with this key could also sign with it. Such a key is never published."""
         return self.algorithm == "HS256"
 
     def public_jwk(self) -> dict[str, str]:
-        """Give what others verify with: public members only, `use` and no `key_ops` (RFC 7517 §4.3)."""
+        """Return the public JWK for verifiers: public members, `use` and no `key_ops` (RFC 7517 §4.3)."""
         members = _public_members(self.private)
         return {**members, "use": "sig", "alg": self.algorithm, "kid": self.id}
 
     def is_material_of(self, others: Iterable[RingKey]) -> bool:
-        """Tell whether this secret is also a key of another ring: one secret must not serve two purposes."""
+        """Return whether this secret is also a key of another ring. One secret must not serve two purposes."""
         return self.is_symmetric and any(other.same_material(self.private.key) for other in others)
 
     def same_material(self, other: bytes) -> bool:
-        """Tell whether these bytes are this secret."""
+        """Return whether these bytes are this symmetric secret, compared in constant time."""
         return self.is_symmetric and secrets.compare_digest(self.private.key, other)
 
 
 class SigningRing:
-    """The signing keys in the order in which they were written; at least one."""
+    """The signing keys, at least one, in the order in which they are configured."""
 
     def __init__(self, keys: list[SigningKey]) -> None:
         self._keys = {key.id: key for key in keys}
@@ -85,7 +85,7 @@ class SigningRing:
         return iter(self._keys.values())
 
     def __getitem__(self, key_id: str) -> SigningKey:
-        """Give the key with this id. Raises `UnknownKeyError`."""
+        """Return the key with this id. Raises `UnknownKeyError` if the ring has none."""
         try:
             return self._keys[key_id]
         except KeyError:
@@ -93,7 +93,7 @@ class SigningRing:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a private JWK Set, or one private JWK. Raises `RingError`, which names the key at fault, never a key."""
+        """Parse a private JWK Set, or one private JWK. Raises `RingError`, which names the key but never quotes it."""
         keys = [_parse_key(position, jwk) for position, jwk in enumerate(_entries(text), start=1)]
         if not keys:
             raise RingError(f"the {NAME} ring is empty")
@@ -102,12 +102,12 @@ class SigningRing:
         return cls(keys)
 
     def public_set(self) -> dict[str, list[dict[str, str]]]:
-        """Give the JWK Set for everybody: the public halves, and nothing at all of a symmetric key."""
+        """Return the public JWK Set. Symmetric keys are left out entirely."""
         return {"keys": [key.public_jwk() for key in self if not key.is_symmetric]}
 
 
 def new_signing_jwk(algorithm: str) -> dict[str, str]:
-    """Make a fresh private JWK for one of `KEY_TYPES`. This is a secret."""
+    """Return a fresh private JWK for an algorithm of `KEY_TYPES`. The JWK is a secret."""
     if algorithm == "HS256":
         members = {"kty": "oct", "k": base64url(secrets.token_bytes(KEY_BYTES))}
         return {**members, "use": "sig", "alg": algorithm, "kid": secrets.token_urlsafe(16)}
@@ -122,13 +122,13 @@ def new_signing_jwk(algorithm: str) -> dict[str, str]:
 
 
 def thumbprint(jwk: Mapping[str, str]) -> str:
-    """Give the SHA-256 thumbprint of an asymmetric JWK, base64url (RFC 7638 §3)."""
+    """Return the SHA-256 thumbprint of an asymmetric JWK in base64url (RFC 7638 §3)."""
     members = {name: jwk[name] for name in _PUBLIC[jwk["kty"]]}
     return base64url(hashlib.sha256(json.dumps(members, separators=(",", ":")).encode()).digest())
 
 
 def base64url(raw: bytes) -> str:
-    """Write bytes as base64url without padding (RFC 7515 §2)."""
+    """Return the bytes as base64url without padding (RFC 7515 §2)."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
@@ -136,7 +136,7 @@ def _entries(text: str) -> list[Any]:
     try:
         written = json.loads(text) if text.strip() else {"keys": []}
     except (ValueError, RecursionError):
-        raise RingError(f"the {NAME} ring is not JSON") from None  # the cause would quote it
+        raise RingError(f"the {NAME} ring is not JSON") from None  # the cause would quote the ring
     if isinstance(written, dict) and "kty" in written:
         return [written]
     if not isinstance(written, dict) or not isinstance(written.get("keys"), list):
@@ -145,7 +145,7 @@ def _entries(text: str) -> list[Any]:
 
 
 def _parse_key(position: int, jwk: Any) -> SigningKey:
-    """Read one private JWK. No error quotes it, nor has a cause that might."""
+    """Parse one private JWK. No error quotes it, or has a cause that might."""
     named = f"key {position} of the {NAME} ring"
     algorithm = jwk.get("alg") if isinstance(jwk, dict) else None
     if not isinstance(algorithm, str) or algorithm not in KEY_TYPES:
@@ -156,7 +156,7 @@ def _parse_key(position: int, jwk: Any) -> SigningKey:
     members = (*_PUBLIC.get(kind["kty"], ()), *_PRIVATE[kind["kty"]])
     if any(not isinstance(jwk.get(member), str) for member in members):
         raise RingError(f"{named} is no private key, or lacks a part of one")
-    # PyJWT reads over characters that do not belong there: many spellings would be one key.
+    # PyJWT ignores characters outside the alphabet, so one key could be spelt in many ways.
     if not all(BASE64URL.fullmatch(jwk[member]) for member in members):
         raise RingError(f"{named} has a part that is not base64url (RFC 7515 §2)")
     try:
@@ -180,7 +180,7 @@ def _public_members(jwk: PyJWK) -> dict[str, str]:
 
 
 def _refuse_mismatch(jwk: PyJWK) -> None:
-    """Sign and verify once: a private half that does not belong to the public one is found at the start."""
+    """Sign and verify once, so that a mismatched private and public half is found at start-up. Raises ValueError."""
     if jwk.key_type == "oct":
         return
     public = PyJWK(_public_members(jwk), jwk.algorithm_name)
