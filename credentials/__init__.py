@@ -1,1 +1,1 @@
-"""What every Bearer credential has in common: the header, the verdict, refusals, scopes, the client's address."""
+"""What all Bearer credentials share: the header, the verdict, refusals, scopes, limits and the client's address."""

@@ -1,4 +1,4 @@
-"""The scope catalogue and usage for operators. Every write is a verb of `credentials.services`."""
+"""The operators' pages for the scope catalogue and usage. Every write goes through `credentials.services`."""
 
 from typing import Any, ClassVar
 
@@ -19,22 +19,22 @@ DESCRIPTION_LENGTH = 200
 
 
 class ScopeForm(ForgetsSecrets, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """A scope as operators describe it."""
+    """The form in which an operator adds or describes a scope."""
 
     class Meta:
-        """What is asked for."""
+        """The fields of the form."""
 
         model = Scope
         fields = ("name", "description", "restricted")
 
     def clean_description(self) -> str:
-        """Return the description as developers will read it. Raises `ValidationError`."""
+        """Return the description, cleaned. Raises `ValidationError`."""
         return clean_text(self.cleaned_data["description"], what="A description", longest=DESCRIPTION_LENGTH)
 
 
 @admin.register(Scope)
 class ScopeAdmin(OperatorAdmin):
-    """Adds, describes and removes scopes. A scope is never renamed; removing it takes it from every key at once."""
+    """Add, describe and remove scopes. A scope is never renamed; removing it takes it from every key at once."""
 
     form = ScopeForm
     list_display = ("name", "description", "restricted", "created_at")
@@ -46,11 +46,11 @@ class ScopeAdmin(OperatorAdmin):
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Scope | None = None) -> tuple[str, ...]:
-        """Give the name as read-only once it exists."""
+        """Return the name as read-only once the scope exists."""
         return ("name",) if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Scope, form: Any, change: bool) -> None:
-        """Add or describe the scope."""
+        """Add the scope, or change its description and restriction."""
         origin = Origin.of_request(request)
         if change:
             services.describe_scope(scope=obj, description=obj.description, restricted=obj.restricted, origin=origin)
@@ -62,14 +62,14 @@ class ScopeAdmin(OperatorAdmin):
         services.remove_scope(scope=obj, origin=Origin.of_request(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Scope]) -> None:
-        """Remove several."""
+        """Remove several scopes."""
         for scope in queryset:
             services.remove_scope(scope=scope, origin=Origin.of_request(request))
 
 
 @admin.register(Usage)
 class UsageAdmin(ReadOnlyAdmin):
-    """Calls by credential, hour, door and outcome."""
+    """Call counts by credential, hour, entry point and outcome."""
 
     list_display = ("hour", "credential", "count", "outcome", "door")
     fields = list_display
@@ -82,7 +82,7 @@ class UsageAdmin(ReadOnlyAdmin):
 
 @admin.register(Sighting)
 class SightingAdmin(ReadOnlyAdmin):
-    """Where credentials were used from."""
+    """The addresses that credentials were used from."""
 
     list_display = ("last_at", "credential", "secret", "address", "first_at")
     fields = list_display

@@ -1,4 +1,4 @@
-"""What happens at every door once it has a credential in its hands: the verdict, the rate limit, the count."""
+"""Admission, the same at every entry point: check the credential, apply its rate limit, count the call."""
 
 import time
 from collections.abc import Callable
@@ -15,27 +15,27 @@ from credentials.usage import counted
 
 
 class Verified(Protocol):
-    """What a `verification.py` gives for a credential that is good."""
+    """The record that a `verification.py` returns for a valid credential."""
 
     @property
     def owner(self) -> Owner:
-        """Whose it is."""
+        """The owner of the credential."""
 
     @property
     def credential(self) -> Credential:
-        """What was proved."""
+        """The credential that was proved."""
 
     @property
     def counted_as(self) -> str:
-        """Under which id it is counted and limited: the key, also for its tokens; else the user who logged in."""
+        """The id for counting and rate limits: the key's, also for its tokens; for a log-in's tokens the user's."""
 
     @property
     def secret_id(self) -> str:
-        """Which of a key's secrets was sent; empty for a token."""
+        """The id of the key's secret that was sent; empty for a token."""
 
     @property
     def limit(self) -> str:
-        """The rate limit that an operator has set for it; empty for the default."""
+        """The rate limit that an operator has set for the key; empty for the default."""
 
 
 Record = TypeVar("Record", bound=Verified)
@@ -49,10 +49,11 @@ def admit(
     limited: bool = True,
     may_block: bool = True,
 ) -> tuple[Record, Quota | None]:
-    """Give what `verify` proves, and what is left of its rate limit (None: it has none). Counts, whatever comes out.
+    """Return the record that `verify` returns and what is left of its rate limit (None if it has no limit).
 
-    Raises `RefusedError`, with `rate_limited` where the limit is reached; `django.db.Error` when the database is away;
-    where it must not block `WouldBlockError`, having counted nothing.
+    The call is counted whatever the outcome. Raises `RefusedError`, with `rate_limited` once the limit is reached,
+    `django.db.Error` if the database is unavailable, and `WouldBlockError`, having counted nothing, if `may_block` is
+    False and the verdict would have to wait.
     """
     started = time.perf_counter()
     try:

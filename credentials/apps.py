@@ -1,10 +1,10 @@
-"""The credentials room as a Django application."""
+"""The Django application `credentials`."""
 
 from django.apps import AppConfig
 
 
 class CredentialsConfig(AppConfig):
-    """Nothing to set up: checks are found by the accounts room."""
+    """Configure the application. It sets nothing up at start: the accounts application finds its checks."""
 
     name = "credentials"
     default_auto_field = "django.db.models.BigAutoField"

@@ -1,4 +1,4 @@
-"""The Authorization header of RFC 6750: exactly one credential, in exactly one way; and what reads it on a view."""
+"""The Authorization header of RFC 6750 with its one credential, and the base class that reads it on views."""
 
 import re
 from abc import ABC, abstractmethod
@@ -19,22 +19,22 @@ from credentials.permissions import CredentialRefused
 from credentials.refusals import RefusedError, refused
 
 DOOR: Final = "api"
-MAX_HEADER: Final = 8192  # bytes; longer ones are refused before they are looked at
+MAX_HEADER: Final = 8192  # bytes; a longer header is refused unread
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)
-"""RFC 6750 §2.1 with RFC 9110's rules: any case, one or more spaces, b64token."""
+"""RFC 6750 §2.1 with the rules of RFC 9110: scheme in any case, one or more spaces, b64token."""
 
 FORM_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class BearerAuthentication(BaseAuthentication, ABC):
-    """`Authorization: Bearer …` → `request.user` is the owner, `request.auth` the credential.
+    """Authenticate by `Authorization: Bearer …`: `request.user` is the owner, `request.auth` the credential.
 
-    None for a header that is not ours (no credential, or another kind); raises for ours and bad.
+    Returns None for a header that is not ours (no credential, or another kind) and raises for a bad one of ours.
     """
 
     def authenticate(self, request: Request) -> tuple[User, Credential] | None:
-        """Give owner and credential. Raises `CredentialRefused`, or `django.db.Error` when the database is away."""
-        django_request = request._request  # REST framework's own looks every attribute up in two places
+        """Return owner and credential. Raises `CredentialRefused`, and `django.db.Error` if the database is away."""
+        django_request = request._request  # REST framework's wrapper looks every attribute up in two places
         try:
             token = bearer_token(django_request.META)
             if token is None:
@@ -43,32 +43,32 @@ class BearerAuthentication(BaseAuthentication, ABC):
                 raise refused("malformed_request")
             if not self.is_ours(token):
                 return None
-            # REMOTE_ADDR is the resolved client: the portal's first middleware saw to it.
+            # The portal's first middleware has set REMOTE_ADDR to the resolved client address.
             address = parse_address(django_request.META.get("REMOTE_ADDR", ""))
             record, quota = admit(lambda: self.verify(token, address=address), door=DOOR, address=address)
         except RefusedError as error:
             raise CredentialRefused(error.refusal) from None
-        django_request.quota = quota  # type: ignore[attr-defined]  # the portal's middleware tells of it
-        # Most views never look at the user.
+        django_request.quota = quota  # type: ignore[attr-defined]  # the portal's middleware writes its headers
+        # Lazy, because most views never look at the user.
         return cast("User", SimpleLazyObject(record.owner.as_user)), record.credential
 
     def authenticate_header(self, request: Request) -> str:
-        """Give the challenge for a request without a credential (RFC 6750 §3)."""
+        """Return the challenge for a request without a credential (RFC 6750 §3)."""
         return 'Bearer realm="keyportal"'
 
     @abstractmethod
     def is_ours(self, token: str) -> bool:
-        """Tell whether this text is of the kind that the class checks, good or bad."""
+        """Return whether this text is of the kind that the class checks, valid or not."""
 
     @abstractmethod
     def verify(self, token: str, *, address: Address | None) -> Verified:
-        """Give what a credential of this kind proves. Raises `RefusedError`."""
+        """Return the record of a valid credential of this kind. Raises `RefusedError` for any other."""
 
 
 def bearer_token(environ: Mapping[str, Any]) -> str | None:
-    """Give the credential of a WSGI request; None if it carries none.
+    """Return the credential of a WSGI request, or None if it carries none.
 
-    Raises `RefusedError` with `malformed_request` as `token_of` does, or if a second credential stands in the query.
+    Raises `RefusedError` with `malformed_request` as `token_of` does, and if the query holds a second credential.
     """
     token = token_of(environ.get("HTTP_AUTHORIZATION"))
     query = environ.get("QUERY_STRING", "")
@@ -78,10 +78,10 @@ def bearer_token(environ: Mapping[str, Any]) -> str | None:
 
 
 def token_of(header: str | None) -> str | None:
-    """Give the credential of an Authorization header; None if there is none, or one of another scheme (BR-04).
+    """Return the credential of an Authorization header, or None if there is none or it has another scheme (BR-04).
 
-    Raises `RefusedError` with `malformed_request` if it is not well formed, or if there are two: the server joins them
-    with a comma.
+    Raises `RefusedError` with `malformed_request` if the header is not well formed, or if there are two, which the
+    server joins with a comma.
     """
     if header is None:
         return None
@@ -96,14 +96,14 @@ def token_of(header: str | None) -> str | None:
 
 
 def _is_other_scheme(header: str) -> bool:
-    """Tell whether this is one well-formed header of another scheme: Basic, Digest, Negotiate and the like."""
+    """Return whether this is a single well-formed header of another scheme such as Basic, Digest or Negotiate."""
     scheme, _, rest = header.partition(" ")
     if not scheme.isascii() or not scheme.replace("-", "").isalnum() or scheme.lower() == "bearer":
         return False
-    # Two header lines, joined by the server: "Basic …,Bearer …". One of them is a credential of ours.
+    # The server joins two header lines as "Basic …,Bearer …"; one of them holds a credential of ours.
     return re.search(r",\s*bearer\b", rest, re.IGNORECASE) is None
 
 
 def _carries_another(request: HttpRequest) -> bool:
-    """Tell whether a form in the body carries a second credential (RFC 6750 §2.2)."""
+    """Return whether a form in the request body carries a second credential (RFC 6750 §2.2)."""
     return request.content_type in FORM_TYPES and "access_token" in request.POST

@@ -1,11 +1,11 @@
-"""The verified cache: what the database said about a credential, for as long as that is known to be what it says now.
+"""The verified cache holds what the database said about a credential while that is known to be current.
 
-It holds verdict data under digests, never a secret and never a verdict: expiry, networks and scopes are judged at every
-request. Whether it may be trusted is for `credentials.freshness` to know. No entry outlives `MAX_AGE`, whatever that
-knows: the last net under a mistake in it, or under somebody who gets round it.
+It holds verdict data under digests, never a secret and never a verdict: expiry, networks and scopes are checked at
+every request. `credentials.freshness` knows whether the cache may be trusted. No entry outlives `MAX_AGE` in any case,
+as the last safeguard against a mistake in freshness or a change that got round it.
 
-The fill race: a record is kept only if no change was heard between the start of its query and its keeping. Otherwise
-an answer from before a change could be kept after the change had been heard, and would stay.
+The fill race: a record is stored only if no change was heard between the start of its query and its storing. Otherwise
+an answer from before a change could be stored after the change had been heard, and would stay.
 """
 
 import threading
@@ -17,19 +17,19 @@ from django.conf import settings
 from credentials import clock
 
 MAX_AGE: Final = 60.0
-"""Seconds since the question after which an entry is asked for anew."""
+"""Seconds after the start of its query at which an entry is no longer used."""
 
 
 class Remembered(Protocol):
-    """A record that may be kept."""
+    """A record that may be cached."""
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """What a notice of a change may name: `key:key_…`, `user:usr_…`, `token:tok_…`."""
+        """The tags by which a notification may name this record: `key:key_…`, `user:usr_…`, `token:tok_…`."""
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing can bring it back: then there is no point in keeping it."""
+        """Return whether the credential has ended for good, so that there is no point in caching it."""
 
 
 Record = TypeVar("Record", bound=Remembered)
@@ -39,16 +39,16 @@ class _Entry(NamedTuple):
     record: Any
     tags: tuple[str, ...]
     ends_at: float
-    """By `credentials.clock`."""
+    """In seconds of `credentials.clock`."""
 
 
 class VerifiedCache:
-    """Records by digest, at most `KEYPORTAL_CACHE_ENTRIES`; the oldest goes first. Safe for threads."""
+    """Records by digest, at most `KEYPORTAL_CACHE_ENTRIES`; the oldest is evicted first. Thread-safe."""
 
     def __init__(self, now: Callable[[], float] = clock.now) -> None:
         self._now = now
         self.generation = 0
-        """Raised by every change that is heard."""
+        """Incremented by every change that is heard."""
         self.hits = 0
         self.misses = 0
         self._counting = threading.Lock()
@@ -59,28 +59,28 @@ class VerifiedCache:
         return len(self._entries)
 
     def get(self, key: bytes) -> Any:
-        """Give what is kept under this digest; None if nothing is, or nothing young enough."""
+        """Return the record under this digest, or None if there is none or it is older than `MAX_AGE`."""
         entry = self._entries.get(key)
         return None if entry is None or entry.ends_at <= self._now() else entry.record
 
     def keep(self, key: bytes, record: Remembered, *, asked_in: int, asked_at: float) -> bool:
-        """Keep a record that was asked for in this generation at this time by the cache's clock.
+        """Store a record whose query began in this generation, at this time by the cache's clock.
 
-        False if a change was heard since (or none is kept).
+        Return False, and store nothing, if a change was heard since or the cache is switched off.
         """
         with self._lock:
             if self.generation != asked_in or settings.KEYPORTAL_CACHE_ENTRIES < 1:
                 return False
-            self._entries.pop(key, None)  # one that grew too old is the newest from now on
+            self._entries.pop(key, None)  # an expired entry moves to the end, as the newest
             if len(self._entries) >= settings.KEYPORTAL_CACHE_ENTRIES:
                 del self._entries[next(iter(self._entries))]
             self._entries[key] = _Entry(record, record.tags, asked_at + MAX_AGE)
             return True
 
     def recalled(self, generation: int | None, key: bytes, ask: Callable[[], Record | None]) -> Record | None:
-        """Give what `ask` would give now: from memory if that is current, else by asking.
+        """Return what `ask` would return now: the cached record if it is current, otherwise the answer of `ask`.
 
-        `generation` is what `credentials.freshness` gave just before; None if the cache may not be trusted.
+        `generation` is the one that `credentials.freshness` has just returned, or None if the cache may not be trusted.
         """
         known: Record | None = None if generation is None else self.get(key)
         with self._counting:
@@ -97,18 +97,18 @@ class VerifiedCache:
         return record
 
     def count_hit(self) -> None:
-        """Note that a record of `get` was used."""
+        """Count a hit: a record that `get` returned was used."""
         with self._counting:
             self.hits += 1
 
     def clear(self) -> None:
-        """Forget everything: something changed, and nobody knows what."""
+        """Drop every entry: something changed, and it is not known what."""
         with self._lock:
             self.generation += 1
             self._entries = {}
 
     def drop(self, tags: Collection[str]) -> None:
-        """Forget what these tags name."""
+        """Drop the entries that these tags name."""
         with self._lock:
             self.generation += 1
             self._entries = {key: entry for key, entry in self._entries.items() if not _named(entry.tags, tags)}

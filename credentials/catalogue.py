@@ -1,4 +1,4 @@
-"""The scope catalogue as part of another query: a scope that leaves the catalogue leaves every key at once."""
+"""The scope catalogue as part of a verdict's query, so that a scope removed from it leaves every key at once."""
 
 import logging
 from functools import lru_cache
@@ -20,36 +20,36 @@ RESTRICTED, FREE = str(True), str(False)
 
 
 class JoinedTexts(Aggregate):
-    """The texts of a group in one, separated by spaces."""
+    """The texts of a group joined by spaces."""
 
     function = "STRING_AGG"
     template = "%(function)s(%(expressions)s, ' ')"
     output_field = TextField()
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
-        """Say it in SQLite's words."""
+        """Return the SQL for SQLite."""
         return self.as_sql(compiler, connection, function="GROUP_CONCAT", **context)
 
 
 class Hexadecimal(Func):
-    """Bytes, or the bytes of a text in UTF-8, in digits: whatever somebody wrote, it can't pass for a separator."""
+    """Bytes as hexadecimal digits, so that no stored value can be taken for a separator."""
 
     template = "encode(%(expressions)s, 'hex')"
     output_field = TextField()
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
-        """Say it in SQLite's words."""
+        """Return the SQL for SQLite."""
         return self.as_sql(compiler, connection, template="hex(%(expressions)s)", **context)
 
 
 class HexadecimalText(Hexadecimal):
-    """The same of a text."""
+    """The UTF-8 bytes of a text as hexadecimal digits."""
 
     template = "encode(convert_to(%(expressions)s, 'UTF8'), 'hex')"
 
 
 class Entry(Func):
-    """Texts that are never null in one, separated by blanks. Django's `Concat` looks at every part for null."""
+    """Texts that are never null, joined by spaces. Django's `Concat` would check every part for null."""
 
     template = "(%(expressions)s)"
     arg_joiner = " || ' ' || "
@@ -57,7 +57,7 @@ class Entry(Func):
 
 
 def catalogue() -> Combinable:
-    """Return an expression: each scope's name, whether it is restricted, and its row seal; null if there is none."""
+    """Return an expression for all scopes in one text: name, whether restricted, row seal; null if there are none."""
     restricted = Case(When(restricted=True, then=Value(RESTRICTED)), default=Value(FREE), output_field=TextField())
     entry = Entry(HexadecimalText("name"), restricted, Hexadecimal("seal"))
     every = Value(1, output_field=CharField())
@@ -71,13 +71,13 @@ def catalogue() -> Combinable:
 
 
 def names_in(entries: str | None) -> frozenset[str]:
-    """Return the names of the scopes that `catalogue` selected, but for those that were written past the portal."""
+    """Return the names of the scopes that `catalogue` selected, except those that were not written by the portal."""
     return _names(sealing_ring(), entries or "")
 
 
 @lru_cache(maxsize=16)
 def _names(ring: KeyRing, entries: str) -> frozenset[str]:
-    """Remembered by the text itself: a catalogue is the same for every key, and seldom changes."""
+    """Return the names. Cached by the text, because the catalogue is the same for every key and seldom changes."""
     parts = entries.split(" ")
     names = set()
     for name, restricted, seal in zip(parts[0::3], parts[1::3], parts[2::3], strict=False):

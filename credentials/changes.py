@@ -1,26 +1,26 @@
-"""The order in which PostgreSQL tells of changes, and whether one is missing in what was heard."""
+"""The order in which PostgreSQL delivers changes, and how a listener notices that it missed one."""
 
 from typing import NamedTuple, Self
 
 
 class Position(NamedTuple):
-    """Where in the order of commits a change stands (`credentials.triggers`)."""
+    """The place of a change in the order of commits (`credentials.triggers`)."""
 
     n: int
     mark: str
-    """Random: a number that comes twice, because somebody put the counter back or made it up, has another one."""
+    """Random, so that a number that occurs twice, because the counter was set back or forged, can be told apart."""
 
 
 class Change(NamedTuple):
-    """What one notice tells of. All notices of a transaction have one position."""
+    """The change that one notification announces. All notifications of a transaction have the same position."""
 
     position: Position
     tag: str
-    """`key:key_…`, `user:usr_…`, `token:tok_…`, or `*` for everything."""
+    """The record that changed: `key:key_…`, `user:usr_…` or `token:tok_…`; `*` for all of them."""
 
     @classmethod
     def parse(cls, payload: str) -> Self | None:
-        """Read the payload of a notice; None for one that no trigger of ours has sent: anyone may send some."""
+        """Return the change in a notification's payload, or None if it is not our triggers': any role may notify."""
         number, _, rest = payload.partition(" ")
         mark, _, tag = rest.partition(" ")
         if not (number.isascii() and number.isdigit() and len(number) < 20 and mark and tag):  # noqa: PLR2004  # bigint
@@ -29,26 +29,26 @@ class Change(NamedTuple):
 
 
 class HeardChanges:
-    """Up to where the changes were heard, without a gap."""
+    """The position up to which changes were heard without a gap."""
 
     def __init__(self) -> None:
         self.last: Position | None = None
-        """None until it is known where the order begins for this listener."""
+        """None until the listener knows where the order begins for it."""
 
     def hear(self, position: Position) -> bool:
-        """Note a notice; return False if something before it was missed, or it continues nothing."""
+        """Note the position of a notification; return False if it does not follow the last one without a gap."""
         last, self.last = self.last, position
         return last is None or position == last or position.n == last.n + 1
 
     def goes_on(self, counter: Position) -> bool:
-        """Return whether the counter, read after what was heard, has not gone back; begin anew if it has."""
+        """Return whether the counter, read after the last notification, has not gone back; start over if it has."""
         if self.last is None or counter.n > self.last.n or counter == self.last:
             return True
         self.last = None
         return False
 
     def reaches(self, counter: Position) -> bool:
-        """Return whether everything up to the counter was heard, which was read before a heartbeat that is back now."""
+        """Return whether everything up to this counter was heard. It was read when the heartbeat now back was sent."""
         if self.last is None:
             self.last = counter
         if self.last.n > counter.n or self.last == counter:

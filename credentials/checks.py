@@ -1,4 +1,4 @@
-"""System checks of the credentials room."""
+"""System checks for trusted proxies, plain HTTP and rate limits."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ PRIVATE = tuple(
         ),
     )
 )
-"""RFC 1918, 3927, 4193, 4291, 6598: what is not routed on the internet."""
+"""Networks that are not routed on the internet (RFC 1918, 3927, 4193, 4291, 6598)."""
 NO_PROXY = (
     "Behind the proxy that ends TLS every page then redirects to itself for ever, because it is not believed to have "
     "been asked for by https; and everybody has the proxy's address, so that one guesser uses up the log-ins of all. "
@@ -36,7 +36,7 @@ NO_PROXY = (
 
 @register("keyportal")
 def check_proxies(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """E021, W021: KEYPORTAL_TRUSTED_PROXIES is everybody, or nobody where a proxy must be."""
+    """Return E021 if KEYPORTAL_TRUSTED_PROXIES trusts every address, W021 if it is empty where a proxy is needed."""
     if not settings.KEYPORTAL_TRUSTED_PROXIES:
         if settings.KEYPORTAL_LOCAL or settings.KEYPORTAL_ENDS_TLS:
             return []
@@ -49,7 +49,7 @@ def check_proxies(app_configs: Sequence[AppConfig] | None, **options: Any) -> li
 
 @register("keyportal")
 def check_plain_http(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """E026, W022: KEYPORTAL_PLAIN_HTTP_NETWORKS is everybody, or reaches beyond private networks."""
+    """Return E026 if KEYPORTAL_PLAIN_HTTP_NETWORKS holds every address, W022 if it reaches beyond private networks."""
     networks = settings.KEYPORTAL_PLAIN_HTTP_NETWORKS
     if any(map(_holds_everybody, networks)):
         hint = "Keys, passwords and tokens would cross the internet in clear. Name the networks of your own services."
@@ -63,7 +63,7 @@ def check_plain_http(app_configs: Sequence[AppConfig] | None, **options: Any) ->
 
 @register("keyportal")
 def check_counting(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """W020: workers share no count."""
+    """Return W020 if there are several workers and each counts rate limits by itself."""
     workers = settings.KEYPORTAL_WORKERS
     if not settings.KEYPORTAL_RATE_LIMIT or settings.CACHE_URL or workers == 1:
         return []
@@ -75,7 +75,7 @@ def _is_inside(text: str) -> bool:
     try:
         network = parse_network(text)
     except ValueError:
-        return True  # E025 tells of it
+        return True  # E025 reports it
     return any(network.version == other.version and network.subnet_of(other) for other in PRIVATE)  # type: ignore[arg-type]  # of one version
 
 
@@ -83,4 +83,4 @@ def _holds_everybody(text: str) -> bool:
     try:
         return parse_network(text).prefixlen == 0
     except ValueError:
-        return False  # E020 tells of it
+        return False  # E020 reports it

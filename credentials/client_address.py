@@ -1,4 +1,4 @@
-"""Where a request comes from, behind trusted proxies: the address that the nearest of them vouches for."""
+"""The client's address behind trusted proxies, and request ids."""
 
 import random
 import re
@@ -13,20 +13,20 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9.-]{8,64}")
 
 IPV6: Final = 6
 LONGEST: Final = 128
-"""Characters of an address with its port and its zone."""
+"""Characters of an address, with its port and zone."""
 UNIX: Final = "unix"
-"""In KEYPORTAL_TRUSTED_PROXIES: whoever asks over a Unix socket, and so has no address."""
+"""In KEYPORTAL_TRUSTED_PROXIES, the peer at the other end of a Unix socket, which has no address."""
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 
 def client_address(peer: Address | None, forwarded: str) -> Address | None:
-    """Return the client's address: the peer, or if that is a trusted proxy, the first untrusted one from the right.
+    """Return the client's address: the peer's, or behind a trusted proxy the first untrusted one from the right.
 
-    `forwarded` is what X-Forwarded-For says. None if there is no address at all: over a Unix socket, from a proxy that
-    forwards none or is not trusted. A forwarded entry that is no address ends the walk: what stands left of it was
-    written by nobody we trust.
+    `forwarded` is the value of X-Forwarded-For. Return None if there is no address at all, as over a Unix socket whose
+    peer is not trusted or forwards none. A forwarded entry that is not an address ends the walk: what stands left of it
+    was not written by a proxy that we trust.
     """
     address = peer
     if not is_trusted_proxy(address):
@@ -42,18 +42,18 @@ def client_address(peer: Address | None, forwarded: str) -> Address | None:
 
 
 def is_request_id(text: str) -> bool:
-    """Return whether an id that somebody gave a request is well formed."""
+    """Return whether a request id from outside is well formed."""
     return _REQUEST_ID.fullmatch(text) is not None
 
 
 def new_request_id() -> str:
-    """Return a fresh id for a request."""
-    # It names a request and guards nothing: the operating system's generator would be a system call for each.
+    """Return a fresh request id, 32 hexadecimal digits."""
+    # The id protects nothing, and the operating system's generator would cost a system call for each request.
     return random.randbytes(16).hex()  # noqa: S311
 
 
 def is_trusted_proxy(address: Address | None) -> bool:
-    """Return whether forwarded headers from this peer are to be believed: by default from nobody."""
+    """Return whether forwarded headers from this peer may be believed. By default no peer is trusted."""
     trusted = tuple(settings.KEYPORTAL_TRUSTED_PROXIES)
     if address is None:
         return UNIX in trusted
@@ -61,12 +61,12 @@ def is_trusted_proxy(address: Address | None) -> bool:
 
 
 def is_in(address: Address, networks: Iterable[str]) -> bool:
-    """Return whether an address lies in one of these networks."""
+    """Return whether the address is in one of these networks."""
     return any(address in network for network in _networks(tuple(networks)))
 
 
 def parse_address(text: str) -> Address | None:
-    """Read an IPv4 or IPv6 address, with or without a port; None if it is none. ::ffff:1.2.3.4 is 1.2.3.4."""
+    """Return the IPv4 or IPv6 address in a text with or without a port, or None. ::ffff:1.2.3.4 becomes 1.2.3.4."""
     return _parsed(text) if len(text) <= LONGEST else None
 
 
@@ -82,12 +82,12 @@ def _parsed(text: str) -> Address | None:
     except ValueError:
         return None
     if address.version == IPV6 and address.scope_id:
-        address = IPv6Address(int(address))  # a zone means something on one machine only, and may be of any length
+        address = IPv6Address(int(address))  # a zone has a meaning on one machine only, and any length
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def parse_network(text: str) -> Network:
-    """Read `10.0.0.0/8`, `2001:db8::/32` or a single address. Raises ValueError."""
+    """Return the network for `10.0.0.0/8`, `2001:db8::/32` or a single address. Raises ValueError."""
     return ip_network(text.strip(), strict=True)
 
 

@@ -1,6 +1,6 @@
-"""The clock by which trust is measured: seconds from some beginning, forwards only.
+"""The clock that measures leases and cache ages: monotonic seconds from an arbitrary start.
 
-It goes on while a machine sleeps, and does not follow the wall clock when somebody sets it.
+It keeps running while the machine sleeps, and does not follow the wall clock when that is set.
 """
 
 import time
@@ -10,5 +10,5 @@ _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def now() -> float:
-    """Return the seconds since the beginning of this clock."""
+    """Return the seconds since this clock's arbitrary start."""
     return time.clock_gettime(_CLOCK)

@@ -1,4 +1,4 @@
-"""Credential: what a Bearer header proved."""
+"""The credential that a Bearer header proved, and its owner."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from accounts.models import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """Which key or token was shown, whose it is, and what it may do. It never holds the secret.
+    """A verified key or token: its owner and what it may do. It never holds the secret.
 
-    Django REST framework gives it to a view as `request.auth`; `request.user` is its owner.
+    A Django REST framework view has it as `request.auth`; `request.user` is its owner.
     """
 
     kind: str
     """`api_key` or `access_token`."""
     id: str
-    """The public id: `key_…`, or the `jti` of a token."""
+    """The public id: `key_…`, or the `jti` of an access token."""
     name: str
     client_id: str
-    """Who holds it: the key itself, the key that a token was swapped for, or `portal` for somebody's log-in."""
+    """The client that holds it: the key itself, the key that a token was issued for, or `portal` for a log-in."""
     owner_id: str
     """The owner's public id: `usr_…`."""
     environment: str
@@ -31,22 +31,22 @@ class Credential:
     """UTC; None if it never expires."""
 
     def __hash__(self) -> int:
-        """Return the hash of its id: it is looked up in memory at every question of a gateway."""
+        """Return the hash of the id alone, because every gateway request looks the credential up in memory."""
         return hash(self.id)
 
     @property
     def key_id(self) -> str:
-        """The key that it is or was swapped for; empty for somebody's log-in."""
+        """The id of the key that it is or was issued for; empty for a log-in."""
         return self.client_id if self.client_id.startswith("key_") else ""
 
 
 OWNER_FIELDS: Final = User.sealed_columns()
-"""What a query must give for an `Owner`, in its order: all that the row seal of a user covers, and the seal."""
+"""The columns that a query must select for an `Owner`, in this order: what a user's row seal covers, and the seal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """What a verdict depends on of the owner, as it stands in the database. It can't change, and holds no password."""
+    """The part of a user's row that a verdict depends on. It is immutable and holds no password."""
 
     id: str
     email: str
@@ -54,15 +54,15 @@ class Owner:
     confirmed_at: datetime | None
     epoch: int
     intact: bool
-    """Whether the row is as the portal wrote it."""
+    """Whether the row's seal is valid: the portal wrote the row as it is."""
 
     @classmethod
     def of_row(cls, values: Sequence[Any]) -> "Owner":
-        """Take it from the values of `OWNER_FIELDS`."""
+        """Return the owner for the values of `OWNER_FIELDS`."""
         user = User.from_db("default", OWNER_FIELDS, values)
         return cls(user.pk, user.email, user.is_active, user.confirmed_at, user.auth_epoch, user.is_intact())
 
     def as_user(self) -> User:
-        """Return a model instance; a field that the verdict does not need is fetched when it is read."""
+        """Return the owner as a model instance whose other fields are deferred: they are fetched when they are read."""
         known = ("id", "email", "is_active", "confirmed_at", "auth_epoch")
         return User.from_db("default", known, (self.id, self.email, self.is_active, self.confirmed_at, self.epoch))

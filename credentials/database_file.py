@@ -1,12 +1,12 @@
-"""The file behind SQLite: each thread has the one open that lies where the settings say, whatever is done to it.
+"""The SQLite database file: each thread has the file open that is at the configured path now, even if it is replaced.
 
-A connection keeps its file, also when another one has been moved to its place, or none. Then some threads would ask the
-old file and others the new one, and each would be sure that nothing has changed. So every thread compares, and opens
-the file that lies there now.
+A connection keeps its file open even when that file has been deleted or another one moved to its place. Then some
+threads would query the old file and others the new one, and each would be sure that nothing has changed. So every
+thread compares, and opens the file that is there now.
 
-The write-ahead log stays behind when only the database is moved. SQLite would read it as the log of the new file, and
-show a mixture of both. It is set aside, and nothing of it is lost for whoever wants to look. Where only the log was
-removed or replaced, the file is opened anew with the one that lies there (`credentials.database_log`).
+When only the database file is moved, its write-ahead log stays behind. SQLite would take it for the log of the new file
+and show a mixture of both. So the log is renamed and kept for the operator to inspect. If only the log was removed or
+replaced, the file is reopened with the log that is there now (`credentials.database_log`).
 """
 
 import logging
@@ -36,38 +36,38 @@ from credentials.wal_index import WalIndex
 
 logger = logging.getLogger(__name__)
 
-LOOK: Final = 0.2  # seconds between two looks on the way of a verdict
+LOOK: Final = 0.2  # seconds between two looks at the file on the verdict path
 SETTLES: Final = 50_000_000
-"""Nanoseconds. The time of a change is as coarse as the kernel's tick: one that follows at once has the same."""
+"""Nanoseconds. Change times are as coarse as the kernel's tick: two changes in quick succession may have the same."""
 LINKED: Final = "the database file has another name (a hard link): what is written by that one is not noticed"
 
 
 class FileVersion(NamedTuple):
-    """Which file lies at a path, and since when it is as it is."""
+    """The file at a path, and the time of its last change."""
 
     device: int
     inode: int
     changed_at: int
-    """Nanoseconds. Differs after each checkpoint, and when somebody writes past SQLite into the file, by `cp`."""
+    """Nanoseconds. Differs after each checkpoint, and after a write that bypasses SQLite, by `cp` for example."""
     names: int = 1
-    """How many the file has."""
+    """The number of the file's hard links."""
     is_settled: bool = True
-    """False just after a change: who read then may have read what the next change, of the same time, did away with."""
+    """False just after a change: another change may have the same time, and a reader in between would not notice it."""
 
     def is_same_file(self, other: "FileVersion | None") -> bool:
-        """Return whether it is one file, whatever was written into it."""
+        """Return whether both are the same file, whatever was written to it in between."""
         return other is not None and self[:2] == other[:2]
 
 
 class _Opened(threading.local):
-    """What this thread has open: SQLite's own connection, and the file at its other end."""
+    """SQLite's own connection that this thread has open, and the file that it leads to."""
 
     raw: object = None
     version: FileVersion | None = None
 
 
 class DatabaseFile:
-    """The file of the portal's database: what lies there, and what each thread of this process has open."""
+    """The file of the portal's database: the one at the path, and the one that each thread has open."""
 
     def __init__(self, *, changed: Callable[[], None], replaced: Callable[[], None]) -> None:
         self._changed = changed
@@ -75,39 +75,40 @@ class DatabaseFile:
         self._version: FileVersion | None = None
         self._beside: Mapping[str, int] = {}
         self._real = ""
-        """The file's path without links, as it was when something had changed last."""
+        """The file's path with links resolved, as of the last change."""
         self._look_at = 0.0
         self._looking = threading.RLock()
         self._opened = _Opened()
         self._logs = OpenLogs()
         self._guard: Guard | None = None
         self.index: WalIndex | None = None
-        """What tells of commits without a question; None where there is no such file."""
+        """The index that shows commits without a query; None if there is no such file."""
         self.fault = ""
-        """Why somebody may write past what this process sees, in words for an operator."""
+        """Why writes may go unnoticed by this process, as a message for the operator; empty if they can't."""
 
     @property
     def opened(self) -> FileVersion | None:
-        """Which file this thread has open."""
+        """The file that this thread has open."""
         return self._opened.version
 
     @property
     def version(self) -> FileVersion | None:
-        """Which file lies there, as far as anybody has looked."""
+        """The file at the path, as of the last look."""
         return self._version
 
     def is_unchanged(self) -> bool:
-        """Return whether it is certain, without a look, that all is as it was when the cache was current last.
+        """Return whether, without a look at the file, nothing is known to have changed since the cache was current.
 
-        Asks nobody and waits for nobody. False also if somebody should look again.
+        Never queries and never blocks. Also False when the next look at the file is due.
         """
         index = self.index
         return index is not None and not self.fault and clock.now() < self._look_at and index.is_as_seen()
 
     def follow(self, connection: BaseDatabaseWrapper, *, at_once: bool = False) -> None:
-        """Open this thread's connection, and anew if it has another file open than the one that lies there now.
+        """Open this thread's connection, or reopen it if its file is not the one at the path now.
 
-        Looks only now and then, unless it must be `at_once`. Raises `UnusableFileError` if no file lies there, say.
+        Looks at the path only every `LOOK` seconds, unless `at_once`. Raises `UnusableFileError` if the file can't be
+        used, for example because there is none.
         """
         opened, raw = self._opened, connection.connection
         is_known = raw is not None and opened.raw is raw and opened.version is self._version
@@ -123,13 +124,13 @@ class DatabaseFile:
             while opened.raw is not connection.connection or opened.version is not self._version:
                 self._open(connection, path)
         except OperationalError:
-            connection.close()  # never a word more over the file that was there
+            connection.close()  # the old file must not answer another query
             raise
 
     def _open(self, connection: BaseDatabaseWrapper, path: Path) -> None:
-        """Open the file between two looks, so that it is known which one it is.
+        """Open the file between two looks at the path, so that it is certain which file was opened.
 
-        One thread at a time: when the last connection of all is closed, SQLite itself removes the log.
+        One thread at a time, because SQLite removes the log when the last of all connections is closed.
         """
         with self._looking:
             self._close(connection, path)
@@ -137,19 +138,19 @@ class DatabaseFile:
             connection.ensure_connection()
             self._look(path)
             if version is not None and version.is_same_file(self._version):
-                # Opening it may have changed it: a checkpoint, or the first one that makes a write-ahead log of it.
+                # Opening may have changed the file: by a checkpoint, or by switching it to a write-ahead log.
                 self._opened.raw, self._opened.version = connection.connection, self._version
                 self._map_index()
 
     def _map_index(self) -> None:
-        """Map the index that lies beside the file, if it is not mapped yet."""
+        """Map the index beside the file into memory, unless it is mapped already."""
         inode = self._beside.get("-shm")
         if inode is None or (self.index is not None and self.index.inode == inode):
             return
         self._part_with_index()
         try:
             index = WalIndex(self._real)
-        except (sqlite3.Error, OSError, ValueError):  # it has just gone, say: then every verdict asks SQLite
+        except (sqlite3.Error, OSError, ValueError):  # for example just removed: then every verdict asks SQLite
             logger.warning("the index of the database's log can't be read", exc_info=True)
             return
         if index.inode == inode:
@@ -158,19 +159,19 @@ class DatabaseFile:
             index.close()
 
     def _part_with_index(self) -> None:
-        """Close the connection that keeps the index: it belongs to a file that lies there no more."""
+        """Close the connection that holds the index, because the index is no longer the one beside the file."""
         index, self.index = self.index, None
         if index is not None:
             index.close()
 
     def _close(self, connection: BaseDatabaseWrapper, path: Path) -> None:
-        """Close this thread's connection. Raises `UnusableFileError` while another thread has a log that is gone."""
+        """Close this thread's connection. Raises `UnusableFileError` while another thread has a removed log open."""
         if self._version is None or self._guard is None:
             connection.close()
             return
         lying = inodes_beside(path)
         if "-wal" not in lying and connection.connection in self._logs.left(self._version[:2], lying):
-            save(connection.connection)  # where another one lies, what is in that began without this one
+            save(connection.connection)  # not if another log is there: that one began without this one
         connection.close()
         if self._logs.left(self._version[:2], lying):
             raise UnusableFileError("the log of the database file was replaced, and not every thread has closed it yet")
@@ -178,7 +179,7 @@ class DatabaseFile:
 
     def _look(self, path: Path) -> None:
         with self._looking:
-            now, self._look_at = clock.now(), 0.0  # everybody is to see for themselves, as long as it is not well
+            now, self._look_at = clock.now(), 0.0  # until the look succeeds, every thread looks for itself
             try:
                 self._compare(path, _version_of(path))
             except UnusableFileError:
@@ -188,11 +189,11 @@ class DatabaseFile:
                 self._look_at = now + LOOK
 
     def _compare(self, path: Path, version: FileVersion) -> None:
-        """Note which file lies there now; if it is another one, part with the one that did."""
+        """Note which file is at the path now; if it was replaced, let go of the old file and its log."""
         before, lying = self._version, self._lying(path, version)
         if before is not None and not version.is_same_file(before):
             if self._guard is not None:
-                self._guard.hold()  # the last to close the old file would remove the log of the new one
+                self._guard.hold()  # else the last thread to close the old file removes the new one's log
             self._part_with_index()
             set_aside(path, self._beside)
             lying = inodes_beside(path)
@@ -212,7 +213,7 @@ class DatabaseFile:
         self._beside = lying
 
     def _lying(self, path: Path, version: FileVersion) -> Mapping[str, int]:
-        """Return the inodes beside the file; links are followed anew unless everything lies where it did."""
+        """Return the inodes of log and index; links are resolved again unless nothing has moved."""
         if version == self._version and self._beside:
             lying = inodes_at(self._real)
             if lying == self._beside:
@@ -221,7 +222,7 @@ class DatabaseFile:
         return inodes_at(self._real)
 
     def _note_names(self, version: FileVersion) -> None:
-        """Say once that the file has more than one name, by which SQLite writes other logs."""
+        """Log once that the file has a second name: SQLite derives the log's name from it, so each has its own log."""
         fault = LINKED if version.names > 1 else ""
         if fault and not self.fault:
             logger.error("nothing is remembered, every request asks the database: %s", fault)
@@ -229,7 +230,7 @@ class DatabaseFile:
 
 
 def _version_of(path: Path) -> FileVersion:
-    """Return which file lies there. Raises `UnusableFileError` if none does."""
+    """Return the file at the path. Raises `UnusableFileError` if there is none."""
     try:
         found = path.stat()
     except OSError as error:

@@ -1,8 +1,9 @@
-"""The write-ahead log beside SQLite's file: each connection of this process has the one open that lies there now.
+"""SQLite's write-ahead log: each connection of this process has the log open that is beside the file now.
 
-A connection keeps its log (`-wal`) and the index of it (`-shm`), also when somebody has removed or replaced them.
-Whoever opens the database then begins a log of their own, and the connection never sees what is written to that. Nor
-would a new one in this process: SQLite shares the index among all of them. So all are closed before one is opened.
+A connection keeps its log (`-wal`) and the log's index (`-shm`) open even when they have been removed or replaced. The
+next process that opens the database begins a log of its own, and the connection never sees what is written to it. Nor
+would a new connection in this process, because SQLite shares the index among all of them. So all connections are closed
+before one is opened again.
 """
 
 import fcntl
@@ -26,27 +27,27 @@ logger = logging.getLogger(__name__)
 
 BESIDE: Final = ("-wal", "-shm")
 SHARED: Final = (0x40000002, 510)
-"""Where SQLite's readers lock a file: its first byte and how many (os_unix.c)."""
+"""The byte range that SQLite's readers lock in a file: first byte, length (os_unix.c)."""
 
 
 class UnusableFileError(OperationalError):
-    """Where the settings say that the database is there is no file, or one that can't be told from another's log.
+    """The configured path has no database file, or one whose log may belong to another file.
 
-    Says which, in a sentence for the operator. Nobody makes an empty one instead.
+    The message tells the operator which. The portal never creates an empty file instead.
     """
 
 
 class Noted(NamedTuple):
-    """What a connection has open."""
+    """The files that a connection has open."""
 
     file: tuple[int, int]
-    """Device and inode."""
+    """Device and inode of the database."""
     beside: Mapping[str, int]
-    """The inodes of log and index. No other file has the same, as long as these are open."""
+    """The inodes of log and index by ending. No other file gets the same while these are open."""
 
 
 class OpenLogs:
-    """Which log each connection of this process has open, whichever thread has made it."""
+    """The log that each connection of this process has open, whichever thread made the connection."""
 
     def __init__(self) -> None:
         self._noted: WeakKeyDictionary[sqlite3.Connection, Noted] = WeakKeyDictionary()
@@ -57,12 +58,12 @@ class OpenLogs:
         path = path_of(connection) if connection.vendor == "sqlite" else None
         if path is None:
             return
-        with self._noting, suppress(OSError):  # a file that is gone is noticed by who looks for it
+        with self._noting, suppress(OSError):  # `DatabaseFile` notices that the file is gone
             found = path.stat()
             self._noted[connection.connection] = Noted((found.st_dev, found.st_ino), inodes_beside(path))
 
     def left(self, file: tuple[int, int], lying: Mapping[str, int]) -> list[sqlite3.Connection]:
-        """Return the connections to this file that have another log or index open than these, which lie beside it."""
+        """Return the open connections to this file whose log or index is not the one beside it now (`lying`)."""
         with self._noting:
             noted = list(self._noted.items())
         return [
@@ -73,10 +74,10 @@ class OpenLogs:
 
 
 class Guard:
-    """A lock by which SQLite takes this process for another one, so that it removes no log when it closes its last.
+    """A read lock that keeps SQLite from removing the log when this process closes its last connection.
 
-    It would remove what lies there by its name, also the log that somebody else has begun. The descriptor stays open:
-    closing one drops the locks that SQLite holds in this process.
+    SQLite takes the lock for another process's reader. Otherwise it would remove the log by name, even one that another
+    process has begun. The descriptor stays open, because closing one drops the locks that SQLite holds in this process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,24 +85,24 @@ class Guard:
         self.is_held = False
 
     def hold(self) -> None:
-        """Be another reader from now on."""
+        """Take the lock."""
         self._lock(fcntl.F_RDLCK)
         self.is_held = True
 
     def release(self) -> None:
-        """Be none any more."""
+        """Release the lock, if it is held."""
         if self.is_held:
             self._lock(fcntl.F_UNLCK)
             self.is_held = False
 
     def _lock(self, kind: int) -> None:
-        command = getattr(fcntl, "F_OFD_SETLK", None)  # of the descriptor and not of the process; Linux has it
+        command = getattr(fcntl, "F_OFD_SETLK", None)  # a lock of the descriptor, not the process; Linux only
         if command is not None:
             fcntl.fcntl(self._descriptor, command, struct.pack("hhqqi4x", kind, os.SEEK_SET, *SHARED, 0))
 
 
 def path_of(connection: BaseDatabaseWrapper) -> Path | None:
-    """Return the path of the connection's database; None for one in memory."""
+    """Return the path of the connection's database, or None for one in memory."""
     return _path(str(connection.settings_dict["NAME"]))
 
 
@@ -111,12 +112,12 @@ def _path(name: str) -> Path | None:
 
 
 def inodes_beside(path: Path) -> dict[str, int]:
-    """Return the inodes of log and index that lie beside a file."""
+    """Return the inodes of the log and index beside a file, by ending."""
     return inodes_at(os.path.realpath(path))
 
 
 def inodes_at(real: str) -> dict[str, int]:
-    """Return the same for a path without links, in a tenth of the time: to follow links takes longer than to look."""
+    """Return the same for a path without links, in a tenth of the time: resolving links takes longer than the look."""
     found = {}
     for ending in BESIDE:
         try:
@@ -127,19 +128,19 @@ def inodes_at(real: str) -> dict[str, int]:
 
 
 def save(raw: sqlite3.Connection) -> None:
-    """Bring a log that lies nowhere any more into the file, before it is closed and gone."""
+    """Write a log that has been removed into the database file, before closing the connection loses it."""
     with suppress(sqlite3.Error):
         raw.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
 
 
 def set_aside(path: Path, left: Mapping[str, int]) -> None:
-    """Rename what belongs to the file that was there before: these inodes, if they still lie beside the path.
+    """Rename the log and index of the previous file: these inodes, if they are still beside the path.
 
-    Raises `UnusableFileError` where that is not allowed: better no answer than one from a mixture.
+    Raises `UnusableFileError` if the rename fails, because no answer is better than one from a mixture of two files.
     """
     real = path.resolve()
     try:
-        with _held(real.parent):  # another worker may have noticed before, and the new file has a log of its own
+        with _held(real.parent):  # another worker may have been first, and the new file have its own log
             for ending, inode in inodes_beside(path).items():
                 if left.get(ending) == inode:
                     Path(f"{real}{ending}").rename(f"{real}{ending}.set-aside-{inode}")
@@ -150,7 +151,7 @@ def set_aside(path: Path, left: Mapping[str, int]) -> None:
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Hold a folder against other processes. Not a file of the database: closing one drops the locks of SQLite."""
+    """Lock a folder against other processes. Not a database file: closing one would drop SQLite's locks."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

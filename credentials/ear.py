@@ -1,8 +1,8 @@
-"""A connection over which notices are heard while a question is under way.
+"""A connection that receives notifications while a query is running.
 
-psycopg's `execute` comes back with the answer, however long that takes on a busy machine, and whoever calls it hears
-nothing meanwhile. Here both come by one wait: libpq's asynchronous calls, in the order that its documentation gives
-them (PostgreSQL, “Asynchronous Command Processing” and “Asynchronous Notification”).
+psycopg's `execute` returns with the answer, however long that takes on a busy machine, and the caller receives no
+notification meanwhile. Here one wait covers both, by libpq's asynchronous calls in the order that its documentation
+gives (PostgreSQL, “Asynchronous Command Processing” and “Asynchronous Notification”).
 """
 
 import math
@@ -15,53 +15,53 @@ from psycopg.pq.abc import PGresult
 
 
 class Heard(NamedTuple):
-    """What one wait brought."""
+    """The result of one wait."""
 
     answer: PGresult | None
-    """To the question that was under way; what was told after the question never comes before its answer."""
+    """The answer to the running query. A notification sent after the query never comes before its answer."""
     notices: list[psycopg.Notify]
 
 
 class Ear:
-    """Hears, and asks one question at a time."""
+    """Receive notifications, and run one query at a time."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._line = connection.pgconn
-        self._readable, self._ready = select.poll(), select.poll()  # `select` takes no socket above 1023
+        self._readable, self._ready = select.poll(), select.poll()  # `select` fails for descriptors above 1023
         self._readable.register(self._line.socket, select.POLLIN)
         self._ready.register(self._line.socket, select.POLLIN | select.POLLOUT)
         self._notices: list[psycopg.Notify] = []
         self._answer: PGresult | None = None
         self.is_asking = False
-        # What comes while somebody else asks over this connection, by psycopg.
+        # Notifications that psycopg receives while another query runs over this connection.
         connection.add_notify_handler(self._notices.append)
 
     def ask(self, question: str, *parameters: str) -> None:
-        """Send a question with `$1`, `$2` … in it. Raises `psycopg.OperationalError` if the connection is broken."""
+        """Send a query with parameters `$1`, `$2` …. Raises `psycopg.OperationalError` if the connection is broken."""
         self._line.send_query_params(question.encode(), [parameter.encode() for parameter in parameters])
         self.is_asking = True
         while self._line.flush():
             self._ready.poll()
-            self._line.consume_input()  # the server may wait until somebody reads what it sends
+            self._line.consume_input()  # the server may be waiting for its output to be read
 
     def hear(self, *, timeout: float) -> Heard:
-        """Wait so many seconds at most; return what came. Raises `psycopg.OperationalError` if the connection broke."""
+        """Wait at most so many seconds; return what came. Raises `psycopg.OperationalError` if the connection broke."""
         if self._notices and self._answer is None:
-            timeout = 0  # they came while psycopg asked
+            timeout = 0  # they arrived during a query of psycopg's
         if self._readable.poll(math.ceil(timeout * 1000)):
             self._line.consume_input()
         answer = self._take_answer()
         while notice := self._line.notifies():
             channel, payload = notice.relname.decode(errors="replace"), notice.extra.decode(errors="replace")
             self._notices.append(psycopg.Notify(channel, payload, notice.be_pid))
-        if self._answer is not None:  # its end is on the way: what was told after the question comes after the answer
+        if self._answer is not None:  # not complete: later notifications come after the answer
             return Heard(None, [])
         notices = self._notices.copy()
         self._notices.clear()
         return Heard(answer, notices)
 
     def _take_answer(self) -> PGresult | None:
-        """Return the answer once it is whole: libpq says so by a result that is none."""
+        """Return the answer once it is complete, which libpq signals by an empty result; None until then."""
         while self.is_asking and not self._line.is_busy():
             result = self._line.get_result()
             if result is None:
@@ -73,12 +73,12 @@ class Ear:
 
 
 def row_of(answer: PGresult) -> list[str | None]:
-    """Return the one row of an answer, as text. Raises the error of psycopg that the database told of."""
+    """Return the single row of an answer as text. Raises psycopg's error for the SQLSTATE if the query failed."""
     if answer.status != ExecStatus.TUPLES_OK:
         state = (answer.error_field(DiagnosticField.SQLSTATE) or b"").decode()
         try:
             kind = psycopg.errors.lookup(state)
-        except KeyError:  # of a later PostgreSQL, or of somebody's own function
+        except KeyError:  # of a later PostgreSQL, or of a custom function
             kind = psycopg.errors.get_base_exception(state)
         raise kind("the question was refused")
     values = [answer.get_value(0, column) for column in range(answer.nfields)]

@@ -1,17 +1,17 @@
-"""Is the verified cache current? It may be consulted only while that is known.
+"""Whether the verified cache is current. The cache may be used only while this is known.
 
-SQLite: `PRAGMA data_version` of the thread's own connection changes with every commit of any other connection, in this
+SQLite: `PRAGMA data_version` of a thread's connection changes with every commit of any other connection, in this
 process or elsewhere, and `total_changes` with every change of its own. If either differs from what the thread saw last,
-the cache is emptied before the next answer. So there is no stale answer at all.
+the cache is emptied before the next answer. So no answer is ever stale.
 
-So that is asked of the file that the settings name: one that was put in its place is opened before the next answer
-(`credentials.database_file`).
+For this, the connection must lead to the file at the configured path. A file that was put in its place is opened before
+the next answer (`credentials.database_file`).
 
-PostgreSQL: triggers notify of every change that a verdict depends on, whoever makes it (`credentials.triggers`). A
-thread of this process listens (`credentials.listener`) and holds a lease that its heartbeats renew, as long as the
-triggers are in place. Without a lease nobody consults the cache: every request asks the database. What it hears counts
-for its own database and tables only: each connection of this process is compared with the listener's when it is made
-(`credentials.place`), and every thread makes a new one when the listener meets others.
+PostgreSQL: triggers send a notification of every change that a verdict depends on, whatever makes it
+(`credentials.triggers`). A thread of this process listens (`credentials.listener`) and holds a lease, which its
+heartbeats renew as long as the triggers are in place. Without a lease the cache is not used: every request queries the
+database. The listener hears of its own database and tables only. So each connection of this process is compared with
+the listener's when it is made (`credentials.place`), and every thread reconnects when the listener finds other ones.
 """
 
 import logging
@@ -37,33 +37,33 @@ DISAGREE: Final = "connections to the database lead to different servers, databa
 
 
 class _Thread(threading.local):
-    """What each thread has of its own."""
+    """The state of one thread."""
 
     def __init__(self) -> None:
-        # Django gives a thread the same one for its life; looking it up takes longer than all else here.
+        # Django keeps one connection object for the life of a thread; looking it up takes longer than all else here.
         self.connection: BaseDatabaseWrapper = connections[DEFAULT_DB_ALIAS]
         self.seen: tuple[object, int, int] | None = None
-        """SQLite's own connection and its two counters, as they were last."""
+        """SQLite's own connection and its two counters, as last seen."""
         self.number = 0
-        """PostgreSQL: the number of the database that this thread's connection was compared with when it was made."""
+        """PostgreSQL: the number of the database (`Met`) that this thread's connection was compared with when made."""
 
 
 class Freshness:
-    """What this process knows about the currency of its cache."""
+    """What this process knows about whether its cache is current."""
 
     def __init__(self) -> None:
         self.cache = VerifiedCache()
         self.leased_until = 0.0
         self.fault: str | None = None
-        """Why changes can't be heard, in words for an operator; empty if they can, None if nobody has looked."""
+        """Why changes can't be heard, as a message for the operator; empty if they can, None before the first look."""
         self.database = 0
-        """Raised when the database may be another one than before: what is known of it is known no longer."""
+        """Incremented when the database may have been replaced, so that nothing known about it holds any more."""
         self.disagreement = ""
-        """Why the connections of this process do not all lead to one place, in words for an operator."""
+        """Why connections of this process lead to different places, as a message for the operator; else empty."""
         self.met = Met(0, None)
-        """Where the listener's connection leads to."""
+        """The place that the listener's connection leads to."""
         self._fits: object = None
-        """Which database the key rings are known to fit."""
+        """The database that the key rings are known to fit."""
         self._trusted_since = 0.0
         self._leasing = threading.RLock()
         self._thread = _Thread()
@@ -73,21 +73,21 @@ class Freshness:
 
     @property
     def doubt(self) -> str:
-        """Why memory is not trusted though nothing is wrong with the triggers, in words for an operator."""
+        """Why the cache is not trusted although the triggers work, as a message for the operator; empty if it is."""
         return self.disagreement or self._file.fault
 
     def current(self) -> int | None:
-        """Give the cache's generation if it is known to be current, else None. Asks no table.
+        """Return the cache's generation if the cache is known to be current, otherwise None. Reads no table.
 
         Raises `django.db.Error` if SQLite's file can't be read.
         """
         thread = self._thread
         connection = thread.connection
         if connection.in_atomic_block:
-            return None  # what this transaction has changed, others don't see yet
+            return None  # this transaction's changes are not visible to others yet
         if connection.vendor == "sqlite":
             return self._sqlite(connection)
-        generation = self.cache.generation  # before the lease: whoever ends that raises this next
+        generation = self.cache.generation  # read before the lease: ending the lease raises this next
         if clock.now() < self.leased_until and thread.number == self.database:
             return generation
         self._part_with_others()
@@ -95,7 +95,7 @@ class Freshness:
         return None
 
     def glance(self) -> bool:
-        """Return whether cache and rings are known to be right, asking nobody; if not, a thread asks `current`."""
+        """Return, without a query, whether cache and rings are known to be right; if not, a thread calls `current`."""
         if self._fits != (self._file.version, self.database):
             return False
         if self._thread.connection.vendor == "sqlite":
@@ -103,29 +103,29 @@ class Freshness:
         return clock.now() < self.leased_until
 
     def now(self) -> float:
-        """Give seconds from some beginning, forwards only."""
+        """Return the seconds since an arbitrary start (`credentials.clock`)."""
         return clock.now()
 
     def renew(self, *, since: float) -> None:
-        """Extend the lease: everything that was committed up to this moment has been heard.
+        """Extend the lease: everything committed up to `since` has been heard.
 
-        Not for a heartbeat that was sent before the lease was ended: what ended it may be unheard still.
+        A heartbeat sent before the lease was last ended does not count: the change that ended it may still be unheard.
         """
         with self._leasing:
             if since > self._trusted_since and not self.disagreement:
                 self.leased_until = since + LEASE
 
     def lose(self) -> None:
-        """End the lease: changes may go unheard from now on."""
+        """End the lease and empty the cache: changes may go unheard from now on."""
         with self._leasing:
             self._trusted_since = clock.now()
             self.leased_until = 0.0
         self.cache.clear()
 
     def meet_another_database(self, place: Place | None = None, *, disagreement: str = "") -> None:
-        """Forget what is known of the database, that the key rings fit it included: this may be another one.
+        """Forget all that is known about the database, also that the key rings fit it: it may be another one now.
 
-        On PostgreSQL every thread makes a new connection, and compares where it leads if a place is known.
+        On PostgreSQL every thread reconnects, and compares where its connection leads if a place is known.
         """
         with self._leasing:
             self.met = Met(self.database + 1, place)
@@ -135,48 +135,48 @@ class Freshness:
             self.lose()
 
     def hear_nothing(self) -> None:
-        """End the lease until somebody listens again; with nobody no connection can disagree."""
+        """End the lease until the listener is back. Without a listener, no connection can disagree with it."""
         with self._leasing:
             self.met = Met(self.database, None)
         self.lose()
 
     def compare(self, raw: Any, met: Met) -> None:
-        """See whether psycopg's own connection leads to what was met; if not, nobody trusts memory, nor goes on.
+        """Check that psycopg's own connection leads to the place of `met`.
 
-        Raises `psycopg.Error`.
+        If it does not, the cache is no longer trusted and every thread reconnects. Raises `psycopg.Error`.
         """
         if leads_to(raw, met.place):
             return
         with self._leasing:
-            if self.met is met:  # else another one was met meanwhile: compared with that it may agree
+            if self.met is met:  # else the listener met another place meanwhile, and this may agree with that
                 logger.warning("%s: every request asks the database", DISAGREE)
                 self.meet_another_database(disagreement=DISAGREE)
 
     def confirm_rings(self) -> None:
-        """Return if the key rings fit the database that this thread asks: wrong ones would find no key in it.
+        """Confirm that the key rings fit this thread's database: with wrong rings no key would be found in it.
 
-        Raises `accounts.canaries.RingMisfitError`, or `django.db.Error` when the database can't be asked.
+        Raises `accounts.canaries.RingMisfitError` if they don't, `django.db.Error` if the database can't be queried.
         """
         if (self._file.opened, self.database) != self._fits:
-            self.follow()  # this thread may have the database open from before
+            self.follow()  # this thread may still have the previous database open
             if (asks := (self._file.opened, self.database)) != self._fits:
                 confirm_rings()
                 self._fits = asks
 
     def settle(self) -> None:
-        """Wait until this process has heard of what this thread has just committed; a moment, or not at all.
+        """Wait, for a moment at most, until this process has heard of what this thread has just committed.
 
-        The other processes hear at the same time. Whoever gets the answer to a revocation finds it in force: if it is
-        not heard in that moment, this process asks the database until it has caught up.
+        The other processes hear of it at the same time. So a revocation is in force once the client has the answer: if
+        it is not heard in time, this process queries the database until it has caught up.
         """
         if self._listener is not None and clock.now() < self.leased_until and not self._listener.settle():
             self.lose()
 
     def follow(self) -> None:
-        """See to it that this thread has the database open that the settings name, and not one from before.
+        """Make sure that this thread has the configured database open, and not a previous one.
 
-        For the beginning of whatever is no verdict; a verdict looks by itself. Raises `django.db.OperationalError` if
-        there is no such file.
+        Call it at the start of any work that is not a verdict; verdicts check by themselves. Raises
+        `django.db.OperationalError` if there is no such file.
         """
         connection = self._thread.connection
         if connection.in_atomic_block:
@@ -187,9 +187,9 @@ class Freshness:
             self._part_with_others()
 
     def _part_with_others(self) -> None:
-        """Close this thread's connection if it was made for another database than the one that was met last.
+        """Close this thread's connection if it was made before the listener last met a database.
 
-        A new one plans its questions anew: prepared ones may go on reading the tables of before.
+        A new connection prepares its statements again; old prepared ones could go on reading the previous tables.
         """
         thread, number = self._thread, self.database
         if thread.number != number:
@@ -197,16 +197,16 @@ class Freshness:
             thread.number = number
 
     def _number(self, *, connection: BaseDatabaseWrapper, **signal: Any) -> None:
-        """Compare a connection that this thread has just made."""
+        """Compare a connection that this thread has just made with the listener's. Raises `django.db.Error`."""
         if connection.alias != DEFAULT_DB_ALIAS or connection.vendor != "postgresql":
             return
         met = self.met
         try:
             with connection.wrap_database_errors:
                 self.compare(connection.connection, met)
-            self._thread.number = met.number  # by now that may be over: then this thread makes another one
+            self._thread.number = met.number  # may be outdated by now: then this thread reconnects
         except BaseException:
-            connection.close()  # Django would take it for one that is made
+            connection.close()  # otherwise Django would go on using it
             raise
 
     def _sqlite(self, connection: BaseDatabaseWrapper) -> int | None:
@@ -214,11 +214,11 @@ class Freshness:
         if self._file.fault:
             return None
         index = self._file.index
-        header = index.header() if index else b""  # before SQLite is asked: whoever commits between is noticed later
+        header = index.header() if index else b""  # before SQLite is asked: a commit in between is noticed later
         raw = connection.connection
         with connection.wrap_database_errors:
             seen = (raw, raw.execute("PRAGMA data_version").fetchone()[0], raw.total_changes)
-        # A connection that is new has not seen what others kept: it counts as a change too.
+        # A new connection counts as a change: it can't tell what was committed since others filled the cache.
         if self._thread.seen != seen:
             self.cache.clear()
             self._thread.seen = seen
@@ -227,7 +227,7 @@ class Freshness:
         return self.cache.generation
 
     def _hurry(self) -> None:
-        """See to it that a lease comes: the first time by starting to listen."""
+        """Make sure that a lease will come: start the listener, or wake a connection of its that is silent."""
         if self._listener is not None:
             self._listener.nudge()
             return
@@ -243,8 +243,8 @@ freshness = Freshness()
 
 
 def _begin_anew() -> None:
-    """Give a forked process a freshness of its own: threads and connections don't come along."""
-    freshness.__init__()  # type: ignore[misc]  # the object is known by name elsewhere
+    """Start over in a forked process, which inherits neither threads nor connections."""
+    freshness.__init__()  # type: ignore[misc]  # other modules hold this object
 
 
 os.register_at_fork(after_in_child=_begin_anew)

@@ -1,4 +1,4 @@
-"""Bodies in JSON, read strictly: what would narrow a request is never dropped because it is not understood."""
+"""JSON request bodies, parsed strictly: an unknown member that may restrict the request is refused, never ignored."""
 
 import json
 import re
@@ -21,25 +21,24 @@ MEANT: Final = {
     "audience": "resource",
     "resource": "audience",
 }
-"""Members by the names that other APIs have for them."""
+"""Names that other APIs use, with the member that is probably meant."""
 _NAME: Final = re.compile(r"[A-Za-z_-]{1,32}")
 MOST_TOLD: Final = 10
-"""Mistakes in names that are told; whoever makes more sends something else."""
+"""Unknown names that an answer reports at most; a body with more was meant for another endpoint."""
 BOM: Final = "\ufeff"
 SPACE: Final = " \t\n\r"
 
 
 def parsed(body: bytes | bytearray) -> Any:
-    """Return the value of a body in JSON (RFC 8259), in UTF-8.
+    """Return the value of a JSON body (RFC 8259) in UTF-8.
 
-    Raises `ParseError`, also for a member that is there twice, a number that is none, a text that is not Unicode, and
-    nesting without end.
+    Raises `ParseError`, also for a duplicate member, NaN and Infinity, a lone surrogate, and nesting that is too deep.
     """
     try:
         text = body.decode().removeprefix(BOM).strip(SPACE)
         value, end = _DECODER.raw_decode(text)
         if "\\u" in text:
-            json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair breaks whatever is done with it
+            json.dumps(value, ensure_ascii=False).encode()  # raises for a lone surrogate, which would break later code
     except (ValueError, RecursionError) as error:
         raise ParseError("not JSON") from error
     if end != len(text):
@@ -48,10 +47,10 @@ def parsed(body: bytes | bytearray) -> Any:
 
 
 def unknown_members(sent: Iterable[str], known: Collection[str]) -> dict[str, list[str]]:
-    """Return what is wrong with the names that are not known, by name; one that may be a value is not repeated."""
+    """Return error messages for the unknown names, by name. A name that may be a misplaced value is not repeated."""
     errors: dict[str, list[str]] = {}
     unknown = (name for name in sent if name not in known)
-    for name in islice(unknown, MOST_TOLD):  # to look for what was meant takes a while
+    for name in islice(unknown, MOST_TOLD):  # finding a close match is slow
         meant = _meant(name, known)
         sayable = name if _NAME.fullmatch(name) else "non_field_errors"
         errors[sayable] = [f"There is no such member. Did you mean “{meant}”?" if meant else "No such member."]
@@ -59,10 +58,10 @@ def unknown_members(sent: Iterable[str], known: Collection[str]) -> dict[str, li
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses members that it does not know. `null` for an optional member is the same as leaving it out."""
+    """A serializer that refuses unknown members. `null` for an optional member is the same as leaving it out."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return the values. Raises `ValidationError`."""
+        """Return the validated values. Raises `ValidationError`."""
         if not isinstance(data, Mapping):
             return super().to_internal_value(data)
         optional = {name for name, field in self.fields.items() if not field.required}

@@ -1,4 +1,4 @@
-"""Which kind of credential a text is, by its looks alone: one answer for every place that takes more than one kind."""
+"""The kind of credential that a text is, by its form alone: one rule for all code that accepts more than one kind."""
 
 import re
 from enum import StrEnum
@@ -14,7 +14,7 @@ _PUBLIC_ID: Final = re.compile(rf"(?:key|sec|usr|fam|ref|tok)_[{ALPHABET}]{{{ID_
 
 
 class Kind(StrEnum):
-    """What the portal issues, and what may be shown of it."""
+    """The credentials that the portal issues, and the public parts that may be shown of them."""
 
     API_KEY = "api_key"
     ACCESS_TOKEN = "access_token"  # noqa: S105  # a kind
@@ -24,15 +24,15 @@ class Kind(StrEnum):
 
 
 def is_signed(text: str) -> bool:
-    """Return whether this is for the judges of access tokens, good or bad: it has a dot, which no secret has."""
+    """Return whether the text is to be verified as an access token: it has a dot, which no secret has."""
     return "." in text
 
 
 def kind_of(text: str) -> Kind | None:
-    """Return which kind of text this is, good or bad; None for what looks like nothing of this portal's.
+    """Return the kind of text, valid or not; None for text that does not look like this portal's.
 
-    Everything that begins with the brand is a secret's, mistyped ones and secrets of kinds that there never were
-    included. It asks nobody.
+    Everything that begins with the brand counts as a secret or its hint, even if it is mistyped or of a kind that never
+    existed. Needs no query.
     """
     if is_signed(text):
         return Kind.ACCESS_TOKEN

@@ -1,4 +1,4 @@
-"""Connections of the listener's own, and whether changes can be heard over one."""
+"""Parameters for the listener's own connections, and the check that changes can be heard over one."""
 
 import contextlib
 import os
@@ -12,15 +12,15 @@ from django.db import connections
 OURS: Final = (
     "cursor_factory", "context", "prepare_threshold", "server_side_binding", "assume_role", "isolation_level",
 )  # fmt: skip
-"""What Django's parameters hold that psycopg's `connect` is not to be given."""
+"""Django's connection parameters that psycopg's `connect` must not be given."""
 
 
 class UnsuitableError(Exception):
-    """Over this connection not everything would be heard. Says why, in a sentence for the log."""
+    """Some changes would not be heard over this connection. The message says why, for the log."""
 
 
 def way_of_notices() -> dict[str, Any]:
-    """Return psycopg's own parameters of the portal's database, by the way on which notices come."""
+    """Return psycopg's parameters for the connection that listens: KEYPORTAL_LISTEN_URL if set, else as requests."""
     if not settings.KEYPORTAL_LISTEN_URL:
         return way_of_requests()
     known = connections["default"].get_connection_params()
@@ -29,15 +29,15 @@ def way_of_notices() -> dict[str, Any]:
 
 
 def way_of_requests() -> dict[str, Any]:
-    """Return psycopg's own parameters of the portal's database, by the way on which requests ask."""
+    """Return psycopg's parameters for the portal's database, as requests connect to it."""
     return {name: value for name, value in connections["default"].get_connection_params().items() if name not in OURS}
 
 
 def refuse_pooler(connection: psycopg.Connection[Any]) -> None:
-    """Raise `UnsuitableError` if the backend is not the one that the connection was made to.
+    """Raise `UnsuitableError` if a pooler stands between this connection and its backend.
 
-    A pooler such as PgBouncer gives its clients ids of its own. One that pools by transaction passes the answer to a
-    heartbeat on and loses the notices that come between: the lease would be renewed, and a revocation not heard.
+    A pooler such as PgBouncer gives its clients backend ids of its own. In transaction pooling it passes on the answer
+    to a heartbeat but loses notifications in between: the lease would be renewed although a revocation was not heard.
     """
     row = connection.execute("SELECT pg_backend_pid()").fetchone()
     if row != (connection.info.backend_pid,):
@@ -45,6 +45,6 @@ def refuse_pooler(connection: psycopg.Connection[Any]) -> None:
 
 
 def break_off(connection: psycopg.Connection[Any]) -> None:
-    """Break a connection at whose end another thread waits: that thread finds it closed by the server."""
+    """Shut down a connection on which another thread waits. That thread finds it closed, as if by the server."""
     with contextlib.suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)

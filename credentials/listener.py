@@ -1,10 +1,10 @@
-"""The thread that hears of changes in PostgreSQL, with one connection a process.
+"""The thread that listens for changes in PostgreSQL, over one connection per process.
 
-A heartbeat is a notification to itself. PostgreSQL delivers notifications in the order of their commits, so when the
-heartbeat is back, everything that was committed before it was sent has been heard too: that is what the lease says. It
-says so only if whatever was committed was also told. So the statement that sends the heartbeat reads the change counter
-and looks at the triggers (`credentials.trigger_health`): a number that was not heard makes the process forget
-everything, and without the triggers there is no lease.
+A heartbeat is a notification that the listener sends to itself. PostgreSQL delivers notifications in the order of their
+commits, so when the heartbeat is back, everything committed before it was sent has been heard too. This is what the
+lease guarantees, but only if every commit also sent its notification. So the statement that sends the heartbeat also
+reads the change counter and looks at the triggers (`credentials.trigger_health`): if a number was not heard, the cache
+is emptied, and without the triggers there is no lease.
 """
 
 import logging
@@ -34,27 +34,27 @@ logger = logging.getLogger(__name__)
 
 BEAT: Final = 0.5  # seconds
 BACK_OFF: Final = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts to connect; the last one again and again
-PATIENCE: Final = 0.25  # seconds that an answer may wait for a change to be heard
+PATIENCE: Final = 0.25  # seconds that a response may wait for its change to be heard
 MANY: Final = 100
-"""From so many notices at once on, forgetting everything is quicker than looking for what they name."""
+"""From this many tags at once, emptying the cache is quicker than searching it for them."""
 UNSUITABLE: Final = 60.0  # seconds until a connection that can't hear everything is tried again
 SILENCE: Final = 4.0  # seconds without a heartbeat after which the connection is given up
 
 
 class DisagreementError(Exception):
-    """New connections lead elsewhere than this one: what is heard over it is of another database, or other tables."""
+    """New connections lead elsewhere than the listener's, which hears of another database or other tables then."""
 
 
 class Beat(NamedTuple):
-    """A heartbeat that is under way."""
+    """A heartbeat that was sent and is not back yet."""
 
     sent_at: float
     counter: Position | None
-    """What the change counter said; None if nothing can be trusted that is heard."""
+    """The change counter when it was sent; None if changes can't be heard reliably."""
 
 
 class Listener(threading.Thread):
-    """Listens, renews the lease, drops what notices name; connects again when it must."""
+    """Listen, renew the lease, drop the records that notifications name, and reconnect when necessary."""
 
     def __init__(self, freshness: "Freshness") -> None:
         super().__init__(name="keyportal-listener", daemon=True)
@@ -95,9 +95,9 @@ class Listener(threading.Thread):
             attempt += 1
 
     def nudge(self) -> None:
-        """Break a connection that has been silent for too long: its thread may wait for ever on a line that is dead.
+        """Abort the connection if it has been silent for too long: the listener may wait for ever on a dead connection.
 
-        Called by whoever finds the lease over, which is when somebody needs it.
+        Called by a thread that finds the lease expired.
         """
         connection = self._connection
         if connection is None or self._freshness.now() - self._heard_at < SILENCE:
@@ -106,7 +106,7 @@ class Listener(threading.Thread):
         break_off(connection)
 
     def settle(self) -> bool:
-        """Send a mark behind everything that this thread has committed; return whether it came round in time."""
+        """Send a mark after everything that this thread has committed; return whether it came back in time."""
         mark, heard = secrets.token_hex(8), threading.Event()
         self._marks[mark] = heard
         try:
@@ -114,15 +114,15 @@ class Listener(threading.Thread):
                 cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, mark])
             return heard.wait(PATIENCE)
         except DatabaseError:
-            # What was asked for is done and committed; only the waiting is cut short.
+            # The change itself is committed; only the wait for it is cut short.
             logger.warning("could not wait for a change to be heard")
             return False
         finally:
             del self._marks[mark]
 
     def _begin(self, connection: psycopg.Connection[Any]) -> None:
-        """Listen from now on. Raises `UnsuitableError` if something stands between that would swallow notices."""
-        # From here on somebody who needs a lease can break the connection, should it swallow what is sent.
+        """Start to listen. Raises `UnsuitableError` if notifications would be lost on this connection."""
+        # From here on `nudge` can abort the connection, if what is sent over it is swallowed.
         self._heard_at = self._freshness.now()
         self._connection = connection
         connection.execute(f"LISTEN {CHANNEL}")
@@ -130,13 +130,13 @@ class Listener(threading.Thread):
         refuse_pooler(connection)
         if settings.KEYPORTAL_LISTEN_URL:
             self._refuse_another_database(connection)
-        # What changed before is not told again: the first look, which differs from none, makes the process forget.
+        # Earlier changes are not sent again. The first look differs from no look, and so empties the cache.
         self._beats, self._changes, self._state = {}, HeardChanges(), ()
         logger.info("listening for changes")
         self._heard_at = self._freshness.now()
 
     def _refuse_another_database(self, connection: psycopg.Connection[Any]) -> None:
-        """Hear something that was said over the portal's own connection, or raise `UnsuitableError`."""
+        """Raise `UnsuitableError` unless this connection hears the portal's own, and leads to the same tables."""
         mark = secrets.token_hex(8)
         with connections["default"].cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, mark])
@@ -148,7 +148,10 @@ class Listener(threading.Thread):
             raise UnsuitableError("KEYPORTAL_LISTEN_URL leads to other tables than DATABASE_URL")
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
-        """Send heartbeats and take notices until the connection breaks. Raises `psycopg.Error`."""
+        """Send heartbeats and handle notifications until the connection breaks. Raises `psycopg.Error`.
+
+        Raises `DisagreementError` when new connections lead elsewhere.
+        """
         ear, probe = Ear(connection), Probe(self._freshness)
         text, sent_at, is_as_before = "", 0.0, False
         while True:
@@ -159,17 +162,17 @@ class Listener(threading.Thread):
                 ear.ask(LOOK, self._channel, text)
             probe.begin_when_due()
             if is_as_before and self._freshness.disagreement:
-                raise DisagreementError  # with the database that was met here: before the first look that is another
+                raise DisagreementError  # before the first look it is about an earlier database
             heard = ear.hear(timeout=BEAT if ear.is_asking else due - now)
             if heard.answer is not None:
                 is_as_before = self._take(connection, heard.answer, text, sent_at)
             self._hear(notice.payload for notice in heard.notices if notice.channel == CHANNEL)
-            # Only after what came before it has been dropped.
+            # Heartbeats last: what came before them must have been dropped.
             for mark in (notice.payload for notice in heard.notices if notice.channel == self._channel):
                 self._come_round(mark)
 
     def _take(self, connection: psycopg.Connection[Any], answer: PGresult, text: str, sent_at: float) -> bool:
-        """Take what a heartbeat saw; return whether everything is as it was, so that the next one has time."""
+        """Handle what a heartbeat's look saw; return whether nothing has changed, so that the next one can wait."""
         try:
             seen = Look.of_row(row_of(answer))
         except psycopg.ProgrammingError as error:  # there is no counter, or it may not be read
@@ -182,7 +185,7 @@ class Listener(threading.Thread):
         return is_as_before
 
     def _is_as_before(self, connection: psycopg.Connection[Any], seen: Look) -> bool:
-        """Return whether the database is the one of the last look; if not, forget everything and look closely."""
+        """Return whether the last look found the same database and triggers; if not, forget all and check closely."""
         if seen.state == self._state:
             return True
         self._freshness.meet_another_database(place_of(connection.cursor()))
@@ -194,7 +197,7 @@ class Listener(threading.Thread):
         return False
 
     def _note(self, fault: str) -> None:
-        """Say once what keeps changes from being heard, and once that it is over."""
+        """Note the fault that keeps changes from being heard; log once when it begins and once when it is over."""
         was, self._freshness.fault = self._logged, fault
         self._logged = fault
         if fault and fault != was:
@@ -203,7 +206,7 @@ class Listener(threading.Thread):
             logger.info("changes can be heard again")
 
     def _hear(self, payloads: Iterable[str]) -> None:
-        """Drop what notices name; forget everything where one is missing, or is none of ours."""
+        """Drop the records that notifications name; empty the cache if one is missing or not from our triggers."""
         tags, is_whole = set(), True
         for payload in payloads:
             change = Change.parse(payload)
@@ -217,11 +220,11 @@ class Listener(threading.Thread):
             self._freshness.cache.drop(tags)
 
     def _come_round(self, text: str) -> None:
-        """Take a heartbeat, or the mark of somebody who waits, that is back on its own channel."""
+        """Handle a heartbeat, or the mark of a waiting thread, that came back on the listener's own channel."""
         mark, beat = self._marks.get(text), self._beats.pop(text, None)
         if mark is not None:
             mark.set()
-        if beat is None:  # not sent by this process, or no longer waited for
+        if beat is None:  # a mark, a heartbeat from before, or not sent by this process
             return
         self._heard_at = self._freshness.now()
         if beat.counter is not None:

@@ -1,4 +1,4 @@
-"""The scope catalogue, what was counted, and the counter of changes."""
+"""The scope catalogue, usage counts, source addresses and the change counter."""
 
 from typing import ClassVar, Final
 
@@ -8,25 +8,25 @@ from django.db import models
 from accounts.sealed import SealedRow
 
 SCOPE_NAME = r"[a-z][a-z0-9_.-]*(:[a-z][a-z0-9_.-]*)?"
-"""A subset of RFC 6749's scope-token: what reads well in a list."""
+"""A subset of RFC 6749's scope-token that reads well in a list."""
 
 
 BUILT_IN: Final = frozenset({"credentials:verify"})
-"""Scopes that the portal itself asks for. Migrations write their rows, which know no ring; they are restricted."""
+"""Scopes that the portal itself requires, all restricted. Migrations write their rows, unsealed for lack of a ring."""
 
 
 class ScopeQuerySet(models.QuerySet["Scope"]):
-    """Selections of scopes."""
+    """A queryset of scopes."""
 
     def intact(self) -> list["Scope"]:
-        """Those that are as the portal wrote them: no other is in any catalogue."""
+        """Return the scopes that are as the portal wrote them. No other scope belongs to a catalogue."""
         return [scope for scope in self if scope.is_intact()]
 
 
 class Scope(SealedRow):
-    """A named right. It is never renamed: keys name it, and their row seals cover the name.
+    """A named right. It is never renamed, because keys name it and their row seals cover the name.
 
-    Its own seal covers who may take it: a scope that was written past the portal is in no catalogue.
+    Its own seal covers whether it is restricted: a scope that was not written by the portal is in no catalogue.
     """
 
     name = models.CharField(
@@ -46,7 +46,7 @@ class Scope(SealedRow):
     SEALED = ("name", "restricted")
 
     class Meta:
-        """Read in the order of their names."""
+        """Ordered by name."""
 
         ordering: ClassVar = ["name"]
 
@@ -54,20 +54,20 @@ class Scope(SealedRow):
         return self.name
 
     def is_intact(self) -> bool:
-        """Return whether the row is as the portal wrote it, or as it comes with the portal."""
+        """Return whether the row's seal is valid, or the scope is one of `BUILT_IN`."""
         return is_built_in(self.name, restricted=self.restricted) or super().is_intact()
 
 
 def is_built_in(name: str, *, restricted: bool) -> bool:
-    """Return whether a scope is one that comes with the portal, as it comes: restricted."""
+    """Return whether the scope is one of `BUILT_IN`, and restricted as those are."""
     return restricted and name in BUILT_IN
 
 
 class Usage(models.Model):
-    """How often a credential was used in one hour, at one door, with one outcome."""
+    """The number of calls of a credential in one hour, at one entry point (`door`), with one outcome."""
 
     credential = models.CharField(max_length=32)
-    """The key, also for tokens that it was swapped for; the user, for tokens of a log-in."""
+    """The key's id, also for tokens issued for it; the user's id for tokens of a log-in."""
     hour = models.DateTimeField(db_index=True)
     door = models.CharField(max_length=16)
     outcome = models.CharField(max_length=24)
@@ -75,7 +75,7 @@ class Usage(models.Model):
     count = models.PositiveBigIntegerField()
 
     class Meta:
-        """Written by `credentials.services.add_usage`."""
+        """Rows are written by `credentials.services.add_usage`."""
 
         verbose_name_plural = "usage"
         constraints: ClassVar = [
@@ -87,17 +87,17 @@ class Usage(models.Model):
 
 
 class Sighting(models.Model):
-    """From where a credential was used with success, and when first and last; some of the newest addresses of each."""
+    """An address from which a credential was used successfully, first and last; the newest addresses are kept."""
 
     credential = models.CharField(max_length=32)
     secret = models.CharField(max_length=32, blank=True)
-    """Which of the key's secrets; empty for a token."""
+    """The id of the key's secret; empty for a token."""
     address = models.CharField(max_length=45, blank=True)
     first_at = models.DateTimeField()
     last_at = models.DateTimeField(db_index=True)
 
     class Meta:
-        """Written by `credentials.services.add_usage`."""
+        """Rows are written by `credentials.services.add_usage`."""
 
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["credential", "secret", "address"], name="sighting_of_an_address"),
@@ -108,13 +108,13 @@ class Sighting(models.Model):
 
 
 class UsageBatch(models.Model):
-    """A batch of counts that is in the tables above: what comes a second time is not counted again."""
+    """A batch of counts that was added to the tables above, so that the same batch is never counted twice."""
 
     id = models.CharField(primary_key=True, max_length=32)
     at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:
-        """Kept for a day; nobody tries for longer."""
+        """Kept for a day; no process retries a batch for longer."""
 
         verbose_name_plural = "usage batches"
 
@@ -123,20 +123,20 @@ class UsageBatch(models.Model):
 
 
 class ChangeCounter(models.Model):
-    """How many transactions have changed what a verdict depends on: one row, raised by triggers (PostgreSQL)."""
+    """The number of transactions that changed data a verdict depends on: one row, raised by triggers (PostgreSQL)."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     identity = models.CharField(max_length=36)
-    """Of the database; random."""
+    """The random identity of the database."""
     n = models.PositiveBigIntegerField(default=0)
     mark = models.CharField(max_length=36)
-    """Of this number; random."""
+    """A random mark for this value of `n`."""
     raised_by = models.BigIntegerField(default=0)
-    """The transaction that raised it last: however many rows it changes, it does so once."""
+    """The transaction that raised it last. A transaction raises it once, however many rows it changes."""
     raised_at = models.DateTimeField(null=True)
 
     class Meta:
-        """Written by `credentials.triggers`, and by nobody else."""
+        """Written by the triggers of `credentials.triggers` only."""
 
         constraints: ClassVar = [models.CheckConstraint(condition=models.Q(id=1), name="one_change_counter")]
 

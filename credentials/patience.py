@@ -1,7 +1,7 @@
-"""No question waits for ever: a database that does not answer is given up, and then left alone for a moment.
+"""Query timeouts: a query to PostgreSQL that gets no answer is abandoned, and verdicts pause for a moment.
 
-PostgreSQL's statement_timeout ends a question that takes too long. Nothing ends one whose answer never comes, because
-the server hangs or something on the way swallows what is sent: then every thread would wait, and every gateway.
+PostgreSQL's statement_timeout ends a query that takes too long. Nothing ends one whose answer never comes because the
+server hangs or the network drops packets. Then every thread would wait, and every gateway with it.
 """
 
 import contextlib
@@ -15,29 +15,29 @@ from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-PATIENCE: Final = 1.5  # seconds for the answer to a verdict's question, and to Django's "are you there?"
-LONG_PATIENCE: Final = 6.0  # for every other one: a little more than the settings' statement_timeout
-REST: Final = 1.0  # seconds in which no verdict asks after that; then one does, and the others go on resting
-PROBE: Final = 2.5  # seconds that the one has: as long as a connection may take to be made
+PATIENCE: Final = 1.5  # seconds for the answer to a verdict's query, and to Django's health check
+LONG_PATIENCE: Final = 6.0  # seconds for every other query: a little more than the settings' statement_timeout
+REST: Final = 1.0  # seconds after a timeout in which no verdict queries; then one tries, and the others go on waiting
+PROBE: Final = 2.5  # seconds for that one try: as long as making a connection may take
 
 
 class SilentError(OperationalError):
-    """The database took a question and did not answer. Whoever asks again only waits again."""
+    """The database took a query and did not answer in time. A retry would only wait again."""
 
 
 class Patience(threading.local):
-    """How long this thread waits for an answer, and whether the process leaves the database alone."""
+    """The query timeout of this thread, and the circuit breaker of the process."""
 
     _rests_until = 0.0
-    """Of the whole process, set on the class; 0: nobody rests."""
+    """When the next verdict may query; 0 while the database answers. For the whole process, so set on the class."""
     _lock = threading.Lock()
 
     hurries = False
-    """Whether this thread asks for a verdict."""
+    """Whether this thread is querying for a verdict."""
 
     @contextlib.contextmanager
     def of_a_verdict(self) -> Iterator[None]:
-        """Wait for the answers inside for as long only as a verdict may take."""
+        """Limit the queries inside the block to `PATIENCE` seconds."""
         self.hurries = True
         try:
             yield
@@ -45,7 +45,7 @@ class Patience(threading.local):
             self.hurries = False
 
     def ask(self) -> None:
-        """Return if the database may be asked. Raises `django.db.OperationalError` if it was silent a moment ago."""
+        """Raise `django.db.OperationalError` if a query has just timed out; otherwise return."""
         if not Patience._rests_until:
             return
         with self._lock:
@@ -55,12 +55,12 @@ class Patience(threading.local):
             Patience._rests_until = now + PROBE
 
     def answered(self) -> None:
-        """Note that the database answers."""
+        """Note that the database answers again."""
         if Patience._rests_until:
             Patience._rests_until = 0.0
 
     def rest(self) -> None:
-        """Leave the database alone for a moment: whoever asked next would only wait as well."""
+        """Let no verdict query for `REST` seconds, because the next query would only wait as well."""
         Patience._rests_until = time.monotonic() + REST
 
 
@@ -68,14 +68,14 @@ patience = Patience()
 
 
 def limit_waiting() -> None:
-    """See to it that nobody who asks through Django waits for ever for PostgreSQL. For servers, not for commands."""
+    """Give every query through Django to PostgreSQL a timeout. For server processes, not for commands."""
     connection_created.connect(_limit, dispatch_uid="keyportal-patience")
     for connection in connections.all(initialized_only=True):
         _limit(connection=connection)
 
 
 def _limit(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Give a connection's way of waiting a limit: questions, commits and Django's health checks alike go that way."""
+    """Put a timeout on a connection's `wait`, through which queries, commits and health checks all go."""
     raw = connection.connection
     if not isinstance(raw, psycopg.Connection):
         return
@@ -87,7 +87,7 @@ def _limit(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
         try:
             answer = wait(generator, *arguments, **options | {"timeout": limit})
         except psycopg.errors._WaitTimeout as error:
-            raw.close()  # nobody knows what it would say next
+            raw.close()  # its next answer could belong to this query
             patience.rest()
             raise SilentError("the database did not answer in time") from error
         patience.answered()

@@ -1,4 +1,4 @@
-"""The border to Django REST framework: refusals as its exceptions, scopes as its permissions."""
+"""Refusals as exceptions of Django REST framework, and scopes as its permissions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from credentials.credential import Credential
 from credentials.refusals import Refusal
 
 if TYPE_CHECKING:
-    # rest_framework.views reads the settings, which name this module: importing it here would go round in a circle.
+    # rest_framework.views reads the settings, which name this module: importing it here would be circular.
     from rest_framework.request import Request
     from rest_framework.views import APIView
 
 
 class CredentialRefused(APIException):  # named like REST framework's NotAuthenticated
-    """A refusal as REST framework raises it: status, challenge, and a detail without anything that was sent."""
+    """A refusal as an exception of REST framework: status, challenge, and a detail that repeats no input."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(detail=refusal.reason.title, code=refusal.code)
@@ -27,10 +27,10 @@ class CredentialRefused(APIException):  # named like REST framework's NotAuthent
 
 
 class HasCredential(BasePermission):
-    """Lets a request in that proved a credential, whatever its scopes. The default of every view of the API."""
+    """Allow requests with a valid credential, whatever its scopes. The default of every API view."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Tell whether an authentication class gave a credential."""
+        """Return whether an authentication class accepted a credential."""
         return isinstance(request.auth, Credential)
 
 
@@ -46,10 +46,10 @@ class _HasScopes(HasCredential):
         return True
 
 
-def HasScope(*scopes: str) -> type[HasCredential]:  # noqa: N802  # it stands where a class stands
-    """Give a permission class that lets a credential in that has all of these scopes.
+def HasScope(*scopes: str) -> type[HasCredential]:  # noqa: N802  # used in place of a class
+    """Return a permission class that requires all of these scopes.
 
-    `permission_classes = [HasScope("reports:read")]`. It combines by `&` and `|` as every permission class does. It
-    raises `CredentialRefused` with the scopes that are needed (RFC 6750 §3.1).
+    Use it as `permission_classes = [HasScope("reports:read")]`; it combines by `&` and `|` like any permission class.
+    It raises `CredentialRefused`, which names the required scopes (RFC 6750 §3.1).
     """
     return type("HasScope", (_HasScopes,), {"scopes": scopes})

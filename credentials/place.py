@@ -1,7 +1,8 @@
-"""Which database, and which tables in it, a connection leads to.
+"""The database that a connection leads to, and the tables in it.
 
-A listener hears of the changes of its own. What a thread asks over a connection that leads to others is nothing that it
-would hear of: a proxy that sends new connections to a restored database, a search path that finds a copy of the tables.
+A listener hears only of changes in its own database. A thread's connection may lead elsewhere, for example if a proxy
+sends new connections to a restored database, or if a search path finds copies of the tables. The listener would not
+hear of changes there.
 """
 
 from typing import Any, Final, NamedTuple
@@ -19,34 +20,34 @@ SELECT extract(epoch FROM pg_catalog.pg_postmaster_start_time())::text,
 
 
 class Place(NamedTuple):
-    """Where a connection leads to. Two that lead to one place see one another's commits."""
+    """The place that a connection leads to. Two connections to the same place see each other's commits."""
 
     server: str
-    """When it was started: no other one was at the same microsecond, neither a copy of it nor its replica."""
+    """The server's start time in microseconds, which differs even for a copy or a replica of the server."""
     database: int
     tables: tuple[int | None, ...]
-    """Those that the connection's search path finds; None for one that it does not."""
+    """The tables' oids by the connection's search path, in the order of `TABLES`; None for one that is missing."""
 
 
 def place_of(cursor: Cursor) -> Place:
-    """Return where a connection leads to, tables that are missing included. Raises an error of the database."""
+    """Return the place that a connection leads to, even if tables are missing. Raises the driver's database error."""
     cursor.execute(_PLACE, [TABLES])
     server, database, tables = cursor.fetchone()
     return Place(server, database, tuple(tables))
 
 
 class Met(NamedTuple):
-    """The database that was met last."""
+    """The database that the listener met last."""
 
     number: int
-    """Each time it may be another one, the next one."""
+    """Incremented each time it may be another database."""
     place: Place | None
-    """Where the listener's connection leads to; None while nobody listens."""
+    """The place that the listener's connection leads to; None while there is no listener."""
 
 
 def leads_to(raw: Any, place: Place | None) -> bool:
-    """Return whether psycopg's own connection leads to this place; True while none is known.
+    """Return whether psycopg's own connection leads to this place; True while no place is known.
 
-    Asked past Django: it is no question of the request's. Raises `psycopg.Error`.
+    Bypasses Django, because the query is not part of the request. Raises `psycopg.Error`.
     """
     return place is None or place_of(raw.cursor()) == place

@@ -1,6 +1,7 @@
-"""Questions that the ORM writes once a process, and that PostgreSQL plans once a connection.
+"""Prepared queries: the ORM compiles them once per process, and PostgreSQL plans them once per connection.
 
-It takes ten times as long to write one as SQLite takes to answer it, and PostgreSQL plans it for longer than it looks.
+Compiling such a query takes ten times as long as SQLite takes to answer it, and PostgreSQL plans it for longer than it
+runs it.
 """
 
 import logging
@@ -22,37 +23,37 @@ logger = logging.getLogger(__name__)
 Row = list[Any]
 
 PREPARED_AFTER: Final = 3
-"""How often a connection is asked something before PostgreSQL is to remember it."""
+"""The number of executions on a connection after which PostgreSQL prepares a statement."""
 UNPREPARED: Final = (
     psycopg.errors.InvalidSqlStatementName,
     psycopg.errors.DuplicatePreparedStatement,
     psycopg.errors.FeatureNotSupported,
 )
-"""What PostgreSQL says of a statement that another session behind a pooler prepared, or whose tables have changed."""
+"""PostgreSQL's errors for a statement that another session behind a pooler prepared, or whose tables have changed."""
 
 
 def fields_but(model: type[Model], *unused: str) -> tuple[str, ...]:
-    """Give the names of a model's columns without these, in the order in which `Model.from_db` takes their values."""
+    """Return the names of a model's columns except `unused`, in the order in which `Model.from_db` takes values."""
     return tuple(field.attname for field in model._meta.concrete_fields if field.attname not in unused)
 
 
 class Slot(Expression):
-    """Stands in a query for a value that comes later, of this field's type."""
+    """A placeholder in a query for a value of this field's type that is filled in later."""
 
     def __init__(self, position: int, output_field: "Field[Any, Any]") -> None:
         super().__init__(output_field=output_field)
         self.position = position
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, Any]:
-        """Leave a place, and itself among the parameters."""
+        """Return a placeholder, with the slot itself as its parameter."""
         return "%s", (self,)
 
 
 class Prepared:
-    """A selection of values with some parameters of one field's type, which go to the database as they are."""
+    """A query for values, whose parameters are all of one field's type and go to the database unconverted."""
 
     prepares = True
-    """Whether this process has PostgreSQL remember its questions: not behind a pooler that mixes sessions up."""
+    """Whether this process has PostgreSQL prepare statements. False behind a pooler that mixes sessions."""
 
     def __init__(self, build: "Callable[[Sequence[Slot]], QuerySet[Any, Any]]", field: "Field[Any, Any]") -> None:
         self._build = build
@@ -60,7 +61,7 @@ class Prepared:
         self._written = lru_cache(maxsize=8)(self._write)
 
     def rows(self, *parameters: str | bytes) -> list[Row]:
-        """Ask, in one query and one round trip, and give the rows as Python values. Raises `django.db.Error`."""
+        """Run the query in one round trip and return the rows as Python values. Raises `django.db.Error`."""
         written = self._written(len(parameters))
         values = [parameters[given.position] if isinstance(given, Slot) else given for given in written.parameters]
         rows = [list(row) for row in _answer(written, values)]
@@ -82,15 +83,15 @@ class Prepared:
 class _Written(NamedTuple):
     sql: str
     plain: str
-    """With SQLite's own placeholders: Django looks for its own each time, which takes longer than the answer."""
+    """The SQL with SQLite's own placeholders: Django would convert its own each time, longer than the query takes."""
     parameters: Sequence[Any]
     converters: Sequence[tuple[int, Sequence[Callable[..., Any]], Any]]
 
 
 def _answer(written: _Written, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Ask without a look at the connection first, which would be a round trip of its own.
+    """Run the query without a health check of the connection first, which would be another round trip.
 
-    One that a restart of the database has broken is found by using it: then the same is asked over a fresh one.
+    A connection broken by a restart of the database is noticed in use; then the query runs again over a fresh one.
     """
     if connection.vendor == "postgresql":
         patience.ask()
@@ -104,22 +105,22 @@ def _answer(written: _Written, values: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 
 def _fetched(written: _Written, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    is_plain = connection.vendor == "sqlite" and not connection.queries_logged  # a log is written with Django's own
+    is_plain = connection.vendor == "sqlite" and not connection.queries_logged  # its log needs Django's placeholders
     with _plain_cursor() if is_plain else _cursor() as cursor, patience.of_a_verdict():
         cursor.execute(written.plain if is_plain else written.sql, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
-    connection.health_check_done = True  # type: ignore[attr-defined]  # Django's own note, unknown to its stubs
+    connection.health_check_done = True  # type: ignore[attr-defined]  # Django's own attribute, unknown to its stubs
     return rows
 
 
 def _plain_cursor() -> CursorWrapper:
-    """Give Django's cursor around SQLite's own, which takes a statement as it is."""
+    """Return Django's cursor around SQLite's own, which executes a statement unchanged."""
     connection.ensure_connection()
     return connection.make_cursor(connection.connection.cursor())
 
 
 def _cursor() -> CursorWrapper:
-    """Give Django's cursor; on PostgreSQL around one that leaves the values to the server, as a prepared one must."""
+    """Return Django's cursor; on PostgreSQL around one with server-side parameters, as prepared statements need."""
     if connection.vendor != "postgresql":
         return connection.cursor()
     try:
@@ -137,7 +138,7 @@ def _cursor() -> CursorWrapper:
 
 
 def _deserves_another_try(error: Exception) -> bool:
-    """Tell whether a fresh connection may do better; see to it that it does."""
+    """Return whether a retry over a fresh connection may succeed. Switches preparing off if that is what failed."""
     if isinstance(error, SilentError):
         return False
     if isinstance(error.__cause__, UNPREPARED):

@@ -1,4 +1,4 @@
-"""Where new connections lead to, seen beside the listener: making one takes long enough to delay what it hears."""
+"""A probe for where new connections lead. It has its own thread, because connecting would delay the listener."""
 
 import logging
 import threading
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PAUSE: Final = 5.0  # seconds between two connections
-PATIENCE: Final = 5.0  # seconds for an answer: a thread that waited for ever would keep the next ones from looking
+PATIENCE: Final = 5.0  # seconds for an answer: a probe that waited for ever would block all later ones
 
 
 class Probe:
-    """Makes a connection from time to time, while every thread of a quiet worker keeps its old one."""
+    """Make a new connection every `PAUSE` seconds, because the threads of a quiet worker all keep their old ones."""
 
     def __init__(self, freshness: "Freshness") -> None:
         self._freshness = freshness
@@ -28,18 +28,18 @@ class Probe:
         self._under_way = threading.Lock()
 
     def begin_when_due(self) -> None:
-        """Start a thread that looks, unless it is too early or another one is looking still."""
+        """Start a probing thread, unless it is too early or another one is still running."""
         if self._freshness.now() < self._due or not self._under_way.acquire(blocking=False):
             return
         try:
             threading.Thread(target=self._look, name="keyportal-probe", daemon=True).start()
-        except RuntimeError:  # the process may have no more of them
+        except RuntimeError:  # the process has reached its limit of threads
             logger.warning("no thread can be started to make a new connection to the database")
             self._end()
 
     def _look(self) -> None:
-        """Compare a new connection with the listener's. What comes of it the freshness tells."""
-        met = self._freshness.met  # before the connection: with what is met meanwhile it need not agree
+        """Compare a new connection with the listener's; `Freshness.compare` acts on the result."""
+        met = self._freshness.met  # read before connecting: the connection need not agree with a place met meanwhile
         try:
             with closing(psycopg.connect(**way_of_requests(), autocommit=True)) as new:
                 new.wait = partial(new.wait, timeout=PATIENCE)  # type: ignore[method-assign]

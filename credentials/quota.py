@@ -1,8 +1,8 @@
-"""Rate limits: so many calls of one credential in a moving window of time, by the library `limits`.
+"""Rate limits: at most so many calls of a credential in a moving time window, counted by the library `limits`.
 
-Counted in Redis or Valkey (`CACHE_URL`) for all workers together, else in each worker's memory. A Redis that does not
-answer is left alone for a while, and each worker counts for itself: a limit then lets through as much as workers times
-the amount, but never everything, and no call fails for it.
+Calls are counted in Redis or Valkey (`CACHE_URL`) for all workers together, otherwise in each worker's memory. While
+Redis does not answer, the workers stop asking it for a while and each counts by itself. A limit then allows up to its
+amount times the number of workers, but never everything, and no call fails because of Redis.
 """
 
 import logging
@@ -29,9 +29,9 @@ from credentials.refusals import Refusal, RefusedError
 
 logger = logging.getLogger(__name__)
 
-PATIENCE: Final = 0.05  # seconds that a call waits for Redis, for a connection and for an answer each
-REST: Final = (1.0, 2.0, 5.0, 10.0)  # seconds for which a Redis that failed is left alone; the last again and again
-QUIET: Final = 60.0  # seconds between two warnings
+PATIENCE: Final = 0.05  # seconds that a call waits for Redis, once for a connection and once for an answer
+REST: Final = (1.0, 2.0, 5.0, 10.0)  # seconds of pause after each failure of Redis in a row; the last one repeats
+QUIET: Final = 60.0  # seconds between two warnings in the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +39,16 @@ class Quota:
     """What is left of a limit after a call."""
 
     policy: str
-    """`default`, or `key` for a limit of the credential's own."""
+    """`default`, or `key` if the credential has a limit of its own."""
     amount: int
     window: int
     """Seconds."""
     remaining: int
     reset: int
-    """Seconds until there is more."""
+    """Seconds until calls become available again."""
 
     def headers(self) -> dict[str, str]:
-        """Give the headers of draft-ietf-httpapi-ratelimit-headers-10."""
+        """Return the response headers of draft-ietf-httpapi-ratelimit-headers-10."""
         return {
             "RateLimit-Policy": f'"{self.policy}";q={self.amount};w={self.window}',
             "RateLimit": f'"{self.policy}";r={self.remaining};t={self.reset}',
@@ -56,7 +56,7 @@ class Quota:
 
 
 class Counter:
-    """Counts calls: in the shared store while that answers, else in this process."""
+    """A counter of calls, in the shared store while that answers, otherwise in this process."""
 
     def __init__(self) -> None:
         self._own = MovingWindowRateLimiter(MemoryStorage())
@@ -68,15 +68,15 @@ class Counter:
 
     @property
     def is_shared(self) -> bool:
-        """Whether a call is counted elsewhere, which takes a while."""
+        """Whether calls are counted in the shared store, which may block."""
         return self._shared is not None
 
     def hit(self, item: RateLimitItem, name: str) -> tuple[bool, float, int]:
-        """Count a call: whether it is within the limit, when the window's oldest call leaves it, how many are left."""
+        """Count a call; return whether it is allowed, when the oldest call leaves the window, and how many are left."""
         if self._shared is not None and time.monotonic() >= self._rests_until:
             try:
                 answer = _hit(self._shared, item, name)
-            except (RedisError, ValueError, TypeError) as error:  # the latter where somebody wrote into it
+            except (RedisError, ValueError, TypeError) as error:  # the last two if foreign data is under our names
                 self._rest(error)
             else:
                 self._failures = 0
@@ -84,7 +84,7 @@ class Counter:
         return _hit(self._own, item, name)
 
     def _rest(self, error: Exception) -> None:
-        """Leave the store alone for a while: every call would wait for it."""
+        """Stop using the store for a while, because every call would wait for it."""
         with self._lock:
             now = time.monotonic()
             self._rests_until = now + REST[min(self._failures, len(REST) - 1)]
@@ -95,10 +95,10 @@ class Counter:
 
 
 def take(name: str, limit: str, credential: Credential, *, may_block: bool = True) -> Quota | None:
-    """Count a call of what is counted under this name; None if there is no limit on it.
+    """Count a call under this name and return what is left; None if it has no limit.
 
-    Raises `RefusedError` with `rate_limited`; a call that is refused uses nothing up. Raises `WouldBlockError` where it
-    must not block and Redis counts.
+    Raises `RefusedError` with `rate_limited` beyond the limit; a refused call uses nothing up. Raises `WouldBlockError`
+    if `may_block` is False and Redis does the counting.
     """
     text = limit or settings.KEYPORTAL_RATE_LIMIT
     if not text:
@@ -124,14 +124,14 @@ def take(name: str, limit: str, credential: Credential, *, may_block: bool = Tru
 
 @lru_cache(maxsize=1)
 def counter() -> Counter:
-    """Give this process's counter, made when it is first needed."""
+    """Return this process's counter, created at the first call."""
     return Counter()
 
 
 def _shared_store(url: str) -> RedisStorage:
-    # Valkey speaks Redis' protocol.
+    # Valkey speaks the Redis protocol.
     at = url.replace("valkey://", "redis://", 1).replace("valkeys://", "rediss://", 1)
-    # Asked again only after a rest: redis-py's own retries would hold the call up for seconds.
+    # No retries by redis-py, which would delay the call by seconds: `Counter` pauses instead.
     never = Retry(NoBackoff(), 0)
     pool = ConnectionPool.from_url(at, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE, retry=never)
     return RedisStorage(at, connection_pool=pool)

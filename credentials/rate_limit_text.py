@@ -1,4 +1,4 @@
-"""How a rate limit is written: `100/minute`, `5000 per 2 hours`. Needs no configured Django: settings use it."""
+"""Parse rate limits such as `100/minute` and `5000 per 2 hours`. Needs no configured Django: settings use it."""
 
 from functools import lru_cache
 from typing import Final
@@ -12,7 +12,7 @@ YEAR: Final = 366 * 24 * 3600  # seconds of a window
 
 @lru_cache(maxsize=256)
 def parsed_limit(text: str) -> RateLimitItem:
-    """Read `100/minute` or `5000 per 2 hours`. Raises ValueError for what is none, several, or out of bounds."""
+    """Return the rate limit in a text. Raises ValueError for anything but one limit within bounds."""
     if len(text) > LONGEST:
         raise ValueError("a rate limit is shorter")
     item, *more = parse_many(text)

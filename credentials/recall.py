@@ -1,4 +1,4 @@
-"""How a verdict comes by a record: from memory while that is current, else by asking the database."""
+"""Get the record for a verdict: from the verified cache while that is current, otherwise from the database."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -8,34 +8,34 @@ from credentials.freshness import freshness
 
 
 class WouldBlockError(Exception):
-    """Whoever wants to know this has to ask and to wait: not the event loop."""
+    """The answer needs a query, which would block: not for the event loop."""
 
 
 class Recall(Protocol):
-    """How a record is come by: `recall` or `remembered`."""
+    """A way to get a record: `recall`, `remembered` or `at_hand`."""
 
     def __call__(self, key: bytes, ask: Callable[[], Record | None]) -> Record | None:
-        """Give what `ask` would give now about the credential with this digest."""
+        """Return the record that `ask` would return now for the credential with this digest."""
 
 
 def recall(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
-    """Give what `ask` would give now about the credential with this digest: from memory if that is current."""
+    """Return the record that `ask` would return now for this digest, from the cache if that is current."""
     generation = freshness.current()
     freshness.confirm_rings()
     return freshness.cache.recalled(generation, key, ask)
 
 
 def remembered(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
-    """Give the same from memory alone. Raises `WouldBlockError` if it is not there, or may not be current."""
+    """Return the same from the cache alone. Raises `WouldBlockError` if it is not there or may not be current."""
     if not freshness.glance():
         raise WouldBlockError
     return at_hand(key, ask)
 
 
 def at_hand(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
-    """Give what `remembered` would, for a question in which that has just given another record. Raises the same.
+    """Return the same, within a request for which `remembered` has just returned another record.
 
-    A change that is heard since then takes the record away.
+    Freshness is not checked again: a change heard since then has dropped the record. Raises `WouldBlockError` as well.
     """
     record: Record | None = freshness.cache.get(key)
     if record is None:

@@ -1,6 +1,6 @@
-"""Refusals: why a Bearer header proved nothing. One stable code, one HTTP status, one sentence that helps.
+"""Refusals: why a Bearer header proved nothing. Each has a stable code, an HTTP status and a sentence of advice.
 
-The table is the contract (docs/errors.md); the pages under /docs/errors/ are made from it.
+The table is part of the API's contract (docs/errors.md); the pages under /docs/errors/ are generated from it.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One row of the table: `error` is RFC 6750 §3.1's, None where the challenge must name none."""
+    """One row of the table. `error` is the code of RFC 6750 §3.1, or None if the challenge must not have one."""
 
     status: int
     title: str
@@ -125,26 +125,26 @@ _SCOPE_TOKEN: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why a credential was refused. `about` is told only to the holder of a genuine one: key id, name, when."""
+    """Why a credential was refused. `about` (key id, name, when) is shown only to the holder of a genuine one."""
 
     code: str
     scopes: tuple[str, ...] = ()
-    """The scopes that would have been needed, for `insufficient_scope`."""
+    """The required scopes, for `insufficient_scope`."""
     lacking: tuple[str, ...] = ()
-    """Those of them that the credential has not."""
+    """The required scopes that the credential lacks."""
     about: Mapping[str, str] = field(default_factory=dict)
     scheme: str = "Bearer"
-    """What the challenge asks for: `Basic` at the one address that takes a password."""
+    """The scheme of the challenge: `Basic` at the one endpoint that takes a password."""
     retry_after: int = 0
     """Seconds, for `rate_limited`."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """What else the answer says: the rate limit."""
+    """Further headers of the response: the rate limit."""
     pointer: str = ""
-    """Which member of the body is meant (RFC 6901), where one is."""
+    """A JSON Pointer (RFC 6901) to the member of the body at fault, if there is one."""
     is_foreign: bool = False
-    """Whether it is genuine and for another service: told as unknown, and no guess."""
+    """Whether the token is genuine but for another service: reported as unknown, and not counted as a guess."""
     counted_as: str = ""
-    """The id under which a genuine credential is counted."""
+    """The id under which a genuine credential is counted; empty for any other."""
 
     @property
     def reason(self) -> Reason:
@@ -152,14 +152,14 @@ class Refusal:
         return REASONS[self.code]
 
     def challenge(self, realm: str = "keyportal") -> str:
-        """Give the WWW-Authenticate value of RFC 6750 §3, or of RFC 7617 §2."""
+        """Return the value of WWW-Authenticate, by RFC 6750 §3 or RFC 7617 §2."""
         if self.scheme == "Basic":
             return f'Basic realm="{realm}", charset="UTF-8"'
         parts = [f'Bearer realm="{realm}"']
         if self.reason.error:
             parts.append(f'error="{self.reason.error}"')
             parts.append(f'error_description="{self.reason.title}"')
-        # A gateway's query may name anything: only what may stand in a header is said (RFC 6749 §3.3).
+        # A gateway's query may name anything, so only valid scope tokens go into the header (RFC 6749 §3.3).
         sayable = [scope for scope in self.scopes if _SCOPE_TOKEN.fullmatch(scope)]
         if sayable:
             parts.append(f'scope="{" ".join(sayable)}"')
@@ -167,7 +167,7 @@ class Refusal:
 
 
 class RefusedError(Exception):
-    """A credential was refused. Carries the refusal; says its code and nothing that was sent."""
+    """A credential was refused. Carries the refusal; the message is its code and repeats nothing that was sent."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.code)
@@ -175,19 +175,19 @@ class RefusedError(Exception):
 
 
 def refused(code: str, *, counted_as: str = "", **about: str) -> RefusedError:
-    """Make the error for this code; `about` tells the holder of a genuine credential which and when."""
+    """Return the error for this code; `about` tells the holder of a genuine credential which one and since when."""
     return RefusedError(Refusal(code=code, about=about, counted_as=counted_as))
 
 
 def foreign() -> RefusedError:
-    """Return the error for a token that is for another service: to whoever asks it is as unknown as a forged one."""
+    """Return the error for a token for another service. The caller can't tell it from a forged one."""
     return RefusedError(Refusal(code="invalid_token", is_foreign=True))
 
 
 def insufficient_scope(
     needed: Collection[str], had: Collection[str], *, counted_as: str = "", **about: str
 ) -> RefusedError:
-    """Return the error that names the scopes that would have been needed (RFC 6750 §3.1)."""
+    """Return the error that names the required scopes (RFC 6750 §3.1)."""
     lacking = tuple(name for name in needed if name not in had)
     refusal = Refusal(
         code="insufficient_scope", scopes=tuple(needed), lacking=lacking, about=about, counted_as=counted_as

@@ -1,4 +1,4 @@
-"""The verbs of the scope catalogue and of usage: the only place that writes them."""
+"""The services of the scope catalogue and of usage. Only this module writes them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
@@ -18,12 +18,12 @@ from credentials.upsert import upsert
 Place = tuple[str, str, str]  # credential, secret, address
 Span = tuple[float, float]  # from the first to the last call; seconds since 1970
 
-ADDRESSES = 20  # that are kept of each secret, the newest
+ADDRESSES = 20  # the newest ones, kept for each secret
 
 
 @transaction.atomic
 def add_scope(*, name: str, description: str, restricted: bool, origin: Origin) -> Scope:
-    """Put a scope into the catalogue. Raises `django.db.IntegrityError` if the name is taken."""
+    """Add a scope to the catalogue and return it. Raises `django.db.IntegrityError` if the name is taken."""
     scope = Scope(name=name, description=description, restricted=restricted)
     scope.save(force_insert=True)
     record("scope_added", subject=f"scope:{name}", origin=origin, restricted=restricted)
@@ -32,7 +32,7 @@ def add_scope(*, name: str, description: str, restricted: bool, origin: Origin) 
 
 @transaction.atomic
 def describe_scope(*, scope: Scope, description: str, restricted: bool, origin: Origin) -> None:
-    """Change how a scope is described and who may take it. Keys that have it keep it. Raises `TamperedRowError`."""
+    """Change a scope's description and restriction. Keys that have it keep it. Raises `TamperedRowError`."""
     for current in until_unchanged(Scope, scope.pk):
         if swap(current, {"description": description, "restricted": restricted}):
             break
@@ -41,9 +41,9 @@ def describe_scope(*, scope: Scope, description: str, restricted: bool, origin: 
 
 @transaction.atomic
 def remove_scope(*, scope: Scope, origin: Origin) -> bool:
-    """Take a scope out of the catalogue; every key loses it at once. False if it was gone.
+    """Remove a scope from the catalogue, and so from every key at once. Return False if it was gone already.
 
-    Raises `accounts.sealed.UndoneChangeError`.
+    Raises `accounts.sealed.UndoneChangeError` if the database undoes the removal.
     """
     removed, _ = Scope.objects.filter(pk=scope.pk).delete()
     insist(Scope.objects.filter(pk=scope.pk), are_there=False)
@@ -54,7 +54,7 @@ def remove_scope(*, scope: Scope, origin: Origin) -> bool:
 
 @transaction.atomic
 def add_usage(*, batch_id: str, calls: Mapping[Asked, Calls]) -> bool:
-    """Add what was counted; False if this batch is in already, because the answer to its first commit was lost."""
+    """Add a batch of counts. Return False if it was added before, as when the answer to its commit was lost."""
     try:
         with transaction.atomic():
             UsageBatch.objects.create(pk=batch_id)
@@ -75,7 +75,7 @@ def _add_counts(calls: Mapping[Asked, Calls]) -> None:
 
 
 def _add_sightings(calls: Mapping[Asked, Calls]) -> None:
-    """Note where the good calls came from; a time only moves forward, whoever is late with its batch."""
+    """Note the addresses of accepted calls. Times only move forward, even if a worker's batch arrives late."""
     times: dict[Place, Span] = {}
     for asked, seen in calls.items():
         if asked.outcome == ACCEPTED:
@@ -92,7 +92,7 @@ def _add_sightings(calls: Mapping[Asked, Calls]) -> None:
 def _newest(
     times: Mapping[tuple[str, str, str], tuple[float, float]],
 ) -> dict[tuple[str, str, str], tuple[float, float]]:
-    """Give the newest addresses of each secret: more would only be taken away again."""
+    """Return the newest addresses of each secret; older ones would only be deleted again."""
     of_secret: dict[tuple[str, str], list[tuple[float, str]]] = defaultdict(list)
     for (credential, secret, address), (_, last) in times.items():
         of_secret[credential, secret].append((last, address))

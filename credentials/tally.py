@@ -1,7 +1,7 @@
-"""Counting in memory: what a credential was used for, and how long it took, without a write on the way of a request.
+"""Usage counters in memory: calls of each credential and the time they took, without a write during the request.
 
-`credentials.usage` takes what has come together and writes it into the database. A process that is killed loses what
-it has not yet written, and nothing else.
+`credentials.usage` writes the counts to the database. A process that is killed loses the counts that it has not
+written yet, and nothing else.
 """
 
 import os
@@ -16,14 +16,14 @@ from credentials.client_address import Address
 
 ACCEPTED: Final = "accepted"
 BOUNDS: Final = (0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5)
-"""Upper ends of the classes of duration, in seconds."""
+"""Upper bounds of the histogram's buckets, in seconds."""
 HOUR: Final = 3600
 MANY: Final = 200_000
-"""From so many different entries on, addresses are no longer told apart until the next flush."""
+"""From this many entries on, addresses are not told apart until the next flush."""
 
 
 class Asked(NamedTuple):
-    """What is counted together."""
+    """The key of a counter: calls that agree in all of this are counted together."""
 
     hour: int
     """Hours since 1970."""
@@ -36,7 +36,7 @@ class Asked(NamedTuple):
 
 
 class Calls:
-    """How many calls were counted together, and when the first and the last came; seconds since 1970."""
+    """The number of calls counted together, and the times of the first and the last in seconds since 1970."""
 
     __slots__ = ("count", "first", "last")
 
@@ -48,18 +48,18 @@ class Calls:
 
 @dataclass
 class Durations:
-    """How long the verdicts at one door with one outcome took: how many in each class of `BOUNDS`, and in all."""
+    """The durations of verdicts at one entry point with one outcome: a histogram over `BOUNDS`, and their sum."""
 
     classes: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
     seconds: float = 0.0
 
 
 class Tally:
-    """What has been counted since it was last taken. Safe for threads."""
+    """The counts since the last `take`. Thread-safe."""
 
     def __init__(self) -> None:
         self.durations: dict[tuple[str, str], Durations] = {}
-        """By door and outcome, since the process began."""
+        """By entry point (`door`) and outcome, since the process began."""
         self._calls: dict[tuple[int, str, str, str, str, Address | None], Calls] = {}
         self._lock = threading.Lock()
 
@@ -73,7 +73,7 @@ class Tally:
         secret: str = "",
         address: Address | None = None,
     ) -> None:
-        """Count one verdict. What names no credential of ours is counted by door and outcome only."""
+        """Count one verdict, which took this many seconds. Without a credential of ours, only the duration counts."""
         now = time.time()
         with self._lock:
             durations = self.durations.get((door, outcome))
@@ -92,7 +92,7 @@ class Tally:
                 calls.last = now
 
     def take(self) -> Mapping[Asked, Calls]:
-        """Give what was counted by credential, and begin anew."""
+        """Return the counts by credential, and start over."""
         with self._lock:
             taken, self._calls = self._calls, {}
         return {Asked(*asked): calls for asked, calls in taken.items()}
@@ -102,8 +102,8 @@ tally = Tally()
 
 
 def _begin_anew() -> None:
-    """Leave what was counted before a fork to the parent, which counts it already."""
-    tally.__init__()  # type: ignore[misc]  # the object is known by name elsewhere
+    """Start over in a forked process: the parent writes what was counted before the fork."""
+    tally.__init__()  # type: ignore[misc]  # other modules hold this object
 
 
 os.register_at_fork(after_in_child=_begin_anew)

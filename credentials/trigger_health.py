@@ -1,8 +1,8 @@
-"""Whether the triggers that tell of changes are as the migrations made them, in the same database as before.
+"""Check that the triggers that announce changes are as the migrations made them, in the same database as before.
 
-A trigger that does not fire tells nothing, and nothing is what a listener hears when nothing changes. So each heartbeat
-looks at what the guarantee rests on: ids and versions of the catalogue's rows, which is cheap. Only when they differ
-from those of the last look is the catalogue compared with `credentials.triggers`.
+A listener can't tell a trigger that does not fire from a database in which nothing changes. So each heartbeat looks at
+the rows of PostgreSQL's catalogue on which the guarantee rests: their ids and versions, which is cheap. Only if these
+differ from the last look is the catalogue compared with `credentials.triggers`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,29 +13,29 @@ from credentials.triggers import COUNTER, NOTIFY, SETTINGS, TABLES, TRIGGERS, Tr
 
 
 class Cursor(Protocol):
-    """psycopg's cursor (the listener's) or Django's (readiness looks over the portal's own connection)."""
+    """A cursor of psycopg (the listener's) or of Django (readiness checks use the portal's own connection)."""
 
     def execute(self, query: Any, parameters: Any = None, /) -> Any:
-        """Ask the database."""
+        """Execute a query."""
 
     def fetchone(self) -> Any:
         """Return the next row."""
 
     def fetchall(self) -> list[Any]:
-        """Return the rows."""
+        """Return all remaining rows."""
 
 
 class Look(NamedTuple):
-    """What a heartbeat saw."""
+    """The state that a heartbeat saw."""
 
     counter: Position | None
-    """None if it has no row."""
+    """The change counter; None if its row is missing."""
     state: tuple[object, ...]
-    """The identity of the database, and ids and versions of all in the catalogue that the guarantee rests on."""
+    """The identity of the database, and ids and versions of all catalogue rows that the guarantee rests on."""
 
     @classmethod
     def of_row(cls, row: Sequence[str | None]) -> Self:
-        """Read the row of `LOOK`."""
+        """Return the look for the row that the query `LOOK` selects."""
         _, counter, *versions = row
         if counter is None:
             return cls(None, tuple(versions))
@@ -68,7 +68,7 @@ SELECT
     (SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM pg_catalog.pg_rewrite
         WHERE ev_class = ANY (ARRAY(SELECT oid FROM watched)))
 """  # noqa: S608
-"""Sends a heartbeat to a channel ($1, $2), and looks, in one statement; `Look.of_row` reads what it says."""
+"""Send a heartbeat ($2) to a channel ($1) and look, in one statement; `Look.of_row` parses the row."""
 _TABLES: Final = f"""{_WATCHED}
 SELECT relname, relkind, EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = watched.oid),
     relrowsecurity, EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = watched.oid),
@@ -87,9 +87,9 @@ FROM triggers t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid JOIN pg_catalog.pg
 
 
 def faults(cursor: Cursor) -> list[str]:
-    """Return what keeps changes from being told, in words for an operator; empty if nothing does.
+    """Return the faults that keep changes from being announced, as messages for the operator; empty if there are none.
 
-    Raises an error of the database.
+    Raises the driver's database error.
     """
     cursor.execute(_TABLES)
     tables = {name: rest for name, *rest in cursor.fetchall()}
@@ -99,7 +99,7 @@ def faults(cursor: Cursor) -> list[str]:
 
 
 def summary(found: Sequence[str]) -> str:
-    """Return the faults in one line; empty if there is none."""
+    """Return the first fault and the number of others in one line; empty if there are none."""
     more = f" (and {len(found) - 1} more)" if found[1:] else ""
     return f"{found[0]}{more}" if found else ""
 

@@ -1,15 +1,16 @@
-"""Which tables verdicts depend on, and the triggers in PostgreSQL that tell every listening process of their changes.
+"""The tables that verdicts depend on, and the PostgreSQL triggers that announce their changes to every listener.
 
-`NOTIFY_TRIGGERS` is the one declaration: a migration and `manage.py createtriggers` make the triggers from it,
+`NOTIFY_TRIGGERS` is the only declaration: migrations and `manage.py createtriggers` create the triggers from it,
 `credentials.trigger_health` compares the database with it, and a test compares it with what verdicts read.
 
-A change by anyone is told: page, admin, SQL by hand, a session that replicates (ENABLE ALWAYS), another role (SECURITY
-DEFINER). They are deferred constraint triggers: at commit the first one raises the change counter by one, whose row
-stays locked until the commit is done, so that the order of the numbers is the order of the commits. Each notice holds
-the number, its mark (random, so that a number that comes twice can be told apart), and a tag: `key:key_…`, or `*` for
-what can't be named. A savepoint that is rolled back takes its number and its notices along.
+Every change is announced, whatever makes it: a page, the admin site, SQL by hand, a replicating session (ENABLE ALWAYS)
+or another role (SECURITY DEFINER). The triggers are deferred constraint triggers: at commit, the first one raises the
+change counter by one and so locks its row until the commit is done. Thus the numbers are in the order of the commits.
+Each notification holds the number, its mark (random, so that a repeated number can be told apart) and a tag:
+`key:key_…`, or `*` if the record can't be named. A savepoint that is rolled back takes its number and notifications
+with it.
 
-On SQLite there are none: its own version counter is enough (`credentials.freshness`).
+SQLite needs no triggers, because it has a version counter of its own (`credentials.freshness`).
 """
 
 from collections.abc import Mapping
@@ -24,9 +25,9 @@ EVERYTHING: Final = "*"
 COUNTER: Final = "credentials_changecounter"
 
 SETTINGS: Final = "search_path=pg_catalog, pg_temp"
-"""Of the functions: the search path of whoever makes a change may lead to a pg_notify of their own."""
+"""The functions' setting: the search path of the role that makes a change could lead to a pg_notify of its own."""
 
-# A function that is to do something else gets another name: workers of the release before trust what they know.
+# Changing what a function does requires a new name, because workers of the previous release rely on the old behaviour.
 NOTIFY: Final = "keyportal_notify"
 _NOTIFY_BODY: Final = """
 DECLARE
@@ -81,7 +82,7 @@ _EVENTS: Final[Mapping[str, int]] = {"INSERT": 4, "DELETE": 8, "UPDATE": 16, "TR
 
 
 class Trigger(NamedTuple):
-    """One trigger as it must be: what `pg_trigger` says of it, and how it is made."""
+    """The definition of a trigger: what `pg_trigger` must say of it, and the SQL that creates it."""
 
     table: str
     name: str
@@ -94,11 +95,11 @@ class Trigger(NamedTuple):
 
     @property
     def type(self) -> int:
-        """Return `pg_trigger.tgtype`."""
+        """Return the value of `pg_trigger.tgtype`."""
         return sum(_EVENTS[event] for event in self.events) | self.each_row * _ROW | self.before * _BEFORE
 
     def statements(self) -> list[str]:
-        """Return the SQL that makes it, anew if it is there."""
+        """Return the SQL statements that create the trigger, after dropping an existing one."""
         constraint, deferred = ("CONSTRAINT ", "DEFERRABLE INITIALLY DEFERRED ") if self.deferred else ("", "")
         when = f"{'BEFORE' if self.before else 'AFTER'} {' OR '.join(self.events)} ON {self.table}"
         each = f"{deferred}FOR EACH {'ROW' if self.each_row else 'STATEMENT'}"
@@ -112,19 +113,19 @@ class Trigger(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifyTrigger:
-    """A table that verdicts depend on: how notices call its rows, and of what they tell."""
+    """A table that verdicts depend on: the tags of its rows, and the events and columns to announce."""
 
     table: str
     kind: str = ""
-    """`key`, `user` or `token`; empty if a change of any row changes every verdict."""
+    """The kind of the tag: `key`, `user` or `token`; empty if a change of any row affects every verdict."""
     column: str = "id"
-    """Which column names the row."""
+    """The column with the id for the tag."""
     ignored: tuple[str, ...] = ()
-    """Columns that change often and that no verdict reads; every other one is told of, new ones too."""
+    """Columns that change often and that no verdict reads. All others are announced, new ones too."""
     events: tuple[str, ...] = ("UPDATE", "DELETE")
 
     def triggers(self) -> list[Trigger]:
-        """Return the two triggers of the table: for its rows, and for all of them at once."""
+        """Return the two triggers of the table: one for its rows, one for TRUNCATE."""
         arguments = (self.kind, self.column, *self.ignored)
         return [
             Trigger(self.table, NOTIFY, NOTIFY, self.events, each_row=True, deferred=True, arguments=arguments),
@@ -137,11 +138,11 @@ NOTIFY_TRIGGERS: Final = (
     NotifyTrigger(table="apikeys_apikey", kind="key"),
     NotifyTrigger(table="apikeys_keysecret", kind="key", column="key_id"),
     NotifyTrigger(table="credentials_scope", events=("INSERT", "UPDATE", "DELETE")),
-    # Not its deletion: a revoked token is never remembered, so that the purge need not tell of a million rows.
+    # No DELETE: a revoked token is never cached, so the purge need not announce a million rows.
     NotifyTrigger(table="tokens_revokedtoken", kind="token", column="token_id", events=("INSERT", "UPDATE")),
     NotifyTrigger(table="tokens_tokenfamily", kind="token", ignored=("refreshed_at",)),
 )
-"""Whoever lets a verdict depend on another table adds it here, and a migration with `create_triggers`."""
+"""To let verdicts depend on another table, add it here, and add a migration with `create_triggers`."""
 
 _GUARDS: Final = [
     Trigger(COUNTER, GUARD, GUARD, ("INSERT", "UPDATE", "DELETE"), each_row=True, before=True),
@@ -152,9 +153,9 @@ TABLES: Final = [*(table.table for table in NOTIFY_TRIGGERS), COUNTER]
 
 
 def create_triggers(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
-    """Make what `NOTIFY_TRIGGERS` declares, anew if it is there: for a migration. On PostgreSQL only.
+    """Create or replace the triggers that `NOTIFY_TRIGGERS` declares, for a migration. On PostgreSQL only.
 
-    Tables that a later migration makes are left to that.
+    Tables that do not exist yet are left to the migration that creates them.
     """
     if editor.connection.vendor == "postgresql":
         there = set(editor.connection.introspection.table_names())
@@ -163,7 +164,7 @@ def create_triggers(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
 
 
 def drop_triggers(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
-    """Take them away again."""
+    """Drop the triggers and their functions, to reverse a migration. On PostgreSQL only."""
     if editor.connection.vendor == "postgresql":
         for trigger in TRIGGERS:
             editor.execute(trigger.statements()[0], None)
@@ -172,7 +173,7 @@ def drop_triggers(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
 
 
 def body(name: str, counter: str) -> str:
-    """Return the source of a function for a counter of this qualified name."""
+    """Return the source of a trigger function, for a counter table of this qualified name."""
     return BODIES[name].replace("{counter}", counter)
 
 

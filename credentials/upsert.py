@@ -1,4 +1,4 @@
-"""Adding to rows that may be there already, many in a statement: what Django's `bulk_create` can only replace."""
+"""Upserts of many rows per statement that add to existing rows, where Django's `bulk_create` can only replace."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -7,16 +7,16 @@ from typing import Any, Final
 from django.db import connection
 from django.db.models import Model
 
-ROWS: Final = 500  # in a statement
+ROWS: Final = 500  # per statement
 
 
 def upsert(
     model: type[Model], fields: Sequence[str], rows: Iterable[Sequence[Any]], *, unique: str, change: str
 ) -> None:
-    """Insert rows, and where one with the same `unique` columns is there already, change that.
+    """Insert rows, or apply `change` where a row with the same `unique` columns exists already.
 
-    `change` is SQL in which `old.column` is the row that is there and `new.column` the one that came. Rows must come in
-    one order from everybody, so that two writers can't wait for each other. Raises `django.db.Error`.
+    `change` is SQL in which `old.column` is the existing row and `new.column` the new one. All callers must sort their
+    rows in the same order, so that two writers can't deadlock. Raises `django.db.Error`.
     """
     table = model._meta.db_table
     columns: list[Any] = [model._meta.get_field(name) for name in fields]
@@ -29,7 +29,7 @@ def upsert(
             for column, value in zip(columns, row, strict=True)
         ]
         with connection.cursor() as cursor:
-            # Nothing in this text comes from outside; every value is a parameter.
+            # No part of this SQL comes from input; every value is a parameter.
             into = f"INSERT INTO {table} ({', '.join(fields)}) VALUES {places}"  # noqa: S608
             cursor.execute(f"{into} ON CONFLICT ({unique}) DO UPDATE SET {does}", values)
 

@@ -1,7 +1,7 @@
-"""Usage: what was counted in memory goes into the database every few seconds and at exit, never twice.
+"""Flush usage counts from memory to the database every few seconds and at exit, never twice.
 
-A batch has an id, and the transaction that adds it leaves the id behind. If the answer to a commit is lost, the same
-batch comes again and is found to be in already. What is counted meanwhile waits for the next batch.
+Each batch has an id, which the transaction that adds the batch stores. If the answer to a commit is lost, the same
+batch is sent again and recognised. Calls counted meanwhile wait for the next batch.
 """
 
 import logging
@@ -27,11 +27,11 @@ logger = logging.getLogger(__name__)
 
 TRIES_AT_EXIT: Final = 2
 LONGEST: Final = 60.0
-"""Seconds without a write, after which one is tried that writes down nothing but itself: whether it can be done."""
+"""Seconds without a write after which an empty batch is written, to find out whether the database takes writes."""
 
 
 class Batch(NamedTuple):
-    """What goes into the database together."""
+    """Counts that are added in one transaction."""
 
     id: str
     calls: Mapping[Asked, Calls]
@@ -39,17 +39,17 @@ class Batch(NamedTuple):
 
 @dataclass
 class Chore:
-    """What else the thread does that has time for it."""
+    """A periodic task that the flusher's thread runs as well."""
 
     call: Callable[[], object]
     every: float
-    """Seconds, at least."""
+    """The least number of seconds between two runs."""
     at_exit: bool
     due: float = 0.0
 
 
 class Flusher:
-    """Brings the tally of this process into the database; one batch at a time, in order."""
+    """Write the tally of this process to the database, one batch at a time, in order."""
 
     def __init__(self) -> None:
         self.chores: list[Chore] = []
@@ -60,23 +60,23 @@ class Flusher:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to flush now and then, if this process does not yet."""
+        """Start the flushing thread, if this process has none yet and KEYPORTAL_USAGE_FLUSH is not 0."""
         if self._thread is None and settings.KEYPORTAL_USAGE_FLUSH:
             with self._starting:
                 if self._thread is None:
                     self._flushed_at = time.monotonic()
                     self._thread = threading.Thread(target=self._run, name="keyportal-usage", daemon=True)
                     self._thread.start()
-                    # Runs at the end of any process; `atexit` does not in one that multiprocessing has forked.
+                    # Runs at the end of every process; `atexit` does not run in one that multiprocessing forked.
                     Finalize(None, self._finish, exitpriority=1)
 
     @property
     def lag(self) -> float:
-        """Give the seconds since everything that had been counted was in the database; 0 before the first count."""
+        """The seconds since the last flush, up to which all counts are in the database; 0 before the first count."""
         return time.monotonic() - self._flushed_at if self._thread else 0.0
 
     def flush(self) -> None:
-        """Write what was counted so far. Raises `django.db.Error`; the batch then waits for the next time."""
+        """Write the counts so far. Raises `django.db.Error`; the batch is then retried at the next flush."""
         with self._flushing:
             began = time.monotonic()
             if self._batch is None:
@@ -92,7 +92,7 @@ class Flusher:
             add_usage(batch_id=batch.id, calls=batch.calls)
             writes.worked()
         except DataError:
-            # It would be refused again and again, and everything after it would wait for ever.
+            # The batch would be refused every time, and all later ones would wait for ever.
             logger.exception("a batch of %d counts can not be written and is lost", len(batch.calls))
         except DatabaseError as error:
             writes.note(error)
@@ -124,7 +124,7 @@ class Flusher:
         return True
 
     def _finish(self) -> None:
-        """Write what is left when the process ends: the batch that waits, and what came after it."""
+        """Write what is left when the process ends: the batch that is waiting, and the counts after it."""
         for _ in range(TRIES_AT_EXIT):
             self._try()
         for chore in self.chores:
@@ -150,15 +150,15 @@ def counted(
     secret: str = "",
     address: Address | None = None,
 ) -> None:
-    """Count a verdict in memory, and see to it that it is written in a while."""
+    """Count a verdict in memory, and make sure that the flusher runs."""
     tally.count(door, outcome, seconds, credential=credential, secret=secret, address=address)
     flusher.start()
 
 
 def _begin_anew() -> None:
-    """Give a forked process a flusher of its own: threads don't come along."""
+    """Start over in a forked process, which inherits no threads."""
     chores = flusher.chores
-    flusher.__init__()  # type: ignore[misc]  # the object is known by name elsewhere
+    flusher.__init__()  # type: ignore[misc]  # other modules hold this object
     flusher.chores = chores
 
 

@@ -1,11 +1,11 @@
-"""SQLite's own note that something was committed, read without asking SQLite.
+"""Notice commits to an SQLite database without a query, by the index of its write-ahead log.
 
-Beside a database in WAL mode lies the index of its log (`-shm`), which every connection maps into memory. It begins
-with two copies of a header that each commit rewrites before it returns, whoever makes it, in whichever process:
-“WAL-Index Format” in https://www.sqlite.org/walformat.html. As long as it reads as it did, nothing was committed.
+A database in WAL mode has the index of its log (`-shm`) beside it, which every connection maps into memory. It begins
+with two copies of a header that each commit in any process rewrites before it returns (“WAL-Index Format” in
+https://www.sqlite.org/walformat.html). As long as the header is the same, nothing was committed.
 
-To read it takes a tenth of a microsecond, and nobody waits: so the event loop may do it, where a question to SQLite
-could wait for a lock, and lets go of the interpreter in any case.
+Reading it takes a tenth of a microsecond and never blocks, so the event loop may do it. A query to SQLite could wait
+for a lock, and releases the GIL in any case.
 """
 
 import mmap
@@ -17,12 +17,12 @@ HEADER: Final = 96
 """Bytes: two copies of 48."""
 
 _kept: Final[list[mmap.mmap | int]] = []
-"""What is never closed: whoever closes one descriptor of a file drops all locks that the process holds on it (POSIX),
-SQLite's among them. One entry for each index that was ever mapped."""
+"""Descriptors and maps that are never closed: closing any descriptor of a file drops all locks that the process holds
+on it (POSIX), SQLite's among them. Two entries for each index that was ever mapped."""
 
 
 class WalIndex:
-    """The index of one log. Holds a connection of its own, so that nobody removes or shortens the file meanwhile."""
+    """The index of one log. Holds a connection of its own, so that SQLite neither removes nor truncates the file."""
 
     def __init__(self, real: str) -> None:
         """Map the index beside the database at this path. Raises `sqlite3.Error`, `OSError` or `ValueError`."""
@@ -34,10 +34,10 @@ class WalIndex:
         self._map = mmap.mmap(descriptor, HEADER, prot=mmap.PROT_READ)
         _kept.append(self._map)  # it has a descriptor of its own
         self.seen = b""
-        """The header as of which the verified cache is current; nothing reads as this."""
+        """The header as of which the verified cache is current. Empty, which no header is, until there is one."""
 
     def header(self) -> bytes:
-        """Return both copies as they are now."""
+        """Return both copies of the header as they are now."""
         return self._map[:HEADER]
 
     def is_as_seen(self) -> bool:
@@ -45,6 +45,6 @@ class WalIndex:
         return self._map[:HEADER] == self.seen
 
     def close(self) -> None:
-        """Part with the connection. The map stays, and says nothing any more."""
+        """Close the connection. The map stays, but is not used any more."""
         self.seen = b""
         self._anchor.close()

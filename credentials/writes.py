@@ -1,6 +1,6 @@
-"""Whether the database takes what is written. One on a full disk, or a standby, answers questions and keeps nothing.
+"""Whether the database takes writes. On a full disk, or as a standby, it still answers queries.
 
-Then verdicts go on, so the process stays ready; metrics, the log and `/readyz` tell of it.
+Verdicts then go on, so the process stays ready; metrics, the log and `/readyz` report the fault.
 """
 
 import logging
@@ -24,11 +24,11 @@ PREFIXES: Final = {
     "25006": READ_ONLY,  # a standby, or default_transaction_read_only
     "53100": FULL,
 }
-"""What SQLite's names and PostgreSQL's SQLSTATEs begin with where nothing can be written."""
+"""Prefixes of SQLite's error names and PostgreSQL's SQLSTATEs that mean that nothing can be written."""
 
 
 def why_nothing_is_written(error: BaseException) -> str:
-    """Return why the database takes no writes, if that is what an error of Django's tells; else nothing."""
+    """Return why the database takes no writes, if a database error of Django's shows that; otherwise an empty text."""
     cause = error.__cause__
     code = ""
     if isinstance(cause, sqlite3.Error):
@@ -39,21 +39,21 @@ def why_nothing_is_written(error: BaseException) -> str:
 
 
 class Writes:
-    """What this process knows of it, by the last write that it tried."""
+    """Whether this process can write, by the last write that it tried."""
 
     def __init__(self) -> None:
         self.fault = ""
         """Why nothing can be written; empty while it can."""
 
     def note(self, error: BaseException) -> None:
-        """Note an error of the database; the log says once that, and why, nothing is written any more."""
+        """Note a database error. If it means that nothing can be written any more, log that once, with the reason."""
         why = why_nothing_is_written(error)
         if why and not self.fault:
             logger.error("the database takes no writes: %s. Verdicts go on, all else is 503", why)
         self.fault = why or self.fault
 
     def worked(self) -> None:
-        """Note that something was written."""
+        """Note that a write succeeded."""
         if self.fault:
             logger.warning("the database takes writes again")
         self.fault = ""

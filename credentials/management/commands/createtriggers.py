@@ -1,4 +1,4 @@
-"""`createtriggers`: make the triggers anew that somebody has dropped, disabled or replaced."""
+"""The command `createtriggers`, which recreates triggers that were dropped, disabled or replaced."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from credentials.triggers import create_triggers
 
 
 class Command(BaseCommand):
-    """What `migrate` did once, again: when `/readyz` says that changes can't be heard, or `verifyaudit` misses some."""
+    """Repeat what `migrate` did: for when `/readyz` says that changes can't be heard, or `verifyaudit` misses some."""
 
     help = "Make the triggers anew that tell of changes (PostgreSQL) and keep the audit trail append-only."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make them, in one transaction. Raises `django.db.Error`."""
+        """Create the triggers in one transaction. Raises `django.db.Error`."""
         with connection.schema_editor() as editor:
             create_triggers(apps, editor)
             create_refusals(apps, editor)
