@@ -1,1 +1,1 @@
-"""Who: users, confirmation, sessions, fresh log-in and the audit trail. The lowest room that knows Django."""
+"""Users, confirmation, sessions, fresh log-in and the audit trail. The lowest room that knows Django."""

@@ -1,4 +1,4 @@
-"""django-allauth's hooks: its flows, our verbs, our addresses in its links, our vault under its secrets."""
+"""Adapters that connect django-allauth's flows with the portal's services, addresses and vault."""
 
 import base64
 import time
@@ -34,37 +34,37 @@ MFA_CONTEXT = ("mfa secret",)
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Sign-up, log-in, confirmation and password changes go through `accounts.services` and onto the record."""
+    """Pass sign-up, log-in, confirmation and password changes on to `accounts.services`, and record them."""
 
     def clean_email(self, email: str) -> str:
-        """Give the normalized address. Raises `ValidationError` for one that HTTP Basic could not carry."""
+        """Return the normalized address. Raises `ValidationError` for a colon, which HTTP Basic can't carry."""
         refuse_colon(email)
         return normalize_email(email)
 
     def new_user(self, request: HttpRequest) -> User:
-        """Refuse: accounts are made by `accounts.forms.SignUpForm`, which asks the same of the database every time."""
+        """Raise TypeError: only `accounts.forms.SignUpForm` creates accounts, with equal queries for every address."""
         raise TypeError("accounts are made by accounts.services")
 
     def get_login_stages(self) -> list[str]:
-        """Return the steps of a log-in, with the portal's own idea of a confirmed address."""
+        """Return the stages of a log-in, with the portal's `ConfirmationStage` in place of the library's."""
         library = "allauth.account.stages.EmailVerificationStage"
         stages: list[str] = super().get_login_stages()
         return ["accounts.stages.ConfirmationStage" if stage == library else stage for stage in stages]
 
     def pre_login(self, request: HttpRequest, user: User, **hook: Any) -> HttpResponse | None:
-        """Refuse an account that was changed past the portal, whichever way it logs in. Raises `TamperedRowError`."""
-        if not (hook["signup"] or is_whole(user)):  # one that was made a moment ago is
+        """Refuse an account that was changed outside the portal, however it logs in. Raises `TamperedRowError`."""
+        if not (hook["signup"] or is_whole(user)):  # a new account is whole
             raise TamperedRowError(f"{user.pk} was changed outside the portal")
         response: HttpResponse | None = super().pre_login(request, user, **hook)
         return response
 
     def set_password(self, user: User, password: str) -> None:
-        """Set the password through our verb, which ends signed tokens too."""
+        """Set the password through `accounts.services`, which ends signed tokens too."""
         origin = Origin.of_request(self.request, actor=f"user:{user.pk}")
         services.set_password(user=user, password=password, origin=origin)
 
     def login(self, request: HttpRequest, user: User) -> None:
-        """Log in, and note when: the session ends at its absolute lifetime."""
+        """Log in, and note the time, from which the session's absolute lifetime counts."""
         super().login(request, user)
         request.session[STARTED] = time.time()
 
@@ -76,7 +76,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return response
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        """Record the failure, for an address that nobody has as well: a stranger can measure the time of writing."""
+        """Record the failure, also for an address without an account: the time that writing takes can be measured."""
         email = normalize_email(credentials.get("email") or "")
         user_id = User.objects.filter(email=email).values_list("pk", flat=True).first() or "unknown"
         record("login_failed", subject=f"user:{user_id}", origin=Origin.of_request(request, actor="anonymous"))
@@ -87,7 +87,7 @@ class AccountAdapter(DefaultAccountAdapter):
         super().logout(request)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
-        """Return the user whose password this is. Raises `TooManyAttemptsError` after too many guesses."""
+        """Return the user if the password is right, else None. Raises `TooManyAttemptsError` after too many guesses."""
         guess = password_guess(request, normalize_email(credentials.get("email") or ""))
         guess.enforce()
         user: User | None = super().authenticate(request, **credentials)
@@ -96,16 +96,16 @@ class AccountAdapter(DefaultAccountAdapter):
         return user
 
     def reauthenticate(self, user: User, password: str) -> bool:
-        """Return whether this is the user's password; guesses count as at log-in."""
+        """Return whether this is the user's password. Guesses count as they do at log-in."""
         known = self.authenticate(self.request, email=user.email, password=password)
         return known is not None and known.pk == user.pk
 
     def send_notification_mail(
         self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
     ) -> None:
-        """Tell the user, and the record: allauth sends one notice for each change of an account's security.
+        """Record the event and notify the user: allauth calls this once for each change of an account's security.
 
-        To the address under the user's seal, never to one from allauth's own table, which anybody may have written.
+        The message goes to the sealed address of the user, never to one from allauth's own table, which has no seal.
         """
         verb = template_prefix.rsplit("/", maxsplit=1)[-1]
         with transaction.atomic():
@@ -113,7 +113,7 @@ class AccountAdapter(DefaultAccountAdapter):
             super().send_notification_mail(template_prefix, user, context, user.email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send a message whose links begin with KEYPORTAL_URL, whatever host the request named."""
+        """Send a message whose links begin with KEYPORTAL_URL, whatever the request's Host header was."""
         base = urlsplit(settings.KEYPORTAL_URL)
         fixed: dict[str, Any] = {
             name: urlunsplit(urlsplit(value)._replace(scheme=base.scheme, netloc=base.netloc))
@@ -125,10 +125,10 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class SessionsAdapter(DefaultUserSessionsAdapter):
-    """“Sign out everywhere else” means apps too, and sessions that the library's table does not know of."""
+    """Extend “Sign out everywhere else” to apps, and to sessions that the library's table does not hold."""
 
     def end_sessions(self, sessions: Iterable[UserSession]) -> None:
-        """End all sessions and tokens of whoever asks, but for the session that asks."""
+        """End all tokens of the current user, and all sessions except the current one."""
         super().end_sessions(sessions)
         user = self.request.user
         services.sign_out_everywhere(user=user, origin=Origin.of_request(self.request))
@@ -136,26 +136,26 @@ class SessionsAdapter(DefaultUserSessionsAdapter):
 
 
 class MFAAdapter(DefaultMFAAdapter):
-    """One-time-code secrets and recovery seeds are sealed: a dump of the database holds none in clear."""
+    """Seal one-time-code secrets and recovery seeds, so that a dump of the database holds none in clear."""
 
     def encrypt(self, text: str) -> str:
-        """Seal a secret."""
+        """Return the secret sealed, in base64."""
         return base64.b64encode(seal(sealing_ring(), text, MFA_CONTEXT)).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        """Open a sealed secret. Raises `vault.errors.VaultError`."""
+        """Return the plaintext of a sealed secret. Raises `vault.errors.VaultError`."""
         return unseal(sealing_ring(), base64.b64decode(encrypted_text), MFA_CONTEXT)
 
     def get_totp_issuer(self) -> str:
-        """Name the portal in the authenticator app."""
+        """Return the portal's name for the authenticator app."""
         return "keyportal"
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
-        """Name the portal to the browser's passkey dialogue; the host is the configured one."""
+        """Return the portal's name and host for the browser's passkey dialogue. The host is the configured one."""
         host = self.request_host() if settings.KEYPORTAL_LOCAL else urlsplit(settings.KEYPORTAL_URL).hostname
         return {"id": host or "", "name": "keyportal"}
 
     def request_host(self) -> str:
-        """Give the host of this request: in local mode the portal answers as 127.0.0.1 and as localhost."""
+        """Return the host of this request: in local mode the portal answers as both 127.0.0.1 and localhost."""
         entity: dict[str, str] = super().get_public_key_credential_rp_entity()
         return entity["id"]

@@ -1,4 +1,4 @@
-"""Users, the audit trail and waiting messages for operators. Every write is a verb of `accounts.services`."""
+"""The operators' pages for users, the audit trail and pending messages. Writes go through `accounts.services`."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ Verb = Callable[..., bool]
 
 @admin.register(User)
 class UserAdmin(ReadOnlyAdmin):
-    """Who has an account. Actions confirm, switch off and on, and end all signed tokens. Nobody gives rights here."""
+    """List users. Actions confirm them, switch them off and on, and end their signed tokens. No page gives rights."""
 
     list_display = ("email", "is_active", "confirmed_at", "last_login", "joined_at", "is_staff", "id")
     list_filter = ("is_active", "is_staff", ("confirmed_at", admin.EmptyFieldListFilter))
@@ -34,27 +34,27 @@ class UserAdmin(ReadOnlyAdmin):
 
     @admin.action(permissions=["act"], description="Confirm the e-mail address")
     def confirm(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Confirm each user's address on the operator's word."""
+        """Confirm the address of each user on the operator's word."""
         self._each(request, queryset, services.confirm_user, "confirmed")
 
     @admin.action(permissions=["act"], description="Take the confirmation back (keys and tokens are refused)")
     def unconfirm(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Make each user confirm anew, the operator excepted: it would shut them out."""
+        """Take each user's confirmation back, except the operator's own, who would be locked out."""
         self._each(request, self._others(request, queryset), services.unconfirm_user, "unconfirmed")
 
     @admin.action(permissions=["act"], description="Deactivate (no log-in, keys and tokens are refused)")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Switch each account off, the operator's own excepted."""
+        """Switch each account off, except the operator's own."""
         self._each(request, self._others(request, queryset), services.deactivate_user, "deactivated")
 
     @admin.action(permissions=["act"], description="Activate again")
     def reactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Switch each account on."""
+        """Switch each account on again."""
         self._each(request, queryset, services.reactivate_user, "activated")
 
     @admin.action(permissions=["act"], description="End all signed tokens")
     def end_tokens(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Raise each user's epoch."""
+        """End each user's signed tokens."""
         self._each(request, queryset, services.end_all_tokens, "users' tokens ended")
 
     def _others(self, request: HttpRequest, users: QuerySet[User]) -> QuerySet[User]:
@@ -70,7 +70,7 @@ class UserAdmin(ReadOnlyAdmin):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdmin):
-    """What happened, newest first. Nobody changes it, operators included."""
+    """Show the audit trail, newest first. Nothing in it can be changed, not even by operators."""
 
     list_display = ("at", "verb", "actor", "subject_type", "subject_id", "address", "peer", "request_id")
     list_filter = ("verb", "subject_type")
@@ -84,7 +84,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
 @admin.register(PendingMessage)
 class PendingMessageAdmin(ReadOnlyAdmin):
-    """Messages that wait for the mail server, and those that were given up. What they say, and to whom, is sealed."""
+    """Show messages that are waiting to be sent or were given up. Their content and recipient are sealed."""
 
     list_display = ("id", "what", "created_at", "due_at", "tries", "given_up_at")
     list_filter = (("given_up_at", admin.EmptyFieldListFilter), "what")

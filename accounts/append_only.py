@@ -1,8 +1,8 @@
-"""What the database itself refuses: a row of the trail is neither changed nor removed before its time, by any SQL.
+"""Triggers that keep the audit trail append-only: no SQL changes a row of it, or removes one before its time.
 
-The time until which an event is kept is part of the event, so that nobody shortens it; the clock is the database's own.
-The rows of the chain are kept for ever. On SQLite a row that exists can't be written over either: REPLACE removes it
-without a word to the triggers of a removal.
+The time until which an event is kept is part of the event, so it can't be shortened; the clock is the database's own.
+The rows of the chain are kept for ever. On SQLite a third trigger keeps REPLACE from overwriting a row, because REPLACE
+deletes the old row without firing delete triggers.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ PATH: Final = "search_path=pg_catalog, pg_temp"
 
 _REFUSAL: Final = "SELECT RAISE(ABORT, 'the audit trail is append-only')"
 _OVER_ON_SQLITE: Final = "coalesce(OLD.keep_until < strftime('%Y-%m-%d %H:%M:%f', 'now'), 0)"
-# Every operator is named with its schema as well: whoever leads the function to others leads it nowhere.
+# Operators are schema-qualified as well, so that a changed search path can't substitute others.
 _FUNCTION: Final = f"""
 CREATE OR REPLACE FUNCTION {REFUSES}() RETURNS trigger LANGUAGE plpgsql SET {PATH.replace("=", " = ")} AS $body$
 BEGIN
@@ -33,41 +33,41 @@ $body$
 
 
 class Trigger(NamedTuple):
-    """One of PostgreSQL's, which call the function."""
+    """A trigger on PostgreSQL, which calls the function."""
 
     name: str
     table: str
     event: str
     type: int
-    """As its catalogue writes it: 1 for each row, 2 before, and the event."""
+    """As in `pg_trigger.tgtype`: 1 for each row, 2 for before, plus the event's value."""
     arguments: tuple[str, ...] = ()
 
     def statements(self) -> list[str]:
-        """Return what makes it, so that it fires also where `session_replication_role` says that no trigger should."""
+        """Return the SQL that creates it, so that it fires whatever `session_replication_role` is."""
         each, given = ("ROW" if self.type & 1 else "STATEMENT"), ", ".join(f"'{text}'" for text in self.arguments)
         making = f"BEFORE {self.event} ON {self.table} FOR EACH {each} EXECUTE FUNCTION {REFUSES}({given})"
         return [f"CREATE TRIGGER {self.name} {making}", f"ALTER TABLE {self.table} ENABLE ALWAYS TRIGGER {self.name}"]
 
 
 def create_refusals(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
-    """Make the triggers in the database's own words, anew if they are there: for a migration."""
+    """Create or replace the triggers, for a migration."""
     for statement in _statements(editor.connection):
         editor.execute(statement, None)
 
 
 def drop_refusals(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
-    """Take the triggers away again."""
+    """Drop the triggers, to reverse a migration."""
     for statement in _dropping(editor.connection):
         editor.execute(statement)
 
 
 def body() -> str:
-    """Return the function's text as PostgreSQL's catalogue has it."""
+    """Return the function's source as it is in PostgreSQL's catalogue."""
     return _FUNCTION.split("$body$")[1]
 
 
 def sqlite_triggers(table: str) -> dict[str, str]:
-    """Return the statements that make the triggers of a table on SQLite, by their names."""
+    """Return the statements that create a table's triggers on SQLite, by name."""
     change, removal, replacement, _ = _names(table)
     key = "id" if table == EVENTS else "number"
     before_its_time = f"WHEN NOT {_OVER_ON_SQLITE} " if table == EVENTS else ""
@@ -80,7 +80,7 @@ def sqlite_triggers(table: str) -> dict[str, str]:
 
 
 def postgresql_triggers(table: str) -> list[Trigger]:
-    """Return the triggers of a table on PostgreSQL."""
+    """Return a table's triggers on PostgreSQL."""
     change, removal, _, truncation = _names(table)
     return [
         Trigger(change, table, "UPDATE", 1 + 2 + 16),

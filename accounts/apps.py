@@ -1,4 +1,4 @@
-"""The accounts room as a Django application."""
+"""The Django application `accounts`."""
 
 from importlib import import_module
 
@@ -7,12 +7,12 @@ from django.utils.module_loading import autodiscover_modules
 
 
 class AccountsConfig(AppConfig):
-    """The lowest room: it also makes Django read every room's `checks.py`."""
+    """Configure the application. As the lowest room, it also loads the `checks.py` of all others."""
 
     name = "accounts"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Read `checks.py` of each application, as the admin does with `admin.py`; watch the libraries' rows."""
+        """Load `checks.py` of each application, as the admin does with `admin.py`, and watch the libraries' rows."""
         autodiscover_modules("checks")
-        import_module("accounts.outside").watch()  # it needs the libraries' models, which are there by now
+        import_module("accounts.outside").watch()  # not before: it needs the libraries' models

@@ -1,7 +1,7 @@
-"""Limits on attempts, counted in the database: every worker of every machine shares them, and log-in needs it anyway.
+"""Limits on attempts. They are counted in the database, which all workers share and log-in needs anyway.
 
-Nothing is ever pushed out: a row goes when its time is over. Whose it is can't be read from it: the id is a keyed
-digest. Each limit is a setting, has its own words for whom it stops, and says in how many seconds to try again.
+No row is evicted: each is removed when its time is over. A row does not show whose it is, because its id is a keyed
+digest. Each limit is a setting, has its own message for the user, and says after how many seconds to try again.
 """
 
 import time
@@ -24,7 +24,7 @@ LONGEST_DELAY: Final = 900  # seconds
 
 
 class TooManyAttemptsError(Exception):
-    """A limit is used up. Carries the words for whom it stops, and the seconds until another attempt may succeed."""
+    """A limit is used up. Carries the message for the user, and the seconds until another attempt is allowed."""
 
     def __init__(self, words: str, retry_after: int) -> None:
         super().__init__(words)
@@ -36,28 +36,28 @@ class TooManyAttemptsError(Exception):
 class _Limit:
     setting: str
     words: str = ""
-    """What a person is told whom it stops; the page adds how long to wait."""
+    """The message for the user; the page adds how long to wait."""
     fixed: str = ""
-    """The rate of a limit that stops nobody, and so is no setting: how often the same event is recorded."""
+    """The rate of a limit that is no setting because it blocks no user, but bounds how often something is recorded."""
 
     @property
     def rate(self) -> RateLimitItem:
-        """The amount and the seconds, as the setting says now: `30 per 5 minutes`."""
+        """The amount and period from the setting as it is now, such as `30 per 5 minutes`."""
         return _parsed(self.fixed or getattr(settings, self.setting))
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimit(_Limit):
-    """At most so many attempts in any stretch of time of this length, for one key.
+    """At most this many attempts for one key in a sliding window of time.
 
-    Counted in fixed windows; what was counted in the window before weighs as much as is left of it, so that nobody gets
-    the amount twice around an edge.
+    Attempts are counted in fixed windows. The count of the previous window is weighted by the share of it that the
+    sliding window still covers, so that the amount can't be had twice around a window's edge.
     """
 
     def hit(self, key: str) -> int:
-        """Count an attempt; return 0 if it is within the limit, else the seconds until another one may be.
+        """Count an attempt; return 0 if it is within the limit, otherwise the seconds until another one is allowed.
 
-        One UPDATE counts, so that parallel attempts can't slip through together.
+        A single UPDATE counts, so that parallel attempts can't slip through together.
         """
         now = time.time()
         with transaction.atomic():
@@ -73,27 +73,25 @@ class AttemptLimit(_Limit):
             raise TooManyAttemptsError(self.words, wait)
 
     def refund(self, key: str) -> None:
-        """Take an attempt back: it was no guess."""
+        """Take an attempt back, because it was not a guess."""
         AttemptWindow.objects.filter(pk=self._bucket(key, time.time()), count__gt=0).update(count=F("count") - 1)
 
     def retry_after(self, key: str) -> int:
-        """Return the seconds until another attempt may be, 0 if it may now. Counts nothing."""
+        """Return the seconds until another attempt is allowed, 0 if one is now. Counts nothing."""
         now = time.time()
         before, count = self._counts(key, now)
         return self._wait(before, count + 1, now)
 
     def _counts(self, key: str, now: float) -> tuple[int, int]:
-        """Return how many were counted in the window before and in this one."""
+        """Return the counts of the previous window and of the current one."""
         names = self._bucket(key, now - self._seconds), self._bucket(key, now)
         found = dict(AttemptWindow.objects.filter(pk__in=names).values_list("pk", "count"))
         return found.get(names[0], 0), found.get(names[1], 0)
 
     def _wait(self, before: int, count: int, now: float) -> int:
-        """Return the seconds until `count` in this window, with what is left of `before`, is within the limit."""
+        """Return the seconds until `count` in this window and the weighted `before` are within the limit."""
         left, amount = self._seconds - now % self._seconds, self.rate.amount
-        if (
-            count > amount
-        ):  # until this window, without the attempt that is refused, weighs little enough in the next one
+        if count > amount:  # until this window, without the refused attempt, weighs little enough in the next one
             return int(left + self._seconds * (1 - (amount - 1) / (count - 1))) + 1
         over = before * left / self._seconds + count - amount
         return int(over * self._seconds / before) + 1 if over > 0 else 0
@@ -103,7 +101,7 @@ class AttemptLimit(_Limit):
         return self.rate.get_expiry()
 
     def _end(self, now: float) -> datetime:
-        """Return when nobody needs this window any more: when the one after it is over."""
+        """Return when this window is no longer needed, which is at the end of the next one."""
         return datetime.fromtimestamp((now // self._seconds + 2) * self._seconds, UTC)
 
     def _bucket(self, key: str, now: float) -> str:
@@ -112,22 +110,22 @@ class AttemptLimit(_Limit):
 
 @dataclass(frozen=True, slots=True)
 class GrowingDelay(_Limit):
-    """So many attempts are free; each further one must wait twice as long as the one before it, a quarter hour at most.
+    """A delay that doubles with each attempt beyond a free amount, up to a quarter of an hour.
 
-    For what a stranger can use up in somebody's name: nobody is locked out for long by it. The setting `20 per hour` is
-    how many are free, and after how long without an attempt all is forgotten. What comes too early is not counted, so
-    that it prolongs nothing.
+    It serves limits that a stranger can use up in an owner's name, because it never locks the owner out for long. The
+    setting `20 per hour` gives the free amount, and the time without attempts after which the count starts over. An
+    attempt that comes too early is not counted, and so does not prolong the delay.
     """
 
     def hit(self, key: str) -> int:
-        """Count an attempt; return 0 if it may be made now, else the seconds until one may."""
+        """Count an attempt; return 0 if it is allowed now, otherwise the seconds until one is."""
         while True:
             now = datetime.fromtimestamp(time.time(), UTC)
             row = self._row(key, now)
             if row.blocked_until and row.blocked_until > now:
                 return int((row.blocked_until - now).total_seconds()) + 1
             count = row.count + 1 if row.ends_at > now else 1
-            # Of several at once one is counted; the others look again.
+            # Of several attempts at once, one is counted; the others read the row again.
             unchanged = AttemptWindow.objects.filter(
                 pk=row.pk, count=row.count, ends_at=row.ends_at, blocked_until=row.blocked_until
             )
@@ -135,7 +133,7 @@ class GrowingDelay(_Limit):
                 return 0
 
     def refund(self, key: str) -> None:
-        """Take an attempt back, and the delay that it brought: it was no guess."""
+        """Take an attempt and its delay back, because it was not a guess."""
         counted = AttemptWindow.objects.filter(pk=self._bucket(key), count__gt=0)
         counted.update(count=F("count") - 1, blocked_until=None)
 
@@ -158,7 +156,7 @@ class GrowingDelay(_Limit):
         return _digest(f"{self.setting}\n{key}")
 
 
-# Cached by the text itself: settings are read at every call, so that a test can change them.
+# Cached by the text: settings are read at every call, so that a test can change them.
 _parsed = lru_cache(maxsize=64)(parse)
 
 
@@ -167,7 +165,7 @@ def _digest(text: str) -> str:
 
 
 def _count(bucket: str, ends_at: datetime) -> None:
-    """Raise the count of a bucket by one, in one statement; whoever comes first makes the row."""
+    """Raise the count of a bucket by one in a single statement; the first attempt creates the row."""
     if AttemptWindow.objects.filter(pk=bucket).update(count=F("count") + 1):
         return
     try:

@@ -1,4 +1,4 @@
-"""The audit trail: one function writes it, in the transaction of the verb it tells of."""
+"""The audit trail's only writer, called in the transaction of the action that it records."""
 
 import logging
 from datetime import timedelta
@@ -39,9 +39,9 @@ _MEND: Final = (
 
 @transaction.atomic(savepoint=False)
 def record(verb: str, *, subject: str, origin: Origin, **details: Any) -> AuditEvent:
-    """Insert one event. `subject` is `type:public id`. Details are JSON and never hold a secret.
+    """Insert an event and return it. `subject` is `type:public id`. Details are JSON and never hold a secret.
 
-    It is called inside the caller's transaction: if the event can't be written, the thing did not happen.
+    It runs in the caller's transaction: if the event can't be written, the recorded action is rolled back.
     """
     subject_type, _, subject_id = subject.partition(":")
     event = AuditEvent(
@@ -57,15 +57,15 @@ def record(verb: str, *, subject: str, origin: Origin, **details: Any) -> AuditE
     )
     if settings.KEYPORTAL_AUDIT_DAYS:
         event.keep_until = event.at + timedelta(days=settings.KEYPORTAL_AUDIT_DAYS)
-    event.save(force_insert=True)  # which seals it
+    event.save(force_insert=True)  # seals it too
     return event
 
 
 def _next_id() -> int:
-    """Take the id before the insert: the seal covers it, so that no event can be moved or doubled.
+    """Return an id, allocated before the insert because the seal covers it, so that no event can be moved or copied.
 
-    Whoever may insert could put the sequence or an id where none comes after it; then the next one is behind the
-    highest that leaves room.
+    A role that may insert could move the sequence, or insert an id, so far up that none is left after it. Then the next
+    id follows the highest one that leaves room.
     """
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":

@@ -1,4 +1,4 @@
-"""Who may log in, and stay logged in: an account whose row is as the portal wrote it, by its own address alone."""
+"""The authentication backend, which lets in accounts with a valid row seal only, and only by their own address."""
 
 import logging
 
@@ -15,10 +15,10 @@ logger = logging.getLogger(__name__)
 
 
 class SealedBackend(AuthenticationBackend):  # type: ignore[misc]  # untyped
-    """django-allauth's, for which only `User.email` is a log-in name: its own table holds what people only typed."""
+    """django-allauth's backend with `User.email` as the only log-in name: its own table holds unproved addresses."""
 
     def user_can_authenticate(self, user: AbstractBaseUser | None) -> bool:
-        """Return whether the account is active and its row seal fits; asked at log-in and at every request."""
+        """Return whether the account is active and its row seal valid. Called at log-in and at every request."""
         if not isinstance(user, User) or not super().user_can_authenticate(user):
             return False
         if user.is_intact():
@@ -39,5 +39,5 @@ class SealedBackend(AuthenticationBackend):  # type: ignore[misc]  # untyped
 
 
 def is_whole(user: User) -> bool:
-    """Return whether nothing of what lets this account in was changed past the portal; asked at each log-in."""
+    """Return whether the account's row and second factors are as the portal wrote them. Called at each log-in."""
     return user.is_intact() and fits(user, FACTORS)

@@ -1,6 +1,6 @@
-"""Who has logged in in this browser: what a person typed must not come up before another one who logs in next.
+"""The users who have logged in in this browser, so that one person's draft is never shown to the next one.
 
-A cookie names the last two users, signed, and outlives their sessions. It opens nothing.
+A signed cookie names the last two users, and outlives their sessions. It grants no access.
 """
 
 from django.conf import settings
@@ -8,17 +8,17 @@ from django.http import HttpRequest, HttpResponse
 
 YEAR = 365 * 24 * 3600
 SALT = "keyportal.browser_users"
-KEPT = 2  # one, or more than one: that is all that anybody asks
+KEPT = 2  # enough to tell one user from more than one
 
 
 def users_of_browser(request: HttpRequest) -> list[str]:
-    """Return the ids of the users who logged in in this browser, the last one first; empty if nobody did."""
+    """Return the ids of the users who logged in in this browser, the last one first; empty if there were none."""
     cookie = request.get_signed_cookie(settings.KEYPORTAL_USERS_COOKIE, "", salt=SALT, max_age=YEAR)
     return cookie.split(".") if cookie else []
 
 
 def remember_user(request: HttpRequest, response: HttpResponse) -> None:
-    """Set the cookie if somebody is logged in whom it does not name as the last one."""
+    """Set the cookie if the logged-in user is not the one that it names last."""
     if not request.user.is_authenticated:
         return
     known = users_of_browser(request)

@@ -1,6 +1,6 @@
-"""Django's cache in the portal's database, for libraries: what is read from it is JSON and can do nothing.
+"""A Django cache in the portal's database, for libraries. Its values are JSON, so reading one can't run code.
 
-Django's own backends unpickle what they read, so that whoever can write a row could run code in every worker.
+Django's own backends unpickle what they read, so write access to a row would mean code execution in every worker.
 """
 
 import time
@@ -16,20 +16,20 @@ from accounts.models import CacheEntry
 
 
 class JSONCache(BaseCache):
-    """Entries as rows. Nothing is pushed out by something else; what is over is purged."""
+    """A cache whose entries are rows. No entry evicts another; expired ones are purged."""
 
     def __init__(self, location: str, params: Mapping[str, Any]) -> None:
         super().__init__(dict(params))
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
-        """Return what is kept under the key and in its time; `default` if nothing is."""
+        """Return the value under the key, or `default` if there is none or it has expired."""
         entry = self._current(key, version)
         return default if entry is None else entry.value
 
     def add(
         self, key: str, value: Any, timeout: float | object | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
-        """Keep a value if nothing is kept under the key. Of any number of callers at once one gets True."""
+        """Store a value if the key has none. Of concurrent callers, exactly one gets True."""
         name = self.make_and_validate_key(key, version=version)
         CacheEntry.objects.filter(pk=name, expires_at__lte=timezone.now()).delete()
         try:
@@ -42,7 +42,7 @@ class JSONCache(BaseCache):
     def set(
         self, key: str, value: Any, timeout: float | object | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> None:
-        """Keep a value, whatever was there."""
+        """Store a value, replacing any other."""
         entry = CacheEntry(
             key=self.make_and_validate_key(key, version=version), value=value, expires_at=self._end(timeout)
         )
@@ -51,19 +51,19 @@ class JSONCache(BaseCache):
         )
 
     def touch(self, key: str, timeout: float | object | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        """Let an entry live until this time; return whether there is one."""
+        """Set an entry's timeout; return whether there is one."""
         entry = self._current(key, version)
         if entry is None:
             return False
         return bool(CacheEntry.objects.filter(pk=entry.pk).update(expires_at=self._end(timeout)))
 
     def delete(self, key: str, version: int | None = None) -> bool:
-        """Forget an entry; return whether there was one."""
+        """Remove an entry; return whether there was one."""
         removed, _ = CacheEntry.objects.filter(pk=self.make_and_validate_key(key, version=version)).delete()
         return bool(removed)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         CacheEntry.objects.all().delete()
 
     def _current(self, key: str, version: int | None) -> CacheEntry | None:

@@ -1,7 +1,7 @@
-"""Canaries: proof that the key rings of this process are those that the database was written with.
+"""Check values of ring keys (canaries), which prove that the process has the rings that the database was written with.
 
-A wrong index ring would make every key look unknown, and every client would throw its credential away. So a process
-whose rings do not fit must not answer at all.
+With a wrong index ring every key would look unknown, and clients would discard good credentials. So a process whose
+rings do not fit must not answer at all.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,13 +15,13 @@ from vault.rings import KeyRing
 
 
 class RingMisfitError(VaultError):
-    """The rings of this process are not the ones that the database was written with. Names ring and id, no key."""
+    """This process lacks the rings that the database was written with. The message names ring and id, never a key."""
 
 
 def confirm_rings() -> None:
-    """Compare the rings with the database and remember the keys that are new to it.
+    """Compare the rings with the database, and store check values for keys that are new to it.
 
-    Raises `RingMisfitError`, or `django.db.Error` when the database can't be asked.
+    Raises `RingMisfitError` if they differ, and `django.db.Error` if the database can't be queried.
     """
     for ring in (sealing_ring(), index_ring()):
         known = {canary.key_id: bytes(canary.value) for canary in RingCanary.objects.filter(ring=ring.name)}
@@ -33,7 +33,7 @@ def confirm_rings() -> None:
 
 @cache
 def rings_confirmed() -> bool:
-    """Confirm the rings, once in a process: True, or what `confirm_rings` raises (and then asks again next time)."""
+    """Confirm the rings once per process. Return True, or raise what `confirm_rings` raises and try again next time."""
     confirm_rings()
     return True
 

@@ -1,8 +1,8 @@
-"""Which characters of a text a person can see, and which turn the text around them.
+"""Find the characters of a text that are invisible or change the direction of the text around them.
 
-What is invisible may still belong to a word or to an emoji: Persian and the scripts of India join and part letters
-with U+200C and U+200D, emoji are glued together with U+200D, varied by U+FE0F, and flags of regions are spelled with
-tags. `fault_at` judges each character by its neighbours (Unicode UTS #39, UTS #51, RFC 5892 Appendix A).
+An invisible character may still belong to a word or an emoji: Persian and the scripts of India join and separate
+letters with U+200C and U+200D, emoji are joined with U+200D and varied by U+FE0F, and flags of regions are spelled with
+tags. So `fault_at` judges each character by its neighbours (Unicode UTS #39, UTS #51, RFC 5892 Appendix A).
 """
 
 import re
@@ -21,9 +21,9 @@ DIRECTION: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u
 VISIBLE_FORMATS: Final = frozenset(
     map(chr, (*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD))
 )
-"""Format characters that are drawn: number signs of Arabic, Syriac and Kaithi."""
+"""Format characters that are visible: number signs of Arabic, Syriac and Kaithi."""
 BLANK: Final = "\u2800"
-"""The empty pattern of Braille: a symbol to Unicode, a blank to a person."""
+"""The empty Braille pattern, which Unicode counts as a symbol but people see as a blank."""
 
 _IGNORABLE: Final = (
     *(range(0xAD, 0xAE), range(0x34F, 0x350), range(0x115F, 0x1161), range(0x17B4, 0x17B6), range(0x180B, 0x1810)),
@@ -31,15 +31,15 @@ _IGNORABLE: Final = (
     *(range(0xFEFF, 0xFF00), range(0xFFA0, 0xFFA1), range(0xFFF0, 0xFFFD), range(0x16FE4, 0x16FE5)),
     *(range(0x1BCA0, 0x1BCA4), range(0x1D159, 0x1D15A), range(0x1D173, 0x1D17B), range(0xE0000, 0xE1000)),
 )
-"""Default_Ignorable_Code_Point of Unicode, and what else shows nothing: fillers, anchors, an empty note head."""
+"""Unicode's Default_Ignorable_Code_Point, and others that show nothing: fillers, anchors, an empty note head."""
 _CONTROLS: Final = ("Cc", "Zl", "Zp")
 _MEANINGLESS: Final = ("Cs", "Co", "Cn")
 _VIRAMA: Final = 9  # canonical combining class
 _COPYRIGHT: Final = "\xa9\xae"
-_FIRST_EMOJI: Final = 0x203C  # ‼; what is below, but for © and ®, is the + and the ¬ of every keyboard
+_FIRST_EMOJI: Final = 0x203C  # ‼; the symbols below it, except © and ®, are ordinary ones such as + and ¬
 _FIRST_PICTOGRAPH: Final = "\U0001f000"
 _BALL: Final = "\u26f9"
-_VARIED: Final = "\u203c\u2049\u2139\u3030"  # emoji of old that are no symbols to Unicode
+_VARIED: Final = "\u203c\u2049\u2139\u3030"  # old emoji that Unicode does not class as symbols
 _JOINING: Final = frozenset(
     (
         *("ARABIC", "SYRIAC", "NKO", "MANDAIC", "MONGOLIAN", "ADLAM", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI"),
@@ -47,7 +47,7 @@ _JOINING: Final = frozenset(
         *("JAVANESE", "SUNDANESE", "CHAKMA", "GRANTHA", "NEWA", "TIRHUTA", "SHARADA"),
     )
 )
-"""Scripts in which a joiner changes what is seen: the first words of their characters' names."""
+"""Scripts in which a joiner is visible in its effect, by the first word of their characters' names."""
 _FLAG_OF_REGION: Final = re.compile(
     "\U0001f3f4(?:"
     + "|".join("".join(chr(0xE0000 + ord(letter)) for letter in region) for region in ("gbeng", "gbsct", "gbwls"))
@@ -56,7 +56,7 @@ _FLAG_OF_REGION: Final = re.compile(
 
 
 class Fault(StrEnum):
-    """Why a character may not stand in a text that others read."""
+    """Why a character is not allowed in a text that others read."""
 
     CONTROL = "control"
     DIRECTION = "direction"
@@ -65,7 +65,7 @@ class Fault(StrEnum):
 
 
 def fault_at(text: str, place: int) -> Fault | None:
-    """Return what is wrong with the character at this place of the text; None if it may stand there."""
+    """Return what is wrong with the character at this place of the text, or None if it is allowed there."""
     character = text[place]
     if character.isascii() and character.isprintable():
         return None
@@ -80,21 +80,21 @@ def fault_at(text: str, place: int) -> Fault | None:
 
 
 def is_invisible(character: str) -> bool:
-    """Tell whether nobody sees this character by itself. Blanks are not meant."""
+    """Return whether the character is invisible by itself. Blanks do not count as invisible."""
     if unicodedata.category(character) == "Cf":
         return character not in VISIBLE_FORMATS
     return any(ord(character) in ignorable for ignorable in _IGNORABLE)
 
 
 def is_mark(character: str) -> bool:
-    """Tell whether it is drawn onto the character before it."""
+    """Return whether the character is a visible mark, drawn onto the one before it."""
     return unicodedata.category(character).startswith("M") and not is_invisible(character)
 
 
 def visible_length(text: str) -> int:
-    """Return how many characters a person sees: marks, joiners, skin tones and the second half of a flag are no others.
+    """Return how many characters a person sees. Marks, joiners, skin tones and the second half of a flag don't count.
 
-    Near enough to the grapheme clusters of UAX #29 for a limit.
+    The result is close enough to the grapheme clusters of UAX #29 for a limit.
     """
     length, half_a_flag = 0, False
     for place, character in enumerate(text):
@@ -108,7 +108,7 @@ def visible_length(text: str) -> int:
 
 
 def _belongs(text: str, place: int) -> bool:
-    """Tell whether an invisible character is part of the word or the emoji that it stands in."""
+    """Return whether an invisible character is part of the word or emoji around it."""
     character, before = text[place], text[:place]
     if character in JOINERS:
         return _joins_letters(text, place) or (character == ZWJ and _joins_emoji(text, place))
@@ -127,9 +127,9 @@ def _belongs(text: str, place: int) -> bool:
 
 
 def _joins_letters(text: str, place: int) -> bool:
-    """Tell whether a joiner stands inside a word of a script that needs it, or behind a virama (RFC 5892 A.1, A.2).
+    """Return whether a joiner is inside a word of a script that needs it, or after a virama (RFC 5892 A.1, A.2).
 
-    One side may be of another script: Persian writes its plural behind `API`.
+    One side may be of another script: Persian appends its plural to `API`.
     """
     before, after = text[place - 1 : place], text[place + 1 : place + 2]
     if _script(before) in _JOINING and unicodedata.combining(before) == _VIRAMA:
@@ -139,7 +139,7 @@ def _joins_letters(text: str, place: int) -> bool:
 
 
 def _joins_emoji(text: str, place: int) -> bool:
-    """Tell whether U+200D glues two emoji together. Of older symbols only the person with a ball takes another one."""
+    """Return whether U+200D joins two emoji here. Among older symbols, only the person with a ball joins another."""
     before, after = text[:place].removesuffix("\ufe0f")[-1:], text[place + 1 : place + 2]
     if not (_is_symbol(before) and _is_symbol(after)):
         return False
@@ -147,14 +147,14 @@ def _joins_emoji(text: str, place: int) -> bool:
 
 
 def _is_symbol(character: str) -> bool:
-    """Tell whether it may be an emoji: a symbol, or the skin tone that ends one."""
+    """Return whether the character may be an emoji: a symbol, or a skin tone at the end of one."""
     if not character or (ord(character) < _FIRST_EMOJI and character not in _COPYRIGHT):
         return False
     return unicodedata.category(character) in ("So", "Sm") or ord(character) in SKIN_TONES
 
 
 def _script(character: str) -> str:
-    """Return the first word of the character's name, which is its script's; empty for what stands in no word."""
+    """Return the first word of the character's name, which names its script; empty if it does not occur in words."""
     if not character or unicodedata.category(character)[0] not in "LMN" or is_invisible(character):
         return ""
     return unicodedata.name(character, "").partition(" ")[0]

@@ -1,4 +1,4 @@
-"""System checks of the accounts room: the configuration that must be right before anything is answered."""
+"""System checks for key rings, SECRET_KEY, the portal's URL, local mode and mail."""
 
 import base64
 import binascii
@@ -31,7 +31,7 @@ RINGS: Mapping[str, Callable[[], object]] = {
 
 @register("keyportal")
 def check_rings(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """E001: a ring is missing or written wrongly. E002: one secret serves two purposes."""
+    """Return E001 if a ring is missing or invalid, E002 if one secret serves two purposes."""
     errors: list[CheckMessage] = []
     for name, read in RINGS.items():
         try:
@@ -44,7 +44,7 @@ def check_rings(app_configs: Sequence[AppConfig] | None, **options: Any) -> list
 
 @register("keyportal")
 def check_secret_key(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """E003: SECRET_KEY, or one of the earlier ones, is short or a sample."""
+    """Return E003 if SECRET_KEY or one of its fallbacks is short, not random or a sample."""
     hint = "Whoever guesses it can forge links in messages. `openssl rand -base64 48` makes another one."
     keys = {"SECRET_KEY": [settings.SECRET_KEY], "SECRET_KEY_FALLBACKS": settings.SECRET_KEY_FALLBACKS}
     return [
@@ -56,7 +56,7 @@ def check_secret_key(app_configs: Sequence[AppConfig] | None, **options: Any) ->
 
 @register("keyportal")
 def check_url(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """E005: KEYPORTAL_URL is not https, and this is not local mode."""
+    """Return E005 if KEYPORTAL_URL is not https outside local mode."""
     if settings.KEYPORTAL_LOCAL or urlsplit(settings.KEYPORTAL_URL).scheme != "http":
         return []
     hint = "Put a proxy that ends TLS before the portal. Plain http is for local mode, on one machine."
@@ -65,7 +65,7 @@ def check_url(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[C
 
 @register("keyportal")
 def check_local_mode(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """E006: local mode, which shows every message to anyone, on an address that others can reach. E007: DEBUG."""
+    """Return E006 if local mode, which shows all messages to anyone, is not on a loopback address; E007 for DEBUG."""
     messages: list[CheckMessage] = []
     if settings.KEYPORTAL_LOCAL and urlsplit(settings.KEYPORTAL_URL).hostname not in LOOPBACK:
         hint = "Leave KEYPORTAL_LOCAL out, or name 127.0.0.1 or localhost in KEYPORTAL_URL."
@@ -80,7 +80,7 @@ def check_local_mode(app_configs: Sequence[AppConfig] | None, **options: Any) ->
 
 @register("keyportal")
 def check_mail(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
-    """W001: no mail server is named, so nobody can confirm an address."""
+    """Return W001 if no mail server is configured, so that addresses can't be confirmed."""
     if settings.KEYPORTAL_LOCAL or settings.EMAIL_CONFIGURED:
         return []
     hint = (
@@ -94,11 +94,11 @@ def check_mail(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[
 def check_canaries(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **options: Any
 ) -> list[CheckMessage]:
-    """E008: the rings are not those that the database was written with."""
+    """Return E008 if the rings are not those that the database was written with."""
     if not databases or check_rings(None):
         return []
     if RingCanary._meta.db_table not in connections[DEFAULT_DB_ALIAS].introspection.table_names():
-        return []  # `migrate` runs this check too, before there is a table
+        return []  # `migrate` runs this check before the table exists
     try:
         confirm_rings()
     except RingMisfitError as error:
@@ -134,7 +134,7 @@ def _is_random(key: str) -> bool:
 
 
 def _spellings(secret: str) -> list[bytes]:
-    """Give the bytes that SECRET_KEY stands for: as it is, and read as base64 as a ring reads it."""
+    """Return the bytes that the secret may stand for: its text, and the text decoded from base64 as in a ring."""
     raw = secret.encode()
     try:
         return [raw, base64.b64decode(raw, validate=True)]

@@ -1,7 +1,7 @@
-"""Known devices: someone else's wrong guesses must not lock the owner out (OWASP, "device cookies").
+"""Known devices, so that a stranger's wrong guesses do not lock the owner out (OWASP, "device cookies").
 
 A browser that has logged in to an account gets a signed cookie for it. Its attempts are counted in a bucket of their
-own, so that a thousand strangers who fill up the account's bucket do not stand in its way.
+own, so that strangers who use up the account's bucket do not block it.
 """
 
 from django.conf import settings
@@ -15,7 +15,7 @@ YEAR = 365 * 24 * 3600
 
 
 def known_device(request: HttpRequest, email: str) -> str | None:
-    """Give the id of the device if it has logged in to this account before, else None."""
+    """Return the device's id if it has logged in to this account before, otherwise None."""
     cookie = request.COOKIES.get(settings.KEYPORTAL_DEVICE_COOKIE, "")
     try:
         return _signer(email).unsign(cookie, max_age=YEAR)

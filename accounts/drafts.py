@@ -1,7 +1,7 @@
-"""Drafts: what somebody had typed when a log-in came in between, kept on the server until the form is there again.
+"""Drafts keep what a user typed when a log-in interrupted them, on the server, until the form is shown again.
 
-A draft lies in the session. It holds the fields that a form declares (`accounts.way_back`) and nothing else of the
-request, comes back once, within an hour, at the form's own address, and only before the person who typed it.
+A draft is stored in the session. It holds the fields that the form declares (`accounts.way_back`) and nothing else of
+the request. It is shown once, within an hour, at the form's own address, and only to the user who typed it.
 """
 
 import json
@@ -28,11 +28,11 @@ MOST_FOR_ONE: Final = 15 * 1024
 LIFETIME: Final = 3600  # seconds
 LIMIT: Final = AttemptLimit("drafts of an address", fixed="60 per hour")
 LOOKS_SECRET: Final = re.compile(r"_(?:live|test|refresh)_[0-9A-Za-z]{40}|\beyJ[\w-]{10,}\.[\w-]{10,}\.")
-"""A credential that was pasted into the wrong field: one of the portal's or of another's, or a signed token."""
+"""A credential pasted into the wrong field: the portal's, another service's, or a signed token."""
 
 
 class Why(StrEnum):
-    """Why a POST was not carried out. The value begins the sentence that the page says after the log-in."""
+    """Why a POST was not carried out. The value begins the message on the page after the log-in."""
 
     SIGNED_OUT = "You were signed out."
     NOT_FRESH = "We asked you to confirm that it's you."
@@ -45,39 +45,40 @@ class Draft:
     """One POST that was not carried out."""
 
     path: str
-    """Where its form is."""
+    """The path of the form's page."""
     why: str
     press: str
     fields: Mapping[str, list[str]]
     author: str
-    """The id of the user who typed it; empty if nobody had ever logged in in that browser."""
+    """The id of the user who typed it; empty if no user had ever logged in in that browser."""
     at: float
 
     @property
     def is_typed(self) -> bool:
-        """Return whether there is any text in it."""
+        """Return whether the draft holds any text."""
         return any(self.fields.values())
 
     def first(self, name: str) -> str:
-        """Return what stood in a field; empty if nothing did."""
+        """Return the first value of a field; empty if it has none."""
         return next(iter(self.fields.get(name, ())), "")
 
     def belongs_to(self, request: HttpRequest) -> bool:
-        """Return whether this user may see it: the author, or anybody if it has none."""
+        """Return whether the current user may see it: its author, or any user if it has none."""
         if request.user.is_authenticated:
             return self.author in ("", request.user.pk)
         return self.author in ("", *users_of_browser(request)[:1])
 
     def message(self, *, typed: bool) -> str:
-        """Return what the page says: what happened, whether the text is back, and what is to be done once more."""
+        """Return the message for the page: what happened, whether the text is back, and which button to press again."""
         state = "What you typed is here again, but not sent yet." if typed else "Nothing was done yet."
         return f"{self.why} {state} Press {f'“{self.press}”' if self.press else 'the button'} once more."
 
 
 def keep_draft(request: HttpRequest, why: Why, *, stale: bool = False) -> Draft | None:
-    """Keep what was typed and may be kept, and which button is to be pressed again; None if nothing is kept.
+    """Keep the keepable fields of the POST and the name of its button. Return the draft, or None if none is kept.
 
-    With `stale` the form's token did not fit: then nobody knows who typed it, unless only one user ever logged in.
+    `stale` means that the form's CSRF token did not match. Then the author is unknown, unless only one user has ever
+    logged in in this browser.
     """
     author = _author(request, stale=stale)
     if author is None or not _within_limit(request):
@@ -86,14 +87,14 @@ def keep_draft(request: HttpRequest, why: Why, *, stale: bool = False) -> Draft 
     path = urlsplit(page_of(request)).path
     draft = Draft(path=path, why=why, press=back.press, fields=_typed(request, back), author=author, at=time.time())
     kept = _kept(request)
-    if draft.is_typed or all(other.path != path for other in kept):  # a button takes no text away
+    if draft.is_typed or all(other.path != path for other in kept):  # a bare button does not replace text
         kept = [*(other for other in kept if other.path != path), draft]
     _store(request, kept)
     return draft
 
 
 def take_draft(request: HttpRequest) -> Draft | None:
-    """Return the draft for this page, once; drop those that are old, and another user's, whatever page is asked for."""
+    """Return the draft for this page, once. Old drafts and other users' are dropped, whatever the page."""
     if KEY not in request.session:
         return None
     kept = [draft for draft in _kept(request) if time.time() - draft.at < LIFETIME and draft.belongs_to(request)]
@@ -103,12 +104,12 @@ def take_draft(request: HttpRequest) -> Draft | None:
 
 
 def _kept(request: HttpRequest) -> list[Draft]:
-    # A session may be older than this code: what it holds in another shape is dropped.
+    # A session may be older than this code: drafts of another shape are dropped.
     return [Draft(**kept) for kept in request.session.get(KEY, ()) if kept.keys() == Draft.__dataclass_fields__.keys()]
 
 
 def _store(request: HttpRequest, drafts: Sequence[Draft]) -> None:
-    """Put the drafts into the session, the newest as far as there is room for all of them together."""
+    """Store the drafts in the session, dropping the oldest until they fit together."""
     rows = [asdict(draft) for draft in drafts]
     while rows and len(json.dumps(rows)) > MOST_BYTES:
         rows.pop(0)
@@ -119,7 +120,7 @@ def _store(request: HttpRequest, drafts: Sequence[Draft]) -> None:
 
 
 def fill_in(form: BaseForm, draft: Draft) -> bool:
-    """Show in an unsent form what the draft holds. Return whether it holds anything for this form."""
+    """Fill the draft into an unbound form. Return whether it holds anything for this form."""
     sent = MultiValueDict({name: values for name, values in draft.fields.items() if values})
     names = [name for name in draft.fields if name in form.fields]
     if form.is_bound or not sent or not names:
@@ -130,9 +131,9 @@ def fill_in(form: BaseForm, draft: Draft) -> bool:
 
 
 def _author(request: HttpRequest, *, stale: bool) -> str | None:
-    """Return who typed a POST: a user's id, empty if nobody ever logged in here, None if it can't be told.
+    """Return the id of the user who typed a POST; empty if none ever logged in here, None if that is unknown.
 
-    A token that fits was given out since the last log-in of this browser, so the page is that user's.
+    A valid CSRF token was issued after this browser's last log-in, so the page is that user's.
     """
     known = users_of_browser(request)
     if stale and len(known) > 1:
@@ -143,14 +144,14 @@ def _author(request: HttpRequest, *, stale: bool) -> str | None:
 
 
 def _within_limit(request: HttpRequest) -> bool:
-    """Count a draft of somebody who is not logged in: it makes a row in the database."""
+    """Count a draft of an anonymous client, because it creates a row; return whether it is within the limit."""
     if request.user.is_authenticated:
         return True
     return LIMIT.hit(bucket_of(request)) == 0
 
 
 def _typed(request: HttpRequest, back: WayBack) -> dict[str, list[str]]:
-    """Return what may be kept: the declared fields in which no secret stands; none if they are too long."""
+    """Return what may be kept: the declared fields that hold no secret; nothing if they are too long together."""
     fields = {name: request.POST.getlist(name) for name in back.keepable}
     fields = {name: values for name, values in fields.items() if not any(map(LOOKS_SECRET.search, values))}
     return fields if len(json.dumps(fields)) <= MOST_FOR_ONE else {}

@@ -1,4 +1,4 @@
-"""E-mail addresses as log-in names: one spelling for one person."""
+"""E-mail addresses as log-in names, each in one normal form."""
 
 import unicodedata
 
@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 
 
 def normalize_email(email: str) -> str:
-    """Give the one form in which an address is stored and looked up: trimmed, NFC, lower case."""
+    """Return the normal form in which an address is stored and looked up: trimmed, NFC, lower case."""
     return unicodedata.normalize("NFC", email.strip()).lower()
 
 

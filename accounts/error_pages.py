@@ -1,4 +1,4 @@
-"""Pages for what the forms and verbs of an account raise, wherever a library calls them."""
+"""Error pages for exceptions of account forms and services, also when a library calls these."""
 
 import logging
 from collections.abc import Callable
@@ -17,17 +17,17 @@ logger = logging.getLogger(__name__)
 
 
 class AccountErrorsMiddleware:
-    """Answers 429 for a limit, 410 for a link that is over, 409 for an account that somebody tampered with."""
+    """Answer 429 for a limit, 410 for a link that no longer works, 409 for a tampered account."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass the request on: only exceptions matter here."""
+        """Pass the request on. This middleware handles exceptions only."""
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Return the page; None for what is none of these."""
+        """Return the error page, or None for other exceptions."""
         if isinstance(exception, TooManyAttemptsError):
             return _too_many(request, exception)
         if isinstance(exception, LinkOverError):
@@ -39,7 +39,7 @@ class AccountErrorsMiddleware:
 
 
 def _too_many(request: HttpRequest, above: TooManyAttemptsError) -> HttpResponse:
-    if request.method == "POST" and request.user.is_authenticated:  # for strangers a limit does no more than it must
+    if request.method == "POST" and request.user.is_authenticated:  # no extra work for anonymous clients
         keep_draft(request, Why.LIMITED)
     wait, delayed = above.retry_after, isinstance(above, AccountDelayedError)
     context = {

@@ -1,17 +1,17 @@
-"""Why something about an account could not be done. The middleware makes a page of each."""
+"""Errors of account services. The middleware turns each into a page."""
 
 
 class AccountsError(Exception):
-    """Root of every error of this room. Its text may be shown."""
+    """Root of the errors in this module. Its text may be shown."""
 
 
 class LinkOverError(AccountsError):
-    """The link of a message was used, replaced by a newer one, forged, or is too old; which of these is not told."""
+    """A mailed link was used, replaced by a newer one, forged or has expired; the user is not told which."""
 
 
 class AddressTakenError(AccountsError):
-    """The address belongs by now to an account that has confirmed it."""
+    """The address belongs to another account by now, which has confirmed it."""
 
 
 class LastOperatorError(AccountsError):
-    """Without this account nobody could operate the portal."""
+    """The account is the last one that can operate the portal."""

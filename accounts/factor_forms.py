@@ -1,4 +1,4 @@
-"""django-allauth's forms of second factors: wrong ones are limited for a place and an account, and on the record."""
+"""django-allauth's second-factor forms, with limits per place and account, and with failures on the record."""
 
 from typing import Any, ClassVar
 
@@ -18,17 +18,17 @@ from accounts.origin import Origin
 
 
 class LimitedCode:
-    """Counts a code before it is looked at, and records a wrong one."""
+    """Count a code before checking it, and record a wrong one."""
 
     user: User
     event: ClassVar[str] = "second_factor_failed"
 
     def clean_code(self) -> Any:
-        """Return the code. Raises `ValidationError`, `TooManyAttemptsError`."""
+        """Return the code. Raises `ValidationError` if it is wrong, `TooManyAttemptsError` beyond the limit."""
         guess = code_guess(context.request, self.user.email)
         guess.enforce()
         try:
-            code = super().clean_code()  # type: ignore[misc]  # of the form that this is mixed into
+            code = super().clean_code()  # type: ignore[misc]  # defined by the form
         except ValidationError:
             record_failure(self.user, self.event)
             raise
@@ -37,29 +37,29 @@ class LimitedCode:
 
 
 class ForConfirmed:
-    """Adds a second factor to a confirmed account only: nobody is to lock the owner of the mailbox out.
+    """Add a second factor to a confirmed account only, so that a stranger can't lock the mailbox's owner out.
 
-    By the confirmation under the user's seal; allauth would ask its own table (`MFA_ALLOW_UNVERIFIED_EMAIL`).
+    The sealed confirmation of the user counts; allauth would ask its own table (`MFA_ALLOW_UNVERIFIED_EMAIL`).
     """
 
     user: User
 
     def clean(self) -> Any:
-        """Return what was sent. Raises `ValidationError`."""
+        """Return the cleaned data. Raises `ValidationError` if the user is not confirmed."""
         if not self.user.is_confirmed:
             raise ValidationError("Confirm your e-mail address first.", code="unverified_email")
-        return super().clean()  # type: ignore[misc]  # of the form that this is mixed into
+        return super().clean()  # type: ignore[misc]  # defined by the form
 
 
 class RecordedPasskey:
-    """Records a passkey that did not prove anything, where it is known whose it should be."""
+    """Record a passkey that failed, if the account is known."""
 
     user: User | None
 
     def clean_credential(self) -> Any:
-        """Return the second factor that was proved. Raises `ValidationError`."""
+        """Return the proved passkey. Raises `ValidationError` if it fails."""
         try:
-            return super().clean_credential()  # type: ignore[misc]  # of the form that this is mixed into
+            return super().clean_credential()  # type: ignore[misc]  # defined by the form
         except ValidationError:
             if self.user is not None:
                 record_failure(self.user, "second_factor_failed")
@@ -89,9 +89,9 @@ class ReauthenticateWebAuthnForm(RecordedPasskey, LibraryReauthenticateWebAuthnF
 
 
 class LoginWebAuthnForm(RecordedPasskey, LibraryLoginWebAuthnForm):  # type: ignore[misc]  # untyped
-    """A passkey alone."""
+    """A passkey as the only factor of a log-in."""
 
 
 def record_failure(user: User, event: str) -> None:
-    """Put a wrong second factor on the record of the account."""
+    """Record a wrong second factor of the account."""
     record(event, subject=f"user:{user.pk}", origin=Origin.of_request(context.request))

@@ -1,4 +1,4 @@
-"""django-allauth's forms with the portal's limits, records and links. They validate; what is written is a verb's."""
+"""django-allauth's forms with the portal's limits, records and links. They validate; `accounts.services` writes."""
 
 from typing import Any, ClassVar, Final
 
@@ -25,16 +25,16 @@ SIGN_UPS: Final = AttemptLimit("KEYPORTAL_LIMIT_SIGNUP", "Too many accounts were
 
 
 class SignUpForm(SignupForm):  # type: ignore[misc]  # untyped
-    """Sign-up that does the same work, and says the same, whether the address has an account or not."""
+    """A sign-up form that does the same work and gives the same answer whether the address has an account or not."""
 
     def validate_unique_email(self, value: str) -> str:
-        """Return the address: whether it is taken is found out by the insert."""
+        """Return the address unchecked: the insert finds out whether it is taken."""
         return value
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
-        """Insert the account; return None and the answer of a sign-up if the address has one.
+        """Insert the account and return it; if the address has one already, return None and the usual response.
 
-        Raises `TooManyAttemptsError`: only forms that are in order are counted.
+        Raises `TooManyAttemptsError`. Only valid forms are counted.
         """
         email, password = self.cleaned_data["email"], self.cleaned_data["password1"]
         SIGN_UPS.enforce(bucket_of(request))
@@ -46,10 +46,10 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # untyped
 
 
 class ChangePasswordForm(LibraryChangePasswordForm):  # type: ignore[misc]  # untyped
-    """Asks for the current password; guesses at it count as at log-in."""
+    """Ask for the current password; guesses count as they do at log-in."""
 
     def clean_oldpassword(self) -> str:
-        """Return it. Raises `ValidationError`, `TooManyAttemptsError`."""
+        """Return the current password. Raises `ValidationError` if it is wrong, and `TooManyAttemptsError`."""
         password: str = self.cleaned_data["oldpassword"]
         if not get_adapter().reauthenticate(self.user, password):
             raise ValidationError("This is not your current password.", code="enter_current_password")
@@ -57,23 +57,23 @@ class ChangePasswordForm(LibraryChangePasswordForm):  # type: ignore[misc]  # un
 
 
 class AddressForm(forms.Form):
-    """An e-mail address that a message goes to."""
+    """Ask for the e-mail address that a message goes to."""
 
     keepable: ClassVar[tuple[str, ...]] = ("email",)
 
     email = EmailField(required=True)
 
     def clean_email(self) -> str:
-        """Return the address in its one spelling. Raises `ValidationError` for one that HTTP Basic could not carry."""
+        """Return the address in its normal form. Raises `ValidationError` for a colon, which HTTP Basic can't carry."""
         refuse_colon(self.cleaned_data["email"])
         return normalize_email(self.cleaned_data["email"])
 
 
 class ResetPasswordForm(AddressForm, LibraryResetPasswordForm):  # type: ignore[misc]  # untyped
-    """Sends the link to the account that has the address, confirmed or not: who reads its mailbox is its owner."""
+    """Send the link to the account with the address, confirmed or not, because reading its mailbox proves ownership."""
 
     def save(self, request: HttpRequest, **options: Any) -> str:
-        """Send the message. Raises `TooManyAttemptsError`."""
+        """Send the message and return the address. Raises `TooManyAttemptsError`."""
         email: str = self.cleaned_data["email"]
         user = User.objects.filter(email=email, is_active=True).first()
         link_mail.enforce_limits(request, links.RESET, email)
@@ -82,10 +82,10 @@ class ResetPasswordForm(AddressForm, LibraryResetPasswordForm):  # type: ignore[
 
 
 class ResetTokenForm(UserTokenForm):  # type: ignore[misc]  # untyped
-    """Looks whether the link of a reset is good, without using it up."""
+    """Check whether the link of a password reset is valid, without using it up."""
 
     def clean(self) -> dict[str, Any]:
-        """Set `reset_user`. Raises `ValidationError` for a link that is over, spent, forged or of another address."""
+        """Set `reset_user`. Raises `ValidationError` if the link expired, was used, is forged or for another user."""
         data: dict[str, Any] = self.cleaned_data
         link = links.find(links.RESET, data.get("key", ""))
         user = link.user if link is not None and link.user is not None and link.email == link.user.email else None
@@ -96,17 +96,17 @@ class ResetTokenForm(UserTokenForm):  # type: ignore[misc]  # untyped
 
 
 class ResetPasswordKeyForm(LibraryResetPasswordKeyForm):  # type: ignore[misc]  # untyped
-    """Sets the new password of who came by a link."""
+    """Set a new password for the user who followed a link."""
 
     def save(self) -> None:
-        """Use the link up and set the password. Raises `accounts.errors.LinkOverError` if that was done just now."""
+        """Use the link up and set the password. Raises `accounts.errors.LinkOverError` if it was used meanwhile."""
         link = links.find(links.RESET, self.temp_key)
         origin = Origin.of_request(context.request, actor=f"user:{self.user.pk}")
         services.reset_password(link=link, password=self.cleaned_data["password1"], origin=origin)
 
 
 class NewAddressForm(AddressForm):
-    """The address that an account is to have."""
+    """Ask for the account's new address."""
 
     def __init__(self, *args: Any, user: User, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -114,7 +114,7 @@ class NewAddressForm(AddressForm):
         self.fields["email"].label = "New e-mail address"
 
     def clean_email(self) -> str:
-        """Return the new address. Raises `ValidationError` for the one that the account has."""
+        """Return the new address. Raises `ValidationError` if the account has it already."""
         email = super().clean_email()
         if email == self._user.email:
             raise ValidationError("This is your address already.", code="same")

@@ -1,4 +1,4 @@
-"""Forms for texts that others read."""
+"""A mixin for forms with texts that others read."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from accounts.leaks import holds_secret
 
 
 class ForgetsSecrets(forms.BaseForm):
-    """Mixed into a form: a secret that somebody typed into it by mistake is not shown again with the errors."""
+    """A form mixin that does not show a secret again if the user entered one by mistake."""
 
     def full_clean(self) -> None:
-        """Clean as ever; then blank what the page must not repeat."""
+        """Clean the form, then blank the fields that the page must not repeat."""
         super().full_clean()
         leaks = [name for name in self.data if any(map(holds_secret, map(str, self._all(name))))] if self.errors else []
         if leaks:

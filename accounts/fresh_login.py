@@ -1,4 +1,4 @@
-"""Fresh log-in: what shows or gives away a secret, or widens a key, asks who it is unless that was proved just now."""
+"""Fresh log-in, required before a secret is shown or given away or a key is widened."""
 
 import time
 from collections.abc import Callable
@@ -18,19 +18,19 @@ View = Callable[Concatenate[AuthenticatedRequest, P], HttpResponse]
 
 
 def is_fresh(request: HttpRequest) -> bool:
-    """Tell whether the user proved who they are within `ACCOUNT_REAUTHENTICATION_TIMEOUT` seconds."""
+    """Return whether the user has authenticated within the last `ACCOUNT_REAUTHENTICATION_TIMEOUT` seconds."""
     records = get_authentication_records(request, request.user)
     return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
 def require_fresh_login(request: HttpRequest) -> None:
-    """Raise what leads through the log-in and back (`WayBackMiddleware`) unless the log-in is fresh."""
+    """Raise `ReauthenticationRequired` unless the log-in is fresh. `WayBackMiddleware` then asks the user for one."""
     if not is_fresh(request):
         raise ReauthenticationRequired
 
 
 def fresh_login_required(view: View[P]) -> View[P]:
-    """Make a view ask for a fresh log-in."""
+    """Return the view, guarded so that it requires a fresh log-in."""
 
     @login_required
     @wraps(view)

@@ -1,7 +1,8 @@
-"""Whether what refuses changes of the trail is as the migrations made it (`accounts.append_only`), and nothing beside.
+"""Check that the trail has exactly the triggers that the migrations made (`accounts.append_only`).
 
-A name proves nothing: a trigger may be made anew for another event, a function be led to other operators, a policy hide
-rows, and another trigger swallow what the portal writes. So all of the catalogue that the refusal rests on is compared.
+A trigger's name proves nothing: the trigger may have been recreated for another event, its function may use other
+operators, a policy may hide rows, and another trigger may swallow what the portal writes. So all parts of the catalogue
+on which the refusal rests are compared.
 """
 
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ WHERE NOT t.tgisinternal
 
 
 def faults(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return in words what guards the trail no more, or hides some of it. Raises `django.db.Error`."""
+    """Return messages about what no longer guards the trail, or hides part of it. Raises `django.db.Error`."""
     with connection.cursor() as cursor:
         found = _on_sqlite(cursor) if connection.vendor == "sqlite" else _on_postgresql(cursor)
         return list(dict.fromkeys(found))

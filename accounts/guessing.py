@@ -1,7 +1,7 @@
-"""What stands before every guess at a password or a code: limits for the place it comes from and for the account.
+"""Limits on guesses at a password or a code, for the place that a guess comes from and for the account.
 
-A place that an account was logged in to from before has a count of its own, which no stranger can use up. From
-everywhere else an account's wrong guesses bring a delay that grows, and a link by e-mail makes a browser a known place.
+A place from which the account has logged in before has a count of its own, which strangers can't use up. From all
+other places, wrong guesses bring a growing delay for the account, and a link by e-mail makes a browser a known place.
 """
 
 from collections.abc import Sequence
@@ -29,20 +29,20 @@ CODES_OF_ACCOUNT: Final = GrowingDelay(
 
 
 class AccountDelayedError(TooManyAttemptsError):
-    """Log-ins from new places wait. Their page offers the link that makes this browser a known one."""
+    """Log-ins to the account from new places must wait. The page offers a link that makes this browser a known one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """One attempt, and everything that it counts against."""
+    """An attempt, with all limits that it counts against."""
 
     counted: Sequence[tuple[AttemptLimit | GrowingDelay, str]]
 
     def enforce(self) -> None:
-        """Count it before it is looked at, so that a burst can't all come before the first count.
+        """Count the attempt before it is checked, so that a burst of guesses can't outrun the count.
 
-        Raises `TooManyAttemptsError` for the limit that makes it wait longest, and counts against none of them then:
-        whoever is kept waiting by one limit is not to find another one used up when the wait is over.
+        Raises `TooManyAttemptsError` for the limit with the longest wait. Then no limit counts the attempt, so that
+        another limit is not used up when the wait is over.
         """
         with transaction.atomic():
             waits = [(limit.hit(key), limit) for limit, key in self.counted]
@@ -54,16 +54,16 @@ class Guess:
             raise kind(limit.words, wait)
 
     def was_right(self) -> None:
-        """Take the counts back."""
+        """Take the attempt back from all limits, because it was right."""
         for limit, key in self.counted:
             limit.refund(key)
 
 
 def password_guess(request: HttpRequest, email: str) -> Guess:
-    """Return the attempt to log in to the account with this address, which may not exist; the same at every door.
+    """Return a guess at the password of the account with this address, which may not exist. Used at every entry point.
 
-    A browser that the account knows does not count against its network's limit: whoever shares that network with a
-    stranger, or with a thousand colleagues, gets in.
+    A known device of the account does not count against its network's limit, so that its user can log in from a network
+    shared with strangers, or with a thousand colleagues.
     """
     place, here = known_place(request, email), bucket_of(request)
     counted: list[tuple[AttemptLimit | GrowingDelay, str]] = [(OF_PLACE, f"{email} {place or here}")]
@@ -73,7 +73,7 @@ def password_guess(request: HttpRequest, email: str) -> Guess:
 
 
 def code_guess(request: HttpRequest, email: str) -> Guess:
-    """Return the attempt to prove the second factor of an account, whose password was right."""
+    """Return a guess at the second factor of an account whose password was right."""
     place, here = known_place(request, email), bucket_of(request)
     counted: list[tuple[AttemptLimit | GrowingDelay, str]] = [(CODES_OF_PLACE, f"{email} {place or here}")]
     return Guess(counted if place else [*counted, (CODES_OF_ACCOUNT, email)])

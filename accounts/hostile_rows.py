@@ -1,6 +1,7 @@
-"""Reading sealed rows in which somebody may have written what the portal never does.
+"""Read sealed rows that may hold values that the portal never writes.
 
-SQLite takes anything into any column: a text where bytes belong, a time that is none. One such row must hide no other.
+SQLite accepts any value in any column, such as text in place of bytes, or an invalid time. One such row must not hide
+the others.
 """
 
 from typing import Final, TypeVar
@@ -23,9 +24,9 @@ def read_rows(
     downwards: bool = False,
     at_most: int = AT_ONCE,
 ) -> list[tuple[int, Row | None]]:
-    """Return the rows behind a key, or the last ones before one, with their keys; None for one that can't be read.
+    """Return the next rows in the order of their keys, as pairs of key and row; None for a row that can't be read.
 
-    Raises `django.db.Error` if nothing can be read.
+    `after` and `before` bound the keys, both exclusively. Raises `django.db.Error` if nothing can be read.
     """
     rows = model._default_manager.order_by("-pk" if downwards else "pk")
     if after is not None:
@@ -39,17 +40,17 @@ def read_rows(
 
 
 def read_row(model: type[Row], pk: int) -> Row | None:
-    """Return a row; None if it can't be read, or is not there. Raises `django.db.Error` if nothing can be read."""
+    """Return the row; None if it is missing or can't be read. Raises `django.db.Error` if nothing can be read."""
     rows = model._default_manager.filter(pk=pk)
     try:
         return rows.first()
     except UNREADABLE:
-        rows.exists()  # the database answers: it is the row
+        rows.exists()  # raises unless the fault is in the row
         return None
 
 
 def fits(row: SealedRow | None) -> bool:
-    """Return whether a row can be read and its seal fits."""
+    """Return whether the row can be read and its seal is valid."""
     try:
         return row is not None and row.is_intact()
     except UNREADABLE:
@@ -57,5 +58,5 @@ def fits(row: SealedRow | None) -> bool:
 
 
 def seal_of(value: object) -> bytes:
-    """Return what stands in a column of seals; nothing where it is no seal at all."""
+    """Return the bytes of a seal column; empty if the value is not bytes at all."""
     return bytes(value) if isinstance(value, bytes | memoryview) else b""

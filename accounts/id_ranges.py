@@ -1,4 +1,4 @@
-"""Sets of ids as ranges: millions of events have few gaps."""
+"""Sets of ids stored as ranges, because millions of events have few gaps."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 REASONABLE: Final = 2**62
-"""The portal gives no id beyond that: somebody who writes one at the very end would leave none for what comes."""
+"""The portal allocates no id beyond this, and so ignores a forged one near the end that would leave no room."""
 Span = tuple[int, int]
-"""The first and the last of ids without a gap."""
+"""The first and the last id of a range without a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,16 +16,16 @@ class IdRanges:
     """A set of positive ids. Its text is `1-5 7 9-12`."""
 
     spans: tuple[Span, ...] = ()
-    """Ascending, apart from each other."""
+    """In ascending order, not touching each other."""
 
     @classmethod
     def of(cls, ids: Iterable[int]) -> Self:
-        """Return the set of ids that come in ascending order, each once."""
+        """Return the set of these ids, which must be distinct and in ascending order."""
         return cls(tuple(_joined((number, number) for number in ids)))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` has written. Raises ValueError for anything else."""
+        """Parse the form that `str` gives. Raises ValueError for any other."""
         spans = [(int(first), int(last or first)) for first, _, last in (part.partition("-") for part in text.split())]
         read = cls(tuple(_joined(spans)))
         if str(read) != text or any(first > last for first, last in read.spans):
@@ -34,7 +34,7 @@ class IdRanges:
 
     @classmethod
     def union(cls, sets: "Iterable[IdRanges]") -> Self:
-        """Return what is in any of them."""
+        """Return the union of the sets."""
         return cls(tuple(_joined(sorted(span for ids in sets for span in ids.spans))))
 
     @property
@@ -57,7 +57,7 @@ class IdRanges:
 
 
 def _joined(spans: Iterable[Span]) -> Iterator[Span]:
-    """Join spans that touch or overlap; they come ordered by their beginnings."""
+    """Yield the spans, joined where they touch or overlap. They must be ordered by their starts."""
     begun: Span | None = None
     for first, last in spans:
         if begun is not None and first <= begun[1] + 1:

@@ -1,4 +1,4 @@
-"""Secrets in texts where none should stand: somebody pasted one into a name, a search or a reason."""
+"""Find secrets that were pasted into a name, a search or a reason by mistake."""
 
 import re
 from collections.abc import Iterator
@@ -13,19 +13,19 @@ KINDS: Final = (*ENVIRONMENTS, REFRESH)
 
 
 def secrets_in(text: str) -> Iterator[str]:
-    """Yield each secret of this portal that stands in the text, whatever stands around it."""
+    """Yield each secret of this portal in the text, whatever surrounds it."""
     for found in _pattern(settings.KEYPORTAL_BRAND).finditer(text):
         if is_well_formed(settings.KEYPORTAL_BRAND, found[0], KINDS):
             yield found[0]
 
 
 def holds_secret(text: str) -> bool:
-    """Tell whether a secret of this portal stands in the text."""
+    """Return whether the text contains a secret of this portal."""
     return next(secrets_in(text), None) is not None
 
 
 def with_hints(text: str) -> str:
-    """Return the text with each secret in it replaced by what may be shown of it."""
+    """Return the text with each secret replaced by its hint."""
     for secret in set(secrets_in(text)):
         text = text.replace(secret, hint(secret))
     return text

@@ -1,7 +1,7 @@
-"""Messages with a link: the link is made, and its message written, in the transaction of the verb.
+"""Messages with a link. The link is made and its message stored in the caller's transaction.
 
-Each asks the same of the database, and sends one message, whether the address has an account or not: whoever sees the
-portal from outside can't tell.
+Each function does the same queries and sends one message whether the address has an account or not, so that an outside
+observer can't tell.
 """
 
 from datetime import datetime
@@ -27,20 +27,20 @@ TO_ADDRESS: Final = AttemptLimit(
 
 
 def enforce_limits(request: HttpRequest, purpose: str, email: str) -> None:
-    """Count a message that somebody asks for. Raises `accounts.attempts.TooManyAttemptsError`.
+    """Count a message that a client asks for. Raises `accounts.attempts.TooManyAttemptsError`.
 
-    Each purpose by itself: whoever signs up with somebody's address again and again must not use up the messages that
-    let its owner in. By itself, before the transaction that makes the link: what is refused must stay counted.
+    Each purpose is counted by itself, so that repeated sign-ups with an owner's address do not use up the messages that
+    let the owner in. Call it before the transaction that makes the link, so that a refused attempt stays counted.
     """
     FROM_ADDRESS.enforce(bucket_of(request))
     TO_ADDRESS.enforce(f"{purpose} {email}")
 
 
 def send_sign_up(*, user: User | None, email: str) -> None:
-    """Send the link that ends a sign-up; to an address that has an account already (no user), a message that says so.
+    """Send the link that completes a sign-up. If the address has an account already (`user` is None), say so instead.
 
-    If that account waits for its confirmation, whoever reads the mailbox sets a password of their own, which confirms
-    it: a link that only confirms would let in whoever was quicker to type the address.
+    If that account is unconfirmed, send the link for a new password, which confirms it as well: a link that only
+    confirms would let in the stranger who typed the address first.
     """
     holder = User.objects.filter(email=email, is_active=True).first()
     if user is None and holder is not None and not holder.is_confirmed:
@@ -52,37 +52,37 @@ def send_sign_up(*, user: User | None, email: str) -> None:
 
 
 def send_confirmation(*, user: User, email: str) -> None:
-    """Send the link that confirms an address once more."""
+    """Send the link that confirms an address again."""
     _send(links.CONFIRM, "email_confirmation", user=user, email=email, url="account_confirm_email")
 
 
 def send_reset(*, user: User | None, email: str) -> None:
-    """Send the link that sets a new password, or say that there is no account."""
+    """Send the link for a new password; without a user, a message that there is no account."""
     text = links.issue(links.RESET, user=user, email=email)
     template = "unknown_account" if user is None else "password_reset_key"
     after_commit(template, email, link_url=_reset_url(user, text) if user is not None else "")
 
 
 def send_unlock(*, user: User | None, email: str) -> None:
-    """Send the link that makes a browser a known place, or say that there is no account."""
+    """Send the link that makes a browser a known place; without a user, a message that there is no account."""
     template = "unknown_account" if user is None else "unlock"
     _send(links.UNLOCK, template, user=user, email=email, url="account_unlock")
 
 
 def send_change(*, user: User, email: str, taken: bool) -> None:
-    """Send the link that confirms a new address, or say there that it belongs to another account."""
+    """Send the link that confirms a new address; if that is taken, a message that it belongs to another account."""
     template = "change_taken" if taken else "change"
     _send(links.CHANGE, template, user=user, email=email, url="account_confirm_change")
 
 
 def send_undo(*, user: User, email: str) -> None:
-    """Tell the address that was given up, with the link that takes it back."""
+    """Notify the address that was given up, with a link that takes it back."""
     text = issue_undo(user, email)
     after_commit("address_changed", email, link_url=absolute("account_undo_change", key=text))
 
 
 def send_undone(*, lost: str, back: str, since: datetime) -> None:
-    """Tell the address that lost the account, and the one that has it back: second factors since then are removed."""
+    """Notify the address that lost the account and the one that has it back. Factors added since then are removed."""
     if lost != back:
         after_commit("address_lost", lost)
     after_commit("address_back", back, since=since)
@@ -98,12 +98,12 @@ def _reset_url(user: User, text: str) -> str:
 
 
 def after_commit(template: str, email: str, **context: Any) -> None:
-    """Send a message of `templates/account/email/` when the transaction has committed."""
+    """Send a message from `templates/account/email/` once the transaction has committed."""
     urls = {"signup_url": absolute("account_signup"), "password_reset_url": absolute("account_reset_password")}
     send_after_commit(compose(f"account/email/{template}", email, {**urls, **context}), what=template)
 
 
 def absolute(name: str, **arguments: str) -> str:
-    """Return the address of a page under KEYPORTAL_URL, whatever host the request named."""
+    """Return the URL of a page under KEYPORTAL_URL, whatever the request's Host header was."""
     base: str = settings.KEYPORTAL_URL
     return base + reverse(name, kwargs=arguments)

@@ -1,4 +1,4 @@
-"""Pages behind the links of messages. Opening one changes nothing: programs that look into mail open them too."""
+"""Pages behind mailed links. A GET changes nothing, because mail scanners open links too."""
 
 from types import SimpleNamespace
 
@@ -29,7 +29,7 @@ PAGE_METHODS = ["GET", "HEAD", "POST"]
 @way_back(press="Yes, confirm")
 @require_http_methods(PAGE_METHODS)
 def confirm_email(request: HttpRequest, key: str) -> HttpResponse:
-    """Confirm the address of a sign-up; in the browser that signed up it is the end of the log-in too."""
+    """Confirm the address of a sign-up. In the browser that signed up, this also completes the log-in."""
     link = _good(links.CONFIRM, key)
     if request.method != "POST":
         return render(request, "account/email_confirm.html", {"email": link.email, "key": key})
@@ -47,7 +47,7 @@ def confirm_email(request: HttpRequest, key: str) -> HttpResponse:
 @way_back(form=NewAddressForm, press="Send the confirmation link")
 @require_http_methods(PAGE_METHODS)
 def address(request: AuthenticatedRequest) -> HttpResponse:
-    """Show the account's address and a change that waits; a good POST sends the link that confirms a new one."""
+    """Show the account's address and any pending change; a valid POST sends the link that confirms a new one."""
     form = NewAddressForm(request.POST if request.method == "POST" else None, user=request.user)
     if request.method == "POST" and not is_fresh(request):
         raise ReauthenticationRequired
@@ -65,7 +65,7 @@ def address(request: AuthenticatedRequest) -> HttpResponse:
 @login_required
 @way_back(page="keys:list", press="Send the link again")
 def send_confirmation(request: AuthenticatedRequest) -> HttpResponse:
-    """Send the link that confirms the account's address once more: an operator may have taken the confirmation back."""
+    """Send the link that confirms the account's address again, as after an operator took the confirmation back."""
     if not request.user.is_confirmed:
         link_mail.enforce_limits(request, links.CONFIRM, request.user.email)
         link_mail.send_confirmation(user=request.user, email=request.user.email)
@@ -77,7 +77,7 @@ def send_confirmation(request: AuthenticatedRequest) -> HttpResponse:
 @login_required
 @way_back(page="account_email", press="Cancel the change")
 def cancel_change(request: AuthenticatedRequest) -> HttpResponse:
-    """Let a change that waits for its link go."""
+    """Cancel a pending change of address."""
     if services.cancel_change(user=request.user, origin=Origin.of_request(request)):
         messages.success(request, "The change is cancelled. Its link does nothing any more.")
     return redirect("account_email")
@@ -88,7 +88,7 @@ def cancel_change(request: AuthenticatedRequest) -> HttpResponse:
 @way_back(press="Change it")
 @require_http_methods(PAGE_METHODS)
 def confirm_change(request: AuthenticatedRequest, key: str) -> HttpResponse:
-    """Make a new address the account's, in the account's own session: who only reads the mailbox gets nothing."""
+    """Make a new address the account's. It needs the account's own session: reading the mailbox is not enough."""
     link = _good(links.CHANGE, key)
     if link.user != request.user:
         raise LinkOverError
@@ -107,7 +107,7 @@ def confirm_change(request: AuthenticatedRequest, key: str) -> HttpResponse:
 @way_back(press="Take it back")
 @require_http_methods(PAGE_METHODS)
 def undo_change(request: HttpRequest, key: str) -> HttpResponse:
-    """Give an account back to its old address, throw everybody out, and go on to a new password."""
+    """Return an account to its old address, end all its sessions, and lead on to a new password."""
     link = _good(links.UNDO, key)
     if request.method != "POST":
         return render(request, "account/change_undo.html", {"email": link.email, "key": key})
@@ -123,7 +123,7 @@ def undo_change(request: HttpRequest, key: str) -> HttpResponse:
 @way_back(form=AddressForm, press="Send the link")
 @require_http_methods(PAGE_METHODS)
 def ask_for_unlock(request: HttpRequest) -> HttpResponse:
-    """Send the link that lets somebody log in from this browser while strangers guess at their password."""
+    """Send the link that lets a user log in from this browser while strangers guess at the password."""
     form = AddressForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         email = form.cleaned_data["email"]
@@ -138,7 +138,7 @@ def ask_for_unlock(request: HttpRequest) -> HttpResponse:
 @way_back(press="Use this browser")
 @require_http_methods(PAGE_METHODS)
 def unlock(request: HttpRequest, key: str) -> HttpResponse:
-    """Make this browser one from which the account was used before; the password is still asked for."""
+    """Make this browser a known place of the account. The password is still required."""
     link = _good(links.UNLOCK, key)
     if request.method != "POST":
         return render(request, "account/unlock_confirm.html", {"email": link.email, "key": key})
@@ -150,7 +150,7 @@ def unlock(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _good(purpose: str, key: str) -> MailedLink:
-    """Return the link if it is good now and its address still fits. Raises `LinkOverError`."""
+    """Return the link if it is valid now and its address still the account's. Raises `LinkOverError`."""
     link = links.find(purpose, key)
     if link is None or link.user is None:
         raise LinkOverError

@@ -1,7 +1,7 @@
-"""Links in messages: random, kept as keyed digests, bound to a purpose and an address, good once and for a while.
+"""Mailed links: random, stored as keyed digests, bound to a purpose and an address, valid once and for a limited time.
 
-The newest of a kind is the only one: it takes the older one's row. A link is made in the same way for an address that
-nobody has, so that asking for one costs the same whether an account exists or not.
+Only the newest link of a kind is valid, because it takes the older one's row. A link is made even for an address
+without an account, so that the request costs the same whether an account exists or not.
 """
 
 from collections.abc import Mapping
@@ -31,10 +31,10 @@ TEXT_LENGTH: Final = 43  # 256 bits of [0-9A-Za-z]
 
 
 def issue(purpose: str, *, user: User | None, email: str, instead_of: str = "") -> str:
-    """Make a link and return its secret text, which is kept nowhere. An older one of the kind is good no more.
+    """Make a link and return its secret text, which is stored nowhere. An older link of the kind becomes invalid.
 
-    A change of address is one of the account's, whatever addresses it is about; all other links are one of the
-    address's. Those of `UNDO` are made by `accounts.undoing`. A link can take the place of one of another purpose.
+    There is one `CHANGE` link per account, whatever the address, and one link of each other purpose per address. `UNDO`
+    links are made by `accounts.undoing`. With `instead_of`, the link replaces one of that other purpose.
     """
     whose = user.pk if user is not None and purpose == CHANGE else email
     id_ = link_id(instead_of or purpose, whose)
@@ -43,12 +43,12 @@ def issue(purpose: str, *, user: User | None, email: str, instead_of: str = "") 
 
 
 def link_id(purpose: str, whose: str) -> str:
-    """Return the id of the row that the newest link of a kind has."""
+    """Return the id of the row for links of this purpose and owner, which the newest one occupies."""
     return index_digest(index_ring().primary, f"{purpose}\n{whose}").hex()
 
 
 def write(link: MailedLink, *, good_from: datetime) -> str:
-    """Give a link its secret text and its end, seal it, and put it in the place of the older one; return the text."""
+    """Set a link's digest and expiry, seal it, and write it in place of the older one; return its secret text."""
     text = random_text(TEXT_LENGTH)
     link.digest = index_digest(index_ring().primary, text)
     link.expires_at = good_from + GOOD_FOR[link.purpose]
@@ -59,7 +59,7 @@ def write(link: MailedLink, *, good_from: datetime) -> str:
 
 
 def find(purpose: str, text: str) -> MailedLink | None:
-    """Return the link with this text if it is good now, without using it up; None if it is over, spent or forged."""
+    """Return the valid link with this text, without using it up; None if it has expired, was used or is forged."""
     link = MailedLink.objects.filter(digest__in=index_digests(index_ring(), text)).select_related("user").first()
     if link is None or link.purpose != purpose or link.user is None or not link.is_intact():
         return None
@@ -67,18 +67,18 @@ def find(purpose: str, text: str) -> MailedLink | None:
 
 
 def pending_change(user: User) -> MailedLink | None:
-    """Return the change of address that waits for its link to be followed; None if there is none."""
+    """Return the link of the account's pending change of address; None if there is none."""
     link = MailedLink.objects.filter(user=user, purpose=CHANGE, expires_at__gt=timezone.now()).first()
     return link if link is not None and link.is_intact() else None
 
 
 def spend(link: MailedLink) -> bool:
-    """Use a link up. Of any number of callers at once one gets True."""
+    """Use a link up. Of concurrent callers, exactly one gets True."""
     removed, _ = MailedLink.objects.filter(pk=link.pk, digest=bytes(link.digest)).delete()
     return bool(removed)
 
 
 def withdraw(user: User, *purposes: str) -> int:
-    """Make links of an account worth nothing, before anybody follows them; return how many there were."""
+    """Invalidate an account's links of these purposes; return how many there were."""
     removed, _ = MailedLink.objects.filter(user=user, purpose__in=purposes).delete()
     return removed

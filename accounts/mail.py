@@ -1,4 +1,4 @@
-"""Messages: made of templates, without a request, under the portal's own name and address."""
+"""Compose messages from templates, without a request, under the portal's own name and address."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What one mailbox is to get."""
+    """A message to one mailbox."""
 
     to: str
     subject: str
@@ -20,10 +20,10 @@ class Message:
     html: str
 
     def as_email(self, headers: dict[str, str]) -> EmailMultiAlternatives:
-        """Return it for the mail server, with the headers that keep other machines from answering it (RFC 3834)."""
+        """Return the e-mail, with headers that keep other machines from answering it (RFC 3834)."""
         automatic = {
             "Auto-Submitted": "auto-generated",
-            "X-Auto-Response-Suppress": "All",  # for Exchange, which answers with absence notes all the same
+            "X-Auto-Response-Suppress": "All",  # for Exchange, which otherwise still sends absence notes
         }
         email = EmailMultiAlternatives(self.subject, self.text, to=[self.to], headers={**automatic, **headers})
         email.attach_alternative(self.html, "text/html")
@@ -31,7 +31,7 @@ class Message:
 
 
 def compose(template: str, to: str, context: dict[str, Any]) -> Message:
-    """Return the message of `<template>_subject.txt` and `<template>_message.txt`, with its links beside it as HTML."""
+    """Return the message from `<template>_subject.txt` and `<template>_message.txt`, with an HTML version of it."""
     host = urlsplit(settings.KEYPORTAL_URL).netloc
     known = {"current_site": SimpleNamespace(name="keyportal", domain=host), **context}
     subject = " ".join(render_to_string(f"{template}_subject.txt", known).split())

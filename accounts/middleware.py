@@ -1,4 +1,4 @@
-"""What a browser's request goes through on the way to a page: its session, and the way through a log-in and back."""
+"""Middleware for browser requests: sessions and their lifetime, and the way through a log-in and back."""
 
 import time
 from collections.abc import Callable
@@ -24,14 +24,14 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class SessionMiddleware(DjangoSessionMiddleware):
-    """Django's, with the token in the cookie and its digest in the database."""
+    """Django's middleware, with the token in the cookie and its digest in the database."""
 
     def process_request(self, request: HttpRequest) -> None:
-        """Attach the session of the cookie."""
+        """Attach the session that the cookie names."""
         request.session = SessionStore.of_cookie(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        """Save the session as Django does, and give the browser the token instead of the key."""
+        """Save the session as Django does, but put the token in the cookie in place of the session key."""
         response = super().process_response(request, response)
         cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
         token = getattr(request.session, "token", None)
@@ -43,7 +43,7 @@ class SessionMiddleware(DjangoSessionMiddleware):
 
 
 class SessionLifetimeMiddleware:
-    """Ends a session at its absolute lifetime, however busy it is (ASVS 7.3.2). The idle one is the cookie's age."""
+    """End a session at its absolute lifetime, even if it is in use (ASVS 7.3.2). The cookie's age limits idle time."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -56,17 +56,17 @@ class SessionLifetimeMiddleware:
 
 
 def _is_over(request: HttpRequest) -> bool:
-    # A session without the note was not made by our log-in.
+    # A session without a start time was not made by our log-in.
     started: float = request.session.get(STARTED, 0)
     return time.time() - started > float(settings.KEYPORTAL_SESSION_LIFETIME)
 
 
 class WayBackMiddleware:
-    """Leads whoever must log in, or log in afresh, through the log-in and back to the page that they came from.
+    """Lead users who must log in, or log in afresh, through the log-in and back to the page that they came from.
 
-    A POST is never carried out afterwards: the page comes back with what had been typed (`accounts.drafts`), and the
-    button is pressed once more. django-allauth would keep the whole request in the session, to carry it out: cookies,
-    passwords and the process's environment would lie in the database in clear (decision 3). It stands inside
+    An interrupted POST is never replayed: the page comes back with what the user typed (`accounts.drafts`), and the
+    user presses the button again. To replay it, django-allauth would keep the whole request in the session, with
+    cookies, passwords and the process's environment in clear in the database (decision 3). This middleware is inside
     AccountMiddleware, so that it sees the exception first.
     """
 
@@ -74,7 +74,7 @@ class WayBackMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """See whether a POST was turned away."""
+        """Handle the request; if a POST by an anonymous user was redirected to a log-in, keep its draft."""
         response = self.get_response(request)
         if request.method == "POST" and not request.user.is_authenticated:
             response = _lead_back(request, response)
@@ -82,16 +82,16 @@ class WayBackMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Redirect to the user's first way of logging in afresh."""
+        """Redirect to the user's first method of reauthentication; None for other exceptions."""
         if not isinstance(exception, ReauthenticationRequired):
             return None
         methods = get_adapter().get_reauthentication_methods(request.user)
         return _to_log_in(request, methods[0]["url"] if methods else reverse(settings.LOGIN_URL))
 
     def process_template_response(self, request: HttpRequest, response: TemplateResponse) -> TemplateResponse:
-        """Fill the draft into the form of the page that is shown, and say so.
+        """Fill the draft into the form of the page that is shown, and add a message about it.
 
-        Here and not before the view: until a page is shown there may be another log-in to go through.
+        Not before the view, because another log-in may come before any page is shown.
         """
         draft = take_draft(request) if request.method == "GET" else None
         if draft is None:
@@ -103,7 +103,7 @@ class WayBackMiddleware:
 
 
 def _to_log_in(request: HttpRequest, log_in: str) -> HttpResponse:
-    """Return the redirect to a log-in that knows the way back."""
+    """Return a redirect to a log-in page, with the page to come back to; keep the draft of a POST."""
     signed_out = not request.user.is_authenticated
     if request.method == "POST":
         keep_draft(request, Why.SIGNED_OUT if signed_out else Why.NOT_FRESH)
@@ -113,7 +113,7 @@ def _to_log_in(request: HttpRequest, log_in: str) -> HttpResponse:
 
 
 def _lead_back(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Replace the answer of whatever turned a POST away (a decorator, the admin, a step of the log-in that is over)."""
+    """Replace the redirect with which a decorator, the admin or an expired log-in step turned a POST away."""
     location = urlsplit(response.get("Location", ""))
     if location.path not in (reverse(settings.LOGIN_URL), reverse("admin:login")):
         return response

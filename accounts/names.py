@@ -1,7 +1,8 @@
-"""Texts that one person gives and another reads: names, reasons, descriptions, the names of programs.
+"""Validate texts that one person enters and others read: names, reasons, descriptions, program names.
 
-One rule for all of them. Refused is what can't be seen, and what turns the text around it; emoji, accents, every script
-and the joiners inside its words are welcome (`accounts.characters`). A secret is refused too: others read the text.
+The same rule applies to all of them. Invisible characters and those that change the text's direction are refused;
+emoji, accents, all scripts and the joiners inside their words are allowed (`accounts.characters`). Secrets are refused
+too, because others read the text.
 """
 
 import re
@@ -14,9 +15,9 @@ from accounts.characters import BLANK, JOINERS, Fault, fault_at, is_invisible, i
 from accounts.leaks import holds_secret, with_hints
 
 MARKS_IN_A_ROW: Final = 8
-"""Myanmar and Tibetan write up to seven on one letter."""
+"""Marks allowed on one letter. Myanmar and Tibetan use up to seven."""
 ACCENTS_IN_A_ROW: Final = 4
-"""Of the marks that fit any letter, of which Vietnamese and phonetic script write up to three."""
+"""Marks allowed on one letter if they are combining accents. Vietnamese and phonetic script use up to three."""
 _FAULTS: Final = {
     Fault.CONTROL: "{what} can't hold line breaks or control characters, and character {at} is one. "
     "Type it on one line.",
@@ -31,12 +32,12 @@ _BLANKS: Final = re.compile(rf"[{BLANK}\u0020\u00a0\u1680\u2000-\u200a\u202f\u20
 
 
 def clean_text(text: str, *, what: str = "A name", longest: int, needed: bool = True) -> str:
-    """Return the text as it is kept: composed (NFC), every blank a plain space, nothing invisible around it.
+    """Return the text as it is stored: in NFC, each run of blanks as one space, no invisible characters at its ends.
 
-    `longest` counts both what a person sees and code points, of which an emoji may have ten. An empty text is refused
-    unless it is not `needed`. Raises `ValidationError`, which says what is wrong and where, and quotes nothing.
+    `longest` limits both visible characters and code points, of which an emoji may have ten. An empty text is refused
+    if it is `needed`. Raises `ValidationError`, whose message says what is wrong and where, and quotes nothing.
     """
-    if len(text) > 4 * longest:  # composing takes long for what nobody would type
+    if len(text) > 4 * longest:  # normalization of very long texts is slow
         raise ValidationError(f"{what} can have up to {longest} characters.", code="too_long")
     text = _trimmed(_BLANKS.sub(" ", unicodedata.normalize("NFC", text)))
     if not text and not needed:
@@ -52,9 +53,9 @@ def clean_text(text: str, *, what: str = "A name", longest: int, needed: bool = 
 
 
 def printable(text: str) -> str:
-    """Return what may be shown of a text that nobody was asked about: a program's name, a row of before.
+    """Return the displayable part of a text that was never validated, such as a program's name or an old row.
 
-    What `clean_text` refuses is left out, and a secret becomes its hint.
+    Characters that `clean_text` refuses are left out, and a secret is replaced by its hint.
     """
     text = _BLANKS.sub(" ", unicodedata.normalize("NFC", text[:2000]))
     kept = "".join(character for place, character in enumerate(text) if fault_at(text, place) is None)
@@ -64,7 +65,7 @@ def printable(text: str) -> str:
 
 
 def _trimmed(text: str) -> str:
-    """Take blanks and invisible characters off both ends; what belongs to a word or an emoji stays."""
+    """Return the text without blanks and invisible characters at its ends, except parts of a word or an emoji."""
     while text and (text[0].isspace() or fault_at(text, 0) is Fault.INVISIBLE):
         text = text[1:]
     while text and (text[-1].isspace() or fault_at(text, len(text) - 1) is Fault.INVISIBLE):
@@ -88,7 +89,7 @@ def _refuse_piles(text: str, what: str) -> None:
 
 
 def _end_of_pile(text: str) -> int | None:
-    """Return the place of the first mark that is one too many on its letter; None if there is none."""
+    """Return the place of the first mark that is one too many for its letter; None if there is none."""
     marks = accents = 0
     for place, character in enumerate(text):
         if is_mark(character):

@@ -1,10 +1,10 @@
-"""The base of every page of the operators' site: each action, page and write names the permission that it needs.
+"""The base classes of the operators' site, in which each action, page and write names the permission that it needs.
 
-- Seeing needs `view_…`, acting `change_…`, adding `add_…` and deleting `delete_…` of the model. Acting needs sight.
-- Nobody acts on an account that has more rights than they have, nor on what belongs to it.
-- Filters, ordering, search and addresses reach the fields that a page shows, and no other: a filter on the hash of a
-  password would give it away letter by letter.
-- What is refused is on the record. Django's own log of the admin is not kept: the trail holds everything.
+- Viewing needs `view_…`, acting `view_…` and `change_…`, adding `add_…` and deleting `delete_…` of the model.
+- Operators can't act on an account with more rights than their own, or on anything that belongs to it.
+- Filters, ordering, search and URLs reach only the fields that a page shows: a filter on the password hash would reveal
+  it character by character.
+- Refusals are recorded. Django's own admin log is not kept, because the audit trail holds everything.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,7 @@ DATE_PARTS = ("year", "month", "day")
 
 
 def operators_page(route: str, *, permission: str) -> Callable[[Page], Page]:
-    """Make a method a page of its own below the model's list; `permission` is `view`, `act` or a name of its own."""
+    """Make a method a page below the model's list. `permission` names a `has_<permission>_permission` method."""
 
     def decorate(page: Page) -> Page:
         page.operators_route, page.operators_permission = route, permission  # type: ignore[attr-defined]
@@ -48,33 +48,33 @@ def operators_page(route: str, *, permission: str) -> Callable[[Page], Page]:
 
 
 class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """A model in the operators' site."""
+    """The base class for a model in the operators' site."""
 
     view_on_site = False
     show_facets = admin.ShowFacets.NEVER
     object_history_template = "admin/trail.html"
     subject_type: ClassVar[str] = ""
-    """Under which type the trail knows a row; empty for what has no events."""
+    """The subject type of a row in the audit trail; empty if there are no events about its rows."""
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Tell whether the operator may see this model. Unlike Django's, a right to change alone shows nothing."""
+        """Return whether the operator may view this model. Unlike in Django, the right to change does not suffice."""
         return self._has_right(request, "view")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Tell whether the operator may edit this model in its form."""
+        """Return whether the operator may edit rows of this model in its form."""
         return self._has_right(request, "view") and self._has_right(request, "change")
 
     def has_act_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Tell whether the operator may carry out the actions of this model, on this row."""
+        """Return whether the operator may carry out this model's actions, on this row if one is given."""
         allowed = self._has_right(request, "view") and self._has_right(request, "change")
         return allowed and (obj is None or may_act_on(operator_of(request), self.owner_of(obj)))
 
     def owner_of(self, obj: Any) -> User | None:
-        """Return the account that a row belongs to; None if it is nobody's."""
+        """Return the account that a row belongs to; None if it belongs to no account."""
         return None
 
     def permitted(self, request: HttpRequest, rows: QuerySet[Any], action: str) -> list[Any]:
-        """Return the rows that the operator may act on; the others are told of, and on the record."""
+        """Return the rows that the operator may act on. Refused ones are recorded, and a message gives their number."""
         allowed: list[Any] = []
         refused: list[Any] = []
         for row in rows:
@@ -86,12 +86,12 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         return allowed
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the actions that the operator may carry out. One that names no permission is nobody's."""
+        """Return the actions that the operator may carry out. An action without a permission is never offered."""
         offered = super().get_actions(request)
         return {name: action for name, action in offered.items() if _permissions(action)}
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list, or carry out an action. Raises `ActionRefusedError` for one that a hand-made form asks for."""
+        """Show the list, or carry out an action. Raises `ActionRefusedError` for an action that was not offered."""
         asked = set(filter(None, request.POST.getlist("action"))) - set(self.get_actions(request))
         if asked:
             known = asked & {*map(str, self.actions or ()), *(name for name, _ in self.admin_site.actions)}
@@ -103,13 +103,13 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         return response
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Allow what the list's own filters ask, and nothing else. Raises `SuspiciousOperation`, naming no value."""
+        """Allow the lookups of the list's own filters only. Raises `SuspiciousOperation`, which quotes no value."""
         if request is not None and lookup in set(self._filter_parameters(request)):
             return True
         raise SuspiciousOperation("a filter that this list does not offer")
 
     def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
-        """Allow rows to be named by their primary key. Raises `SuspiciousOperation` for any other field."""
+        """Allow the primary key only. Raises `SuspiciousOperation` for any other field."""
         if to_field == self.opts.pk.name:
             return True
         raise SuspiciousOperation("a field that names no row")
@@ -117,7 +117,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show what the trail holds of a row, to those who may read the trail."""
+        """Show the audit events of a row to operators who may view the trail."""
         if not (self.has_view_permission(request) and request.user.has_perm("accounts.view_auditevent")):
             raise PermissionDenied
         row = self.get_object(request, unquote(object_id))
@@ -129,11 +129,11 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         return TemplateResponse(request, self.object_history_template, context)
 
     def trail_of(self, row: Any) -> QuerySet[AuditEvent]:
-        """Select the events that a row's history shows."""
+        """Return the events for a row's history."""
         return AuditEvent.objects.filter(subject_type=self.subject_type, subject_id=row.pk)
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the extra pages: each is open to operators with the permission that it names."""
+        """Return the URLs with the extra pages, each guarded by the permission that it names."""
         prefix = f"{self.opts.app_label}_{self.opts.model_name}"
         pages = [
             path(
@@ -144,27 +144,27 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         return [*pages, *super().get_urls()]
 
     def pages(self) -> list[Any]:
-        """Return the methods that are pages of their own."""
+        """Return the methods that `operators_page` made pages."""
         found = (
             getattr(self, name) for name in dir(type(self)) if hasattr(getattr(type(self), name), "operators_route")
         )
         return list(found)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """Keep no second log."""
+        """Do nothing: the audit trail is the only log."""
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """Keep no second log."""
+        """Do nothing: the audit trail is the only log."""
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
-        """Keep no second log."""
+        """Do nothing: the audit trail is the only log."""
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
-        # Django's own would repeat what stood in the address, in a message that the session keeps.
+        # Django's own message would quote the URL, and the session would store it.
         raise Http404
 
     def _guarded(self, page: Any) -> Page:
-        @wraps(page)  # `accounts.way_back` reads what the page says of itself
+        @wraps(page)  # `accounts.way_back` reads the page's attributes
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not getattr(self, f"has_{page.operators_permission}_permission")(request):
                 raise ActionRefusedError(page.__name__, self.opts.label_lower)
@@ -182,7 +182,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         record("action_refused", subject=subject, origin=Origin.of_request(request), action=action)
 
     def _filter_parameters(self, request: HttpRequest) -> Iterator[str]:
-        """Yield the names that the list's filters and its date hierarchy use in an address."""
+        """Yield the URL parameters of the list's filters and its date hierarchy."""
         for item in self.get_list_filter(request):
             if isinstance(item, type) and issubclass(item, SimpleListFilter):
                 yield item.parameter_name or ""
@@ -194,18 +194,18 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
 
 
 class ReadOnlyAdmin(OperatorAdmin):
-    """Shows rows; adds, edits and deletes nothing. What may be done to them are its actions."""
+    """Show rows without adding, editing or deleting any. Changes are possible by actions only."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse."""
+        """Return False."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Refuse: there is no form."""
+        """Return False, because there is no form."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Refuse."""
+        """Return False."""
         return False
 
 
@@ -216,7 +216,7 @@ def _permissions(action: Any) -> Sequence[str]:
 
 
 def operator_of(request: HttpRequest) -> User:
-    """Return who asks. Raises `PermissionDenied` for nobody."""
+    """Return the operator of a request. Raises `PermissionDenied` if no user is logged in."""
     user = request.user
     if not isinstance(user, User):
         raise PermissionDenied

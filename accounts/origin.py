@@ -1,4 +1,4 @@
-"""Who does something and from where: what a verb needs for its audit event."""
+"""The origin of an action, its actor and addresses, which services need for the audit event."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -16,14 +16,14 @@ class PortalRequest(HttpRequest):
 
 
 class AuthenticatedRequest(PortalRequest):
-    """A request behind `login_required`: the user is one of ours."""
+    """A request behind `login_required`, whose user is a `User`."""
 
     user: User
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """The actor of an event (`user:usr_…`, `command:createkey`, `system`), and the addresses it came from."""
+    """The actor of an event (`user:usr_…`, `command:createkey`, `system`), and the addresses that it came from."""
 
     actor: str
     address: str | None = None
@@ -32,7 +32,7 @@ class Origin:
 
     @classmethod
     def of_request(cls, request: HttpRequest, *, actor: str | None = None) -> Self:
-        """Describe a request. Without an actor it is the logged-in user, or `anonymous`."""
+        """Return the origin of a request. The actor is by default the logged-in user, or `anonymous`."""
         user = getattr(request, "user", None)
         named = f"user:{user.pk}" if user is not None and user.is_authenticated else "anonymous"
         return cls(
@@ -44,5 +44,5 @@ class Origin:
 
     @classmethod
     def of_command(cls, name: str) -> Self:
-        """Describe an operator at the command line."""
+        """Return the origin of a management command of this name."""
         return cls(actor=f"command:{name}")

@@ -1,9 +1,9 @@
-"""Rows that libraries keep and that let somebody in: second factors, permissions, groups. The user's seal covers them.
+"""Seal rows that libraries keep and that give access: second factors, permissions and groups of a user.
 
-The user's row holds a digest of each set, and the row's seal covers the digests. So a second factor that was deleted,
-copied from another account or un-spent in the database, and a permission that was added there, do not fit. What changes
-them goes through the libraries' own models, whose signals are the one place that every such change passes: the set is
-looked at before a change and sealed anew after it, but only if it fitted.
+The user's row holds a digest of each set, and the row's seal covers the digests. So a second factor that was deleted in
+the database, copied from another account or marked unused again, or a permission that was added there, does not match.
+Legitimate changes go through the libraries' own models, and all of them pass these models' signals: the set is compared
+before a change and sealed again after it, but only if it matched.
 """
 
 import hashlib
@@ -25,22 +25,22 @@ logger = logging.getLogger(__name__)
 FACTORS: Final = "factors_digest"
 RIGHTS: Final = "rights_digest"
 NOTED: Final = "_sets_that_fitted"
-"""Where an instance keeps, between the two signals of a change, whose sets fitted."""
+"""The attribute that holds, between the two signals of a change, the ids of users whose sets matched."""
 
 
 def factors_digest(user_id: str) -> str:
-    """Return the digest of an account's second factors, with all that they hold and since when; empty for none.
+    """Return the digest of an account's second factors, with their data and creation times; empty for none.
 
-    Taking an account back removes the newer ones.
+    The times are covered because taking an account back removes the newer factors.
     """
     rows = Authenticator.objects.filter(user_id=user_id).order_by("pk").values_list("pk", "type", "data", "created_at")
     return _digest([[pk, kind, data, canonical(since)] for pk, kind, data, since in rows])
 
 
 def rights_digest(user_id: str) -> str:
-    """Return the digest of the permissions that an account has by itself and by its groups; empty for none.
+    """Return the digest of an account's permissions, its groups' included; empty for none.
 
-    By their names: another permission under the same number would be another right.
+    It covers their names, because another permission under the same number would be another right.
     """
     granted = Permission.objects.filter(Q(user=user_id) | Q(group__user=user_id))
     names = granted.values_list("content_type__app_label", "content_type__model", "codename")
@@ -48,7 +48,7 @@ def rights_digest(user_id: str) -> str:
 
 
 def fits(user: User, column: str) -> bool:
-    """Return whether a set is the one that was sealed; a misfit is logged."""
+    """Return whether a set is the one that was sealed. A mismatch is logged."""
     if getattr(user, column) == _DIGESTS[column](user.pk):
         return True
     logger.error("integrity_violation: the %s of %s does not fit", column, user.pk)
@@ -56,9 +56,9 @@ def fits(user: User, column: str) -> bool:
 
 
 def seal_anew(user_id: str, column: str) -> User:
-    """Seal a set as it stands now; return the account. Raises `accounts.sealed.TamperedRowError`, `User.DoesNotExist`.
+    """Seal a set as it is now; return the account. Raises `accounts.sealed.TamperedRowError`, `User.DoesNotExist`.
 
-    Only for who has seen that the set is what it should be.
+    Call it only after checking that the set is what it should be.
     """
     for current in until_unchanged(User, user_id):
         if swap(current, {column: _DIGESTS[column](user_id)}):
@@ -67,7 +67,7 @@ def seal_anew(user_id: str, column: str) -> User:
 
 
 def watch() -> None:
-    """Connect everything, once, when the applications are ready."""
+    """Connect the signal handlers, once, when the applications are ready."""
     for before in (pre_save, pre_delete):
         before.connect(_before_factor, sender=Authenticator, dispatch_uid="keyportal factors")
     for after in (post_save, post_delete):
@@ -101,7 +101,7 @@ def _around_rights(
 
 
 def _affected(instance: Model, model: type[Model], pk_set: set[Any] | None) -> Collection[str]:
-    """Return the accounts whose rights change, whichever end of the relation somebody took hold of."""
+    """Return the ids of the users whose rights change, from whichever end of the relation the change is made."""
     if isinstance(instance, User):
         return {instance.pk}
     if model is User:
@@ -118,9 +118,9 @@ def _note(instance: Model, user_ids: Collection[str], column: str) -> None:
 
 
 def _seal_noted(instance: Model, column: str) -> None:
-    """Seal the sets that fitted before; the others stay as they are, and their accounts are refused."""
+    """Seal the sets that matched before the change. Other sets stay as they are, and their accounts refused."""
     noted: set[str] = vars(instance).pop(NOTED, set())
-    for user_id in User.objects.filter(pk__in=noted).values_list("pk", flat=True):  # one may be what is being deleted
+    for user_id in User.objects.filter(pk__in=noted).values_list("pk", flat=True):  # one may just have been deleted
         sealed = seal_anew(user_id, column)
         if isinstance(instance, User) and instance.pk == user_id:
             vars(instance).update({column: getattr(sealed, column), "seal": sealed.seal})

@@ -1,4 +1,4 @@
-"""The names of passkeys: django-allauth's forms, under the portal's rule for texts that somebody reads."""
+"""django-allauth's passkey forms, with the portal's rule for names (`accounts.names`)."""
 
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
@@ -12,10 +12,10 @@ LONGEST = 100
 
 
 class AddPasskeyForm(ForConfirmed, AddWebAuthnForm):  # type: ignore[misc]  # untyped
-    """A new passkey. The browser has made it already: a name that can't be taken is mended rather than refused."""
+    """A new passkey. The browser has created it already, so a bad name is cleaned up and not refused."""
 
     def clean_name(self) -> str:
-        """Return the name as it can be shown; django-allauth's for one of which nothing is left."""
+        """Return the displayable part of the name, or django-allauth's default if nothing is left."""
         sent = self.cleaned_data["name"]
         try:
             self.cleaned_data["name"] = clean_text(sent, longest=LONGEST, needed=False)
@@ -26,10 +26,10 @@ class AddPasskeyForm(ForConfirmed, AddWebAuthnForm):  # type: ignore[misc]  # un
 
 
 class EditPasskeyForm(ForgetsSecrets, EditWebAuthnForm):  # type: ignore[misc]  # untyped
-    """Another name for a passkey."""
+    """A new name for a passkey."""
 
     name = forms.CharField(max_length=LONGEST)
 
     def clean_name(self) -> str:
-        """Return the name as it is kept. Raises `ValidationError` for what can't be seen or misleads."""
+        """Return the name as it is stored. Raises `ValidationError` for invisible or misleading characters."""
         return clean_text(self.cleaned_data["name"], longest=LONGEST)

@@ -1,4 +1,4 @@
-"""Password rules: long, not common, not about this place (NIST SP 800-63B-4 §3.1.1.2). No composition rules."""
+"""Password rules: long, not common, not the portal's own words (NIST SP 800-63B-4 §3.1.1.2). No composition rules."""
 
 import unicodedata
 
@@ -7,24 +7,24 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 
 MAX_LENGTH = 256
-"""Far above the 64 that ASVS 6.2.9 asks for, and far below what would make the hash a weapon."""
+"""Far above the 64 that ASVS 6.2.9 asks for, and far below a length that would make hashing a denial of service."""
 MIN_OWN_CHARACTERS = 8
 CONTEXT_WORDS = ("keyportal", "password", "apikey")
 
 
 def normalize_password(password: str) -> str:
-    """Give the one Unicode form (NFC) of a password, so that it fits however a keyboard or a client composed it."""
+    """Return the password in NFC, so that it matches however a keyboard or a client composed it."""
     return unicodedata.normalize("NFC", password)
 
 
 class LengthValidator:
-    """At least `KEYPORTAL_PASSWORD_LENGTH` characters (15: the password may be the only factor), at most 256.
+    """Require at least `KEYPORTAL_PASSWORD_LENGTH` characters (15: it may be the only factor), and at most 256.
 
-    None that some way of logging in can't carry: HTTP Basic takes no control characters (RFC 7617 §2).
+    Control characters are refused, because HTTP Basic can't carry them (RFC 7617 §2).
     """
 
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
-        """Raise `ValidationError` outside these bounds."""
+        """Raise `ValidationError` for a password that is too short or too long, or has control characters."""
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in password):
             raise ValidationError("A password can't hold tabs, line ends or other control characters.", code="control")
         if len(password) < settings.KEYPORTAL_PASSWORD_LENGTH:
@@ -33,15 +33,15 @@ class LengthValidator:
             raise ValidationError(f"A password can have up to {MAX_LENGTH} characters.", code="password_too_long")
 
     def get_help_text(self) -> str:
-        """Give the sentence under the field."""
+        """Return the help text for the field."""
         return f"At least {settings.KEYPORTAL_PASSWORD_LENGTH} characters. A few words in a row do well."
 
 
 class ContextValidator:
-    """Not mostly made of words that everyone would try here (ASVS 6.2.11)."""
+    """Refuse passwords that consist mostly of words of this portal, which are guessed first (ASVS 6.2.11)."""
 
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
-        """Raise `ValidationError` if little is left once these words and digits are taken away."""
+        """Raise `ValidationError` if little is left of the password without these words, digits and punctuation."""
         left = password.lower()
         for word in CONTEXT_WORDS:
             left = left.replace(word, "")
@@ -49,5 +49,5 @@ class ContextValidator:
             raise ValidationError("This password is too easy to guess here.", code="password_context")
 
     def get_help_text(self) -> str:
-        """Give the sentence under the field."""
+        """Return the help text for the field."""
         return "Not this portal's name."

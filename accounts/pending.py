@@ -1,11 +1,12 @@
-"""Messages that wait to be sent: written in the verb's own transaction, taken by one worker at a time, never lost.
+"""Pending messages: stored in the caller's transaction, taken by one worker at a time, never lost.
 
-A verb that is rolled back sends nothing, and one that commits waits for no mail server. `accounts.sending` sends. Times
-are the database's own, which all machines share.
+An action that is rolled back sends nothing, and one that commits does not wait for the mail server. `accounts.sending`
+sends the messages. Times are the database's own, which all machines share.
 
-A conditional UPDATE decides who takes a message. It raises `tries`, which from then on says whose the message is, and
-moves `due_at` behind the longest that handing it over may take. A process that dies meanwhile holds it until then, and
-then it is tried again. If the mail server had taken it by then, it leaves twice, under the same `Message-ID`.
+A conditional UPDATE decides which worker takes a message. It raises `tries`, which then identifies the worker that has
+the message, and moves `due_at` past the longest time that handing it over may take. If the process dies meanwhile, the
+message is tried again after that time. If the mail server had accepted it already, it is sent twice, under the same
+`Message-ID`.
 """
 
 import json
@@ -37,15 +38,15 @@ from vault.sealing import seal, unseal
 logger = logging.getLogger(__name__)
 
 DELAYS: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600))
-"""Between two tries."""
+"""The pauses between tries."""
 TRIES: Final = len(DELAYS) + 1
 LONGEST_WAIT: Final = timedelta(days=3)
-"""Nobody has use for what a mail server takes after that: it was away, and links are over."""
+"""After a mail server has been away for this long, a message is no longer useful: its link has expired."""
 CANDIDATES: Final = 10
-"""How many due messages a worker looks at for one that no other takes."""
+"""How many due messages a worker looks at to find one that no other worker takes."""
 
 written = threading.Event()
-"""Set when this process has committed a message: it wakes the thread that sends. Those of others look now and then."""
+"""Set when this process has committed a message, to wake its sending thread. Other processes poll now and then."""
 
 
 class Taken(NamedTuple):
@@ -54,27 +55,27 @@ class Taken(NamedTuple):
     id: str
     what: str
     tries: int
-    """This one included."""
+    """The number of tries, this one included."""
     content: bytes
 
     def rows(self) -> "QuerySet[PendingMessage]":
-        """Select its row, if it is still this worker's."""
+        """Return a queryset of its row; empty if the message is no longer this worker's."""
         return PendingMessage.objects.filter(pk=self.id, tries=self.tries, given_up_at=None)
 
 
 class Backlog(NamedTuple):
-    """What waits."""
+    """The messages that are waiting to be sent."""
 
     waiting: int
     longest_wait: float
-    """Of the oldest one; seconds."""
+    """Seconds since the oldest one was created."""
 
 
 def send_after_commit(message: Message, *, what: str) -> None:
-    """Write a message into the table, to be sent when the caller's transaction has committed; `what` is its template.
+    """Store a message, to be sent once the caller's transaction has committed; `what` is the name of its template.
 
-    Its headers are made here, once: a mailbox that gets it twice can tell by its `Message-ID`. That names the portal's
-    host, and not the machine as Python's own would.
+    Its headers are made here, once, so that a mailbox that gets it twice can tell by the `Message-ID`. The `Message-ID`
+    has the portal's host, where Python's default would reveal the machine's name.
     """
     row = PendingMessage(what=what)
     host = urlsplit(settings.KEYPORTAL_URL).hostname
@@ -86,12 +87,12 @@ def send_after_commit(message: Message, *, what: str) -> None:
 
 
 def is_any_due() -> bool:
-    """Return whether there is something to take."""
+    """Return whether any message is due."""
     return _due().exists()
 
 
 def take(*, during: timedelta) -> Taken | None:
-    """Take the message that has been due for longest, for so long; None if there is none that nobody else takes."""
+    """Take the message that has been due longest, for this time; None if no due message is free."""
     for pk in list(_due().order_by("due_at").values_list("pk", flat=True)[:CANDIDATES]):
         if (taken := _take(pk, during)) is not None:
             return taken
@@ -99,18 +100,18 @@ def take(*, during: timedelta) -> Taken | None:
 
 
 def unsealed(taken: Taken) -> EmailMessage:
-    """Return what is to be sent. Raises `vault.errors.VaultError` for what this portal did not write into this row."""
+    """Return the e-mail. Raises `vault.errors.VaultError` if the portal did not write this content into this row."""
     members: dict[str, Any] = json.loads(unseal(sealing_ring(), taken.content, _context(taken.id, taken.what)))
     return Message(**members["message"]).as_email(members["headers"])
 
 
 def remove(ids: set[str]) -> None:
-    """Remove messages that have left."""
+    """Delete the rows of messages that were sent."""
     PendingMessage.objects.filter(pk__in=ids).delete()
 
 
 def put_back(taken: Taken, error: Exception) -> bool:
-    """Have a message tried again later; return whether it will be. The last try ends it, and so does a broken seal."""
+    """Schedule the next try; return whether there is one. A broken seal, or the last try, ends the message."""
     if isinstance(error, SealBrokenError):
         logger.error("integrity_violation: what is in %s was not written for it", taken.id)
     elif taken.tries < TRIES:
@@ -124,7 +125,7 @@ def put_back(taken: Taken, error: Exception) -> bool:
 
 
 def give_up_hopeless() -> int:
-    """Give up what no server took for days, and what ended the process at each of its tries; return how many."""
+    """Give up messages that are too old, or whose every try ended with the process's death; return their number."""
     over = Q(tries__gte=TRIES) | Q(created_at__lt=Now() - LONGEST_WAIT)
     given_up = 0
     for pk, what in _due().filter(over).values_list("pk", "what"):
@@ -135,7 +136,7 @@ def give_up_hopeless() -> int:
 
 
 def backlog() -> Backlog:
-    """Return how many messages wait, and for how long the oldest one has."""
+    """Return how many messages are waiting, and for how long the oldest has been."""
     waiting = PendingMessage.objects.filter(given_up_at=None)
     found: dict[str, Any] = waiting.aggregate(count=Count("pk"), oldest=Min("created_at"))
     oldest: datetime | None = found["oldest"]
@@ -152,7 +153,7 @@ def _due() -> "QuerySet[PendingMessage]":
 
 
 def _take(pk: str, during: timedelta) -> Taken | None:
-    """Take a message, unless another worker does. Who writes in the database may have put anything into its row."""
+    """Take a message, unless another worker does. Its row may hold anything, if the database was written to by hand."""
     read = _due().filter(pk=pk).values_list("what", "tries", "content").first()
     if read is None or not isinstance(read[1], int):
         return None
@@ -161,12 +162,12 @@ def _take(pk: str, during: timedelta) -> Taken | None:
         free = PendingMessage.objects.filter(pk=pk, tries=read[1], tries__lt=TRIES, given_up_at=None)
         if free.update(tries=F("tries") + 1, due_at=Now() + during) != 1:
             return None
-        insist(taken.rows())  # one whose tries did not grow would be sent for ever
+        insist(taken.rows())  # if `tries` did not grow, it would be sent for ever
     return taken
 
 
 def _in_short(error: Exception) -> str:
-    """Return what kind of error it is, and the mail server's code: its words would quote an address."""
+    """Return the error's class and the mail server's codes. The server's text may quote an address."""
     codes: list[int] = []
     if isinstance(error, SMTPResponseException):
         codes = [error.smtp_code]
@@ -179,5 +180,5 @@ def _give_up(rows: "QuerySet[PendingMessage]") -> bool:
     return bool(rows.update(given_up_at=Now(), content=None))
 
 
-# A forked process has an event of its own: a thread that did not come along may have held its lock.
-os.register_at_fork(after_in_child=written.__init__)  # type: ignore[misc]  # the object is known by name elsewhere
+# A forked process needs its own event: a thread of the parent may have held the old one's lock.
+os.register_at_fork(after_in_child=written.__init__)  # type: ignore[misc]  # other modules hold this object

@@ -1,4 +1,4 @@
-"""Where somebody comes from, as limits count it, and whether their account was ever used from there."""
+"""The place that a request comes from, as limits count it, and whether an account was used from there before."""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Network, ip_address, ip_network
@@ -10,16 +10,16 @@ from django.http import HttpRequest
 from accounts.devices import known_device
 from accounts.models import AuditEvent, User
 
-SUBSCRIBER: Final = 64  # bits: what a provider gives one customer at least (RFC 6177)
+SUBSCRIBER: Final = 64  # bits: the least that a provider assigns to a customer (RFC 6177)
 NAT64: Final = IPv6Network("64:ff9b::/96")
-"""An IPv4 address in its last 32 bits (RFC 6052 §2.1)."""
+"""The prefix whose last 32 bits are an IPv4 address (RFC 6052 §2.1)."""
 
 
 @lru_cache(maxsize=4096)
 def address_bucket(address: str) -> str:
-    """Return what an address is counted as: itself, or for IPv6 its /64, in which one customer has them all.
+    """Return the bucket of an address: the address itself, or for IPv6 its /64, which belongs to one customer.
 
-    An IPv6 address that stands for an IPv4 one is counted as that: behind NAT64 all of IPv4 is one /64.
+    An IPv6 address that stands for an IPv4 address is counted as that: behind NAT64 all of IPv4 is one /64.
     """
     try:
         parsed = ip_address(address)
@@ -33,15 +33,15 @@ def address_bucket(address: str) -> str:
 
 
 def bucket_of(request: HttpRequest) -> str:
-    """Return what the client of a request is counted as; the portal's first middleware has resolved its address."""
+    """Return the bucket of a request's client, whose address the portal's first middleware has resolved."""
     return address_bucket(request.META.get("REMOTE_ADDR", ""))
 
 
 def known_place(request: HttpRequest, email: str) -> str:
-    """Return a name for the place if this account was logged in to from it before, empty for one that is new to it.
+    """Return the name of the place if this account has logged in from it before; empty for a new place.
 
-    A place is a browser that holds the account's device cookie, or an address of an earlier log-in. An account that
-    does not exist is looked up all the same.
+    A place is a browser with the account's device cookie, or the address of an earlier log-in. An account that does not
+    exist costs the same queries.
     """
     device = known_device(request, email)
     user_id = User.objects.filter(email=email).values_list("pk", flat=True).first()

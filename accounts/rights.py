@@ -1,4 +1,4 @@
-"""Who may act on whom: nobody on an account that has more rights than they have."""
+"""The rule that an operator can't act on an account with more rights than their own."""
 
 from django.contrib.auth.models import Permission
 from django.core.exceptions import PermissionDenied
@@ -8,20 +8,21 @@ from accounts.models import User
 
 
 class ActionRefusedError(PermissionDenied):
-    """An operator tried what they may not do. The answer 403 puts it on the record: action and model, no value."""
+    """An operator tried a forbidden action. The 403 response records action and model, but no value."""
 
     def __init__(self, action: str, model: str, *, subject: str = "") -> None:
         super().__init__()
         self.action = action
         self.model = model
         self.subject = subject
-        """Whose history it belongs to, `user:…` or `key:…`; empty for the operator's own."""
+        """The subject in whose history it is recorded, `user:…` or `key:…`; empty for the operator's own."""
 
 
 def may_act_on(operator: User, account: User | None) -> bool:
-    """Tell whether an operator has every right that an account has, so that they may end what is its. None is nobody's.
+    """Return whether the operator has all rights of the account, and so may act on it and what belongs to it.
 
-    Rights count whether or not the account is switched on: a lesser operator does not bring a greater one back either.
+    None stands for no account, on which every operator may act. Rights count even while the account is switched off, so
+    that a lesser operator can't reactivate a greater one.
     """
     if account is None or operator.is_superuser:
         return True
@@ -31,6 +32,6 @@ def may_act_on(operator: User, account: User | None) -> bool:
 
 
 def rights_of(account: User) -> set[str]:
-    """Return the permissions of an account, its groups' included, as `app.codename`; also those that sleep with it."""
+    """Return an account's permissions, its groups' included, as `app.codename`, even if the account is switched off."""
     granted = Permission.objects.filter(Q(user=account) | Q(group__user=account))
     return {f"{app}.{name}" for app, name in granted.values_list("content_type__app_label", "codename")}

@@ -1,4 +1,4 @@
-"""Rows under a seal: what authorises somebody can't be changed by writing to the database alone (decision 1)."""
+"""Sealed rows: fields that authorise can't be changed with write access to the database alone (decision 1)."""
 
 import json
 import logging
@@ -15,36 +15,36 @@ logger = logging.getLogger(__name__)
 
 
 class TamperedRowError(Exception):
-    """A row is not as the portal wrote it. It is not sealed anew: that would make somebody else's change ours."""
+    """A row is not as the portal wrote it. Sealing it again is refused: that would legitimise the foreign change."""
 
 
 class ContendedRowError(Exception):
-    """A row is being changed by so many at once that this writer never found it as it had read it."""
+    """So many writers changed the row that this one never found it as it had read it."""
 
 
 class UndoneChangeError(Exception):
-    """The database took a change, and does not hold it: somebody else's trigger, rule or policy is in its way."""
+    """The database accepted a change but does not hold it: a foreign trigger, rule or policy undid it."""
 
 
 class SealedRow(models.Model):
-    """A row with an HMAC over what authorises. A verb that changes one of those fields seals the row anew."""
+    """A row with an HMAC over the fields that authorise. A service that changes one of them seals the row again."""
 
     seal = models.BinaryField(max_length=64, editable=False)
 
     PURPOSE: ClassVar[str]
-    """What kind of row it is: a seal of one kind fits no row of another."""
+    """The kind of row. A seal for one kind fits no row of another."""
     SEALED: ClassVar[tuple[str, ...]]
-    """The columns that the seal covers: all that authorises, nothing that only describes."""
+    """The columns that the seal covers: all that authorise, none that only describe."""
 
     class Meta:
-        """No table of its own."""
+        """Abstract: without a table of its own."""
 
         abstract = True
 
     def save(self, *, update_fields: Iterable[str] | None = None, **options: Any) -> None:
-        """Write the row, sealed. Verbs swap instead; this is for new rows, libraries and shells.
+        """Write the row, sealed. For new rows, libraries and shells; services use `swap` instead.
 
-        Raises `TamperedRowError` where a row would be sealed anew that somebody has changed past the portal.
+        Raises `TamperedRowError` rather than seal a row again that was changed outside the portal.
         """
         fields = None if update_fields is None else {*update_fields}
         is_new = self._state.adding
@@ -66,24 +66,24 @@ class SealedRow(models.Model):
         return tuple(field.attname for field in cls._meta.concrete_fields if field.attname in {*cls.SEALED, "seal"})
 
     def sealed_fields(self) -> list[str | bytes]:
-        """Return what the seal covers, the purpose first, each in the one way in which it is sealed."""
+        """Return the fields that the seal covers, purpose first, each in canonical form."""
         return [self.PURPOSE, *(canonical(getattr(self, name)) for name in self.SEALED)]
 
     def make_seal(self) -> bytes:
-        """Seal the row as it stands in memory, under the first sealing key."""
+        """Return the seal of the row as it is in memory, under the primary sealing key."""
         return row_seal(sealing_ring(), self.sealed_fields())
 
     def is_intact(self) -> bool:
-        """Return whether the row is as the portal wrote it; False if somebody changed it in the database."""
-        seal: object = self.seal  # SQLite takes anything into any column, and bytes(10**9) is a gigabyte
+        """Return whether the row is as the portal wrote it; False if a sealed field was changed in the database."""
+        seal: object = self.seal  # SQLite accepts any value in any column, and bytes(10**9) is a gigabyte
         blob = bytes(seal) if isinstance(seal, bytes | memoryview) else b""
         return row_seal_fits(sealing_ring(), blob, self.sealed_fields())
 
 
 def canonical(value: Any) -> str | bytes:
-    """Write a value in one way: UTC with microseconds for a time, empty for none.
+    """Return the canonical form of a value: UTC with microseconds for a time, empty for None.
 
-    JSON as no database changes it: PostgreSQL orders members anew, and gives 1.0 back as 1.
+    JSON gets a form that no database changes: PostgreSQL reorders members, and returns 1.0 as 1.
     """
     if isinstance(value, str):
         return value
@@ -108,11 +108,11 @@ Row = TypeVar("Row", bound=SealedRow)
 
 
 def swap(row: SealedRow, changes: Mapping[str, Any], *, whatever_was: bool = False) -> bool:
-    """Write the changes and a new seal if the row is still as it was read; return whether it was.
+    """Write the changes and a new seal if the row is still as it was read; return whether it was (compare and swap).
 
-    The seal changes with everything that authorises, so this one UPDATE decides between two writers. Raises
-    `UndoneChangeError`, and `TamperedRowError` for a row whose seal did not fit, unless what is written takes away for
-    good (`whatever_was`).
+    The seal changes with every field that authorises, so this one UPDATE decides between two writers. Raises
+    `UndoneChangeError`, and `TamperedRowError` if the old seal is not valid. Pass `whatever_was` to skip that check for
+    a change that takes rights away for good.
     """
     if not whatever_was and not row.is_intact():
         raise TamperedRowError(f"{row._meta.label} {row.pk} was changed outside the portal")
@@ -129,9 +129,9 @@ def swap(row: SealedRow, changes: Mapping[str, Any], *, whatever_was: bool = Fal
 
 
 def insist(rows: "models.QuerySet[Any, Any]", *, are_there: bool = True) -> None:
-    """See to it that a change is in the database as it was written, before anybody is told that it is done.
+    """Check that the database holds a change as it was written, before the change is reported as done.
 
-    Within the transaction that wrote it, which ends without it. Raises `UndoneChangeError`.
+    Call it in the transaction that wrote the change, which is rolled back otherwise. Raises `UndoneChangeError`.
     """
     if rows.exists() == are_there:
         return
@@ -141,9 +141,9 @@ def insist(rows: "models.QuerySet[Any, Any]", *, are_there: bool = True) -> None
 
 
 def until_unchanged(model: type[Row], pk: str, attempts: int = 100) -> Iterator[Row]:
-    """Yield a row as it stands now, again and again, until a swap has succeeded.
+    """Yield the row as it is now, again and again, until the caller's swap succeeds and it leaves the loop.
 
-    Raises `DoesNotExist` of the model, and `ContendedRowError` when it never does.
+    Raises the model's `DoesNotExist`, and `ContendedRowError` after `attempts` rounds.
     """
     for _ in range(attempts):
         yield model._default_manager.get(pk=pk)

@@ -1,4 +1,4 @@
-"""Whether an account has a second factor."""
+"""Check whether an account has a second factor."""
 
 from allauth.mfa.adapter import get_adapter
 
@@ -6,5 +6,5 @@ from accounts.models import User
 
 
 def has_second_factor(user: User) -> bool:
-    """Tell whether a log-in of this user asks for more than the password: codes or a passkey."""
+    """Return whether this user's log-in needs more than the password: a code or a passkey."""
     return bool(get_adapter().is_mfa_enabled(user))

@@ -1,7 +1,7 @@
-"""Handing messages over to the mail server: what is due, one after the other, over one connection.
+"""Hand due messages over to the mail server, one after the other, over one connection.
 
-The server is asked first whether it listens, and only then is a message taken: one that is away, or takes connections
-and says nothing, uses up no try, and all that waits leaves once when it is back. Nothing is sent within a transaction.
+A message is taken only after the server has answered. So a server that is away, or accepts connections and says
+nothing, uses up no tries, and each waiting message is sent once when it is back. Nothing is sent within a transaction.
 """
 
 import smtplib
@@ -19,33 +19,33 @@ from accounts import pending
 from accounts.pending import Taken
 
 AT_ONCE: Final = 50
-"""Messages over one connection: servers end one that goes on and on."""
+"""Messages over one connection, because servers close a connection that goes on for too long."""
 ANSWER: Final = 30
-"""Seconds for each of a server's answers about a message, at least: it may look for viruses before it takes one.
+"""The least number of seconds to wait for each of a server's replies about a message, which it may scan for viruses.
 
-Whoever is less patient hands a message over that was taken already. Nobody's request waits meanwhile.
+With a shorter timeout, a message that was accepted already would be sent again. No request waits meanwhile.
 """
 ANSWERS: Final = 5  # to MAIL, RCPT, DATA, the message itself, RSET
 
 
 @dataclass
 class Counts:
-    """What this process has sent since it began."""
+    """The messages of this process since it began."""
 
     sent: int = 0
     failed: int = 0
-    """Tries that ended without the server having taken the message."""
+    """Tries in which the server did not accept the message."""
     given_up: int = 0
 
 
 @dataclass
 class _Sent:
-    """Messages that have left, and whose rows the database has not removed yet."""
+    """Sent messages whose rows are not deleted yet."""
 
     ids: set[str] = field(default_factory=set)
 
     def remove(self) -> None:
-        """Remove their rows. Raises `django.db.Error`; then they are removed before anything else is sent."""
+        """Delete their rows. Raises `django.db.Error`; then they are deleted before anything else is sent."""
         if self.ids:
             pending.remove(self.ids)
             self.ids.clear()
@@ -56,7 +56,7 @@ _sent = _Sent()
 
 
 def send_due(*, is_ending: Callable[[], bool] = lambda: False) -> bool:
-    """Send what is due; return whether there may be more. A process that is ending takes nothing new.
+    """Send due messages; return whether there may be more. A process that is ending takes no new ones.
 
     Raises OSError if the mail server can't be reached or does not answer, `django.db.Error` if the database does not.
     """
@@ -69,18 +69,18 @@ def send_due(*, is_ending: Callable[[], bool] = lambda: False) -> bool:
             if taken is None:
                 return False
             if not _send(server, taken):
-                break  # over a new connection: nobody knows what this one would say next
+                break  # a new connection comes next: this one's state is unknown
     return True
 
 
 def give_up_hopeless() -> None:
-    """Give up what waits in vain."""
+    """Give up the messages that can't be sent any more, and count them."""
     counts.given_up += pending.give_up_hopeless()
 
 
 @contextmanager
 def _listening_server() -> Iterator[BaseEmailBackend]:
-    """Connect to the mail server, and wait for as long as `EMAIL_URL` says until it has said that it is ready.
+    """Connect to the mail server, and wait until it is ready, at most for the timeout of `EMAIL_URL`.
 
     Raises OSError.
     """
@@ -94,16 +94,16 @@ def _listening_server() -> Iterator[BaseEmailBackend]:
         smtp.ehlo_or_helo_if_needed()
         _wait_for(smtp, _patience())
         yield server
-        _wait_for(smtp, settings.EMAIL_TIMEOUT)  # for its farewell
+        _wait_for(smtp, settings.EMAIL_TIMEOUT)  # for the reply to QUIT
     finally:
         server.close()
 
 
 def _send(server: BaseEmailBackend, taken: Taken) -> bool:
-    """Hand one message over, and note what became of it; return whether the server has taken it."""
+    """Hand a message over and note the outcome; return whether the server accepted it."""
     try:
         server.send_messages([pending.unsealed(taken)])
-    except Exception as error:  # noqa: BLE001  # whatever is wrong with one message keeps no other from leaving
+    except Exception as error:  # noqa: BLE001  # a fault in one message must not keep others from being sent
         counts.failed += 1
         counts.given_up += not pending.put_back(taken, error)
         return False

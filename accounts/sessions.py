@@ -1,8 +1,8 @@
-"""Sessions whose cookie is worth nothing to whoever reads the database, and whose rows are worth nothing elsewhere.
+"""The session engine (`SESSION_ENGINE`): a reader of the database can't use its rows, and a writer can't reuse them.
 
-The cookie holds a random token; the database holds its digest under `session_key`. What a session holds is signed for
-just that digest and just its idle time: a copy of somebody's row under another key, or a row whose expiry was moved, is
-an empty session. `SESSION_ENGINE` names this module.
+The cookie holds a random token; the database holds the token's digest as `session_key`. The session's content is signed
+for this digest and is valid for its idle time only. So a row copied to another key, or one whose expiry was moved, is
+an empty session.
 """
 
 import base64
@@ -26,20 +26,20 @@ from vault.sealing import seal, unseal
 logger = logging.getLogger(__name__)
 
 STARTED: Final = "keyportal_started"
-"""The session's own note of when somebody logged in: seconds since the epoch."""
+"""The session's member with the time of the log-in, in seconds since 1970."""
 TOKEN_LENGTH: Final = 43  # 256 bits of [0-9A-Za-z]
-DIGEST_LENGTH: Final = 40  # what fits the session_key column: 160 bits
+DIGEST_LENGTH: Final = 40  # as many as fit the session_key column: 160 bits
 SECRETS: Final = ("mfa.totp.secret", "_password_reset_key")
-"""What django-allauth keeps in a session that would let somebody in who reads the database: sealed."""
+"""Members that django-allauth keeps in a session and that would let a reader of the database in. They are sealed."""
 
 
 def session_digest(token: str) -> str:
-    """Return the key under which the session of this cookie is stored: a fast hash will do for 256 random bits."""
+    """Return the `session_key` for this cookie's token. A fast hash suffices for 256 random bits."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()[:DIGEST_LENGTH]
 
 
 class SessionStore(DatabaseStore):
-    """Django's database sessions, except that only this object knows the token that the browser gets."""
+    """Django's database sessions, with a token for the browser that is never stored."""
 
     def __init__(self, session_key: str | None = None, *, token: str | None = None) -> None:
         super().__init__(session_digest(token) if token else session_key)
@@ -47,24 +47,24 @@ class SessionStore(DatabaseStore):
 
     @classmethod
     def of_cookie(cls, token: str | None) -> "SessionStore":
-        """Return the session that a cookie names; an empty one if there is no cookie."""
+        """Return the session that the cookie names; an empty one if there is no cookie."""
         return cls(token=token) if token else cls()
 
     def save(self, must_create: bool = False) -> None:
-        """Write the session. Raises `UpdateError` if its row is gone, and errors of the database as they are.
+        """Write the session. Raises `UpdateError` if its row is gone, and database errors unchanged.
 
-        Django takes any of those for a row that is gone, and answers 400, as if it were the browser's fault.
+        Django treats any database error as a missing row, and answers 400 as if it were the browser's fault.
         """
         try:
             super().save(must_create)
         except UpdateError as error:
             cause = error.__context__
-            if isinstance(cause, DatabaseError) and cause.__cause__ is not None:  # the driver says so, and not Django
+            if isinstance(cause, DatabaseError) and cause.__cause__ is not None:  # raised by the driver, not by Django
                 raise cause from cause.__cause__
             raise
 
     def encode(self, session_dict: Mapping[str, Any]) -> str:
-        """Return what is stored: the session's members as JSON, signed for this session and this moment."""
+        """Return the stored form: the session's members as JSON, signed for this session with the current time."""
         context = self._context()
         members = dict(session_dict)
         for name in SECRETS:
@@ -74,9 +74,9 @@ class SessionStore(DatabaseStore):
         return signing.dumps(members, salt=" ".join(context), serializer=JSONSerializer, compress=True)
 
     def decode(self, session_data: bytes | str) -> dict[str, Any]:
-        """Return the members of what `encode` gave for this session not longer ago than its idle time; else none."""
+        """Return the members that `encode` stored for this session within the idle time; otherwise an empty dict."""
         context, idle = self._context(), settings.SESSION_COOKIE_AGE
-        if not isinstance(session_data, str):  # SQLite takes anything into any column
+        if not isinstance(session_data, str):  # SQLite accepts any value in any column
             return {}
         try:
             members: dict[str, Any] = signing.loads(

@@ -1,4 +1,4 @@
-"""The step of a log-in in which an address is confirmed, by the portal's own idea of what is confirmed."""
+"""The log-in stage that requires a confirmed address, by the confirmation under the user's row seal."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from accounts import link_mail, links
 
 
 class ConfirmationStage(EmailVerificationStage):  # type: ignore[misc]  # untyped
-    """Lets in whose address is confirmed under the row seal; sends everybody else to their mailbox.
+    """Let users in whose address is confirmed under the row seal; send all others to their mailbox.
 
-    After a sign-up with an address that is taken there is no user, and just as much work.
+    After a sign-up with a taken address there is no user, but the same amount of work.
     """
 
     def handle(self) -> tuple[HttpResponse | None, bool]:
-        """Return None to go on with the log-in, or the page that says where the link is.
+        """Return None to go on with the log-in, or the page that says where the link was sent; each with True.
 
         Raises `accounts.attempts.TooManyAttemptsError`.
         """
@@ -24,7 +24,7 @@ class ConfirmationStage(EmailVerificationStage):  # type: ignore[misc]  # untype
         if user is not None and user.is_confirmed:
             return None, True
         email = self.login.email or user.email
-        if self.login.signup:  # whose form has counted it
+        if self.login.signup:  # the sign-up form has counted it already
             link_mail.send_sign_up(user=user, email=email)
         else:
             link_mail.enforce_limits(self.request, links.CONFIRM, email)

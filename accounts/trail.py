@@ -1,12 +1,12 @@
-"""The trail as a whole: whether it is as the portal wrote it, and the chain that tells what has been removed.
+"""The chain over the audit trail, which shows that events were removed.
 
-Each event carries a seal over all of it, its id included: one that was altered, moved, doubled or made up does not fit.
-That one is missing can't be seen in those that are left. So the chain (`KEYPORTAL_AUDIT_CHAIN`) notes now and then what
-events there are: a link names their ids, holds a digest over their seals, and is sealed together with the seal of the
-link before. Removing events in their time adds a link that names them.
+Each event has a seal over all of it, its id included, so an altered, moved, copied or forged event is detected. But the
+remaining events don't show that one is missing. So the chain (`KEYPORTAL_AUDIT_CHAIN`) records at intervals which
+events exist: a link names their ids, holds a digest over their seals, and is sealed together with the seal of the
+previous link. Removing events in their time adds a link that names them.
 
-Ids are not in the order of commits: an event that comes late, by a transaction that took its time, is in a later link.
-Nobody who writes an event waits for any of this.
+Ids are not in the order of commits: the event of a slow transaction may come late, and is then in a later link. Writing
+an event never waits for any of this.
 """
 
 import hashlib
@@ -31,16 +31,16 @@ logger = logging.getLogger(__name__)
 
 EVERY: Final = 60.0  # seconds between two links
 SETTLED: Final = timedelta(minutes=1)
-"""Younger events wait for the next link: their neighbours may not be committed yet."""
+"""Younger events wait for the next link, because events with neighbouring ids may not be committed yet."""
 LATE: Final = 10_000  # ids
 LATEST: Final = timedelta(hours=12)
-"""So far back an event may still come late."""
-BATCH: Final = 5000  # events of a link
-RECENT: Final = 2000  # links: more than there are in that time
+"""How far back an event may still come late."""
+BATCH: Final = 5000  # events per link
+RECENT: Final = 2000  # links: more than are added in `LATEST`
 
 
 def extend_now_and_then() -> None:
-    """Extend the chain if no worker has for a while. A thread that has time calls this (`keyportal/server.py`)."""
+    """Extend the chain if no worker has for a while. Called by a background thread (`keyportal/server.py`)."""
     if not settings.KEYPORTAL_AUDIT_CHAIN:
         return
     try:
@@ -48,13 +48,13 @@ def extend_now_and_then() -> None:
             while extend_chain() == BATCH:
                 continue
     except DatabaseError as error:
-        # What is not covered now is covered next time.
+        # Events that are not covered now are covered next time.
         logger.warning("the chain of the audit trail could not be extended: %s", type(error).__name__)
 
 
 @transaction.atomic
 def extend_chain() -> int:
-    """Add a link over the events that none covers; return how many: with `BATCH` there may be more."""
+    """Add a link over the uncovered events; return their number. If it is `BATCH`, there may be more."""
     end = hold_end()
     reach, floor, covered = _covered(end)
     events = AuditEvent.objects.filter(pk__gt=floor, at__lt=Now() - SETTLED).order_by("pk")
@@ -66,9 +66,9 @@ def extend_chain() -> int:
 
 
 def note_removal(ids: Iterable[int]) -> None:
-    """Add a link that names events which are being removed in their time, in the caller's transaction.
+    """Add a link that names events whose time is over, in the caller's transaction, which removes them.
 
-    Also where the chain has been switched off since: what it covers would be missing otherwise.
+    It is added even if the chain has been switched off since; otherwise events that it covers would count as missing.
     """
     end = hold_end()
     if end.number or settings.KEYPORTAL_AUDIT_CHAIN:
@@ -77,17 +77,17 @@ def note_removal(ids: Iterable[int]) -> None:
 
 
 class End(NamedTuple):
-    """Where the chain ends, held until the transaction is over."""
+    """The end of the chain, locked until the end of the transaction."""
 
     number: int
-    """Of the newest link; 0 if there is none."""
+    """The number of the newest link; 0 if there is none."""
     state: AuditState
     is_certain: bool
-    """Whether the state of the trail says so. Otherwise somebody has changed it, and links may be gone."""
+    """Whether the trail's state confirms the number. If it was tampered with, links may be missing."""
 
 
 def hold_end() -> End:
-    """Return the end of the chain. What is held is a row of its own, that no writer of events needs."""
+    """Return the end of the chain, locked. The locked row is not needed for writing events."""
     state, is_ours = hold_state()
     if state.head:
         return End(state.head, state, is_certain=True)
@@ -96,7 +96,7 @@ def hold_end() -> End:
 
 
 def newest_links(at_most: int, *, upto: int = REASONABLE) -> Iterator[AuditCheckpoint]:
-    """Give the newest links, backwards, each with the seal of the one before it. Anybody may have inserted some."""
+    """Yield the newest links, newest first, each with the seal of its predecessor. Forged links may be among them."""
     rows = read_rows(AuditCheckpoint, before=upto + 1, downwards=True, at_most=at_most + 1)
     links = [row or AuditCheckpoint(number=number, seal=b"") for number, row in rows if number > 0]
     for link, before in zip_longest(links[:at_most], links[1:]):
@@ -106,7 +106,7 @@ def newest_links(at_most: int, *, upto: int = REASONABLE) -> Iterator[AuditCheck
 
 
 def ids_of(link: AuditCheckpoint) -> IdRanges:
-    """Return the ids that a link names; none if somebody has written something else there."""
+    """Return the ids that a link names; an empty set if its text is invalid."""
     try:
         return IdRanges.parse(link.ids)
     except ValueError:
@@ -114,7 +114,7 @@ def ids_of(link: AuditCheckpoint) -> IdRanges:
 
 
 def head_of(link: AuditCheckpoint) -> str:
-    """Return what names a state of the chain: who has kept it elsewhere can tell whether the end was cut off since."""
+    """Return `number:seal` of a link. An operator who has kept it elsewhere can tell if the end is cut off later."""
     return f"{link.number}:{seal_of(link.seal).hex()}"
 
 
@@ -124,7 +124,7 @@ def digest_of(seals: Iterable[bytes]) -> bytes:
 
 
 def _was_just_extended() -> bool:
-    """Return whether the newest link is a moment old: that of the state, for anybody may have inserted others."""
+    """Return whether the newest link is recent: the link that the sealed state names, as others may be forged."""
     state = read_row(AuditState, 1)
     if state is None or not fits(state):
         return False
@@ -134,9 +134,9 @@ def _was_just_extended() -> bool:
 
 
 def _covered(end: End) -> tuple[int, int, IdRanges]:
-    """Return how far the chain reaches, from where on an event may come late, and what is covered from there on.
+    """Return the id up to which the chain reaches, the id after which events may come late, and the ids covered there.
 
-    By the links that fit: one that somebody else has inserted could say anything.
+    Only links with a valid seal count: a forged one could say anything.
     """
     reach, floor, ids = 0, 0, [IdRanges()]
     long_ago = timezone.now() - LATEST
@@ -153,26 +153,26 @@ def _covered(end: End) -> tuple[int, int, IdRanges]:
 
 
 def _highest(ids: dict[int, bytes]) -> int:
-    """Return the highest id of an event that fits: one that somebody else has inserted could be anywhere."""
+    """Return the highest id of an event with a valid seal: a forged event could have any id."""
     return next((pk for pk in reversed(ids) if fits(read_row(AuditEvent, pk))), 0)
 
 
 def _add_link(end: End, ids: IdRanges, *, digest: bytes, reach: int, removed: bool = False) -> None:
-    """Insert the link behind the last one. The log keeps a copy of its seal, outside the database.
+    """Insert a link after the last one. The log keeps a copy of its seal, outside the database.
 
-    Where it is not certain how many links there were, a number is left out, so that this shows ever after.
+    If it is not certain how many links there were, a number is skipped, so that this remains visible.
     """
     number = _free_number(end.number + (1 if end.is_certain else 2))
     before = read_row(AuditCheckpoint, number - 1)
     link = AuditCheckpoint(number=number, removed=removed, ids=str(ids), reach=reach, digest=digest)
     link.before = seal_of(before.seal) if before else b""
-    link.save(force_insert=True)  # which seals it
+    link.save(force_insert=True)  # seals it too
     keep_state(end.state, head=link.number, head_seal=link.seal)
     logger.info("audit_link %s", head_of(link))
 
 
 def _free_number(number: int) -> int:
-    """Return the first number from this one on that nobody has taken."""
+    """Return the first free number from this one on."""
     taken = AuditCheckpoint.objects.filter(number__gte=number).order_by("number").values_list("number", flat=True)
     for other in taken.iterator():
         if other != number:

@@ -1,7 +1,7 @@
-"""The one row beside the trail: where its chain ends, and what of a removal is told of in no event yet.
+"""The single state row beside the trail: the end of its chain, and removed events that are not recorded yet.
 
-It is sealed, so that nobody makes the chain end earlier. Whoever extends the chain holds it, and no writer of events
-needs it.
+It is sealed, so that the chain can't be made to end earlier. It is locked while the chain is extended, and not needed
+for writing events.
 """
 
 import logging
@@ -14,12 +14,12 @@ logger = logging.getLogger(__name__)
 
 
 def hold_state() -> tuple[AuditState, bool]:
-    """Return the row, held until the transaction is over, and whether it is the portal's own.
+    """Return the row, locked until the end of the transaction, and whether it is as the portal wrote it.
 
-    Where somebody else wrote, what it said is lost: it begins anew.
+    If it is not, its content is lost: the row returned is a fresh one.
     """
     if not AuditState.objects.select_for_update().filter(pk=1).values_list("pk"):
-        AuditState.objects.get_or_create(pk=1)  # which seals it
+        AuditState.objects.get_or_create(pk=1)  # seals it too
     found = read_row(AuditState, 1)
     if found is not None and fits(found):
         return found, True
@@ -28,7 +28,7 @@ def hold_state() -> tuple[AuditState, bool]:
 
 
 def keep_state(state: AuditState, **changes: Any) -> None:
-    """Write the row, sealed."""
+    """Write the changes to the row, sealed."""
     for name, value in changes.items():
         setattr(state, name, value)
     state.seal = state.make_seal()

@@ -1,8 +1,8 @@
-"""Links that undo a change of address, and which of an account's wins: the one for the address that it had earlier.
+"""Links that undo a change of address. Of an account's links, the one for the earliest address wins.
 
-Whoever takes an account over can change its address again and again, and gets such a link each time. So following one
-ends all that are not older, and an older one stays good whatever is done with newer ones. Which is older depends
-neither on the clock nor on whether the account was back at an address in between.
+An intruder who takes an account over can change its address repeatedly, and gets such a link each time. So following
+a link ends all that are not older, and older links stay valid whatever is done with newer ones. Their order depends
+neither on the clock nor on whether the account returned to an address in between.
 """
 
 from datetime import datetime, timedelta
@@ -17,10 +17,10 @@ TICK: Final = timedelta(microseconds=1)
 
 
 def issue_undo(user: User, email: str) -> str:
-    """Make the link that takes an account back to an address that it gives up just now; return its secret text.
+    """Make the link that takes an account back to the address that it is giving up; return its secret text.
 
-    `issued_at` orders them: a new one comes after all others of the account. One for an address that was given up
-    before takes the older one's place in that order as well. The caller holds the account's row.
+    The order is that of `issued_at`, and a new link comes after all others of the account. A link for an address that
+    was given up before takes the older link's place in the order. The caller must have locked the account's row.
     """
     now = timezone.now()
     good = [link for link in user.mailed_links.filter(purpose=UNDO, expires_at__gt=now) if link.is_intact()]
@@ -31,11 +31,11 @@ def issue_undo(user: User, email: str) -> str:
 
 
 def end_undos(user: User, since: datetime) -> int:
-    """End the links of an account that undo a change made then or later; return how many there were."""
+    """Invalidate the account's links that undo a change made then or later; return how many there were."""
     removed, _ = user.mailed_links.filter(purpose=UNDO, issued_at__gte=since).delete()
     return removed
 
 
 def suspect_since(link: MailedLink) -> datetime:
-    """Return from when on a new second factor may be of whoever changed the address, who may have prepared for it."""
+    """Return the time since which new second factors may be the intruder's, who may have prepared the change."""
     return link.issued_at - GOOD_FOR[UNDO]

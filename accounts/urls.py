@@ -1,4 +1,4 @@
-"""Pages of the account that django-allauth does not have, or has otherwise."""
+"""URLs of account pages that django-allauth lacks, or that replace its own."""
 
 from django.urls import path
 
@@ -20,4 +20,4 @@ log_in_urlpatterns = [
     path("login/unlock/", link_views.ask_for_unlock, name="account_ask_for_unlock"),
     path("login/unlock/<str:key>/", link_views.unlock, name="account_unlock"),
 ]
-"""They stand before django-allauth's own, under the same path."""
+"""Included before django-allauth's own, under the same path."""

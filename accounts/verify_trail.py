@@ -1,4 +1,4 @@
-"""Is the audit trail as the portal wrote it: every event, every link of the chain, and nothing missing."""
+"""Verify that the audit trail is as the portal wrote it: every event, every link of the chain, and nothing missing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,47 +17,47 @@ from accounts.models import AuditCheckpoint, AuditEvent, AuditState
 from accounts.trail import digest_of, head_of, ids_of
 
 OVERDUE: Final = timedelta(hours=1)
-"""A worker adds a link every minute, so older events are in one, unless none was running."""
+"""Workers add a link every minute, so older events are in one, unless no worker was running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrailReport:
-    """What was found."""
+    """The result of a verification."""
 
     events: int
     links: int
     head: str = ""
-    """The newest link: `number:seal`. Empty without a chain."""
+    """The newest link as `number:seal`; empty without a chain."""
     forged: IdRanges = field(default_factory=IdRanges)
-    """Events whose seal does not fit: altered, or written by somebody else."""
+    """Events whose seal is not valid, because they were altered or forged."""
     removed: IdRanges = field(default_factory=IdRanges)
-    """Events that the chain covers, and that are gone without the portal's doing."""
+    """Events that the chain covers, and that were not removed by the portal."""
     broken: IdRanges = field(default_factory=IdRanges)
-    """Links that do not continue the chain, are missing, or whose events are others than they were."""
+    """Links that are missing, do not continue the chain, or whose events are no longer the same."""
     unchained: IdRanges = field(default_factory=IdRanges)
     """Events that should have been in a link long ago."""
     gaps: IdRanges = field(default_factory=IdRanges)
-    """Ids of no event, and none of those above. No fault: a transaction that was rolled back leaves one as well."""
+    """Ids without an event, apart from those above. Not a fault: a transaction that is rolled back leaves one, too."""
     unguarded: tuple[str, ...] = ()
-    """What the database does not refuse any more, and whether the row beside the trail is the portal's."""
+    """Faults of the triggers that guard the trail, and of the state row beside it, as messages."""
 
     @property
     def is_whole(self) -> bool:
-        """Return whether all of it fits."""
+        """Whether no fault was found."""
         found = (self.forged, self.removed, self.broken, self.unchained)
         return not (self.unguarded or any(ids.spans for ids in found))
 
 
 class _Chain:
-    """The links as far as they were read, against where the state of the trail says that they end."""
+    """The links as far as they were read, compared with the end that the trail's state names."""
 
     def __init__(self) -> None:
         self.state = read_row(AuditState, 1)
-        """Read before the links are: they may only have become more."""
+        """Read before the links, so that there can only be more of them than it says."""
         self.length = 0
         """The number of the newest link."""
         self.links = 0
-        """How many fit."""
+        """The number of valid links."""
         self.head = ""
         self.covered = IdRanges()
         self.removed = IdRanges()
@@ -65,7 +65,7 @@ class _Chain:
         self._seal = b""
 
     def read_on(self) -> None:
-        """Read the links that have come since."""
+        """Read the links that were added since the last call."""
         covered, removed, broken = [self.covered], [self.removed], [self.broken]
         for number, link in _links(after=self.length):
             follows = number == self.length + 1
@@ -83,12 +83,12 @@ class _Chain:
         self.covered, self.removed, self.broken = map(IdRanges.union, (covered, removed, broken))
 
     def cut_off(self) -> IdRanges:
-        """Return the links that the state knows of, and that are not there."""
+        """Return the numbers of links that the state knows but that are missing."""
         end = self.state.head if self.state and fits(self.state) else 0
         return IdRanges(((self.length + 1, end),)) if end > self.length else IdRanges()
 
     def fault(self) -> str:
-        """Return in words what is wrong with the state; empty if nothing is."""
+        """Return a message about what is wrong with the state; empty if nothing is."""
         if self.state is not None:
             return "" if fits(self.state) else f"the row of {STATE} is not as the portal wrote it"
         return f"the row of {STATE} is missing" if self.length else ""
@@ -99,10 +99,10 @@ class _Chain:
 
 
 def verify_trail() -> TrailReport:
-    """Read the whole trail and return what does not fit. Raises `django.db.Error` when the database can't be asked.
+    """Read the whole trail and return a report. Raises `django.db.Error` if the database can't be queried.
 
-    It takes a while, holds nobody up, and does not mind what is written or removed meanwhile: the links are read first,
-    and what is missing in the events after that must be named by a link that has come since.
+    It takes a while, blocks no writer, and copes with concurrent writes and removals: the links are read first, and an
+    event that is missing afterwards must be named by a link that was added since.
     """
     chain, forged_ids = _Chain(), list[int]()
     chain.read_on()
@@ -128,7 +128,7 @@ def verify_trail() -> TrailReport:
 
 
 def _overdue(uncovered: IdRanges) -> Iterator[int]:
-    """Give the events that should be in a link: what is in none could be removed, and nobody would miss it."""
+    """Yield the events that should be in a link by now. An event in no link could be removed unnoticed."""
     if settings.KEYPORTAL_AUDIT_CHAIN:
         for first, last in uncovered.spans:
             old = AuditEvent.objects.filter(pk__gte=first, pk__lte=last, at__lt=Now() - OVERDUE)
@@ -136,7 +136,7 @@ def _overdue(uncovered: IdRanges) -> Iterator[int]:
 
 
 def _present(forged: list[int]) -> Iterator[int]:
-    """Go through the events; give their ids, and note those whose seal does not fit."""
+    """Yield the ids of all events, and append those whose seal is not valid to `forged`."""
     after = None
     while batch := read_rows(AuditEvent, after=after):
         for after, event in batch:
@@ -152,7 +152,7 @@ def _links(*, after: int) -> Iterator[tuple[int, AuditCheckpoint | None]]:
 
 
 def _links_of_other_events(*, upto: int, gone: IdRanges, known: IdRanges) -> Iterator[int]:
-    """Give the links whose digest does not fit the seals of their events, where all of those are there."""
+    """Yield the numbers of links whose digest does not match their events' seals, if all of the events exist."""
     for number, link in takewhile(lambda numbered: numbered[0] <= upto, _links(after=0)):
         if link is None or link.removed or number in known:
             continue

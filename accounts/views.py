@@ -1,4 +1,4 @@
-"""Pages of the account that django-allauth does not have, or has otherwise."""
+"""Account pages that django-allauth lacks, or that replace its own."""
 
 from typing import Any, Final
 
@@ -27,17 +27,17 @@ PASSKEYS: Final = AttemptLimit("KEYPORTAL_LIMIT_PASSKEY", "Too many passkeys wer
 @login_required
 @require_safe
 def overview(request: AuthenticatedRequest) -> HttpResponse:
-    """Show the way to everything that belongs to the account."""
+    """Show links to all pages of the account."""
     return TemplateResponse(request, "accounts/overview.html")
 
 
 @login_required
 @require_safe
 def history(request: AuthenticatedRequest) -> HttpResponse:
-    """Show what happened to the account and what was done with it, newest first."""
+    """Show the events about the account and by its user, newest first."""
     me = request.user.pk
     mine = AuditEvent.objects.filter(Q(actor=f"user:{me}") | Q(subject_type="user", subject_id=me))
-    # An app refreshes its token every few minutes: on the record, but nothing to read.
+    # Apps refresh their token every few minutes: recorded, but of no interest on this page.
     events = mine.exclude(verb="token_refreshed").order_by("-at", "-id")
     page = Paginator(events, PAGE).get_page(request.GET.get("page"))
     return TemplateResponse(request, "accounts/history.html", {"page": page})
@@ -47,7 +47,7 @@ def history(request: AuthenticatedRequest) -> HttpResponse:
 @login_required
 @way_back(page="usersessions_list", press="End")
 def end_session(request: AuthenticatedRequest, session_id: int) -> HttpResponse:
-    """End one of the user's sessions; another user's is not there."""
+    """End one of the user's sessions. Answer 404 for another user's."""
     session = get_object_or_404(UserSession, pk=session_id, user=request.user)
     services.end_session(session=session, origin=Origin.of_request(request))
     messages.success(request, "That session is ended.")
@@ -55,10 +55,10 @@ def end_session(request: AuthenticatedRequest, session_id: int) -> HttpResponse:
 
 
 class PasskeyLogInView(LoginWebAuthnView):  # type: ignore[misc]  # untyped
-    """A log-in by passkey alone. Nobody guesses one, but a question is a row, and an answer a signature to check."""
+    """A log-in by passkey alone. It is limited because a challenge costs a row and an answer a signature check."""
 
     def dispatch(self, request: HttpRequest, *arguments: Any, **names: Any) -> HttpResponse:
-        """Count the request. Raises `TooManyAttemptsError`."""
+        """Count the request before handling it. Raises `TooManyAttemptsError`."""
         PASSKEYS.enforce(bucket_of(request))
         response: HttpResponse = super().dispatch(request, *arguments, **names)
         return response

@@ -1,7 +1,7 @@
-"""The way back: which page holds the button or the form of a POST that a log-in came in between of.
+"""The way back after a log-in that interrupted a POST: which page holds the button or the form.
 
-A view says it by a decorator, an admin by `ways_back` (`add`, `change`, `changelist`); for the views of libraries the
-table below says it. Only fields that are declared as `keepable` are ever kept: never a password, code, token or secret.
+A view declares it by a decorator, an admin by `ways_back` (`add`, `change`, `changelist`), and the table below declares
+it for views of libraries. Only fields declared as `keepable` are kept, never a password, code, token or secret.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,19 +26,19 @@ class KeepableForm(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class WayBack:
-    """Where to return to after a log-in, and with what."""
+    """The page to return to after a log-in, its button, and the fields to keep."""
 
     page: str | Callable[..., str] = ""
-    """The page's name, or a function of the request and the view's arguments; empty: the address itself is the page."""
+    """The page's URL name, or a function of the request and the view's arguments; empty if both have the same URL."""
     press: str = ""
-    """What the button says."""
+    """The button's label."""
     keepable: tuple[str, ...] = ()
 
 
 def way_back(
     *, page: str | Callable[..., str] = "", press: str = "", form: type[KeepableForm] | None = None
 ) -> Callable[[View], View]:
-    """Say of a view where its button is, what the button says, and which form's fields may be kept."""
+    """Declare the page of a view's button, the button's label, and the form whose fields may be kept."""
 
     def decorate(view: View) -> View:
         view.way_back = WayBack(  # type: ignore[attr-defined]  # way_back_of reads it
@@ -50,22 +50,22 @@ def way_back(
 
 
 def way_back_of(request: HttpRequest) -> WayBack:
-    """Return what the view of this request says, or what the table says for a library's view."""
+    """Return the declaration of this request's view, or of the table for a library's view."""
     match = request.resolver_match
     if match is None:
         return WayBack()
     said: WayBack | None = getattr(match.func, "way_back", None)
-    of_admin = getattr(getattr(match.func, "model_admin", None), "ways_back", {})  # views of the admin carry theirs
+    of_admin = getattr(getattr(match.func, "model_admin", None), "ways_back", {})  # admin views have this attribute
     return said or of_admin.get(match.view_name.rpartition("_")[2]) or OF_LIBRARIES.get(match.view_name, WayBack())
 
 
 def page_of(request: HttpRequest) -> str:
-    """Return the address of the page to come back to."""
+    """Return the URL of the page to come back to."""
     return (request.method == "POST" and page_with_button(request)) or request.get_full_path()
 
 
 def page_with_button(request: HttpRequest) -> str:
-    """Return the page that posts to this address; empty if that is the address itself."""
+    """Return the URL of the page whose button posts to this URL; empty if it is the same URL."""
     page = way_back_of(request).page
     if not page or request.resolver_match is None:
         return ""
@@ -73,7 +73,7 @@ def page_with_button(request: HttpRequest) -> str:
 
 
 def wanted_page(request: HttpRequest, **arguments: object) -> str:
-    """Return where whoever logs in wanted to go; their keys if they did not say."""
+    """Return the page that the user wanted before the log-in, by default the keys page."""
     return get_next_redirect_url(request) or resolve_url(settings.LOGIN_REDIRECT_URL)
 
 
@@ -103,4 +103,4 @@ OF_LIBRARIES: Final[Mapping[str, WayBack]] = {
     "mfa_remove_webauthn": WayBack(press="Remove"),
     "admin:logout": WayBack(page="account_logout", press="Log out"),
 }
-"""By the name of the address: the pages of django-allauth, and of Django's admin."""
+"""The ways back for pages of django-allauth and of Django's admin, by URL name."""

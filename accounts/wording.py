@@ -1,4 +1,4 @@
-"""What the pages say of an event of the audit trail."""
+"""The descriptions of audit events on pages."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -60,5 +60,5 @@ WORDS: Final[Mapping[str, str]] = {
 
 
 def words_for(verb: str, subject_type: str) -> str:
-    """Give the sentence for a verb, of a subject of this type; the verb itself, readably, for one that has none."""
+    """Return the description for a verb and subject type; for an unknown verb, the verb itself in readable form."""
     return WORDS.get(f"{subject_type}:{verb}") or WORDS.get(verb, verb.replace("_", " ").capitalize())

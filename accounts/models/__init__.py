@@ -1,4 +1,4 @@
-"""The tables of users and of what happened."""
+"""The models of users, mailed links, pending messages and the audit trail."""
 
 from accounts.models.kept import AttemptWindow, CacheEntry, RingCanary
 from accounts.models.messages import PendingMessage, new_message_id

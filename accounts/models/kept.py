@@ -1,4 +1,4 @@
-"""What is counted and kept for a while, and the canaries of the rings."""
+"""Attempt counts, cache entries, and the check values of ring keys."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from django.utils import timezone
 
 
 class AttemptWindow(models.Model):
-    """How often something was tried. Whose it is can't be read from it: the id is a keyed digest."""
+    """A count of attempts in one window. It does not show whose they are, because the id is a keyed digest."""
 
     id = models.CharField(primary_key=True, max_length=64)
     count = models.PositiveIntegerField(default=0)
@@ -15,14 +15,14 @@ class AttemptWindow(models.Model):
     blocked_until = models.DateTimeField(null=True)
 
     class Meta:
-        """Counted by `accounts.attempts`."""
+        """Written by `accounts.attempts`."""
 
     def __str__(self) -> str:
         return self.id
 
 
 class RingCanary(models.Model):
-    """What each key of a ring looks like from outside: a start with another key under the same id is refused."""
+    """The check value of a ring's key, so that a process with another key under the same id refuses to start."""
 
     ring = models.CharField(max_length=16)
     key_id = models.CharField(max_length=16)
@@ -30,7 +30,7 @@ class RingCanary(models.Model):
     seen_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        """One row a key."""
+        """One row per key."""
 
         constraints: ClassVar = [models.UniqueConstraint(fields=["ring", "key_id"], name="one_canary_a_key")]
         verbose_name_plural = "ring canaries"
@@ -40,7 +40,7 @@ class RingCanary(models.Model):
 
 
 class CacheEntry(models.Model):
-    """What a library keeps in Django's cache for a while: JSON, never anything that is executed when it is read."""
+    """An entry of Django's cache, written by a library. Its value is JSON, so that reading it can't run code."""
 
     key = models.CharField(primary_key=True, max_length=250)
     value = models.JSONField()

@@ -1,4 +1,4 @@
-"""Messages that wait to be sent."""
+"""Messages that are waiting to be sent."""
 
 from typing import ClassVar
 
@@ -9,30 +9,30 @@ from vault.secret_format import new_id
 
 
 def new_message_id() -> str:
-    """Return a fresh public id, `msg_…`. It is in the message's `Message-ID` as well."""
+    """Return a fresh public id, `msg_…`, which is also part of the message's `Message-ID`."""
     return new_id("msg")
 
 
 class PendingMessage(models.Model):
-    """A message between the commit of what it tells of and the mail server. Its row goes when it has left.
+    """A message that is committed and waits for the mail server. Its row is deleted once it is sent.
 
-    Whom it is for and what it says is in `content` only, sealed for this row: it may hold a link that lets somebody in.
+    Recipient and text are in `content` only, sealed for this row, because they may hold a link that gives access.
     """
 
     id = models.CharField(primary_key=True, max_length=32, default=new_message_id, editable=False)
     what = models.CharField(max_length=64, editable=False)
-    """Its template: what the log and operators call it."""
+    """The name of its template, by which the log and operators know it."""
     content = models.BinaryField(null=True, editable=False)
-    """None once it was given up."""
+    """None once the message was given up."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     due_at = models.DateTimeField(db_default=Now(), editable=False)
-    """From when on a worker may take it. Who takes it moves this on, so that nobody else does meanwhile."""
+    """When a worker may take it. Taking it moves this time on, so that no other worker does meanwhile."""
     tries = models.PositiveSmallIntegerField(default=0, editable=False)
-    """How often a worker took it; the number of a try tells whose it is."""
+    """How often a worker took it. The number of a try identifies the worker that has it."""
     given_up_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
-        """Written by `accounts.pending`; asked for what is due."""
+        """Written by `accounts.pending`. The index finds the messages that are due."""
 
         indexes: ClassVar = [
             models.Index(fields=["due_at"], name="messages_by_due", condition=models.Q(given_up_at=None))

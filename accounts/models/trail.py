@@ -11,9 +11,9 @@ from accounts.wording import words_for
 
 
 class AuditEvent(SealedRow):
-    """One thing that happened. Only ever inserted: the database refuses all else (`accounts.append_only`).
+    """A recorded event. The database allows inserts only (`accounts.append_only`).
 
-    Its seal covers all of it, so that one that somebody altered or made up shows (`accounts.trail`).
+    Its seal covers all of it, so that an altered or forged event is detected (`accounts.trail`).
     """
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
@@ -26,7 +26,7 @@ class AuditEvent(SealedRow):
     request_id = models.CharField(max_length=64, blank=True)
     details = models.JSONField(default=dict)
     keep_until = models.DateTimeField(null=True, editable=False)
-    """From when on it may be removed; null: never."""
+    """The time after which the event may be removed; null for never."""
 
     PURPOSE = "audit event"
     SEALED = (
@@ -35,7 +35,7 @@ class AuditEvent(SealedRow):
     )
 
     class Meta:
-        """Read by subject (a key's timeline) and by actor (a user's history), newest first."""
+        """Indexes for a key's timeline (by subject) and a user's history (by actor), newest first, and for removal."""
 
         indexes: ClassVar = [
             models.Index(fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"),
@@ -48,64 +48,64 @@ class AuditEvent(SealedRow):
 
     @property
     def words(self) -> str:
-        """What a page says of it."""
+        """The event's description on pages."""
         return words_for(self.verb, self.subject_type)
 
     def sealed_fields(self) -> list[str | bytes]:
-        """Return all of it, as a database gives it back. Raises ValueError for an address that is none."""
+        """Return all fields, in the form that the database returns. Raises ValueError for an invalid address."""
         addresses = {name: str(ip_address(text)) for name in ("address", "peer") if (text := getattr(self, name))}
         return [self.PURPOSE, *(canonical(addresses.get(name, getattr(self, name))) for name in self.SEALED)]
 
 
 class AuditCheckpoint(SealedRow):
-    """A link of the chain over the trail: which events there were, or which of them were removed in their time."""
+    """A link of the chain over the trail: the ids of events that existed, or of those removed in their time."""
 
-    # On SQLite it is the row's own number, by which REPLACE could take a row's place as well.
+    # The primary key, and so SQLite's rowid: a separate rowid would let REPLACE overwrite a row by that as well.
     number = models.BigAutoField(primary_key=True)
-    """One after the other, without a gap: given by `accounts.trail`."""
+    """Consecutive, without a gap; assigned by `accounts.trail`."""
     at = models.DateTimeField(default=timezone.now)
     removed = models.BooleanField(default=False)
     ids = models.TextField()
-    """Of the events: `1-5 7 9-12`."""
+    """The ids of the events as `1-5 7 9-12`."""
     reach = models.PositiveBigIntegerField()
-    """The highest id that this link or one before it covers."""
+    """The highest id that this link or an earlier one covers."""
     digest = models.BinaryField(max_length=32)
-    """Over the seals of the events that there were."""
+    """The digest over the seals of these events; of no seals, where they were removed."""
 
     PURPOSE = "audit checkpoint"
     SEALED = ("number", "at", "removed", "ids", "reach", "digest")
 
     before = b""
-    """The seal of the link before this one, which this one's covers; empty for the first."""
+    """The seal of the previous link, which this link's seal covers; empty for the first."""
 
     class Meta:
-        """Written by `accounts.trail`, and never again."""
+        """Written once, by `accounts.trail`."""
 
     def __str__(self) -> str:
         return f"{self.number}: {self.ids}"
 
     def sealed_fields(self) -> list[str | bytes]:
-        """Return all of it, and the seal of the link before."""
+        """Return all fields, and the seal of the previous link."""
         return [*super().sealed_fields(), self.before]
 
 
 class AuditState(SealedRow):
-    """Where the chain ends, and what was removed and is told of in no event yet, because that goes on, or broke off."""
+    """The end of the chain, and the events whose removal is under way, or broke off, and is not recorded yet."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     count = models.PositiveBigIntegerField(default=0)
     earliest = models.DateTimeField(null=True)
     latest = models.DateTimeField(null=True)
     head = models.PositiveBigIntegerField(default=0)
-    """The number of the newest link; 0 if there was none yet."""
+    """The number of the newest link; 0 before the first."""
     head_seal = models.BinaryField(max_length=64, default=b"")
-    """Its seal: that the end of the chain was cut off shows here."""
+    """The newest link's seal, which shows if the end of the chain was cut off."""
 
     PURPOSE = "audit state"
     SEALED = ("id", "count", "earliest", "latest", "head", "head_seal")
 
     class Meta:
-        """One row, which whoever extends the chain holds meanwhile."""
+        """A single row, which is locked while the chain is extended."""
 
         constraints: ClassVar = [models.CheckConstraint(condition=models.Q(id=1), name="one_audit_state")]
 

@@ -1,4 +1,4 @@
-"""Users, and the links that were mailed to them."""
+"""Users, and the links mailed to them."""
 
 from typing import Any, ClassVar
 
@@ -17,31 +17,31 @@ from vault.secret_format import new_id
 
 
 def new_user_id() -> str:
-    """Return a fresh public id, `usr_…`. It is never reused, so a token for a deleted user fits nobody else."""
+    """Return a fresh public id, `usr_…`. Ids are never reused, so a deleted user's token never fits another user."""
     return new_id("usr")
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes users and finds them by their log-in name, however it was typed."""
+    """Create users, and find them by their log-in name in any spelling."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Insert a user. Without a password the account can only be entered by a password reset."""
+        """Insert a user and return it. Without a password, the only way in is a password reset."""
         user = self.model(email=normalize_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db, force_insert=True)
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Insert an operator with every right."""
+        """Insert an operator with all rights and return it."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """Find a user by e-mail address, in any case and any Unicode form. Raises `User.DoesNotExist`."""
+        """Return the user with an e-mail address, in any case and Unicode form. Raises `User.DoesNotExist`."""
         return self.get(email=normalize_email(username or ""))
 
 
 class User(SealedRow, AbstractBaseUser, PermissionsMixin):
-    """A person: a developer who owns keys, or an operator (`is_staff`). What makes them that is under the row seal."""
+    """A person: a developer who owns keys, or an operator (`is_staff`). The row seal covers what authorises them."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_user_id, editable=False)
     email = models.EmailField("e-mail address", unique=True, validators=[refuse_colon])
@@ -52,11 +52,11 @@ class User(SealedRow, AbstractBaseUser, PermissionsMixin):
     closed_at = models.DateTimeField(null=True, blank=True, editable=False)
     auth_epoch = models.PositiveIntegerField(default=0, editable=False)
     session_epoch = models.PositiveIntegerField(default=0, db_default=0, editable=False)
-    """Raised to end every session, whatever the tables of sessions say; `auth_epoch` does so for signed tokens."""
+    """Incremented to end all sessions, whatever the session tables hold; `auth_epoch` does so for signed tokens."""
     factors_digest = models.CharField(max_length=64, blank=True, editable=False)
-    """What the second factors look like, whose rows a library keeps (`accounts.outside`); empty for none."""
+    """The digest of the second factors, whose rows a library keeps (`accounts.outside`); empty for none."""
     rights_digest = models.CharField(max_length=64, blank=True, editable=False)
-    """What the permissions and groups look like, likewise."""
+    """The digest of the user's permissions, also by groups (`accounts.outside`); empty for none."""
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -80,7 +80,7 @@ class User(SealedRow, AbstractBaseUser, PermissionsMixin):
     objects: ClassVar[UserManager] = UserManager()
 
     class Meta:
-        """One spelling of an address; the database holds it too."""
+        """The database, too, enforces that addresses are lower case."""
 
         constraints: ClassVar = [
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_is_lower_case")
@@ -90,17 +90,17 @@ class User(SealedRow, AbstractBaseUser, PermissionsMixin):
         return self.email
 
     def clean(self) -> None:
-        """Normalize the address before the form looks whether it is taken."""
+        """Normalize the address before the form checks whether it is taken."""
         self.email = normalize_email(self.email)
 
     def set_password(self, raw_password: str | None) -> None:
-        """Set the hash of the password in its one Unicode form."""
+        """Set the hash of the normalized password."""
         super().set_password(None if raw_password is None else normalize_password(raw_password))
 
     def check_password(self, raw_password: str | None) -> bool:
-        """Return whether this is the password, however it was composed (RFC 7617 §2.1, NIST SP 800-63B-4 §3.1.1.2).
+        """Return whether this is the password, in any Unicode form (RFC 7617 §2.1, NIST SP 800-63B-4 §3.1.1.2).
 
-        A hash of an older kind is replaced by one of today's.
+        A hash of an outdated kind is replaced by a current one.
         """
 
         def upgrade(raw: str) -> None:
@@ -111,29 +111,29 @@ class User(SealedRow, AbstractBaseUser, PermissionsMixin):
         )
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """Return what a session must hold to be this account's: another one after a new password or a new epoch."""
+        """Return the hash that binds a session to this account; a new password or epoch changes it."""
         bound = f"{self.session_epoch} {self.password}"
         return salted_hmac("keyportal.session", bound, secret=secret, algorithm="sha256").hexdigest()
 
     @property
     def is_confirmed(self) -> bool:
-        """Return whether the e-mail address has been confirmed; until then nothing of this user is accepted."""
+        """Whether the e-mail address is confirmed. Until then, no key or token of the user is accepted."""
         return self.confirmed_at is not None
 
 
 class MailedLink(SealedRow):
-    """A link that was mailed to somebody: what it does, for whom, until when. Only its digest is kept; it works once.
+    """A mailed link: its purpose, user and expiry. Only a digest of its text is stored; it works once.
 
-    The id is a keyed digest of the purpose and of whom it is for, so that a newer link takes the place of an older one.
+    The id is a keyed digest of the purpose and the owner, so that a newer link replaces an older one.
     """
 
     id = models.CharField(primary_key=True, max_length=64)
     purpose = models.CharField(max_length=16)
     digest = models.BinaryField(max_length=32, unique=True)
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="mailed_links")
-    """None where nobody has the address: then the link that was mailed is another one, and this row opens nothing."""
+    """None if no account has the address. Then no link to this row was mailed, and it opens nothing."""
     email = models.EmailField()
-    """The address that it speaks of: confirmed, given up or taken by whoever follows the link."""
+    """The address that the link is about: the one that it confirms or takes back, or else the account's own."""
     issued_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(db_index=True)
 

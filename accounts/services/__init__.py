@@ -1,4 +1,4 @@
-"""The verbs of accounts: the only place that writes users. Each is one transaction and one audit event."""
+"""The services of accounts, which alone write users. Each is one transaction and writes one audit event."""
 
 from accounts.services.addresses import cancel_change, confirm_by_link, confirm_change, request_change, undo_change
 from accounts.services.passwords import reset_password, set_password, unlock_browser

@@ -1,6 +1,6 @@
-"""E-mail addresses: proved by a link, changed, taken back. An address counts as an account's once it is confirmed.
+"""Services for e-mail addresses: confirm by link, change, undo. An address is an account's once it is confirmed.
 
-Who proves an address wins over who typed it: an account that never confirmed it gives it up.
+The user who proves an address wins over one who typed it: an account that never confirmed the address loses it.
 """
 
 from datetime import datetime
@@ -23,7 +23,7 @@ from vault.secret_format import new_id
 
 @transaction.atomic
 def confirm_by_link(*, link: MailedLink, origin: Origin) -> User:
-    """Use the link of a sign-up up and note that its reader owns the address. Raises `LinkOverError`."""
+    """Use up the link of a sign-up and mark the address confirmed; return the user. Raises `LinkOverError`."""
     user = link.user
     if user is None or link.email != user.email or not links.spend(link):
         raise LinkOverError
@@ -35,9 +35,9 @@ def confirm_by_link(*, link: MailedLink, origin: Origin) -> User:
 
 @transaction.atomic
 def request_change(*, user: User, email: str, origin: Origin) -> None:
-    """Send the link that makes this the account's address, in place of any that waits.
+    """Send the link that makes this the account's address, replacing a pending one.
 
-    Nothing of the account changes before it is followed. Raises `accounts.attempts.TooManyAttemptsError`.
+    The account does not change until the user follows it. Raises `accounts.attempts.TooManyAttemptsError`.
     """
     taken = User.objects.filter(email=email).exclude(pk=user.pk).exclude(confirmed_at=None).exists()
     record("email_change_requested", subject=f"user:{user.pk}", origin=origin)
@@ -46,7 +46,7 @@ def request_change(*, user: User, email: str, origin: Origin) -> None:
 
 @transaction.atomic
 def cancel_change(*, user: User, origin: Origin) -> bool:
-    """Let a change that waits for its link go. False if there is none."""
+    """Cancel a pending change. Return False if there is none."""
     withdrawn = bool(links.withdraw(user, links.CHANGE))
     if withdrawn:
         record("email_change_cancelled", subject=f"user:{user.pk}", origin=origin)
@@ -55,9 +55,9 @@ def cancel_change(*, user: User, origin: Origin) -> bool:
 
 @transaction.atomic
 def confirm_change(*, link: MailedLink, origin: Origin) -> User:
-    """Use the link up and make its address the account's. The old one is told, and can take it back for a week.
+    """Use the link up, make its address the account's and return the user. The old address can undo this for a week.
 
-    The caller has seen that it is the account's own session that asks. Raises `LinkOverError`, `AddressTakenError`.
+    The caller must check that the request has the account's own session. Raises `LinkOverError`, `AddressTakenError`.
     """
     user = _held(link)
     if user is None or not links.spend(link):
@@ -72,11 +72,11 @@ def confirm_change(*, link: MailedLink, origin: Origin) -> User:
 
 @transaction.atomic
 def undo_change(*, link: MailedLink, origin: Origin) -> User:
-    """Use the link up and give the account back to its old address; who changed it is thrown out, and can't undo that.
+    """Use the link up, give the account back to its old address and end all access of whoever changed it.
 
-    Sessions, tokens, the password, and second factors from the week before the change or since end: they may be
-    somebody else's. Older second factors stay: the old mailbox may be in other hands. Both addresses are told. Raises
-    `LinkOverError`, `AddressTakenError`.
+    Sessions, tokens, the password, links that would undo this, and second factors added since a week before the change
+    all end, because they may be an intruder's. Older second factors stay, because the old mailbox may be in other
+    hands. Both addresses are notified. Return the user. Raises `LinkOverError`, `AddressTakenError`.
     """
     user, since = _held(link), suspect_since(link)
     if user is None or user.closed_at or not links.spend(link):
@@ -96,16 +96,16 @@ def undo_change(*, link: MailedLink, origin: Origin) -> User:
 
 
 def _held(link: MailedLink) -> User | None:
-    """Return the link's account as it stands, locked: of a change and its undoing at once one comes after the other."""
+    """Return the link's account as it is now, locked, so that a change and its undoing can't run at the same time."""
     return User.objects.select_for_update().filter(pk=link.user_id).first()
 
 
 def _remove_factors(user: User, since: datetime) -> int:
-    """Remove the second factors from then on, and recovery codes if they would be all that is left; return how many."""
+    """Remove second factors added since then, and recovery codes if nothing else is left; return how many factors."""
     factors = Authenticator.objects.filter(user=user)
     over = list(factors.filter(created_at__gte=since))
     for factor in over:
-        factor.delete()  # each by itself: what seals the rest anew hears of it
+        factor.delete()  # one by one: the signals of each deletion seal the rest again
     if not factors.exclude(type=Authenticator.Type.RECOVERY_CODES).exists():
         for codes in factors:
             codes.delete()
@@ -113,7 +113,7 @@ def _remove_factors(user: User, since: datetime) -> int:
 
 
 def _take(user: User, email: str) -> None:
-    """Make a proved address the account's. Raises `AddressTakenError` if another one has proved it."""
+    """Make a proved address the account's. Raises `AddressTakenError` if another account has confirmed it."""
     other = User.objects.select_for_update().filter(email=email).exclude(pk=user.pk).first()
     if other is not None:
         if other.confirmed_at:

@@ -1,4 +1,4 @@
-"""Passwords: changed by who is logged in, or set anew by who reads the account's mailbox."""
+"""Services for passwords: set by a logged-in user, or reset through the account's mailbox."""
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
@@ -15,9 +15,9 @@ from accounts.services.users import change, mirror_address, next_epoch
 
 @transaction.atomic
 def set_password(*, user: User, password: str, origin: Origin) -> None:
-    """Set the password. It ends the user's signed tokens, and (by Django's session hash) their other sessions.
+    """Set the password. This ends the user's signed tokens, and (by Django's session hash) their other sessions.
 
-    Links that would set one, or let somebody in, are worth nothing any more.
+    Links that would set a password or unlock a browser become invalid.
     """
     hashed = make_password(normalize_password(password))
     change(user, lambda current: {"password": hashed, **next_epoch(current)})
@@ -27,7 +27,7 @@ def set_password(*, user: User, password: str, origin: Origin) -> None:
 
 @transaction.atomic
 def reset_password(*, link: MailedLink | None, password: str, origin: Origin) -> User:
-    """Use the link of a reset up and set the password. It went through the account's mailbox, so it confirms that too.
+    """Use up the link of a reset, set the password and return the user. Following the link also confirms the address.
 
     Raises `LinkOverError`.
     """
@@ -44,7 +44,7 @@ def reset_password(*, link: MailedLink | None, password: str, origin: Origin) ->
 
 @transaction.atomic
 def unlock_browser(*, link: MailedLink, origin: Origin) -> User:
-    """Use the link up that makes a browser a known place of its account. Raises `LinkOverError`."""
+    """Use up the link that makes a browser a known place; return its user. Raises `LinkOverError`."""
     user = link.user
     if user is None or link.email != user.email or not links.spend(link):
         raise LinkOverError

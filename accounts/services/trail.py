@@ -1,4 +1,4 @@
-"""The audit trail: the removal of events whose time is over."""
+"""The service that removes audit events whose retention is over."""
 
 from datetime import datetime
 
@@ -15,9 +15,9 @@ from accounts.trail_state import hold_state, keep_state
 
 
 def remove_expired_events(*, origin: Origin, batch: int, batches: int | None = None) -> int:
-    """Remove events of the trail whose time is over, at most so many in a transaction; return how many.
+    """Remove expired events of the trail, at most `batch` per transaction and `batches` times; return how many.
 
-    One event tells how many there were and from when to when: what a removal that broke off had taken, too.
+    One event records their number and the times of the earliest and latest, those of a removal that broke off included.
     """
     removed = rounds = 0
     while batches is None or rounds < batches:
@@ -45,7 +45,7 @@ def _remove_some_events(batch: int) -> int:
 
 
 def _times(ids: list[int]) -> list[datetime | None]:
-    """Return when these events were; None for one in which somebody has written something else."""
+    """Return the times of these events; None for an event whose row can't be read."""
     try:
         return list(AuditEvent.objects.filter(pk__in=ids).values_list("at", flat=True))
     except UNREADABLE:

@@ -1,4 +1,4 @@
-"""Accounts: made, confirmed, switched off and on, closed; the end of their sessions and tokens."""
+"""Services for accounts: create, confirm, switch off and on, close, and end sessions and tokens."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,7 +23,7 @@ Changes = Mapping[str, Any]
 
 @transaction.atomic
 def create_user(*, email: str, password: str | None, confirmed: bool, operator: bool = False, origin: Origin) -> User:
-    """Make an account on somebody's behalf. Raises `django.db.IntegrityError` if the address is taken."""
+    """Create an account for another person and return it. Raises `django.db.IntegrityError` if the address is taken."""
     user = User.objects.create_user(
         email, password, is_staff=operator, is_superuser=operator, confirmed_at=timezone.now() if confirmed else None
     )
@@ -34,10 +34,10 @@ def create_user(*, email: str, password: str | None, confirmed: bool, operator: 
 
 @transaction.atomic
 def sign_up(*, email: str, password: str, origin: Origin) -> User | None:
-    """Insert a user who has yet to confirm the address; None if the address has an account.
+    """Insert an unconfirmed user and return it; None if the address has an account.
 
-    For one that has an account the same is done, for an address that nobody can have, and taken back; after a free one
-    nothing is taken back, by the same statement. So a stranger who measures learns nothing.
+    If the address is taken, the same rows are inserted for an impossible address and rolled back to a savepoint. If it
+    is free, the same statement rolls back to a later savepoint, and so undoes nothing. So timing reveals nothing.
     """
     user = User(email=email, password=make_password(normalize_password(password)))
     taken = User.objects.filter(email=email).exists()
@@ -51,16 +51,16 @@ def sign_up(*, email: str, password: str, origin: Origin) -> User | None:
             record("signed_up", subject=f"user:{user.pk}", origin=origin)
             after = transaction.savepoint()
             transaction.savepoint_rollback(before if taken else after)
-    except IntegrityError:  # somebody else was a moment quicker
+    except IntegrityError:  # another request was faster
         return None
     return None if taken else user
 
 
 @transaction.atomic
 def confirm_user(*, user: User, origin: Origin) -> bool:
-    """Note that the user owns the address; False if that was known. From now on their keys are accepted.
+    """Mark the address confirmed, so that the user's keys are accepted. Return False if it was.
 
-    Raises `accounts.sealed.TamperedRowError`, as every verb here does that gives.
+    Raises `accounts.sealed.TamperedRowError`, as does every service here that grants something.
     """
     now = timezone.now()
     changed = change(user, lambda current: None if current.confirmed_at else {"confirmed_at": now})
@@ -70,7 +70,7 @@ def confirm_user(*, user: User, origin: Origin) -> bool:
 
 @transaction.atomic
 def unconfirm_user(*, user: User, origin: Origin) -> bool:
-    """Take the confirmation back: keys and tokens are refused until the address is confirmed again."""
+    """Take the confirmation back. Keys and tokens are refused until the address is confirmed again."""
     changed = change(
         user, lambda current: {"confirmed_at": None, **next_epoch(current)} if current.confirmed_at else None
     )
@@ -80,9 +80,9 @@ def unconfirm_user(*, user: User, origin: Origin) -> bool:
 
 @transaction.atomic
 def deactivate_user(*, user: User, origin: Origin) -> bool:
-    """Switch an account off: no log-in, no session, no key, no token. False if it was off.
+    """Switch an account off, so that no log-in, session, key or token works. Return False if it was off.
 
-    One that was changed past the portal is switched off without being sealed anew, and so stays refused.
+    An account that was changed outside the portal is switched off without a new seal, and so stays refused.
     """
     if not User.objects.get(pk=user.pk).is_intact():
         changed = bool(User.objects.filter(pk=user.pk, is_active=True).update(is_active=False))
@@ -95,35 +95,35 @@ def deactivate_user(*, user: User, origin: Origin) -> bool:
 
 @transaction.atomic
 def reactivate_user(*, user: User, origin: Origin) -> bool:
-    """Switch an account on again. Its keys work again; signed tokens from before do not. Never one that was closed."""
+    """Switch an account on, unless it was closed. Its keys work again, its earlier signed tokens do not."""
     changed = change(user, lambda current: None if current.is_active or current.closed_at else {"is_active": True})
     return _recorded("user_reactivated", changed, user, origin)
 
 
 @transaction.atomic
 def end_all_tokens(*, user: User, origin: Origin) -> bool:
-    """End every signed token of the user at once, by raising their epoch."""
+    """End all signed tokens of the user at once, by raising the epoch."""
     return _recorded("tokens_ended", change(user, next_epoch), user, origin)
 
 
 @transaction.atomic
 def sign_out_everywhere(*, user: User, origin: Origin) -> bool:
-    """End every session and every signed token of the user; the caller binds the session anew that is to go on."""
+    """End all sessions and signed tokens of the user. The caller must bind the current session again to keep it."""
     return _recorded("signed_out_everywhere", change(user, all_epochs), user, origin)
 
 
 @transaction.atomic
 def end_session(*, session: UserSession, origin: Origin) -> None:
-    """End one browser's session."""
+    """End the session of one browser."""
     session.end()
     record("session_ended", subject=f"user:{session.user_id}", origin=origin, address=session.ip)
 
 
 @transaction.atomic
 def erase_user(*, user: User, origin: Origin) -> bool:
-    """Close an account: what is the person's own goes; the row stays, nameless, so that the trail and tombstones fit.
+    """Close an account: delete personal data, and keep an anonymous row for the audit trail and tombstones.
 
-    False if it was closed. The caller has seen to its keys and tokens.
+    Return False if it was closed. The caller must end its keys and tokens.
     """
     now, nobody = timezone.now(), f"{new_id('closed').lower()}@closed.invalid"
 
@@ -145,22 +145,22 @@ def erase_user(*, user: User, origin: Origin) -> bool:
 
 
 def mirror_address(user: User, *, verified: bool) -> None:
-    """Let django-allauth's own table say what ours says: the account has one address, and nobody else has it.
+    """Make django-allauth's own table agree with ours: the account has this one address, and no other account has it.
 
-    Nothing asks that table, and what somebody wrote there stands in nobody's way.
+    No code reads that table, and stray rows in it are replaced.
     """
     EmailAddress.objects.filter(Q(user=user) | Q(email=user.email)).delete()
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=verified)
 
 
 def end_sessions(user: User) -> None:
-    """End every browser's session of the user."""
+    """End the user's sessions in all browsers."""
     for session in UserSession.objects.filter(user=user):
         session.end()
 
 
 def change(user: User, changes: Callable[[User], Changes | None]) -> bool:
-    """Write what `changes` gives for the row as it stands; False if it gives None. The caller's object follows.
+    """Write the changes that `changes` returns for the current row, also to `user`. Return False if it returns None.
 
     Raises `accounts.sealed.TamperedRowError`.
     """
@@ -176,12 +176,12 @@ def change(user: User, changes: Callable[[User], Changes | None]) -> bool:
 
 
 def next_epoch(current: User) -> Changes:
-    """Return the change that ends every signed token."""
+    """Return the change that ends all signed tokens."""
     return {"auth_epoch": current.auth_epoch + 1}
 
 
 def all_epochs(current: User) -> Changes:
-    """Return the change that ends every session as well."""
+    """Return the change that ends all sessions and signed tokens."""
     return {**next_epoch(current), "session_epoch": current.session_epoch + 1}
 
 

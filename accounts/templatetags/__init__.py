@@ -1,1 +1,1 @@
-"""Filters of this room."""
+"""Template filters of the accounts application."""

@@ -1,4 +1,4 @@
-"""Texts that somebody else wrote, on a page."""
+"""A template filter for texts that other people wrote."""
 
 from django import template
 
@@ -9,5 +9,5 @@ register = template.Library()
 
 @register.filter
 def shown(text: object) -> str:
-    """Return what may be shown of a text that nobody was asked about; None shows nothing."""
+    """Return the displayable part of a text that was never validated; empty for None."""
     return "" if text is None else printable(str(text))

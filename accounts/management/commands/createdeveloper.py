@@ -1,4 +1,4 @@
-"""`createdeveloper EMAIL`: an account for a developer."""
+"""The command `createdeveloper EMAIL`, which creates a developer's account."""
 
 import sys
 from argparse import ArgumentParser
@@ -16,18 +16,18 @@ from accounts.origin import Origin
 
 
 class Command(BaseCommand):
-    """Makes the account. Without a password its owner comes in by “Forgot your password?”."""
+    """Create the account. Without a password, the owner sets one through “Forgot your password?”."""
 
     help = "Create a developer's account."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the arguments of HTTP.md §6."""
+        """Declare the address, and whether it is confirmed and the password comes from standard input."""
         parser.add_argument("email")
         parser.add_argument("--confirmed", action="store_true", help="the address is known to be theirs")
         parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make the account and print its id. Raises `CommandError` for a bad or taken address or a weak password."""
+        """Create the account and print its id. Raises `CommandError` for a bad or taken address or a weak password."""
         candidate = User(email=normalize_email(options["email"]))
         password = _read_password() if options["password_stdin"] else None
         try:
@@ -49,7 +49,7 @@ class Command(BaseCommand):
 
 
 def _read_password() -> str:
-    """Return the first line of standard input, without its end, whichever system wrote it. Raises `CommandError`."""
+    """Return the first line of standard input without its line ending. Raises `CommandError` if it is not UTF-8."""
     try:
         return sys.stdin.readline().rstrip("\r\n")
     except UnicodeDecodeError:

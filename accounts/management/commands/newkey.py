@@ -1,4 +1,4 @@
-"""`newkey sealing|index|signing`: a fresh entry for a key ring."""
+"""The command `newkey sealing|index|signing`, which prints a fresh entry for a key ring."""
 
 import json
 from argparse import ArgumentParser
@@ -12,19 +12,19 @@ from vault.signing_keys import KEY_TYPES, new_signing_jwk
 
 
 class Command(BaseCommand):
-    """Prints `id:base64`, or a private JWK, alone on standard output. It changes nothing: the operator does."""
+    """Print `id:base64` or a private JWK, alone on standard output. Adding it to a ring is left to the operator."""
 
     help = "Print a fresh ring entry."
-    requires_system_checks: list[str] = []  # noqa: RUF012  # Django declares it so  # it is what mends a missing ring
+    requires_system_checks: list[str] = []  # noqa: RUF012  # Django declares it so  # the command must run while a ring is missing
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the ring, and an id if the date will not do."""
+        """Declare the ring, an id in place of the default, and the algorithm."""
         parser.add_argument("ring", choices=["sealing", "index", "signing"])
         parser.add_argument("--id", help="the entry's id; by default the ring's first letter and the date")
         parser.add_argument("--alg", choices=list(KEY_TYPES), default="ES256", help="of a signing key")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print the entry."""
+        """Print a fresh entry."""
         if options["ring"] == "signing":
             self.stdout.write(json.dumps(new_signing_jwk(options["alg"]), separators=(",", ":")))
             return

@@ -1,4 +1,4 @@
-"""`verifyaudit`: whether the audit trail is as the portal wrote it."""
+"""The command `verifyaudit`, which checks whether the audit trail is as the portal wrote it."""
 
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ GAPS: Final = "no fault by itself: so does a transaction leave one that was roll
 
 
 class Command(BaseCommand):
-    """For operators and their cron jobs: exit status 1 and the ids where something does not fit."""
+    """Check the trail, for operators and cron jobs: prints the ids of faults, and exits with status 1 if any."""
 
     help = "Check the seal of every event of the audit trail, and its chain."
 
