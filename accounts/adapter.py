@@ -34,7 +34,7 @@ MFA_CONTEXT = ("mfa secret",)
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Pass sign-up, log-in, confirmation and password changes on to `accounts.services`, and record them."""
+    """The adapter that passes sign-up, log-in and password changes on to `accounts.services`, and records them."""
 
     def clean_email(self, email: str) -> str:
         """Return the normalized address. Raises `ValidationError` for a colon, which HTTP Basic can't carry."""
@@ -125,7 +125,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class SessionsAdapter(DefaultUserSessionsAdapter):
-    """Extend “Sign out everywhere else” to apps, and to sessions that the library's table does not hold."""
+    """The adapter that extends “Sign out everywhere else” to apps, and to sessions unknown to the library's table."""
 
     def end_sessions(self, sessions: Iterable[UserSession]) -> None:
         """End all tokens of the current user, and all sessions except the current one."""
@@ -136,7 +136,7 @@ class SessionsAdapter(DefaultUserSessionsAdapter):
 
 
 class MFAAdapter(DefaultMFAAdapter):
-    """Seal one-time-code secrets and recovery seeds, so that a dump of the database holds none in clear."""
+    """The adapter that seals one-time-code secrets and recovery seeds, so that a database dump holds none in clear."""
 
     def encrypt(self, text: str) -> str:
         """Return the secret sealed, in base64."""

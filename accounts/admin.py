@@ -18,7 +18,7 @@ Verb = Callable[..., bool]
 
 @admin.register(User)
 class UserAdmin(ReadOnlyAdmin):
-    """List users. Actions confirm them, switch them off and on, and end their signed tokens. No page gives rights."""
+    """Users. Actions confirm them, switch them off and on, and end their signed tokens. No page gives rights."""
 
     list_display = ("email", "is_active", "confirmed_at", "last_login", "joined_at", "is_staff", "id")
     list_filter = ("is_active", "is_staff", ("confirmed_at", admin.EmptyFieldListFilter))
@@ -70,7 +70,7 @@ class UserAdmin(ReadOnlyAdmin):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdmin):
-    """Show the audit trail, newest first. Nothing in it can be changed, not even by operators."""
+    """The audit trail, newest first. Nothing in it can be changed, not even by operators."""
 
     list_display = ("at", "verb", "actor", "subject_type", "subject_id", "address", "peer", "request_id")
     list_filter = ("verb", "subject_type")
@@ -84,7 +84,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
 @admin.register(PendingMessage)
 class PendingMessageAdmin(ReadOnlyAdmin):
-    """Show messages that are waiting to be sent or were given up. Their content and recipient are sealed."""
+    """Messages that are waiting to be sent or were given up. Their content and recipient are sealed."""
 
     list_display = ("id", "what", "created_at", "due_at", "tries", "given_up_at")
     list_filter = (("given_up_at", admin.EmptyFieldListFilter), "what")

@@ -7,7 +7,7 @@ from django.utils.module_loading import autodiscover_modules
 
 
 class AccountsConfig(AppConfig):
-    """Configure the application. As the lowest room, it also loads the `checks.py` of all others."""
+    """The application's configuration. As the lowest room, it also loads the `checks.py` of all others."""
 
     name = "accounts"
     default_auto_field = "django.db.models.BigAutoField"

@@ -55,7 +55,7 @@ class Draft:
 
     @property
     def is_typed(self) -> bool:
-        """Return whether the draft holds any text."""
+        """Whether the draft holds any text."""
         return any(self.fields.values())
 
     def first(self, name: str) -> str:

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class AccountErrorsMiddleware:
-    """Answer 429 for a limit, 410 for a link that no longer works, 409 for a tampered account."""
+    """Middleware that answers 429 for a limit, 410 for a link that no longer works and 409 for a tampered account."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

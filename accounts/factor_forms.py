@@ -18,7 +18,7 @@ from accounts.origin import Origin
 
 
 class LimitedCode:
-    """Count a code before checking it, and record a wrong one."""
+    """A form mixin that counts a code before checking it, and records a wrong one."""
 
     user: User
     event: ClassVar[str] = "second_factor_failed"
@@ -37,7 +37,7 @@ class LimitedCode:
 
 
 class ForConfirmed:
-    """Add a second factor to a confirmed account only, so that a stranger can't lock the mailbox's owner out.
+    """A form mixin that requires a confirmed account, so that a stranger's factor can't lock the mailbox's owner out.
 
     The sealed confirmation of the user counts; allauth would ask its own table (`MFA_ALLOW_UNVERIFIED_EMAIL`).
     """
@@ -52,7 +52,7 @@ class ForConfirmed:
 
 
 class RecordedPasskey:
-    """Record a passkey that failed, if the account is known."""
+    """A form mixin that records a failed passkey, if the account is known."""
 
     user: User | None
 

@@ -46,7 +46,7 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # untyped
 
 
 class ChangePasswordForm(LibraryChangePasswordForm):  # type: ignore[misc]  # untyped
-    """Ask for the current password; guesses count as they do at log-in."""
+    """A form that asks for the current password; guesses count as they do at log-in."""
 
     def clean_oldpassword(self) -> str:
         """Return the current password. Raises `ValidationError` if it is wrong, and `TooManyAttemptsError`."""
@@ -57,7 +57,7 @@ class ChangePasswordForm(LibraryChangePasswordForm):  # type: ignore[misc]  # un
 
 
 class AddressForm(forms.Form):
-    """Ask for the e-mail address that a message goes to."""
+    """A form for the e-mail address that a message goes to."""
 
     keepable: ClassVar[tuple[str, ...]] = ("email",)
 
@@ -70,7 +70,7 @@ class AddressForm(forms.Form):
 
 
 class ResetPasswordForm(AddressForm, LibraryResetPasswordForm):  # type: ignore[misc]  # untyped
-    """Send the link to the account with the address, confirmed or not, because reading its mailbox proves ownership."""
+    """A form that sends the link for a reset, also to an unconfirmed account: reading its mailbox proves ownership."""
 
     def save(self, request: HttpRequest, **options: Any) -> str:
         """Send the message and return the address. Raises `TooManyAttemptsError`."""
@@ -82,7 +82,7 @@ class ResetPasswordForm(AddressForm, LibraryResetPasswordForm):  # type: ignore[
 
 
 class ResetTokenForm(UserTokenForm):  # type: ignore[misc]  # untyped
-    """Check whether the link of a password reset is valid, without using it up."""
+    """A form that checks whether the link of a password reset is valid, without using it up."""
 
     def clean(self) -> dict[str, Any]:
         """Set `reset_user`. Raises `ValidationError` if the link expired, was used, is forged or for another user."""
@@ -96,7 +96,7 @@ class ResetTokenForm(UserTokenForm):  # type: ignore[misc]  # untyped
 
 
 class ResetPasswordKeyForm(LibraryResetPasswordKeyForm):  # type: ignore[misc]  # untyped
-    """Set a new password for the user who followed a link."""
+    """A form that sets a new password for the user who followed a link."""
 
     def save(self) -> None:
         """Use the link up and set the password. Raises `accounts.errors.LinkOverError` if it was used meanwhile."""
@@ -106,7 +106,7 @@ class ResetPasswordKeyForm(LibraryResetPasswordKeyForm):  # type: ignore[misc]  
 
 
 class NewAddressForm(AddressForm):
-    """Ask for the account's new address."""
+    """A form for the account's new address."""
 
     def __init__(self, *args: Any, user: User, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -24,7 +24,7 @@ def read_rows(
     downwards: bool = False,
     at_most: int = AT_ONCE,
 ) -> list[tuple[int, Row | None]]:
-    """Return the next rows in the order of their keys, as pairs of key and row; None for a row that can't be read.
+    """Return up to `at_most` rows in the order of their keys, as pairs of key and row; None for an unreadable row.
 
     `after` and `before` bound the keys, both exclusively. Raises `django.db.Error` if nothing can be read.
     """

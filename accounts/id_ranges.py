@@ -39,7 +39,7 @@ class IdRanges:
 
     @property
     def last(self) -> int:
-        """Return the highest id; 0 if there is none."""
+        """The highest id; 0 if there is none."""
         return self.spans[-1][1] if self.spans else 0
 
     def __str__(self) -> str:

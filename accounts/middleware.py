@@ -43,7 +43,7 @@ class SessionMiddleware(DjangoSessionMiddleware):
 
 
 class SessionLifetimeMiddleware:
-    """End a session at its absolute lifetime, even if it is in use (ASVS 7.3.2). The cookie's age limits idle time."""
+    """Middleware that ends a session at its absolute lifetime (ASVS 7.3.2). The cookie's age limits its idle time."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -62,7 +62,7 @@ def _is_over(request: HttpRequest) -> bool:
 
 
 class WayBackMiddleware:
-    """Lead users who must log in, or log in afresh, through the log-in and back to the page that they came from.
+    """Middleware that leads users who must log in, or log in afresh, to the log-in and back to their page.
 
     An interrupted POST is never replayed: the page comes back with what the user typed (`accounts.drafts`), and the
     user presses the button again. To replay it, django-allauth would keep the whole request in the session, with

@@ -194,7 +194,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
 
 
 class ReadOnlyAdmin(OperatorAdmin):
-    """Show rows without adding, editing or deleting any. Changes are possible by actions only."""
+    """A model whose rows can't be added, edited or deleted. Changes are possible by actions only."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False."""

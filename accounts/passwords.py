@@ -18,7 +18,7 @@ def normalize_password(password: str) -> str:
 
 
 class LengthValidator:
-    """Require at least `KEYPORTAL_PASSWORD_LENGTH` characters (15: it may be the only factor), and at most 256.
+    """Requires at least `KEYPORTAL_PASSWORD_LENGTH` characters (15: it may be the only factor), and at most 256.
 
     Control characters are refused, because HTTP Basic can't carry them (RFC 7617 §2).
     """
@@ -38,7 +38,7 @@ class LengthValidator:
 
 
 class ContextValidator:
-    """Refuse passwords that consist mostly of words of this portal, which are guessed first (ASVS 6.2.11)."""
+    """Refuses passwords that consist mostly of words of this portal, which are guessed first (ASVS 6.2.11)."""
 
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
         """Raise `ValidationError` if little is left of the password without these words, digits and punctuation."""

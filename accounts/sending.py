@@ -30,7 +30,7 @@ ANSWERS: Final = 5  # to MAIL, RCPT, DATA, the message itself, RSET
 
 @dataclass
 class Counts:
-    """The messages of this process since it began."""
+    """Counts of messages and tries in this process since it began."""
 
     sent: int = 0
     failed: int = 0

@@ -10,7 +10,7 @@ from accounts import link_mail, links
 
 
 class ConfirmationStage(EmailVerificationStage):  # type: ignore[misc]  # untyped
-    """Let users in whose address is confirmed under the row seal; send all others to their mailbox.
+    """The stage that lets in users whose address is confirmed under the row seal, and sends others to their mailbox.
 
     After a sign-up with a taken address there is no user, but the same amount of work.
     """

@@ -34,7 +34,7 @@ class ScopeForm(ForgetsSecrets, forms.ModelForm):  # type: ignore[type-arg]  # n
 
 @admin.register(Scope)
 class ScopeAdmin(OperatorAdmin):
-    """Add, describe and remove scopes. A scope is never renamed; removing it takes it from every key at once."""
+    """The scope catalogue. A scope is never renamed; removing it takes it from every key at once."""
 
     form = ScopeForm
     list_display = ("name", "description", "restricted", "created_at")

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class CredentialsConfig(AppConfig):
-    """Configure the application. It sets nothing up at start: the accounts application finds its checks."""
+    """The application's configuration. The accounts application loads the checks, so nothing is set up here."""
 
     name = "credentials"
     default_auto_field = "django.db.models.BigAutoField"

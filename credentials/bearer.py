@@ -27,7 +27,7 @@ FORM_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class BearerAuthentication(BaseAuthentication, ABC):
-    """Authenticate by `Authorization: Bearer …`: `request.user` is the owner, `request.auth` the credential.
+    """Authentication by `Authorization: Bearer …`: `request.user` is the owner, `request.auth` the credential.
 
     Returns None for a header that is not ours (no credential, or another kind) and raises for a bad one of ours.
     """

@@ -29,7 +29,7 @@ class Remembered(Protocol):
 
     @property
     def is_over(self) -> bool:
-        """Return whether the credential has ended for good, so that there is no point in caching it."""
+        """Whether the credential has ended for good, so that there is no point in caching it."""
 
 
 Record = TypeVar("Record", bound=Remembered)

@@ -23,7 +23,7 @@ class Heard(NamedTuple):
 
 
 class Ear:
-    """Receive notifications, and run one query at a time."""
+    """A wrapper around a connection that receives notifications while it runs one query at a time."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._line = connection.pgconn

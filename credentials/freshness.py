@@ -227,7 +227,7 @@ class Freshness:
         return self.cache.generation
 
     def _hurry(self) -> None:
-        """Make sure that a lease will come: start the listener, or wake a connection of its that is silent."""
+        """Make sure that a lease will come: start the listener, or abort its connection if that is silent."""
         if self._listener is not None:
             self._listener.nudge()
             return

@@ -1,4 +1,4 @@
-"""JSON request bodies, parsed strictly: an unknown member that may restrict the request is refused, never ignored."""
+"""Strict parsing of JSON bodies: unknown members are refused, because one may be meant to narrow the request."""
 
 import json
 import re

@@ -54,7 +54,7 @@ class Beat(NamedTuple):
 
 
 class Listener(threading.Thread):
-    """Listen, renew the lease, drop the records that notifications name, and reconnect when necessary."""
+    """The thread that listens, renews the lease, drops what notifications name, and reconnects when necessary."""
 
     def __init__(self, freshness: "Freshness") -> None:
         super().__init__(name="keyportal-listener", daemon=True)

@@ -68,7 +68,7 @@ patience = Patience()
 
 
 def limit_waiting() -> None:
-    """Give every query through Django to PostgreSQL a timeout. For server processes, not for commands."""
+    """Put a timeout on every query through Django to PostgreSQL. For server processes, not for commands."""
     connection_created.connect(_limit, dispatch_uid="keyportal-patience")
     for connection in connections.all(initialized_only=True):
         _limit(connection=connection)

@@ -27,7 +27,7 @@ class CredentialRefused(APIException):  # named like REST framework's NotAuthent
 
 
 class HasCredential(BasePermission):
-    """Allow requests with a valid credential, whatever its scopes. The default of every API view."""
+    """Allows requests with a valid credential, whatever its scopes. The default of every API view."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Return whether an authentication class accepted a credential."""

@@ -20,7 +20,7 @@ PATIENCE: Final = 5.0  # seconds for an answer: a probe that waited for ever wou
 
 
 class Probe:
-    """Make a new connection every `PAUSE` seconds, because the threads of a quiet worker all keep their old ones."""
+    """A probe that makes a new connection every `PAUSE` seconds. The threads of a quiet worker keep their old ones."""
 
     def __init__(self, freshness: "Freshness") -> None:
         self._freshness = freshness

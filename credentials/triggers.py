@@ -95,7 +95,7 @@ class Trigger(NamedTuple):
 
     @property
     def type(self) -> int:
-        """Return the value of `pg_trigger.tgtype`."""
+        """The value of `pg_trigger.tgtype`."""
         return sum(_EVENTS[event] for event in self.events) | self.each_row * _ROW | self.before * _BEFORE
 
     def statements(self) -> list[str]:

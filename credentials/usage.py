@@ -49,7 +49,7 @@ class Chore:
 
 
 class Flusher:
-    """Write the tally of this process to the database, one batch at a time, in order."""
+    """The thread and the queue that write this process's tally to the database, one batch at a time, in order."""
 
     def __init__(self) -> None:
         self.chores: list[Chore] = []

@@ -54,7 +54,7 @@ class SigningKey:
 
     @property
     def is_symmetric(self) -> bool:
-        """Return whether a verifier with this key could also sign with it. Such a key is never published."""
+        """Whether a verifier with this key could also sign with it. Such a key is never published."""
         return self.algorithm == "HS256"
 
     def public_jwk(self) -> dict[str, str]:

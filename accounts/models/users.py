@@ -22,7 +22,7 @@ def new_user_id() -> str:
 
 
 class UserManager(BaseUserManager["User"]):
-    """Create users, and find them by their log-in name in any spelling."""
+    """The manager that creates users, and finds them by their log-in name in any spelling."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Insert a user and return it. Without a password, the only way in is a password reset."""

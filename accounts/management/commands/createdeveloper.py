@@ -16,7 +16,7 @@ from accounts.origin import Origin
 
 
 class Command(BaseCommand):
-    """Create the account. Without a password, the owner sets one through “Forgot your password?”."""
+    """A command that creates an account. Without a password, the owner sets one through “Forgot your password?”."""
 
     help = "Create a developer's account."
 

@@ -12,7 +12,7 @@ from vault.signing_keys import KEY_TYPES, new_signing_jwk
 
 
 class Command(BaseCommand):
-    """Print `id:base64` or a private JWK, alone on standard output. Adding it to a ring is left to the operator."""
+    """A command that prints `id:base64` or a private JWK, and nothing else. The operator adds it to the ring."""
 
     help = "Print a fresh ring entry."
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django declares it so  # the command must run while a ring is missing

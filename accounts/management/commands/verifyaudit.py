@@ -12,7 +12,7 @@ GAPS: Final = "no fault by itself: so does a transaction leave one that was roll
 
 
 class Command(BaseCommand):
-    """Check the trail, for operators and cron jobs: prints the ids of faults, and exits with status 1 if any."""
+    """A command for operators and cron jobs that prints the ids of faults, and exits with status 1 if there are any."""
 
     help = "Check the seal of every event of the audit trail, and its chain."
 

@@ -11,7 +11,7 @@ from credentials.triggers import create_triggers
 
 
 class Command(BaseCommand):
-    """Repeat what `migrate` did: for when `/readyz` says that changes can't be heard, or `verifyaudit` misses some."""
+    """A command to run when `/readyz` says that changes can't be heard, or `verifyaudit` misses triggers."""
 
     help = "Make the triggers anew that tell of changes (PostgreSQL) and keep the audit trail append-only."
 
