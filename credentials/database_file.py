@@ -97,7 +97,7 @@ class DatabaseFile:
         return self._version
 
     def is_unchanged(self) -> bool:
-        """Return whether, without a look at the file, nothing is known to have changed since the cache was current.
+        """Return whether it is certain, without a look at the file, that nothing changed since the cache was current.
 
         Never queries and never blocks. Also False when the next look at the file is due.
         """

@@ -96,7 +96,7 @@ class Guard:
             self.is_held = False
 
     def _lock(self, kind: int) -> None:
-        command = getattr(fcntl, "F_OFD_SETLK", None)  # a lock of the descriptor, not the process; Linux only
+        command = getattr(fcntl, "F_OFD_SETLK", None)  # a lock of the descriptor, not the process; Linux has it
         if command is not None:
             fcntl.fcntl(self._descriptor, command, struct.pack("hhqqi4x", kind, os.SEEK_SET, *SHARED, 0))
 
@@ -136,7 +136,7 @@ def save(raw: sqlite3.Connection) -> None:
 def set_aside(path: Path, left: Mapping[str, int]) -> None:
     """Rename the log and index of the previous file: these inodes, if they are still beside the path.
 
-    Raises `UnusableFileError` if the rename fails, because no answer is better than one from a mixture of two files.
+    Raises `UnusableFileError` if the rename fails: an answer from a mixture of two files is worse than none.
     """
     real = path.resolve()
     try:

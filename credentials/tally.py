@@ -73,7 +73,7 @@ class Tally:
         secret: str = "",
         address: Address | None = None,
     ) -> None:
-        """Count a verdict, which took so many seconds; without a credential of ours, by entry point and outcome only."""
+        """Count a verdict that took so many seconds; without a credential of ours, by entry point and outcome only."""
         now = time.time()
         with self._lock:
             durations = self.durations.get((door, outcome))
