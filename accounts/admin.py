@@ -37,17 +37,17 @@ class UserAdmin(ReadOnlyAdmin):
         """Confirm the address of each user on the operator's word."""
         self._each(request, queryset, services.confirm_user, "confirmed")
 
-    @admin.action(permissions=["act"], description="Take the confirmation back (keys and tokens are refused)")
+    @admin.action(permissions=["act"], description="Mark the e-mail address unconfirmed (keys and tokens are refused)")
     def unconfirm(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Take each user's confirmation back, except the operator's own, who would be locked out."""
         self._each(request, self._others(request, queryset), services.unconfirm_user, "unconfirmed")
 
-    @admin.action(permissions=["act"], description="Deactivate (no log-in, keys and tokens are refused)")
+    @admin.action(permissions=["act"], description="Deactivate (log-ins, keys and tokens are refused)")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Switch each account off, except the operator's own."""
         self._each(request, self._others(request, queryset), services.deactivate_user, "deactivated")
 
-    @admin.action(permissions=["act"], description="Activate again")
+    @admin.action(permissions=["act"], description="Reactivate")
     def reactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Switch each account on again."""
         self._each(request, queryset, services.reactivate_user, "activated")
@@ -59,7 +59,7 @@ class UserAdmin(ReadOnlyAdmin):
 
     def _others(self, request: HttpRequest, users: QuerySet[User]) -> QuerySet[User]:
         if users.filter(pk=request.user.pk).exists():
-            messages.warning(request, "Your own account is left alone: you would shut yourself out.")
+            messages.warning(request, "Your own account was skipped, because you would lock yourself out.")
         return users.exclude(pk=request.user.pk)
 
     def _each(self, request: HttpRequest, users: QuerySet[User], verb: Verb, done: str) -> None:
@@ -89,6 +89,6 @@ class PendingMessageAdmin(ReadOnlyAdmin):
     list_display = ("id", "what", "created_at", "due_at", "tries", "given_up_at")
     list_filter = (("given_up_at", admin.EmptyFieldListFilter), "what")
     search_fields = ("=id", "=what")
-    search_help_text = "An exact id (msg_…), which the message has in its Message-ID and the log, or what it is."
+    search_help_text = "An exact id (msg_…), as in the message's Message-ID and the log, or the message's template."
     ordering = ("-created_at", "-id")
     fields = list_display

@@ -76,6 +76,6 @@ def _next_id() -> int:
             row = cursor.fetchone()
             if row and row[0]:
                 return int(row[0])
-            logger.error("integrity_violation: the sequence of the trail's ids was moved, and is put right")
+            logger.error("integrity_violation: the sequence of the trail's ids was moved and has been reset")
             cursor.execute(_MEND)
     raise DatabaseError("no sequence gives the trail an id")

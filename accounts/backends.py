@@ -23,7 +23,7 @@ class SealedBackend(AuthenticationBackend):  # type: ignore[misc]  # untyped
             return False
         if user.is_intact():
             return True
-        logger.error("integrity_violation: the row seal of %s does not fit", user.pk)
+        logger.error("integrity_violation: the row seal of %s does not match", user.pk)
         return False
 
     def _authenticate_by_email(self, email: str, password: str) -> AbstractBaseUser | None:

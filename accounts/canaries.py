@@ -41,6 +41,6 @@ def rings_confirmed() -> bool:
 def _misfits(ring: KeyRing, known: Mapping[str, bytes]) -> Iterator[str]:
     for key_id, canary in known.items():
         if key_id not in ring:
-            yield f"the {ring.name} ring lacks the key {key_id!r}, which the database was written with"
+            yield f"the {ring.name} ring lacks the key {key_id!r} that the database was written with"
         elif not compare_digest(canary, ring[key_id].canary):
             yield f"key {key_id!r} of the {ring.name} ring is not the one that the database was written with"

@@ -37,7 +37,7 @@ def check_rings(app_configs: Sequence[AppConfig] | None, **options: Any) -> list
         try:
             read()
         except RingError as error:
-            hint = "Without it no key can be made, found or checked. `manage.py newkey` makes an entry."
+            hint = "Without it, keys can't be created, found or checked. `manage.py newkey` makes an entry."
             errors.append(Error(f"{name}: {error}.", hint=hint, id="keyportal.E001"))
     return errors or _shared_material([sealing_ring(), index_ring()], signing_ring())
 
@@ -45,7 +45,7 @@ def check_rings(app_configs: Sequence[AppConfig] | None, **options: Any) -> list
 @register("keyportal")
 def check_secret_key(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
     """Return E003 if SECRET_KEY or one of its fallbacks is short, not random or a sample."""
-    hint = "Whoever guesses it can forge links in messages. `openssl rand -base64 48` makes another one."
+    hint = "Anyone who guesses it can forge links in messages. `openssl rand -base64 48` makes another."
     keys = {"SECRET_KEY": [settings.SECRET_KEY], "SECRET_KEY_FALLBACKS": settings.SECRET_KEY_FALLBACKS}
     return [
         Error(f"{name} must be at least {SECRET_KEY_LENGTH} random characters.", hint=hint, id="keyportal.E003")
@@ -59,8 +59,8 @@ def check_url(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[C
     """Return E005 if KEYPORTAL_URL is not https outside local mode."""
     if settings.KEYPORTAL_LOCAL or urlsplit(settings.KEYPORTAL_URL).scheme != "http":
         return []
-    hint = "Put a proxy that ends TLS before the portal. Plain http is for local mode, on one machine."
-    return [Error("KEYPORTAL_URL must be https: keys travel over it.", hint=hint, id="keyportal.E005")]
+    hint = "Put a proxy that terminates TLS in front of the portal. Plain http is for local mode only, on one machine."
+    return [Error("KEYPORTAL_URL must be https, because keys are sent over it.", hint=hint, id="keyportal.E005")]
 
 
 @register("keyportal")
@@ -68,12 +68,12 @@ def check_local_mode(app_configs: Sequence[AppConfig] | None, **options: Any) ->
     """Return E006 if local mode, which shows all messages to anyone, is not on a loopback address; E007 for DEBUG."""
     messages: list[CheckMessage] = []
     if settings.KEYPORTAL_LOCAL and urlsplit(settings.KEYPORTAL_URL).hostname not in LOOPBACK:
-        hint = "Leave KEYPORTAL_LOCAL out, or name 127.0.0.1 or localhost in KEYPORTAL_URL."
-        text = "KEYPORTAL_LOCAL shows all messages to anyone: loopback only."
+        hint = "Remove KEYPORTAL_LOCAL, or use 127.0.0.1 or localhost in KEYPORTAL_URL."
+        text = "KEYPORTAL_LOCAL shows all messages to anyone, so it is for loopback only."
         messages.append(Error(text, hint=hint, id="keyportal.E006"))
     if settings.DEBUG:
-        hint = "Leave DEBUG out of the settings module."
-        text = "DEBUG shows secrets in error pages; keyportal runs without it."
+        hint = "Remove DEBUG from the settings module."
+        text = "DEBUG shows secrets in error pages, so keyportal does not run with it."
         messages.append(Error(text, hint=hint, id="keyportal.E007"))
     return messages
 
@@ -84,10 +84,10 @@ def check_mail(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[
     if settings.KEYPORTAL_LOCAL or settings.EMAIL_CONFIGURED:
         return []
     hint = (
-        "Unless a mail server listens there, nobody can confirm an address or reset a password. Name yours; if that is "
-        "it, say so: EMAIL_URL=smtp://localhost:25."
+        "Unless a mail server listens there, users can't confirm an address or reset a password. Name yours; if it is "
+        "that one, set EMAIL_URL=smtp://localhost:25."
     )
-    return [Caution("EMAIL_URL is not set: messages go to localhost:25.", hint=hint, id="keyportal.W001")]
+    return [Caution("EMAIL_URL is not set, so messages go to localhost:25.", hint=hint, id="keyportal.W001")]
 
 
 @register(Tags.database)
@@ -102,7 +102,7 @@ def check_canaries(
     try:
         confirm_rings()
     except RingMisfitError as error:
-        hint = "Every key would be refused as unknown. Give the process the rings that it had before."
+        hint = "Every key would be refused as unknown. Start the process with the rings that it had before."
         return [Error(f"{error}.", hint=hint, id="keyportal.E008")]
     return []
 
@@ -111,7 +111,7 @@ def _shared_material(rings: Sequence[KeyRing], signing: SigningRing) -> list[Che
     named = [(f"{ring.name}:{key.id}", key) for ring in rings for key in ring]
     of_django = [raw for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS) for raw in _spellings(secret)]
     messages = [
-        _same(f"signing:{key.id}", "another secret of the server")
+        _same(f"signing:{key.id}", "another of the server's secrets")
         for key in signing
         if any(map(key.same_material, of_django)) or key.is_material_of(other for _, other in named)
     ]
@@ -124,7 +124,7 @@ def _shared_material(rings: Sequence[KeyRing], signing: SigningRing) -> list[Che
 
 
 def _same(one: str, other: str) -> CheckMessage:
-    hint = "Whoever learns one has both. Give each its own: `manage.py newkey` makes an entry."
+    hint = "Anyone who learns one has both. Give each its own secret: `manage.py newkey` makes an entry."
     return Error(f"{one} and {other} are the same secret.", hint=hint, id="keyportal.E002")
 
 

@@ -35,7 +35,7 @@ class Why(StrEnum):
     """Why a POST was not carried out. The value begins the message on the page after the log-in."""
 
     SIGNED_OUT = "You were signed out."
-    NOT_FRESH = "We asked you to confirm that it's you."
+    NOT_FRESH = "You were asked to confirm it's you."
     STALE = "The page was out of date."
     LIMITED = "There were too many attempts."
 
@@ -70,8 +70,8 @@ class Draft:
 
     def message(self, *, typed: bool) -> str:
         """Return the message for the page: what happened, whether the text is back, and which button to press again."""
-        state = "What you typed is here again, but not sent yet." if typed else "Nothing was done yet."
-        return f"{self.why} {state} Press {f'“{self.press}”' if self.press else 'the button'} once more."
+        state = "What you typed is still here but has not been sent." if typed else "Nothing has been done yet."
+        return f"{self.why} {state} Press {f'“{self.press}”' if self.press else 'the button'} again."
 
 
 def keep_draft(request: HttpRequest, why: Why, *, stale: bool = False) -> Draft | None:

@@ -21,7 +21,7 @@ from accounts.models import User
 from accounts.origin import Origin
 from accounts.places import bucket_of
 
-SIGN_UPS: Final = AttemptLimit("KEYPORTAL_LIMIT_SIGNUP", "Too many accounts were made from your network.")
+SIGN_UPS: Final = AttemptLimit("KEYPORTAL_LIMIT_SIGNUP", "Too many accounts were created from your network.")
 
 
 class SignUpForm(SignupForm):  # type: ignore[misc]  # untyped

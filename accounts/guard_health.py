@@ -55,9 +55,9 @@ def _on_sqlite(cursor: Any) -> Iterator[str]:
         if name not in triggers:
             yield f"the trigger {name} is missing"
         elif triggers[name] != made:
-            yield f"the trigger {name} is not the one that the migrations made"
+            yield f"the trigger {name} is not the one that the migrations created"
     yield from (
-        f"{name} is a trigger of {triggers[name][0]}, and none of the portal's" for name in triggers.keys() - wanted
+        f"{name} is a trigger on {triggers[name][0]} that is not the portal's" for name in triggers.keys() - wanted
     )
 
 
@@ -77,10 +77,10 @@ def _on_postgresql(cursor: Any) -> Iterator[str]:
             yield f"the trigger {trigger.name} does not always fire"
         given_arguments = "".join(f"{argument}\\000" for argument in trigger.arguments)
         if (how, arguments, function) != ([trigger.type, 0, 0, 0, 0], given_arguments, REFUSES):
-            yield f"the trigger {trigger.name} is not the one that the migrations made"
+            yield f"the trigger {trigger.name} is not the one that the migrations created"
         elif not is_as_made:
-            yield f"the function {REFUSES} is not the one that the migrations made"
-    yield from (f"{name} is a trigger of {table}, and none of the portal's" for table, name in found.keys() - wanted)
+            yield f"the function {REFUSES} is not the one that the migrations created"
+    yield from (f"{name} is a trigger on {table} that is not the portal's" for table, name in found.keys() - wanted)
 
 
 def _table_faults(found: dict[str, list[bool]]) -> Iterator[str]:
@@ -90,10 +90,10 @@ def _table_faults(found: dict[str, list[bool]]) -> Iterator[str]:
             continue
         is_table, is_kept, hides, has_rules, inherits = found[name]
         words = {
-            "is no table": not is_table,
-            "does not outlive a crash": not is_kept,
+            "is not a table": not is_table,
+            "does not survive a crash": not is_kept,
             "may hide rows: it has row-level security": hides,
-            "has rules, which turn a statement into another": is_table and has_rules,
+            "has rules, which can rewrite statements": is_table and has_rules,
             "shares rows with a table that inherits": inherits,
         }
         yield from (f"{name} {fault}" for fault, is_so in words.items() if is_so)

@@ -15,16 +15,16 @@ from accounts.attempts import AttemptLimit, GrowingDelay, TooManyAttemptsError
 from accounts.devices import known_device
 from accounts.places import bucket_of, known_place
 
-OF_ADDRESS: Final = AttemptLimit("KEYPORTAL_LIMIT_LOGIN_ADDRESS", "Too many log-ins from your network have failed.")
+OF_ADDRESS: Final = AttemptLimit("KEYPORTAL_LIMIT_LOGIN_ADDRESS", "Too many failed log-ins from your network.")
 OF_PLACE: Final = AttemptLimit("KEYPORTAL_LIMIT_LOGIN_PLACE", "Too many wrong passwords for this account from here.")
 OF_ACCOUNT: Final = GrowingDelay(
     "KEYPORTAL_LIMIT_LOGIN_ACCOUNT",
-    "Somebody has been guessing passwords for this account from places where it was never used.",
+    "Someone has been guessing passwords for this account from places where it was never used.",
 )
 CODES_OF_PLACE: Final = AttemptLimit("KEYPORTAL_LIMIT_CODE_PLACE", "Too many wrong codes for this account from here.")
 CODES_OF_ACCOUNT: Final = GrowingDelay(
     "KEYPORTAL_LIMIT_CODE_ACCOUNT",
-    "Somebody has been guessing codes for this account from places where it was never used.",
+    "Someone has been guessing codes for this account from places where it was never used.",
 )
 
 

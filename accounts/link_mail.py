@@ -19,10 +19,10 @@ from accounts.pending import send_after_commit
 from accounts.places import bucket_of
 from accounts.undoing import issue_undo
 
-FROM_ADDRESS: Final = AttemptLimit("KEYPORTAL_LIMIT_MAIL_FROM", "Too many messages were asked for from your network.")
+FROM_ADDRESS: Final = AttemptLimit("KEYPORTAL_LIMIT_MAIL_FROM", "Too many messages were requested from your network.")
 TO_ADDRESS: Final = AttemptLimit(
     "KEYPORTAL_LIMIT_MAIL_TO",
-    "We have sent several messages to this address. Please look for the newest one, also among the unwanted mail.",
+    "We have already sent several messages to this address. Look for the most recent one, also in your spam folder.",
 )
 
 

@@ -44,7 +44,7 @@ def confirm_email(request: HttpRequest, key: str) -> HttpResponse:
 
 
 @login_required
-@way_back(form=NewAddressForm, press="Send the confirmation link")
+@way_back(form=NewAddressForm, press="Send confirmation link")
 @require_http_methods(PAGE_METHODS)
 def address(request: AuthenticatedRequest) -> HttpResponse:
     """Show the account's address and any pending change; a valid POST sends the link that confirms a new one."""
@@ -75,17 +75,17 @@ def send_confirmation(request: AuthenticatedRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-@way_back(page="account_email", press="Cancel the change")
+@way_back(page="account_email", press="Cancel change")
 def cancel_change(request: AuthenticatedRequest) -> HttpResponse:
     """Cancel a pending change of address."""
     if services.cancel_change(user=request.user, origin=Origin.of_request(request)):
-        messages.success(request, "The change is cancelled. Its link does nothing any more.")
+        messages.success(request, "The change is cancelled. Its link no longer works.")
     return redirect("account_email")
 
 
 @never_cache
 @login_required
-@way_back(press="Change it")
+@way_back(press="Change address")
 @require_http_methods(PAGE_METHODS)
 def confirm_change(request: AuthenticatedRequest, key: str) -> HttpResponse:
     """Make a new address the account's. It needs the account's own session: reading the mailbox is not enough."""
@@ -99,12 +99,12 @@ def confirm_change(request: AuthenticatedRequest, key: str) -> HttpResponse:
     except AddressTakenError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"Done: from now on you log in with {link.email}.")
+        messages.success(request, f"Done. You now log in with {link.email}.")
     return redirect("account_email")
 
 
 @never_cache
-@way_back(press="Take it back")
+@way_back(press="Recover my account")
 @require_http_methods(PAGE_METHODS)
 def undo_change(request: HttpRequest, key: str) -> HttpResponse:
     """Return an account to its old address, end all its sessions, and lead on to a new password."""
@@ -116,7 +116,7 @@ def undo_change(request: HttpRequest, key: str) -> HttpResponse:
     except AddressTakenError:
         return render(request, "account/change_undo.html", {"email": link.email, "taken": True}, status=409)
     text = links.issue(links.RESET, user=user, email=user.email)
-    messages.success(request, "Your address is back, and everybody is signed out. Choose a new password now.")
+    messages.success(request, "Your address is back, and everyone is signed out. Choose a new password now.")
     return redirect("account_reset_password_from_key", uidb36=user.pk, key=text)
 
 
@@ -143,7 +143,7 @@ def unlock(request: HttpRequest, key: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "account/unlock_confirm.html", {"email": link.email, "key": key})
     user = services.unlock_browser(link=link, origin=_origin(request, link))
-    messages.success(request, "This browser is known now. Log in with your password.")
+    messages.success(request, "You can now log in from this browser with your password.")
     response = redirect("account_login")
     remember_device(request, response, user.email)
     return response

@@ -108,7 +108,7 @@ def _to_log_in(request: HttpRequest, log_in: str) -> HttpResponse:
     if request.method == "POST":
         keep_draft(request, Why.SIGNED_OUT if signed_out else Why.NOT_FRESH)
         if signed_out:
-            messages.warning(request, "You were signed out. Log in, and go on where you were.")
+            messages.warning(request, "You were signed out. Log in to continue where you left off.")
     return HttpResponseRedirect(f"{log_in}?{urlencode({REDIRECT_FIELD_NAME: page_of(request)})}")
 
 
@@ -120,5 +120,5 @@ def _lead_back(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     if QueryDict(location.query).get(REDIRECT_FIELD_NAME) == request.get_full_path():
         return _to_log_in(request, reverse(settings.LOGIN_URL))
     if request.resolver_match and request.resolver_match.view_name == "mfa_authenticate":
-        messages.warning(request, "Your log-in took too long, or ended in another tab. Begin once more.")
+        messages.warning(request, "Your log-in took too long, or ended in another tab. Start again.")
     return response

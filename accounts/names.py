@@ -19,14 +19,12 @@ MARKS_IN_A_ROW: Final = 8
 ACCENTS_IN_A_ROW: Final = 4
 """Marks allowed on one letter if they are combining accents. Vietnamese and phonetic script use up to three."""
 _FAULTS: Final = {
-    Fault.CONTROL: "{what} can't hold line breaks or control characters, and character {at} is one. "
+    Fault.CONTROL: "{what} can't contain line breaks or control characters; character {at} is one. "
     "Type it on one line.",
-    Fault.DIRECTION: "{what} can't hold characters that turn the direction of the text, and character {at} is one. "
+    Fault.DIRECTION: "{what} can't contain characters that change the direction of text; character {at} is one. "
     "Type it instead of pasting it.",
-    Fault.INVISIBLE: "{what} can't hold invisible characters, and character {at} is one. "
-    "Type it instead of pasting it.",
-    Fault.MEANINGLESS: "{what} can't hold characters that mean nothing to others, and character {at} is one. "
-    "Use another.",
+    Fault.INVISIBLE: "{what} can't contain invisible characters; character {at} is one. Type it instead of pasting it.",
+    Fault.MEANINGLESS: "{what} can't contain private or unassigned characters; character {at} is one. Use another.",
 }
 _BLANKS: Final = re.compile(rf"[{BLANK}\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 
@@ -44,11 +42,11 @@ def clean_text(text: str, *, what: str = "A name", longest: int, needed: bool = 
         return ""
     _refuse_faults(text, what)
     if all(is_mark(character) or is_invisible(character) for character in text):
-        raise ValidationError(f"{what} needs at least one character that can be seen.", code="required")
+        raise ValidationError(f"{what} needs at least one visible character.", code="required")
     _refuse_piles(text, what)
     _refuse_length(text, what, longest)
     if holds_secret(text):
-        raise ValidationError(f"{what} is read by others. This one holds a secret: leave it out.", code="secret")
+        raise ValidationError(f"{what} is visible to others. This one contains a secret; leave it out.", code="secret")
     return text
 
 
@@ -82,7 +80,7 @@ def _refuse_faults(text: str, what: str) -> None:
 
 def _refuse_piles(text: str, what: str) -> None:
     if is_mark(text[0]):
-        raise ValidationError(f"{what} can't begin with an accent: there is no letter under it.", code="marks")
+        raise ValidationError(f"{what} can't begin with an accent that has no letter.", code="marks")
     end = _end_of_pile(text)
     if end is not None:
         raise ValidationError(f"{what} has too many accents on one letter, at character {end + 1}.", code="marks")
@@ -107,6 +105,6 @@ def _refuse_length(text: str, what: str, longest: int) -> None:
         raise ValidationError(f"{what} can have up to {longest} characters.", code="too_long")
     if len(text) > longest:
         raise ValidationError(
-            f"{what} can have up to {longest} characters, and emoji and accents count as several. Shorten it.",
+            f"{what} can have up to {longest} characters; emoji and accents count as several. Shorten it.",
             code="too_many_code_points",
         )

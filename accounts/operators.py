@@ -32,7 +32,7 @@ from accounts.rights import ActionRefusedError, may_act_on
 Page = Callable[..., HttpResponse]
 EVENTS = 50
 MISPLACED = (
-    "A search stands in an address, where no secret belongs. “Find a credential” on the list of API keys takes it."
+    "Searches appear in addresses, where no secret belongs. Use “Find a credential” on the list of API keys instead."
 )
 DATE_PARTS = ("year", "month", "day")
 
@@ -82,7 +82,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         for row in refused:
             self._record_refusal(request, row, action)
         if refused:
-            messages.error(request, f"{len(refused)} left alone: the account has more rights than you have.")
+            messages.error(request, f"{len(refused)} skipped: the account has more rights than you.")
         return allowed
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:

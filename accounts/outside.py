@@ -51,7 +51,7 @@ def fits(user: User, column: str) -> bool:
     """Return whether a set is the one that was sealed. A mismatch is logged."""
     if getattr(user, column) == _DIGESTS[column](user.pk):
         return True
-    logger.error("integrity_violation: the %s of %s does not fit", column, user.pk)
+    logger.error("integrity_violation: the %s of %s does not match", column, user.pk)
     return False
 
 

@@ -26,7 +26,7 @@ class LengthValidator:
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
         """Raise `ValidationError` for a password that is too short or too long, or has control characters."""
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in password):
-            raise ValidationError("A password can't hold tabs, line ends or other control characters.", code="control")
+            raise ValidationError("A password can't contain tabs, line ends or control characters.", code="control")
         if len(password) < settings.KEYPORTAL_PASSWORD_LENGTH:
             raise ValidationError(self.get_help_text(), code="password_too_short")
         if len(password) > MAX_LENGTH:
@@ -34,7 +34,7 @@ class LengthValidator:
 
     def get_help_text(self) -> str:
         """Return the help text for the field."""
-        return f"At least {settings.KEYPORTAL_PASSWORD_LENGTH} characters. A few words in a row do well."
+        return f"At least {settings.KEYPORTAL_PASSWORD_LENGTH} characters. A few words in a row work well."
 
 
 class ContextValidator:

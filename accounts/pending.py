@@ -113,7 +113,7 @@ def remove(ids: set[str]) -> None:
 def put_back(taken: Taken, error: Exception) -> bool:
     """Schedule the next try; return whether there is one. A broken seal, or the last try, ends the message."""
     if isinstance(error, SealBrokenError):
-        logger.error("integrity_violation: what is in %s was not written for it", taken.id)
+        logger.error("integrity_violation: the content of %s was not written for it", taken.id)
     elif taken.tries < TRIES:
         logger.warning("mail_delayed: %s (%s, try %d): %s", taken.what, taken.id, taken.tries, _in_short(error))
         taken.rows().update(due_at=Now() + DELAYS[taken.tries - 1])

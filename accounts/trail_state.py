@@ -23,7 +23,7 @@ def hold_state() -> tuple[AuditState, bool]:
     found = read_row(AuditState, 1)
     if found is not None and fits(found):
         return found, True
-    logger.error("integrity_violation: the row seal of the state of the trail does not fit")
+    logger.error("integrity_violation: the row seal of the trail's state does not match")
     return AuditState(pk=1), False
 
 

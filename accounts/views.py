@@ -21,7 +21,7 @@ from accounts.places import bucket_of
 from accounts.way_back import way_back
 
 PAGE: Final = 25
-PASSKEYS: Final = AttemptLimit("KEYPORTAL_LIMIT_PASSKEY", "Too many passkeys were tried from your network.")
+PASSKEYS: Final = AttemptLimit("KEYPORTAL_LIMIT_PASSKEY", "Too many passkey attempts from your network.")
 
 
 @login_required
@@ -50,7 +50,7 @@ def end_session(request: AuthenticatedRequest, session_id: int) -> HttpResponse:
     """End one of the user's sessions. Answer 404 for another user's."""
     session = get_object_or_404(UserSession, pk=session_id, user=request.user)
     services.end_session(session=session, origin=Origin.of_request(request))
-    messages.success(request, "That session is ended.")
+    messages.success(request, "The session was ended.")
     return redirect("usersessions_list")
 
 

@@ -97,14 +97,12 @@ class Migration(migrations.Migration):
                 (
                     "is_active",
                     models.BooleanField(
-                        default=True, help_text="An inactive account's keys are refused.", verbose_name="active"
+                        default=True, help_text="Keys of an inactive account are refused.", verbose_name="active"
                     ),
                 ),
                 (
                     "is_staff",
-                    models.BooleanField(
-                        default=False, help_text="May work in the admin site.", verbose_name="operator"
-                    ),
+                    models.BooleanField(default=False, help_text="Can use the admin site.", verbose_name="operator"),
                 ),
                 ("joined_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 (

@@ -45,8 +45,8 @@ class User(SealedRow, AbstractBaseUser, PermissionsMixin):
 
     id = models.CharField(primary_key=True, max_length=32, default=new_user_id, editable=False)
     email = models.EmailField("e-mail address", unique=True, validators=[refuse_colon])
-    is_active = models.BooleanField("active", default=True, help_text="An inactive account's keys are refused.")
-    is_staff = models.BooleanField("operator", default=False, help_text="May work in the admin site.")
+    is_active = models.BooleanField("active", default=True, help_text="Keys of an inactive account are refused.")
+    is_staff = models.BooleanField("operator", default=False, help_text="Can use the admin site.")
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
     confirmed_at = models.DateTimeField("e-mail confirmed at", null=True, blank=True, editable=False)
     closed_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -117,7 +117,7 @@ def _take(user: User, email: str) -> None:
     other = User.objects.select_for_update().filter(email=email).exclude(pk=user.pk).first()
     if other is not None:
         if other.confirmed_at:
-            raise AddressTakenError("This address belongs to another account by now.")
+            raise AddressTakenError("This address now belongs to another account.")
         nobody = f"{new_id('released').lower()}@released.invalid"
         change(other, lambda _: {"email": nobody})
         EmailAddress.objects.filter(user=other).delete()

@@ -40,7 +40,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     const done = await copy(source).catch(() => copyBySelection(source));
     button.focus();
     button.textContent = done ? "Copied" : "Press Ctrl+C";
-    announce.textContent = done ? "Copied to the clipboard" : "Could not copy: show the secret and copy it by hand";
+    announce.textContent = done ? "Copied to the clipboard" : "Couldn't copy. Show the secret and copy it by hand";
     if (done) {
       document.dispatchEvent(new CustomEvent("secret-copied"));
     }

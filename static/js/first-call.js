@@ -16,7 +16,7 @@ if (waiting) {
     }
     if (Date.now() > end) {
       clearInterval(timer);
-      waiting.textContent = "Still no call. The key's page shows the first one a few seconds after it was made.";
+      waiting.textContent = "No call yet. The key's page shows the first one a few seconds after you make it.";
       return;
     }
     // A portal that does not answer is asked again.

@@ -6,10 +6,10 @@ async function optionsForLogin(form) {
   const answer = await fetch(form.action, { headers: { Accept: "application/json" } });
   if (answer.status === 429) {
     const minutes = Math.ceil(Number(answer.headers.get("Retry-After")) / 60);
-    throw new Error(`Too many passkeys were tried from your network. Try again in ${minutes} min.`);
+    throw new Error(`Too many passkey attempts from your network. Try again in ${minutes} min.`);
   }
   if (!answer.ok) {
-    throw new Error(`The portal answered ${answer.status}.`);
+    throw new Error(`The portal responded with ${answer.status}.`);
   }
   return answer.json();
 }
@@ -39,7 +39,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
       form.elements.credential.value = JSON.stringify(credential.toJSON());
       form.submit();
     } catch (error) {
-      form.querySelector("[data-passkey-error]").textContent = `That did not work. ${error.message}`;
+      form.querySelector("[data-passkey-error]").textContent = `That didn't work. ${error.message}`;
     }
   });
 }

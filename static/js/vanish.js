@@ -23,6 +23,6 @@ if (holder) {
     for (const button of holder.querySelectorAll("button")) {
       button.remove();
     }
-    countdown.parentElement.textContent = "It was taken off this page. Reveal it again on the key's page.";
+    countdown.parentElement.textContent = "It's no longer on this page. Reveal it again on the key's page.";
   }, 1000);
 }

@@ -54,7 +54,7 @@ def test_an_address_that_was_only_typed_is_no_ones(owner: Client, developer: Use
     assert not is_logged_in(log_in_by_form(NEW))
     mail.outbox.clear()
     post(Client(), "/accounts/password/reset/", email=NEW)
-    assert "no account has it" in messages_to(NEW)[-1]
+    assert "no account uses it" in messages_to(NEW)[-1]
     post(Client(), "/accounts/signup/", email=NEW, password1=PASSWORD)
     assert User.objects.filter(email=NEW).exists()  # typing it has not reserved it
 

@@ -63,7 +63,7 @@ def test_links_and_log_ins_are_for_the_sealed_address(developer: User) -> None:
     for path in ("/accounts/password/reset/", "/accounts/login/unlock/"):
         for email in (EMAIL, SPY):
             post(Client(), path, email=email)
-    assert all("no account has it" in text for text in messages_to(SPY))
+    assert all("no account uses it" in text for text in messages_to(SPY))
     browser = Client()
     post(
         browser, get(browser, link_to(EMAIL, "/reset/key/"))["Location"], password1=NEW_PASSWORD, password2=NEW_PASSWORD

@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.finding("H15")]
 REMOVAL = f"audit_refuses_removal_{EVENTS}"
 CHANGE = f"audit_refuses_change_{EVENTS}"
 CALLS = "EXECUTE FUNCTION audit_refuses('in its time')"
-FUNCTION = "the function audit_refuses is not the one that the migrations made"
-OTHER = "is not the one that the migrations made"
+FUNCTION = "the function audit_refuses is not the one that the migrations created"
+OTHER = "is not the one that the migrations created"
 ALWAYS = f"ALTER TABLE {EVENTS} ENABLE ALWAYS TRIGGER {REMOVAL}"
 ANEW = "CREATE OR REPLACE FUNCTION audit_refuses() RETURNS trigger LANGUAGE plpgsql"
 
@@ -74,13 +74,13 @@ POSTGRESQL = [
     ),
     (
         (f"CREATE RULE swallows AS ON INSERT TO {EVENTS} DO INSTEAD NOTHING",),
-        f"{EVENTS} has rules, which turn a statement into another",
+        f"{EVENTS} has rules, which can rewrite statements",
     ),
     ((f"CREATE TABLE more () INHERITS ({EVENTS})",), f"{EVENTS} shares rows with a table that inherits"),
-    ((f"ALTER TABLE {STATE} SET UNLOGGED",), f"{STATE} does not outlive a crash"),
+    ((f"ALTER TABLE {STATE} SET UNLOGGED",), f"{STATE} does not survive a crash"),
     (
         (f"ALTER TABLE {EVENTS} RENAME TO hidden", f"CREATE VIEW {EVENTS} AS SELECT * FROM hidden"),
-        f"{EVENTS} is no table",
+        f"{EVENTS} is not a table",
     ),
     ((f"ALTER TABLE {EVENTS} RENAME TO hidden",), f"the table {EVENTS} is missing"),
     (
@@ -88,7 +88,7 @@ POSTGRESQL = [
             "CREATE FUNCTION swallows() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
             f"CREATE TRIGGER aaa BEFORE INSERT ON {EVENTS} FOR EACH ROW EXECUTE FUNCTION swallows()",
         ),
-        f"aaa is a trigger of {EVENTS}, and none of the portal's",
+        f"aaa is a trigger on {EVENTS} that is not the portal's",
     ),
 ]
 SQLITE = [
@@ -106,11 +106,11 @@ SQLITE = [
     ),
     (
         (f"CREATE TRIGGER aaa BEFORE INSERT ON {EVENTS} BEGIN SELECT RAISE(IGNORE); END",),
-        f"aaa is a trigger of {EVENTS}, and none of the portal's",
+        f"aaa is a trigger on {EVENTS} that is not the portal's",
     ),
     (
         (f"CREATE TEMP TRIGGER aaa BEFORE INSERT ON main.{EVENTS.upper()} BEGIN SELECT RAISE(IGNORE); END",),
-        f"aaa is a trigger of {EVENTS}, and none of the portal's",
+        f"aaa is a trigger on {EVENTS} that is not the portal's",
     ),
     (
         (

@@ -259,8 +259,8 @@ def test_log_ins_by_a_passkey_are_limited_for_an_address(settings: Settings) -> 
     script = {"X-Requested-With": "XMLHttpRequest"}
     assert {client.get(path, secure=True, headers=script).status_code for _ in range(5)} == {200}
     assert {post(client, path, credential="{}").status_code for _ in range(5)} == {302}
-    assert stopped(post(client, path, credential="{}"), "Too many passkeys were tried from your network.")
-    assert stopped(client.get(path, secure=True, headers=script), "passkeys")
+    assert stopped(post(client, path, credential="{}"), "Too many passkey attempts from your network.")
+    assert stopped(client.get(path, secure=True, headers=script), "passkey attempts")
     assert post(somewhere(9), path, credential="{}").status_code == 302
 
 
@@ -280,7 +280,7 @@ def test_sign_ups_of_one_address_end_in_429_and_only_good_forms_count() -> None:
         answer = post(client, "/accounts/signup/", email=f"n{number}@example.com", password1=PASSWORD)
         assert answer.status_code == 302
     over = post(client, "/accounts/signup/", email="over@example.com", password1=PASSWORD)
-    assert stopped(over, "accounts were made from your network")
+    assert stopped(over, "accounts were created from your network")
     assert int(over["Retry-After"]) > 60
     assert "minute" in over.content.decode()
     assert not User.objects.filter(email="over@example.com").exists()
@@ -343,7 +343,7 @@ def test_one_address_asks_for_so_many_messages_and_no_more(developer: User) -> N
     client = Client()
     for number in range(30):
         assert post(client, "/accounts/password/reset/", email=f"nobody{number}@example.com").status_code == 302
-    assert stopped(post(client, "/accounts/password/reset/", email=EMAIL), "asked for from your network")
+    assert stopped(post(client, "/accounts/password/reset/", email=EMAIL), "requested from your network")
     assert len(mail.outbox) == 30
 
 

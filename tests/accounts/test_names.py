@@ -147,7 +147,7 @@ def test_a_refusal_says_what_is_wrong_and_quotes_nothing(text: str, code: str) -
 
 
 def test_the_place_of_what_is_wrong_is_told() -> None:
-    with pytest.raises(ValidationError, match="A reason can't hold invisible characters, and character 5 is one"):
+    with pytest.raises(ValidationError, match="A reason can't contain invisible characters; character 5 is one"):
         clean_text("leak\u200bed", what="A reason", longest=100)
 
 

@@ -81,7 +81,7 @@ def test_what_was_written_for_another_row_is_sent_by_none(
     PendingMessage.objects.filter(pk=one.pk).update(**{column: getattr(other, column)})
     send_all()
     assert server.recipients() == ["other@example.com"]
-    assert f"integrity_violation: what is in {one.pk}" in caplog.text
+    assert f"integrity_violation: the content of {one.pk}" in caplog.text
     left = PendingMessage.objects.get()
     assert (left.pk, left.content, left.tries) == (one.pk, None, 1)
     assert left.given_up_at

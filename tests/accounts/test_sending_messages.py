@@ -190,7 +190,7 @@ def test_a_server_that_is_away_is_asked_less_and_less_often_and_told_of_once(
         pauses.append(mailer._pause)
     assert pauses == [1, 2, 4, 8, LONGEST_PAUSE, LONGEST_PAUSE]
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == [
-        "messages wait for the mail server: ConnectionRefusedError"
+        "messages are waiting for the mail server: ConnectionRefusedError"
     ]
     monkeypatch.setattr(mailer, "_send", int)
     mailer._work()

@@ -351,7 +351,7 @@ def test_a_reset_for_an_unknown_address_is_answered_alike(client: Client, develo
 def test_a_person_whose_confirmation_was_taken_back_sees_it_and_gets_a_new_link(log_in: Enter, developer: User) -> None:
     client = log_in(developer)
     unconfirm_user(user=developer, origin=ORIGIN)
-    assert "not confirmed" in client.get("/keys/", secure=True).content.decode()
+    assert "isn't confirmed" in client.get("/keys/", secure=True).content.decode()
     post(client, "/accounts/email/resend/")
     assert post(client, confirmation_path()).status_code == 302
     assert User.objects.get().is_confirmed

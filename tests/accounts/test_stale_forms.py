@@ -81,7 +81,7 @@ def test_the_second_tab_does_not_switch_accounts_and_says_so(tabs: Tabs, develop
     token = tabs.open(LOG_IN)
     tabs.log_in(developer)
     tabs.send(LOG_IN, token, login=other.email, password=PASSWORD)
-    assert "You are logged in as dev@example.com already." in text_of(tabs.get("/keys/"))
+    assert "You are already logged in as dev@example.com." in text_of(tabs.get("/keys/"))
     assert not AuditEvent.objects.filter(verb="logged_in", subject_id=other.pk).exists()
 
 
@@ -138,7 +138,7 @@ def test_a_form_from_before_a_new_log_in_is_filled_in_again(tabs: Tabs, develope
     assert f'href="{path}">Back to the page' in text_of(answer)
     page = text_of(tabs.get(path))
     assert 'value="typed"' in page
-    assert "The page was out of date. What you typed is here again, but not sent yet" in page
+    assert "The page was out of date. What you typed is still here but has not been sent" in page
     assert APIKey.objects.get().name == "before"
     assert 'value="typed"' not in text_of(tabs.get(path))
 
@@ -152,7 +152,7 @@ def test_a_button_from_before_a_new_log_in_leads_to_its_page(tabs: Tabs, develop
     answer = tabs.send(f"/keys/{key.pk}/secrets/{key.secrets.get().pk}/reveal/", token)
     assert f'href="/keys/{key.pk}/#secrets">Back to the page' in text_of(answer)
     assert secret not in text_of(answer)
-    assert "Press “Reveal” once more" in text_of(tabs.get(f"/keys/{key.pk}/"))
+    assert "Press “Reveal” again" in text_of(tabs.get(f"/keys/{key.pk}/"))
 
 
 def test_a_form_of_a_log_out_asks_once_more(tabs: Tabs, developer: User) -> None:
@@ -162,7 +162,7 @@ def test_a_form_of_a_log_out_asks_once_more(tabs: Tabs, developer: User) -> None
     tabs.log_in(developer)
     answer = tabs.send("/accounts/logout/", token)
     assert 'href="/accounts/logout/">Back to the page' in text_of(answer)
-    assert "Press “Log out” once more" in text_of(tabs.get("/accounts/logout/"))
+    assert "Press “Log out” again" in text_of(tabs.get("/accounts/logout/"))
 
 
 def test_what_one_person_typed_is_not_shown_to_the_next(
@@ -208,7 +208,7 @@ def test_what_another_site_sends_is_neither_kept_nor_shown_nor_led_anywhere(
     )
     page = text_of(answer)
     assert answer.status_code == 403
-    assert "This didn't come from the portal" in page
+    assert "This request didn't come from the portal" in page
     assert "evil" not in page
     assert "Back to the page" not in page
     assert drafts.KEY not in tabs.session()

@@ -411,7 +411,7 @@ def test_gaps_in_the_ids_are_a_hint_and_no_fault(capsys: pytest.CaptureFixture[s
     assert ids_in(report.gaps) - set(range(1, events[0].pk)) == {events[1].pk, events[2].pk, events[4].pk}
     with pytest.raises(CommandError):
         call_command("verifyaudit")
-    assert f"{events[1].pk}-{events[2].pk} {events[4].pk} (no fault by itself" in capsys.readouterr().out
+    assert f"{events[1].pk}-{events[2].pk} {events[4].pk} (not a fault by itself" in capsys.readouterr().out
 
 
 def test_by_default_there_is_a_chain() -> None:
@@ -618,4 +618,4 @@ def test_the_command_says_what_does_not_fit(chained: list[AuditEvent], capsys: p
         call_command("verifyaudit")
     assert refusal.value.returncode == 1
     said = capsys.readouterr().out
-    assert f"altered or forged: {chained[0].pk}\nremoved: {chained[1].pk}\nlinks that do not fit: 3\n" in said
+    assert f"altered or forged: {chained[0].pk}\nremoved: {chained[1].pk}\nlinks that do not match: 3\n" in said

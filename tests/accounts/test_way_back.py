@@ -172,7 +172,7 @@ def test_every_post_leads_through_the_log_in_to_a_page_that_says_what_to_do(oper
             assert snapshot() == before, path
             itself = browser.confirmed(browser.get(path))
             takes_post = "POST" in browser.client.options(path, secure=True).get("Allow", "POST")
-        says_so = "Nothing was done yet" in text_of(answer)
+        says_so = "Nothing has been done yet" in text_of(answer)
         with_button += says_so
         # An address without a page of its own has one elsewhere; one with a page shows it. Both say what to do.
         if itself.status_code == 405 or (itself.status_code == 200 and takes_post and not reads_only(itself, path)):
@@ -220,7 +220,7 @@ def test_a_button_s_name_in_the_message_is_on_the_page_that_it_leads_to(desk: Br
         sign_out_elsewhere(desk.user)
         answer = desk.post(path)
         page = text_of(desk.get(desk.log_in(at=answer["Location"])))
-        [button] = re.findall(r"You were signed out\. Nothing was done yet\. Press “(.+?)” once more", page)
+        [button] = re.findall(r"You were signed out\. Nothing has been done yet\. Press “(.+?)” again", page)
         assert re.search(rf">{button}(<|\.)|value=\"{button}\"", page), path
 
 
@@ -267,7 +267,7 @@ def test_what_was_typed_into_a_new_key_is_there_again_unsaved(browser: Browser) 
     page = browser.get(browser.log_in(at=answer["Location"]))
     assert page.status_code == 200
     assert_the_form_is_filled_in(page.content.decode())
-    assert "What you typed is here again, but not sent yet. Press “Create key” once more" in text_of(page)
+    assert "What you typed is still here but has not been sent. Press “Create key” again" in text_of(page)
     assert not APIKey.objects.exists()
     assert "Zahlung" not in text_of(browser.get("/keys/new/"))  # once
 
@@ -291,7 +291,7 @@ def test_what_was_typed_into_an_edit_is_there_again_after_signing_in_and_after_c
         assert SHOWN[1] in page
         assert checked(page, "scopes") == ["reports:write"]  # the one that was unticked stays unticked
         assert APIKey.objects.get().name == "before"
-    assert "We asked you to confirm that it's you." in unescape(page)
+    assert "You were asked to confirm it's you." in unescape(page)
 
 
 def test_the_reason_of_a_revocation_and_its_confirmation_are_there_again(browser: Browser, make_key: MakeKey) -> None:
@@ -300,7 +300,7 @@ def test_the_reason_of_a_revocation_and_its_confirmation_are_there_again(browser
     answer = browser.post(f"/keys/{key.pk}/revoke/", {"reason": "leaked in a log", "typed": "billing server"})
     page = text_of(browser.get(browser.log_in(at=answer["Location"])))
     assert 'value="leaked in a log"' in page
-    assert "Press “Revoke for good” once more" in page
+    assert "Press “Revoke for good” again" in page
     assert APIKey.objects.get().revoked_at is None
 
 
@@ -326,7 +326,7 @@ def test_what_an_operator_typed_is_there_again(desk: Browser, key: APIKey) -> No
     assert 'value="invoices:read"' in page
     assert 'value="Read &lt;invoices&gt;"' in page
     assert re.search(r'name="restricted"[^>]* checked', page)
-    assert "Press “Save” once more" in page
+    assert "Press “Save” again" in page
     for action, field in (("limit_keys", "limit"), ("revoke_keys", "reason")):
         sign_out_elsewhere(desk.user)
         fields = {"action": action, "_selected_action": key.pk, field: "7 per <day>"}
@@ -334,7 +334,7 @@ def test_what_an_operator_typed_is_there_again(desk: Browser, key: APIKey) -> No
         page = desk.get(desk.log_in(at=answer["Location"])).content.decode()
         assert 'value="7 per &lt;day&gt;"' in page
         assert f'name="_selected_action" value="{key.pk}"' in page
-        assert "not sent yet. Press the button once more" in page
+        assert "has not been sent. Press the button again" in page
     assert snapshot()[1] == [{"revoked_at": None, "rate_limit": "", "scopes": "", "name": "billing server"}]
 
 
@@ -343,7 +343,7 @@ def test_an_action_that_asks_nothing_is_not_done_on_the_way_back(desk: Browser, 
     sign_out_elsewhere(desk.user)
     answer = desk.post("/admin/accounts/user/", {"action": action, "_selected_action": developer.pk})
     page = desk.get(desk.log_in(at=answer["Location"]))
-    assert "Nothing was done yet" in text_of(page)
+    assert "Nothing has been done yet" in text_of(page)
     assert User.objects.get(pk=developer.pk).auth_epoch == 0
 
 
@@ -352,7 +352,7 @@ def test_a_draft_of_an_action_that_asks_nothing_only_shows_the_list(desk: Browse
     answer = desk.post("/admin/apikeys/apikey/", {"action": "get_urls", "_selected_action": key.pk})
     page = desk.get(desk.log_in(at=answer["Location"]))
     assert page.status_code == 200
-    assert "Nothing was done yet. Press" in text_of(page)
+    assert "Nothing has been done yet. Press" in text_of(page)
 
 
 # --- never what must not be kept ---
@@ -419,7 +419,7 @@ def test_another_person_on_the_same_browser_does_not_get_it(browser: Browser, ma
     page = browser.get(browser.log_in(other, at=answer["Location"]))
     assert page.status_code == 200
     assert "Zahlung" not in text_of(page)
-    assert "Nothing was done yet" not in text_of(page)
+    assert "Nothing has been done yet" not in text_of(page)
     assert drafts.KEY not in browser.session()
     browser.post("/accounts/logout/")
     browser.log_in()
@@ -493,7 +493,7 @@ def test_a_button_takes_no_typed_text_away(browser: Browser) -> None:
     browser.post("/account/apps/end/")
     browser.log_in()
     assert "Zahlung" in text_of(browser.get("/keys/new/"))
-    assert "End all of them" in text_of(browser.get("/account/apps/"))
+    assert "End all" in text_of(browser.get("/account/apps/"))
 
 
 def test_what_was_typed_when_a_limit_struck_is_there_again_for_somebody_who_is_logged_in(browser: Browser) -> None:
@@ -502,7 +502,7 @@ def test_what_was_typed_when_a_limit_struck_is_there_again_for_somebody_who_is_l
     assert answers[-1].status_code == 429
     assert 'href="/accounts/email/">Back to the page' in text_of(answers[-1])
     page = text_of(browser.get("/accounts/email/"))
-    assert "There were too many attempts. What you typed is here again" in page
+    assert "There were too many attempts. What you typed is still here" in page
     assert 'value="typed@example.com"' in page
 
 
@@ -533,7 +533,7 @@ def test_reveal_after_signing_out_is_back_at_the_key_and_pressed_once_more(brows
     answer = browser.post(path)
     assert next_of(answer) == f"/keys/{key.pk}/#secrets"
     page = text_of(browser.get(browser.log_in(at=answer["Location"])))
-    assert "You were signed out. Nothing was done yet. Press “Reveal” once more." in page
+    assert "You were signed out. Nothing has been done yet. Press “Reveal” again." in page
     assert secret not in page
     assert not AuditEvent.objects.filter(verb="key_revealed").exists()
     assert secret in text_of(browser.post(path))
@@ -542,8 +542,8 @@ def test_reveal_after_signing_out_is_back_at_the_key_and_pressed_once_more(brows
 def test_the_message_is_said_once(browser: Browser) -> None:
     sign_out_elsewhere(browser.user)
     browser.log_in(at=browser.post("/account/apps/end/")["Location"])
-    assert "Nothing was done yet" in text_of(browser.get("/account/apps/"))
-    assert "Nothing was done yet" not in text_of(browser.get("/account/apps/"))
+    assert "Nothing has been done yet" in text_of(browser.get("/account/apps/"))
+    assert "Nothing has been done yet" not in text_of(browser.get("/account/apps/"))
 
 
 # --- other ways out of a session ---

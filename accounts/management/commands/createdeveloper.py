@@ -44,7 +44,7 @@ class Command(BaseCommand):
                 origin=Origin.of_command("createdeveloper"),
             )
         except IntegrityError as taken:
-            raise CommandError(f"{candidate.email} has an account already.") from taken
+            raise CommandError(f"{candidate.email} already has an account.") from taken
         self.stdout.write(user.pk)
 
 

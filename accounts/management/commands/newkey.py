@@ -20,8 +20,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the ring, an id in place of the default, and the algorithm."""
         parser.add_argument("ring", choices=["sealing", "index", "signing"])
-        parser.add_argument("--id", help="the entry's id; by default the ring's first letter and the date")
-        parser.add_argument("--alg", choices=list(KEY_TYPES), default="ES256", help="of a signing key")
+        parser.add_argument("--id", help="the entry's id; by default the ring's first letter and the time")
+        parser.add_argument("--alg", choices=list(KEY_TYPES), default="ES256", help="algorithm of a signing key")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print a fresh entry."""

@@ -8,13 +8,15 @@ from accounts.id_ranges import IdRanges
 from accounts.verify_trail import verify_trail
 
 SHOWN: Final = 20
-GAPS: Final = "no fault by itself: so does a transaction leave one that was rolled back, and without a chain a purge"
+GAPS: Final = (
+    "not a fault by itself: a transaction that was rolled back leaves one, and without a chain so does a purge"
+)
 
 
 class Command(BaseCommand):
     """A command for operators and cron jobs that prints the ids of faults, and exits with status 1 if there are any."""
 
-    help = "Check the seal of every event of the audit trail, and its chain."
+    help = "Check the seal of every event in the audit trail, and the trail's chain."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print what was read and what does not fit. Raises `CommandError` if anything does not."""
@@ -25,8 +27,8 @@ class Command(BaseCommand):
         found = {
             "altered or forged": report.forged,
             "removed": report.removed,
-            "links that do not fit": report.broken,
-            "in no link, though an hour old": report.unchained,
+            "links that do not match": report.broken,
+            "in no link, though over an hour old": report.unchained,
         }
         for name, ids in found.items():
             if ids.spans:
@@ -34,7 +36,7 @@ class Command(BaseCommand):
         for fault in report.unguarded:
             self.stdout.write(fault)
         if report.gaps.spans:
-            self.stdout.write(f"ids of no event: {_beginning(report.gaps)} ({GAPS})")
+            self.stdout.write(f"ids without an event: {_beginning(report.gaps)} ({GAPS})")
         if not report.is_whole:
             raise CommandError("The audit trail is not as the portal wrote it.")
 
