@@ -90,7 +90,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
         at: datetime | None = key.used_at  # type: ignore[attr-defined]  # annotated in get_queryset
         return at
 
-    @admin.display(boolean=True, description="row seal fits")
+    @admin.display(boolean=True, description="row seal matches")
     def intact(self, key: APIKey) -> bool:
         """Return whether the row is as the portal wrote it. If not, the key is refused."""
         return key.is_intact()
@@ -154,7 +154,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
     def _chosen(self, request: HttpRequest, keys: QuerySet[APIKey], action: str) -> list[APIKey]:
         """Return the keys to act on. Return none, with a message, if there are more than a form can name."""
         if keys.count() > MOST_AT_ONCE:
-            messages.error(request, f"These are too many to name at once: choose up to {MOST_AT_ONCE}.")
+            messages.error(request, f"Too many keys are selected. Select up to {MOST_AT_ONCE}.")
             return []
         return self.permitted(request, keys.select_related("owner"), action)
 

@@ -16,7 +16,7 @@ class ReasonForm(ForgetsSecrets, forms.Form):
     reason = forms.CharField(
         required=False,
         max_length=REASON_LENGTH,
-        label="Reason, for the owner and the record",
+        label="Reason (shown to the owner and recorded)",
         widget=forms.TextInput(attrs=WIDE),
     )
 
@@ -31,7 +31,7 @@ class LimitForm(ForgetsSecrets, forms.Form):
     limit = forms.CharField(
         required=False,
         max_length=LONGEST,
-        label="Calls, such as 100/minute or 5000 per 2 hours; empty for the default",
+        label="Limit, such as 100/minute or 5000 per 2 hours; leave empty for the default",
         widget=forms.TextInput(attrs=WIDE),
     )
 
@@ -43,7 +43,7 @@ class LimitForm(ForgetsSecrets, forms.Form):
         try:
             item = parsed_limit(text)
         except ValueError as error:
-            message = "This is not a limit. Write a number, a slash and second, minute, hour or day."
+            message = "This is not a limit. Enter a number, a slash and second, minute, hour or day."
             raise ValidationError(message, code="limit") from error
         unit = item.GRANULARITY.name
         return f"{item.amount}/{unit}" if item.multiples == 1 else f"{item.amount} per {item.multiples} {unit}s"

@@ -25,7 +25,7 @@ class Advice:
     tip: str
 
 
-ACTIVE: Final = Advice("Active", "active", "It is accepted.")
+ACTIVE: Final = Advice("Active", "active", "Calls with this key are accepted.")
 
 
 def advice(  # one guard a state, the gravest first
@@ -33,17 +33,19 @@ def advice(  # one guard a state, the gravest first
 ) -> Advice:
     """Return the advice for a key, given its accepted and refused calls in the last 30 days."""
     if key.state == "revoked":
-        return Advice("Revoked", "revoked", "It is refused for good. Create another one where it is still needed.")
+        return Advice(
+            "Revoked", "revoked", "Calls with this key are refused. Create another key if you still need one."
+        )
     if key.state == "expired":
-        return Advice("Expired", "paused", "It is refused. Give it a later expiry to use it again.")
+        return Advice("Expired", "paused", "Calls with this key are refused. Set a later expiry to use it again.")
     if key.state == "paused":
-        return Advice("Paused", "paused", "It is refused for now.")
+        return Advice("Paused", "paused", "Calls with this key are refused for now.")
     if not confirmed:
-        return Advice("Refused", "paused", "It is refused until you confirm your e-mail address.")
+        return Advice("Refused", "paused", "Calls are refused until you confirm your e-mail address.")
     if key.expires_soon:
-        return Advice("Expires soon", "paused", "Give it a later expiry in time, or it is refused.")
+        return Advice("Expires soon", "paused", "Set a later expiry before then to keep using it.")
     if calls >= FEW and refused > MANY * calls:
-        return Advice("Many refusals", "revoked", "More than a tenth of its calls in 30 days were refused.")
+        return Advice("Many refusals", "revoked", "More than a tenth of its calls in the last 30 days were refused.")
     if (last_used_at or key.created_at) < timezone.now() - LONG:
-        return Advice("Unused", "paused", "Nobody has used it for 30 days. Revoke it if nobody needs it.")
+        return Advice("Unused", "paused", "It hasn't been used for 30 days. Revoke it if you no longer need it.")
     return ACTIVE

@@ -21,7 +21,7 @@ class AlreadyCreatedError(APIKeyError):
     """This form has already created its key. Carries the key's id; the secret is not shown again."""
 
     def __init__(self, key_id: str) -> None:
-        super().__init__("This form has created its key already.")
+        super().__init__("This form has already created its key.")
         self.key_id = key_id
 
 

@@ -57,21 +57,21 @@ class KeyForm(ForgetsSecrets, forms.Form):
 
     keepable: ClassVar[tuple[str, ...]] = ("name", "scopes", "expiry", "expiry_date", "networks")
 
-    name = forms.CharField(max_length=NAME_LENGTH, help_text="Where it will be used: “billing server”, “CI”.")
-    scopes = ScopeField(required=False, help_text="What the key may do. Without a scope it only proves who calls.")
+    name = forms.CharField(max_length=NAME_LENGTH, help_text="Where you'll use it, such as “billing server” or “CI”.")
+    scopes = ScopeField(required=False, help_text="What the key can do. Without scopes it only identifies the caller.")
     expiry = forms.ChoiceField(choices=EXPIRY_CHOICES, initial="never", label="Expires")
     expiry_date = forms.DateField(
         required=False,
         label="Date (UTC)",
         widget=forms.DateInput(attrs={"type": "date"}),
-        help_text="The key works until the end of that day: midnight UTC.",
+        help_text="The key works until the end of that day (midnight UTC).",
     )
     networks = forms.CharField(
         required=False,
         max_length=4000,
         label="Allowed networks",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
-        help_text="One address or network a line, such as 203.0.113.7 or 2001:db8::/32. Empty: from anywhere.",
+        help_text="One address or network per line, such as 203.0.113.7 or 2001:db8::/32. Leave empty to allow any.",
     )
 
     def __init__(
@@ -91,11 +91,13 @@ class KeyForm(ForgetsSecrets, forms.Form):
         """Return the networks in canonical form, without duplicates."""
         lines = self.cleaned_data["networks"].replace(",", " ").split()
         if len(lines) > MAX_NETWORKS:
-            raise ValidationError(f"Up to {MAX_NETWORKS} networks.", code="too_many")
+            raise ValidationError(f"Enter up to {MAX_NETWORKS} networks.", code="too_many")
         try:
             return list(dict.fromkeys(str(parse_network(line)) for line in lines))
         except ValueError as error:
-            message = "Not a network: write one address or network a line, such as 203.0.113.7 or 203.0.113.0/24."
+            message = (
+                "This isn't a network. Enter one address or network per line, such as 203.0.113.7 or 203.0.113.0/24."
+            )
             raise ValidationError(message, code="network") from error
 
     def clean(self) -> dict[str, Any]:
@@ -130,7 +132,7 @@ class NewKeyForm(KeyForm):
     show_once = forms.BooleanField(
         required=False,
         label="Show the secret only once",
-        help_text="It is then kept nowhere, and nobody can reveal it later, you included.",
+        help_text="The portal doesn't store it, and it can't be revealed later, not even by you.",
     )
     form_token = forms.CharField(widget=forms.HiddenInput, min_length=FORM_TOKEN_LENGTH, max_length=FORM_TOKEN_LENGTH)
 
@@ -148,7 +150,7 @@ class RevokeForm(ForgetsSecrets, forms.Form):
     keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")
 
     typed = forms.CharField(max_length=NAME_LENGTH, label="Name of the key", widget=NAME_INPUT)
-    reason = forms.CharField(required=False, max_length=REASON_LENGTH, help_text="For your own history.")
+    reason = forms.CharField(required=False, max_length=REASON_LENGTH, help_text="For your own records.")
 
     def __init__(self, *args: Any, key: APIKey, in_use: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -160,7 +162,7 @@ class RevokeForm(ForgetsSecrets, forms.Form):
         """Return the name as typed. Raises `ValidationError` if it is not the key's, ignoring case."""
         typed: str = self.cleaned_data["typed"]
         if clean_name(typed).casefold() != self._name.casefold():
-            raise ValidationError("This is not the key's name.", code="name")
+            raise ValidationError("This doesn't match the key's name.", code="name")
         return typed
 
     def clean_reason(self) -> str:

@@ -68,7 +68,7 @@ def _time(at: datetime) -> str:
 def _expiry(at: datetime | None) -> str:
     if at is None:
         return "never"
-    return f"{_time(at)}, which is over" if at <= timezone.now() else _time(at)
+    return f"{_time(at)}, in the past" if at <= timezone.now() else _time(at)
 
 
 def _pause(at: datetime | None) -> str:

@@ -96,7 +96,7 @@ def edit_key(
     before = {field: getattr(key, field) for field in after}
     wider = widened(key, after)
     if key.revoked_at or not _swapped(key, after):
-        raise ChangedMeanwhileError("The key was changed or revoked by somebody else just now.")
+        raise ChangedMeanwhileError("Someone else has just changed or revoked this key.")
     changed = sorted(field for field in after if before[field] != after[field])
     record("key_edited", subject=f"key:{key.pk}", origin=origin, changed=changed, widened=wider)
     notices.key_widened(key, {field: before[field] for field in wider}, origin)
@@ -117,10 +117,10 @@ def reveal(*, secret: KeySecret, origin: Origin) -> str:
             notices.key_revealed(key, origin)
             return unseal(sealing_ring(), bytes(secret.ciphertext), secret.sealing_context(key))
     except VaultError as error:
-        logger.exception("integrity_violation: the ciphertext of %s does not open", key.pk)
+        logger.exception("integrity_violation: the ciphertext of %s can't be decrypted", key.pk)
         # The rollback removed the event that says the secret was revealed, so record the failed attempt separately.
         record("reveal_failed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
-        raise IntegrityViolationError("This secret can't be opened.") from error
+        raise IntegrityViolationError("This secret can't be decrypted.") from error
 
 
 @transaction.atomic
@@ -155,7 +155,7 @@ def limit_key(*, key: APIKey, limit: str, origin: Origin) -> bool:
     if before == limit:
         return False
     if not _swapped(key, {"rate_limit": limit}):
-        raise ChangedMeanwhileError(f"{key.pk} was changed by somebody else just now.")
+        raise ChangedMeanwhileError(f"{key.pk} has just been changed by someone else.")
     record("key_limited", subject=f"key:{key.pk}", origin=origin, limit=limit, widened=wider)
     notices.key_widened(key, dict.fromkeys(wider, before), origin)
     return True
@@ -183,7 +183,7 @@ def _refuse_repetition(owner: User, form_token: str | None) -> None:
 def _refuse_one_too_many(owner: User) -> None:
     limit = settings.KEYPORTAL_MAX_KEYS
     if APIKey.objects.filter(owner=owner, revoked_at=None).count() >= limit:
-        raise TooManyKeysError(f"You have {limit} keys, which is as many as this portal allows. Revoke one first.")
+        raise TooManyKeysError(f"You have {limit} keys, the most that this portal allows. Revoke one first.")
 
 
 def _refuse_scopes(wanted: Collection[str], *, held: Collection[str], restricted: bool) -> None:
@@ -194,7 +194,7 @@ def _refuse_scopes(wanted: Collection[str], *, held: Collection[str], restricted
         raise ScopeNotAllowedError(f"Not in the catalogue: {', '.join(sorted(unknown))}.")
     reserved = sorted(name for name, scope in known.items() if scope.restricted)
     if reserved and not restricted:
-        raise ScopeNotAllowedError(f"Only operators grant {', '.join(reserved)}.")
+        raise ScopeNotAllowedError(f"Only operators can grant {', '.join(reserved)}.")
 
 
 def _add_secret(key: APIKey, *, show_once: bool) -> str:
@@ -213,4 +213,4 @@ def _swapped(key: APIKey, changes: Mapping[str, object]) -> bool:
     try:
         return swap(key, changes)
     except TamperedRowError as error:
-        raise IntegrityViolationError("This key was changed outside the portal. Ask an operator.") from error
+        raise IntegrityViolationError("This key was changed outside the portal. Contact an operator.") from error

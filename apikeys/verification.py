@@ -129,7 +129,7 @@ def judge(  # noqa: C901  # one guard a reason, in the order of the contract
         raise refused("account_unconfirmed", **_about(record))
     # A tampered row may still take rights away, so the checks above trust it. It may not grant any.
     if not (record.intact and record.owner.intact):
-        logger.error("integrity_violation: the row seal of %s or of its owner does not fit", credential.id)
+        logger.error("integrity_violation: the row seal of %s or of its owner does not match", credential.id)
         raise refused("invalid_token")
     if environment and environment != credential.environment:
         raise refused("wrong_environment", **_about(record), environment=credential.environment)

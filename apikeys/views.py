@@ -74,9 +74,7 @@ def new_key(request: AuthenticatedRequest) -> HttpResponse:
     try:
         key, secret = services.create_key(owner=request.user, origin=Origin.of_request(request), **chosen)
     except AlreadyCreatedError as made:
-        messages.info(
-            request, "This key was created by your first click. Its secret is not shown a second time by itself."
-        )
+        messages.info(request, "Your first click created this key. Its secret is not shown again automatically.")
         return redirect("keys:detail", made.key_id)
     except APIKeyError as error:
         form.add_error(None, str(error))
@@ -130,7 +128,7 @@ def edit(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
         except APIKeyError as error:
             form.add_error(None, str(error))
         else:
-            messages.success(request, "Saved. The change holds from the next request on.")
+            messages.success(request, "Saved. The change applies from the next request on.")
             return redirect("keys:detail", key.pk)
     return TemplateResponse(request, "keys/edit.html", {"key": key, "form": form}, status=400 if form.is_bound else 200)
 
@@ -167,7 +165,7 @@ def revoke(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     form = RevokeForm(sent, key=key, in_use=evidence.calls > 0)
     if form.is_valid():
         services.revoke(key=key, reason=form.cleaned_data["reason"], origin=Origin.of_request(request))
-        messages.success(request, f"“{key.name}” is revoked. Whoever still sends it is refused from now on.")
+        messages.success(request, f"“{key.name}” is revoked. Calls with it are refused from now on.")
         return redirect("keys:detail", key.pk)
     if key.revoked_at:
         return redirect("keys:detail", key.pk)

@@ -57,7 +57,7 @@ def test_createdeveloper_without_a_password_leaves_it_to_a_reset(command: Any) -
         ("not an address", "a long enough phrase", "valid email"),
         ("a:b@example.com", "a long enough phrase", "email|colon"),
         ("ada@example.com", "short", "At least 15"),
-        ("DEV@example.com", "a long enough phrase", "has an account already"),
+        ("DEV@example.com", "a long enough phrase", "already has an account"),
     ],
 )
 def test_createdeveloper_says_what_is_wrong(
@@ -107,11 +107,11 @@ def test_createkey_says_what_is_wrong(command: Any, developer: User, arguments: 
 def test_revokekey_ends_a_key(command: Any, make_key: MakeKey) -> None:
     key, _ = make_key()
     assert command("revokekey", key.pk, "--reason", "leaked") == f"{key.pk} is revoked.\n"
-    assert command("revokekey", key.pk, "--reason", "again") == f"{key.pk} was revoked already.\n"
+    assert command("revokekey", key.pk, "--reason", "again") == f"{key.pk} was already revoked.\n"
     assert APIKey.objects.get().revoked_reason == "leaked"
     with pytest.raises(CommandError, match="no key with this id"):
         command("revokekey", "key_x", "--reason", "x")
-    with pytest.raises(CommandError, match="direction of the text"):
+    with pytest.raises(CommandError, match="direction of text"):
         command("revokekey", key.pk, "--reason", "a\u202eb")
 
 

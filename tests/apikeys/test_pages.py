@@ -84,7 +84,7 @@ def test_a_double_click_and_a_reload_make_one_key_and_show_it_once(browser: Clie
         ({"name": "x" * 10_000}, "at most 100 characters"),
         ({"name": "a\x00b"}, "Null characters are not allowed"),
         ({"name": "a\x07b"}, "line breaks or control characters"),
-        ({"name": "a\u202eb"}, "turn the direction of the text"),
+        ({"name": "a\u202eb"}, "change the direction of text"),
         ({"name": "a\u200bb"}, "invisible characters"),
         ({"environment": "staging"}, "Select a valid choice"),
         ({"scopes": ["reports:burn"]}, "Select a valid choice"),
@@ -93,9 +93,9 @@ def test_a_double_click_and_a_reload_make_one_key_and_show_it_once(browser: Clie
         ({"expiry": "date", "expiry_date": "2020-01-01"}, "in the past"),
         ({"expiry": "date", "expiry_date": "soon"}, "Enter a valid date"),
         ({"expiry": "date", "expiry_date": "9999-12-31"}, None),
-        ({"networks": "10.0.0.1/8"}, "Not a network"),
-        ({"networks": "everywhere"}, "Not a network"),
-        ({"networks": "\n".join(f"10.0.0.{n}" for n in range(51))}, "Up to 50"),
+        ({"networks": "10.0.0.1/8"}, "isn't a network"),
+        ({"networks": "everywhere"}, "isn't a network"),
+        ({"networks": "\n".join(f"10.0.0.{n}" for n in range(51))}, "up to 50"),
         ({"form_token": "short"}, "at least 43 characters"),
     ],
 )
@@ -187,7 +187,7 @@ def test_a_broken_ciphertext_is_an_error_page_without_a_secret(browser: Client, 
     KeySecret.objects.update(ciphertext=bytes(spoiled))
     answer = post(browser, f"/keys/{key.pk}/secrets/{row.pk}/reveal/")
     assert answer.status_code == 500
-    assert "can't be opened" in answer.content.decode()
+    assert "can't be decrypted" in answer.content.decode()
     assert not secrets_in(answer)
 
 
@@ -244,7 +244,7 @@ def test_the_list_finds_filters_and_pages(browser: Client, make_key: MakeKey) ->
     assert len(names("environment=test")) == 15
     assert get(browser, "/keys/?q=%00").status_code == 400
     assert names("page=nonsense") == names("")
-    assert "No key matches" in get(browser, "/keys/?q=nothing").content.decode()
+    assert "No matching keys" in get(browser, "/keys/?q=nothing").content.decode()
 
 
 def test_the_list_asks_the_database_as_often_for_many_keys_as_for_one(
@@ -271,7 +271,7 @@ def test_an_unconfirmed_developer_can_make_no_key_and_is_offered_the_message_aga
 ) -> None:
     unconfirm_user(user=developer, origin=ORIGIN)
     page = get(browser, "/keys/").content.decode()
-    assert "not confirmed" in page
+    assert "isn't confirmed" in page
     assert "Send the link again" in page
     assert "/keys/new/" not in page
     assert get(browser, "/keys/new/").status_code == 302

@@ -165,7 +165,7 @@ def test_a_wider_edit_asks_for_a_fresh_log_in_keeps_what_was_typed_and_is_told(
     assert confirmed["Location"] == path
     page = unescape(stale.get(path, secure=True).content.decode())
     assert 'value="typed"' in page
-    assert "Press “Save” once more" in page
+    assert "Press “Save” again" in page
     assert APIKey.objects.get().seal == key.seal
     with django_capture_on_commit_callbacks(execute=True):
         assert stale.post(path, fields, secure=True)["Location"] == f"/keys/{key.pk}/"
@@ -240,13 +240,13 @@ def test_the_message_says_what_became_wider_when_from_where_and_what_to_do(
     over = f"{ended:%-d %b %Y, %H:%M} UTC"
     origin = replace(ORIGIN, actor=f"user:{key.owner_id}")
     for text in told(key, origin, scopes=["reports:read", "reports:write"], networks=[], expires_at=None):
-        assert "it may do more than before" in text
+        assert "can now do more than before" in text
         assert "Scopes: reports:read, reports:write (before: reports:read)" in text
         assert "Allowed networks: any (before: 203.0.113.0/24)" in text
-        assert f"Expires: never (before: {over}, which is over)" in text
+        assert f"Expires: never (before: {over}, in the past)" in text
         assert re.search(r"When: \d{1,2} \w{3} \d{4}, \d\d:\d\d UTC", text)
         assert "From: 192.0.2.1" in text
-        assert "If this was not you: revoke the key, change your password" in text
+        assert "If this wasn't you, revoke the key, change your password" in text
         assert f"https://portal.test/keys/{key.pk}/" in text
 
 
@@ -374,7 +374,7 @@ def test_the_operator_is_told_of_a_limit_that_somebody_else_changed(
     monkeypatch.setattr("apikeys.admin.widened", meanwhile)
     answer = limit(log_in(operator), key, to="6/minute")
     assert answer.status_code == 409
-    assert "changed by somebody else" in answer.content.decode()
+    assert "changed by someone else" in answer.content.decode()
     assert APIKey.objects.get().rate_limit == "7/minute"
 
 

@@ -30,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--environment", choices=Environment.values, default=Environment.LIVE)
         parser.add_argument("--scope", action="append", default=[], metavar="SCOPE")
         parser.add_argument("--expires", metavar="DATE", help="2027-01-31 (to its end, UTC), or 2027-01-31T12:00:00Z")
-        parser.add_argument("--restricted", action="store_true", help="allow scopes that only operators grant")
+        parser.add_argument("--restricted", action="store_true", help="allow scopes that only operators can grant")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Create the key. Raises `CommandError` with the reason if it can't."""

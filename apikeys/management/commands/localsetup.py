@@ -15,7 +15,7 @@ from credentials.services import add_scope
 
 ACCOUNTS = (("operator@example.com", True), ("developer@example.com", False))
 SCOPES = (
-    ("reports:read", "Read reports (an example; operators keep this catalogue)"),
+    ("reports:read", "Read reports (an example; operators maintain this catalogue)"),
     ("reports:write", "Create and change reports (an example)"),
 )
 
@@ -23,7 +23,7 @@ SCOPES = (
 class Command(BaseCommand):
     """Migrate, collect static files and, in an empty portal, create an operator, a developer and two scopes."""
 
-    help = "Set up a local portal for trying out."
+    help = "Set up a local portal to try out."
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django declares it so  # the server prints the warnings
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         origin = Origin.of_command("localsetup")
         for name, description in SCOPES:
             add_scope(name=name, description=description, restricted=False, origin=origin)
-        self.stdout.write("Made for this machine, printed this once:")
+        self.stdout.write("Created for this machine and printed only once:")
         for email, operator in ACCOUNTS:
             password = secrets.token_urlsafe(15)
             create_user(email=email, password=password, confirmed=True, operator=operator, origin=origin)

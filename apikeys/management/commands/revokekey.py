@@ -32,4 +32,4 @@ class Command(BaseCommand):
         if key is None:
             raise CommandError("There is no key with this id.")
         done = services.revoke(key=key, reason=reason, origin=Origin.of_command("revokekey"))
-        self.stdout.write(f"{key.pk} is revoked." if done else f"{key.pk} was revoked already.")
+        self.stdout.write(f"{key.pk} is revoked." if done else f"{key.pk} was already revoked.")
