@@ -41,7 +41,7 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
         mine = AuditEvent.objects.filter(subject_type="user", subject_id=row.user_id)
         return mine.filter(details__family=row.pk)
 
-    @admin.display(boolean=True, description="row seal fits")
+    @admin.display(boolean=True, description="row seal matches")
     def intact(self, family: TokenFamily) -> bool:
         """Return whether the row is as the portal wrote it. If not, its tokens are refused."""
         return family.is_intact()
@@ -82,7 +82,7 @@ class AudienceAdmin(OperatorAdmin):
     subject_type = "audience"
     ways_back: ClassVar = dict.fromkeys(("add", "change"), WayBack(press="Save", keepable=("uri", "description")))
 
-    @admin.display(boolean=True, description="row seal fits")
+    @admin.display(boolean=True, description="row seal matches")
     def intact(self, audience: Audience) -> bool:
         """Return whether the row is as the portal wrote it. If not, no token is issued for it."""
         return audience.is_intact()

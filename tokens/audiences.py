@@ -71,6 +71,6 @@ def is_kept(uri: str) -> bool:
     if row is None:
         return False
     if not row.is_intact():
-        logger.error("integrity_violation: the row seal of %s does not fit", row.pk)
+        logger.error("integrity_violation: the row seal of %s does not match", row.pk)
         return False
     return True

@@ -22,7 +22,7 @@ from tokens.verification import TokenRecord, verify
 REALM = Refusal(
     code="missing_credential",
     scheme="Basic",
-    about={"detail": "Send the e-mail address and the password of an account by HTTP Basic."},
+    about={"detail": "Send an account's e-mail address and password with HTTP Basic."},
 )
 
 

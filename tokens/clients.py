@@ -21,7 +21,7 @@ from tokens.client_failures import WRONG_SECRET, record_failure
 
 DOOR: Final = "oauth"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
-UNKNOWN: Final = "There is no such client, or this is not its secret."
+UNKNOWN: Final = "The client is unknown, or its secret is wrong."
 CHALLENGE: Final = 'Basic realm="keyportal", charset="UTF-8"'
 FAILURES_OF_CLIENT: Final = AttemptLimit("KEYPORTAL_LIMIT_CLIENT", "Too many wrong secrets for this client.")
 FAILURES_OF_ADDRESS: Final = AttemptLimit("KEYPORTAL_LIMIT_CLIENT_ADDRESS", "Too many wrong client secrets.")
@@ -78,7 +78,7 @@ def authenticated_client(request: HttpRequest, form: Form, *, limited: bool = Tr
     """
     sent = client_credentials(request, form)
     if sent is None:
-        raise OAuthError("invalid_client", "Send the key's id and secret by HTTP Basic.", status=401)
+        raise OAuthError("invalid_client", "Send the key's id and secret with HTTP Basic.", status=401)
     client_id, secret = sent
     address = request.META.get("REMOTE_ADDR", "")
     peer = parse_address(address)
@@ -108,7 +108,7 @@ def authenticated_client(request: HttpRequest, form: Form, *, limited: bool = Tr
 def client_credentials(request: HttpRequest, form: Form) -> tuple[str, str] | None:
     """Return client_id and client_secret from the header or the form; None without a secret. Raises `OAuthError`."""
     if request.GET.keys() & {"client_id", "client_secret", "token", "refresh_token"}:
-        raise OAuthError("invalid_request", "Credentials belong into the header or the body, never into the address.")
+        raise OAuthError("invalid_request", "Send credentials in the header or the body, never in the address.")
     header = request.META.get("HTTP_AUTHORIZATION")
     if header is None:
         return (form.get("client_id", ""), form["client_secret"]) if "client_secret" in form else None
@@ -117,10 +117,10 @@ def client_credentials(request: HttpRequest, form: Form) -> tuple[str, str] | No
     except RefusedError:
         sent = None
     if sent is None:
-        raise OAuthError("invalid_client", "The Authorization header is not a Basic one that can be read.", status=401)
-    client_id, secret = map(unquote_plus, sent)  # RFC 6749 §2.3.1: the client percent-encodes both first
+        raise OAuthError("invalid_client", "The Authorization header is not valid HTTP Basic.", status=401)
+    client_id, secret = map(unquote_plus, sent)  # RFC 6749 §2.3.1 encodes them first
     if "client_secret" in form or form.get("client_id", client_id) != client_id:
-        raise OAuthError("invalid_request", "Authenticate in one way: by the header or in the body.")
+        raise OAuthError("invalid_request", "Authenticate in the header or in the body, not in both.")
     return client_id, secret
 
 

@@ -26,7 +26,7 @@ def close_account(*, user: User, origin: Origin) -> bool:
     """
     others = User.objects.select_for_update().filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
     if user.is_superuser and not others.exists():
-        raise LastOperatorError("This is the only operator's account. Make another operator first.")
+        raise LastOperatorError("This is the only operator's account. Create another operator first.")
     for key in APIKey.objects.filter(owner=user, revoked_at=None):
         keys.revoke(key=key, reason=REASON, origin=origin)
     for family in TokenFamily.objects.filter(user=user, ended_at=None):

@@ -34,7 +34,7 @@ from tokens.traces import FAMILY, KEY, Fact, Finding
 FIND: Final = "admin:tokens_tokenfamily_find"
 SEEING: Final = ("apikeys.view_apikey", "tokens.view_tokenfamily", "accounts.view_user")
 REASON: Final = "ended by an operator"
-HIDDEN: Final = "It was found, but you have no right to see what it belongs to."
+HIDDEN: Final = "It was found, but you don't have permission to see what it belongs to."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def end_found(site_page: ModelAdmin, request: HttpRequest) -> HttpResponse:  # t
     try:
         target = Target.of_form(request.POST.get("target", ""))
     except signing.BadSignature:
-        messages.error(request, "This form has grown old. Look the credential up again.")
+        messages.error(request, "This form has expired. Look up the credential again.")
         return redirect(FIND)
     model, pk, owner = _owner_of(target)
     _refuse_unless_allowed(request, target, model, owner)
@@ -81,7 +81,7 @@ def end_found(site_page: ModelAdmin, request: HttpRequest) -> HttpResponse:  # t
         found = [_shown(request, finding, alone=True, errors=error.messages) for finding in trace_id(target.id)]
         return _page(site_page, request, found=found, searched=True, status=400)
     done = end(target, reason=reason, origin=Origin.of_request(request))
-    messages.success(request, "Ended. The next call is refused." if done else "It was over already.")
+    messages.success(request, "Ended. The next call is refused." if done else "It had already ended.")
     return redirect(_link(request, Fact("", "", model, pk)) or FIND)
 
 
@@ -100,9 +100,9 @@ def _shown(request: HttpRequest, finding: Finding, *, alone: bool, errors: Seque
     if finding.target is None or not alone:
         return Shown(finding, facts, why_not="" if alone else "To end it, look it up by its id.")
     if not _has_right(request, "change", finding.model):
-        return Shown(finding, facts, why_not="You have no right to end it.")
+        return Shown(finding, facts, why_not="You don't have permission to end it.")
     if not may_act_on(operator_of(request), finding.owner):
-        return Shown(finding, facts, why_not="Its owner has more rights than you have: you can't end it.")
+        return Shown(finding, facts, why_not="You can't end it, because its owner has more rights than you.")
     return Shown(finding, facts, target=finding.target.signed, errors=errors)
 
 

@@ -16,8 +16,8 @@ from tokens.resources import is_resource
 
 DESCRIPTION_LENGTH = 200
 NO_RESOURCE = (
-    "Write an absolute URI, such as https://reports.example.com: scheme and host in lower case, without “#”, a user's "
-    "name or blanks."
+    "Enter an absolute URI, such as https://reports.example.com, with scheme and host in lower case and without “#”, a "
+    "user name or spaces."
 )
 
 
@@ -38,7 +38,9 @@ class AudienceForm(ForgetsSecrets, forms.ModelForm):  # type: ignore[type-arg]  
         if uri == settings.KEYPORTAL_AUDIENCE:
             raise ValidationError("This is the portal's own audience (KEYPORTAL_AUDIENCE).", code="own")
         if holds_secret(uri):
-            raise ValidationError("A URI is read by others. This one holds a secret: leave it out.", code="secret")
+            raise ValidationError(
+                "A URI is visible to others. This one contains a secret; leave it out.", code="secret"
+            )
         return uri
 
     def clean_description(self) -> str:
@@ -63,5 +65,5 @@ class CloseForm(forms.Form):
         """Return the text as typed. Raises `ValidationError` if it is not the account's address."""
         typed: str = self.cleaned_data["typed"]
         if normalize_email(typed) != self._email:
-            raise ValidationError("This is not the account's address.", code="address")
+            raise ValidationError("This is not the account's e-mail address.", code="address")
         return typed

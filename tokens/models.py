@@ -115,7 +115,7 @@ class RevokedToken(models.Model):
     issuer = models.CharField(max_length=200)
     token_id = models.CharField("jti or sid", max_length=64)
     revoked_at = models.DateTimeField(default=timezone.now, editable=False)
-    expires_at = models.DateTimeField(db_index=True, help_text="When the last token that it names is over.")
+    expires_at = models.DateTimeField(db_index=True, help_text="When the last token that it names expires.")
 
     class Meta:
         """One row per token."""
@@ -138,10 +138,10 @@ class Audience(SealedRow):
         "URI",
         max_length=LONGEST_TEXT,
         unique=True,
-        help_text="What the service calls itself. Clients name it as “resource”, and it is compared letter by letter: "
-        "https://reports.example.com/ with a slash at its end is another one.",
+        help_text="The name that the service uses. Clients send it as “resource”, and every character counts: "
+        "https://reports.example.com/ with a slash at the end is a different one.",
     )
-    description = models.CharField(max_length=200, help_text="Which service it is, in operators' words.")
+    description = models.CharField(max_length=200, help_text="Which service this is, as operators read it.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     PURPOSE = "audience"

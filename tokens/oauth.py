@@ -28,11 +28,11 @@ def token(request: HttpRequest, form: Form) -> dict[str, object]:
     try:
         issued = grant(request, form)
     except InvalidScopeError:
-        raise OAuthError("invalid_scope", "Not all of these scopes can be had.") from None
+        raise OAuthError("invalid_scope", "Not all of these scopes can be granted.") from None
     except InvalidTargetError:
-        raise OAuthError("invalid_target", "No token is given for this resource.") from None
+        raise OAuthError("invalid_target", "No token is issued for this resource.") from None
     except InvalidGrantError:
-        raise OAuthError("invalid_grant", "This refresh token is not good (any more).") from None
+        raise OAuthError("invalid_grant", "This refresh token is not valid.") from None
     return dict(issued.as_answer())
 
 

@@ -20,7 +20,7 @@ from accounts.second_factor import has_second_factor
 from credentials.refusals import Refusal, RefusedError
 from tokens.basic import invalid_login
 
-SUCCESSES: Final = AttemptLimit("KEYPORTAL_LIMIT_TOKENS", "Too many log-ins of this account.")
+SUCCESSES: Final = AttemptLimit("KEYPORTAL_LIMIT_TOKENS", "Too many log-ins to this account.")
 
 
 def log_in(request: HttpRequest, email: str, password: str) -> User:

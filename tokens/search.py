@@ -29,8 +29,8 @@ from vault.signing import Claims, read
 
 SIMILAR: Final = 10
 """The most keys shown for one hint."""
-FOREVER: Final = 10**10  # seconds; expired tokens can be identified too
-NOTHING: Final = "This is nothing that this portal issues: no secret, no token, no public id, no hint."
+FOREVER: Final = 10**10  # seconds: when a token was good is another question than what it is
+NOTHING: Final = "This portal issues nothing like this. It is not a secret, a token, a public id or a hint."
 _KINDS: Final = {
     Kind.API_KEY: "secret of a key",
     Kind.ACCESS_TOKEN: "signed token",
@@ -77,7 +77,7 @@ def _result(pasted: list[Pasted]) -> Result:
     findings = _FINDERS[first.kind](first.text)
     words = "" if findings else _unknown(first)
     if not first.is_credential and any(one.is_credential for one in pasted):
-        words = " ".join(filter(None, (words, "The credential beside it is mistyped or cut off.")))
+        words = " ".join(filter(None, (words, "The credential next to it is mistyped or cut off.")))
     return Result(kind=first.kind, findings=findings, words=words, others=others)
 
 
@@ -194,16 +194,16 @@ def _unknown(pasted: Pasted) -> str:
     """Return a sentence that says why an undamaged text belongs to nothing."""
     if pasted.kind is Kind.ACCESS_TOKEN:
         if _claims(pasted.text):
-            return "This portal signed it, but the account or the key that it names is gone."
+            return "This portal signed it, but the account or the key that it names no longer exists."
         if _names_our_key(pasted.text):
             return (
                 "It names a signing key of this portal, and its signature is wrong: it was mistyped, cut off or forged."
             )
         return "It has the form of a signed token, but no signing key in this portal's ring signed it."
     if pasted.kind in (Kind.HINT, Kind.PUBLIC_ID):
-        return f"It has the form of a {_KINDS[pasted.kind]}, but nothing here has it (any more)."
+        return f"It has the form of a {_KINDS[pasted.kind]}, but nothing here has it, or it no longer exists."
     days = settings.KEYPORTAL_TOMBSTONE_DAYS
-    return f"It is well formed, but nobody has it: never issued here, or ended more than {days} days ago."
+    return f"It is well formed but unknown: it was never issued here, or ended more than {days} days ago."
 
 
 def _names_our_key(token: str) -> bool:

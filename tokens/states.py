@@ -23,11 +23,11 @@ _WORDS: Final = {
     "account_unconfirmed": "Refused: the owner has not confirmed their e-mail address",
     "expired": "Expired",
     "invalid_token": "Refused: its row was changed outside the portal",
-    "owner_inactive": "Refused: the owner's account is switched off",
+    "owner_inactive": "Refused: the owner's account is inactive",
     "paused": "Paused",
     "retired": "Replaced by a newer secret of its key",
     "revoked": "Ended",
-    "spent": "Spent: a newer one was issued for it",
+    "spent": "Used: a newer token has replaced it",
 }
 
 
@@ -103,7 +103,7 @@ def state_of_token(claims: Claims) -> State:
         return State("expired", datetime.fromtimestamp(claims.expires_at, UTC))
     record = find(claims)
     if record is None:
-        return State("invalid_token", why="the account or the key that it names is gone")
+        return State("invalid_token", why="the account or the key that it names no longer exists")
     key = _from_anywhere(record.key) if record.key else None
     try:
         judge(replace(record, key=key), at=timezone.now(), address=None, environment=None, scopes=())

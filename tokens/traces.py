@@ -49,7 +49,7 @@ def of_secret(secret: KeySecret, *, what: str = "Secret of an API key") -> Findi
     state = state_of_key(secret.key, secret)
     seen = Sighting.objects.filter(credential=secret.key_id, secret=secret.pk).order_by("-last_at").first()
     facts = [
-        Fact("Secret", f"{secret.hint} ({secret.pk}), made {_time(secret.created_at)}"),
+        Fact("Secret", f"{secret.hint} ({secret.pk}), created {_time(secret.created_at)}"),
         Fact("Last used", f"{_time(seen.last_at)} from {seen.address or 'an unknown address'}" if seen else "never"),
     ]
     return _of_key(secret.key, what=what, state=state, facts=facts)
@@ -58,12 +58,14 @@ def of_secret(secret: KeySecret, *, what: str = "Secret of an API key") -> Findi
 def of_key(key: APIKey) -> Finding:
     """Trace a key that was found by its id."""
     hints = ", ".join(secret.hint for secret in key.secrets.all())
-    return _of_key(key, what="API key", state=state_of_key(key), facts=[Fact("Secrets", hints or "none kept any more")])
+    return _of_key(
+        key, what="API key", state=state_of_key(key), facts=[Fact("Secrets", hints or "none stored any more")]
+    )
 
 
 def of_refresh_token(token: RefreshToken) -> Finding:
     """Trace a refresh token to its log-in."""
-    facts = [Fact("Issued", f"{_time(token.issued_at)}, good until {_time(token.expires_at)}")]
+    facts = [Fact("Issued", f"{_time(token.issued_at)}, valid until {_time(token.expires_at)}")]
     return _of_family(token.family, what="Refresh token", state=state_of_refresh_token(token), facts=facts)
 
 
@@ -77,7 +79,7 @@ def of_user(user: User) -> Finding:
     code = "owner_inactive" if not user.is_active else GOOD if user.is_confirmed else "account_unconfirmed"
     facts = [
         *_owner(user),
-        Fact("Keys alive", str(APIKey.objects.filter(owner=user).alive().count())),
+        Fact("Active keys", str(APIKey.objects.filter(owner=user).alive().count())),
         Fact("Signed-in apps", str(TokenFamily.objects.filter(user=user).alive().count())),
     ]
     return Finding(what="Account", subject=f"user:{user.pk}", model=USER, owner=user, state=State(code), facts=facts)
@@ -112,7 +114,7 @@ def of_claims(claims: Claims, *, what: str = "Access token") -> Finding | None:
         state=state,
         facts=facts,
         target=target,
-        ending="this token alone: its log-in is gone",
+        ending="only this token; its log-in no longer exists",
     )
 
 
@@ -127,7 +129,7 @@ def _of_key(key: APIKey, *, what: str, state: State, facts: list[Fact]) -> Findi
         state=state,
         facts=[*facts, *_key(key), Fact("Calls in 24 hours", calls)],
         target=None if key.revoked_at else Target(kind="key", id=key.pk),
-        ending="the key, both its secrets, and every token that it was swapped for",
+        ending="the key, all its secrets, and every token issued in exchange for it",
     )
 
 
@@ -138,9 +140,9 @@ def _of_token_of_key(key: APIKey, claims: Claims, *, what: str, state: State, fa
         model=KEY,
         owner=key.owner,
         state=state,
-        facts=[*facts, Fact("Came from", "a key that was swapped for it"), *_key(key)],
+        facts=[*facts, Fact("Came from", "a key that was exchanged for it"), *_key(key)],
         target=None if state.is_over else Target.of_claims(claims),
-        ending="this token alone; its key goes on, and gets the next one when it asks",
+        ending="only this token; its key keeps working and can get a new one",
     )
 
 
@@ -160,12 +162,12 @@ def _of_family(family: TokenFamily, *, what: str, state: State, facts: list[Fact
             *_owner(family.user),
         ],
         target=None if family.ended_at else Target(kind="family", id=family.pk),
-        ending="the log-in: its refresh token and every access token of it",
+        ending="the log-in, its refresh token and all its access tokens",
     )
 
 
 def _key(key: APIKey) -> Iterable[Fact]:
-    yield Fact("Key", f"{key.name} ({key.pk}), {key.environment}, made {_time(key.created_at)}", KEY, key.pk)
+    yield Fact("Key", f"{key.name} ({key.pk}), {key.environment}, created {_time(key.created_at)}", KEY, key.pk)
     yield Fact("Scopes of the key", key.scopes or "none")
     if key.networks:
         yield Fact("Only from", ", ".join(key.network_list))

@@ -203,7 +203,7 @@ def judge(
     if owner.confirmed_at is None:
         raise refused("account_unconfirmed", **about)
     if not (owner.intact and record.intact):
-        logger.error("integrity_violation: the row seal of the owner or the log-in of %s does not fit", credential.id)
+        logger.error("integrity_violation: the row seal of the owner or the log-in of %s does not match", credential.id)
         raise refused("invalid_token")
     if owner.epoch != record.claims.epoch:
         raise refused("revoked", **about)

@@ -46,11 +46,11 @@ def end_app(request: AuthenticatedRequest, family_id: str) -> HttpResponse:
 
 @require_POST
 @login_required
-@way_back(page="apps:list", press="End all of them")
+@way_back(page="apps:list", press="End all")
 def end_apps(request: AuthenticatedRequest) -> HttpResponse:
     """End all signed-in apps, and every other signed token of the account."""
     end_all_tokens(user=request.user, origin=Origin.of_request(request))
-    messages.success(request, "All signed-in apps are signed out. Your keys go on working.")
+    messages.success(request, "All signed-in apps are signed out. Your keys keep working.")
     return redirect("apps:list")
 
 
@@ -71,7 +71,7 @@ def close(request: AuthenticatedRequest) -> HttpResponse:
         else:
             logout(request)
             messages.success(
-                request, "Your account is closed, and its keys are revoked. Thank you for having been here."
+                request, "Your account is closed, and its keys are revoked. Thank you for using the portal."
             )
             return redirect("home")
     calls = sum(evidence.calls for evidence in usage.evidence([key.pk for key in keys]).values())

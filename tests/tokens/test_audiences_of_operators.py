@@ -44,7 +44,7 @@ def test_audiences_are_kept_through_verbs(desk: Client) -> None:
     assert (row.uri, row.description, is_kept(REPORTS)) == (REPORTS, "All reports", True)
     history = desk.get(f"{AUDIENCES}{quote(row.pk)}/history/", secure=True).content.decode()
     assert "Audience added" in history
-    assert "Audience described anew" in history
+    assert "Audience description changed" in history
     act(desk, AUDIENCES, "delete_selected", row.pk, post="yes")
     assert not Audience.objects.exists()
     add(desk, REPORTS)

@@ -139,7 +139,7 @@ def test_tokens_of_a_key_are_traced_to_it(swap: Callable[..., tuple[APIKey, str,
     key, secret, token = swap(name="billing")
     finding = found(token)
     assert (finding.what, finding.subject, finding.state.code) == ("Access token", f"key:{key.pk}", "good")
-    for fact in (key.pk, "billing", "swapped", claim(token, "jti"), "dev@example.com"):
+    for fact in (key.pk, "billing", "exchanged", claim(token, "jti"), "dev@example.com"):
         assert fact in said(finding)
     keys.revoke(key=key, reason="leaked", origin=ORIGIN)
     assert found(token).state.words.endswith("UTC: its key, leaked")
@@ -150,7 +150,7 @@ def test_tokens_of_a_key_are_traced_to_it(swap: Callable[..., tuple[APIKey, str,
 def test_a_spent_and_an_old_refresh_token_are_told(pair: Issued, settings: Settings) -> None:
     first = pair.refresh_token or ""
     second = services.refresh(secret=first, scopes=None, client_id=None, origin=ORIGIN).refresh_token or ""
-    assert found(first).state.words.startswith("Spent: a newer one was issued for it on ")
+    assert found(first).state.words.startswith("Used: a newer token has replaced it on ")
     assert found(second).state.code == "good"
     RefreshToken.objects.filter(used_at=None).update(expires_at=timezone.now())
     assert found(second).state.code == "invalid_token"
@@ -233,7 +233,7 @@ def test_every_public_id_is_traced(pair: Issued, swap: Callable[..., tuple[APIKe
     for token_id in (claim(token, "jti"), claim(pair.access_token, "jti")):
         assert found(token_id).state.words == "Ended: all tokens of the account were ended"
     for kind in ("key", "sec", "usr", "fam", "ref", "tok"):
-        assert words(new_id(kind)) == "It has the form of a public id, but nothing here has it (any more)."
+        assert words(new_id(kind)) == "It has the form of a public id, but nothing here has it, or it no longer exists."
 
 
 def test_a_hint_leads_to_every_key_that_has_it_and_ends_one_alone(make_key: MakeKey) -> None:
@@ -261,8 +261,8 @@ def test_what_resembles_ours_is_told_in_which_way_it_falls_short(make_key: MakeK
     assert [finding.subject for finding in mistyped.findings] == [f"key:{key.pk}"]  # by its last characters
     assert "mistyped: 50 characters follow the prefix instead of 49" in words(wrong + "a")
     assert "refresh token and is cut off" in words((pair.refresh_token or "")[:-5])
-    assert "nobody has it" in words(new_secret("kp", "live"))
-    assert "nobody has it" in words(new_secret("kp", "refresh"))
+    assert "well formed but unknown" in words(new_secret("kp", "live"))
+    assert "well formed but unknown" in words(new_secret("kp", "refresh"))
     token = pair.access_token
     assert words(token.rpartition(".")[0]).startswith("It begins like a signed token of this portal, and is cut off")
     assert words(token[:-4] + "AAAA").startswith("It names a signing key of this portal, and its signature is wrong")
@@ -275,13 +275,15 @@ def test_of_a_line_with_an_id_and_a_damaged_secret_both_are_told(make_key: MakeK
     key, secret = make_key()
     result = search(f"curl -u {key.pk}:{secret[:-3]} https://portal", origin=ORIGIN)
     assert [finding.subject for finding in result.findings] == [f"key:{key.pk}"]
-    assert result.words == "The credential beside it is mistyped or cut off."
+    assert result.words == "The credential next to it is mistyped or cut off."
     assert search(f"{secret} {new_secret('kp', 'live')}", origin=ORIGIN).others is True
 
 
 def test_a_token_of_somebody_who_is_gone_is_told_as_ours(pair: Issued, developer: User) -> None:
     developer.delete()
-    assert words(pair.access_token) == "This portal signed it, but the account or the key that it names is gone."
+    assert (
+        words(pair.access_token) == "This portal signed it, but the account or the key that it names no longer exists."
+    )
 
 
 # The end.
@@ -349,7 +351,7 @@ def test_every_kind_is_ended_at_the_command_line(
     told = run(monkeypatch, "findkey", "--end", "--reason", "leaked", stdin=text)
     assert "Ended: " in told
     assert found(text).state.code == "revoked"
-    with pytest.raises(CommandError, match="nothing \\(left\\) to end"):
+    with pytest.raises(CommandError, match="there is nothing to end"):
         run(monkeypatch, "findkey", "--end", "--reason", "leaked", stdin=text)
     assert AuditEvent.objects.filter(actor="command:findkey", details__reason="leaked").count() == 1
 
@@ -371,7 +373,7 @@ def test_findkey_takes_a_credential_from_standard_input_only_and_ends_with_a_rea
         with pytest.raises(CommandError) as refused:
             run(monkeypatch, "findkey", *arguments, stdin=secret)
         assert secret not in str(refused.value) or arguments == (secret,)
-    with pytest.raises(CommandError, match="nothing that this portal issues"):
+    with pytest.raises(CommandError, match="This portal issues nothing like this"):
         run(monkeypatch, "findkey", stdin="nonsense")
     with pytest.raises(CommandError, match="its checksum is wrong"):
         run(monkeypatch, "findkey", stdin=with_another_end(secret))
@@ -385,7 +387,7 @@ def test_findkey_ends_nothing_of_several(monkeypatch: pytest.MonkeyPatch, make_k
     (_, one), (_, other) = make_key(), make_key()
     KeySecret.objects.update(hint="kp_live_…same")
     for text in ("kp_live_…same", f"{one} {other}"):
-        with pytest.raises(CommandError, match="name one credential alone"):
+        with pytest.raises(CommandError, match="give exactly one credential"):
             run(monkeypatch, "findkey", "--end", "--reason", "x", stdin=text)
     assert not APIKey.objects.exclude(revoked_at=None).exists()
 
@@ -398,7 +400,7 @@ def test_a_reason_that_can_not_be_taken_is_asked_for_again_without_the_credentia
     answer = desk.post(END, {"target": target_on(page), "reason": "a\u202eb"}, secure=True)
     assert answer.status_code == 400
     again = answer.content.decode()
-    assert "turn the direction of the text" in again
+    assert "change the direction of text" in again
     assert key.pk in again
     assert APIKey.objects.get().revoked_at is None
     desk.post(END, {"target": target_on(again), "reason": ""}, secure=True)
@@ -412,7 +414,7 @@ def test_a_form_that_was_left_lying_ends_nothing(
     page = desk.post(FIND, {"credential": secret}, secure=True).content.decode()
     monkeypatch.setattr("tokens.ending.MAX_AGE", -1)
     answer = desk.post(END, {"target": target_on(page)}, secure=True, follow=True)
-    assert "grown old" in answer.content.decode()
+    assert "form has expired" in answer.content.decode()
     assert APIKey.objects.get().revoked_at is None
 
 

@@ -27,7 +27,7 @@ Json = dict[str, Any]
 LogIn = Callable[..., Json]
 Head = Mapping[str, str]
 GRANT = {"grant_type": "client_credentials"}
-AS_OAUTH_SAYS = {"error": "invalid_target", "error_description": "No token is given for this resource."}
+AS_OAUTH_SAYS = {"error": "invalid_target", "error_description": "No token is issued for this resource."}
 UNKNOWN = {
     "none": "https://other.test",
     "with a slash": f"{REPORTS}/",
@@ -117,7 +117,7 @@ def test_another_resource_is_refused_and_not_quoted(
     assert (answer.status_code, answer.json()) == (400, AS_OAUTH_SAYS)
     problem = sent.json()
     assert (sent.status_code, problem["code"]) == (400, "invalid_target")
-    assert problem["errors"] == [{"pointer": "/resource", "detail": "No token is given for this resource"}]
+    assert problem["errors"] == [{"pointer": "/resource", "detail": "No token is issued for this resource"}]
     assert "WWW-Authenticate" not in sent.headers
     for said in (answer.content.decode(), sent.content.decode(), caplog.text):
         assert resource not in said
@@ -170,7 +170,7 @@ def test_a_row_that_was_written_past_the_portal_gives_no_token(
     Audience.objects.update(uri=ORDERS)
     with caplog.at_level(logging.ERROR):
         assert grant(client, head, resource=ORDERS) == (400, AS_OAUTH_SAYS)
-    assert f"integrity_violation: the row seal of {reports.pk} does not fit" in caplog.text
+    assert f"integrity_violation: the row seal of {reports.pk} does not match" in caplog.text
     TokenFamily.objects.update(audience=ORDERS)
     assert refresh(client, pair["refresh_token"])[1]["code"] == "invalid_grant"
     assert RefreshToken.objects.get().used_at is None

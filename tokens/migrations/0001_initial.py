@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                 ("revoked_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 (
                     "expires_at",
-                    models.DateTimeField(db_index=True, help_text="When the last token that it names is over."),
+                    models.DateTimeField(db_index=True, help_text="When the last token that it names expires."),
                 ),
             ],
             options={

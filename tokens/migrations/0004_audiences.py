@@ -25,8 +25,8 @@ class Migration(migrations.Migration):
                 (
                     "uri",
                     models.CharField(
-                        help_text="What the service calls itself. Clients name it as “resource”, and it is compared "
-                        "letter by letter: https://reports.example.com/ with a slash at its end is another one.",
+                        help_text="The name that the service uses. Clients send it as “resource”, and every character "
+                        "counts: https://reports.example.com/ with a slash at the end is a different one.",
                         max_length=200,
                         unique=True,
                         verbose_name="URI",
@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "description",
-                    models.CharField(help_text="Which service it is, in operators' words.", max_length=200),
+                    models.CharField(help_text="Which service this is, as operators read it.", max_length=200),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
             ],

@@ -164,7 +164,7 @@ def _found(secret: str) -> RefreshToken:
     if token is None:
         raise InvalidGrantError
     if not (token.is_intact() and token.family.is_intact()):
-        logger.error("integrity_violation: the row seal of %s or %s does not fit", token.pk, token.family_id)
+        logger.error("integrity_violation: the row seal of %s or %s does not match", token.pk, token.family_id)
         raise InvalidGrantError
     return token
 
@@ -175,7 +175,7 @@ def _refuse_over(family: TokenFamily, now: datetime) -> None:
     if over or not user.is_active or not user.is_confirmed:
         raise InvalidGrantError
     if not user.is_intact():
-        logger.error("integrity_violation: the row seal of %s does not fit", user.pk)
+        logger.error("integrity_violation: the row seal of %s does not match", user.pk)
         raise InvalidGrantError
 
 

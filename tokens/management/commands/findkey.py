@@ -23,19 +23,19 @@ class Command(BaseCommand):
     Anything copied along with the credential is ignored: quotes, `Bearer `, a whole curl line.
     """
 
-    help = "Say what a credential on standard input is, whose, and in which state; with --end, end it."
+    help = "Identify the credential on standard input, its owner and its state; with --end, end it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare `--end` and its `--reason`."""
         parser.add_argument(
-            "--end", action="store_true", help="end what is found: its key, its log-in, or the one token"
+            "--end", action="store_true", help="end what is found: the key, the log-in, or only the token"
         )
-        parser.add_argument("--reason", default="", help="why; its owner reads it")
+        parser.add_argument("--reason", default="", help="why; the owner sees it")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the findings, and end them on request. Raises `CommandError` if nothing was found or ended."""
         if bool(options["reason"]) is not options["end"]:
-            raise CommandError("--end needs a --reason, and a reason is for an end.")
+            raise CommandError("--end and --reason must be given together.")
         try:
             reason = clean_reason(options["reason"], needed=options["end"])
         except ValidationError as error:
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         if result.words or not result.findings:
             raise CommandError(result.words)
         if result.others:
-            self.stderr.write("There was more than one credential: only the first was looked up.")
+            self.stderr.write("The input contains more than one credential. Only the first was looked up.")
         if options["end"]:
             self._end(result, reason, origin)
 
@@ -59,12 +59,12 @@ class Command(BaseCommand):
     def _end(self, result: Result, reason: str, origin: Origin) -> None:
         """End the only finding. Raises `CommandError` if it can't be ended or if there is more than one."""
         if result.others or len(result.findings) > 1:
-            raise CommandError("Nothing was ended: name one credential alone.")
+            raise CommandError("Nothing was ended: give exactly one credential.")
         [finding] = result.findings
         if finding.target is None:
-            raise CommandError("Nothing was ended: there is nothing (left) to end.")
+            raise CommandError("Nothing was ended: there is nothing to end, or it has already ended.")
         ended = end(finding.target, reason=reason, origin=origin)
-        self.stdout.write(f"Ended: {finding.ending}." if ended else "It was over already.")
+        self.stdout.write(f"Ended: {finding.ending}." if ended else "It had already ended.")
 
 
 @sensitive_variables()
@@ -73,4 +73,4 @@ def _read() -> str:
     try:
         return sys.stdin.readline() if sys.stdin.isatty() else sys.stdin.read(MAX_LENGTH)
     except UnicodeDecodeError:
-        raise CommandError("Standard input holds no text in UTF-8.") from None  # the error would contain the bytes
+        raise CommandError("Standard input is not text in UTF-8.") from None  # the error would hold the bytes

@@ -11,7 +11,7 @@ from tokens.housekeeping import BATCH, purge
 class Command(BaseCommand):
     """For cron (deploy/): delete expired revocations, refresh tokens, log-ins, counted attempts, sessions and more."""
 
-    help = "Delete expired rows in batches, beside traffic; says how many."
+    help = "Delete expired rows in batches while the portal serves traffic, and say how many."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the batch size."""
@@ -20,6 +20,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Purge, and print the number of rows of each kind. Raises `CommandError` if the batch size is out of range."""
         if not 1 <= options["batch"] <= BATCH:
-            raise CommandError(f"A batch is 1 to {BATCH} rows.")
+            raise CommandError(f"--batch takes 1 to {BATCH} rows.")
         for name, removed in purge(by="command", batch=options["batch"]).items():
             self.stdout.write(f"{name}: {removed} removed")
