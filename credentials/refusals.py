@@ -23,98 +23,103 @@ REASONS: Final[Mapping[str, Reason]] = {
     "missing_credential": Reason(
         401,
         "No credential was sent",
-        "Send your key in the header “Authorization: Bearer <key>”. Some proxies and HTTP clients drop that header on "
-        "redirects or on plain http.",
+        "Send your key in the header “Authorization: Bearer <key>”. Some proxies and HTTP clients drop this header on "
+        "redirects or over plain http.",
         error=None,
     ),
     "malformed_request": Reason(
         400,
         "The Authorization header is malformed",
-        "Send exactly one Authorization header: the word Bearer, one space, the credential. No quotes, no second "
-        "credential in the query or the body.",
+        "Send exactly one Authorization header: the word Bearer, one space, the credential. Don't use quotes or send "
+        "a second credential in the query or the body.",
         error="invalid_request",
     ),
     "invalid_token": Reason(
         401,
-        "This credential is not known here",
-        "It was mistyped, cut off, never issued here, or is of the wrong kind. Compare its first and last characters "
+        "This credential is unknown",
+        "It was mistyped, truncated, never issued here, or is the wrong kind. Compare its first and last characters "
         "with the hint on your keys page.",
     ),
-    "expired": Reason(401, "This credential has expired", "Create a new one, or give the key a later expiry."),
+    "expired": Reason(401, "This credential has expired", "Create a new one, or set a later expiry for the key."),
     "retired": Reason(
         401,
         "This secret was replaced",
-        "The key was rotated and the overlap is over. Use the key's newer secret.",
+        "The key was rotated and the overlap has ended. Use the key's newer secret.",
     ),
-    "revoked": Reason(401, "This credential was revoked", "It was ended for good. Create a new key, or log in again."),
+    "revoked": Reason(
+        401, "This credential was revoked", "It was revoked permanently. Create a new key, or log in again."
+    ),
     "paused": Reason(401, "This key is paused", "Its owner can resume it on the key's page."),
     "owner_inactive": Reason(
-        401, "The owner's account is inactive", "Ask the people who run this portal to switch the account on again."
+        401, "The owner's account is inactive", "Ask this portal's operators to reactivate the account."
     ),
     "account_unconfirmed": Reason(
         403,
         "The owner has not confirmed their e-mail address",
-        "Open the portal, ask for the confirmation message again and follow its link.",
+        "Log in to the portal, request another confirmation e-mail, and open its link.",
     ),
     "network_refused": Reason(
         403,
         "This key is not allowed from this network",
-        "The key's owner keeps a list of allowed networks on the key's page; the address that reached us is not in it.",
+        "The key's owner sets its allowed networks on the key's page. The address that reached us is not among them.",
     ),
     "wrong_environment": Reason(
-        403, "This key belongs to the other environment", "A test key can't be used for live data, nor the other way."
+        403, "This key belongs to the other environment", "Use a live key for live data and a test key for test data."
     ),
     "insufficient_scope": Reason(
         403,
-        "This credential lacks a scope",
-        "The answer names the scope that is needed. Give it to the key on its page, or ask an operator for it.",
+        "This credential lacks a required scope",
+        "The response names the required scope. Add it to the key on its page, or ask an operator for it.",
         error="insufficient_scope",
     ),
     "invalid_login": Reason(
         401,
-        "The e-mail address or the password is not right",
-        "Send both by HTTP Basic, in UTF-8. A key belongs into “Authorization: Bearer”, and needs no log-in.",
+        "The e-mail address or password is incorrect",
+        "Send both with HTTP Basic, in UTF-8. A key goes in “Authorization: Bearer” and needs no log-in.",
         error=None,
     ),
     "mfa_required": Reason(
         403,
         "This account has a second factor",
-        "A password alone opens nothing for it. Create an API key in the portal, and swap it at /oauth/token.",
+        "A password alone is not enough to log in. Create an API key in the portal, and exchange it at /oauth/token.",
         error=None,
     ),
     "invalid_grant": Reason(
         400,
-        "This refresh token is not good (any more)",
-        "It was used, ended, has expired or was never issued. Log in again.",
+        "This refresh token is not valid",
+        "It was already used, was ended, has expired, or was never issued. Log in again.",
         error=None,
     ),
     "invalid_scope": Reason(
         400,
-        "These scopes can't be had",
-        "Ask for names from the catalogue, separated by spaces, and none beyond what was granted before.",
+        "These scopes can't be granted",
+        "Request scopes from the catalogue, separated by spaces, and none beyond those granted before.",
         error=None,
     ),
     "invalid_target": Reason(
         400,
-        "No token is given for this resource",
-        "Name one service, letter by letter as the people who run this portal write it, or leave “resource” out. A "
-        "log-in keeps the one that it began with.",
+        "No token is issued for this resource",
+        "Name one service, exactly as this portal's operators registered it, or omit “resource”. A log-in keeps the "
+        "service that it started with.",
         error=None,
     ),
     "misconfigured": Reason(
         400,
-        "The gateway asks with a mistake",
-        "It is in the gateway's configuration, and nobody gets in before it is mended: the query takes scope, "
-        "environment (live or test, once), audience (once) and deny=403, and nothing else.",
+        "The gateway's query is invalid",
+        "Fix the gateway's configuration; until then, every request is refused. The query takes scope, environment "
+        "(live or test, once), audience (once) and deny=403, and nothing else.",
         error=None,
     ),
     "rate_limited": Reason(
-        429, "Too many requests", "Wait as many seconds as the Retry-After header says, then go on.", error=None
+        429,
+        "Too many requests",
+        "Wait for the number of seconds in the Retry-After header, then try again.",
+        error=None,
     ),
     "unavailable": Reason(
         503,
-        "keyportal can't check credentials at the moment",
-        "Your credential may be perfectly good: keep it, and try again after the seconds in Retry-After.",
+        "keyportal can't check credentials right now",
+        "Your credential may be valid, so keep it. Try again after the number of seconds in Retry-After.",
         error=None,
     ),
 }

@@ -28,10 +28,10 @@ logger = logging.getLogger(__name__)
 
 SCOPE: Final = "credentials:verify"
 DOOR: Final = "api"
-MISSES: Final = AttemptLimit("KEYPORTAL_LIMIT_MISSES", "Too many unknown credentials were asked about.")
+MISSES: Final = AttemptLimit("KEYPORTAL_LIMIT_MISSES", "Too many questions about unknown credentials.")
 """Limits services that try to find good credentials by checking random ones (RFC 7662 §4)."""
 TOO_OFTEN: Final = (
-    "Your service asks more often than this portal allows. No credential was judged: try again after the seconds in "
+    "Your service asks more often than this portal allows. No credential was checked. Try again after the seconds in "
     "Retry-After."
 )
 

@@ -84,8 +84,8 @@ def decide(question: Question) -> tuple[HTTPStatus, Headers]:
     except (DatabaseError, InterfaceError, VaultError):
         connection.close()
         logger.exception("unavailable")
-    except Exception:  # a gateway must get an answer, and never a good one by accident
-        logger.exception("forward-auth broke")
+    except Exception:  # a gateway must get an answer, and it must not be a good one
+        logger.exception("forward-auth failed")
     return UNAVAILABLE
 
 
@@ -200,7 +200,7 @@ def _tell() -> None:
     now = time.monotonic()
     if now >= _log.due:
         _log.due = now + TOLD
-        logger.warning("misconfigured: a gateway asks with a query that has a mistake, and nobody gets in by it")
+        logger.warning("misconfigured: a gateway sends an invalid query, so every request through it is refused")
 
 
 class _Log:

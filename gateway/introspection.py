@@ -68,7 +68,7 @@ def _asker(request: HttpRequest, form: Form) -> Credential:
             let_in(asker)
             return asker
         if form.keys() & {"client_id", "client_secret"}:
-            raise OAuthError("invalid_request", "Authenticate in one way: by the header or in the body.")
+            raise OAuthError("invalid_request", "Authenticate in the header or in the body, not in both.")
         return admitted(header, query, address=parse_address(request.META.get("REMOTE_ADDR", "")))
     except RefusedError as error:
         raise _as_oauth(error.refusal) from None

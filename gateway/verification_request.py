@@ -51,7 +51,7 @@ def read(body: bytes | bytearray) -> VerificationRequest:
     if is_odd:
         errors |= unknown_members(sent, READERS)
     if "credential" not in values and "credential" not in errors:
-        errors["credential"] = ["Send the credential that was shown to you."]
+        errors["credential"] = ["Send the credential that you received."]
     if "scope" in values and "scopes" in values:
         errors["scope"] = ["Send either scope or scopes."]
     if errors:
@@ -65,7 +65,7 @@ def read(body: bytes | bytearray) -> VerificationRequest:
 
 def _credential(value: object) -> str:
     if not isinstance(value, str):
-        raise _WrongError(["Send a text."])
+        raise _WrongError(["Send a string."])
     if not value or len(value) > LONGEST:
         raise _WrongError([f"Send 1 to {LONGEST} characters."])
     return value
@@ -73,7 +73,7 @@ def _credential(value: object) -> str:
 
 def _scope(value: object) -> tuple[str, ...]:
     if not isinstance(value, str):
-        raise _WrongError(["Send a text: names with spaces between them (RFC 6749 §3.3)."])
+        raise _WrongError(["Send a string of names separated by spaces (RFC 6749 §3.3)."])
     return _scopes([name for name in value.split(" ") if name])
 
 

@@ -32,31 +32,35 @@ FRAMEWORK: Final[Mapping[str, Reason]] = {
     "bad_request": Reason(400, "The request can't be understood", "Check the address, the headers and the body."),
     "malformed_body": Reason(400, "The body is not valid JSON", "Send one JSON object, in UTF-8."),
     "invalid": Reason(
-        400, "Some fields are not right", "Each entry of “errors” points at a field and says what is wrong."
+        400, "Some fields are invalid", "Each entry in “errors” points to a field and says what is wrong."
     ),
-    "permission_denied": Reason(403, "This is not allowed", "Ask the people who run this portal."),
+    "permission_denied": Reason(403, "This is not allowed", "Contact this portal's operators."),
     "https_required": Reason(
         403,
-        "This portal takes no credentials over plain http",
-        "Ask again over https. A credential that was sent crossed the network in clear: replace it. The people who run "
-        "this portal can allow plain http for networks of their own.",
+        "This portal does not accept credentials over plain http",
+        "Send the request again over https. If it held a credential, replace that credential: it crossed the network "
+        "unencrypted. The portal's operators can allow plain http for their own networks.",
     ),
     "not_found": Reason(404, "There is nothing here", "Check the address and the id."),
     "method_not_allowed": Reason(
-        405, "This address does not take that method", "The Allow header lists what it takes."
+        405, "This address does not support that method", "The Allow header lists the methods that it supports."
     ),
-    "not_acceptable": Reason(406, "Only JSON is spoken here", "Send “Accept: application/json”, or none."),
-    "request_timeout": Reason(408, "The request did not arrive in time", "Send it again, all of it at once."),
+    "not_acceptable": Reason(
+        406, "Only JSON is available here", "Send “Accept: application/json”, or no Accept header."
+    ),
+    "request_timeout": Reason(408, "The request did not arrive in time", "Send it again without pauses."),
     "conflict": Reason(
-        409, "Something else changed this at the same time", "Look at how it is now, then decide whether to try again."
+        409,
+        "Something else changed this at the same time",
+        "Check its current state, then decide whether to try again.",
     ),
-    "gone": Reason(410, "This is gone for good", "Take what led here out of your configuration."),
+    "gone": Reason(410, "This no longer exists", "Remove this address from your configuration."),
     "too_large": Reason(413, "The request is too large", "Send less than 64 KiB."),
     "address_too_long": Reason(414, "The address is too long", "Send long values in the body."),
-    "unsupported_media_type": Reason(415, "Only JSON is read here", "Send “Content-Type: application/json”."),
+    "unsupported_media_type": Reason(415, "Only JSON is accepted here", "Send “Content-Type: application/json”."),
     "headers_too_large": Reason(431, "The headers are too large", "Send fewer and shorter headers, cookies included."),
     "internal_error": Reason(
-        500, "Something broke in the portal", "It is in the portal's log under this request's id."
+        500, "Something went wrong in the portal", "The portal's log has the details under this request's id."
     ),
 }
 CODES: Final[Mapping[str, Reason]] = {**REASONS, **FRAMEWORK}
