@@ -86,5 +86,5 @@ def _names(ring: KeyRing, entries: str) -> frozenset[str]:
         if known or row_seal_fits(ring, bytes.fromhex(seal), [Scope.PURPOSE, raw, restricted]):
             names.add(raw.decode())
         else:
-            logger.error("integrity_violation: the row seal of a scope does not fit")
+            logger.error("integrity_violation: the row seal of a scope does not match")
     return frozenset(names)

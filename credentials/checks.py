@@ -28,9 +28,9 @@ PRIVATE = tuple(
 )
 """Networks that are not routed on the internet (RFC 1918, 3927, 4193, 4291, 6598)."""
 NO_PROXY = (
-    "Behind the proxy that ends TLS every page then redirects to itself for ever, because it is not believed to have "
-    "been asked for by https; and everybody has the proxy's address, so that one guesser uses up the log-ins of all. "
-    "Name the proxy's address or network, or `unix` if it asks over a Unix socket."
+    "Behind a proxy that terminates TLS, every page then redirects to itself forever, because the portal can't tell "
+    "that the client used https. All clients share the proxy's address, so one that guesses passwords uses up the "
+    "log-ins of all. Name the proxy's address or network, or `unix` if it connects over a Unix socket."
 )
 
 
@@ -42,8 +42,8 @@ def check_proxies(app_configs: Sequence[AppConfig] | None, **options: Any) -> li
             return []
         return [checks.Warning("KEYPORTAL_TRUSTED_PROXIES is empty.", hint=NO_PROXY, id="keyportal.W021")]
     if any(_holds_everybody(text) for text in settings.KEYPORTAL_TRUSTED_PROXIES):
-        hint = "Anybody could then write which address they come from. Name the proxy's own address or network."
-        return [Error("KEYPORTAL_TRUSTED_PROXIES trusts everybody.", hint=hint, id="keyportal.E021")]
+        hint = "Any client could then forge the address that it comes from. Name the proxy's own address or network."
+        return [Error("KEYPORTAL_TRUSTED_PROXIES trusts everyone.", hint=hint, id="keyportal.E021")]
     return []
 
 
@@ -52,12 +52,14 @@ def check_plain_http(app_configs: Sequence[AppConfig] | None, **options: Any) ->
     """Return E026 if KEYPORTAL_PLAIN_HTTP_NETWORKS holds every address, W022 if it reaches beyond private networks."""
     networks = settings.KEYPORTAL_PLAIN_HTTP_NETWORKS
     if any(map(_holds_everybody, networks)):
-        hint = "Keys, passwords and tokens would cross the internet in clear. Name the networks of your own services."
-        return [Error("KEYPORTAL_PLAIN_HTTP_NETWORKS allows everybody.", hint=hint, id="keyportal.E026")]
+        hint = (
+            "Keys, passwords and tokens would cross the internet unencrypted. Name the networks of your own services."
+        )
+        return [Error("KEYPORTAL_PLAIN_HTTP_NETWORKS allows everyone.", hint=hint, id="keyportal.E026")]
     if all(map(_is_inside, networks)):
         return []
-    hint = "What its hosts send over plain http can be read on the way. Give them an address that begins with https."
-    text = "KEYPORTAL_PLAIN_HTTP_NETWORKS names a network that is not a private one."
+    hint = "What its hosts send over plain http can be read in transit. Give them an https address."
+    text = "KEYPORTAL_PLAIN_HTTP_NETWORKS names a network that is not private."
     return [checks.Warning(text, hint=hint, id="keyportal.W022")]
 
 
@@ -67,8 +69,8 @@ def check_counting(app_configs: Sequence[AppConfig] | None, **options: Any) -> l
     workers = settings.KEYPORTAL_WORKERS
     if not settings.KEYPORTAL_RATE_LIMIT or settings.CACHE_URL or workers == 1:
         return []
-    hint = f"A key gets up to {workers} times KEYPORTAL_RATE_LIMIT. Set CACHE_URL, or start one worker."
-    return [checks.Warning("The workers count rate limits each for itself.", hint=hint, id="keyportal.W020")]
+    hint = f"A key gets up to {workers} times KEYPORTAL_RATE_LIMIT. Set CACHE_URL, or use one worker."
+    return [checks.Warning("Each worker counts rate limits separately.", hint=hint, id="keyportal.W020")]
 
 
 def _is_inside(text: str) -> bool:

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 LOOK: Final = 0.2  # seconds between two looks at the file on the verdict path
 SETTLES: Final = 50_000_000
 """Nanoseconds. Change times are as coarse as the kernel's tick: two changes in quick succession may have the same."""
-LINKED: Final = "the database file has another name (a hard link): what is written by that one is not noticed"
+LINKED: Final = "the database file has another name (a hard link), and changes through that name are not noticed"
 
 
 class FileVersion(NamedTuple):
@@ -198,13 +198,13 @@ class DatabaseFile:
             set_aside(path, self._beside)
             lying = inodes_beside(path)
             self._version, self._guard = version, Guard(path)
-            logger.warning("the database file was replaced: everything that was remembered is forgotten")
+            logger.warning("the database file was replaced, and the cache is cleared")
             self._replaced()
         elif self._guard is not None and not self._guard.is_held and self._logs.left(version[:2], lying):
             self._guard.hold()
             self._part_with_index()
             self._version = version
-            logger.error("the log of the database file was removed or replaced: every thread opens the file anew")
+            logger.error("the log of the database file was removed or replaced, so every thread reopens the file")
             self._changed()
         elif version != before:
             self._version, self._guard = version, self._guard or Guard(path)
@@ -225,7 +225,7 @@ class DatabaseFile:
         """Log once that the file has a second name: SQLite derives the log's name from it, so each has its own log."""
         fault = LINKED if version.names > 1 else ""
         if fault and not self.fault:
-            logger.error("nothing is remembered, every request asks the database: %s", fault)
+            logger.error("the cache is off, every request asks the database: %s", fault)
         self.fault = fault
 
 

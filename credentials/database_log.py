@@ -144,7 +144,7 @@ def set_aside(path: Path, left: Mapping[str, int]) -> None:
             for ending, inode in inodes_beside(path).items():
                 if left.get(ending) == inode:
                     Path(f"{real}{ending}").rename(f"{real}{ending}.set-aside-{inode}")
-                    logger.error("the %s of the database file that was replaced is set aside", ending)
+                    logger.error("the replaced database file's %s was set aside", ending)
     except OSError as error:
         raise UnusableFileError("the log of a database file that was replaced can't be set aside") from error
 

@@ -53,7 +53,7 @@ def unknown_members(sent: Iterable[str], known: Collection[str]) -> dict[str, li
     for name in islice(unknown, MOST_TOLD):  # finding a close match is slow
         meant = _meant(name, known)
         sayable = name if _NAME.fullmatch(name) else "non_field_errors"
-        errors[sayable] = [f"There is no such member. Did you mean “{meant}”?" if meant else "No such member."]
+        errors[sayable] = [f"This member is unknown. Did you mean “{meant}”?" if meant else "This member is unknown."]
     return errors
 
 

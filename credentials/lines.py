@@ -41,7 +41,7 @@ def refuse_pooler(connection: psycopg.Connection[Any]) -> None:
     """
     row = connection.execute("SELECT pg_backend_pid()").fetchone()
     if row != (connection.info.backend_pid,):
-        raise UnsuitableError("a connection pooler stands before the database; KEYPORTAL_LISTEN_URL can lead past it")
+        raise UnsuitableError("the database is behind a connection pooler; use KEYPORTAL_LISTEN_URL to bypass it")
 
 
 def break_off(connection: psycopg.Connection[Any]) -> None:

@@ -80,14 +80,14 @@ class Listener(threading.Thread):
                     attempt = 0
                     self._listen(connection)
             except (psycopg.Error, OSError) as error:
-                logger.warning("changes can not be heard: %s", type(error).__name__)
+                logger.warning("changes can't be detected: %s", type(error).__name__)
             except UnsuitableError as error:
-                logger.warning("nothing is remembered, every request asks the database: %s", error)
+                logger.warning("the cache is off, every request asks the database: %s", error)
                 pause = UNSUITABLE
             except DisagreementError:
                 pause = BACK_OFF[-1]
             except Exception:  # a thread that ended would never hear again
-                logger.exception("listening broke")
+                logger.exception("the listener failed")
             finally:
                 self._connection = None
                 self._freshness.hear_nothing()
@@ -115,7 +115,7 @@ class Listener(threading.Thread):
             return heard.wait(PATIENCE)
         except DatabaseError:
             # The change itself is committed; only the wait for it is cut short.
-            logger.warning("could not wait for a change to be heard")
+            logger.warning("could not wait until a change was applied")
             return False
         finally:
             del self._marks[mark]
@@ -143,9 +143,9 @@ class Listener(threading.Thread):
             place = place_of(cursor)
         connections["default"].close()
         if not any(notice.payload == mark for notice in connection.notifies(timeout=1.0)):
-            raise UnsuitableError("KEYPORTAL_LISTEN_URL leads to another database than DATABASE_URL")
+            raise UnsuitableError("KEYPORTAL_LISTEN_URL and DATABASE_URL lead to different databases")
         if not leads_to(connection, place):
-            raise UnsuitableError("KEYPORTAL_LISTEN_URL leads to other tables than DATABASE_URL")
+            raise UnsuitableError("KEYPORTAL_LISTEN_URL and DATABASE_URL lead to different tables")
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
         """Send heartbeats and handle notifications until the connection breaks. Raises `psycopg.Error`.
@@ -201,9 +201,9 @@ class Listener(threading.Thread):
         was, self._freshness.fault = self._logged, fault
         self._logged = fault
         if fault and fault != was:
-            logger.warning("changes can't be heard, every request asks the database: %s", fault)
+            logger.warning("changes can't be detected, every request asks the database: %s", fault)
         elif was and not fault:
-            logger.info("changes can be heard again")
+            logger.info("changes can be detected again")
 
     def _hear(self, payloads: Iterable[str]) -> None:
         """Drop the records that notifications name; empty the cache if one is missing or not from our triggers."""

@@ -34,9 +34,9 @@ class Scope(SealedRow):
         max_length=64,
         validators=[RegexValidator(rf"^{SCOPE_NAME}\Z", "Lower-case words, such as reports:read.")],
     )
-    description = models.CharField(max_length=200, help_text="What it allows, in a developer's words.")
+    description = models.CharField(max_length=200, help_text="What it allows, as developers read it.")
     restricted = models.BooleanField(
-        default=False, help_text="Only operators grant it; developers can't take it themselves."
+        default=False, help_text="Only operators can grant it; developers can't add it themselves."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -143,7 +143,7 @@ def _deserves_another_try(error: Exception) -> bool:
         return False
     if isinstance(error.__cause__, UNPREPARED):
         Prepared.prepares = False
-        logger.warning("questions are not prepared from now on: %s", type(error.__cause__).__name__)
+        logger.warning("queries are not prepared from now on: %s", type(error.__cause__).__name__)
         return True
     raw = connection.connection
     return connection.vendor == "postgresql" and raw is not None and raw.closed

@@ -91,7 +91,7 @@ class Counter:
             self._failures += 1
             if now - self._warned_at >= QUIET:
                 self._warned_at = now
-                logger.warning("rate limits are counted by each worker for itself: %s", type(error).__name__)
+                logger.warning("each worker counts rate limits separately: %s", type(error).__name__)
 
 
 def take(name: str, limit: str, credential: Credential, *, may_block: bool = True) -> Quota | None:

@@ -109,9 +109,9 @@ def _table_faults(tables: dict[str, list[Any]]) -> Iterator[str]:
         if name not in tables:
             yield f"the table {name} is missing"
         elif tables[name][0] not in ("r", b"r"):
-            yield f"{name} is no table"
+            yield f"{name} is not a table"
         elif tables[name][1]:
-            yield f"rows of {name} may lie in a table that inherits from it"
+            yield f"rows of {name} may be in a table that inherits from it"
         elif tables[name][2]:
             yield f"row-level security may hide rows of {name}"
         elif tables[name][3]:
@@ -125,11 +125,11 @@ def _trigger_faults(tables: dict[str, list[Any]], found: dict[tuple[str, str], l
         row = found.get((trigger.table, trigger.name))
         fault = "is missing" if row is None else _fault(trigger, *row[:-3])
         if fault:
-            yield f"the trigger {trigger.name} of {trigger.table} {fault}"
+            yield f"the trigger {trigger.name} on {trigger.table} {fault}"
         elif row and (not row[-1] or row[-2] != body(trigger.function, counter=tables[trigger.table][-1])):
-            yield f"the function {trigger.function} is not the one that the migrations made"
+            yield f"the function {trigger.function} is not the one that the migrations created"
         elif row and trigger.function == NOTIFY and not row[-3]:
-            yield f"the owner of the function {NOTIFY} may not write {COUNTER}: nothing can be changed"
+            yield f"the owner of the function {NOTIFY} can't write to {COUNTER}, so nothing can be changed"
 
 
 def _fault(trigger: Trigger, enabled: str | bytes, function: str, how: Sequence[int | None], arguments: str) -> str:
@@ -138,5 +138,5 @@ def _fault(trigger: Trigger, enabled: str | bytes, function: str, how: Sequence[
     wanted = [trigger.type, int(trigger.deferred), int(trigger.deferred), 0, None]
     given = "".join(f"{argument}\\000" for argument in trigger.arguments)
     if (function, list(how), arguments) != (trigger.function, wanted, given):
-        return "is not the one that the migrations made"
+        return "is not the one that the migrations created"
     return ""

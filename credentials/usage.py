@@ -93,7 +93,7 @@ class Flusher:
             writes.worked()
         except DataError:
             # The batch would be refused every time, and all later ones would wait for ever.
-            logger.exception("a batch of %d counts can not be written and is lost", len(batch.calls))
+            logger.exception("a batch of %d counts can't be written and is dropped", len(batch.calls))
         except DatabaseError as error:
             writes.note(error)
             raise
@@ -116,10 +116,10 @@ class Flusher:
             self.flush()
         except (DatabaseError, InterfaceError) as error:
             connection.close()
-            logger.warning("usage waits to be written: %s", error)  # the log names its class and code
+            logger.warning("usage is waiting to be written: %s", error)  # the log names its class and code
             return False
         except Exception:  # a thread that ended would never write again
-            logger.exception("usage can not be written")
+            logger.exception("usage can't be written")
             return False
         return True
 
@@ -135,7 +135,7 @@ class Flusher:
         try:
             chore.call()
         except Exception:  # a thread that ended would never write again
-            logger.exception("a chore failed")
+            logger.exception("a periodic task failed")
 
 
 flusher = Flusher()

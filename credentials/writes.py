@@ -12,7 +12,7 @@ import psycopg
 logger = logging.getLogger(__name__)
 
 FULL: Final = "the disk is full"
-READ_ONLY: Final = "it may only be read"
+READ_ONLY: Final = "it is read-only"
 UNWRITABLE: Final = "its files can't be written"
 PREFIXES: Final = {
     "SQLITE_FULL": FULL,
@@ -49,13 +49,13 @@ class Writes:
         """Note a database error. If it means that nothing can be written any more, log that once, with the reason."""
         why = why_nothing_is_written(error)
         if why and not self.fault:
-            logger.error("the database takes no writes: %s. Verdicts go on, all else is 503", why)
+            logger.error("the database accepts no writes: %s. Verdicts continue, everything else gets 503", why)
         self.fault = why or self.fault
 
     def worked(self) -> None:
         """Note that a write succeeded."""
         if self.fault:
-            logger.warning("the database takes writes again")
+            logger.warning("the database accepts writes again")
         self.fault = ""
 
 

@@ -26,11 +26,11 @@ class Migration(migrations.Migration):
                         ],
                     ),
                 ),
-                ("description", models.CharField(help_text="What it allows, in a developer's words.", max_length=200)),
+                ("description", models.CharField(help_text="What it allows, as developers read it.", max_length=200)),
                 (
                     "restricted",
                     models.BooleanField(
-                        default=False, help_text="Only operators grant it; developers can't take it themselves."
+                        default=False, help_text="Only operators can grant it; developers can't add it themselves."
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),

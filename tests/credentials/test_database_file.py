@@ -274,7 +274,7 @@ def test_a_file_in_a_folder_that_nobody_may_enter_is_no_file(site: Site) -> None
     site.is_taken_by_all(client)
 
 
-NOTHING_IS_REMEMBERED = "nothing is remembered, every request asks the database"
+NOTHING_IS_REMEMBERED = "the cache is off, every request asks the database"
 LOG_IS_ANOTHER = "the log of the database file was removed or replaced"
 
 
@@ -334,8 +334,8 @@ def test_a_file_with_another_name_is_a_fault_and_nothing_is_remembered(site: Sit
     os.link(site.file, other)
     [fault] = wait_until(lambda: json.loads(site.get("/readyz").body)["faults"])
     assert fault == (
-        "changes can't be heard: the database file has another name (a hard link): what is written by that one is not "
-        "noticed"
+        "changes can't be detected: the database file has another name (a hard link), and changes through that name "
+        "are not noticed"
     )
     wait_until(lambda: site.statuses(client) == {200} and site.said(NOTHING_IS_REMEMBERED) == 2)  # of two workers
     assert site.sql(other, REVOKE, client.id) == 1

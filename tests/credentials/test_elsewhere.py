@@ -22,7 +22,7 @@ from vault.secret_format import new_secret
 pytestmark = [pytest.mark.once, pytest.mark.postgresql, pytest.mark.finding("H43")]
 
 OWNER = "elsewhere@example.com"
-DISAGREE = "changes can't be heard: connections to the database lead to different servers, databases or tables"
+DISAGREE = "changes can't be detected: connections to the database lead to different servers, databases or tables"
 REVOKE = "UPDATE {schema}.apikeys_apikey SET revoked_at = now() WHERE id = %s"
 
 

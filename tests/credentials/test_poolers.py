@@ -13,7 +13,7 @@ from tests.waiting import wait_until
 from tests.with_postgres import Cluster
 
 pytestmark = [pytest.mark.once, pytest.mark.postgresql, pytest.mark.pgbouncer]
-POOLED = "a connection pooler stands before the database"
+POOLED = "the database is behind a connection pooler"
 OWNER = "pooled@example.com"
 
 
@@ -71,5 +71,5 @@ def test_notices_of_another_database_are_not_taken_for_ours(cluster: Cluster, ne
     other = cluster.url.removesuffix("/keyportal") + "/postgres"
     with behind(cluster.url, near, tmp_path, KEYPORTAL_LISTEN_URL=other).running(workers=1) as portal:
         paused_keys_are_refused(portal, near, at_once=True)
-        wait_until(lambda: "leads to another database" in portal.log.read_text())
+        wait_until(lambda: "lead to different databases" in portal.log.read_text())
         assert "listening for changes" not in portal.log.read_text()

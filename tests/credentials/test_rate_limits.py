@@ -179,7 +179,7 @@ def test_without_redis_calls_are_limited_by_each_worker_and_none_fails(
         assert me(limited, gone.secret).status == 401
         assert limited.get("/readyz").status == 200
         log = limited.log.read_text()
-        assert 1 <= log.count("rate limits are counted by each worker for itself") < len(statuses)  # not for each call
+        assert 1 <= log.count("each worker counts rate limits separately") < len(statuses)  # not for each call
     finally:
         store.thaw() if fault == "freeze" else store.start()
 

@@ -104,7 +104,7 @@ class Site:
     @property
     def warnings(self) -> int:
         """How often a worker has said that it can't hear."""
-        return self.portal.log.read_text().count(" changes can't be heard")
+        return self.portal.log.read_text().count(" changes can't be detected")
 
     @property
     def looks(self) -> set[datetime]:
@@ -152,7 +152,7 @@ def test_without_its_triggers_nothing_is_trusted_until_they_are_back(site: Site,
         site.sql(*(statement.format(table=table, call=CALL) for statement in SABOTAGE[sabotage]), change)
         refused_for_good(lambda: site.ask(remembered))
         assert site.faults
-        assert all(fault.startswith("changes can't be heard: ") for fault in site.faults)
+        assert all(fault.startswith("changes can't be detected: ") for fault in site.faults)
         wait_until(lambda: site.metric("keyportal_change_triggers_in_place") == 0 and site.warnings >= warned + 2)
         assert {site.ask(another) for _ in range(IN_A_ROW)} == {200}  # every thread might remember it
         site.sql(CHANGES[table].format(**another.names))
@@ -182,7 +182,7 @@ def test_a_counter_that_may_not_be_raised_is_a_fault(site: Site) -> None:
             site.sql(CHANGES["apikeys_apikey"].format(**case.names))
         wait_until(lambda: site.metric("keyportal_change_triggers_in_place") == 0)
         [fault] = site.faults
-        assert "the owner of the function keyportal_notify may not write credentials_changecounter" in fault
+        assert "the owner of the function keyportal_notify can't write to credentials_changecounter" in fault
         assert site.ask(case) == 200
     finally:
         site.sql("ALTER FUNCTION keyportal_notify() OWNER TO CURRENT_USER", "DROP ROLE unfit")
@@ -196,7 +196,7 @@ def test_a_rule_that_takes_the_place_of_another_is_noticed(site: Site) -> None:
         for name in ("first", "second"):
             site.sql(f"CREATE RULE a_rule AS ON UPDATE TO apikeys_apikey DO ALSO SELECT '{name}'")
             wait_until(lambda: site.metric("keyportal_change_triggers_in_place") == 0)
-            assert site.faults == ["changes can't be heard: a rule may change what is written to apikeys_apikey"]
+            assert site.faults == ["changes can't be detected: a rule may change what is written to apikeys_apikey"]
             site.sql("DROP RULE a_rule ON apikeys_apikey")
             wait_until(lambda: site.trusts and site.faults == [])
     finally:

@@ -13,7 +13,7 @@ from credentials.triggers import create_triggers
 class Command(BaseCommand):
     """A command to run when `/readyz` says that changes can't be heard, or `verifyaudit` misses triggers."""
 
-    help = "Make the triggers anew that tell of changes (PostgreSQL) and keep the audit trail append-only."
+    help = "Recreate the triggers that announce changes (PostgreSQL) and keep the audit trail append-only."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Create the triggers in one transaction. Raises `django.db.Error`."""
