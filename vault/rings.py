@@ -127,7 +127,7 @@ def _parse_entry(ring: str, position: int, entry: str) -> RingKey:
     try:
         material = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        raise RingError(f"{named} is not base64 behind its colon") from None
+        raise RingError(f"{named} is not base64 after its colon") from None
     if len(material) < KEY_BYTES:
         raise RingError(f"{named} has {len(material)} bytes; it needs {KEY_BYTES}")
     return RingKey(key_id, material)

@@ -58,9 +58,9 @@ def read(ring: SigningRing, token: str, *, issuer: str, audience: str | None, no
     payload = _verified_payload(ring, token)
     claims = Claims.of_payload(payload)
     if claims.issuer != issuer:
-        raise TokenInvalidError("issued by somebody else")
+        raise TokenInvalidError("issued by another issuer")
     if audience not in (None, claims.audience):
-        raise TokenForAnotherError("issued for somebody else")
+        raise TokenForAnotherError("issued for another audience")
     if max(claims.issued_at, payload["nbf"]) > now + leeway:
         raise TokenInvalidError("issued in the future")
     if claims.expires_at <= now - leeway:
@@ -76,7 +76,7 @@ def _verified_payload(ring: SigningRing, token: str) -> Mapping[str, Any]:
         header = _object(base64.urlsafe_b64decode(segments[1] + "=="))
         key = ring[header["kid"]] if isinstance(header.get("kid"), str) else None
         if key is None or header.keys() != _HEADER or header["alg"] != key.algorithm:
-            raise TokenInvalidError("not a header of ours")
+            raise TokenInvalidError("not one of our headers")
         if not isinstance(header["typ"], str) or header["typ"].lower() not in TYPES:
             raise TokenInvalidError("another type of token")
         return _object(_jws.decode(token, key.public, algorithms=[key.algorithm]))
@@ -103,4 +103,4 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise TokenInvalidError(f"{name} is no JSON")
+    raise TokenInvalidError(f"{name} is not JSON")

@@ -149,13 +149,13 @@ def _parse_key(position: int, jwk: Any) -> SigningKey:
     named = f"key {position} of the {NAME} ring"
     algorithm = jwk.get("alg") if isinstance(jwk, dict) else None
     if not isinstance(algorithm, str) or algorithm not in KEY_TYPES:
-        raise RingError(f"{named} is no JWK with an alg of {', '.join(KEY_TYPES)}")
+        raise RingError(f"{named} is not a JWK with an alg of {', '.join(KEY_TYPES)}")
     kind = KEY_TYPES[algorithm]
     if any(jwk.get(member) != value for member, value in kind.items()):
         raise RingError(f"{named} is not of the kind that its alg {algorithm} needs")
     members = (*_PUBLIC.get(kind["kty"], ()), *_PRIVATE[kind["kty"]])
     if any(not isinstance(jwk.get(member), str) for member in members):
-        raise RingError(f"{named} is no private key, or lacks a part of one")
+        raise RingError(f"{named} is not a private key, or lacks part of one")
     # PyJWT ignores characters outside the alphabet, so one key could be spelt in many ways.
     if not all(BASE64URL.fullmatch(jwk[member]) for member in members):
         raise RingError(f"{named} has a part that is not base64url (RFC 7515 §2)")

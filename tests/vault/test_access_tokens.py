@@ -438,7 +438,7 @@ def test_bits_that_base64_would_drop_are_not_free() -> None:
 @pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity"])
 def test_what_is_no_json_is_named_in_the_log(constant: bytes) -> None:
     raw = json.dumps(dict(PAYLOAD)).encode()[:-1] + b', "x": ' + constant + b"}"
-    with pytest.raises(TokenInvalidError, match=f"^{constant.decode()} is no JSON$"):
+    with pytest.raises(TokenInvalidError, match=f"^{constant.decode()} is not JSON$"):
         taken(signed(HEADER, raw))
 
 
@@ -450,12 +450,12 @@ def test_header_and_payload_are_one_json_object_each(raw: bytes) -> None:
 
 WHYS: Mapping[str, Callable[[], str]] = {
     "not a compact JWS": lambda: "x",
-    "not a header of ours": lambda: with_header(alg="none"),
+    "not one of our headers": lambda: with_header(alg="none"),
     "another type of token": lambda: with_header(typ="JWT"),
     "not signed by a key of the ring": lambda: f"{HEAD}.{BODY}.{base64url(bytes(64))}",
     "not a JSON object": lambda: signed(HEADER, []),
     "a member twice": lambda: signed(HEADER, doubled(PAYLOAD, "sub")),
-    "issued by somebody else": lambda: with_claims(iss="https://portal.test/"),
+    "issued by another issuer": lambda: with_claims(iss="https://portal.test/"),
     "issued in the future": lambda: with_claims(nbf=NOW + 1),
 }
 

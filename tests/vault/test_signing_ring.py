@@ -160,10 +160,10 @@ def test_what_is_no_set_is_refused(text: str) -> None:
 DECLARED = "ES256, EdDSA, RS256, HS256"
 WHYS: Mapping[str, tuple[object, ...]] = {
     "the signing ring is empty": (),
-    f"key 1 of the signing ring is no JWK with an alg of {DECLARED}": (None,),
-    f"key 2 of the signing ring is no JWK with an alg of {DECLARED}": (KEYS["ES256"], without(KEYS["EdDSA"], "alg")),
+    f"key 1 of the signing ring is not a JWK with an alg of {DECLARED}": (None,),
+    f"key 2 of the signing ring is not a JWK with an alg of {DECLARED}": (KEYS["ES256"], without(KEYS["EdDSA"], "alg")),
     "key 1 of the signing ring is not of the kind that its alg RS256 needs": ({**KEYS["HS256"], "alg": "RS256"},),
-    "key 1 of the signing ring is no private key, or lacks a part of one": (without(KEYS["ES256"], "y"),),
+    "key 1 of the signing ring is not a private key, or lacks part of one": (without(KEYS["ES256"], "y"),),
     "key 1 of the signing ring has a part that is not base64url (RFC 7515 §2)": (
         {**KEYS["HS256"], "k": KEYS["HS256"]["k"] + "="},
     ),
