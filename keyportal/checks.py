@@ -36,7 +36,7 @@ def check_options(app_configs: Sequence[AppConfig] | None, **options: Any) -> li
 @register("keyportal")
 def check_names(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
     """Return W040 for each environment variable or `.env` entry that looks like a setting but is none."""
-    hint = "It does nothing. docs/configuration.md lists the settings."
+    hint = "It has no effect. docs/configuration.md lists the settings."
     return [Caution(f"{sentence}.", hint=hint, id="keyportal.W040") for sentence in settings.KEYPORTAL_STRAY_NAMES]
 
 
@@ -49,9 +49,9 @@ def check_middleware(app_configs: Sequence[AppConfig] | None, **options: Any) ->
         "the CSRF check of forms": _has(present, CsrfViewMiddleware),
         "a CSRF cookie for https only": settings.CSRF_COOKIE_SECURE or not settings.HTTPS,
     }
-    hint = "MIDDLEWARE of keyportal/settings.py has it; the settings that are used do not."
+    hint = "MIDDLEWARE in keyportal/settings.py has it, but the settings in use do not."
     return [
-        Error(f"Pages would come without {what}.", hint=hint, id="keyportal.E041")
+        Error(f"Pages would be served without {what}.", hint=hint, id="keyportal.E041")
         for what, is_there in wanted.items()
         if not is_there
     ]
@@ -63,11 +63,11 @@ def check_static_files(app_configs: Sequence[AppConfig] | None, **options: Any) 
     try:
         if not outdated():
             return []
-        text = "The static files in KEYPORTAL_STATIC_ROOT are not those of this release."
+        text = "The static files in KEYPORTAL_STATIC_ROOT are not from this release."
     except OSError as error:
         text = f"The static files in KEYPORTAL_STATIC_ROOT can't be read ({type(error).__name__})."
     hint = (
-        "The server collects them when it starts, if its user may write there; else pages come uncompressed. "
+        "The server collects them when it starts if its user can write there; otherwise pages are served uncompressed. "
         "`manage.py collectstatic` does it beforehand."
     )
     return [Caution(text, hint=hint, id="keyportal.W042")]

@@ -30,7 +30,7 @@ from keyportal.options.kinds import (
 )
 
 ENCODED: Final = (
-    "must be an address in which / ? # @ % [ ] and blanks in a name, a password or a path are percent-encoded "
+    "must be an address in which / ? # @ % [ ] and spaces in a name, a password or a path are percent-encoded "
     "(%2F %3F %23 %40 %25 %5B %5D %20)"
 )
 NAME_LENGTH: Final = 63  # bytes of PostgreSQL's names
@@ -152,7 +152,7 @@ def redis(address: str) -> str:
         _refuse_unless(bool(parts.hostname) and re.fullmatch(r"(/[0-9]{0,4})?", parts.path))
         _refuse_unless(_HOST_AND_PORT.fullmatch(_host(parts)))
     if not _suits_redis(address, parts):
-        raise UnsuitableError("must be an address without options that Redis' client does not take")
+        raise UnsuitableError("must be an address with options that the Redis client accepts")
     return address
 
 
@@ -226,11 +226,11 @@ def _options(query: str, kinds: Mapping[str, Kind]) -> dict[str, Any]:
     for field in filter(None, query.split("&")):
         name, _, value = field.partition("=")
         if name not in kinds or name in options:
-            raise UnsuitableError("must have options behind its ? that are known there (any other ? is written %3F)")
+            raise UnsuitableError("must have known options only after its ? (write any other ? as %3F)")
         # A + is a plus, except in libpq's options=, where everyone means a blank.
         value = unquote(value.replace("+", " ") if name == "options" else value)
         try:
             options[name] = kinds[name].parse(value)
         except UnsuitableError as error:
-            raise UnsuitableError(f"has a {name} behind its ? that {error}") from None
+            raise UnsuitableError(f"has a {name} after its ? that {error}") from None
     return options

@@ -18,22 +18,22 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
         _limit(
             "LOGIN_ACCOUNT",
             "20 per hour",
-            "failed log-ins to one account from places where it was never used; above, each waits twice as long as the "
-            "one before, up to 15 minutes",
+            "failed log-ins to one account from places where it was never used; beyond that, each waits twice as long "
+            "as the one before, up to 15 minutes",
         ),
         _limit("CODE_PLACE", "10 per 5 minutes", "wrong codes for one account from one place"),
         _limit(
             "CODE_ACCOUNT",
             "20 per hour",
-            "wrong codes for one account from places where it was never used; above, they wait as log-ins do",
+            "wrong codes for one account from places where it was never used; beyond that, they wait as log-ins do",
         ),
         _limit(
             "PASSKEY",
             "300 per 5 minutes",
-            "requests from one address to log in by a passkey alone; each log-in makes two",
+            "requests from one address to log in with a passkey alone; each log-in makes two",
         ),
-        _limit("SIGNUP", "20 per hour", "accounts made from one address"),
-        _limit("MAIL_FROM", "30 per hour", "messages with links asked for from one address"),
+        _limit("SIGNUP", "20 per hour", "accounts created from one address"),
+        _limit("MAIL_FROM", "30 per hour", "messages with links requested from one address"),
         _limit(
             "MAIL_TO",
             "5 per hour",
@@ -41,13 +41,13 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
         _limit("TOKENS", "120 per hour", "log-ins of one account at `POST /api/v1/tokens`"),
         _limit("CLIENT", "20 per 5 minutes", "wrong secrets for one OAuth client from one address"),
-        _limit("CLIENT_ADDRESS", "300 per 5 minutes", "wrong secrets for OAuth clients from one address in all"),
+        _limit("CLIENT_ADDRESS", "300 per 5 minutes", "wrong secrets for OAuth clients from one address in total"),
         _limit("REVOCATIONS", "300 per minute", "revocations by one client"),
         _limit(
             "MISSES",
             "100 per minute",
-            "unknown credentials that one service asks about; above, it is told of known ones only",
+            "unknown credentials that one service asks about; beyond that, it is told of known ones only",
         ),
-        _limit("ASKING", "600000 per minute", "questions of one service about credentials, at each worker"),
+        _limit("ASKING", "600000 per minute", "questions of one service about credentials, per worker"),
     ),
 }

@@ -19,7 +19,7 @@ _LABEL: Final = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _NAME: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _NUMBER: Final = re.compile(r"(.*\.)?[0-9]+")
 _LONGEST: Final = 253  # characters of a name (RFC 1035 §2.3.4)
-_NO_NAME: Final = "its host is no name and no address"
+_NO_NAME: Final = "its host is neither a name nor an address"
 
 
 def portal_address() -> Kind:
@@ -46,14 +46,14 @@ def _spelt_once(text: str) -> str:
     scheme = scheme.lower()
     if not separator or scheme not in _USUAL:
         raise UnsuitableError("it does not begin with https:// (in local mode http://)")
-    if "@" in rest:  # checked first, because a password may contain anything
-        raise UnsuitableError("it has an @ in it, and takes no user or password")
+    if "@" in rest:  # looked for first: a password may hold anything
+        raise UnsuitableError("it has an @ in it, but takes no user or password")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     beyond = rest[len(authority) :]
     if "?" in beyond or "#" in beyond:
-        raise UnsuitableError("it has a ? or a # behind the host")
+        raise UnsuitableError("it has a ? or a # after the host")
     if beyond.strip("/"):
-        raise UnsuitableError("it has a path: the portal answers at the root of a host, so give it one of its own")
+        raise UnsuitableError("it has a path, but the portal answers at the root of a host: give it one of its own")
     host, port = _host_and_port(authority)
     return f"{scheme}://{host}" + ("" if port in (None, _USUAL[scheme]) else f":{port}")
 
@@ -66,7 +66,7 @@ def _host_and_port(authority: str) -> tuple[str, int | None]:
         return _host(parts[1]), None
     port = _PORT.fullmatch(parts[2])
     if port is None or int(port[1]) > HIGHEST:
-        raise UnsuitableError(f"its port is no number from 1 to {HIGHEST}")
+        raise UnsuitableError(f"its port is not a number from 1 to {HIGHEST}")
     return _host(parts[1]), int(port[1])
 
 

@@ -23,9 +23,9 @@ from keyportal.options.kinds import (
 from keyportal.options.option import Option
 
 _DATABASE: Final = Kind("address", "the address of a database", addresses.database, longest=4096)
-_LISTENING: Final = Kind("address", "the address of a PostgreSQL", addresses.postgresql, longest=4096)
+_LISTENING: Final = Kind("address", "the address of a PostgreSQL server", addresses.postgresql, longest=4096)
 _MAIL: Final = Kind("address", "the address of a mail server", addresses.mail, longest=4096)
-_REDIS: Final = Kind("address", "the address of a Redis or Valkey", addresses.redis, longest=4096)
+_REDIS: Final = Kind("address", "the address of a Redis or Valkey server", addresses.redis, longest=4096)
 _RING: Final = "id:base64,id:base64"
 _SECRET: Final = text(longest=4096)
 
@@ -35,7 +35,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "KEYPORTAL_URL",
             portal_address(),
             None,
-            "the public address: links in messages, allowed host, issuer of tokens. https, except in local mode",
+            "the public address, in links in messages, as allowed host and token issuer. https, except in local mode",
             example="https://keys.example.com",
             id="E004",
         ),
@@ -43,21 +43,21 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "KEYPORTAL_HOSTS",
             hosts(),
             "",
-            "further host names under which pages are shown, beside that of `KEYPORTAL_URL`; machines may use any",
+            "more host names under which pages are shown, besides that of `KEYPORTAL_URL`; machines can use any",
             example="keys.internal, portal.example.com",
         ),
         Option(
             "KEYPORTAL_LOCAL",
             flag(),
             "false",
-            "local mode: plain http on loopback, messages readable at `/outbox/`. Never for others",
+            "local mode: plain http on loopback, messages readable at `/outbox/`. Never where others can reach it",
         ),
         Option(
             "KEYPORTAL_TRUSTED_PROXIES",
             proxies(),
             "",
-            "networks whose `X-Forwarded-For`, `-Proto` and `X-Request-ID` are believed, and `unix` for whoever asks "
-            "over a Unix socket (`--bind unix:…`)",
+            "networks whose `X-Forwarded-For`, `-Proto` and `X-Request-ID` are trusted, and `unix` for proxies that "
+            "connect over a Unix socket (`--bind unix:…`)",
             example="10.0.0.0/8, 2001:db8::1, unix",
             id="E020",
         ),
@@ -65,8 +65,8 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "KEYPORTAL_PLAIN_HTTP_NETWORKS",
             networks(),
             "",
-            "networks from which gateways and services may ask over plain http though `KEYPORTAL_URL` is https; "
-            "loopback and Unix sockets always may, and all may for health and metrics",
+            "networks from which gateways and services may use plain http although `KEYPORTAL_URL` is https; "
+            "loopback and Unix sockets always may, and any network may for health and metrics",
             example="10.1.0.0/16",
             id="E025",
         ),
@@ -74,11 +74,15 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "KEYPORTAL_LOG_FORMAT",
             choice("json", "text"),
             "",
-            "one JSON object a line, or text",
+            "one JSON object per line, or text",
             shown="`json`; `text` in local mode",
         ),
-        Option("KEYPORTAL_ENV_FILE", path(), ".env", "what is read beside the environment", only_process=True),
-        Option("KEYPORTAL_STATIC_ROOT", path(), "var/static", "where the server, or `collectstatic`, puts files"),
+        Option(
+            "KEYPORTAL_ENV_FILE", path(), ".env", "the file that is read besides the environment", only_process=True
+        ),
+        Option(
+            "KEYPORTAL_STATIC_ROOT", path(), "var/static", "where the server, or `collectstatic`, puts static files"
+        ),
         Option("KEYPORTAL_OUTBOX", path(), "var/outbox", "local mode: where messages are kept"),
     ),
     "Secrets of the server": (
@@ -86,30 +90,37 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "SECRET_KEY",
             _SECRET,
             None,
-            "Django's key: sessions, CSRF, links in messages. At least 50 random characters",
+            "Django's key for sessions, CSRF and links in messages. At least 50 random characters",
             secret=True,
         ),
         Option(
             "SECRET_KEY_FALLBACKS",
             listed(_SECRET, "list"),
             "",
-            "earlier ones, while links and sessions under them live",
+            "earlier values of `SECRET_KEY`, while links and sessions made with them are valid",
             secret=True,
         ),
         Option(
             "KEYPORTAL_SEALING_KEYS",
             ring(),
             "",
-            "ring that seals secrets and rows: the first key writes, all read",
+            "ring that seals secrets and rows: the first key writes, all keys read",
             secret=True,
             example=_RING,
         ),
-        Option("KEYPORTAL_INDEX_KEYS", ring(), "", "ring under which secrets are found", secret=True, example=_RING),
+        Option(
+            "KEYPORTAL_INDEX_KEYS",
+            ring(),
+            "",
+            "ring of the index by which secrets are found",
+            secret=True,
+            example=_RING,
+        ),
         Option(
             "KEYPORTAL_SIGNING_KEYS",
             text("JWK Set", longest=LONG, lines=True),
             "",
-            "keys that sign access tokens: a private JWK Set (RFC 7517) or one JWK, the first signs, all verify. "
+            "keys that sign access tokens: a private JWK Set (RFC 7517) or one JWK. The first signs, all verify. "
             "HS256, RS256 (3072 bits), ES256 or EdDSA",
             secret=True,
         ),
@@ -119,7 +130,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "DATABASE_URL",
             _DATABASE,
             "sqlite:///var/keyportal.sqlite3",
-            "the database; PostgreSQL in production. What stands behind the `?` wins over the portal's own defaults",
+            "the database; PostgreSQL in production. Options after the `?` override the portal's own defaults",
             secret=True,
             example="postgres://user:password@host/name?sslmode=verify-full",
         ),
@@ -127,19 +138,19 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "KEYPORTAL_LISTEN_URL",
             _LISTENING,
             "",
-            "the same database past a connection pooler, for the one connection of each worker that hears of changes",
+            "the same database without a connection pooler, for each worker's one connection that listens for changes",
             secret=True,
             shown="`DATABASE_URL`",
             example="postgres://user:password@host:5432/name",
         ),
-        Option("PGOPTIONS", text(longest=2000), "", "libpq's own: `options` where `DATABASE_URL` has none"),
-        Option("PGCONNECT_TIMEOUT", whole(0, 3600, "seconds"), "", "likewise `connect_timeout`", shown="2"),
-        Option("PGPASSWORD", _SECRET, "", "likewise the password", secret=True),
+        Option("PGOPTIONS", text(longest=2000), "", "libpq's own variable: `options` if `DATABASE_URL` has none"),
+        Option("PGCONNECT_TIMEOUT", whole(0, 3600, "seconds"), "", "likewise, `connect_timeout`", shown="2"),
+        Option("PGPASSWORD", _SECRET, "", "likewise, the password", secret=True),
         Option(
             "CACHE_URL",
             _REDIS,
             "",
-            "where the workers of all machines count rate limits together: `redis://`, `rediss://` "
+            "where the workers of all machines share their rate limit counts: `redis://`, `rediss://` "
             "(or `valkey://`, `valkeys://`, `unix://`)",
             secret=True,
             example="rediss://:password@host:6379/0",
@@ -150,7 +161,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             _MAIL,
             "smtp://localhost:25",
             "the mail server: `smtp://`, `smtp+tls://` (STARTTLS, port 587) or `smtp+ssl://` (port 465). `?timeout=` "
-            "says for how many seconds it may be silent before it takes messages (5)",
+            "sets for how many seconds it may be silent before it accepts messages (5)",
             secret=True,
             example="smtp+tls://user:password@host:587",
         ),
@@ -168,44 +179,44 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "KEYPORTAL_WORKERS",
             whole(1, 1024),
             "1",
-            "processes of the server. Better than gunicorn's `--workers`, which check W020 does not see",
+            "server processes. Preferred to gunicorn's `--workers`, which check W020 does not see",
         ),
         Option(
             "KEYPORTAL_TLS_CERTIFICATE",
             path(),
             "",
-            "a file: with the next one, TLS ends in the server, and check W021 asks for no trusted proxy",
+            "a file. With `KEYPORTAL_TLS_KEY`, the server terminates TLS, and check W021 asks for no trusted proxy",
         ),
         Option("KEYPORTAL_TLS_KEY", path(), "", "the file of its private key, without a password"),
         Option(
             "KEYPORTAL_VERDICT_THREADS",
             whole(1, 64, "threads"),
             "2",
-            "of each worker for verdicts that are not remembered, and for what monitoring asks",
+            "per worker, for verdicts that are not in its cache and for monitoring requests",
         ),
         Option(
             "KEYPORTAL_REQUEST_THREADS",
             whole(1, 64, "threads"),
             "4",
-            "of each worker for everything else: pages, tokens, the rest of the API",
+            "per worker, for everything else: pages, tokens, the rest of the API",
         ),
         Option(
             "KEYPORTAL_VERDICT_TIMEOUT",
             decimal(0.1, 60, "seconds"),
             "1.25",
-            "after which a verdict that still waits for the database is 503",
+            "after which a verdict that still waits for the database gets 503",
         ),
         Option(
             "KEYPORTAL_REQUEST_TIMEOUT",
             decimal(1, 600, "seconds"),
             "8.5",
-            "after which everything else that still waits is 503",
+            "after which any other request that still waits gets 503",
         ),
         Option(
             "KEYPORTAL_METRICS_NETWORKS",
             networks(),
             "",
-            "networks that may ask for `/metrics`; to all others there is nothing there",
+            "networks that may read `/metrics`; all others get 404",
             example="127.0.0.1, 10.1.0.0/16",
             id="E024",
         ),
@@ -213,7 +224,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "KEYPORTAL_METRICS_DIR",
             path(),
             "var/metrics",
-            "where workers of one machine leave their numbers for each other",
+            "where the workers of one machine share their metrics",
         ),
     ),
 }

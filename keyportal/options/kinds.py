@@ -63,7 +63,7 @@ class Kind:
     def parse(self, text: str) -> Any:
         """Return the value of a text. Raises `UnsuitableError`."""
         if not text:
-            raise UnsuitableError(f"must be {self.expected}, and is empty")
+            raise UnsuitableError(f"must be {self.expected}, but is empty")
         if len(text) > self.longest:
             raise UnsuitableError(f"must be at most {self.longest} characters long")
         refuse_unprintable(text, allowed=_BLANKS if self.lines else "")
@@ -133,13 +133,13 @@ def ring() -> Kind:
 
 def networks() -> Kind:
     """Return the kind of a list of networks and addresses."""
-    expected = "a network such as 10.0.0.0/8 (no bit behind its length set) or an address"
+    expected = "a network such as 10.0.0.0/8 (no host bits set) or an address"
     return listed(Kind("network", expected, _network), "networks")
 
 
 def proxies() -> Kind:
     """Return the kind of a list of networks, addresses, and the word for a Unix socket."""
-    expected = f"a network such as 10.0.0.0/8 (no bit behind its length set), an address, or {UNIX}"
+    expected = f"a network such as 10.0.0.0/8 (no host bits set), an address, or {UNIX}"
     return listed(Kind("network", expected, lambda given: given if given == UNIX else _network(given)), "networks")
 
 
@@ -209,7 +209,7 @@ def _rate(text: str) -> str:
 
 def _path(text: str) -> str:
     if text.startswith("~"):
-        raise UnsuitableError("must be a path, and ~ stands for nothing in it")
+        raise UnsuitableError("must be a path, and ~ is not expanded in it")
     return str(BASE_DIR / text)
 
 

@@ -85,7 +85,7 @@ def read_option(option: Option, given: Mapping[str, str]) -> Any:
     of_a_file = option.name + OF_A_FILE
     if not option.only_process and of_a_file in given:
         if option.name in given:
-            raise UnsuitableError(f"{option.name} and {of_a_file} are both given: one of them is enough")
+            raise UnsuitableError(f"{option.name} and {of_a_file} are both set; set only one of them")
         content = _content(of_a_file, given[of_a_file])
         return parsed(option, content, f"{option.name} (in the file that {of_a_file} names)")
     return parsed(option, trimmed(given.get(option.name, option.default or "")), option.name)
@@ -110,7 +110,7 @@ def _content(name: str, path: str) -> str:
     except UnsuitableError as error:
         raise UnsuitableError(f"{name} {error}") from None
     if not text:
-        raise UnsuitableError(f"{name} must name a file that holds the value, and what it names is empty")
+        raise UnsuitableError(f"{name} must name a file that holds the value, but what it names is empty")
     return text
 
 
@@ -128,7 +128,7 @@ def read_text(path: str) -> str:
                 content = file.read(LONG + 1)
             problem = ""
     except FileNotFoundError:
-        problem = "is not there"
+        problem = "does not exist"
     except OSError:
         problem = "can't be read by this user"
     if not problem and len(content) > LONG:
@@ -138,7 +138,7 @@ def read_text(path: str) -> str:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError:
             problem = "is not text in UTF-8"
-    raise UnsuitableError(f"must name a readable text file, and what it names {problem}")
+    raise UnsuitableError(f"must name a readable text file, but what it names {problem}")
 
 
 def _read_env_file(process: Mapping[str, str]) -> dict[str, str]:
@@ -160,7 +160,7 @@ def parse_env_file(text: str) -> dict[str, str]:
     for number, line in enumerate(lines, start=1):
         # django-environ would log the whole line.
         if line and not line.startswith("#") and not _ASSIGNMENT.fullmatch(line):
-            raise UnsuitableError(f"must hold lines of NAME=value, and line {number} is none")
+            raise UnsuitableError(f"must hold lines of NAME=value, and line {number} is not one")
 
     values: dict[str, str] = {}
     # By default it would write into the process's environment.

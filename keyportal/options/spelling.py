@@ -38,9 +38,9 @@ def _in_file(names: Mapping[str, str], known: list[str]) -> Iterator[str]:
             yield _sentence(name, meant)
     for option in OPTIONS:
         if option.only_process and option.name in names:
-            yield f"{option.name} does nothing in .env: it must be in the environment that the server is started in"
+            yield f"{option.name} has no effect in .env; set it in the environment that the server is started in"
 
 
 def _sentence(name: str, meant: list[str]) -> str:
     shown = ascii(name[:SHOWN])[1:-1]
-    return f"{shown} is no setting of the portal" + (f"; {meant[0]} was probably meant" if meant else "")
+    return f"{shown} is not a setting of the portal" + (f"; you probably meant {meant[0]}" if meant else "")

@@ -95,8 +95,8 @@ def test_a_name_that_is_no_setting_is_told_of(name: str, meant: str, tmp_path: P
         values = read_settings(**changes).values
         assert values is not None
         (sentence,) = values["KEYPORTAL_STRAY_NAMES"]
-        assert sentence.startswith(f"{name} is no setting of the portal")
-        assert sentence.endswith(f"{meant} was probably meant" if meant else "portal")
+        assert sentence.startswith(f"{name} is not a setting of the portal")
+        assert sentence.endswith(f"you probably meant {meant}" if meant else "portal")
 
 
 def test_names_of_others_are_not_told_of(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_other_names_in_the_file_are_told_of_when_a_setting_was_meant(tmp_path: 
     values = read_settings(KEYPORTAL_ENV_FILE=file).values
     assert values is not None
     (misspelt,) = values["KEYPORTAL_STRAY_NAMES"]
-    assert misspelt == "DATABSE_URL is no setting of the portal; DATABASE_URL was probably meant"
+    assert misspelt == "DATABSE_URL is not a setting of the portal; you probably meant DATABASE_URL"
 
 
 def test_what_the_file_has_for_libpq_gets_into_the_environment_and_no_setting_does(tmp_path: Path) -> None:

@@ -322,7 +322,7 @@ def test_a_value_that_libpq_would_quote_is_refused(name: str, option: str) -> No
     reading = read_settings(**{name: f"postgres://user:x@host/name?{option}"})
     assert reading.values is None
     (line,) = reading.lines
-    assert line.startswith(f"keyportal: {name} has a {option.partition('=')[0]} behind its ? that must be ")
+    assert line.startswith(f"keyportal: {name} has a {option.partition('=')[0]} after its ? that must be ")
     assert CANARY not in line
 
 

@@ -93,7 +93,7 @@ def test_the_tests_do_not_begin_and_say_why_in_one_line() -> None:
 def test_a_misspelt_setting_is_told_of_by_commands_and_once_by_the_server(site: Portal) -> None:
     site.environment |= {"KEYPORTAL_RATELIMIT": CANARY}
     for printed in (site.start_command("check").stderr, site.start_command("showmigrations", "accounts").stderr):
-        assert "KEYPORTAL_RATELIMIT is no setting of the portal; KEYPORTAL_RATE_LIMIT was probably meant" in printed
+        assert "KEYPORTAL_RATELIMIT is not a setting of the portal; you probably meant KEYPORTAL_RATE_LIMIT" in printed
         assert CANARY not in printed
     site.start(workers=2)
     assert site.log.read_text().count("keyportal.W040") == 1
