@@ -30,7 +30,7 @@ def main() -> None:
     except DATABASE as error:
         problem = in_short(error)
     if problem:  # outside of the handler: nobody finds the error with its text behind the exit
-        sys.exit(f"keyportal: the database that DATABASE_URL names did not do as asked: {problem}")
+        sys.exit(f"keyportal: the database in DATABASE_URL reported an error: {problem}")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class PortalAdminSite(AdminSite):
 
     site_header = "keyportal operators"
     site_title = "keyportal operators"
-    index_title = "What operators do"
+    index_title = "Operator tasks"
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """Register the models that operators see. Raises `ImproperlyConfigured` for pages that name no permission."""

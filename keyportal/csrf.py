@@ -50,5 +50,5 @@ def is_from_our_page(request: HttpRequest) -> bool:
 def _already_in(request: HttpRequest) -> HttpResponse:
     email = request.user.get_username()
     if request.POST.get("login", email).strip().casefold() != email:
-        messages.info(request, f"You are logged in as {email} already. Log out first to use another account.")
+        messages.info(request, f"You are already logged in as {email}. Log out first to use another account.")
     return HttpResponseRedirect(wanted_page(request))

@@ -37,7 +37,7 @@ def record_denied(request: HttpRequest, exception: Exception | None) -> None:
             record("access_denied", subject=f"user:{user.pk}", origin=Origin.of_request(request), route=route(request))
     except (DatabaseError, InterfaceError) as error:
         writes.note(error)
-        logger.exception("denied access could not be put on the record")
+        logger.exception("denied access could not be recorded")
 
 
 def _record_action(request: HttpRequest, user: User, refused: Exception | None) -> None:

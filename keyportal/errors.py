@@ -39,10 +39,10 @@ CODE_OF: Final[Mapping[int, str]] = {
 }
 """Codes of the statuses that have a page, `templates/errors/<status>.html`."""
 DETAILS: Final[Mapping[type[Exception], str]] = {
-    DisallowedHost: "The Host header names no host under which this portal shows pages.",
+    DisallowedHost: "The Host header names a host under which this portal shows no pages.",
     TooManyFieldsSent: "The form has too many fields.",
     RequestDataTooBig: "The form is too large.",
-    BadRequest: "The address holds a byte that no address may hold.",
+    BadRequest: "The address contains a byte that is not allowed in addresses.",
 }
 """What was wrong, without any value, for the operator's log and the response."""
 RETRY_AFTER: Final = "60"  # seconds, for limits per account and address
@@ -116,7 +116,7 @@ def _page(request: HttpRequest, template: str, context: Mapping[str, Any], statu
     except Exception as error:
         if isinstance(error, DATABASE) and status < HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
-        logger.exception("the page of a %d broke", status)
+        logger.exception("the error page for %d failed", status)
     content, headers = plain_page(status, context["request_id"], context["detail"]), {"Content-Security-Policy": POLICY}
     return HttpResponse(content, status=status, headers=headers)
 

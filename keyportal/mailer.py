@@ -80,13 +80,13 @@ class Mailer:
         except (DatabaseError, InterfaceError) as error:
             connection.close()
             writes.note(error)
-            self._tell("messages wait for the database: %s", error)
+            self._tell("messages are waiting for the database: %s", error)
         except RingMisfitError as error:
-            self._tell("messages wait for the key rings that fit: %s", error)
+            self._tell("messages are waiting for matching key rings: %s", error)
         except OSError as error:
-            self._tell("messages wait for the mail server: %s", error)
-        except Exception:  # else the thread would end and never send again
-            logger.exception("messages can not be sent")
+            self._tell("messages are waiting for the mail server: %s", error)
+        except Exception:  # a thread that ended would never send again
+            logger.exception("messages can't be sent")
         else:
             return True
         return False

@@ -62,27 +62,27 @@ class Workers(Collector):
         yield from self._verdicts()
         yield from self._entrance()
         yield from self._messages()
-        yield CounterMetricFamily("keyportal_cache_hits", "Verdicts from memory.", value=self._total.hits)
+        yield CounterMetricFamily("keyportal_cache_hits", "Verdicts from the cache.", value=self._total.hits)
         yield CounterMetricFamily("keyportal_cache_misses", "Verdicts that asked the database.", self._total.misses)
         entries = sum(worker.entries for worker in self._workers)
-        yield GaugeMetricFamily("keyportal_cache_entries", "Credentials that are remembered.", entries)
-        yield GaugeMetricFamily("keyportal_workers", "Workers of this machine that count.", len(self._workers))
+        yield GaugeMetricFamily("keyportal_cache_entries", "Credentials in the cache.", entries)
+        yield GaugeMetricFamily("keyportal_workers", "Workers on this machine that report metrics.", len(self._workers))
         leases = [worker.lease for worker in self._workers if worker.lease is not None]
         if leases:
-            text = "Seconds for which the worst worker knows its memory to be current; 0: it asks the database."
+            text = "Seconds for which the worst worker knows its cache to be current; 0: it asks the database."
             yield GaugeMetricFamily("keyportal_freshness_lease_seconds", text, min(leases))
         hears = [worker.hears for worker in self._workers if worker.hears is not None]
         if hears:
-            text = "1 while the triggers that tell of changes are in place; 0: every request asks the database."
+            text = "1 while the triggers that announce changes are in place; 0: every request asks the database."
             yield GaugeMetricFamily("keyportal_change_triggers_in_place", text, min(hears))
         writable = min((worker.writable for worker in self._workers), default=True)
-        text = "1 while the database takes what is written; 0: a full disk, a standby. Verdicts go on."
+        text = "1 while the database accepts writes; 0: a full disk, a standby. Verdicts continue."
         yield GaugeMetricFamily("keyportal_database_takes_writes", text, writable)
         lag = max((worker.lag for worker in self._workers), default=0.0)
         yield GaugeMetricFamily("keyportal_usage_flush_lag_seconds", "Age of the oldest count not yet written.", lag)
 
     def _entrance(self) -> Iterator[Metric]:
-        text = "Requests that a thread works at, or that wait for one."
+        text = "Requests that a thread is handling, or that wait for one."
         inside = GaugeMetricFamily("keyportal_requests_inside", text, labels=["kind"])
         text = "Requests that got 503 because too many others waited."
         refused = CounterMetricFamily("keyportal_requests_refused", text, labels=["kind"])
@@ -96,20 +96,18 @@ class Workers(Collector):
         connections = sum(worker.connections for worker in self._workers)
         yield GaugeMetricFamily("keyportal_connections", "Open connections.", connections)
         size = sum(worker.body_bytes for worker in self._workers)
-        yield GaugeMetricFamily("keyportal_body_bytes", "Bytes kept of bodies that are on their way.", size)
+        yield GaugeMetricFamily("keyportal_body_bytes", "Bytes held of bodies that are still arriving.", size)
 
     def _messages(self) -> Iterator[Metric]:
         yield CounterMetricFamily("keyportal_messages_sent", "Messages sent.", value=self._total.messages_sent)
-        text = "Tries to send a message that the mail server did not take."
+        text = "Attempts to send a message that the mail server did not accept."
         yield CounterMetricFamily("keyportal_messages_failed", text, value=self._total.messages_failed)
-        text = "Messages that nobody will get."
+        text = "Messages that will not be delivered."
         yield CounterMetricFamily("keyportal_messages_given_up", text, value=self._total.messages_given_up)
         waiting = max((worker.messages_waiting for worker in self._workers), default=0)
         yield GaugeMetricFamily("keyportal_messages_waiting", "Messages that wait for the mail server.", waiting)
         longest = max((worker.messages_wait for worker in self._workers), default=0.0)
-        yield GaugeMetricFamily(
-            "keyportal_messages_wait_seconds", "For how long the oldest of them has waited.", longest
-        )
+        yield GaugeMetricFamily("keyportal_messages_wait_seconds", "How long the oldest of them has waited.", longest)
 
     def _verdicts(self) -> Iterator[Metric]:
         verdicts = CounterMetricFamily("keyportal_verifications", "Verdicts about credentials.", labels=LABELS)

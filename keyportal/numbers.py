@@ -144,7 +144,7 @@ class Shelf:
                 _add_up_the_gone(folder)
             _write(folder / self.own, numbers)
         except OSError as error:
-            logger.warning("metrics can't be left in %s: %s", settings.KEYPORTAL_METRICS_DIR, type(error).__name__)
+            logger.warning("metrics can't be written to %s: %s", settings.KEYPORTAL_METRICS_DIR, type(error).__name__)
         return numbers
 
     def read(self) -> list[Numbers]:
@@ -167,7 +167,7 @@ def all_numbers() -> list[Numbers]:
     try:
         others = shelf.read()
     except OSError as error:
-        logger.warning("metrics can't be read in %s: %s", settings.KEYPORTAL_METRICS_DIR, type(error).__name__)
+        logger.warning("metrics can't be read from %s: %s", settings.KEYPORTAL_METRICS_DIR, type(error).__name__)
         others = []
     return [own, *others]
 
@@ -192,7 +192,7 @@ def _files(folder: Path) -> list[tuple[Path, Numbers]]:
         except FileNotFoundError:
             continue  # just added to those of the ended workers
         except (ValueError, KeyError, TypeError):
-            logger.warning("%s holds no numbers of this version", path)
+            logger.warning("%s holds no metrics of this version", path)
     return found
 
 

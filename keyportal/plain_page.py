@@ -9,12 +9,15 @@ from typing import Final
 WORDS: Final = {
     HTTPStatus.REQUEST_TIMEOUT: (
         "That took too long",
-        "Only a part of it arrived. Check your connection, and try again.",
+        "Only part of the request arrived. Check your connection and try again.",
     ),
     HTTPStatus.SERVICE_UNAVAILABLE: ("The portal is busy", "Nothing was lost. Try again in a few seconds."),
-    HTTPStatus.INTERNAL_SERVER_ERROR: ("Something broke in the portal", "It has been noted. Try again in a moment."),
+    HTTPStatus.INTERNAL_SERVER_ERROR: (
+        "Something went wrong in the portal",
+        "The error was logged. Try again in a moment.",
+    ),
 }
-OTHERWISE: Final = "The page that belongs here can't be shown. Go back, or to the start page."
+OTHERWISE: Final = "This page can't be shown. Go back, or go to the start page."
 STYLE: Final = (
     "body{max-width:34rem;margin:12vh auto 0;padding:0 1.25rem;font:1rem/1.6 system-ui,sans-serif;"
     "background:#fafaf9;color:#1b1d1f}h1{font-size:1.9rem;line-height:1.2}code{overflow-wrap:anywhere}"
@@ -31,7 +34,7 @@ PAGE: Final = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     '<meta name="color-scheme" content="light dark"><title>{title} · keyportal</title><style>{style}</style>'
     "<main><h1>{title}</h1><p>{words}</p><p>Request <code>{request_id}</code></p>"
-    '<p><a href="/">To the start page</a></p></main></html>'
+    '<p><a href="/">Go to the start page</a></p></main></html>'
 )
 
 

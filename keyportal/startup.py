@@ -19,8 +19,8 @@ def confirm_configuration() -> None:
         found += run_checks(tags=["database"], databases=["default"])
     except DatabaseError as error:
         # It may come up later. Until the rings are known to fit, every response but /healthz's is a 503.
-        notes.append(f"keyportal: the database can't be asked yet ({in_short(error)})")
-    connections.close_all()  # this thread serves nothing, so it would never notice a replaced database
+        notes.append(f"keyportal: the database can't be reached yet ({in_short(error)})")
+    connections.close_all()  # this thread answers nothing: it would never look whether the database is another one
     errors = [_line("does not start", message) for message in found if message.level >= ERROR]
     if errors:
         sys.exit("\n".join(errors))

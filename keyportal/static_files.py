@@ -26,8 +26,8 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 logger = logging.getLogger(__name__)
 
 UNCOLLECTED: Final = (
-    "pages use the code's own, uncompressed and not kept by browsers for long. Let the server's user write into "
-    "KEYPORTAL_STATIC_ROOT, or run `manage.py collectstatic` as one who may; then restart"
+    "pages use the code's own, uncompressed and cached only briefly by browsers. Let the server's user write to "
+    "KEYPORTAL_STATIC_ROOT, or run `manage.py collectstatic` as a user who can; then restart"
 )
 
 
@@ -75,8 +75,8 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # unty
         if not self._told:
             self._told = True
             logger.error(
-                "files in KEYPORTAL_STATIC_ROOT can't be read (%s): the code's own are served. "
-                "`manage.py collectstatic` brings them back",
+                "files in KEYPORTAL_STATIC_ROOT can't be read (%s), so the code's own are served. "
+                "`manage.py collectstatic` restores them",
                 type(error).__name__,
             )
 

@@ -76,7 +76,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     one.
     """
     faults = [*_faults(), *_unshown(request)]
-    warnings = [f"the database takes no writes: {writes.fault}"] if writes.fault else []
+    warnings = [f"the database accepts no writes: {writes.fault}"] if writes.fault else []
     told = {"status": "unready" if faults else "ready", "faults": faults}
     told |= {"warnings": warnings} if warnings else {}
     return JsonResponse(told, status=503 if faults else 200)
@@ -114,9 +114,9 @@ def _faults() -> list[str]:
         if not _is_migrated():
             return ["migrations are not applied"]
         confirm_rings()
-        return [f"changes can't be heard: {fault}" for fault in _unheard()]
+        return [f"changes can't be detected: {fault}" for fault in _unheard()]
     except DatabaseError as error:
-        return [str(error) if isinstance(error, UnusableFileError) else "the database can't be asked"]
+        return [str(error) if isinstance(error, UnusableFileError) else "the database can't be reached"]
     except VaultError as misfit:
         return [str(misfit)]
 

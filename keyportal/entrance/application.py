@@ -130,7 +130,7 @@ class Entrance:
         kind = request.path.startswith(self._of_machines) if request.method else OF_HEADS
         self.kept[kind] += count
         if count > 0 and self.kept[kind] > OF_ALL:
-            raise UnreadableError(HTTPStatus.SERVICE_UNAVAILABLE, "Too much is being sent at once.")
+            raise UnreadableError(HTTPStatus.SERVICE_UNAVAILABLE, "Too much data is being sent at once.")
 
     def bound_of(self, request: Request) -> int:
         """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
@@ -212,8 +212,8 @@ class Entrance:
             task = partial(_unless_abandoned, request, sender)
             if not self.verdicts.take(task, question, partial(connection.answer, request)):
                 connection.answer(request, self.busy(request))
-        except Exception:  # the client must get an answer, and never a good one by accident
-            logger.exception("a question broke")
+        except Exception:  # whoever asks must get an answer, and it must not be a good one
+            logger.exception("a question failed")
             connection.answer(request, self.broken(request))
 
     def _ask_django(self, request: Request, connection: Connection, environ: dict[str, Any]) -> float:

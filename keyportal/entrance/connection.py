@@ -175,7 +175,7 @@ class Connection(Reader, asyncio.Protocol):
         try:
             self.transport.write(self.host.writer.written(answer, method=request.method, connection=connection))
         except (ValueError, UnicodeEncodeError):
-            logger.exception("an answer can't be sent")
+            logger.exception("a response can't be sent")
             self.is_deaf = True
             self.transport.abort()
 

@@ -42,11 +42,11 @@ def readable(content_type: str, body: bytes) -> tuple[str, bytes]:
     parameters = [(name.lower(), value.strip().strip('"')) for name, value in _PARAMETER.findall(content_type)]
     boundaries = {value for name, value in parameters if name == "boundary"}
     if len(boundaries) > 1 or not all(map(_BOUNDARY.fullmatch, boundaries)):
-        raise UnreadableError(HTTPStatus.BAD_REQUEST, "The Content-Type header has a boundary that is none.")
+        raise UnreadableError(HTTPStatus.BAD_REQUEST, "The Content-Type header has an invalid boundary.")
     told = "; ".join([media, *(f'boundary="{value}"' for value in boundaries)])
     charsets = {CHARSETS.get(value.lower()) for name, value in parameters if name == "charset" and body}
     if None in charsets or len(charsets) > 1 or (charsets - {"utf-8"} and len(body) > LONGEST):
-        detail = "The Content-Type header names a charset that is not read here: use UTF-8."
+        detail = "The Content-Type header names an unsupported charset. Use UTF-8."
         raise UnreadableError(HTTPStatus.BAD_REQUEST, detail)
     codec = next(iter(charsets), None) or "utf-8"
     if media == FORM and codec != "utf-8":

@@ -24,9 +24,9 @@ CODE: Final = "https_required"
 EXCEPTED: Final = ("/healthz", "/readyz", "/metrics")
 OF_TOKENS: Final = ("/api/v1/tokens", "/api/v1/verify", "/oauth/")
 """Paths with credentials in the body."""
-REPLACE: Final = "The credential that was sent crossed the network in clear: replace it, then use https."
-ASK: Final = "Ask again over https."
-EVERY: Final = 60.0  # seconds between two lines in the log
+REPLACE: Final = "The credential crossed the network unencrypted. Replace it, then use https."
+ASK: Final = "Send the request again over https."
+EVERY: Final = 60.0  # seconds between two lines of the log
 
 
 class Log:
@@ -42,9 +42,11 @@ class Log:
             return
         self.due = now + EVERY
         if request.told_scheme():
-            logger.warning("refused: the proxy %s says that its client asks over plain http", request.peer or "unix")
+            logger.warning("refused: the proxy %s reports that its client uses plain http", request.peer or "unix")
         else:
-            logger.warning("refused: %s asks over plain http; KEYPORTAL_PLAIN_HTTP_NETWORKS may name it", request.peer)
+            logger.warning(
+                "refused: %s uses plain http; to allow that, add it to KEYPORTAL_PLAIN_HTTP_NETWORKS", request.peer
+            )
 
 
 log: Final = Log()

@@ -85,7 +85,7 @@ def _verify(request: Request, sender: Sender, known: Acquaintance) -> Question:
                 connection.close()
             problem = problem_of(error)
             if problem is None:
-                logger.exception("verify broke")
+                logger.exception("verify failed")
                 return last_resort(request.path, HTTPStatus.INTERNAL_SERVER_ERROR, sender)
             return of_problem(problem, request.path, sender)
         return Answer(HTTPStatus.OK, (), told, None, f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n")

@@ -27,7 +27,9 @@ from keyportal.entrance.request import Request, UnreadableError
 
 logger = logging.getLogger(__name__)
 
-ENDLESS: Final = UnreadableError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head or a trailer has no end.")
+ENDLESS: Final = UnreadableError(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The header or trailer section is too long."
+)
 CUT: Final = UnreadableError(HTTPStatus.BAD_REQUEST, "The request ended before it was complete.")
 
 
@@ -116,7 +118,7 @@ class Reader(Receiver):
         try:
             self.feed(data)
         except HttpParserCallbackError:
-            logger.exception("the entrance broke")
+            logger.exception("the entrance failed")
             self.is_deaf = True
             self.transport.abort()
         except HttpParserError:

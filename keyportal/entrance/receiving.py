@@ -185,7 +185,7 @@ class Receiver(ABC):
     def _aim(self, request: Request) -> None:
         target = self._target
         if len(target) > MOST_TARGET:
-            detail = f"Send less than {MOST_TARGET // 1024} KiB of address."
+            detail = f"Send an address shorter than {MOST_TARGET // 1024} KiB."
             raise UnreadableError(HTTPStatus.REQUEST_URI_TOO_LONG, detail)
         headers = request.headers
         is_long = self.received > MOST_HEAD and sum(len(name) + len(value) for name, value in headers) > MOST_HEAD
@@ -210,8 +210,8 @@ def blamed(data: bytes) -> str:
     for line in data.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
         if not _FORBIDDEN.isdisjoint(value) and _NAME.fullmatch(name):
-            return f"The header {name.decode().title()} holds a byte that no header may hold."
-    return "The request line or a header is not as HTTP/1.1 has it."
+            return f"The header {name.decode().title()} contains a byte that is not allowed in headers."
+    return "The request line or a header is not valid HTTP/1.1."
 
 
 def _path_of(target: bytes) -> bytes:
@@ -221,7 +221,7 @@ def _path_of(target: bytes) -> bytes:
     try:
         url = parse_url(target)
     except HttpParserError:
-        raise UnreadableError(HTTPStatus.BAD_REQUEST, "The address in the request line is none.") from None
+        raise UnreadableError(HTTPStatus.BAD_REQUEST, "The address in the request line is invalid.") from None
     path: bytes = url.path or b"/"
     return path + b"?" + url.query if url.query else path
 

@@ -166,5 +166,5 @@ def _warn_of_the_socket() -> None:
     """Warn once per process about what the checks can't know: the server listens on a Unix socket."""
     logger.warning(
         "requests come over a Unix socket, and KEYPORTAL_TRUSTED_PROXIES does not name `unix`: forwarded headers are "
-        "not believed, and all clients count as one, so that one guesser uses up the log-ins of all"
+        "ignored, and all clients count as one, so one that guesses passwords uses up the log-ins of all"
     )

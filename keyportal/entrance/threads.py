@@ -56,8 +56,8 @@ class Threads:
             result = None
             try:
                 result = task(given)
-            except Exception:  # else the thread would end and never work again
-                logger.exception("a request broke")
+            except Exception:  # a thread that ended would never work again
+                logger.exception("a request failed")
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._leave, done, result)
 

@@ -84,7 +84,7 @@ def sign_up(page: Page, portal: Portal, email: str) -> None:
     assert portal.messages()  # they have been sent
     page.get_by_role("main").get_by_role("link", name="outbox").click()
     page.get_by_role("listitem").filter(has_text=email).get_by_role("link").click()
-    page.get_by_role("link", name="Open its link").click()
+    page.get_by_role("link", name="Open the link").click()
     page.get_by_role("button", name="Yes, confirm").click()
     page.get_by_role("heading", name="No keys yet").wait_for()
 

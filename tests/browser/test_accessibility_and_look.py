@@ -43,7 +43,7 @@ def test_pages_of_keys_and_of_the_account(audited: Callable[[str], list[str]], p
     sign_up(page, portal, "axe@example.com")
     faults = faults_of(page)
     faults += audited("/keys/new/")
-    page.get_by_text("More:").click()
+    page.get_by_text("More options:").click()
     page.get_by_label("Name").fill("<b>" + "x" * 97)
     page.get_by_label("Allowed networks").fill("nonsense")
     page.get_by_role("button", name="Create key").click()
@@ -52,7 +52,7 @@ def test_pages_of_keys_and_of_the_account(audited: Callable[[str], list[str]], p
     page.get_by_role("button", name="Create key").click()
     page.locator("[data-copy=secret]").wait_for()
     faults += faults_of(page)
-    page.get_by_role("link", name="Done: to the key").click()
+    page.get_by_role("link", name="Done, go to the key").click()
     faults += faults_of(page)
     key = page.url
     page.get_by_role("button", name="Reveal").click()

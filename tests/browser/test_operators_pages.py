@@ -34,7 +34,7 @@ class Desk:
     def find(self, text: str) -> None:
         """Search for a credential."""
         self.page.goto(FIND)
-        self.page.get_by_label("A credential").fill(text)
+        self.page.get_by_label("Credential, id or hint").fill(text)
         self.page.get_by_role("button", name="Find").click()
 
 

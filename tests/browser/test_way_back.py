@@ -10,7 +10,7 @@ from tests.portal import Portal
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H23")]
 expect.set_options(timeout=30_000)  # milliseconds: machines are busy
-ONCE_MORE = re.compile(r"Press “.+” once more")
+ONCE_MORE = re.compile(r"Press “.+” again")
 
 
 def sign_out_meanwhile(portal: Portal) -> None:
@@ -39,10 +39,10 @@ def log_in(page: Page, email: str) -> None:
 def type_a_new_key(page: Page) -> None:
     page.goto("/keys/new/")
     page.get_by_label("Name").fill("typed before")
-    page.get_by_text("For trying things out").click()
+    page.get_by_text("For testing").click()
     page.get_by_label("Expires").select_option("date")
     page.get_by_label("Date (UTC)").fill("2031-05-06")
-    page.get_by_text("More:").click()
+    page.get_by_text("More options:").click()
     page.get_by_label("Allowed networks").fill("203.0.113.0/24")
 
 
@@ -92,7 +92,7 @@ def test_reveal_leads_back_to_its_button(page: Page, portal: Portal) -> None:
     sign_out_meanwhile(portal)
     page.get_by_role("button", name="Reveal").click()
     log_in(page, "back-reveal@example.com")
-    expect(page.get_by_text("Press “Reveal” once more")).to_be_visible()
+    expect(page.get_by_text("Press “Reveal” again")).to_be_visible()
     assert faults_of(page) == []
     page.get_by_role("button", name="Reveal").click()
     expect(page.get_by_label("Secret of this key")).to_have_value(secret)
@@ -110,7 +110,7 @@ def test_a_wider_edit_is_confirmed_and_pressed_once_more(page: Page, portal: Por
     expect(page.get_by_role("heading", name="Confirm it's you")).to_be_visible()
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Confirm").click()
-    expect(page.get_by_text("Press “Save” once more")).to_be_visible()
+    expect(page.get_by_text("Press “Save” again")).to_be_visible()
     expect(page.get_by_label("Expires")).to_have_value("never")
     assert faults_of(page) == []
     page.get_by_role("button", name="Save").click()
@@ -146,7 +146,7 @@ def test_what_another_site_sends_is_refused_and_not_shown(page: Page, portal: Po
     other = page.context.new_page()
     other.set_content(f'<form method="post" action="{portal.url}/keys/new/"><input name="name" value="planted"></form>')
     other.evaluate("document.forms[0].submit()")
-    expect(other.get_by_role("heading", name="This didn't come from the portal")).to_be_visible()
+    expect(other.get_by_role("heading", name="This request didn't come from the portal")).to_be_visible()
     assert "planted" not in other.content()
     assert faults_of(other) == []
     page.goto("/keys/new/")
@@ -159,13 +159,13 @@ def test_pages_of_errors(page: Page, portal: Portal) -> None:
         page.goto(path)
         faults += faults_of(page)
     sign_up(page, portal, "back-errors@example.com")
-    headings = {"/account/apps/end/": "This page doesn't work that way", "/admin/": "You can't open this page"}
+    headings = {"/account/apps/end/": "This page can't be opened this way", "/admin/": "You can't open this page"}
     for path, heading in headings.items():
         page.goto(path)
         expect(page.get_by_role("heading", name=heading)).to_be_visible()
         faults += faults_of(page)
     page.goto("/account/apps/end/")
-    page.get_by_role("link", name="To the page with the button").click()
+    page.get_by_role("link", name="Go to that page").click()
     expect(page.get_by_role("heading", name="Signed-in apps", exact=True)).to_be_visible()
     page.goto("/accounts/reauthenticate/")  # who came by the link of a message has given no password yet
     page.get_by_label("Password").fill(PASSWORD)
@@ -174,7 +174,7 @@ def test_pages_of_errors(page: Page, portal: Portal) -> None:
     for _ in range(6):
         page.goto("/accounts/email/")
         page.get_by_label("New e-mail address").fill("another@example.com")
-        page.get_by_role("button", name="Send the confirmation link").click()
+        page.get_by_role("button", name="Send confirmation link").click()
     expect(page.get_by_role("heading", name="Too many attempts")).to_be_visible()
     faults += faults_of(page)
     page.get_by_role("link", name="Back to the page").click()

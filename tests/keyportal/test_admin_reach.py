@@ -251,7 +251,7 @@ def test_the_trail_is_the_only_log(desk: Client, operator: User) -> None:
     desk.post(f"{base}a_3Ab/change/", {"description": "y"}, secure=True)
     page = desk.get(f"{base}a_3Ab/history/", secure=True).content.decode()
     assert "Scope added to the catalogue" in page
-    assert "Scope described anew" in page
+    assert "Scope description changed" in page
     assert f"user:{operator.pk}" in page
     desk.post(f"{base}a_3Ab/delete/", {"post": "yes"}, secure=True)
     assert not LogEntry.objects.exists()
@@ -287,5 +287,5 @@ def test_a_list_of_too_many_keys_is_not_named_at_once(
         make_key()
     form = {"action": "revoke_keys", "select_across": "1", "index": "0", "_selected_action": ["x"], "reason": "all"}
     answer = desk.post("/admin/apikeys/apikey/", form, secure=True, follow=True)
-    assert "too many to name at once" in answer.content.decode()
+    assert "Too many keys are selected" in answer.content.decode()
     assert not APIKey.objects.exclude(revoked_at=None).exists()

@@ -41,7 +41,7 @@ def test_an_exception_in_a_page_is_a_page_with_the_request_id(log_in: Any, devel
     answer = browser.get("/keys/", secure=True)
     page = answer.content.decode()
     assert answer.status_code == 500
-    assert "Something broke" in page
+    assert "Something went wrong" in page
     assert answer["X-Request-ID"] in page
     assert "inside" not in page
 

@@ -85,7 +85,7 @@ def test_a_bad_host_has_a_page_as_well(client: Client, settings: Settings) -> No
     no_templates(settings)
     answer = client.get("/keys/", secure=True, headers={"Host": "evil.example"})
     assert answer.status_code == 400
-    assert "names no host under which this portal shows pages" in answer.content.decode()
+    assert "names a host under which this portal shows no pages" in answer.content.decode()
 
 
 @breakages

@@ -96,11 +96,11 @@ def test_the_database_goes_and_comes_back(site: Portal, cluster: Cluster) -> Non
         assert page.status in (200, 503)
         keys = site.get("/keys/", Cookie="sessionid=" + "a" * 43)
         assert keys.status == 503
-        assert b"Back in a moment" in keys.body
+        assert b"We'll be right back" in keys.body
         assert site.get("/healthz").status == 200
         ready = site.get("/readyz")
         assert ready.status == 503
-        assert json.loads(ready.body)["faults"] == ["the database can't be asked"]
+        assert json.loads(ready.body)["faults"] == ["the database can't be reached"]
     finally:
         cluster.start()
     assert site.get("/api/v1/me", Authorization=authorization).status == 200

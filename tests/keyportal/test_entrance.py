@@ -117,4 +117,4 @@ def test_a_request_that_breaks_is_answered_all_the_same(entrance: Entrance, capl
     work_off(entrance)
     assert end.statuses == [500]
     assert b"inside" not in end.came
-    assert "a request broke" in caplog.text
+    assert "a request failed" in caplog.text

@@ -41,7 +41,7 @@ def test_each_status_has_a_page_that_says_what_happened_what_to_do_and_how_to_go
     assert f"<title>{heading} · keyportal</title>" in page
     assert len(re.findall(r"<p>(.{30,}?)</p>", page)) >= 1
     assert f"<code>{answer['X-Request-ID']}</code>" in page
-    assert 'href="/">To the start page</a>' in page
+    assert 'href="/">Go to the start page</a>' in page
 
 
 def test_a_status_without_a_page_would_be_noticed() -> None:
@@ -121,7 +121,7 @@ def test_a_decorator_s_405_is_a_page_and_says_what_the_address_takes(client: Cli
     for path, page in pages.items():
         answer = client.get(path, secure=True)
         assert (answer.status_code, answer["Allow"]) == (405, "POST"), path
-        assert f'href="{page}">To the page with the button' in answer.content.decode()
+        assert f'href="{page}">Go to that page' in answer.content.decode()
     answer = client.post("/docs/errors/revoked/", secure=True)
     assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
 

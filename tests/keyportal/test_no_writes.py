@@ -67,12 +67,14 @@ def test_a_database_that_keeps_nothing_is_503_and_never_the_client_s_fault(site:
             told = portal.log.read_bytes()[written:].decode()
             assert "unavailable: django.db.utils." in told, name
         assert statuses(site.verdicts()) == dict.fromkeys(site.verdicts(), 200)
-        wait_until(lambda: site.warnings() == [f"the database takes no writes: {why}"], otherwise=portal.log.read_text)
+        wait_until(
+            lambda: site.warnings() == [f"the database accepts no writes: {why}"], otherwise=portal.log.read_text
+        )
         wait_until(lambda: site.takes_writes() == 0.0)
-        assert portal.log.read_text().count(f"the database takes no writes: {why}. Verdicts go on") == 2
+        assert portal.log.read_text().count(f"the database accepts no writes: {why}. Verdicts continue") == 2
     wait_until(lambda: site.warnings() == [""], otherwise=portal.log.read_text)
     wait_until(lambda: site.takes_writes() == 1.0)
-    assert portal.log.read_text().count("the database takes writes again") == 2
+    assert portal.log.read_text().count("the database accepts writes again") == 2
     assert site.developer.look("/keys/").status == 200
     assert Speaker(portal).refresh(site.pair["refresh_token"]).status == 200  # nothing was half done
     assert site.developer.create().status == 200  # by the form that was refused
@@ -104,11 +106,11 @@ def test_a_request_that_could_not_write_is_noted_at_once(
     with nothing_is_kept():
         answers = [browser.get("/accounts/login/", secure=True).status_code for _ in range(2)]
     assert answers == [503, 503]
-    assert caplog.text.count(f"the database takes no writes: {READ_ONLY}") == 1
+    assert caplog.text.count(f"the database accepts no writes: {READ_ONLY}") == 1
     assert not own_numbers().writable
     ready = browser.get("/readyz", secure=True)
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
-    assert ready.json()["warnings"] == [f"the database takes no writes: {READ_ONLY}"]
+    assert ready.json()["warnings"] == [f"the database accepts no writes: {READ_ONLY}"]
 
 
 def caused(kind: type[DatabaseError], cause: Exception) -> DatabaseError:

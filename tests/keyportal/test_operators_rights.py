@@ -287,7 +287,7 @@ def test_a_target_that_the_portal_did_not_sign_ends_nothing(log_in: LogIn, opera
     browser = log_in(operator)
     for target in ("", "x", key.pk, signed[:-1], f"x{signed}"):
         answer = browser.post("/admin/tokens/tokenfamily/find/end/", {"target": target}, secure=True, follow=True)
-        assert "grown old" in answer.content.decode()
+        assert "form has expired" in answer.content.decode()
     assert browser.get("/admin/tokens/tokenfamily/find/end/", secure=True).status_code == 405
     assert APIKey.objects.get().revoked_at is None
 

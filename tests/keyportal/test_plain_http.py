@@ -90,7 +90,7 @@ def test_where_tokens_are_given_the_refusal_says_that_the_credential_is_lost(met
         assert answer.header("content-type") == "application/problem+json"
     else:
         assert answer.told == {"error": "invalid_request", "error_description": plain_http.REPLACE}
-    assert "replace it" in plain_http.REPLACE
+    assert "Replace it" in plain_http.REPLACE
 
 
 def test_what_verify_answers_before_django_is_refused_as_well() -> None:

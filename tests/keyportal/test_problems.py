@@ -125,7 +125,7 @@ def test_health_and_readiness(portal: Portal) -> None:
 def test_pages_say_no_version_and_errors_are_the_portals_own(portal: Portal) -> None:
     page = portal.get("/nothing-here")
     assert page.status == 404
-    assert b"There is nothing here" in page.body
+    assert b"Page not found" in page.body
     assert "server" not in page.headers
     assert "x-powered-by" not in page.headers
 
@@ -147,7 +147,7 @@ def test_a_body_in_a_charset_that_nobody_reads_is_400_everywhere(portal: Portal,
         answer = portal.request("POST", path, headers=head, body=b"a=b")
         assert answer.status == 400, path
         assert answer.headers["x-request-id"]
-        assert b"The Content-Type header names a charset" in answer.body
+        assert b"The Content-Type header names an unsupported charset" in answer.body
 
 
 def test_what_browsers_and_libraries_write_is_read(portal: Portal) -> None:

@@ -105,7 +105,7 @@ def test_no_command_shows_what_the_database_says_of_its_address(
     assert CANARY.lower() not in printed.lower()
     assert "Traceback" not in printed
     if ended.returncode:
-        assert "keyportal: the database that DATABASE_URL names did not do as asked: django.db.utils." in ended.stderr
+        assert "keyportal: the database in DATABASE_URL reported an error: django.db.utils." in ended.stderr
 
 
 @pytest.mark.postgresql

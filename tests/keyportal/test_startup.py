@@ -77,7 +77,7 @@ def test_the_server_tells_every_warning_once_for_all_its_workers(site: Portal) -
     site.start(workers=2)
     told = [line.split()[2] for line in site.log.read_text().splitlines() if line.startswith("keyportal warning: ")]
     assert sorted(told) == ["keyportal.W001", "keyportal.W020", "keyportal.W021", "keyportal.W040"]
-    assert "every page then redirects to itself for ever" in site.log.read_text()
+    assert "every page then redirects to itself forever" in site.log.read_text()
 
 
 def test_without_a_trusted_proxy_a_page_redirects_to_itself_as_the_warning_says(site: Portal) -> None:

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.finding("H30")
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 TIME = re.compile(rf"\b\d{{1,2}} {MONTH}[a-z]*(?: \d{{4}})?(?:, \d\d:\d\d(?::\d\d)?)?(?P<utc> UTC)?")
 OTHER_TIMES = re.compile(rf"{MONTH}[a-z]*\.? \d{{1,2}}, \d{{4}}|\b\d{{1,2}}:\d\d [ap]\.m\.")
-MEANT = r"None: it only proves who calls|Rate limit\s+None|None available"
+MEANT = r"None; it only identifies the caller|Rate limit\s+None|None available"
 """Where the word is one of the page's own."""
 Enter = Callable[..., Client]
 
@@ -149,7 +149,7 @@ def test_the_field_for_a_date_says_when_its_day_ends(log_in: Enter, operator: Us
     for path in ("/keys/new/", f"/keys/{lived_in.pk}/edit/"):
         page = log_in(operator).get(path, secure=True).content.decode()
         assert "Date (UTC)" in page
-        assert "until the end of that day: midnight UTC" in page
+        assert "until the end of that day (midnight UTC)" in page
 
 
 @pytest.mark.django_db

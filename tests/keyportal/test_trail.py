@@ -138,7 +138,7 @@ def test_a_refusal_is_answered_though_it_can_not_be_recorded(
     browser = log_in(developer)
     monkeypatch.setattr("keyportal.denied.record", broken)
     assert browser.get("/admin/", secure=True).status_code == 403
-    assert "could not be put on the record" in caplog.text
+    assert "could not be recorded" in caplog.text
 
 
 # Failed OAuth clients.

@@ -316,8 +316,8 @@ def test_machines_ask_under_any_host_and_no_answer_is_made_of_it(portal: Portal,
 def test_pages_are_shown_under_their_own_hosts_only_and_the_log_says_why(portal: Portal, host: str) -> None:
     answer = sent(portal.port, head("GET", "/accounts/login/", host=host))
     assert answer.status == 400
-    assert b"The Host header names no host" in answer.body
-    assert "400: The Host header names no host" in portal.log.read_text()
+    assert b"The Host header names a host" in answer.body
+    assert "400: The Host header names a host" in portal.log.read_text()
     assert "elsewhere.example" not in portal.log.read_text()
 
 
