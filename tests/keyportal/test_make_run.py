@@ -96,4 +96,4 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(copied: Path, portal: Portal
         timeout=DEADLINE,
     )
     assert taken.returncode != 0
-    assert f"Something listens on port {portal.port} already" in taken.stderr
+    assert f"Port {portal.port} is already in use" in taken.stderr
