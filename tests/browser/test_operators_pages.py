@@ -84,7 +84,7 @@ def test_pages_of_the_search_and_of_confirmations(desk: Desk, portal: Portal) ->
         desk.look()
     for action, button, field in (
         ("revoke_keys", "Revoke for good", "Reason"),
-        ("limit_keys", "Set the limit", "Calls"),
+        ("limit_keys", "Set the limit", "Limit, such as"),
     ):
         page.goto(f"/admin/apikeys/apikey/?q={key}")
         page.locator("input[name=_selected_action]").check()
