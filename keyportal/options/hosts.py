@@ -46,7 +46,7 @@ def _spelt_once(text: str) -> str:
     scheme = scheme.lower()
     if not separator or scheme not in _USUAL:
         raise UnsuitableError("it does not begin with https:// (in local mode http://)")
-    if "@" in rest:  # looked for first: a password may hold anything
+    if "@" in rest:  # checked first, because a password may contain anything
         raise UnsuitableError("it has an @ in it, but takes no user or password")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     beyond = rest[len(authority) :]
