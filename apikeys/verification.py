@@ -18,7 +18,7 @@ from apikeys.models import APIKey, KeySecret
 from credentials.catalogue import catalogue, names_in
 from credentials.client_address import Address, Network, parse_network
 from credentials.credential import OWNER_FIELDS, Credential, Owner
-from credentials.prepared import Prepared, Slot, fields_but
+from credentials.prepared import Placeholder, Prepared, fields_but
 from credentials.recall import Recall, recall
 from credentials.refusals import insufficient_scope, refused
 from vault.digests import index_digest, index_digests
@@ -90,7 +90,7 @@ def find(secret: str) -> KeyRecord | None:
     """
     if not is_well_formed(settings.KEYPORTAL_BRAND, secret):
         return None
-    for row in _BY_DIGEST.rows(*index_digests(index_ring(), secret)):
+    for row in _BY_DIGEST.fetch(*index_digests(index_ring(), secret)):
         kept = KeySecret.from_db("default", SECRET_FIELDS, row[: len(SECRET_FIELDS)])
         return record_of(row[len(SECRET_FIELDS) :], kept)
     return None
@@ -102,7 +102,7 @@ def key_fields(path: str = "") -> list[str]:
     return [*(f"{path}{name}" for name in KEY_FIELDS), *owner, "catalogue"]
 
 
-def _by_digest(digests: Sequence[Slot]) -> QuerySet[KeySecret, Any]:
+def _by_digest(digests: Sequence[Placeholder]) -> QuerySet[KeySecret, Any]:
     found = KeySecret.objects.filter(digest__in=digests).annotate(catalogue=catalogue()).order_by()
     return found.values_list(*SECRET_FIELDS, *key_fields("key__"))
 

@@ -37,7 +37,7 @@ def fields_but(model: type[Model], *unused: str) -> tuple[str, ...]:
     return tuple(field.attname for field in model._meta.concrete_fields if field.attname not in unused)
 
 
-class Slot(Expression):
+class Placeholder(Expression):
     """A placeholder in a query for a value of this field's type that is filled in later."""
 
     def __init__(self, position: int, output_field: "Field[Any, Any]") -> None:
@@ -55,32 +55,36 @@ class Prepared:
     prepares = True
     """Whether this process has PostgreSQL prepare statements. False behind a pooler that mixes sessions."""
 
-    def __init__(self, build: "Callable[[Sequence[Slot]], QuerySet[Any, Any]]", field: "Field[Any, Any]") -> None:
+    def __init__(
+        self, build: "Callable[[Sequence[Placeholder]], QuerySet[Any, Any]]", field: "Field[Any, Any]"
+    ) -> None:
         self._build = build
         self._field = field
-        self._written = lru_cache(maxsize=8)(self._write)
+        self._compiled = lru_cache(maxsize=8)(self._compile)
 
-    def rows(self, *parameters: str | bytes) -> list[Row]:
+    def fetch(self, *parameters: str | bytes) -> list[Row]:
         """Run the query in one round trip and return the rows as Python values. Raises `django.db.Error`."""
-        written = self._written(len(parameters))
-        values = [parameters[given.position] if isinstance(given, Slot) else given for given in written.parameters]
-        rows = [list(row) for row in _answer(written, values)]
+        compiled = self._compiled(len(parameters))
+        values = [
+            parameters[given.position] if isinstance(given, Placeholder) else given for given in compiled.parameters
+        ]
+        rows = [list(row) for row in _execute(compiled, values)]
         for row in rows:
-            for position, functions, expression in written.converters:
+            for position, functions, expression in compiled.converters:
                 for function in functions:
                     row[position] = function(row[position], expression, connection)
         return rows
 
-    def _write(self, count: int) -> "_Written":
-        query = self._build([Slot(position, self._field) for position in range(count)]).query
+    def _compile(self, count: int) -> "_CompiledQuery":
+        query = self._build([Placeholder(position, self._field) for position in range(count)]).query
         compiler = query.get_compiler(connection=connection)
         sql, parameters = compiler.as_sql()
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
         converting = [(position, *converter) for position, converter in converters.items()]
-        return _Written(sql, sql % (("?",) * len(parameters)), tuple(parameters), converting)
+        return _CompiledQuery(sql, sql % (("?",) * len(parameters)), tuple(parameters), converting)
 
 
-class _Written(NamedTuple):
+class _CompiledQuery(NamedTuple):
     sql: str
     plain: str
     """The SQL with SQLite's own placeholders: Django would convert its own each time, longer than the query takes."""
@@ -88,7 +92,7 @@ class _Written(NamedTuple):
     converters: Sequence[tuple[int, Sequence[Callable[..., Any]], Any]]
 
 
-def _answer(written: _Written, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+def _execute(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run the query without a health check of the connection first, which would be another round trip.
 
     A connection broken by a restart of the database is noticed in use; then the query runs again over a fresh one.
@@ -96,18 +100,18 @@ def _answer(written: _Written, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     if connection.vendor == "postgresql":
         patience.ask()
     try:
-        return _fetched(written, values)
+        return _fetch(compiled, values)
     except (DatabaseError, InterfaceError) as error:
         if connection.in_atomic_block or not _deserves_another_try(error):
             raise
     connection.close()
-    return _fetched(written, values)
+    return _fetch(compiled, values)
 
 
-def _fetched(written: _Written, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+def _fetch(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     is_plain = connection.vendor == "sqlite" and not connection.queries_logged  # its log needs Django's placeholders
     with _plain_cursor() if is_plain else _cursor() as cursor, patience.of_a_verdict():
-        cursor.execute(written.plain if is_plain else written.sql, values)
+        cursor.execute(compiled.plain if is_plain else compiled.sql, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     connection.health_check_done = True  # type: ignore[attr-defined]  # Django's own attribute, unknown to its stubs
     return rows

@@ -23,7 +23,7 @@ from apikeys.verification import judge as judge_key
 from credentials.catalogue import catalogue, names_in
 from credentials.client_address import Address
 from credentials.credential import OWNER_FIELDS, Credential, Owner
-from credentials.prepared import Prepared, Slot, fields_but
+from credentials.prepared import Placeholder, Prepared, fields_but
 from credentials.recall import Recall, recall
 from credentials.refusals import RefusedError, foreign, insufficient_scope, refused
 from tokens.audiences import Asked, expected, is_audience
@@ -138,20 +138,20 @@ def find(claims: Claims) -> TokenRecord | None:
     """Query the database for the token's subject, in one query; None if the log-in or key does not exist (any more)."""
     kind, _, subject_id = claims.subject.partition(":")
     if kind == "key":
-        for *row, revoked in _OF_KEY.rows(subject_id, claims.issuer, claims.token_id):
+        for *row, revoked in _OF_KEY.fetch(subject_id, claims.issuer, claims.token_id):
             key = record_of(row)
             return _record(claims, key.owner, key.credential.scopes, revoked=revoked, intact=key.intact, key=key)
     if kind == "user" and claims.family:
         return _find_of_family(claims, subject_id, claims.family)
     if kind == "user":
-        for *owner, entries, revoked in _OF_USER.rows(subject_id, claims.issuer, claims.token_id):
+        for *owner, entries, revoked in _OF_USER.fetch(subject_id, claims.issuer, claims.token_id):
             return _record(claims, Owner.of_row(owner), names_in(entries), revoked=revoked, intact=True, key=None)
     return None
 
 
 def _find_of_family(claims: Claims, user_id: str, family_id: str) -> TokenRecord | None:
     """Look up the log-in of the token. One that was ended stays ended, whatever other rows are deleted."""
-    for row in _OF_FAMILY.rows(family_id, claims.issuer, claims.token_id, family_id):
+    for row in _OF_FAMILY.fetch(family_id, claims.issuer, claims.token_id, family_id):
         *owner, entries, revoked = row[len(FAMILY_FIELDS) :]
         family = TokenFamily.from_db("default", FAMILY_FIELDS, row[: len(FAMILY_FIELDS)])
         if family.user_id == user_id:
@@ -160,21 +160,23 @@ def _find_of_family(claims: Claims, user_id: str, family_id: str) -> TokenRecord
     return None
 
 
-def _of_key(slots: Sequence[Slot]) -> QuerySet[APIKey, Any]:
-    return _annotated(APIKey.objects, slots).values_list(*key_fields(), "token_is_revoked")
+def _of_key(parameters: Sequence[Placeholder]) -> QuerySet[APIKey, Any]:
+    return _annotated(APIKey.objects, parameters).values_list(*key_fields(), "token_is_revoked")
 
 
-def _of_user(slots: Sequence[Slot]) -> QuerySet[User, Any]:
-    return _annotated(User.objects, slots).values_list(*OWNER_FIELDS, "catalogue", "token_is_revoked")
+def _of_user(parameters: Sequence[Placeholder]) -> QuerySet[User, Any]:
+    return _annotated(User.objects, parameters).values_list(*OWNER_FIELDS, "catalogue", "token_is_revoked")
 
 
-def _of_family(slots: Sequence[Slot]) -> QuerySet[TokenFamily, Any]:
+def _of_family(parameters: Sequence[Placeholder]) -> QuerySet[TokenFamily, Any]:
     owner = [f"user__{name}" for name in OWNER_FIELDS]
-    return _annotated(TokenFamily.objects, slots).values_list(*FAMILY_FIELDS, *owner, "catalogue", "token_is_revoked")
+    return _annotated(TokenFamily.objects, parameters).values_list(
+        *FAMILY_FIELDS, *owner, "catalogue", "token_is_revoked"
+    )
 
 
-def _annotated(subjects: Manager[Any], slots: Sequence[Slot]) -> QuerySet[Any, Any]:
-    subject, issuer, *named = slots
+def _annotated(subjects: Manager[Any], parameters: Sequence[Placeholder]) -> QuerySet[Any, Any]:
+    subject, issuer, *named = parameters
     revoked = RevokedToken.objects.filter(issuer=issuer, token_id__in=named)
     chosen: QuerySet[Any, Any] = subjects.filter(pk=subject).order_by()
     annotated: QuerySet[Any, Any] = chosen.annotate(catalogue=catalogue(), token_is_revoked=Exists(revoked))

@@ -61,18 +61,18 @@ def end(cluster: Cluster, connection: DatabaseWrapper) -> None:
 
 def test_the_server_plans_a_question_once_a_connection(connection: DatabaseWrapper, question: Prepared) -> None:
     for _ in range(PREPARED_AFTER):
-        assert question.rows("a") == [["first"]]
+        assert question.fetch("a") == [["first"]]
     assert statements(connection) == 0
     for name, found in (("a", [["first"]]), ("b", [["second"]]), ("c", [])):
-        assert question.rows(name) == found
+        assert question.fetch(name) == found
     assert statements(connection) == 1
 
 
 def test_it_is_counted_as_one_query_and_nothing_else_is_sent(connection: DatabaseWrapper, question: Prepared) -> None:
-    question.rows("a")
+    question.fetch("a")
     vars(connection).update(health_check_enabled=True, health_check_done=False)  # as at the start of a request
     connection.force_debug_cursor = True
-    question.rows("a", "b")
+    question.fetch("a", "b")
     assert [entry["sql"].count("credentials_scope") > 0 for entry in connection.queries_log] == [True]
     assert vars(connection)["health_check_done"]  # a question that was answered is proof enough for what follows
 
@@ -80,10 +80,10 @@ def test_it_is_counted_as_one_query_and_nothing_else_is_sent(connection: Databas
 def test_a_connection_that_was_ended_is_made_anew_and_asked_again(
     connection: DatabaseWrapper, question: Prepared, cluster: Cluster
 ) -> None:
-    question.rows("a")
+    question.fetch("a")
     first = connection.connection.info.backend_pid
     end(cluster, connection)
-    assert question.rows("a") == [["first"]]
+    assert question.fetch("a") == [["first"]]
     assert connection.connection.info.backend_pid != first
 
 
@@ -95,9 +95,9 @@ def test_in_a_transaction_nothing_is_asked_again(
 
     @transaction.atomic
     def ask_twice() -> None:
-        question.rows("a")
+        question.fetch("a")
         end(cluster, connection)
-        question.rows("a")
+        question.fetch("a")
 
     with pytest.raises(OperationalError):
         ask_twice()
@@ -112,15 +112,15 @@ def test_a_statement_that_is_lost_is_asked_unprepared_from_then_on(
     connection: DatabaseWrapper, question: Prepared, cluster: Cluster, upset: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(PREPARED_AFTER + 1):
-        question.rows("a")
+        question.fetch("a")
     if upset.startswith("ALTER"):
         with psycopg.connect(cluster.url, autocommit=True) as other:
             other.execute(upset)
     else:
         connection.cursor().execute(upset)
     with caplog.at_level(logging.WARNING):
-        assert question.rows("a") == [["first"]]
+        assert question.fetch("a") == [["first"]]
     assert "not prepared from now on" in caplog.text
     for _ in range(PREPARED_AFTER + 1):
-        assert question.rows("b") == [["second"]]
+        assert question.fetch("b") == [["second"]]
     assert statements(connection) == 0
