@@ -92,7 +92,7 @@ def _listening_server() -> Iterator[BaseEmailBackend]:
             yield server
             return
         smtp.ehlo_or_helo_if_needed()
-        _wait_for(smtp, _patience())
+        _wait_for(smtp, _timeout())
         yield server
         _wait_for(smtp, settings.EMAIL_TIMEOUT)  # for the reply to QUIT
     finally:
@@ -113,12 +113,12 @@ def _send(server: BaseEmailBackend, taken: Taken) -> bool:
     return True
 
 
-def _patience() -> float:
+def _timeout() -> float:
     return max(ANSWER, settings.EMAIL_TIMEOUT or 0)
 
 
 def _longest_hand_over() -> timedelta:
-    return timedelta(seconds=ANSWERS * _patience() + ANSWER)
+    return timedelta(seconds=ANSWERS * _timeout() + ANSWER)
 
 
 def _wait_for(smtp: smtplib.SMTP, seconds: float | None) -> None:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from benchmarks.rows import Row, Table, spread
-from credentials.patience import PATIENCE
+from credentials.query_timeout import VERDICT_TIMEOUT
 from tests.portal import Portal
 from tests.speaker import FORGET_GUESSES, Client, Speaker
 from tests.with_postgres import Cluster, postgres_cluster
@@ -64,12 +64,12 @@ def _hanging(portal: Portal, cluster: Cluster, secret: str) -> Row:
             time.sleep(3.0)  # until no worker answers from memory
             started = time.perf_counter()
             portal.get("/gateway/auth", Authorization=f"Bearer {secret}")
-            ratios.append((time.perf_counter() - started) / PATIENCE)
+            ratios.append((time.perf_counter() - started) / VERDICT_TIMEOUT)
         finally:
             cluster.thaw()
         while portal.get("/gateway/auth", Authorization=f"Bearer {secret}").status != 200:  # noqa: PLR2004
             time.sleep(0.1)
-    return Row("-", f"a verdict while the database hangs / the wait of {PATIENCE} s", spread(ratios), "≤ 1.2")
+    return Row("-", f"a verdict while the database hangs / the wait of {VERDICT_TIMEOUT} s", spread(ratios), "≤ 1.2")
 
 
 def _unlikeness(portal: Portal, actions: Mapping[str, Callable[[], object]]) -> float:

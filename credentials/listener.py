@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 BEAT: Final = 0.5  # seconds
 BACK_OFF: Final = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts to connect; the last one again and again
-PATIENCE: Final = 0.25  # seconds that a response may wait for its change to be heard
+APPLIED_WITHIN: Final = 0.25  # seconds that a response may wait for its change to be heard
 MANY: Final = 100
 """From this many tags at once, emptying the cache is quicker than searching it for them."""
 UNSUITABLE: Final = 60.0  # seconds until a connection that can't hear everything is tried again
@@ -112,7 +112,7 @@ class Listener(threading.Thread):
         try:
             with connections["default"].cursor() as cursor:
                 cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, mark])
-            return heard.wait(PATIENCE)
+            return heard.wait(APPLIED_WITHIN)
         except DatabaseError:
             # The change itself is committed; only the wait for it is cut short.
             logger.warning("could not wait until a change was applied")

@@ -16,7 +16,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
-from credentials.patience import SilentError, patience
+from credentials.query_timeout import QueryTimeout, breaker, verdict_timeout
 
 logger = logging.getLogger(__name__)
 
@@ -97,8 +97,8 @@ def _execute(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any,
 
     A connection broken by a restart of the database is noticed in use; then the query runs again over a fresh one.
     """
-    if connection.vendor == "postgresql":
-        patience.ask()
+    if connection.vendor == "postgresql" and not breaker.allows():
+        raise OperationalError("the database did not answer a moment ago")
     try:
         return _fetch(compiled, values)
     except (DatabaseError, InterfaceError) as error:
@@ -110,7 +110,7 @@ def _execute(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any,
 
 def _fetch(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     is_plain = connection.vendor == "sqlite" and not connection.queries_logged  # its log needs Django's placeholders
-    with _plain_cursor() if is_plain else _cursor() as cursor, patience.of_a_verdict():
+    with _plain_cursor() if is_plain else _cursor() as cursor, verdict_timeout():
         cursor.execute(compiled.plain if is_plain else compiled.sql, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     connection.health_check_done = True  # type: ignore[attr-defined]  # Django's own attribute, unknown to its stubs
@@ -131,7 +131,7 @@ def _cursor() -> CursorWrapper:
         connection.ensure_connection()
     except OperationalError as error:
         if isinstance(error.__cause__, psycopg.errors.ConnectionTimeout):
-            patience.rest()
+            breaker.failed()
         raise
     if not Prepared.prepares:
         return connection.cursor()
@@ -143,7 +143,7 @@ def _cursor() -> CursorWrapper:
 
 def _deserves_another_try(error: Exception) -> bool:
     """Return whether a retry over a fresh connection may succeed. Switches preparing off if that is what failed."""
-    if isinstance(error, SilentError):
+    if isinstance(error, QueryTimeout):
         return False
     if isinstance(error.__cause__, UNPREPARED):
         Prepared.prepares = False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PAUSE: Final = 5.0  # seconds between two connections
-PATIENCE: Final = 5.0  # seconds for an answer: a probe that waited for ever would block all later ones
+ANSWER_WITHIN: Final = 5.0  # seconds for an answer: a probe that waited for ever would block all later ones
 
 
 class Probe:
@@ -42,7 +42,7 @@ class Probe:
         met = self._freshness.met  # read before connecting: the connection need not agree with a place met meanwhile
         try:
             with closing(psycopg.connect(**way_of_requests(), autocommit=True)) as new:
-                new.wait = partial(new.wait, timeout=PATIENCE)  # type: ignore[method-assign]
+                new.wait = partial(new.wait, timeout=ANSWER_WITHIN)  # type: ignore[method-assign]
                 self._freshness.compare(new, met)
         except (psycopg.Error, OSError):
             logger.warning("no new connection to the database can be made")

@@ -7,7 +7,6 @@ amount times the number of workers, but never everything, and no call fails beca
 
 import logging
 import math
-import threading
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from credentials.circuit_breaker import CircuitBreaker
 from credentials.credential import Credential
 from credentials.rate_limit_text import parsed_limit
 from credentials.recall import WouldBlockError
@@ -29,8 +29,8 @@ from credentials.refusals import Refusal, RefusedError
 
 logger = logging.getLogger(__name__)
 
-PATIENCE: Final = 0.05  # seconds that a call waits for Redis, once for a connection and once for an answer
-REST: Final = (1.0, 2.0, 5.0, 10.0)  # seconds of pause after each failure of Redis in a row; the last one repeats
+STORE_TIMEOUT: Final = 0.05  # seconds that a call waits for Redis, once for a connection and once for an answer
+COOL_DOWNS: Final = (1.0, 2.0, 5.0, 10.0)  # seconds of pause after each failure of Redis in a row; the last one repeats
 QUIET: Final = 60.0  # seconds between two warnings in the log
 
 
@@ -61,10 +61,8 @@ class Counter:
     def __init__(self) -> None:
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._shared = MovingWindowRateLimiter(_shared_store(settings.CACHE_URL)) if settings.CACHE_URL else None
-        self._failures = 0
-        self._rests_until = 0.0
+        self._breaker = CircuitBreaker(cool_downs=COOL_DOWNS, probe=2 * STORE_TIMEOUT)
         self._warned_at = -math.inf
-        self._lock = threading.Lock()
 
     @property
     def is_shared(self) -> bool:
@@ -73,25 +71,22 @@ class Counter:
 
     def hit(self, item: RateLimitItem, name: str) -> tuple[bool, float, int]:
         """Count a call; return whether it is allowed, when the oldest call leaves the window, and how many are left."""
-        if self._shared is not None and time.monotonic() >= self._rests_until:
+        if self._shared is not None and self._breaker.allows():
             try:
                 answer = _hit(self._shared, item, name)
             except (RedisError, ValueError, TypeError) as error:  # the last two if foreign data is under our names
-                self._rest(error)
+                self._breaker.failed()
+                self._warn(error)
             else:
-                self._failures = 0
+                self._breaker.succeeded()
                 return answer
         return _hit(self._own, item, name)
 
-    def _rest(self, error: Exception) -> None:
-        """Stop using the store for a while, because every call would wait for it."""
-        with self._lock:
-            now = time.monotonic()
-            self._rests_until = now + REST[min(self._failures, len(REST) - 1)]
-            self._failures += 1
-            if now - self._warned_at >= QUIET:
-                self._warned_at = now
-                logger.warning("each worker counts rate limits separately: %s", type(error).__name__)
+    def _warn(self, error: Exception) -> None:
+        now = time.monotonic()
+        if now - self._warned_at >= QUIET:
+            self._warned_at = now
+            logger.warning("each worker counts rate limits separately: %s", type(error).__name__)
 
 
 def take(name: str, limit: str, credential: Credential, *, may_block: bool = True) -> Quota | None:
@@ -133,7 +128,7 @@ def _shared_store(url: str) -> RedisStorage:
     at = url.replace("valkey://", "redis://", 1).replace("valkeys://", "rediss://", 1)
     # No retries by redis-py, which would delay the call by seconds: `Counter` pauses instead.
     never = Retry(NoBackoff(), 0)
-    pool = ConnectionPool.from_url(at, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE, retry=never)
+    pool = ConnectionPool.from_url(at, socket_connect_timeout=STORE_TIMEOUT, socket_timeout=STORE_TIMEOUT, retry=never)
     return RedisStorage(at, connection_pool=pool)
 
 

@@ -12,7 +12,7 @@ django.setup(set_prefix=False)
 
 # Models can be imported only after django.setup().
 from accounts.trail import EVERY, extend_now_and_then  # noqa: E402
-from credentials.patience import limit_waiting  # noqa: E402
+from credentials.query_timeout import limit_queries  # noqa: E402
 from credentials.usage import Chore, flusher  # noqa: E402
 from keyportal.databases import limit_statements  # noqa: E402
 from keyportal.entrance.application import Entrance  # noqa: E402
@@ -22,7 +22,7 @@ from keyportal.startup import confirm_configuration, prepare_static_files  # noq
 from tokens.housekeeping import LOOK, now_and_then  # noqa: E402
 
 limit_statements()
-limit_waiting()
+limit_queries()
 flusher.chores += [
     Chore(shelf.leave, every=0, at_exit=True),
     Chore(now_and_then, every=LOOK, at_exit=False),

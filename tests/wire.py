@@ -39,10 +39,10 @@ class Wire:
         *,
         tls: ssl.SSLContext | None = None,
         source: str = "127.0.0.1",
-        patience: float = DEADLINE,
+        timeout: float = DEADLINE,
     ) -> None:
-        """Connect from one of this machine's addresses. `patience`: seconds that it waits for whatever comes."""
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=patience, source_address=(source, 0))
+        """Connect from one of this machine's addresses. `timeout`: seconds that it waits for whatever comes."""
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=(source, 0))
         if tls is not None:
             self._socket = tls.wrap_socket(self._socket)
         self._received = b""

@@ -113,18 +113,18 @@ def test_what_is_handed_over_again_can_be_told_by_its_message_id(server: MailSer
 def test_a_server_may_look_at_a_message_for_longer_than_it_may_keep_silent_before(
     server: MailServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patience: list[tuple[float, float | None]] = []
+    timeouts: list[tuple[float, float | None]] = []
     original = smtplib.SMTP.sendmail
 
     def sendmail(smtp: smtplib.SMTP, *given: Any) -> Any:
-        patience.append((smtp.timeout, smtp.sock.gettimeout() if smtp.sock else None))
+        timeouts.append((smtp.timeout, smtp.sock.gettimeout() if smtp.sock else None))
         return original(smtp, *given)
 
     monkeypatch.setattr(smtplib.SMTP, "sendmail", sendmail)
     for settings.EMAIL_TIMEOUT in (5, 60):
         write()
         send_all()
-    assert patience == [(5, sending.ANSWER), (60, 60)]
+    assert timeouts == [(5, sending.ANSWER), (60, 60)]
     assert len(server.taken) == 2
 
 

@@ -129,7 +129,7 @@ def test_who_gets_no_answer_gives_up_and_looks_again(
     with proxy_to(int(way["port"])) as proxy:
         proxy.deaf_to = b"pg_postmaster_start_time"
         monkeypatch.setattr(probe, "way_of_requests", lambda: way | {"port": proxy.port})
-        monkeypatch.setattr(probe, "PATIENCE", 0.1)
+        monkeypatch.setattr(probe, "ANSWER_WITHIN", 0.1)
         for _ in range(2):
             clock[0] += probe.PAUSE
             looks.begin_when_due()

@@ -80,7 +80,7 @@ def test_a_body_comes_whole_whatever_the_records_are(site: TLSPortal, client: Cl
 @pytest.mark.finding("H8")
 def test_who_never_ends_the_handshake_holds_nobody_up_and_is_let_go(site: TLSPortal, client: Client) -> None:
     with ExitStack() as opened:
-        lines = [opened.enter_context(closing(Wire(site.port, patience=4 * HEAD_WITHIN))) for _ in range(100)]
+        lines = [opened.enter_context(closing(Wire(site.port, timeout=4 * HEAD_WITHIN))) for _ in range(100)]
         for half in lines[:50]:
             half.send(b"\x16\x03\x01\x02\x00\x01")
         lines[0].send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")

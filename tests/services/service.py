@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 KEPT: Final = 1000
 """Bytes of a body that are repeated."""
-PATIENCE: Final = 20.0
+READ_WITHIN: Final = 20.0
 """Seconds until a stream goes on although nobody has read its beginning: so a test fails before it hangs."""
 FIRST, READ, UNREAD = b"the first", b"the last, and the first was read", b"the last, and nobody has read the first"
 ALLOWED: Final = [("Access-Control-Allow-Origin", "https://app.example.com"), ("Access-Control-Max-Age", "60")]
@@ -83,4 +83,4 @@ class Service:
         """Say something, and the rest when that has been read."""
         self.first_was_read.clear()
         yield b"data: %s\n\n" % FIRST
-        yield b"data: %s\n\n" % (READ if self.first_was_read.wait(PATIENCE) else UNREAD)
+        yield b"data: %s\n\n" % (READ if self.first_was_read.wait(READ_WITHIN) else UNREAD)
