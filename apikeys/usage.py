@@ -12,8 +12,8 @@ from django.utils import timezone
 from accounts.models import User
 from apikeys.advice import advice
 from apikeys.models import APIKey, KeySecret
+from credentials.counters import ACCEPTED
 from credentials.models import Sighting, Usage
-from credentials.tally import ACCEPTED
 
 DAYS = 30
 HOURS = 48

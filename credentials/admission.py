@@ -7,11 +7,11 @@ from typing import Protocol, TypeVar
 from django.db import DatabaseError, InterfaceError
 
 from credentials.client_address import Address
+from credentials.counters import ACCEPTED
 from credentials.credential import Credential, Owner
 from credentials.quota import Quota, take
 from credentials.refusals import RefusedError
-from credentials.tally import ACCEPTED
-from credentials.usage import counted
+from credentials.usage import count_call
 
 
 class Verified(Protocol):
@@ -61,12 +61,12 @@ def admit(
         quota = take(record.counted_as, record.limit, record.credential, may_block=may_block) if limited else None
     except RefusedError as error:
         refusal = error.refusal
-        counted(door, refusal.code, time.perf_counter() - started, credential=refusal.counted_as)
+        count_call(door, refusal.code, time.perf_counter() - started, credential=refusal.counted_as)
         raise
     except (DatabaseError, InterfaceError):
-        counted(door, "unavailable", time.perf_counter() - started)
+        count_call(door, "unavailable", time.perf_counter() - started)
         raise
-    counted(
+    count_call(
         door,
         ACCEPTED,
         time.perf_counter() - started,

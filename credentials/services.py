@@ -11,8 +11,8 @@ from django.db.models.functions import RowNumber
 from accounts.audit import record
 from accounts.origin import Origin
 from accounts.sealed import insist, swap, until_unchanged
+from credentials.counters import ACCEPTED, HOUR, CallCount, CounterKey
 from credentials.models import Scope, Sighting, Usage, UsageBatch
-from credentials.tally import ACCEPTED, HOUR, Asked, Calls
 from credentials.upsert import upsert
 
 Place = tuple[str, str, str]  # credential, secret, address
@@ -53,7 +53,7 @@ def remove_scope(*, scope: Scope, origin: Origin) -> bool:
 
 
 @transaction.atomic
-def add_usage(*, batch_id: str, calls: Mapping[Asked, Calls]) -> bool:
+def add_usage(*, batch_id: str, calls: Mapping[CounterKey, CallCount]) -> bool:
     """Add a batch of counts. Return False if it was added before, as when the answer to its commit was lost."""
     try:
         with transaction.atomic():
@@ -65,7 +65,7 @@ def add_usage(*, batch_id: str, calls: Mapping[Asked, Calls]) -> bool:
     return True
 
 
-def _add_counts(calls: Mapping[Asked, Calls]) -> None:
+def _add_counts(calls: Mapping[CounterKey, CallCount]) -> None:
     counts: Counter[tuple[str, datetime, str, str]] = Counter()
     for asked, seen in calls.items():
         counts[asked.credential, _time(asked.hour * HOUR), asked.door, asked.outcome] += seen.count
@@ -74,7 +74,7 @@ def _add_counts(calls: Mapping[Asked, Calls]) -> None:
     upsert(Usage, fields, rows, unique="credential, hour, door, outcome", change="count = old.count + new.count")
 
 
-def _add_sightings(calls: Mapping[Asked, Calls]) -> None:
+def _add_sightings(calls: Mapping[CounterKey, CallCount]) -> None:
     """Note the addresses of accepted calls. Times only move forward, even if a worker's batch arrives late."""
     times: dict[Place, Span] = {}
     for asked, seen in calls.items():

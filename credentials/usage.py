@@ -18,9 +18,9 @@ from django.conf import settings
 from django.db import DatabaseError, DataError, InterfaceError, close_old_connections, connection
 
 from credentials.client_address import Address
+from credentials.counters import CallCount, CounterKey, usage_counters
 from credentials.freshness import freshness
 from credentials.services import add_usage
-from credentials.tally import Asked, Calls, tally
 from credentials.writes import writes
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
     """Counts that are added in one transaction."""
 
     id: str
-    calls: Mapping[Asked, Calls]
+    calls: Mapping[CounterKey, CallCount]
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Chore:
 
 
 class Flusher:
-    """The thread and the queue that write this process's tally to the database, one batch at a time, in order."""
+    """The thread and the queue that write the counts of this process to the database, one batch at a time, in order."""
 
     def __init__(self) -> None:
         self.chores: list[Chore] = []
@@ -80,7 +80,7 @@ class Flusher:
         with self._flushing:
             began = time.monotonic()
             if self._batch is None:
-                self._batch = Batch(secrets.token_hex(16), tally.take())
+                self._batch = Batch(secrets.token_hex(16), usage_counters.take())
             if self._batch.calls or writes.fault or began - self._wrote_at > LONGEST:
                 self._add(self._batch)
                 self._wrote_at = began
@@ -141,7 +141,7 @@ class Flusher:
 flusher = Flusher()
 
 
-def counted(
+def count_call(
     door: str,
     outcome: str,
     seconds: float,
@@ -151,7 +151,7 @@ def counted(
     address: Address | None = None,
 ) -> None:
     """Count a verdict in memory, and make sure that the flusher runs."""
-    tally.count(door, outcome, seconds, credential=credential, secret=secret, address=address)
+    usage_counters.count(door, outcome, seconds, credential=credential, secret=secret, address=address)
     flusher.start()
 
 

@@ -13,13 +13,13 @@ from accounts.attempts import AttemptLimit
 from credentials.admission import admit
 from credentials.bearer import bearer_token
 from credentials.client_address import Address
+from credentials.counters import ACCEPTED
 from credentials.credential import Credential
 from credentials.freshness import freshness
 from credentials.rate_limit_text import parsed_limit
 from credentials.recall import Recall, recall, remembered
 from credentials.refusals import insufficient_scope, refused
-from credentials.tally import ACCEPTED
-from credentials.usage import counted
+from credentials.usage import count_call
 from credentials.writes import writes
 from gateway.acquaintance import Acquaintance
 from gateway.verdict import Record, verdict
@@ -100,7 +100,7 @@ def admitted_again(header: str | None, query: str, address: Address | None, know
             known.meet(header, record, generation=generation)
     else:
         took, name = time.perf_counter() - started, record.counted_as
-        counted(DOOR, ACCEPTED, took, credential=name, secret=record.secret_id, address=address)
+        count_call(DOOR, ACCEPTED, took, credential=name, secret=record.secret_id, address=address)
     let_in(record.credential)
     return record.credential
 

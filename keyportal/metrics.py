@@ -17,7 +17,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from credentials.client_address import parse_address, parse_network
-from credentials.tally import BOUNDS
+from credentials.counters import BOUNDS
 from keyportal.numbers import Numbers, all_numbers, total
 
 LABELS = ("door", "outcome")

@@ -16,8 +16,8 @@ from django.conf import settings
 from django.db import connection
 
 from accounts.sending import counts
+from credentials.counters import Durations, usage_counters
 from credentials.freshness import freshness
-from credentials.tally import Durations, tally
 from credentials.usage import flusher
 from credentials.writes import writes
 from keyportal.entrance.load import meter
@@ -94,7 +94,7 @@ def own_numbers() -> Numbers:
     """Return this worker's current metrics."""
     cache, now = freshness.cache, freshness.now()
     return Numbers(
-        durations=dict(tally.durations),  # a copy, because it grows meanwhile
+        durations=dict(usage_counters.durations),  # a copy, because it grows meanwhile
         hits=cache.hits,
         misses=cache.misses,
         entries=len(cache),

@@ -35,25 +35,25 @@ print({expected})
 FORKED = """
 import os
 from credentials.freshness import freshness
-from credentials.tally import tally
+from credentials.counters import usage_counters
 from credentials.usage import flusher
 from gateway.verdict import verdict
 from tests.waiting import wait_until
 
 wait_until(lambda: freshness.current() is not None)
 verdict({secret!r}, address=None)
-tally.count("api", "accepted", 0.1, credential="key_x")
+usage_counters.count("api", "accepted", 0.1, credential="key_x")
 assert len(freshness.cache) >= 1
 child = os.fork()
 if not child:
-    known = [len(freshness.cache), len(tally.take()), freshness._listener, flusher._thread]
+    known = [len(freshness.cache), len(usage_counters.take()), freshness._listener, flusher._thread]
     connection = freshness._thread.connection
     connection.connection = None  # the parent's: nobody may speak over it
     verdict({secret!r}, address=None)
     wait_until(lambda: freshness.current() is not None)
     verdict({secret!r}, address=None)
     os._exit(0 if known == [0, 0, None, None] and len(freshness.cache) == 1 else 1)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(tally.take()))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(usage_counters.take()))
 """
 
 

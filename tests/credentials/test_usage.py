@@ -10,13 +10,13 @@ from django.db import DataError, OperationalError
 from pytest_django import DjangoAssertNumQueries
 
 from apikeys.verification import verify
-from credentials import tally, usage
+from credentials import counters, usage
 from credentials.admission import admit
 from credentials.client_address import parse_address
+from credentials.counters import CallCount, CounterKey, UsageCounters
 from credentials.models import Sighting, Usage, UsageBatch
 from credentials.refusals import RefusedError
 from credentials.services import ADDRESSES, add_usage
-from credentials.tally import Asked, Calls, Tally
 from credentials.usage import Flusher
 from tests.conftest import MakeKey
 from tests.databases import portal_database
@@ -31,9 +31,9 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def calls(*at: datetime, address: str = "192.0.2.7", secret: str = "sec_1", outcome: str = "accepted") -> Any:
-    """Give what a tally gives for calls at these times."""
-    asked = Asked(int(at[0].timestamp() // 3600), "api", outcome, "key_1", secret, parse_address(address))
-    seen = Calls(at[0].timestamp())
+    """Return what the counters have for calls at these times."""
+    asked = CounterKey(int(at[0].timestamp() // 3600), "api", outcome, "key_1", secret, parse_address(address))
+    seen = CallCount(at[0].timestamp())
     seen.count, seen.last = len(at), at[-1].timestamp()
     return {asked: seen}
 
@@ -109,10 +109,10 @@ def test_a_batch_that_comes_twice_counts_once() -> None:
 
 @pytest.mark.django_db
 def test_a_commit_whose_answer_is_lost_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    own, flusher = Tally(), Flusher()
-    monkeypatch.setattr(usage, "tally", own)
+    own, flusher = UsageCounters(), Flusher()
+    monkeypatch.setattr(usage, "usage_counters", own)
 
-    def written_but_not_told(*, batch_id: str, calls: Mapping[Asked, Calls]) -> bool:
+    def written_but_not_told(*, batch_id: str, calls: Mapping[CounterKey, CallCount]) -> bool:
         add_usage(batch_id=batch_id, calls=calls)
         raise OperationalError("the connection broke")
 
@@ -131,8 +131,8 @@ def test_a_commit_whose_answer_is_lost_is_not_repeated(monkeypatch: pytest.Monke
 
 @pytest.mark.django_db
 def test_what_can_not_be_written_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    own, flusher = Tally(), Flusher()
-    monkeypatch.setattr(usage, "tally", own)
+    own, flusher = UsageCounters(), Flusher()
+    monkeypatch.setattr(usage, "usage_counters", own)
 
     def away(**_: Any) -> bool:
         raise OperationalError("away")
@@ -174,8 +174,8 @@ def test_of_many_addresses_the_newest_are_kept() -> None:
 
 
 def test_memory_stays_bounded_whatever_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally, "MANY", MANY)
-    own = Tally()
+    monkeypatch.setattr(counters, "MANY", MANY)
+    own = UsageCounters()
     for number in range(MANY + 50):
         own.count(
             "api", "accepted", 0.1, credential=f"key_{number % 3}", address=parse_address(f"2001:db8::{number:x}")
@@ -190,8 +190,8 @@ def test_memory_stays_bounded_whatever_comes(monkeypatch: pytest.MonkeyPatch) ->
 def test_nothing_is_written_on_the_way_of_a_request(
     make_key: MakeKey, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    own = Tally()
-    monkeypatch.setattr(usage, "tally", own)
+    own = UsageCounters()
+    monkeypatch.setattr(usage, "usage_counters", own)
     key, secret = make_key()
     with django_assert_num_queries(1):
         admit(lambda: verify(secret, address=HERE), door="api", address=HERE)
@@ -206,8 +206,8 @@ def test_nothing_is_written_on_the_way_of_a_request(
 
 @pytest.mark.django_db
 def test_a_batch_that_the_database_refuses_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    own, flusher = Tally(), Flusher()
-    monkeypatch.setattr(usage, "tally", own)
+    own, flusher = UsageCounters(), Flusher()
+    monkeypatch.setattr(usage, "usage_counters", own)
 
     def refuse(**_: Any) -> bool:
         raise DataError("too long")

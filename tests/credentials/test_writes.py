@@ -7,8 +7,8 @@ import pytest
 from django.db import DatabaseError, InternalError, OperationalError
 
 from credentials import usage
+from credentials.counters import UsageCounters
 from credentials.models import Usage, UsageBatch
-from credentials.tally import Tally
 from credentials.usage import Flusher
 from credentials.writes import FULL, READ_ONLY, UNWRITABLE, Writes, why_nothing_is_written
 from tests.unwritten import nothing_is_kept
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.finding("H47")
 
 @pytest.mark.django_db
 def test_a_database_that_keeps_nothing_is_noticed_and_so_is_its_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
-    own, flusher, known = Tally(), Flusher(), Writes()
-    monkeypatch.setattr(usage, "tally", own)
+    own, flusher, known = UsageCounters(), Flusher(), Writes()
+    monkeypatch.setattr(usage, "usage_counters", own)
     monkeypatch.setattr(usage, "writes", known)
     own.count("api", "paused", 0.1, credential="key_1")
     with nothing_is_kept(), pytest.raises(DatabaseError):
@@ -36,7 +36,7 @@ def test_a_database_that_keeps_nothing_is_noticed_and_so_is_its_recovery(monkeyp
 @pytest.mark.django_db
 def test_who_has_nothing_to_write_tries_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     flusher, known = Flusher(), Writes()
-    monkeypatch.setattr(usage, "tally", Tally())
+    monkeypatch.setattr(usage, "usage_counters", UsageCounters())
     monkeypatch.setattr(usage, "writes", known)
     with nothing_is_kept():
         flusher.flush()

@@ -12,8 +12,8 @@ from pytest_django import Settings
 from accounts.rings import index_ring
 from apikeys import services
 from credentials.cache import Record
+from credentials.counters import usage_counters
 from credentials.recall import Recall, WouldBlockError
-from credentials.tally import tally
 from gateway.asking import Allowance, AsksTooOftenError
 from gateway.verify import Question
 from tests.conftest import ORIGIN, MakeKey
@@ -121,11 +121,11 @@ def test_a_service_is_counted_once_where_a_thread_goes_on(make_key: MakeKey) -> 
         f"Bearer {secret}", "", json.dumps({"credential": "x"}).encode(), None
     ).answer()  # the service is known now
     question = Question(f"Bearer {secret}", "", json.dumps({"credential": shown}).encode(), None)
-    tally.take()
+    usage_counters.take()
     with pytest.raises(WouldBlockError):
         question.answer(known_but(shown))
     assert json.loads(question.answer())["valid"] is True
-    counts = {(asked.door, asked.credential): calls.count for asked, calls in tally.take().items()}
+    counts = {(asked.door, asked.credential): calls.count for asked, calls in usage_counters.take().items()}
     assert counts["api", asking.pk] == 1
 
 

@@ -12,8 +12,8 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
+from credentials.counters import Durations
 from credentials.freshness import LEASE
-from credentials.tally import Durations
 from keyportal import numbers
 from keyportal.metrics import Workers
 from keyportal.numbers import GONE, Numbers, Shelf, total

@@ -22,7 +22,7 @@ MANY: Final = 200_000
 """From this many entries on, addresses are not told apart until the next flush."""
 
 
-class Asked(NamedTuple):
+class CounterKey(NamedTuple):
     """The key of a counter: calls that agree in all of this are counted together."""
 
     hour: int
@@ -35,7 +35,7 @@ class Asked(NamedTuple):
     address: Address | None
 
 
-class Calls:
+class CallCount:
     """The number of calls counted together, and the times of the first and the last in seconds since 1970."""
 
     __slots__ = ("count", "first", "last")
@@ -54,13 +54,13 @@ class Durations:
     seconds: float = 0.0
 
 
-class Tally:
+class UsageCounters:
     """The counts since the last `take`. Thread-safe."""
 
     def __init__(self) -> None:
         self.durations: dict[tuple[str, str], Durations] = {}
         """By entry point (`door`) and outcome, since the process began."""
-        self._calls: dict[tuple[int, str, str, str, str, Address | None], Calls] = {}
+        self._calls: dict[tuple[int, str, str, str, str, Address | None], CallCount] = {}
         self._lock = threading.Lock()
 
     def count(
@@ -87,23 +87,23 @@ class Tally:
                 asked = (int(now // HOUR), door, outcome, credential, secret, address)
                 calls = self._calls.get(asked)
                 if calls is None:
-                    calls = self._calls[asked] = Calls(now)
+                    calls = self._calls[asked] = CallCount(now)
                 calls.count += 1
                 calls.last = now
 
-    def take(self) -> Mapping[Asked, Calls]:
+    def take(self) -> Mapping[CounterKey, CallCount]:
         """Return the counts by credential, and start over."""
         with self._lock:
             taken, self._calls = self._calls, {}
-        return {Asked(*asked): calls for asked, calls in taken.items()}
+        return {CounterKey(*asked): calls for asked, calls in taken.items()}
 
 
-tally = Tally()
+usage_counters = UsageCounters()
 
 
 def _begin_anew() -> None:
     """Start over in a forked process: the parent writes what was counted before the fork."""
-    tally.__init__()  # type: ignore[misc]  # other modules hold this object
+    usage_counters.__init__()  # type: ignore[misc]  # other modules hold this object
 
 
 os.register_at_fork(after_in_child=_begin_anew)
