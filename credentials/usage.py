@@ -38,7 +38,7 @@ class Batch(NamedTuple):
 
 
 @dataclass
-class Chore:
+class PeriodicTask:
     """A periodic task that the flusher's thread runs as well."""
 
     call: Callable[[], object]
@@ -52,7 +52,7 @@ class Flusher:
     """The thread and the queue that write the counts of this process to the database, one batch at a time, in order."""
 
     def __init__(self) -> None:
-        self.chores: list[Chore] = []
+        self.tasks: list[PeriodicTask] = []
         self._flushed_at = self._wrote_at = time.monotonic()
         self._batch: Batch | None = None
         self._flushing = threading.Lock()
@@ -104,10 +104,10 @@ class Flusher:
             waiting.wait(settings.KEYPORTAL_USAGE_FLUSH)
             self._try()
             now = time.monotonic()
-            for chore in self.chores:
-                if chore.due <= now:
-                    chore.due = now + chore.every
-                    self._do(chore)
+            for task in self.tasks:
+                if task.due <= now:
+                    task.due = now + task.every
+                    self._do(task)
 
     def _try(self) -> bool:
         try:
@@ -127,13 +127,13 @@ class Flusher:
         """Write what is left when the process ends: the batch that is waiting, and the counts after it."""
         for _ in range(TRIES_AT_EXIT):
             self._try()
-        for chore in self.chores:
-            if chore.at_exit:
-                self._do(chore)
+        for task in self.tasks:
+            if task.at_exit:
+                self._do(task)
 
-    def _do(self, chore: Chore) -> None:
+    def _do(self, task: PeriodicTask) -> None:
         try:
-            chore.call()
+            task.call()
         except Exception:  # a thread that ended would never write again
             logger.exception("a periodic task failed")
 
@@ -157,9 +157,9 @@ def count_call(
 
 def _begin_anew() -> None:
     """Start over in a forked process, which inherits no threads."""
-    chores = flusher.chores
+    tasks = flusher.tasks
     flusher.__init__()  # type: ignore[misc]  # other modules hold this object
-    flusher.chores = chores
+    flusher.tasks = tasks
 
 
 os.register_at_fork(after_in_child=_begin_anew)

@@ -13,7 +13,7 @@ django.setup(set_prefix=False)
 # Models can be imported only after django.setup().
 from accounts.trail import EVERY, extend_now_and_then  # noqa: E402
 from credentials.query_timeout import limit_queries  # noqa: E402
-from credentials.usage import Chore, flusher  # noqa: E402
+from credentials.usage import PeriodicTask, flusher  # noqa: E402
 from keyportal.databases import limit_statements  # noqa: E402
 from keyportal.entrance.application import Entrance  # noqa: E402
 from keyportal.numbers import shelf  # noqa: E402
@@ -23,10 +23,10 @@ from tokens.housekeeping import LOOK, now_and_then  # noqa: E402
 
 limit_statements()
 limit_queries()
-flusher.chores += [
-    Chore(shelf.leave, every=0, at_exit=True),
-    Chore(now_and_then, every=LOOK, at_exit=False),
-    Chore(extend_now_and_then, every=EVERY, at_exit=False),
+flusher.tasks += [
+    PeriodicTask(shelf.leave, every=0, at_exit=True),
+    PeriodicTask(now_and_then, every=LOOK, at_exit=False),
+    PeriodicTask(extend_now_and_then, every=EVERY, at_exit=False),
 ]
 
 confirm_configuration()

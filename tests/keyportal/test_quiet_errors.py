@@ -127,7 +127,7 @@ def test_no_started_server_logs_it(site: Portal, cluster: Cluster, address: str,
     wait_until(site.answers, otherwise=site.log.read_text)
     for path in ("/readyz", "/accounts/login/", "/gateway/auth", "/api/v1/keys"):
         assert site.get(path, Authorization=f"Bearer {key()}").status in (200, 301, 401, 404, 500, 503)
-    wait_until(lambda: "Traceback" in site.log.read_text(), otherwise=site.log.read_text)  # of a chore
+    wait_until(lambda: "Traceback" in site.log.read_text(), otherwise=site.log.read_text)  # of a periodic task
     site.stop()
     assert CANARY.lower() not in site.log.read_text().lower()
 
