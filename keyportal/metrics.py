@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from credentials.client_address import parse_address, parse_network
 from credentials.counters import BOUNDS
-from keyportal.numbers import Numbers, all_numbers, total
+from keyportal.worker_files import WorkerMetrics, all_workers, total
 
 LABELS = ("door", "outcome")
 OPENMETRICS = "application/openmetrics-text"
@@ -34,7 +34,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     allowed = map(parse_network, settings.KEYPORTAL_METRICS_NETWORKS)
     if client is None or not any(client in network for network in allowed):
         raise Http404
-    workers = Workers(all_numbers())
+    workers = Workers(all_workers())
     if _prefers_openmetrics(request):
         told: bytes = openmetrics.generate_latest(workers)  # type: ignore[no-untyped-call]  # the library has no types
         return HttpResponse(told, content_type=openmetrics.CONTENT_TYPE_LATEST)
@@ -53,7 +53,7 @@ def _prefers_openmetrics(request: HttpRequest) -> bool:
 class Workers(Collector):
     """The metrics of all workers of this machine, added up."""
 
-    def __init__(self, workers: Sequence[Numbers]) -> None:
+    def __init__(self, workers: Sequence[WorkerMetrics]) -> None:
         self._workers = [worker for worker in workers if worker.is_alive]
         self._total = total(workers)
 

@@ -16,15 +16,15 @@ from credentials.query_timeout import limit_queries  # noqa: E402
 from credentials.usage import PeriodicTask, flusher  # noqa: E402
 from keyportal.databases import limit_statements  # noqa: E402
 from keyportal.entrance.application import Entrance  # noqa: E402
-from keyportal.numbers import shelf  # noqa: E402
 from keyportal.private_files import PrivateConnection  # noqa: E402
 from keyportal.startup import confirm_configuration, prepare_static_files  # noqa: E402
+from keyportal.worker_files import worker_files  # noqa: E402
 from tokens.housekeeping import LOOK, now_and_then  # noqa: E402
 
 limit_statements()
 limit_queries()
 flusher.tasks += [
-    PeriodicTask(shelf.leave, every=0, at_exit=True),
+    PeriodicTask(worker_files.write_snapshot, every=0, at_exit=True),
     PeriodicTask(now_and_then, every=LOOK, at_exit=False),
     PeriodicTask(extend_now_and_then, every=EVERY, at_exit=False),
 ]

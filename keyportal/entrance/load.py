@@ -1,4 +1,4 @@
-"""The load on the server of this process, for `keyportal.numbers`."""
+"""The load on the server of this process, for `keyportal.worker_files`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from credentials.counters import Durations
 from credentials.freshness import LEASE
-from keyportal import numbers
+from keyportal import worker_files
 from keyportal.metrics import Workers
-from keyportal.numbers import GONE, Numbers, Shelf, total
+from keyportal.worker_files import EXITED_AFTER, WorkerFiles, WorkerMetrics, total
 from tests.databases import portal_database
 from tests.portal import Portal
 from tests.waiting import wait_until
@@ -134,16 +134,16 @@ def test_the_files_of_workers_that_are_gone_become_one(
 ) -> None:
     settings.KEYPORTAL_METRICS_NETWORKS = ("127.0.0.1",)
     settings.KEYPORTAL_METRICS_DIR = str(tmp_path)
-    for name, at in (("a", 1.0), ("b", 2.0), ("c", time.time() - GONE / 2)):
+    for name, at in (("a", 1.0), ("b", 2.0), ("c", time.time() - EXITED_AFTER / 2)):
         took = Durations(seconds=0.5)
         took.classes[0] = 3
-        left = Numbers(durations={("api", "accepted"): took}, hits=2, misses=1, messages_given_up=1, at=at)
+        left = WorkerMetrics(durations={("api", "accepted"): took}, hits=2, misses=1, messages_given_up=1, at=at)
         (tmp_path / f"{name}.json").write_text(left.as_json())
     (tmp_path / "other.json").write_text(json.dumps({"of": "another version"}))
-    monkeypatch.setattr(numbers, "own_numbers", Numbers)
+    monkeypatch.setattr(worker_files, "own_metrics", WorkerMetrics)
     for _ in range(2):  # each start does it
-        own = Shelf()
-        own.leave()
+        own = WorkerFiles()
+        own.write_snapshot()
         added = total(own.read())
         assert (added.hits, added.misses, added.messages_given_up) == (6, 3, 3)
         assert added.durations["api", "accepted"].classes[0] == 9
@@ -153,7 +153,7 @@ def test_the_files_of_workers_that_are_gone_become_one(
 
 
 def test_messages_that_wait_are_counted_once_however_many_workers_count_them() -> None:
-    seen = [Numbers(messages_waiting=3, messages_wait=9.0), Numbers(messages_waiting=4, messages_wait=12.5)]
+    seen = [WorkerMetrics(messages_waiting=3, messages_wait=9.0), WorkerMetrics(messages_waiting=4, messages_wait=12.5)]
     for worker in seen:
         worker.at = time.time()
     told = generate_latest(Workers(seen)).decode()
@@ -166,5 +166,5 @@ def test_a_folder_that_can_not_be_written_breaks_nothing(settings: Any, client: 
     (tmp_path / "file").write_text("")
     settings.KEYPORTAL_METRICS_NETWORKS = ("127.0.0.1",)
     settings.KEYPORTAL_METRICS_DIR = str(tmp_path / "file" / "metrics")
-    Shelf().leave()
+    WorkerFiles().write_snapshot()
     assert client.get("/metrics", secure=True).status_code == 200

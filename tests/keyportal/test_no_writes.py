@@ -22,8 +22,8 @@ from accounts.models import User
 from accounts.sessions import SessionStore
 from credentials.writes import READ_ONLY, writes
 from keyportal.mailer import Mailer
-from keyportal.numbers import own_numbers
 from keyportal.problems import is_of_the_database
+from keyportal.worker_files import own_metrics
 from tests.databases import portal_database
 from tests.portal import Answer, Portal
 from tests.speaker import Client, Speaker
@@ -107,7 +107,7 @@ def test_a_request_that_could_not_write_is_noted_at_once(
         answers = [browser.get("/accounts/login/", secure=True).status_code for _ in range(2)]
     assert answers == [503, 503]
     assert caplog.text.count(f"the database accepts no writes: {READ_ONLY}") == 1
-    assert not own_numbers().writable
+    assert not own_metrics().writable
     ready = browser.get("/readyz", secure=True)
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
     assert ready.json()["warnings"] == [f"the database accepts no writes: {READ_ONLY}"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from keyportal.numbers import Shelf
 from keyportal.private_files import OTHERS, make_private, make_tree_private, private_folder
+from keyportal.worker_files import WorkerFiles
 from tests.portal import ROOT, Portal
 from tests.project_copy import copy_project
 from tests.settings_reader import base
@@ -119,7 +119,7 @@ def test_a_metrics_file_is_never_open_for_a_moment(settings: Settings, tmp_path:
     settings.KEYPORTAL_METRICS_NETWORKS = ("127.0.0.1",)
     before = os.umask(0)
     try:
-        Shelf().leave()
+        WorkerFiles().write_snapshot()
     finally:
         os.umask(before)
     assert {path.name for path in (tmp_path / "metrics").iterdir()} > {"lock"}

@@ -27,8 +27,8 @@ from keyportal.private_files import open_private, private_folder
 logger = logging.getLogger(__name__)
 
 ALIVE: Final = 30.0  # seconds; a worker writes every few
-GONE: Final = 300.0  # seconds after which a file's metrics are added to those of all ended workers
-OF_THE_GONE: Final = "gone.json"
+EXITED_AFTER: Final = 300.0  # seconds after which a file's metrics are added to those of all ended workers
+OF_EXITED: Final = "gone.json"
 COUNTERS: Final = (
     *("hits", "misses", "verdicts_refused", "others_refused", "late"),
     *("messages_sent", "messages_failed", "messages_given_up"),
@@ -37,7 +37,7 @@ COUNTERS: Final = (
 
 
 @dataclass
-class Numbers:
+class WorkerMetrics:
     """The metrics of one worker."""
 
     durations: dict[tuple[str, str], Durations] = field(default_factory=dict)
@@ -83,17 +83,17 @@ class Numbers:
         return json.dumps({**vars(self), "durations": durations})
 
     @classmethod
-    def of_json(cls, text: str) -> "Numbers":
+    def of_json(cls, text: str) -> "WorkerMetrics":
         """Return the metrics from a file's content. Raises ValueError, KeyError or TypeError for any other content."""
         members: dict[str, Any] = json.loads(text)
         durations = {(door, outcome): Durations(**took) for door, outcome, took in members.pop("durations")}
         return cls(durations=durations, **members)
 
 
-def own_numbers() -> Numbers:
+def own_metrics() -> WorkerMetrics:
     """Return this worker's current metrics."""
     cache, now = freshness.cache, freshness.now()
-    return Numbers(
+    return WorkerMetrics(
         durations=dict(usage_counters.durations),  # a copy, because it grows meanwhile
         hits=cache.hits,
         misses=cache.misses,
@@ -112,9 +112,9 @@ def own_numbers() -> Numbers:
     )
 
 
-def total(workers: Sequence[Numbers]) -> Numbers:
+def total(workers: Sequence[WorkerMetrics]) -> WorkerMetrics:
     """Return the sums of the counters, which are all that can be added up."""
-    added = Numbers()
+    added = WorkerMetrics()
     for worker in workers:
         for name in COUNTERS:
             setattr(added, name, getattr(added, name) + getattr(worker, name))
@@ -125,47 +125,47 @@ def total(workers: Sequence[Numbers]) -> Numbers:
     return added
 
 
-class Shelf:
+class WorkerFiles:
     """The folder of the files, and this worker's file in it."""
 
     def __init__(self) -> None:
         self.own = f"{secrets.token_hex(8)}.json"
         self._tidied = False
 
-    def leave(self) -> Numbers:
+    def write_snapshot(self) -> WorkerMetrics:
         """Write this worker's current metrics to its file, if any network may ask for them, and return them."""
-        numbers = own_numbers()
+        metrics = own_metrics()
         if not settings.KEYPORTAL_METRICS_NETWORKS:
-            return numbers
+            return metrics
         try:
             folder = _folder()
             if not self._tidied:
                 self._tidied = True
                 _add_up_the_gone(folder)
-            _write(folder / self.own, numbers)
+            _write(folder / self.own, metrics)
         except OSError as error:
             logger.warning("metrics can't be written to %s: %s", settings.KEYPORTAL_METRICS_DIR, type(error).__name__)
-        return numbers
+        return metrics
 
-    def read(self) -> list[Numbers]:
+    def read(self) -> list[WorkerMetrics]:
         """Return the metrics of the other workers."""
         folder = _folder()
         with _locked(folder, fcntl.LOCK_SH):
-            return [numbers for path, numbers in _files(folder) if path.name != self.own]
+            return [metrics for path, metrics in _files(folder) if path.name != self.own]
 
 
-shelf = Shelf()
-os.register_at_fork(after_in_child=shelf.__init__)  # type: ignore[misc]  # each process has a file of its own
+worker_files = WorkerFiles()
+os.register_at_fork(after_in_child=worker_files.__init__)  # type: ignore[misc]  # each process has a file of its own
 
 
-def all_numbers() -> list[Numbers]:
+def all_workers() -> list[WorkerMetrics]:
     """Return the metrics of all workers: this one's current ones, and the files of the others.
 
     This worker writes its file first, so that another worker does not report less a moment later.
     """
-    own = shelf.leave()
+    own = worker_files.write_snapshot()
     try:
-        others = shelf.read()
+        others = worker_files.read()
     except OSError as error:
         logger.warning("metrics can't be read from %s: %s", settings.KEYPORTAL_METRICS_DIR, type(error).__name__)
         others = []
@@ -184,11 +184,11 @@ def _locked(folder: Path, how: int) -> Iterator[None]:
         yield
 
 
-def _files(folder: Path) -> list[tuple[Path, Numbers]]:
+def _files(folder: Path) -> list[tuple[Path, WorkerMetrics]]:
     found = []
     for path in folder.glob("*.json"):
         try:
-            found.append((path, Numbers.of_json(path.read_text())))
+            found.append((path, WorkerMetrics.of_json(path.read_text())))
         except FileNotFoundError:
             continue  # just added to those of the ended workers
         except (ValueError, KeyError, TypeError):
@@ -196,19 +196,19 @@ def _files(folder: Path) -> list[tuple[Path, Numbers]]:
     return found
 
 
-def _write(path: Path, numbers: Numbers) -> None:
+def _write(path: Path, metrics: WorkerMetrics) -> None:
     """Replace a file atomically, so that a reader never finds half of one."""
     new = path.with_suffix(f".{secrets.token_hex(4)}.new")
     with open(new, "w", opener=open_private) as file:
-        file.write(numbers.as_json())
+        file.write(metrics.as_json())
     new.replace(path)
 
 
 def _add_up_the_gone(folder: Path) -> None:
     """Merge the files of workers that have ended into one."""
     with _locked(folder, fcntl.LOCK_EX):
-        gone = [(path, numbers) for path, numbers in _files(folder) if time.time() - numbers.at > GONE]
-        _write(folder / OF_THE_GONE, total([numbers for _, numbers in gone]))
-        for path, _ in gone:
-            if path.name != OF_THE_GONE:
+        exited = [(path, metrics) for path, metrics in _files(folder) if time.time() - metrics.at > EXITED_AFTER]
+        _write(folder / OF_EXITED, total([metrics for _, metrics in exited]))
+        for path, _ in exited:
+            if path.name != OF_EXITED:
                 path.unlink()
