@@ -78,7 +78,7 @@ def verify(
     record = by(index_digest(index_ring().primary, secret), lambda: find(secret))
     if record is None:
         raise refused("invalid_token")
-    judge(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
+    check_state(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
     return record
 
 
@@ -110,7 +110,7 @@ def _by_digest(digests: Sequence[Placeholder]) -> QuerySet[KeySecret, Any]:
 _BY_DIGEST: Final = Prepared(_by_digest, BinaryField())
 
 
-def judge(  # noqa: C901  # one guard a reason, in the order of the contract
+def check_state(  # noqa: C901  # one guard a reason, in the order of the contract
     record: KeyRecord, *, at: datetime, address: Address | None, environment: str | None, scopes: Collection[str]
 ) -> None:
     """Raise `RefusedError` with the first reason to refuse the record at this moment, or return if there is none."""

@@ -8,7 +8,7 @@ from credentials import clock
 from credentials.client_address import Address
 from credentials.freshness import freshness
 from credentials.refusals import RefusedError
-from gateway.verdict import Record, judge
+from gateway.verdict import Record, check_state
 
 SECONDS: Final = 1.0
 """Seconds after which the credential is looked up again. Short, so that this adds almost nothing to a record's age."""
@@ -41,7 +41,7 @@ class Acquaintance:
         if self._generation != cache.generation or self._until <= clock.now() or self._mark != _mark_of(header):
             return None
         try:
-            judge(record, address=address)
+            check_state(record, address=address)
         except RefusedError:
             self._record = None
             return None

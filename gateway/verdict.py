@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 from apikeys.verification import KeyRecord
-from apikeys.verification import judge as judge_key
+from apikeys.verification import check_state as check_key_state
 from apikeys.verification import verify as verify_key
 from credentials.client_address import Address
 from credentials.kinds import is_signed
@@ -12,7 +12,7 @@ from credentials.recall import Recall, WouldBlockError, recall
 from credentials.refusals import RefusedError
 from tokens.audiences import Asked
 from tokens.verification import TokenRecord
-from tokens.verification import judge as judge_token
+from tokens.verification import check_state as check_token_state
 from tokens.verification import verify as verify_token
 
 Record = KeyRecord | TokenRecord
@@ -43,10 +43,10 @@ def verdict(
         raise WouldBlockError from None  # same as for an unknown credential, whose checks are counted in a thread
 
 
-def judge(record: Record, *, address: Address | None) -> None:
+def check_state(record: Record, *, address: Address | None) -> None:
     """Return if a record of `verdict` is good now, from this address, for the portal. Raises `RefusedError`."""
     now = datetime.now(UTC)
     if isinstance(record, KeyRecord):
-        judge_key(record, at=now, address=address, environment=None, scopes=())
+        check_key_state(record, at=now, address=address, environment=None, scopes=())
     else:
-        judge_token(record, at=now, address=address, environment=None, scopes=())
+        check_token_state(record, at=now, address=address, environment=None, scopes=())

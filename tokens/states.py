@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from apikeys.models import APIKey, KeySecret
 from apikeys.verification import KeyRecord, key_fields, record_of
-from apikeys.verification import judge as judge_key
+from apikeys.verification import check_state as check_key_state
 from credentials.catalogue import catalogue
 from credentials.refusals import RefusedError
 from tokens.models import RefreshToken, RevokedToken, TokenFamily
-from tokens.verification import find, judge
+from tokens.verification import check_state, find
 from vault.signing import Claims
 
 GOOD: Final = "good"
@@ -55,7 +55,7 @@ def state_of_key(key: APIKey, secret: KeySecret | None = None) -> State:
     """Return the state of a key, or of one of its secrets. Its networks are ignored, because there is no caller."""
     now = timezone.now()
     try:
-        judge_key(_from_anywhere(_record(key, secret)), at=now, address=None, environment=None, scopes=())
+        check_key_state(_from_anywhere(_record(key, secret)), at=now, address=None, environment=None, scopes=())
     except RefusedError as error:
         code = error.refusal.code
         at = {"revoked": key.revoked_at, "expired": key.expires_at, "paused": key.paused_at}.get(code)
@@ -106,7 +106,7 @@ def state_of_token(claims: Claims) -> State:
         return State("invalid_token", why="the account or the key that it names no longer exists")
     key = _from_anywhere(record.key) if record.key else None
     try:
-        judge(replace(record, key=key), at=timezone.now(), address=None, environment=None, scopes=())
+        check_state(replace(record, key=key), at=timezone.now(), address=None, environment=None, scopes=())
     except RefusedError as error:
         why = "all tokens of the account were ended" if error.refusal.code == "revoked" else ""
         return State(error.refusal.code, why=why)

@@ -19,7 +19,7 @@ from accounts.models import User
 from accounts.rings import signing_ring
 from apikeys.models import APIKey
 from apikeys.verification import KeyRecord, key_fields, record_of
-from apikeys.verification import judge as judge_key
+from apikeys.verification import check_state as check_key_state
 from credentials.catalogue import catalogue, names_in
 from credentials.client_address import Address
 from credentials.credential import OWNER_FIELDS, Credential, Owner
@@ -98,7 +98,7 @@ def verify(
         raise refused("invalid_token")
     if wanted not in (None, record.claims.audience):
         raise foreign()
-    judge(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
+    check_state(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
     return record
 
 
@@ -188,7 +188,7 @@ _OF_USER: Final = Prepared(_of_user, CharField())
 _OF_FAMILY: Final = Prepared(_of_family, CharField())
 
 
-def judge(
+def check_state(
     record: TokenRecord, *, at: datetime, address: Address | None, environment: str | None, scopes: Collection[str]
 ) -> None:
     """Raise `RefusedError` with the first reason to refuse the record at this moment, or return if there is none."""
@@ -199,7 +199,7 @@ def judge(
     if record.revoked:
         raise refused("revoked", **about)
     if record.key is not None:
-        judge_key(record.key, at=at, address=address, environment=None, scopes=())
+        check_key_state(record.key, at=at, address=address, environment=None, scopes=())
     if not owner.is_active:
         raise refused("owner_inactive", **about)
     if owner.confirmed_at is None:

@@ -18,7 +18,7 @@ from tokens.errors import InvalidGrantError
 from tokens.housekeeping import purge
 from tokens.models import RefreshToken, TokenFamily
 from tokens.services import Issued
-from tokens.verification import ask, judge, verify
+from tokens.verification import ask, check_state, verify
 
 __all__ = ["clock"]  # a fixture
 
@@ -57,7 +57,7 @@ def test_a_token_that_is_remembered_expires_all_the_same(pair: Issued, clock: Cl
     assert record
     clock.move_to(START + 10 * MINUTE + 30, tick=False)
     with pytest.raises(RefusedError, match="expired"):
-        judge(record, at=timezone.now(), address=None, environment=None, scopes=())
+        check_state(record, at=timezone.now(), address=None, environment=None, scopes=())
 
 
 def test_a_log_in_ends_when_nobody_refreshes_it_for_a_week(pair: Issued, clock: Clock) -> None:
