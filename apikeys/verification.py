@@ -58,7 +58,7 @@ class KeyRecord:
         return self.credential.id
 
     @property
-    def is_over(self) -> bool:
+    def is_terminal(self) -> bool:
         """Whether the key is refused for good."""
         return self.revoked_at is not None
 

@@ -28,7 +28,7 @@ class Remembered(Protocol):
         """The tags by which a notification may name this record: `key:key_…`, `user:usr_…`, `token:tok_…`."""
 
     @property
-    def is_over(self) -> bool:
+    def is_terminal(self) -> bool:
         """Whether the credential has ended for good, so that there is no point in caching it."""
 
 
@@ -92,7 +92,7 @@ class VerifiedCache:
             return ask()
         asked_at = self._now()
         record = ask()
-        if record is not None and not record.is_over:
+        if record is not None and not record.is_terminal:
             self.keep(key, record, asked_in=generation, asked_at=asked_at)
         return record
 

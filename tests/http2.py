@@ -32,7 +32,7 @@ class Stream:
         self.headers: dict[str, str] = {}
         self.trailers: dict[str, str] = {}
         self.body = b""
-        self.is_over = False
+        self.is_terminal = False
 
     def take(self, event: Event) -> None:
         """Note something that arrived."""
@@ -43,7 +43,7 @@ class Stream:
         elif isinstance(event, DataReceived):
             self.body += event.data
         elif isinstance(event, StreamEnded | StreamReset):
-            self.is_over = True
+            self.is_terminal = True
 
 
 class Http2:
@@ -72,7 +72,7 @@ class Http2:
             rest = memoryview(piece)
             while rest:
                 self.read(stream, lambda: self._line.local_flow_control_window(stream.number) > 0)
-                if stream.is_over:
+                if stream.is_terminal:
                     return
                 size = min(self._line.local_flow_control_window(stream.number), self._line.max_outbound_frame_size)
                 self._line.send_data(stream.number, bytes(rest[:size]))
@@ -83,7 +83,7 @@ class Http2:
 
     def read(self, stream: Stream, enough: Callable[[], bool]) -> None:
         """Read until it is enough, or the answer is complete."""
-        while not stream.is_over and not enough():
+        while not stream.is_terminal and not enough():
             data = self._socket.recv(PIECE)
             if not data:
                 raise ConnectionError("closed")

@@ -46,7 +46,7 @@ class State:
         return f"{_WORDS.get(self.code, self.code)}{at}{f': {self.why}' if self.why else ''}"
 
     @property
-    def is_over(self) -> bool:
+    def is_terminal(self) -> bool:
         """Whether it is refused for good, so that there is nothing left to end."""
         return self.code in ("revoked", "expired", "spent")
 

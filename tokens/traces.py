@@ -104,7 +104,7 @@ def of_claims(claims: Claims, *, what: str = "Access token") -> Finding | None:
     user = User.objects.filter(pk=subject_id).first()
     if user is None:
         return None
-    target = None if state.is_over else Target.of_claims(claims)
+    target = None if state.is_terminal else Target.of_claims(claims)
     facts += _owner(user)
     return Finding(
         what=what,
@@ -141,7 +141,7 @@ def _of_token_of_key(key: APIKey, claims: Claims, *, what: str, state: State, fa
         owner=key.owner,
         state=state,
         facts=[*facts, Fact("Came from", "a key that was exchanged for it"), *_key(key)],
-        target=None if state.is_over else Target.of_claims(claims),
+        target=None if state.is_terminal else Target.of_claims(claims),
         ending="only this token; its key keeps working and can get a new one",
     )
 

@@ -72,7 +72,7 @@ class TokenRecord:
         return self.key.limit if self.key else ""
 
     @property
-    def is_over(self) -> bool:
+    def is_terminal(self) -> bool:
         """Whether the token is refused for good."""
         return self.revoked
 

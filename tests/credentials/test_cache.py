@@ -21,7 +21,7 @@ class Fact:
 
     value: str
     tags: tuple[str, ...] = ("key:1",)
-    is_over: bool = False
+    is_terminal: bool = False
 
 
 def ask_for(fact: Fact | None, asked: list[str]) -> Fact | None:
@@ -61,7 +61,7 @@ def test_without_knowing_whether_it_is_current_it_is_neither_read_nor_filled() -
 def test_what_is_unknown_or_over_is_not_kept() -> None:
     cache = VerifiedCache()
     assert cache.recalled(0, b"1", lambda: None) is None
-    assert cache.recalled(0, b"2", lambda: Fact("over", is_over=True)) == Fact("over", is_over=True)
+    assert cache.recalled(0, b"2", lambda: Fact("over", is_terminal=True)) == Fact("over", is_terminal=True)
     assert len(cache) == 0
 
 

@@ -274,7 +274,7 @@ def test_what_is_recalled_is_of_its_own_digest_and_asked_once(
     def recalled(digest: bytes) -> Any:
         def ask() -> Any:
             asked.append(digest)
-            return SimpleNamespace(digest=digest, tags=(), is_over=False)
+            return SimpleNamespace(digest=digest, tags=(), is_terminal=False)
 
         return recall.recall(digest, ask)
 
@@ -349,7 +349,7 @@ def test_a_glance_is_good_for_as_long_only_as_a_look_at_the_file(
 
 def test_what_is_not_known_to_be_current_is_not_answered_at_once(connection: Connections, glancing: Freshness) -> None:
     def ask() -> Any:
-        return SimpleNamespace(tags=(), is_over=False)
+        return SimpleNamespace(tags=(), is_terminal=False)
 
     with pytest.raises(WouldBlockError):
         recall.remembered(b"1", ask)

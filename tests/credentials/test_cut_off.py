@@ -53,7 +53,7 @@ def status_of(portal: Portal, client: Client) -> int:
     return status
 
 
-def is_over(portal: Portal, client: Client) -> None:
+def is_terminal(portal: Portal, client: Client) -> None:
     """Wait until every worker refuses the client, and see that none ever takes it back."""
     refused_everywhere(lambda: status_of(portal, client), at_once=False)
     assert 200 not in {status_of(portal, client) for _ in range(AFTERWARDS)}
@@ -86,7 +86,7 @@ def test_a_connection_that_is_cut_is_made_again_and_hears_everything(near: Porta
         warm(far, client)
         proxy.cut()
         near.shell(f"APIKey.objects.filter(pk='{client.id}').update(paused_at='2026-01-01T00:00:00Z')")
-        is_over(far, client)
+        is_terminal(far, client)
         near.shell(f"APIKey.objects.filter(pk='{client.id}').update(paused_at=None)")
         is_well(far, client)
 
@@ -103,7 +103,7 @@ def test_a_line_that_goes_dead_without_a_word_ends_the_lease(near: Portal, far: 
     proxy.deaf_to = b"LISTEN"
     assert proxy.silence(b"keyportal_") == 2  # the heartbeats of two workers
     near.revoke_key(client.id)
-    is_over(far, client)
+    is_terminal(far, client)
     warm(far, kept)
     assert listening(far) == before
     proxy.deaf_to = b""
@@ -133,7 +133,7 @@ def test_while_postgresql_restarts_nothing_stale_is_answered(near: Portal, far: 
     cluster.start()
     near.shell(f"APIKey.objects.filter(pk='{client.id}').update(revoked_at='2026-01-01T00:00:00Z')")
     for portal in (near, far):
-        is_over(portal, client)
+        is_terminal(portal, client)
         is_well(portal, kept)
         assert {status_of(portal, client) for _ in range(IN_A_ROW)} == {401}
 
@@ -166,13 +166,13 @@ class Storm:
         while not self._end.is_set():
             client = self._clients[number % len(self._clients)]
             number += 1
-            is_over = client.id in self.over
+            is_terminal = client.id in self.over
             line.request("GET", "/gateway/auth", headers={"Authorization": f"Bearer {client.secret}"})
             answer = line.getresponse()
             answer.read()
             self.asked += 1
             self.statuses.add(answer.status)
-            if answer.status == 200 and is_over:
+            if answer.status == 200 and is_terminal:
                 self.late.append(client.id)
         line.close()
 

@@ -30,7 +30,7 @@ class Ears:
     def remember(self) -> None:
         cache = self.freshness.cache
         for key in KEYS:
-            record = cast("Remembered", SimpleNamespace(tags=(f"key:{key.decode()}",), is_over=False))
+            record = cast("Remembered", SimpleNamespace(tags=(f"key:{key.decode()}",), is_terminal=False))
             assert cache.keep(key, record, asked_in=cache.generation, asked_at=self.freshness.now())
 
     def hear(self, *payloads: str) -> None:
