@@ -21,7 +21,7 @@ class SealedBackend(AuthenticationBackend):  # type: ignore[misc]  # untyped
         """Return whether the account is active and its row seal valid. Called at log-in and at every request."""
         if not isinstance(user, User) or not super().user_can_authenticate(user):
             return False
-        if user.is_intact():
+        if user.seal_is_valid():
             return True
         logger.error("integrity_violation: the row seal of %s does not match", user.pk)
         return False
@@ -40,4 +40,4 @@ class SealedBackend(AuthenticationBackend):  # type: ignore[misc]  # untyped
 
 def is_whole(user: User) -> bool:
     """Return whether the account's row and second factors are as the portal wrote them. Called at each log-in."""
-    return user.is_intact() and fits(user, FACTORS)
+    return user.seal_is_valid() and fits(user, FACTORS)

@@ -52,7 +52,7 @@ def read_row(model: type[Row], pk: int) -> Row | None:
 def fits(row: SealedRow | None) -> bool:
     """Return whether the row can be read and its seal is valid."""
     try:
-        return row is not None and row.is_intact()
+        return row is not None and row.seal_is_valid()
     except UNREADABLE:
         return False
 

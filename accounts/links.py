@@ -61,7 +61,7 @@ def write(link: MailedLink, *, good_from: datetime) -> str:
 def find(purpose: str, text: str) -> MailedLink | None:
     """Return the valid link with this text, without using it up; None if it has expired, was used or is forged."""
     link = MailedLink.objects.filter(digest__in=index_digests(index_ring(), text)).select_related("user").first()
-    if link is None or link.purpose != purpose or link.user is None or not link.is_intact():
+    if link is None or link.purpose != purpose or link.user is None or not link.seal_is_valid():
         return None
     return link if link.expires_at > timezone.now() else None
 
@@ -69,7 +69,7 @@ def find(purpose: str, text: str) -> MailedLink | None:
 def pending_change(user: User) -> MailedLink | None:
     """Return the link of the account's pending change of address; None if there is none."""
     link = MailedLink.objects.filter(user=user, purpose=CHANGE, expires_at__gt=timezone.now()).first()
-    return link if link is not None and link.is_intact() else None
+    return link if link is not None and link.seal_is_valid() else None
 
 
 def spend(link: MailedLink) -> bool:

@@ -52,7 +52,7 @@ class SealedRow(models.Model):
             super().save(update_fields=fields, **options)
             return
         rows = type(self)._default_manager.filter(pk=self.pk)
-        if not is_new and not rows.get().is_intact():
+        if not is_new and not rows.get().seal_is_valid():
             raise TamperedRowError(f"{self._meta.label} {self.pk} was changed outside the portal")
         self.seal = self.make_seal()
         with transaction.atomic(savepoint=False):
@@ -73,7 +73,7 @@ class SealedRow(models.Model):
         """Return the seal of the row as it is in memory, under the primary sealing key."""
         return row_seal(sealing_ring(), self.sealed_fields())
 
-    def is_intact(self) -> bool:
+    def seal_is_valid(self) -> bool:
         """Return whether the row is as the portal wrote it; False if a sealed field was changed in the database."""
         seal: object = self.seal  # SQLite accepts any value in any column, and bytes(10**9) is a gigabyte
         blob = bytes(seal) if isinstance(seal, bytes | memoryview) else b""
@@ -114,7 +114,7 @@ def swap(row: SealedRow, changes: Mapping[str, Any], *, whatever_was: bool = Fal
     `UndoneChangeError`, and `TamperedRowError` if the old seal is not valid. Pass `whatever_was` to skip that check for
     a change that takes rights away for good.
     """
-    if not whatever_was and not row.is_intact():
+    if not whatever_was and not row.seal_is_valid():
         raise TamperedRowError(f"{row._meta.label} {row.pk} was changed outside the portal")
     read = row.seal
     for field, value in changes.items():

@@ -23,7 +23,7 @@ def issue_undo(user: User, email: str) -> str:
     was given up before takes the older link's place in the order. The caller must have locked the account's row.
     """
     now = timezone.now()
-    good = [link for link in user.mailed_links.filter(purpose=UNDO, expires_at__gt=now) if link.is_intact()]
+    good = [link for link in user.mailed_links.filter(purpose=UNDO, expires_at__gt=now) if link.seal_is_valid()]
     earlier = [link.issued_at for link in good if link.email == email]
     place = earlier[0] if earlier else max([now, *(link.issued_at + TICK for link in good)])
     id_ = link_id(UNDO, f"{user.pk} {email}")

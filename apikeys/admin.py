@@ -52,14 +52,14 @@ class StateFilter(admin.SimpleListFilter):
 class APIKeyAdmin(ReadOnlyAdmin):
     """Keys, filtered by state and environment, and searched by id, name, owner or hint."""
 
-    list_display = ("name", "owner", "state", "last_used", "expires_at", "environment", "hints", "id", "intact")
+    list_display = ("name", "owner", "state", "last_used", "expires_at", "environment", "hints", "id", "seal_is_valid")
     list_filter = (StateFilter, "environment", "created_at")
     search_fields = ("=id", "name", "owner__email", "secrets__hint")
     search_help_text = "Key id, name, owner's e-mail, or the last four characters of a secret."
     list_select_related = ("owner",)
     ordering = ("-created_at",)
     fields = ("id", "name", "owner", "environment", "hints", "state", "scopes", "networks", "created_at", "expires_at")
-    readonly_fields = ("hints", "state", "last_used", "intact")
+    readonly_fields = ("hints", "state", "last_used", "seal_is_valid")
     actions = ("revoke_keys", "limit_keys")
     change_list_template = "admin/credentials_list.html"
     subject_type = "key"
@@ -77,7 +77,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
 
     def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> tuple[str, ...]:
         """Return the fields that a key's page shows."""
-        return (*self.fields, "paused_at", "revoked_at", "revoked_reason", "rate_limit", "intact")
+        return (*self.fields, "paused_at", "revoked_at", "revoked_reason", "rate_limit", "seal_is_valid")
 
     @admin.display(description="hints")
     def hints(self, key: APIKey) -> str:
@@ -91,9 +91,9 @@ class APIKeyAdmin(ReadOnlyAdmin):
         return at
 
     @admin.display(boolean=True, description="row seal matches")
-    def intact(self, key: APIKey) -> bool:
+    def seal_is_valid(self, key: APIKey) -> bool:
         """Return whether the row is as the portal wrote it. If not, the key is refused."""
-        return key.is_intact()
+        return key.seal_is_valid()
 
     @admin.action(permissions=["act"], description="Revoke for good")
     def revoke_keys(

@@ -48,7 +48,7 @@ class ScopeField(forms.MultipleChoiceField):
     def offer(self, held: Collection[str] = ()) -> None:
         """Set the choices: the scopes that developers may take themselves, and those that the key holds."""
         offered = Scope.objects.filter(restricted=False) | Scope.objects.filter(name__in=held)
-        self.scopes = offered.intact()
+        self.scopes = offered.with_valid_seals()
         self.choices = [(scope.name, scope.description) for scope in self.scopes]
 
 

@@ -188,7 +188,7 @@ def _refuse_one_too_many(owner: User) -> None:
 
 def _refuse_scopes(wanted: Collection[str], *, held: Collection[str], restricted: bool) -> None:
     taken = set(wanted) - set(held)
-    known = {scope.name: scope for scope in Scope.objects.filter(name__in=taken).intact()}
+    known = {scope.name: scope for scope in Scope.objects.filter(name__in=taken).with_valid_seals()}
     unknown = taken - set(known)
     if unknown:
         raise ScopeNotAllowedError(f"Not in the catalogue: {', '.join(sorted(unknown))}.")

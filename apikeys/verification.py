@@ -41,7 +41,7 @@ class KeyRecord:
     retires_at: datetime | None
     paused_at: datetime | None
     owner: Owner
-    intact: bool
+    seal_is_valid: bool
     limit: str
     """The key's own rate limit; empty for the default."""
     secret_id: str
@@ -128,7 +128,7 @@ def check_state(  # noqa: C901  # one guard a reason, in the order of the contra
     if record.owner.confirmed_at is None:
         raise refused("account_unconfirmed", **_about(record))
     # A tampered row may still take rights away, so the checks above trust it. It may not grant any.
-    if not (record.intact and record.owner.intact):
+    if not (record.seal_is_valid and record.owner.seal_is_valid):
         logger.error("integrity_violation: the row seal of %s or of its owner does not match", credential.id)
         raise refused("invalid_token")
     if environment and environment != credential.environment:
@@ -152,7 +152,7 @@ def record_of(row: Sequence[Any], secret: KeySecret | None = None) -> KeyRecord:
     """
     key = APIKey.from_db("default", KEY_FIELDS, row[: len(KEY_FIELDS)])
     *owner, entries = row[len(KEY_FIELDS) : len(KEY_FIELDS) + len(OWNER_FIELDS) + 1]
-    intact = key.is_intact() and (secret is None or secret.is_intact())
+    seal_is_valid = key.seal_is_valid() and (secret is None or secret.seal_is_valid())
     return KeyRecord(
         credential=Credential(
             kind="api_key",
@@ -166,13 +166,13 @@ def record_of(row: Sequence[Any], secret: KeySecret | None = None) -> KeyRecord:
         ),
         # A row that was not written by the portal may hold text that is not a network; it is refused without parsing
         # it.
-        networks=tuple(map(parse_network, key.network_list)) if intact else (),
+        networks=tuple(map(parse_network, key.network_list)) if seal_is_valid else (),
         revoked_at=key.revoked_at,
         revoked_reason=key.revoked_reason,
         retires_at=secret.retires_at if secret else None,
         paused_at=key.paused_at,
         owner=Owner.of_row(owner),
-        intact=intact,
+        seal_is_valid=seal_is_valid,
         limit=key.rate_limit,
         secret_id=secret.id if secret else "",
     )

@@ -53,14 +53,14 @@ class Owner:
     is_active: bool
     confirmed_at: datetime | None
     epoch: int
-    intact: bool
+    seal_is_valid: bool
     """Whether the row's seal is valid: the portal wrote the row as it is."""
 
     @classmethod
     def of_row(cls, values: Sequence[Any]) -> "Owner":
         """Return the owner for the values of `OWNER_FIELDS`."""
         user = User.from_db("default", OWNER_FIELDS, values)
-        return cls(user.pk, user.email, user.is_active, user.confirmed_at, user.auth_epoch, user.is_intact())
+        return cls(user.pk, user.email, user.is_active, user.confirmed_at, user.auth_epoch, user.seal_is_valid())
 
     def as_user(self) -> User:
         """Return the owner as a model instance whose other fields are deferred: they are fetched when they are read."""

@@ -18,9 +18,9 @@ BUILT_IN: Final = frozenset({"credentials:verify"})
 class ScopeQuerySet(models.QuerySet["Scope"]):
     """A queryset of scopes."""
 
-    def intact(self) -> list["Scope"]:
+    def with_valid_seals(self) -> list["Scope"]:
         """Return the scopes that are as the portal wrote them. No other scope belongs to a catalogue."""
-        return [scope for scope in self if scope.is_intact()]
+        return [scope for scope in self if scope.seal_is_valid()]
 
 
 class Scope(SealedRow):
@@ -53,9 +53,9 @@ class Scope(SealedRow):
     def __str__(self) -> str:
         return self.name
 
-    def is_intact(self) -> bool:
+    def seal_is_valid(self) -> bool:
         """Return whether the row's seal is valid, or the scope is one of `BUILT_IN`."""
-        return is_built_in(self.name, restricted=self.restricted) or super().is_intact()
+        return is_built_in(self.name, restricted=self.restricted) or super().seal_is_valid()
 
 
 def is_built_in(name: str, *, restricted: bool) -> bool:

@@ -21,14 +21,14 @@ ENDED = "ended by an operator"
 class TokenFamilyAdmin(ReadOnlyAdmin):
     """Log-ins by password and the tokens issued from them, newest first."""
 
-    list_display = ("id", "user", "address", "started_at", "refreshed_at", "expires_at", "ended_at", "intact")
+    list_display = ("id", "user", "address", "started_at", "refreshed_at", "expires_at", "ended_at", "seal_is_valid")
     list_filter = (("ended_at", admin.EmptyFieldListFilter), "started_at")
     search_fields = ("=id", "user__email", "=address")
     search_help_text = "Family id (the `sid` of a token), owner's e-mail, or exact address."
     list_select_related = ("user",)
     ordering = ("-started_at",)
-    fields = (*list_display[:-1], "agent", "ended_reason", "scopes", "audience", "epoch", "intact")
-    readonly_fields = ("intact",)
+    fields = (*list_display[:-1], "agent", "ended_reason", "scopes", "audience", "epoch", "seal_is_valid")
+    readonly_fields = ("seal_is_valid",)
     actions = ("end",)
     change_list_template = "admin/credentials_list.html"
 
@@ -42,9 +42,9 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
         return mine.filter(details__family=row.pk)
 
     @admin.display(boolean=True, description="row seal matches")
-    def intact(self, family: TokenFamily) -> bool:
+    def seal_is_valid(self, family: TokenFamily) -> bool:
         """Return whether the row is as the portal wrote it. If not, its tokens are refused."""
-        return family.is_intact()
+        return family.seal_is_valid()
 
     @admin.action(permissions=["act"], description="End: refresh token and access tokens are refused")
     def end(self, request: HttpRequest, queryset: QuerySet[TokenFamily]) -> None:
@@ -77,15 +77,15 @@ class AudienceAdmin(OperatorAdmin):
 
     form = AudienceForm
     fields = ("uri", "description")
-    list_display = ("uri", "description", "created_at", "intact")
+    list_display = ("uri", "description", "created_at", "seal_is_valid")
     search_fields = ("uri", "description")
     subject_type = "audience"
     ways_back: ClassVar = dict.fromkeys(("add", "change"), WayBack(press="Save", keepable=("uri", "description")))
 
     @admin.display(boolean=True, description="row seal matches")
-    def intact(self, audience: Audience) -> bool:
+    def seal_is_valid(self, audience: Audience) -> bool:
         """Return whether the row is as the portal wrote it. If not, no token is issued for it."""
-        return audience.is_intact()
+        return audience.seal_is_valid()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Audience | None = None) -> tuple[str, ...]:
         """Return the read-only fields: the URI, once the audience exists."""

@@ -70,7 +70,7 @@ def is_kept(uri: str) -> bool:
     row = Audience.objects.filter(uri=uri).first() if is_resource(uri) else None
     if row is None:
         return False
-    if not row.is_intact():
+    if not row.seal_is_valid():
         logger.error("integrity_violation: the row seal of %s does not match", row.pk)
         return False
     return True

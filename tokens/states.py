@@ -70,7 +70,7 @@ def state_of_family(family: TokenFamily) -> State:
     user, now = family.user, timezone.now()
     if family.ended_at:
         return State("revoked", family.ended_at, family.ended_reason)
-    if not family.is_intact():
+    if not family.seal_is_valid():
         return State("invalid_token")
     if family.epoch != user.auth_epoch:
         return State("revoked", why="all tokens of the account were ended")
@@ -87,7 +87,7 @@ def state_of_refresh_token(token: RefreshToken) -> State:
     of_family = state_of_family(token.family)
     if of_family.code == "revoked":
         return of_family
-    if not token.is_intact():
+    if not token.seal_is_valid():
         return State("invalid_token")
     if token.used_at:
         return State("spent", token.used_at)

@@ -47,7 +47,7 @@ class TokenRecord:
     """The key that was exchanged for the token; None if the token comes from a log-in."""
     revoked: bool
     """Whether it was revoked, alone or with its log-in."""
-    intact: bool
+    seal_is_valid: bool
     """Whether the row of the key or log-in is as the portal wrote it."""
 
     @property
@@ -140,12 +140,16 @@ def find(claims: Claims) -> TokenRecord | None:
     if kind == "key":
         for *row, revoked in _OF_KEY.fetch(subject_id, claims.issuer, claims.token_id):
             key = record_of(row)
-            return _record(claims, key.owner, key.credential.scopes, revoked=revoked, intact=key.intact, key=key)
+            return _record(
+                claims, key.owner, key.credential.scopes, revoked=revoked, seal_is_valid=key.seal_is_valid, key=key
+            )
     if kind == "user" and claims.family:
         return _find_of_family(claims, subject_id, claims.family)
     if kind == "user":
         for *owner, entries, revoked in _OF_USER.fetch(subject_id, claims.issuer, claims.token_id):
-            return _record(claims, Owner.of_row(owner), names_in(entries), revoked=revoked, intact=True, key=None)
+            return _record(
+                claims, Owner.of_row(owner), names_in(entries), revoked=revoked, seal_is_valid=True, key=None
+            )
     return None
 
 
@@ -155,8 +159,10 @@ def _find_of_family(claims: Claims, user_id: str, family_id: str) -> TokenRecord
         *owner, entries, revoked = row[len(FAMILY_FIELDS) :]
         family = TokenFamily.from_db("default", FAMILY_FIELDS, row[: len(FAMILY_FIELDS)])
         if family.user_id == user_id:
-            over, intact = revoked or family.ended_at is not None, family.is_intact()
-            return _record(claims, Owner.of_row(owner), names_in(entries), revoked=over, intact=intact, key=None)
+            over, seal_is_valid = revoked or family.ended_at is not None, family.seal_is_valid()
+            return _record(
+                claims, Owner.of_row(owner), names_in(entries), revoked=over, seal_is_valid=seal_is_valid, key=None
+            )
     return None
 
 
@@ -204,7 +210,7 @@ def check_state(
         raise refused("owner_inactive", **about)
     if owner.confirmed_at is None:
         raise refused("account_unconfirmed", **about)
-    if not (owner.intact and record.intact):
+    if not (owner.seal_is_valid and record.seal_is_valid):
         logger.error("integrity_violation: the row seal of the owner or the log-in of %s does not match", credential.id)
         raise refused("invalid_token")
     if owner.epoch != record.claims.epoch:
@@ -221,7 +227,7 @@ def _expired(claims: Claims, *, counted_as: str = "") -> RefusedError:
 
 
 def _record(
-    claims: Claims, owner: Owner, allowed: Iterable[str], *, revoked: bool, intact: bool, key: KeyRecord | None
+    claims: Claims, owner: Owner, allowed: Iterable[str], *, revoked: bool, seal_is_valid: bool, key: KeyRecord | None
 ) -> TokenRecord:
     """Return the record: the token's claims, limited to what its subject may still do."""
     return TokenRecord(
@@ -239,5 +245,5 @@ def _record(
         owner=owner,
         key=key,
         revoked=revoked,
-        intact=intact,
+        seal_is_valid=seal_is_valid,
     )

@@ -84,7 +84,7 @@ def deactivate_user(*, user: User, origin: Origin) -> bool:
 
     An account that was changed outside the portal is switched off without a new seal, and so stays refused.
     """
-    if not User.objects.get(pk=user.pk).is_intact():
+    if not User.objects.get(pk=user.pk).seal_is_valid():
         changed = bool(User.objects.filter(pk=user.pk, is_active=True).update(is_active=False))
     else:
         changed = change(

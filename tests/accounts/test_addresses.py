@@ -71,7 +71,7 @@ def test_a_change_is_confirmed_in_the_accounts_own_session(owner: Client, develo
     assert User.objects.get(pk=developer.pk).email == OLD  # opening a link changes nothing
     assert post(owner, path).status_code == 302
     user = User.objects.get(pk=developer.pk)
-    assert (user.email, user.is_confirmed, user.is_intact()) == (NEW, True, True)
+    assert (user.email, user.is_confirmed, user.seal_is_valid()) == (NEW, True, True)
     assert list(EmailAddress.objects.filter(user=user).values_list("email", "verified", "primary")) == [
         (NEW, True, True)
     ]
@@ -308,7 +308,7 @@ def test_an_account_is_closed_by_its_owner(owner: Client, developer: User, make_
     assert post(owner, "/account/close/", typed=" DEV@example.com").status_code == 302
     user = User.objects.get()
     assert user.email.endswith("@closed.invalid")
-    assert (user.is_active, user.is_intact(), user.has_usable_password()) == (False, True, False)
+    assert (user.is_active, user.seal_is_valid(), user.has_usable_password()) == (False, True, False)
     key.refresh_from_db()
     assert key.revoked_at
     assert not KeySecret.objects.exclude(ciphertext=None).exists()

@@ -65,7 +65,7 @@ def test_signing_out_everywhere_else_ends_apps_is_recorded_and_leaves_the_accoun
     tokens.issue_to_user(user=User.objects.get(), scopes=None, agent="", origin=ORIGIN)
     sign_out_elsewhere(two[0])
     user = User.objects.get()
-    assert user.is_intact()
+    assert user.seal_is_valid()
     assert TokenFamily.objects.get().epoch != user.auth_epoch
     assert AuditEvent.objects.filter(verb="signed_out_everywhere", subject_id=developer.pk).count() == 1
     assert "Signed out everywhere else" in get(two[0], "/account/history/").content.decode()

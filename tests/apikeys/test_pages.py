@@ -214,7 +214,7 @@ def test_editing_changes_the_key(browser: Client, make_key: MakeKey, scopes: lis
     assert (after.name, after.scopes, after.networks) == ("renamed", "reports:write", "203.0.113.7/32")
     assert after.expires_at is not None
     assert timedelta(days=29) < after.expires_at - timezone.now() < timedelta(days=31)
-    assert after.is_intact()
+    assert after.seal_is_valid()
 
 
 def test_an_expiry_keeps_its_hour_when_something_else_is_edited(browser: Client, make_key: MakeKey) -> None:

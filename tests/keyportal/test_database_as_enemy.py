@@ -266,13 +266,13 @@ def test_no_column_that_authorises_can_be_changed_without_breaking_the_seal() ->
     for model in sealed_models():
         row = model._default_manager.order_by("pk").first()
         assert row is not None, model
-        assert row.is_intact(), model
+        assert row.seal_is_valid(), model
         for name in model.SEALED:
             before = getattr(row, name)
             setattr(row, name, other_value(row, name))
-            assert not row.is_intact(), f"{model.__name__}.{name}"
+            assert not row.seal_is_valid(), f"{model.__name__}.{name}"
             setattr(row, name, before)
-        assert row.is_intact(), model
+        assert row.seal_is_valid(), model
 
 
 @pytest.mark.finding("H16")
@@ -302,14 +302,14 @@ def test_a_row_that_was_tampered_with_is_not_saved(developer: User, fields: list
     sql("UPDATE accounts_user SET is_staff = true WHERE id = %s", developer.pk)
     with pytest.raises(TamperedRowError):
         User.objects.get(pk=developer.pk).save(update_fields=fields)
-    assert not User.objects.get(pk=developer.pk).is_intact()
+    assert not User.objects.get(pk=developer.pk).seal_is_valid()
 
 
 @pytest.mark.finding("H16")
 def test_a_seal_of_one_row_fits_no_other(developer: User, operator: User) -> None:
     sql("UPDATE accounts_user SET seal = (SELECT seal FROM accounts_user WHERE id = %s)", operator.pk)
-    assert not User.objects.get(pk=developer.pk).is_intact()
-    assert User.objects.get(pk=operator.pk).is_intact()
+    assert not User.objects.get(pk=developer.pk).seal_is_valid()
+    assert User.objects.get(pk=operator.pk).seal_is_valid()
 
 
 def is_in(client: Client, path: str = "/keys/") -> bool:

@@ -85,7 +85,7 @@ def test_an_edit_changes_what_the_form_says(log_in: Callable[[User], Client], ma
     key.refresh_from_db()
     assert (key.name, row_of(key, but={"name", "seal"})) == ("renamed", before)
     assert row_of(KeySecret.objects.get(), but=set()) == before_of_secret
-    assert key.is_intact()
+    assert key.seal_is_valid()
 
 
 def signed_up(email: str, **more: str) -> tuple[Row, Row]:

@@ -37,7 +37,7 @@ def add(desk: Client, uri: str, description: str = "Reports") -> str:
 def test_audiences_are_kept_through_verbs(desk: Client) -> None:
     assert "was added successfully" in add(desk, REPORTS, GOOD)
     row = Audience.objects.get()
-    assert (row.uri, row.description, row.is_intact(), is_kept(REPORTS)) == (REPORTS, GOOD, True, True)
+    assert (row.uri, row.description, row.seal_is_valid(), is_kept(REPORTS)) == (REPORTS, GOOD, True, True)
     page = f"{AUDIENCES}{quote(row.pk)}/change/"
     desk.post(page, {"uri": "https://other.test", "description": "All reports"}, secure=True)
     row.refresh_from_db()

@@ -63,7 +63,7 @@ def issue_to_user(
     audience. Raises `InvalidScopeError`, `InvalidTargetError`.
     """
     rings_confirmed()
-    granted = _granted(scopes, [scope.name for scope in Scope.objects.filter(restricted=False).intact()])
+    granted = _granted(scopes, [scope.name for scope in Scope.objects.filter(restricted=False).with_valid_seals()])
     family = TokenFamily(user=user, scopes=granted, epoch=user.auth_epoch, address=origin.address, agent=agent)
     family.audience = audiences.granted(resource)
     family.expires_at = family.started_at + timedelta(seconds=settings.KEYPORTAL_REFRESH_LIFETIME)
@@ -163,7 +163,7 @@ def _found(secret: str) -> RefreshToken:
     token = RefreshToken.objects.holding(secret).select_related("family__user").first() if known else None
     if token is None:
         raise InvalidGrantError
-    if not (token.is_intact() and token.family.is_intact()):
+    if not (token.seal_is_valid() and token.family.seal_is_valid()):
         logger.error("integrity_violation: the row seal of %s or %s does not match", token.pk, token.family_id)
         raise InvalidGrantError
     return token
@@ -174,7 +174,7 @@ def _refuse_over(family: TokenFamily, now: datetime) -> None:
     over = family.ended_at or family.expires_at <= now or family.epoch != user.auth_epoch
     if over or not user.is_active or not user.is_confirmed:
         raise InvalidGrantError
-    if not user.is_intact():
+    if not user.seal_is_valid():
         logger.error("integrity_violation: the row seal of %s does not match", user.pk)
         raise InvalidGrantError
 
