@@ -7,7 +7,7 @@ class Position(NamedTuple):
     """The place of a change in the order of commits (`credentials.triggers`)."""
 
     n: int
-    mark: str
+    nonce: str
     """Random, so that a number that occurs twice, because the counter was set back or forged, can be told apart."""
 
 
@@ -22,20 +22,20 @@ class Change(NamedTuple):
     def parse(cls, payload: str) -> Self | None:
         """Return the change in a notification's payload, or None if it is not our triggers': any role may notify."""
         number, _, rest = payload.partition(" ")
-        mark, _, tag = rest.partition(" ")
-        if not (number.isascii() and number.isdigit() and len(number) < 20 and mark and tag):  # noqa: PLR2004  # bigint
+        nonce, _, tag = rest.partition(" ")
+        if not (number.isascii() and number.isdigit() and len(number) < 20 and nonce and tag):  # noqa: PLR2004  # bigint
             return None
-        return cls(Position(int(number), mark), tag)
+        return cls(Position(int(number), nonce), tag)
 
 
-class HeardChanges:
+class AppliedChanges:
     """The position up to which changes were heard without a gap."""
 
     def __init__(self) -> None:
         self.last: Position | None = None
         """None until the listener knows where the order begins for it."""
 
-    def hear(self, position: Position) -> bool:
+    def on_notification(self, position: Position) -> bool:
         """Note the position of a notification; return False if it does not follow the last one without a gap."""
         last, self.last = self.last, position
         return last is None or position == last or position.n == last.n + 1

@@ -91,7 +91,7 @@ class Freshness:
         if clock.now() < self.leased_until and thread.number == self.database:
             return generation
         self._part_with_others()
-        self._hurry()
+        self._ensure_listening()
         return None
 
     def glance(self) -> bool:
@@ -115,7 +115,7 @@ class Freshness:
             if since > self._trusted_since and not self.disagreement:
                 self.leased_until = since + LEASE
 
-    def lose(self) -> None:
+    def revoke_lease(self) -> None:
         """End the lease and empty the cache: changes may go unheard from now on."""
         with self._leasing:
             self._trusted_since = clock.now()
@@ -132,13 +132,13 @@ class Freshness:
             self.disagreement = disagreement
             self.database += 1
             rings_confirmed.cache_clear()
-            self.lose()
+            self.revoke_lease()
 
     def hear_nothing(self) -> None:
         """End the lease until the listener is back. Without a listener, no connection can disagree with it."""
         with self._leasing:
             self.met = Met(self.database, None)
-        self.lose()
+        self.revoke_lease()
 
     def compare(self, raw: Any, met: Met) -> None:
         """Check that psycopg's own connection leads to the place of `met`.
@@ -170,7 +170,7 @@ class Freshness:
         it is not heard in time, this process queries the database until it has caught up.
         """
         if self._listener is not None and clock.now() < self.leased_until and not self._listener.settle():
-            self.lose()
+            self.revoke_lease()
 
     def follow(self) -> None:
         """Make sure that this thread has the configured database open, and not a previous one.
@@ -226,10 +226,10 @@ class Freshness:
             index.seen = header
         return self.cache.generation
 
-    def _hurry(self) -> None:
+    def _ensure_listening(self) -> None:
         """Make sure that a lease will come: start the listener, or abort its connection if that is silent."""
         if self._listener is not None:
-            self._listener.nudge()
+            self._listener.abort_if_stale()
             return
         with self._starting:
             if self._listener is None:

@@ -44,7 +44,7 @@ def refuse_pooler(connection: psycopg.Connection[Any]) -> None:
         raise UnsuitableError("the database is behind a connection pooler; use KEYPORTAL_LISTEN_URL to bypass it")
 
 
-def break_off(connection: psycopg.Connection[Any]) -> None:
+def abort(connection: psycopg.Connection[Any]) -> None:
     """Shut down a connection on which another thread waits. That thread finds it closed, as if by the server."""
     with contextlib.suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)

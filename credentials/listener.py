@@ -19,9 +19,9 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 from psycopg.pq.abc import PGresult
 
-from credentials.changes import Change, HeardChanges, Position
+from credentials.changes import AppliedChanges, Change, Position
 from credentials.ear import Ear, row_of
-from credentials.lines import UnsuitableError, break_off, refuse_pooler, way_of_notices
+from credentials.lines import UnsuitableError, abort, refuse_pooler, way_of_notices
 from credentials.place import leads_to, place_of
 from credentials.probe import Probe
 from credentials.trigger_health import LOOK, Look, faults, summary
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BEAT: Final = 0.5  # seconds
+HEARTBEAT_EVERY: Final = 0.5  # seconds
 BACK_OFF: Final = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts to connect; the last one again and again
 APPLIED_WITHIN: Final = 0.25  # seconds that a response may wait for its change to be heard
 MANY: Final = 100
@@ -45,7 +45,7 @@ class DisagreementError(Exception):
     """New connections lead elsewhere than the listener's, which hears of another database or other tables then."""
 
 
-class Beat(NamedTuple):
+class Heartbeat(NamedTuple):
     """A heartbeat that was sent and is not back yet."""
 
     sent_at: float
@@ -64,8 +64,8 @@ class Listener(threading.Thread):
         self._connection: psycopg.Connection[Any] | None = None
         self._heard_at = freshness.now()
         self._marks: dict[str, threading.Event] = {}
-        self._beats: dict[str, Beat] = {}
-        self._changes = HeardChanges()
+        self._heartbeats: dict[str, Heartbeat] = {}
+        self._changes = AppliedChanges()
         self._state: tuple[object, ...] = ()
         self._logged = ""
 
@@ -94,7 +94,7 @@ class Listener(threading.Thread):
             self._waiting.wait(pause)
             attempt += 1
 
-    def nudge(self) -> None:
+    def abort_if_stale(self) -> None:
         """Abort the connection if it has been silent for too long: the listener may wait for ever on a dead connection.
 
         Called by a thread that finds the lease expired.
@@ -103,7 +103,7 @@ class Listener(threading.Thread):
         if connection is None or self._freshness.now() - self._heard_at < SILENCE:
             return
         self._heard_at = self._freshness.now()
-        break_off(connection)
+        abort(connection)
 
     def settle(self) -> bool:
         """Send a mark after everything that this thread has committed; return whether it came back in time."""
@@ -122,7 +122,7 @@ class Listener(threading.Thread):
 
     def _begin(self, connection: psycopg.Connection[Any]) -> None:
         """Start to listen. Raises `UnsuitableError` if notifications would be lost on this connection."""
-        # From here on `nudge` can abort the connection, if what is sent over it is swallowed.
+        # From here on `abort_if_stale` can abort the connection, if what is sent over it is swallowed.
         self._heard_at = self._freshness.now()
         self._connection = connection
         connection.execute(f"LISTEN {CHANNEL}")
@@ -131,7 +131,7 @@ class Listener(threading.Thread):
         if settings.KEYPORTAL_LISTEN_URL:
             self._refuse_another_database(connection)
         # Earlier changes are not sent again. The first look differs from no look, and so empties the cache.
-        self._beats, self._changes, self._state = {}, HeardChanges(), ()
+        self._heartbeats, self._changes, self._state = {}, AppliedChanges(), ()
         logger.info("listening for changes")
         self._heard_at = self._freshness.now()
 
@@ -156,20 +156,20 @@ class Listener(threading.Thread):
         text, sent_at, is_as_before = "", 0.0, False
         while True:
             now = self._freshness.now()
-            due = sent_at + BEAT if is_as_before else now
+            due = sent_at + HEARTBEAT_EVERY if is_as_before else now
             if now >= due and not ear.is_asking:
                 text, sent_at = secrets.token_hex(8), now
                 ear.ask(LOOK, self._channel, text)
             probe.begin_when_due()
             if is_as_before and self._freshness.disagreement:
                 raise DisagreementError  # before the first look it is about an earlier database
-            heard = ear.hear(timeout=BEAT if ear.is_asking else due - now)
+            heard = ear.hear(timeout=HEARTBEAT_EVERY if ear.is_asking else due - now)
             if heard.answer is not None:
                 is_as_before = self._take(connection, heard.answer, text, sent_at)
-            self._hear(notice.payload for notice in heard.notices if notice.channel == CHANNEL)
+            self._on_notifications(notice.payload for notice in heard.notices if notice.channel == CHANNEL)
             # Heartbeats last: what came before them must have been dropped.
             for mark in (notice.payload for notice in heard.notices if notice.channel == self._channel):
-                self._come_round(mark)
+                self._on_own_notification(mark)
 
     def _take(self, connection: psycopg.Connection[Any], answer: PGresult, text: str, sent_at: float) -> bool:
         """Handle what a heartbeat's look saw; return whether nothing has changed, so that the next one can wait."""
@@ -181,7 +181,7 @@ class Listener(threading.Thread):
         is_as_before = self._is_as_before(connection, seen)
         if seen.counter and not self._changes.goes_on(seen.counter):
             self._freshness.cache.clear()
-        self._beats[text] = Beat(sent_at, None if self._freshness.fault else seen.counter)
+        self._heartbeats[text] = Heartbeat(sent_at, None if self._freshness.fault else seen.counter)
         return is_as_before
 
     def _is_as_before(self, connection: psycopg.Connection[Any], seen: Look) -> bool:
@@ -205,12 +205,12 @@ class Listener(threading.Thread):
         elif was and not fault:
             logger.info("changes can be detected again")
 
-    def _hear(self, payloads: Iterable[str]) -> None:
+    def _on_notifications(self, payloads: Iterable[str]) -> None:
         """Drop the records that notifications name; empty the cache if one is missing or not from our triggers."""
         tags, is_whole = set(), True
         for payload in payloads:
             change = Change.parse(payload)
-            if change is None or not self._changes.hear(change.position):
+            if change is None or not self._changes.on_notification(change.position):
                 is_whole = False
             if change is not None:
                 tags.add(change.tag)
@@ -219,15 +219,15 @@ class Listener(threading.Thread):
         elif tags:
             self._freshness.cache.drop(tags)
 
-    def _come_round(self, text: str) -> None:
+    def _on_own_notification(self, text: str) -> None:
         """Handle a heartbeat, or the mark of a waiting thread, that came back on the listener's own channel."""
-        mark, beat = self._marks.get(text), self._beats.pop(text, None)
+        mark, heartbeat = self._marks.get(text), self._heartbeats.pop(text, None)
         if mark is not None:
             mark.set()
-        if beat is None:  # a mark, a heartbeat from before, or not sent by this process
+        if heartbeat is None:  # a mark, a heartbeat from before, or not sent by this process
             return
         self._heard_at = self._freshness.now()
-        if beat.counter is not None:
-            if not self._changes.reaches(beat.counter):
+        if heartbeat.counter is not None:
+            if not self._changes.reaches(heartbeat.counter):
                 self._freshness.cache.clear()
-            self._freshness.renew(since=beat.sent_at)
+            self._freshness.renew(since=heartbeat.sent_at)

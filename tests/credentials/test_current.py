@@ -105,7 +105,7 @@ def test_a_new_connection_does_not_trust_what_others_kept(connection: Connection
     thread.join()
     assert seen != [before]
     fresh.settle()  # nothing to wait for: the next request looks by itself
-    fresh.lose()
+    fresh.revoke_lease()
     assert fresh.current() != before
 
 
@@ -397,7 +397,7 @@ def test_who_asks_without_a_lease_makes_one_listener_and_then_wakes_it(leased: L
     fresh, ears, _ = leased
     assert [fresh.current() for _ in range(3)] == [None] * 3
     [ear] = ears
-    assert (ear.of, ear.asked) == (fresh, ["start", "nudge", "nudge"])
+    assert (ear.of, ear.asked) == (fresh, ["start", "abort_if_stale", "abort_if_stale"])
 
 
 def test_a_lease_holds_for_two_seconds_from_what_was_heard_and_no_moment_longer(leased: Leased) -> None:
@@ -433,7 +433,7 @@ def test_a_lease_that_is_lost_is_over_at_once_and_everything_is_forgotten(leased
     fresh.renew(since=1000.0)
     before = fresh.current()
     assert before is not None
-    fresh.lose()
+    fresh.revoke_lease()
     assert fresh.current() is None
     fresh.renew(since=1000.0)  # a heartbeat from before
     assert fresh.current() is None
@@ -590,7 +590,7 @@ def test_a_disagreement_is_told_once(leased: Leased, caplog: pytest.LogCaptureFi
 @pytest.mark.finding("H43")
 def test_a_connection_made_before_anything_is_met_counts_for_that(leased: Leased) -> None:
     fresh, _, _ = leased
-    fresh._hurry()
+    fresh._ensure_listening()
     is_made(HERE)
     fresh.renew(since=1000.0)
     assert fresh.current() is not None

@@ -10,7 +10,7 @@ from django.db import connection
 from credentials.cache import Remembered
 from credentials.changes import Position
 from credentials.freshness import Freshness
-from credentials.listener import Beat, Listener
+from credentials.listener import Heartbeat, Listener
 from credentials.trigger_health import Look
 from tests.looking import look
 
@@ -34,12 +34,12 @@ class Ears:
             assert cache.keep(key, record, asked_in=cache.generation, asked_at=self.freshness.now())
 
     def hear(self, *payloads: str) -> None:
-        self.listener._hear(payloads)
+        self.listener._on_notifications(payloads)
 
     def come_round(self, counter: Position | None) -> None:
         """Let a heartbeat come back that was sent a moment ago, when the change counter said this."""
-        self.listener._beats["beat"] = Beat(self.freshness.now(), counter)
-        self.listener._come_round("beat")
+        self.listener._heartbeats["beat"] = Heartbeat(self.freshness.now(), counter)
+        self.listener._on_own_notification("beat")
 
     @property
     def known(self) -> list[bytes]:

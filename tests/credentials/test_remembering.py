@@ -101,13 +101,13 @@ def test_a_heartbeat_from_before_the_trust_ended_does_not_bring_it_back() -> Non
     """What ended it was committed after that heartbeat, and may still be on its way."""
     fresh = Freshness()
     before = fresh.now()
-    fresh.lose()
+    fresh.revoke_lease()
     fresh.renew(since=before)
     assert fresh.leased_until == 0
     fresh.renew(since=fresh.now() + 0.001)
     assert fresh.leased_until > fresh.now()
     generation = fresh.cache.generation
-    fresh.lose()
+    fresh.revoke_lease()
     assert (fresh.leased_until, fresh.cache.generation) == (0, generation + 1)
 
 
