@@ -74,11 +74,11 @@ def two_servers() -> Iterator[tuple[list[Portal], Proxy]]:
                 second.stop()
 
 
-def staleness_of(portals: list[Portal], *, settle: float, watch_for: float) -> float:
+def staleness_of(portals: list[Portal], *, pause: float, watch_for: float) -> float:
     """Revoke a key that both servers know; return the seconds from the answer to the last 200, 0 if there was none."""
     _, secret = portals[0].make_key(OWNER)
     watch = Watch(portals, secret)
-    time.sleep(settle)
+    time.sleep(pause)
     answer = portals[0].request("DELETE", "/api/v1/tokens", headers={"Authorization": f"Bearer {secret}"})
     revoked = time.monotonic()
     if answer.status != HTTPStatus.NO_CONTENT:
@@ -91,12 +91,12 @@ def staleness_of(portals: list[Portal], *, settle: float, watch_for: float) -> f
 def measured() -> list[Table]:
     """Return the table: under normal conditions, and with the second server's connection to the database silenced."""
     with two_servers() as (portals, proxy):
-        stale = [staleness_of(portals, settle=0.05, watch_for=0.3) for _ in range(REVOCATIONS)]
+        stale = [staleness_of(portals, pause=0.05, watch_for=0.3) for _ in range(REVOCATIONS)]
         cut_off = []
         for _ in range(CUTS):
             while not proxy.silence(b"keyportal_"):  # the channel of the heartbeats
                 time.sleep(0.05)
-            cut_off.append(staleness_of(portals, settle=0.1, watch_for=3.0))
+            cut_off.append(staleness_of(portals, pause=0.1, watch_for=3.0))
     told = f"p99 {percentile(stale, 99) * 1000:.0f} ms, worst {max(stale) * 1000:.0f} ms"
     without = f"worst {max(cut_off):.2f} s"
     what = f"from the answer to a revocation to the last 200 of two servers with two workers each, {REVOCATIONS} times"

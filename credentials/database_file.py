@@ -37,7 +37,7 @@ from credentials.wal_index import WalIndex
 logger = logging.getLogger(__name__)
 
 LOOK: Final = 0.2  # seconds between two looks at the file on the verdict path
-SETTLES: Final = 50_000_000
+STABLE_AFTER: Final = 50_000_000
 """Nanoseconds. Change times are as coarse as the kernel's tick: two changes in quick succession may have the same."""
 LINKED: Final = "the database file has another name (a hard link), and changes through that name are not noticed"
 
@@ -51,7 +51,7 @@ class FileVersion(NamedTuple):
     """Nanoseconds. Differs after each checkpoint, and after a write that bypasses SQLite, by `cp` for example."""
     names: int = 1
     """The number of the file's hard links."""
-    is_settled: bool = True
+    is_stable: bool = True
     """False just after a change: another change may have the same time, and a reader in between would not notice it."""
 
     def is_same_file(self, other: "FileVersion | None") -> bool:
@@ -235,5 +235,5 @@ def _version_of(path: Path) -> FileVersion:
         found = path.stat()
     except OSError as error:
         raise UnusableFileError(f"the database file can't be found ({type(error).__name__})") from error
-    is_settled = time.time_ns() - found.st_ctime_ns > SETTLES
-    return FileVersion(found.st_dev, found.st_ino, found.st_ctime_ns, found.st_nlink, is_settled)
+    is_stable = time.time_ns() - found.st_ctime_ns > STABLE_AFTER
+    return FileVersion(found.st_dev, found.st_ino, found.st_ctime_ns, found.st_nlink, is_stable)

@@ -163,13 +163,13 @@ class Freshness:
                 confirm_rings()
                 self._fits = asks
 
-    def settle(self) -> None:
+    def wait_until_applied(self) -> None:
         """Wait, for a moment at most, until this process has heard of what this thread has just committed.
 
         The other processes hear of it at the same time. So a revocation is in force once the client has the answer: if
         it is not heard in time, this process queries the database until it has caught up.
         """
-        if self._listener is not None and clock.now() < self.leased_until and not self._listener.settle():
+        if self._listener is not None and clock.now() < self.leased_until and not self._listener.wait_until_applied():
             self.revoke_lease()
 
     def follow(self) -> None:

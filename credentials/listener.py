@@ -105,7 +105,7 @@ class Listener(threading.Thread):
         self._heard_at = self._freshness.now()
         abort(connection)
 
-    def settle(self) -> bool:
+    def wait_until_applied(self) -> bool:
         """Send a mark after everything that this thread has committed; return whether it came back in time."""
         mark, heard = secrets.token_hex(8), threading.Event()
         self._marks[mark] = heard

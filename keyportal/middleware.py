@@ -123,7 +123,7 @@ class RingsMiddleware:
         return self.get_response(request)
 
 
-class SettledMiddleware:
+class ReadYourWritesMiddleware:
     """Delays the response to a request that may have changed something until this process has heard of the change."""
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -133,7 +133,7 @@ class SettledMiddleware:
         """Pass the request on, and wait a moment if its method is not safe."""
         response = self.get_response(request)
         if request.method not in SAFE_METHODS and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            freshness.settle()
+            freshness.wait_until_applied()
         return response
 
 

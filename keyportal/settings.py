@@ -89,7 +89,7 @@ MIDDLEWARE = [
     "keyportal.middleware.ResponseHeadersMiddleware",
     "keyportal.static_files.StaticFilesMiddleware",
     "keyportal.middleware.RingsMiddleware",
-    "keyportal.middleware.SettledMiddleware",
+    "keyportal.middleware.ReadYourWritesMiddleware",
     "keyportal.pages.SessionMiddleware",
     "keyportal.pages.CommonMiddleware",
     "keyportal.pages.CsrfViewMiddleware",

@@ -104,7 +104,7 @@ def test_a_new_connection_does_not_trust_what_others_kept(connection: Connection
     thread.start()
     thread.join()
     assert seen != [before]
-    fresh.settle()  # nothing to wait for: the next request looks by itself
+    fresh.wait_until_applied()  # nothing to wait for: the next request looks by itself
     fresh.revoke_lease()
     assert fresh.current() != before
 
@@ -443,24 +443,24 @@ def test_a_lease_that_is_lost_is_over_at_once_and_everything_is_forgotten(leased
 
 def test_an_answer_waits_for_its_change_only_while_somebody_listens(leased: Leased) -> None:
     fresh, ears, clock = leased
-    fresh.settle()  # nobody listens yet
+    fresh.wait_until_applied()  # nobody listens yet
     fresh.current()
-    fresh.settle()  # somebody does, and has no lease
+    fresh.wait_until_applied()  # somebody does, and has no lease
     assert ears[0].asked == ["start"]
     fresh.renew(since=1000.0)
-    fresh.settle()
-    assert ears[0].asked == ["start", "settle"]
+    fresh.wait_until_applied()
+    assert ears[0].asked == ["start", "wait_until_applied"]
     assert fresh.leased_until == 0.0  # it was not heard in time
     fresh.renew(since=1000.5)
     clock[0] = 1002.5
-    fresh.settle()
-    assert ears[0].asked == ["start", "settle"]
+    fresh.wait_until_applied()
+    assert ears[0].asked == ["start", "wait_until_applied"]
 
 
 @pytest.mark.django_db
 def test_only_the_answer_to_what_may_change_something_waits(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[str] = []
-    monkeypatch.setattr(freshness.freshness, "settle", lambda: waited.append("for it"))
+    monkeypatch.setattr(freshness.freshness, "wait_until_applied", lambda: waited.append("for it"))
     assert client.get("/accounts/login/", secure=True).status_code == 200
     assert waited == []
     assert client.post("/theme/", {"theme": "dark"}, secure=True).status_code == 302
