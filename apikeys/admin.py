@@ -105,7 +105,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
         if not keys:
             return None
         if not form.is_valid():
-            recent = usage.evidence([key.pk for key in keys])
+            recent = usage.recent_usage([key.pk for key in keys])
             chosen = [(key, recent[key.pk]) for key in keys]
             return self._ask(request, "revoke", form, {"chosen": chosen, "title": "Revoke keys"})
         reason, origin = form.cleaned_data["reason"] or REVOKED_BY_OPERATOR, Origin.of_request(request)

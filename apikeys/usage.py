@@ -87,7 +87,7 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class RecentUsage:
     """Recent use of a key, shown before it is ended."""
 
     calls: int
@@ -96,13 +96,13 @@ class Evidence:
     """Addresses that accepted calls came from in the last 24 hours."""
 
 
-def evidence(key_ids: Collection[str]) -> dict[str, Evidence]:
+def recent_usage(key_ids: Collection[str]) -> dict[str, RecentUsage]:
     """Return how much each key was used in the last 24 hours, in two queries."""
     since = timezone.now() - timedelta(days=1)
     calls: dict[str, int] = dict(_since(key_ids, since).values_list("credential").annotate(Sum("count")).order_by())
     seen = Sighting.objects.filter(credential__in=key_ids, last_at__gte=since).values_list("credential")
     addresses: dict[str, int] = dict(seen.annotate(Count("address", distinct=True)).order_by())
-    return {key_id: Evidence(calls.get(key_id, 0), addresses.get(key_id, 0)) for key_id in key_ids}
+    return {key_id: RecentUsage(calls.get(key_id, 0), addresses.get(key_id, 0)) for key_id in key_ids}
 
 
 def charts_by_day(key_ids: Collection[str]) -> dict[str, Chart]:

@@ -160,9 +160,9 @@ def reveal(request: AuthenticatedRequest, key_id: str, secret_id: str) -> HttpRe
 def revoke(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     """Ask for confirmation (with the key's name, if it is in use), then end the key for good."""
     key = _mine(request, key_id)
-    evidence = usage.evidence([key.pk])[key.pk]
+    recent_usage = usage.recent_usage([key.pk])[key.pk]
     sent = request.POST if request.method == "POST" else None
-    form = RevokeForm(sent, key=key, in_use=evidence.calls > 0)
+    form = RevokeForm(sent, key=key, in_use=recent_usage.calls > 0)
     if form.is_valid():
         services.revoke(key=key, reason=form.cleaned_data["reason"], origin=Origin.of_request(request))
         messages.success(request, f"“{key.name}” is revoked. Calls with it are refused from now on.")
@@ -170,7 +170,7 @@ def revoke(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     if key.revoked_at:
         return redirect("keys:detail", key.pk)
     usage.describe([key], request.user)
-    context = {"key": key, "form": form, "evidence": evidence}
+    context = {"key": key, "form": form, "recent_usage": recent_usage}
     return TemplateResponse(request, "keys/revoke.html", context, status=400 if form.is_bound else 200)
 
 

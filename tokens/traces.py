@@ -119,7 +119,7 @@ def of_claims(claims: Claims, *, what: str = "Access token") -> Finding | None:
 
 
 def _of_key(key: APIKey, *, what: str, state: State, facts: list[Fact]) -> Finding:
-    recent = usage.evidence([key.pk])[key.pk]
+    recent = usage.recent_usage([key.pk])[key.pk]
     calls = f"{recent.calls:,} from {recent.addresses} address{'' if recent.addresses == 1 else 'es'}"
     return Finding(
         what=what,

@@ -74,6 +74,6 @@ def close(request: AuthenticatedRequest) -> HttpResponse:
                 request, "Your account is closed, and its keys are revoked. Thank you for using the portal."
             )
             return redirect("home")
-    calls = sum(evidence.calls for evidence in usage.evidence([key.pk for key in keys]).values())
+    calls = sum(recent_usage.calls for recent_usage in usage.recent_usage([key.pk for key in keys]).values())
     context = {"form": form, "keys": len(keys), "calls": calls}
     return TemplateResponse(request, "tokens/close.html", context, status=400 if form.is_bound else 200)
