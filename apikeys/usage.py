@@ -10,7 +10,7 @@ from django.db.models.functions import TruncDay
 from django.utils import timezone
 
 from accounts.models import User
-from apikeys.advice import advice
+from apikeys.key_status import key_status
 from apikeys.models import APIKey, KeySecret
 from credentials.counters import ACCEPTED
 from credentials.models import Sighting, Usage
@@ -130,15 +130,16 @@ def outcomes(key_id: str, chart: Chart) -> list[tuple[str, int]]:
 
 
 def describe(keys: Sequence[APIKey], owner: User) -> None:
-    """Set `chart` (30 days), `last_used_at` (None: never) and `advice` on each key of an owner, in two queries."""
+    """Set `chart` (30 days), `last_used_at` (None: never) and `status` on each key of an owner, in two queries."""
     key_ids = [key.pk for key in keys]
     charts = charts_by_day(key_ids)
     rows = Sighting.objects.filter(credential__in=key_ids).values_list("credential").annotate(Max("last_at"))
     used: dict[str, datetime] = dict(rows.order_by())
     for key in keys:
         chart, at = charts[key.pk], used.get(key.pk)
-        said = advice(key, confirmed=owner.is_confirmed, calls=chart.calls, refused=chart.refused, last_used_at=at)
-        vars(key).update(chart=chart, last_used_at=at, advice=said)
+        calls, refused = chart.calls, chart.refused
+        status = key_status(key, confirmed=owner.is_confirmed, calls=calls, refused=refused, last_used_at=at)
+        vars(key).update(chart=chart, last_used_at=at, status=status)
 
 
 def with_last_use(secrets: QuerySet[KeySecret]) -> list[KeySecret]:

@@ -1,0 +1,72 @@
+"""The status that a page shows for a key: the one that matters most, and a hint on what to do about it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from apikeys.models import APIKey
+
+MANY: Final = 0.1
+"""Above this share of refused calls, the client that sends the key probably has a problem."""
+FEW: Final = 20
+"""With fewer calls than this, the share of refusals says nothing."""
+LONG: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatus:
+    """A status for the list, with its level and a hint."""
+
+    code: str
+    """For comparisons."""
+    label: str
+    level: str
+    """`active`, `paused` (amber) or `revoked` (red)."""
+    hint: str
+
+
+ACTIVE: Final = KeyStatus("active", "Active", "active", "Calls with this key are accepted.")
+REVOKED: Final = KeyStatus(
+    "revoked", "Revoked", "revoked", "Calls with this key are refused. Create another key if you still need one."
+)
+EXPIRED: Final = KeyStatus(
+    "expired", "Expired", "paused", "Calls with this key are refused. Set a later expiry to use it again."
+)
+PAUSED: Final = KeyStatus("paused", "Paused", "paused", "Calls with this key are refused for now.")
+UNCONFIRMED: Final = KeyStatus(
+    "unconfirmed", "Refused", "paused", "Calls are refused until you confirm your e-mail address."
+)
+EXPIRES_SOON: Final = KeyStatus(
+    "expires_soon", "Expires soon", "paused", "Set a later expiry before then to keep using it."
+)
+MANY_REFUSALS: Final = KeyStatus(
+    "many_refusals",
+    "Many refusals",
+    "revoked",
+    "More than a tenth of its calls in the last 30 days were refused.",
+)
+UNUSED: Final = KeyStatus(
+    "unused", "Unused", "paused", "It hasn't been used for 30 days. Revoke it if you no longer need it."
+)
+
+
+def key_status(  # one guard a status, the gravest first
+    key: APIKey, *, confirmed: bool, calls: int, refused: int, last_used_at: datetime | None
+) -> KeyStatus:
+    """Return the status of a key, given its accepted and refused calls in the last 30 days."""
+    if key.state in _OF_STATE:
+        return _OF_STATE[key.state]
+    if not confirmed:
+        return UNCONFIRMED
+    if key.expires_soon:
+        return EXPIRES_SOON
+    if calls >= FEW and refused > MANY * calls:
+        return MANY_REFUSALS
+    if (last_used_at or key.created_at) < timezone.now() - LONG:
+        return UNUSED
+    return ACTIVE
+
+
+_OF_STATE: Final = {status.code: status for status in (REVOKED, EXPIRED, PAUSED)}
