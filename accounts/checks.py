@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from accounts.canaries import RingMisfitError, confirm_rings
+from accounts.key_check import RingMisfitError, confirm_rings
 from accounts.models import RingCanary
 from accounts.rings import index_ring, sealing_ring, signing_ring
 from vault.errors import RingError

@@ -10,7 +10,7 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
-from accounts.canaries import RingMisfitError
+from accounts.key_check import RingMisfitError
 from accounts.pending import Backlog, backlog, written
 from accounts.sending import give_up_hopeless, send_due
 from credentials.freshness import freshness

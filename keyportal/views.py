@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.canaries import confirm_rings
+from accounts.key_check import confirm_rings
 from accounts.way_back import way_back
 from credentials.database_log import UnusableFileError
 from credentials.freshness import freshness

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck
 from pytest_django import DjangoDbBlocker
 
 from accounts import pending
-from accounts.canaries import rings_confirmed
+from accounts.key_check import rings_confirmed
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.sending import send_due

@@ -70,7 +70,7 @@ class RingKey:
         return hmac.new(self.for_row_seals, digestmod="sha256")
 
     @cached_property
-    def canary(self) -> bytes:
+    def check(self) -> bytes:
         """32 bytes that identify this key and reveal nothing about it."""
         return self.subkey("canary v1")
 

@@ -9,7 +9,7 @@ import pytest
 from django.core.checks import run_checks
 from pytest_django import Settings
 
-from accounts.canaries import confirm_rings
+from accounts.key_check import confirm_rings
 from accounts.models import RingCanary
 from keyportal.options import guards
 from tests.portal import new_ring

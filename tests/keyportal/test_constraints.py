@@ -7,7 +7,7 @@ from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from accounts.canaries import confirm_rings
+from accounts.key_check import confirm_rings
 from accounts.models import AuditState
 from credentials.models import Sighting, Usage
 from tests.conftest import MakeKey

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from accounts.canaries import RingMisfitError, confirm_rings
+from accounts.key_check import RingMisfitError, confirm_rings
 from accounts.models import RingCanary
 from apikeys.verification import verify
 from credentials.freshness import freshness

@@ -24,10 +24,10 @@ def confirm_rings() -> None:
     Raises `RingMisfitError` if they differ, and `django.db.Error` if the database can't be queried.
     """
     for ring in (sealing_ring(), index_ring()):
-        known = {canary.key_id: bytes(canary.value) for canary in RingCanary.objects.filter(ring=ring.name)}
+        known = {check.key_id: bytes(check.value) for check in RingCanary.objects.filter(ring=ring.name)}
         for misfit in _misfits(ring, known):
             raise RingMisfitError(misfit)
-        new = [RingCanary(ring=ring.name, key_id=key.id, value=key.canary) for key in ring if key.id not in known]
+        new = [RingCanary(ring=ring.name, key_id=key.id, value=key.check) for key in ring if key.id not in known]
         RingCanary.objects.bulk_create(new, ignore_conflicts=True)
 
 
@@ -39,8 +39,8 @@ def rings_confirmed() -> bool:
 
 
 def _misfits(ring: KeyRing, known: Mapping[str, bytes]) -> Iterator[str]:
-    for key_id, canary in known.items():
+    for key_id, check in known.items():
         if key_id not in ring:
             yield f"the {ring.name} ring lacks the key {key_id!r} that the database was written with"
-        elif not compare_digest(canary, ring[key_id].canary):
+        elif not compare_digest(check, ring[key_id].check):
             yield f"key {key_id!r} of the {ring.name} ring is not the one that the database was written with"
