@@ -21,7 +21,7 @@ from credentials.recall import Recall, recall, remembered
 from credentials.refusals import insufficient_scope, refused
 from credentials.usage import count_call
 from credentials.writes import writes
-from gateway.acquaintance import Acquaintance
+from gateway.caller_cache import CallerCache
 from gateway.verdict import Record, verdict
 
 logger = logging.getLogger(__name__)
@@ -86,18 +86,18 @@ def admitted(header: str | None, query: str, *, address: Address | None, by: Rec
     return credential
 
 
-def admitted_again(header: str | None, query: str, address: Address | None, known: Acquaintance) -> Credential:
+def admitted_again(header: str | None, query: str, address: Address | None, known: CallerCache) -> Credential:
     """Return the same from memory alone, reusing what is known of this connection. Raises as `admitted` does.
 
     For the event loop.
     """
     started = time.perf_counter()
-    record = None if header is None or query else known.recalled(header, address)
+    record = None if header is None or query else known.get(header, address)
     if record is None:
         generation = freshness.cache.generation
         record = _looked_up(header, query, address, remembered)
         if header is not None:
-            known.meet(header, record, generation=generation)
+            known.put(header, record, generation=generation)
     else:
         took, name = time.perf_counter() - started, record.counted_as
         count_call(DOOR, ACCEPTED, took, credential=name, secret=record.secret_id, address=address)

@@ -21,8 +21,8 @@ from credentials.models import SCOPE_NAME
 from credentials.permissions import CredentialRefused
 from credentials.recall import Recall, WouldBlockError, at_hand, recall
 from credentials.refusals import Refusal, RefusedError
-from gateway.acquaintance import Acquaintance
 from gateway.asking import admitted, admitted_again, missed
+from gateway.caller_cache import CallerCache
 from gateway.verdict import verdict
 from gateway.verification_request import VerificationRequest, read
 
@@ -43,7 +43,7 @@ class Question:
         query: str,
         body: bytes | bytearray,
         address: Address | None,
-        known: Acquaintance | None = None,
+        known: CallerCache | None = None,
     ) -> None:
         self.authorization = authorization
         """The Authorization header; several lines are joined by commas."""

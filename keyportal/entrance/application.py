@@ -148,7 +148,7 @@ class Entrance:
         if is_refused(request):
             connection.answer(request, refusal(request, sender))
             return self.within
-        question = question_of(request, sender, connection.acquaintance)
+        question = question_of(request, sender, connection.caller_cache)
         if question is not None:
             self._ask(question, sender, request, connection)
             return self.verdict_within

@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from credentials.freshness import freshness
 from credentials.recall import Recall, WouldBlockError, recall
 from gateway import forward_auth, verify
-from gateway.acquaintance import Acquaintance
+from gateway.caller_cache import CallerCache
 from keyportal.entrance.answer import Answer, header_lines
 from keyportal.entrance.last_resort import always, last_resort, of_problem
 from keyportal.entrance.request import Request, Sender
@@ -30,7 +30,7 @@ PLAIN_TYPES: Final = (b"application/json", b"application/json; charset=utf-8", b
 PLAIN_ACCEPT: Final = (b"*/*", b"application/json", b"application/json, */*", b"application/json, text/plain, */*")
 
 
-def question_of(request: Request, sender: Sender, known: Acquaintance) -> Question | None:
+def question_of(request: Request, sender: Sender, known: CallerCache) -> Question | None:
     """Return the function that answers a request, or None if Django answers it. `known` belongs to the connection."""
     if forward_auth.is_asked(request.path):
         return _forward_auth(request, sender)
@@ -69,7 +69,7 @@ def of_gateway(decided: tuple[HTTPStatus, forward_auth.Headers], sender: Sender)
 _of_identity = lru_cache(maxsize=4096)(header_lines)
 
 
-def _verify(request: Request, sender: Sender, known: Acquaintance) -> Question:
+def _verify(request: Request, sender: Sender, known: CallerCache) -> Question:
     authorization = request.joined(b"authorization")
     asked = verify.Question(authorization, request.query, request.body, sender.address, known)
 

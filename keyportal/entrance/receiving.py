@@ -8,7 +8,7 @@ from typing import Final
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 
 from credentials.client_address import Address, is_trusted_proxy
-from gateway.acquaintance import Acquaintance
+from gateway.caller_cache import CallerCache
 from keyportal.entrance.bounds import MOST_HEAD, MOST_LINES, MOST_TARGET
 from keyportal.entrance.plain_http import is_private
 from keyportal.entrance.request import Request, UnreadableError
@@ -25,7 +25,7 @@ class Receiver(ABC):
         self.is_trusted = False
         self.scheme = "http"
         self.in_clear = False
-        self.acquaintance = Acquaintance()
+        self.caller_cache = CallerCache()
         self.request: Request | None = None
         self.received = 0
         """Bytes since the request began."""

@@ -15,7 +15,7 @@ SECONDS: Final = 1.0
 _KEY: Final = os.urandom(32)
 
 
-class Acquaintance:
+class CallerCache:
     """What the event loop knows of the service that last sent a request over a connection.
 
     It holds no secret and no verdict, only a digest of the header under a key that exists in this process alone.
@@ -29,7 +29,7 @@ class Acquaintance:
         self._generation = 0
         self._until = 0.0
 
-    def recalled(self, header: str, address: Address | None) -> Record | None:
+    def get(self, header: str, address: Address | None) -> Record | None:
         """Return the record for this header if it is the header sent before, still current and acceptable now.
 
         None means that the header must be looked up, which also finds out why it is refused.
@@ -48,7 +48,7 @@ class Acquaintance:
         cache.count_hit()
         return record
 
-    def meet(self, header: str, record: Record, *, generation: int) -> None:
+    def put(self, header: str, record: Record, *, generation: int) -> None:
         """Store the record for this header. `generation` is the cache's, read before the record was looked up."""
         self._record, self._mark = record, _mark_of(header)
         self._generation, self._until = generation, clock.now() + SECONDS

@@ -15,7 +15,7 @@ from apikeys.verification import verify
 from credentials import clock
 from credentials.client_address import parse_address
 from credentials.freshness import freshness
-from gateway.acquaintance import SECONDS, Acquaintance
+from gateway.caller_cache import SECONDS, CallerCache
 from gateway.verdict import Record, verdict
 from tests.conftest import ORIGIN, MakeKey
 from tests.portal import Portal
@@ -24,17 +24,17 @@ from tests.staleness import IN_A_ROW, refused_everywhere
 from tokens.services import issue_to_key
 
 HOME, AWAY = parse_address("192.0.2.1"), parse_address("198.51.100.1")
-Meet = Callable[[str], Acquaintance]
+Meet = Callable[[str], CallerCache]
 
 
 @pytest.fixture
-def meet(monkeypatch: pytest.MonkeyPatch) -> Meet:
+def put(monkeypatch: pytest.MonkeyPatch) -> Meet:
     """Have a credential met, in a process that knows its memory to be right."""
     monkeypatch.setattr(freshness, "glance", lambda: True)
 
-    def met(credential: str) -> Acquaintance:
-        known = Acquaintance()
-        known.meet(f"Bearer {credential}", verdict(credential, address=HOME), generation=freshness.cache.generation)
+    def met(credential: str) -> CallerCache:
+        known = CallerCache()
+        known.put(f"Bearer {credential}", verdict(credential, address=HOME), generation=freshness.cache.generation)
         return known
 
     return met
@@ -50,13 +50,13 @@ def test_the_same_header_is_known(make_key: MakeKey, meet: Meet, *, is_token: bo
     key, secret = make_key(networks=["192.0.2.0/24"])
     shown = token_for(secret) if is_token else secret
     known, hits = meet(shown), freshness.cache.hits
-    record = known.recalled(f"Bearer {shown}", HOME)
+    record = known.get(f"Bearer {shown}", HOME)
     assert record is not None
     assert record.counted_as == key.pk
     assert freshness.cache.hits == hits + 1
-    assert known.recalled(f"Bearer {shown[:-1]}", HOME) is None
-    assert known.recalled(f"bearer {shown}", HOME) is None
-    assert known.recalled(f"Bearer {shown}", HOME) is record
+    assert known.get(f"Bearer {shown[:-1]}", HOME) is None
+    assert known.get(f"bearer {shown}", HOME) is None
+    assert known.get(f"Bearer {shown}", HOME) is record
 
 
 @pytest.mark.django_db
@@ -64,7 +64,7 @@ def test_nobody_is_known_once_something_has_changed(make_key: MakeKey, meet: Mee
     _, secret = make_key()
     known = meet(secret)
     freshness.cache.drop(["key:of somebody else"])
-    assert known.recalled(f"Bearer {secret}", HOME) is None
+    assert known.get(f"Bearer {secret}", HOME) is None
 
 
 @pytest.mark.django_db
@@ -74,7 +74,7 @@ def test_nobody_is_known_while_memory_may_be_wrong(
     _, secret = make_key()
     known = meet(secret)
     monkeypatch.setattr(freshness, "glance", lambda: False)
-    assert known.recalled(f"Bearer {secret}", HOME) is None
+    assert known.get(f"Bearer {secret}", HOME) is None
 
 
 @pytest.mark.django_db
@@ -82,7 +82,7 @@ def test_nobody_is_known_for_long(make_key: MakeKey, meet: Meet, monkeypatch: py
     _, secret = make_key()
     known, now = meet(secret), clock.now()
     monkeypatch.setattr(clock, "now", lambda: now + SECONDS + 1)
-    assert known.recalled(f"Bearer {secret}", HOME) is None
+    assert known.get(f"Bearer {secret}", HOME) is None
 
 
 @pytest.mark.django_db
@@ -90,18 +90,18 @@ def test_nobody_is_known_for_long(make_key: MakeKey, meet: Meet, monkeypatch: py
 def test_who_is_known_is_judged_each_time(make_key: MakeKey, meet: Meet, *, is_token: bool) -> None:
     _, secret = make_key(networks=["192.0.2.0/24"], expires_at=timezone.now() + timedelta(days=1))
     shown = token_for(secret) if is_token else secret
-    assert meet(shown).recalled(f"Bearer {shown}", AWAY) is None
+    assert meet(shown).get(f"Bearer {shown}", AWAY) is None
     known = meet(shown)
     with time_machine.travel(timezone.now() + timedelta(days=2)):
-        assert known.recalled(f"Bearer {shown}", HOME) is None
-    assert known.recalled(f"Bearer {shown}", HOME) is None, "who was refused is looked up"
+        assert known.get(f"Bearer {shown}", HOME) is None
+    assert known.get(f"Bearer {shown}", HOME) is None, "who was refused is looked up"
 
 
 def test_nothing_of_what_was_sent_is_kept() -> None:
     """A connection stays for as long as a client likes."""
-    known = Acquaintance()
-    known.meet("Bearer kp_live_secret", _no_record(), generation=0)
-    assert "secret" not in repr([getattr(known, name) for name in Acquaintance.__slots__])
+    known = CallerCache()
+    known.put("Bearer kp_live_secret", _no_record(), generation=0)
+    assert "secret" not in repr([getattr(known, name) for name in CallerCache.__slots__])
 
 
 def _no_record() -> Record:
