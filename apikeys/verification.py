@@ -19,7 +19,7 @@ from credentials.catalogue import catalogue, names_in
 from credentials.client_address import Address, Network, parse_network
 from credentials.credential import OWNER_FIELDS, Credential, Owner
 from credentials.prepared import Placeholder, Prepared, fields_but
-from credentials.recall import Recall, recall
+from credentials.record_lookup import Lookup, get_or_load
 from credentials.refusals import insufficient_scope, refused
 from vault.digests import index_digest, index_digests
 from vault.secret_format import is_well_formed
@@ -69,13 +69,13 @@ def verify(
     address: Address | None,
     environment: str | None = None,
     scopes: Collection[str] = (),
-    by: Recall = recall,
+    lookup: Lookup = get_or_load,
 ) -> KeyRecord:
     """Return the record of a secret that is acceptable now, from this address, for this environment and these scopes.
 
     Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` if the database can't be queried.
     """
-    record = by(index_digest(index_ring().primary, secret), lambda: find(secret))
+    record = lookup(index_digest(index_ring().primary, secret), lambda: find(secret))
     if record is None:
         raise refused("invalid_token")
     check_state(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)

@@ -14,7 +14,7 @@ from credentials.refusals import RefusedError
 from credentials.usage import count_call
 
 
-class Verified(Protocol):
+class VerifiedRecord(Protocol):
     """The record that a `verification.py` returns for a valid credential."""
 
     @property
@@ -38,7 +38,7 @@ class Verified(Protocol):
         """The rate limit that an operator has set for the key; empty for the default."""
 
 
-Record = TypeVar("Record", bound=Verified)
+Record = TypeVar("Record", bound=VerifiedRecord)
 
 
 def admit(

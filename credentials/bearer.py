@@ -12,7 +12,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from accounts.models import User
-from credentials.admission import Verified, admit
+from credentials.admission import VerifiedRecord, admit
 from credentials.client_address import Address, parse_address
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused
@@ -61,7 +61,7 @@ class BearerAuthentication(BaseAuthentication, ABC):
         """Return whether this text is of the kind that the class checks, valid or not."""
 
     @abstractmethod
-    def verify(self, token: str, *, address: Address | None) -> Verified:
+    def verify(self, token: str, *, address: Address | None) -> VerifiedRecord:
         """Return the record of a valid credential of this kind. Raises `RefusedError` for any other."""
 
 

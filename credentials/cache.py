@@ -20,7 +20,7 @@ MAX_AGE: Final = 60.0
 """Seconds after the start of its query at which an entry is no longer used."""
 
 
-class Remembered(Protocol):
+class VerifiedRecord(Protocol):
     """A record that may be cached."""
 
     @property
@@ -32,7 +32,7 @@ class Remembered(Protocol):
         """Whether the credential has ended for good, so that there is no point in caching it."""
 
 
-Record = TypeVar("Record", bound=Remembered)
+Record = TypeVar("Record", bound=VerifiedRecord)
 
 
 class _Entry(NamedTuple):
@@ -63,22 +63,22 @@ class VerifiedCache:
         entry = self._entries.get(key)
         return None if entry is None or entry.ends_at <= self._now() else entry.record
 
-    def keep(self, key: bytes, record: Remembered, *, asked_in: int, asked_at: float) -> bool:
+    def put(self, key: bytes, record: VerifiedRecord, *, generation: int, loaded_at: float) -> bool:
         """Store a record whose query began in this generation, at this time by the cache's clock.
 
         Return False, and store nothing, if a change was heard since or the cache is switched off.
         """
         with self._lock:
-            if self.generation != asked_in or settings.KEYPORTAL_CACHE_ENTRIES < 1:
+            if self.generation != generation or settings.KEYPORTAL_CACHE_ENTRIES < 1:
                 return False
             self._entries.pop(key, None)  # an expired entry moves to the end, as the newest
             if len(self._entries) >= settings.KEYPORTAL_CACHE_ENTRIES:
                 del self._entries[next(iter(self._entries))]
-            self._entries[key] = _Entry(record, record.tags, asked_at + MAX_AGE)
+            self._entries[key] = _Entry(record, record.tags, loaded_at + MAX_AGE)
             return True
 
-    def recalled(self, generation: int | None, key: bytes, ask: Callable[[], Record | None]) -> Record | None:
-        """Return what `ask` would return now: the cached record if it is current, otherwise the answer of `ask`.
+    def get_or_load(self, generation: int | None, key: bytes, load: Callable[[], Record | None]) -> Record | None:
+        """Return what `load` would return now: the cached record if it is current, otherwise the answer of `load`.
 
         `generation` is the one that `credentials.freshness` has just returned, or None if the cache may not be trusted.
         """
@@ -89,11 +89,11 @@ class VerifiedCache:
         if known is not None:
             return known
         if generation is None:
-            return ask()
-        asked_at = self._now()
-        record = ask()
+            return load()
+        loaded_at = self._now()
+        record = load()
         if record is not None and not record.is_terminal:
-            self.keep(key, record, asked_in=generation, asked_at=asked_at)
+            self.put(key, record, generation=generation, loaded_at=loaded_at)
         return record
 
     def count_hit(self) -> None:

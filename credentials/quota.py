@@ -24,7 +24,7 @@ from redis.retry import Retry
 from credentials.circuit_breaker import CircuitBreaker
 from credentials.credential import Credential
 from credentials.rate_limit_text import parsed_limit
-from credentials.recall import WouldBlockError
+from credentials.record_lookup import WouldBlockError
 from credentials.refusals import Refusal, RefusedError
 
 logger = logging.getLogger(__name__)

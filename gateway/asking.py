@@ -17,7 +17,7 @@ from credentials.counters import ACCEPTED
 from credentials.credential import Credential
 from credentials.freshness import freshness
 from credentials.rate_limit_text import parsed_limit
-from credentials.recall import Recall, recall, remembered
+from credentials.record_lookup import Lookup, get_cached, get_or_load
 from credentials.refusals import insufficient_scope, refused
 from credentials.usage import count_call
 from credentials.writes import writes
@@ -75,13 +75,13 @@ class Allowance:
 allowance = Allowance()
 
 
-def admitted(header: str | None, query: str, *, address: Address | None, by: Recall = recall) -> Credential:
+def admitted(header: str | None, query: str, *, address: Address | None, lookup: Lookup = get_or_load) -> Credential:
     """Return the credential of the service that asks.
 
     Its own rate limit does not apply, because that limits the calls that it makes for itself. Raises `RefusedError`,
-    `AsksTooOftenError`, `django.db.Error`, and `WouldBlockError` if `by` uses memory alone.
+    `AsksTooOftenError`, `django.db.Error`, and `WouldBlockError` if `lookup` uses memory alone.
     """
-    credential = _looked_up(header, query, address, by).credential
+    credential = _looked_up(header, query, address, lookup).credential
     let_in(credential)
     return credential
 
@@ -95,7 +95,7 @@ def admitted_again(header: str | None, query: str, address: Address | None, know
     record = None if header is None or query else known.get(header, address)
     if record is None:
         generation = freshness.cache.generation
-        record = _looked_up(header, query, address, remembered)
+        record = _looked_up(header, query, address, get_cached)
         if header is not None:
             known.put(header, record, generation=generation)
     else:
@@ -105,11 +105,11 @@ def admitted_again(header: str | None, query: str, address: Address | None, know
     return record.credential
 
 
-def _looked_up(header: str | None, query: str, address: Address | None, by: Recall) -> Record:
+def _looked_up(header: str | None, query: str, address: Address | None, lookup: Lookup) -> Record:
     text = bearer_token({"HTTP_AUTHORIZATION": header, "QUERY_STRING": query})
     if text is None:
         raise refused("missing_credential")
-    record, _ = admit(lambda: verdict(text, address=address, by=by), door=DOOR, address=address, limited=False)
+    record, _ = admit(lambda: verdict(text, address=address, lookup=lookup), door=DOOR, address=address, limited=False)
     return record
 
 

@@ -24,7 +24,7 @@ from credentials.client_address import Address
 from credentials.credential import Credential
 from credentials.freshness import freshness
 from credentials.quota import Quota
-from credentials.recall import Recall, WouldBlockError, recall, remembered
+from credentials.record_lookup import Lookup, WouldBlockError, get_cached, get_or_load
 from credentials.refusals import Refusal, RefusedError, refused
 from gateway.verdict import verdict
 from vault.errors import VaultError
@@ -80,7 +80,7 @@ def decide(question: Question) -> tuple[HTTPStatus, Headers]:
     """Return status and headers for a request; 503 if anything goes wrong here, never 200."""
     try:
         freshness.confirm_rings()
-        return _decided(question, by=recall)
+        return _decided(question, lookup=get_or_load)
     except (DatabaseError, InterfaceError, VaultError):
         connection.close()
         logger.exception("unavailable")
@@ -91,21 +91,21 @@ def decide(question: Question) -> tuple[HTTPStatus, Headers]:
 
 def decide_at_once(question: Question) -> tuple[HTTPStatus, Headers]:
     """Return what `decide` would, from memory. Raises `WouldBlockError` if memory does not know."""
-    return _decided(question, by=remembered)
+    return _decided(question, lookup=get_cached)
 
 
-def _decided(question: Question, *, by: Recall) -> tuple[HTTPStatus, Headers]:
+def _decided(question: Question, *, lookup: Lookup) -> tuple[HTTPStatus, Headers]:
     try:
-        credential, quota = _verified(question, by)
+        credential, quota = _verified(question, lookup)
     except RefusedError as error:
-        if by is not recall and not freshness.glance():
+        if lookup is not get_or_load and not freshness.glance():
             raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
         return _refusal(error.refusal, question.query)
     identity = _identity(credential)
     return HTTPStatus.OK, [*identity, *quota.headers().items()] if quota else identity
 
 
-def _verified(question: Question, by: Recall) -> tuple[Credential, Quota | None]:
+def _verified(question: Question, lookup: Lookup) -> tuple[Credential, Quota | None]:
     wanted, address = _wanted(question), question.address
     if wanted.is_mistaken:
         raise refused("misconfigured")
@@ -119,11 +119,11 @@ def _verified(question: Question, by: Recall) -> tuple[Credential, Quota | None]
             environment=wanted.environment,
             scopes=wanted.scopes,
             audience=wanted.audience,
-            by=by,
+            lookup=lookup,
         ),
         door=DOOR,
         address=address,
-        may_block=by is recall,
+        may_block=lookup is get_or_load,
     )
     return record.credential, quota
 

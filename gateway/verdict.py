@@ -8,7 +8,7 @@ from apikeys.verification import check_state as check_key_state
 from apikeys.verification import verify as verify_key
 from credentials.client_address import Address
 from credentials.kinds import is_signed
-from credentials.recall import Recall, WouldBlockError, recall
+from credentials.record_lookup import Lookup, WouldBlockError, get_or_load
 from credentials.refusals import RefusedError
 from tokens.audiences import Asked
 from tokens.verification import TokenRecord
@@ -25,20 +25,22 @@ def verdict(
     environment: str | None = None,
     scopes: Collection[str] = (),
     audience: Asked = None,
-    by: Recall = recall,
+    lookup: Lookup = get_or_load,
 ) -> Record:
     """Return the record of a key's secret or an access token that is good now, for all that the arguments require.
 
     `audience` applies to tokens; a key has none and is good for every service. Raises `RefusedError` with a code of
-    `credentials.refusals`, `django.db.Error` if the database can't be queried, and `WouldBlockError` if `by` uses
+    `credentials.refusals`, `django.db.Error` if the database can't be queried, and `WouldBlockError` if `lookup` uses
     memory alone and does not know the credential, or must not seem to know it.
     """
     try:
         if is_signed(text):
-            return verify_token(text, address=address, environment=environment, scopes=scopes, audience=audience, by=by)
-        return verify_key(text, address=address, environment=environment, scopes=scopes, by=by)
+            return verify_token(
+                text, address=address, environment=environment, scopes=scopes, audience=audience, lookup=lookup
+            )
+        return verify_key(text, address=address, environment=environment, scopes=scopes, lookup=lookup)
     except RefusedError as error:
-        if by is recall or error.refusal.about:
+        if lookup is get_or_load or error.refusal.about:
             raise
         raise WouldBlockError from None  # same as for an unknown credential, whose checks are counted in a thread
 

@@ -19,7 +19,7 @@ from credentials.credential import Credential
 from credentials.freshness import freshness
 from credentials.models import SCOPE_NAME
 from credentials.permissions import CredentialRefused
-from credentials.recall import Recall, WouldBlockError, at_hand, recall
+from credentials.record_lookup import Lookup, WouldBlockError, get_cached_unchecked, get_or_load
 from credentials.refusals import Refusal, RefusedError
 from gateway.asking import admitted, admitted_again, missed
 from gateway.caller_cache import CallerCache
@@ -56,26 +56,26 @@ class Question:
         self.asker: Credential | None = None
         """The service, once admitted, so that it is counted only once."""
 
-    def answer(self, by: Recall = recall) -> bytes:
+    def answer(self, lookup: Lookup = get_or_load) -> bytes:
         """Return the body of a 200.
 
         Raises `CredentialRefused` about the service's own credential or after too many unknown ones,
         `AsksTooOftenError`, REST framework's `APIException` for an invalid body, `django.db.Error`, and
-        `WouldBlockError` if `by` uses memory alone.
+        `WouldBlockError` if `lookup` uses memory alone.
         """
-        asker = self.let_in(by)
-        return _verdict(read(self.body), asker, by if by is recall else at_hand)
+        asker = self.let_in(lookup)
+        return _verdict(read(self.body), asker, lookup if lookup is get_or_load else get_cached_unchecked)
 
-    def let_in(self, by: Recall = recall) -> Credential:
+    def let_in(self, lookup: Lookup = get_or_load) -> Credential:
         """Return the service's credential, which needs the scope `credentials:verify`. Raises as `answer` does."""
         if self.asker is None:
             try:
-                if self.known is None or by is recall:
-                    self.asker = admitted(self.authorization, self.query, address=self.address, by=by)
+                if self.known is None or lookup is get_or_load:
+                    self.asker = admitted(self.authorization, self.query, address=self.address, lookup=lookup)
                 else:
                     self.asker = admitted_again(self.authorization, self.query, self.address, self.known)
             except RefusedError as error:
-                if by is not recall and not freshness.glance():
+                if lookup is not get_or_load and not freshness.glance():
                     raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
                 raise CredentialRefused(error.refusal) from None
         return self.asker
@@ -87,7 +87,7 @@ def read_media_type(content_type: str) -> None:
         raise UnsupportedMediaType("", "Send JSON.")
 
 
-def _verdict(asked: VerificationRequest, asker: Credential, by: Recall) -> bytes:
+def _verdict(asked: VerificationRequest, asker: Credential, lookup: Lookup) -> bytes:
     try:
         record, _ = admit(
             lambda: verdict(
@@ -96,11 +96,11 @@ def _verdict(asked: VerificationRequest, asker: Credential, by: Recall) -> bytes
                 environment=asked.environment,
                 scopes=asked.scopes,
                 audience=asked.audience,
-                by=by,
+                lookup=lookup,
             ),
             door=DOOR,
             address=asked.address,
-            may_block=by is recall,
+            may_block=lookup is get_or_load,
         )
     except RefusedError as error:
         refusal = error.refusal

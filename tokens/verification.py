@@ -24,7 +24,7 @@ from credentials.catalogue import catalogue, names_in
 from credentials.client_address import Address
 from credentials.credential import OWNER_FIELDS, Credential, Owner
 from credentials.prepared import Placeholder, Prepared, fields_but
-from credentials.recall import Recall, recall
+from credentials.record_lookup import Lookup, get_or_load
 from credentials.refusals import RefusedError, foreign, insufficient_scope, refused
 from tokens.audiences import Asked, expected, is_audience
 from tokens.models import RevokedToken, TokenFamily
@@ -84,7 +84,7 @@ def verify(
     environment: str | None = None,
     scopes: Collection[str] = (),
     audience: Asked = None,
-    by: Recall = recall,
+    lookup: Lookup = get_or_load,
 ) -> TokenRecord:
     """Return the record of a token that is good now, from this address, for this environment, scopes and audience.
 
@@ -92,7 +92,7 @@ def verify(
     `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` if the database can't be queried.
     """
     wanted = expected(audience)
-    record = by(hashlib.sha256(token.encode()).digest(), lambda: ask(token, audience=wanted))
+    record = lookup(hashlib.sha256(token.encode()).digest(), lambda: ask(token, audience=wanted))
     # A cached token may be meant for another service, which asked for it before.
     if record is None:
         raise refused("invalid_token")

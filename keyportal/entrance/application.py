@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from credentials.recall import WouldBlockError, remembered
+from credentials.record_lookup import WouldBlockError, get_cached
 from credentials.usage import flusher
 from gateway import forward_auth
 from keyportal.entrance.answer import Answer, Writer
@@ -207,7 +207,7 @@ class Entrance:
 
     def _ask(self, question: Question, sender: Sender, request: Request, connection: Connection) -> None:
         try:
-            connection.answer(request, question(remembered))
+            connection.answer(request, question(get_cached))
         except WouldBlockError:
             task = partial(_unless_abandoned, request, sender)
             if not self.verdicts.take(task, question, partial(connection.answer, request)):

@@ -12,7 +12,7 @@ from typing import Final
 from django.db import DatabaseError, InterfaceError, connection
 
 from credentials.freshness import freshness
-from credentials.recall import Recall, WouldBlockError, recall
+from credentials.record_lookup import Lookup, WouldBlockError, get_or_load
 from gateway import forward_auth, verify
 from gateway.caller_cache import CallerCache
 from keyportal.entrance.answer import Answer, header_lines
@@ -23,7 +23,7 @@ from keyportal.problems import problem_of
 
 logger = logging.getLogger(__name__)
 
-Question = Callable[[Recall], Answer]
+Question = Callable[[Lookup], Answer]
 """Raises `WouldBlockError` if it may use memory alone, and memory does not know."""
 
 PLAIN_TYPES: Final = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
@@ -43,7 +43,7 @@ def asked_in_thread(question: Question, sender: Sender) -> Answer:
     """Return the response, however long it takes. Raises whatever goes wrong."""
     token = request_id.set(sender.request_id)
     try:
-        return question(recall)
+        return question(get_or_load)
     finally:
         request_id.reset(token)
 
@@ -51,8 +51,10 @@ def asked_in_thread(question: Question, sender: Sender) -> Answer:
 def _forward_auth(request: Request, sender: Sender) -> Question:
     asked = forward_auth.Question(request.joined(b"authorization"), request.query, request.path, sender.address)
 
-    def answer(by: Recall) -> Answer:
-        return of_gateway(forward_auth.decide(asked) if by is recall else forward_auth.decide_at_once(asked), sender)
+    def answer(lookup: Lookup) -> Answer:
+        return of_gateway(
+            forward_auth.decide(asked) if lookup is get_or_load else forward_auth.decide_at_once(asked), sender
+        )
 
     return answer
 
@@ -73,11 +75,11 @@ def _verify(request: Request, sender: Sender, known: CallerCache) -> Question:
     authorization = request.joined(b"authorization")
     asked = verify.Question(authorization, request.query, request.body, sender.address, known)
 
-    def answer(by: Recall) -> Answer:
+    def answer(lookup: Lookup) -> Answer:
         try:
-            if by is recall:
+            if lookup is get_or_load:
                 freshness.confirm_rings()
-            told = asked.answer(by)
+            told = asked.answer(lookup)
         except WouldBlockError:
             raise
         except Exception as error:

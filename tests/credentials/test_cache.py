@@ -33,35 +33,35 @@ def test_what_was_asked_once_is_recalled_until_a_change_is_heard() -> None:
     cache, asked = VerifiedCache(), list[str]()
     fact = Fact("one")
 
-    def recall() -> Fact | None:
-        return cache.recalled(cache.generation, b"1", lambda: ask_for(fact, asked))
+    def get_or_load() -> Fact | None:
+        return cache.get_or_load(cache.generation, b"1", lambda: ask_for(fact, asked))
 
-    assert [recall() for _ in range(3)] == [fact] * 3
+    assert [get_or_load() for _ in range(3)] == [fact] * 3
     assert len(asked) == 1
     cache.drop({"key:2", "user:1"})
-    recall()
+    get_or_load()
     assert len(asked) == 1
     cache.drop({"key:1"})
-    recall()
+    get_or_load()
     assert len(asked) == 2
     cache.clear()
-    recall()
+    get_or_load()
     assert len(asked) == 3
 
 
 def test_without_knowing_whether_it_is_current_it_is_neither_read_nor_filled() -> None:
     cache, asked = VerifiedCache(), list[str]()
     for _ in range(3):
-        assert cache.recalled(None, b"1", lambda: ask_for(Fact("one"), asked)) == Fact("one")
+        assert cache.get_or_load(None, b"1", lambda: ask_for(Fact("one"), asked)) == Fact("one")
     assert (len(asked), len(cache)) == (3, 0)
-    cache.recalled(cache.generation, b"1", lambda: ask_for(Fact("old"), asked))
-    assert cache.recalled(None, b"1", lambda: ask_for(Fact("new"), asked)) == Fact("new")
+    cache.get_or_load(cache.generation, b"1", lambda: ask_for(Fact("old"), asked))
+    assert cache.get_or_load(None, b"1", lambda: ask_for(Fact("new"), asked)) == Fact("new")
 
 
 def test_what_is_unknown_or_over_is_not_kept() -> None:
     cache = VerifiedCache()
-    assert cache.recalled(0, b"1", lambda: None) is None
-    assert cache.recalled(0, b"2", lambda: Fact("over", is_terminal=True)) == Fact("over", is_terminal=True)
+    assert cache.get_or_load(0, b"1", lambda: None) is None
+    assert cache.get_or_load(0, b"2", lambda: Fact("over", is_terminal=True)) == Fact("over", is_terminal=True)
     assert len(cache) == 0
 
 
@@ -71,13 +71,13 @@ def test_an_answer_from_before_a_change_is_not_kept_after_it(heard: str) -> None
     cache = VerifiedCache()
     asking, changed = threading.Event(), threading.Event()
 
-    def ask() -> Fact:
+    def load() -> Fact:
         asking.set()
         assert changed.wait(DEADLINE)
         return Fact("old")
 
     answers: list[Fact | None] = []
-    thread = threading.Thread(target=lambda: answers.append(cache.recalled(cache.generation, b"1", ask)))
+    thread = threading.Thread(target=lambda: answers.append(cache.get_or_load(cache.generation, b"1", load)))
     thread.start()
     assert asking.wait(DEADLINE)
     cache.clear() if heard == "everything" else cache.drop({"key:1" if heard == "named" else "key:9"})
@@ -90,9 +90,9 @@ def test_an_answer_from_before_a_change_is_not_kept_after_it(heard: str) -> None
 def test_an_answer_that_is_kept_before_the_change_is_heard_goes_with_it() -> None:
     """The other order: first the keeping, then the change."""
     cache = VerifiedCache()
-    cache.recalled(cache.generation, b"1", lambda: Fact("old"))
+    cache.get_or_load(cache.generation, b"1", lambda: Fact("old"))
     cache.drop({"key:1"})
-    assert cache.recalled(cache.generation, b"1", lambda: Fact("new")) == Fact("new")
+    assert cache.get_or_load(cache.generation, b"1", lambda: Fact("new")) == Fact("new")
 
 
 def test_of_many_changes_each_is_noticed_by_whoever_asks_meanwhile() -> None:
@@ -102,9 +102,9 @@ def test_of_many_changes_each_is_noticed_by_whoever_asks_meanwhile() -> None:
         for number, change in enumerate(changes):
             began, key = cache.generation, str(number).encode()
             cache.clear() if change == "clear" else cache.drop({"key:9"})
-            assert cache.recalled(began, key, lambda: Fact("old")) == Fact("old")
+            assert cache.get_or_load(began, key, lambda: Fact("old")) == Fact("old")
             assert cache.get(key) is None
-            assert cache.recalled(cache.generation, key, lambda: Fact("new")) == Fact("new")
+            assert cache.get_or_load(cache.generation, key, lambda: Fact("new")) == Fact("new")
             assert cache.get(key) == Fact("new")
 
 
@@ -112,8 +112,8 @@ def test_it_counts_what_it_knew_and_what_it_had_to_ask() -> None:
     cache = VerifiedCache()
     assert (cache.hits, cache.misses) == (0, 0)
     for key in (b"1", b"1", b"2", b"1", b"3"):
-        cache.recalled(cache.generation, key, lambda: Fact("x"))
-    cache.recalled(None, b"1", lambda: Fact("x"))
+        cache.get_or_load(cache.generation, key, lambda: Fact("x"))
+    cache.get_or_load(None, b"1", lambda: Fact("x"))
     assert (cache.hits, cache.misses) == (2, 4)
 
 
@@ -121,24 +121,24 @@ def test_a_cache_of_one_keeps_the_newest(settings: Settings) -> None:
     settings.KEYPORTAL_CACHE_ENTRIES = 1
     cache = VerifiedCache()
     for key in (b"1", b"2"):
-        cache.recalled(cache.generation, key, partial(Fact, key.decode()))
+        cache.get_or_load(cache.generation, key, partial(Fact, key.decode()))
     assert (cache.get(b"1"), cache.get(b"2"), len(cache)) == (None, Fact("2"), 1)
 
 
 def test_it_says_whether_it_kept(settings: Settings) -> None:
     cache = VerifiedCache()
-    assert cache.keep(b"1", Fact("x"), asked_in=cache.generation, asked_at=clock.now()) is True
+    assert cache.put(b"1", Fact("x"), generation=cache.generation, loaded_at=clock.now()) is True
     cache.clear()
-    assert cache.keep(b"1", Fact("x"), asked_in=cache.generation - 1, asked_at=clock.now()) is False
+    assert cache.put(b"1", Fact("x"), generation=cache.generation - 1, loaded_at=clock.now()) is False
     settings.KEYPORTAL_CACHE_ENTRIES = 0
-    assert cache.keep(b"1", Fact("x"), asked_in=cache.generation, asked_at=clock.now()) is False
+    assert cache.put(b"1", Fact("x"), generation=cache.generation, loaded_at=clock.now()) is False
 
 
 def test_it_is_bounded(settings: Settings) -> None:
     settings.KEYPORTAL_CACHE_ENTRIES = 100
     cache = VerifiedCache()
     for number in range(1000):
-        cache.recalled(0, str(number).encode(), lambda: Fact("x"))
+        cache.get_or_load(0, str(number).encode(), lambda: Fact("x"))
     assert len(cache) == 100
     assert cache.get(b"999")
     assert cache.get(b"1") is None
@@ -151,7 +151,7 @@ def test_many_threads_leave_it_whole(settings: Settings) -> None:
     def work(seed: int) -> None:
         for number in range(2000):
             key = str((number * seed) % 200)
-            cache.recalled(cache.generation, key.encode(), partial(Fact, key, (f"key:{key}",)))
+            cache.get_or_load(cache.generation, key.encode(), partial(Fact, key, (f"key:{key}",)))
             if number % 97 == 0:
                 cache.drop({f"key:{key}"})
 
@@ -167,7 +167,7 @@ def test_a_cache_of_none_keeps_nothing(settings: Settings) -> None:
     settings.KEYPORTAL_CACHE_ENTRIES = 0
     cache, asked = VerifiedCache(), list[str]()
     for _ in range(2):
-        assert cache.recalled(0, b"1", lambda: ask_for(Fact("one"), asked)) == Fact("one")
+        assert cache.get_or_load(0, b"1", lambda: ask_for(Fact("one"), asked)) == Fact("one")
     assert (len(asked), len(cache)) == (2, 0)
 
 
@@ -177,23 +177,23 @@ def test_an_entry_that_is_too_old_is_asked_for_anew() -> None:
     now = [1000.0]
     cache, asked = VerifiedCache(now=lambda: now[0]), list[str]()
 
-    def ask() -> Fact:
+    def load() -> Fact:
         asked.append("asked")
         now[0] += 10
         return Fact("one")
 
-    def recall() -> int:
-        cache.recalled(cache.generation, b"1", ask)
+    def get_or_load() -> int:
+        cache.get_or_load(cache.generation, b"1", load)
         return len(asked)
 
-    assert [recall(), recall()] == [1, 1]
+    assert [get_or_load(), get_or_load()] == [1, 1]
     now[0] = 1000.0 + MAX_AGE - 0.001
-    assert recall() == 1
+    assert get_or_load() == 1
     now[0] = 1000.0 + MAX_AGE
     assert cache.get(b"1") is None
-    assert [recall(), recall()] == [2, 2]
+    assert [get_or_load(), get_or_load()] == [2, 2]
     now[0] += MAX_AGE
-    assert [recall(), recall(), len(cache)] == [3, 3, 1]
+    assert [get_or_load(), get_or_load(), len(cache)] == [3, 3, 1]
 
 
 @pytest.mark.finding("H14")
@@ -202,10 +202,10 @@ def test_an_entry_that_was_asked_for_anew_is_the_newest(settings: Settings) -> N
     now = [0.0]
     cache = VerifiedCache(now=lambda: now[0])
     for key in (b"1", b"2"):
-        cache.recalled(0, key, lambda: Fact("x"))
+        cache.get_or_load(0, key, lambda: Fact("x"))
         now[0] += 1
     now[0] = MAX_AGE
-    cache.recalled(0, b"1", lambda: Fact("x"))  # too old by now, the other is not
+    cache.get_or_load(0, b"1", lambda: Fact("x"))  # too old by now, the other is not
     for key in (b"3", b"4"):
-        cache.recalled(0, key, lambda: Fact("x"))
+        cache.get_or_load(0, key, lambda: Fact("x"))
     assert [key for key in (b"1", b"2", b"3", b"4") if cache.get(key)] == [b"1", b"3", b"4"]

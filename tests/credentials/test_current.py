@@ -18,12 +18,12 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
-from credentials import clock, freshness, recall
+from credentials import clock, freshness, record_lookup
 from credentials.database_file import LOOK
 from credentials.database_log import UnusableFileError
 from credentials.freshness import Freshness
 from credentials.place import Place
-from credentials.recall import WouldBlockError
+from credentials.record_lookup import WouldBlockError
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off
@@ -264,24 +264,24 @@ def test_while_a_thread_has_a_log_that_is_gone_nobody_opens_the_next(connection:
     assert fresh.current() is not None
 
 
-def test_what_is_recalled_is_of_its_own_digest_and_asked_once(
+def test_what_is_looked_up_is_of_its_own_digest_and_asked_once(
     connection: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recall, "freshness", Freshness())
+    monkeypatch.setattr(record_lookup, "freshness", Freshness())
     monkeypatch.setattr(freshness, "confirm_rings", lambda: None)  # of which this database knows nothing
     asked: list[bytes] = []
 
-    def recalled(digest: bytes) -> Any:
-        def ask() -> Any:
+    def looked_up(digest: bytes) -> Any:
+        def load() -> Any:
             asked.append(digest)
             return SimpleNamespace(digest=digest, tags=(), is_terminal=False)
 
-        return recall.recall(digest, ask)
+        return record_lookup.get_or_load(digest, load)
 
-    assert [recalled(digest).digest for digest in (b"1", b"2", b"1", b"2")] == [b"1", b"2", b"1", b"2"]
+    assert [looked_up(digest).digest for digest in (b"1", b"2", b"1", b"2")] == [b"1", b"2", b"1", b"2"]
     assert asked == [b"1", b"2"]
     commit_elsewhere(connection, 1)
-    assert recalled(b"1").digest == b"1"
+    assert looked_up(b"1").digest == b"1"
     assert asked == [b"1", b"2", b"1"]
 
 
@@ -292,7 +292,7 @@ def glancing(connection: Connections, monkeypatch: pytest.MonkeyPatch) -> Freshn
     monkeypatch.setattr("credentials.clock.now", lambda: moment)
     fresh = Freshness()
     monkeypatch.setattr(freshness, "confirm_rings", lambda: None)
-    monkeypatch.setattr(recall, "freshness", fresh)
+    monkeypatch.setattr(record_lookup, "freshness", fresh)
     assert not fresh.glance()
     assert fresh.current() is not None
     assert not fresh.glance()
@@ -348,17 +348,17 @@ def test_a_glance_is_good_for_as_long_only_as_a_look_at_the_file(
 
 
 def test_what_is_not_known_to_be_current_is_not_answered_at_once(connection: Connections, glancing: Freshness) -> None:
-    def ask() -> Any:
+    def load() -> Any:
         return SimpleNamespace(tags=(), is_terminal=False)
 
     with pytest.raises(WouldBlockError):
-        recall.remembered(b"1", ask)
-    kept = recall.recall(b"1", ask)
-    assert recall.remembered(b"1", ask) is kept
+        record_lookup.get_cached(b"1", load)
+    kept = record_lookup.get_or_load(b"1", load)
+    assert record_lookup.get_cached(b"1", load) is kept
     assert (glancing.cache.hits, glancing.cache.misses) == (1, 1)
     commit_elsewhere(connection, 1)
     with pytest.raises(WouldBlockError):
-        recall.remembered(b"1", ask)
+        record_lookup.get_cached(b"1", load)
 
 
 class Ear:

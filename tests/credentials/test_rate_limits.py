@@ -17,7 +17,7 @@ from apikeys import services
 from credentials.credential import Credential
 from credentials.quota import Counter, counter, take
 from credentials.rate_limit_text import parsed_limit
-from credentials.recall import WouldBlockError
+from credentials.record_lookup import WouldBlockError
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
 from tests.parallel import all_at_once

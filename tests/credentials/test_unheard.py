@@ -144,13 +144,13 @@ PAIRS = [
 
 @pytest.mark.parametrize(("sabotage", "table"), PAIRS)
 def test_without_its_triggers_nothing_is_trusted_until_they_are_back(site: Site, table: str, sabotage: str) -> None:
-    remembered, another = site.case(table), site.case(table)
+    get_cached, another = site.case(table), site.case(table)
     wait_until(lambda: site.trusts)
     warned = site.warnings
-    change = CHANGES[table].format(**remembered.names)
+    change = CHANGES[table].format(**get_cached.names)
     try:
         site.sql(*(statement.format(table=table, call=CALL) for statement in SABOTAGE[sabotage]), change)
-        refused_for_good(lambda: site.ask(remembered))
+        refused_for_good(lambda: site.ask(get_cached))
         assert site.faults
         assert all(fault.startswith("changes can't be detected: ") for fault in site.faults)
         wait_until(lambda: site.metric("keyportal_change_triggers_in_place") == 0 and site.warnings >= warned + 2)

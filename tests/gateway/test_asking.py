@@ -13,7 +13,7 @@ from accounts.rings import index_ring
 from apikeys import services
 from credentials.cache import Record
 from credentials.counters import usage_counters
-from credentials.recall import Recall, WouldBlockError
+from credentials.record_lookup import Lookup, WouldBlockError
 from gateway.asking import Allowance, AsksTooOftenError
 from gateway.verify import Question
 from tests.conftest import ORIGIN, MakeKey
@@ -129,15 +129,15 @@ def test_a_service_is_counted_once_where_a_thread_goes_on(make_key: MakeKey) -> 
     assert counts["api", asking.pk] == 1
 
 
-def known_but(secret: str) -> Recall:
+def known_but(secret: str) -> Lookup:
     """Memory that knows every credential but one."""
 
-    def recalled(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
+    def get_or_load(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
         if key == index_digest(index_ring().primary, secret):
             raise WouldBlockError
         return ask()
 
-    return recalled
+    return get_or_load
 
 
 @pytest.mark.finding("H47")

@@ -11,7 +11,7 @@ from django.test import Client
 from credentials.client_address import parse_address
 from credentials.freshness import freshness
 from credentials.models import Scope
-from credentials.recall import WouldBlockError, remembered
+from credentials.record_lookup import WouldBlockError, get_cached
 from gateway import forward_auth, verify
 from gateway.forward_auth import PATH, Question, decide, is_asked
 from tests.conftest import MakeKey
@@ -110,7 +110,7 @@ def test_where_memory_is_not_trusted_nothing_is_said_from_it(
         forward_auth.decide_at_once(Question(header, query, PATH, None))
     service = verify.Question(header, "", b"{}", None)
     with pytest.raises(WouldBlockError):
-        service.answer(remembered)
+        service.answer(get_cached)
 
 
 def test_a_bad_credential_is_401_and_tells_how_to_send_a_good_one() -> None:

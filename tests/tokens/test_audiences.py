@@ -16,7 +16,7 @@ from rest_framework.test import APIRequestFactory
 from apikeys import services as keys
 from apikeys.verification import KeyRecord
 from credentials.cache import VerifiedCache
-from credentials.recall import Recall, WouldBlockError, recall
+from credentials.record_lookup import Lookup, WouldBlockError, get_or_load
 from credentials.refusals import RefusedError
 from gateway.forward_auth import PATH, Question, decide
 from gateway.verdict import verdict
@@ -39,10 +39,10 @@ OTHERS: tuple[Asked, ...] = (None, "https://portal.test", ORDERS, f"{REPORTS}/",
 """What a token for `REPORTS` is not for."""
 
 
-def refusal(token: str, audience: Asked, *, by: Recall = recall) -> Refused:
+def refusal(token: str, audience: Asked, *, lookup: Lookup = get_or_load) -> Refused:
     """Return why a token is refused: the code, what is told about it, and under which id it is counted."""
     with pytest.raises(RefusedError) as caught:
-        verify(token, address=None, audience=audience, by=by)
+        verify(token, address=None, audience=audience, lookup=lookup)
     refused = caught.value.refusal
     return refused.code, dict(refused.about), refused.counted_as
 
@@ -51,10 +51,10 @@ UNKNOWN: Refused = ("invalid_token", {}, "")
 """As for a forged one."""
 
 
-def memory() -> Recall:
+def memory() -> Lookup:
     """Return a memory that is always current."""
     cache = VerifiedCache()
-    return lambda key, ask: cache.recalled(cache.generation, key, ask)
+    return lambda key, ask: cache.get_or_load(cache.generation, key, ask)
 
 
 def test_a_token_is_good_for_the_service_that_it_is_for(swap: Swap) -> None:
@@ -74,32 +74,32 @@ def test_what_is_remembered_of_a_token_makes_it_good_for_nobody_else(
     swap: Swap, first: Asked, django_assert_num_queries: Any
 ) -> None:
     _, _, token = swap()
-    remembered = memory()
+    get_cached = memory()
     with django_assert_num_queries(1):
-        verify(token, address=None, audience=first, by=remembered)
+        verify(token, address=None, audience=first, lookup=get_cached)
     with django_assert_num_queries(0):
         for other in OTHERS:
-            assert refusal(token, other, by=remembered) == UNKNOWN
-        assert verify(token, address=None, audience=REPORTS, by=remembered)
+            assert refusal(token, other, lookup=get_cached) == UNKNOWN
+        assert verify(token, address=None, audience=REPORTS, lookup=get_cached)
 
 
 def test_who_asks_first_for_another_service_keeps_nobody_else_out(swap: Swap, django_assert_num_queries: Any) -> None:
     _, _, token = swap()
-    remembered = memory()
+    get_cached = memory()
     with django_assert_num_queries(0):  # nobody has to ask about what is not for them
         for other in OTHERS:
-            assert refusal(token, other, by=remembered) == UNKNOWN
-    assert verify(token, address=None, audience=REPORTS, by=remembered)
+            assert refusal(token, other, lookup=get_cached) == UNKNOWN
+    assert verify(token, address=None, audience=REPORTS, lookup=get_cached)
 
 
 def test_another_s_token_is_unknown_in_whatever_state_it_is(swap: Swap) -> None:
     key, _, token = swap()
-    remembered = memory()
-    verify(token, address=None, audience=REPORTS, by=remembered)
+    get_cached = memory()
+    verify(token, address=None, audience=REPORTS, lookup=get_cached)
     with time_machine.travel(timezone.now() + timedelta(hours=1)):
-        for by in (recall, remembered):
-            assert refusal(token, None, by=by) == UNKNOWN
-            assert refusal(token, REPORTS, by=by)[0] == "expired"
+        for lookup in (get_or_load, get_cached):
+            assert refusal(token, None, lookup=lookup) == UNKNOWN
+            assert refusal(token, REPORTS, lookup=lookup)[0] == "expired"
     keys.revoke(key=key, reason="", origin=ORIGIN)
     assert refusal(token, REPORTS)[0] == "revoked"
     assert refusal(token, None) == UNKNOWN
@@ -143,14 +143,14 @@ def test_a_key_has_no_audience_and_is_good_for_every_service(swap: Swap) -> None
 def test_memory_alone_says_no_more_of_another_s_token_than_of_an_unknown_one(swap: Swap) -> None:
     """Whoever asks about unknown ones is counted in the database, where the event loop can't wait."""
     _, _, token = swap()
-    remembered = memory()
-    verify(token, address=None, audience=REPORTS, by=remembered)
+    get_cached = memory()
+    verify(token, address=None, audience=REPORTS, lookup=get_cached)
     for other in OTHERS:
         with pytest.raises(WouldBlockError):
-            verdict(token, address=None, audience=other, by=remembered)
-    assert verdict(token, address=None, audience=REPORTS, by=remembered)
+            verdict(token, address=None, audience=other, lookup=get_cached)
+    assert verdict(token, address=None, audience=REPORTS, lookup=get_cached)
     with pytest.raises(RefusedError, match="insufficient_scope"):
-        verdict(token, address=None, audience=REPORTS, scopes=["reports:more"], by=remembered)
+        verdict(token, address=None, audience=REPORTS, scopes=["reports:more"], lookup=get_cached)
 
 
 def test_a_service_of_another_name_says_so_in_a_class_of_its_own(swap: Swap) -> None:

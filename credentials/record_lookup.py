@@ -11,29 +11,29 @@ class WouldBlockError(Exception):
     """The answer needs a query, which would block: not for the event loop."""
 
 
-class Recall(Protocol):
-    """A way to get a record: `recall`, `remembered` or `at_hand`."""
+class Lookup(Protocol):
+    """A way to get a record: `get_or_load`, `get_cached` or `get_cached_unchecked`."""
 
-    def __call__(self, key: bytes, ask: Callable[[], Record | None]) -> Record | None:
-        """Return the record that `ask` would return now for the credential with this digest."""
+    def __call__(self, key: bytes, load: Callable[[], Record | None]) -> Record | None:
+        """Return the record that `load` would return now for the credential with this digest."""
 
 
-def recall(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
-    """Return the record that `ask` would return now for this digest, from the cache if that is current."""
+def get_or_load(key: bytes, load: Callable[[], Record | None]) -> Record | None:
+    """Return the record that `load` would return now for this digest, from the cache if that is current."""
     generation = freshness.current()
     freshness.confirm_rings()
-    return freshness.cache.recalled(generation, key, ask)
+    return freshness.cache.get_or_load(generation, key, load)
 
 
-def remembered(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
+def get_cached(key: bytes, load: Callable[[], Record | None]) -> Record | None:
     """Return the same from the cache alone. Raises `WouldBlockError` if it is not there or may not be current."""
     if not freshness.glance():
         raise WouldBlockError
-    return at_hand(key, ask)
+    return get_cached_unchecked(key, load)
 
 
-def at_hand(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
-    """Return the same, within a request for which `remembered` has just returned another record.
+def get_cached_unchecked(key: bytes, load: Callable[[], Record | None]) -> Record | None:
+    """Return the same, within a request for which `get_cached` has just returned another record.
 
     Freshness is not checked again: a change heard since then has dropped the record. Raises `WouldBlockError` as well.
     """
