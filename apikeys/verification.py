@@ -75,14 +75,14 @@ def verify(
 
     Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` if the database can't be queried.
     """
-    record = lookup(index_digest(index_ring().primary, secret), lambda: find(secret))
+    record = lookup(index_digest(index_ring().primary, secret), lambda: load(secret))
     if record is None:
         raise refused("invalid_token")
     check_state(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
     return record
 
 
-def find(secret: str) -> KeyRecord | None:
+def load(secret: str) -> KeyRecord | None:
     """Return the record of the key with this secret from the database, or None; one query by the unique digest.
 
     Text whose form or checksum is wrong costs no query. A cached secret was well formed when it was stored, so a cache

@@ -15,7 +15,7 @@ from tokens import services
 from tokens.errors import NotYoursError
 from tokens.identification import refresh_token_of, secret_of
 from tokens.models import TokenFamily
-from tokens.verification import find, read_token
+from tokens.verification import load_subject, read_token
 from vault.errors import TokenError
 
 REASON = "ended by its holder"
@@ -62,7 +62,7 @@ def _access_token(text: str) -> Held | None:
         claims = read_token(text, audience=None)
     except TokenError:
         return None  # RFC 7009 §2.2: a token that can't be used any more counts as revoked
-    if find(claims) is None:
+    if load_subject(claims) is None:
         return None
     family = TokenFamily.objects.filter(pk=claims.family).first() if claims.family else None
     if family is not None:

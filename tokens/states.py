@@ -14,7 +14,7 @@ from apikeys.verification import check_state as check_key_state
 from credentials.catalogue import catalogue
 from credentials.refusals import RefusedError
 from tokens.models import RefreshToken, RevokedToken, TokenFamily
-from tokens.verification import check_state, find
+from tokens.verification import check_state, load_subject
 from vault.signing import Claims
 
 GOOD: Final = "good"
@@ -101,7 +101,7 @@ def state_of_token(claims: Claims) -> State:
         return ended
     if claims.expires_at <= time.time() - settings.KEYPORTAL_LEEWAY:
         return State("expired", datetime.fromtimestamp(claims.expires_at, UTC))
-    record = find(claims)
+    record = load_subject(claims)
     if record is None:
         return State("invalid_token", why="the account or the key that it names no longer exists")
     key = _from_anywhere(record.key) if record.key else None

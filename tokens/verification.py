@@ -92,7 +92,7 @@ def verify(
     `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` if the database can't be queried.
     """
     wanted = expected(audience)
-    record = lookup(hashlib.sha256(token.encode()).digest(), lambda: ask(token, audience=wanted))
+    record = lookup(hashlib.sha256(token.encode()).digest(), lambda: load(token, audience=wanted))
     # A cached token may be meant for another service, which asked for it before.
     if record is None:
         raise refused("invalid_token")
@@ -102,7 +102,7 @@ def verify(
     return record
 
 
-def ask(token: str, *, audience: str | None) -> TokenRecord | None:
+def load(token: str, *, audience: str | None) -> TokenRecord | None:
     """Read the token and query the database for its subject. Raises `RefusedError` for an invalid or expired token."""
     try:
         claims = read_token(token, audience=audience)
@@ -113,7 +113,7 @@ def ask(token: str, *, audience: str | None) -> TokenRecord | None:
         raise refused("invalid_token") from None
     except TokenExpiredError as error:
         raise _expired(error.claims) from None
-    return find(claims)
+    return load_subject(claims)
 
 
 def read_token(token: str, *, audience: str | None) -> Claims:
@@ -134,7 +134,7 @@ def read_token(token: str, *, audience: str | None) -> Claims:
     return claims
 
 
-def find(claims: Claims) -> TokenRecord | None:
+def load_subject(claims: Claims) -> TokenRecord | None:
     """Query the database for the token's subject, in one query; None if the log-in or key does not exist (any more)."""
     kind, _, subject_id = claims.subject.partition(":")
     if kind == "key":
@@ -144,7 +144,7 @@ def find(claims: Claims) -> TokenRecord | None:
                 claims, key.owner, key.credential.scopes, revoked=revoked, seal_is_valid=key.seal_is_valid, key=key
             )
     if kind == "user" and claims.family:
-        return _find_of_family(claims, subject_id, claims.family)
+        return _load_family(claims, subject_id, claims.family)
     if kind == "user":
         for *owner, entries, revoked in _OF_USER.fetch(subject_id, claims.issuer, claims.token_id):
             return _record(
@@ -153,7 +153,7 @@ def find(claims: Claims) -> TokenRecord | None:
     return None
 
 
-def _find_of_family(claims: Claims, user_id: str, family_id: str) -> TokenRecord | None:
+def _load_family(claims: Claims, user_id: str, family_id: str) -> TokenRecord | None:
     """Look up the log-in of the token. One that was ended stays ended, whatever other rows are deleted."""
     for row in _OF_FAMILY.fetch(family_id, claims.issuer, claims.token_id, family_id):
         *owner, entries, revoked = row[len(FAMILY_FIELDS) :]

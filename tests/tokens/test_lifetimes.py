@@ -18,7 +18,7 @@ from tokens.errors import InvalidGrantError
 from tokens.housekeeping import purge
 from tokens.models import RefreshToken, TokenFamily
 from tokens.services import Issued
-from tokens.verification import ask, check_state, verify
+from tokens.verification import check_state, load, verify
 
 __all__ = ["clock"]  # a fixture
 
@@ -53,7 +53,7 @@ def test_an_access_token_lives_for_ten_minutes_and_its_leeway(pair: Issued, cloc
 
 
 def test_a_token_that_is_remembered_expires_all_the_same(pair: Issued, clock: Clock) -> None:
-    record = ask(pair.access_token, audience=given.KEYPORTAL_AUDIENCE)
+    record = load(pair.access_token, audience=given.KEYPORTAL_AUDIENCE)
     assert record
     clock.move_to(START + 10 * MINUTE + 30, tick=False)
     with pytest.raises(RefusedError, match="expired"):
