@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from benchmarks.load import asking_about, each_in_turn, load
 from benchmarks.rows import Row, Table, spread
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
-from tests.speaker import Client, Speaker
 from tests.with_postgres import postgres_cluster
 
 ROUNDS = int(os.environ.get("ROUNDS", "10"))
@@ -108,7 +108,7 @@ def _variants(portal: Portal, folder: Path) -> Iterator[dict[str, Variant]]:
     both.write_text(f"{secret}\n{other}\n")
     headers: dict[str, str] = json.loads(portal.shell(MAKE_PEERS))
     headers |= {"none": "", "keyportal-key": f"Bearer {secret}"}
-    headers["keyportal-jwt"] = f"Bearer {Speaker(portal).client_token(Client(*portal.make_key(OWNER)))}"
+    headers["keyportal-jwt"] = f"Bearer {OAuthClient(portal).client_token(ClientKey(*portal.make_key(OWNER)))}"
     cold, bare = _forgetful(portal), _bare(portal)
     try:
         cold.start(workers=1)

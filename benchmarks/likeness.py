@@ -13,8 +13,8 @@ from typing import Final
 
 from benchmarks.rows import Row, Table, spread
 from credentials.query_timeout import VERDICT_TIMEOUT
+from tests.oauth_client import FORGET_GUESSES, ClientKey, OAuthClient
 from tests.portal import Portal
-from tests.speaker import FORGET_GUESSES, Client, Speaker
 from tests.with_postgres import Cluster, postgres_cluster
 from vault.secret_format import new_id, new_secret
 
@@ -42,17 +42,17 @@ def measured() -> list[Table]:
 
 
 def _passwords(portal: Portal) -> Row:
-    speaker = Speaker(portal)
+    oauth_client = OAuthClient(portal)
     emails = {"a wrong password": OWNER, "no such account": "nobody@example.com", "no password": "unusable@example.com"}
-    guesses = {name: partial(speaker.password, email, "wrong") for name, email in emails.items()}
+    guesses = {name: partial(oauth_client.password, email, "wrong") for name, email in emails.items()}
     what = f"the slowest / the quickest of {', '.join(emails)}, by HTTP Basic"
     return Row("-", what, f"{_unlikeness(portal, guesses):.3f}", "≤ 1.15")
 
 
 def _clients(portal: Portal, key: str) -> Row:
     wrong, grant = new_secret("kp", "live"), {"grant_type": "client_credentials"}
-    ask = Speaker(portal).token
-    tries = {name: partial(ask, grant, client=Client(name, wrong)) for name in (key, new_id("key"))}
+    ask = OAuthClient(portal).token
+    tries = {name: partial(ask, grant, client=ClientKey(name, wrong)) for name in (key, new_id("key"))}
     return Row("-", "the same of an unknown client and a wrong secret", f"{_unlikeness(portal, tries):.3f}", "≤ 1.2")
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from tests.gateways import caddy, haproxy, nginx
 from tests.http2 import http2
+from tests.oauth_client import ClientKey
 from tests.portal import Portal
 from tests.ports import free_port
 from tests.services import serving
 from tests.services.service import Service
-from tests.speaker import Client
 from tests.wire import Reply, head, wire
 
 OWNER: Final = "behind@example.com"
@@ -60,8 +60,8 @@ class Behind(NamedTuple):
     way: Way
     port: int
     portal: Portal
-    reader: Client
-    writer: Client
+    reader: ClientKey
+    writer: ClientKey
     owner: str
     service: Service
 
@@ -98,8 +98,8 @@ class Gateways:
         self._owner = portal.make_developer(OWNER)
         for name in ("reports:read", "reports:write"):
             portal.shell(f"Scope.objects.create(name='{name}', description='x')")
-        self._reader = Client(*portal.make_key(OWNER, "--scope", "reports:read"))
-        self._writer = Client(*portal.make_key(OWNER, "--scope", "reports:read", "--scope", "reports:write"))
+        self._reader = ClientKey(*portal.make_key(OWNER, "--scope", "reports:read"))
+        self._writer = ClientKey(*portal.make_key(OWNER, "--scope", "reports:read", "--scope", "reports:write"))
         self._started: dict[str, Behind] = {}
 
     def behind(self, name: str, **options: Any) -> Behind:

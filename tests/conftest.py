@@ -30,9 +30,9 @@ from credentials.freshness import freshness
 from credentials.models import Scope
 from keyportal.databases import SQLITE
 from tests.databases import portal_database
+from tests.oauth_client import OAuthClient
 from tests.portal import Portal
 from tests.quick import is_quick
-from tests.speaker import Speaker
 from tests.with_postgres import Cluster, postgres_cluster
 
 PASSWORD = "correct horse battery staple"
@@ -202,9 +202,9 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 
 
 @pytest.fixture
-def speaker(portal: Portal) -> Speaker:
+def oauth_client(portal: Portal) -> OAuthClient:
     """Somebody who speaks to the started portal as an OAuth client does."""
-    return Speaker(portal)
+    return OAuthClient(portal)
 
 
 @pytest.fixture(scope="module")

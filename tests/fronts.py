@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.gateways import portal_behind_caddy, portal_behind_nginx
+from tests.oauth_client import ClientKey
 from tests.portal import Portal
-from tests.speaker import Client
 from tests.wire import Reply, head, sent, wire
 
 OWNER: Final = "tls@example.com"
@@ -22,7 +22,7 @@ class Front(NamedTuple):
     port: int
     plain: int
     portal: Portal
-    client: Client
+    client: ClientKey
     tls: ssl.SSLContext
     folder: Path
 

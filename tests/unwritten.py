@@ -13,9 +13,9 @@ import psycopg
 from django.db import connection, transaction
 
 from credentials.writes import READ_ONLY, UNWRITABLE
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.person import Person
 from tests.portal import Answer, Portal
-from tests.speaker import Client, Speaker
 
 OWNER, OPERATOR = "unwritten@example.com", "operator@example.com"
 MAKE: Final = (
@@ -54,7 +54,7 @@ class Site(NamedTuple):
     portal: Portal
     developer: Visitor
     operator: Visitor
-    client: Client
+    client: ClientKey
     key: str
     pair: dict[str, Any]
 
@@ -85,30 +85,30 @@ class Site(NamedTuple):
 
     def machines(self) -> dict[str, Callable[[], Answer]]:
         """Return what changes something and has no page."""
-        speaker, refresh = Speaker(self.portal), self.pair["refresh_token"]
+        oauth_client, refresh = OAuthClient(self.portal), self.pair["refresh_token"]
         bearer = {"Authorization": f"Bearer {self.pair['access_token']}"}
         grant = {"grant_type": "client_credentials"}
         return {
-            "password": lambda: speaker.password(OWNER),
-            "wrong password": lambda: speaker.password(OWNER, "wrong"),
-            "token": lambda: speaker.token(grant, client=self.client),
-            "wrong secret": lambda: speaker.token(grant, client=Client(self.client.id, "x")),
-            "refresh": lambda: speaker.refresh(refresh),
-            "refresh by the API": lambda: speaker.post("/api/v1/tokens/refresh", {"refresh_token": refresh}),
-            "revoke": lambda: speaker.form("/oauth/revoke", {"token": refresh, "client_id": "portal"}),
+            "password": lambda: oauth_client.password(OWNER),
+            "wrong password": lambda: oauth_client.password(OWNER, "wrong"),
+            "token": lambda: oauth_client.token(grant, client=self.client),
+            "wrong secret": lambda: oauth_client.token(grant, client=ClientKey(self.client.id, "x")),
+            "refresh": lambda: oauth_client.refresh(refresh),
+            "refresh by the API": lambda: oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": refresh}),
+            "revoke": lambda: oauth_client.form("/oauth/revoke", {"token": refresh, "client_id": "portal"}),
             "end": lambda: self.portal.request("DELETE", "/api/v1/tokens", headers=bearer),
         }
 
     def verdicts(self) -> dict[str, Callable[[], Answer]]:
         """Return what only reads."""
-        speaker, token = Speaker(self.portal), self.pair["access_token"]
+        oauth_client, token = OAuthClient(self.portal), self.pair["access_token"]
         bearer = {"Authorization": f"Bearer {self.client.secret}"}
         return {
-            "me": lambda: speaker.me(self.client.secret),
-            "me by a token": lambda: speaker.me(token),
+            "me": lambda: oauth_client.me(self.client.secret),
+            "me by a token": lambda: oauth_client.me(token),
             "gateway": lambda: self.portal.get("/gateway/auth", **bearer),
-            "verify": lambda: speaker.post("/api/v1/verify", {"credential": token}, **bearer),
-            "introspect": lambda: speaker.form("/oauth/introspect", {"token": token}, client=self.client),
+            "verify": lambda: oauth_client.post("/api/v1/verify", {"credential": token}, **bearer),
+            "introspect": lambda: oauth_client.form("/oauth/introspect", {"token": token}, client=self.client),
             "log-in page": lambda: self.portal.get("/accounts/login/"),
             "ready": lambda: self.portal.get("/readyz"),
         }

@@ -14,7 +14,7 @@ from accounts.models import AuditEvent, User
 from tests.accounts.mailbox import get, link_to, messages_to, post
 from tests.accounts.test_second_factor import code_of
 from tests.conftest import PASSWORD, MakeUser
-from tests.speaker import basic
+from tests.oauth_client import basic
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H13")]
 Enter = Callable[..., Client]

@@ -12,8 +12,8 @@ from accounts.models import User
 from apikeys import services
 from tests.accounts.mailbox import link_to, post
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
+from tests.oauth_client import basic
 from tests.portal import Portal
-from tests.speaker import basic
 
 pytestmark = pytest.mark.django_db
 EMAIL = "dev@example.com"

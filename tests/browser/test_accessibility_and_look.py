@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import PASSWORD, faults_of, sign_up
+from tests.oauth_client import OAuthClient
 from tests.person import Person
 from tests.portal import Portal, shared_folder
-from tests.speaker import Speaker
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once
@@ -76,7 +76,7 @@ def test_pages_of_keys_and_of_the_account(audited: Callable[[str], list[str]], p
         faults += audited(path)
     for path in ("/accounts/password/change/", "/accounts/sessions/", "/accounts/2fa/", "/accounts/2fa/totp/activate/"):
         faults += audited(path)
-    Speaker(portal).log_in("axe@example.com", PASSWORD)
+    OAuthClient(portal).log_in("axe@example.com", PASSWORD)
     faults += audited("/account/apps/")
     for path in ("/accounts/2fa/webauthn/", "/accounts/2fa/webauthn/add/", "/accounts/reauthenticate/"):
         faults += audited(path)

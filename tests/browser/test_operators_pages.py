@@ -8,8 +8,8 @@ from django.contrib.admin.utils import quote
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import PASSWORD, faults_of
+from tests.oauth_client import OAuthClient
 from tests.portal import Portal
-from tests.speaker import Speaker
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H24")]
 FIND = "/admin/tokens/tokenfamily/find/"
@@ -58,8 +58,8 @@ def desk(chromium: Browser, portal: Portal) -> Iterator[Desk]:
 
 def test_a_leaked_token_is_found_and_ended(desk: Desk, portal: Portal) -> None:
     portal.make_developer("leaky@example.com")
-    speaker, page = Speaker(portal), desk.page
-    pair = speaker.log_in("leaky@example.com")
+    oauth_client, page = OAuthClient(portal), desk.page
+    pair = oauth_client.log_in("leaky@example.com")
     desk.find(f"curl -H 'Authorization: Bearer {pair['access_token']}' \\\n  https://api.example.com/")
     expect(page.get_by_text("Accepted")).to_be_visible()
     desk.look()
@@ -67,7 +67,7 @@ def test_a_leaked_token_is_found_and_ended(desk: Desk, portal: Portal) -> None:
     page.get_by_label("Reason").fill("in a public log")
     page.get_by_role("button", name="End it for good").click()
     expect(page.get_by_text("The next call is refused.")).to_be_visible()
-    assert speaker.ended(pair["access_token"]) == "revoked"
+    assert oauth_client.ended(pair["access_token"]) == "revoked"
     desk.find(pair["refresh_token"])
     expect(page.get_by_text(re.compile("Ended on .*: in a public log"))).to_be_visible()
     desk.look()

@@ -1,5 +1,5 @@
-"""The names that the conformance tests share stand in `tests.speaker`."""
+"""The names that the conformance tests share stand in `tests.oauth_client`."""
 
-from tests.speaker import FORM, PASSWORD, Client, Speaker, basic, told
+from tests.oauth_client import FORM, PASSWORD, ClientKey, OAuthClient, basic, told
 
-__all__ = ["FORM", "PASSWORD", "Client", "Speaker", "basic", "told"]
+__all__ = ["FORM", "PASSWORD", "ClientKey", "OAuthClient", "basic", "told"]

@@ -7,8 +7,8 @@ from unittest.mock import ANY
 import pytest
 
 from tests.conformance.forging import Forger
+from tests.oauth_client import ENDED, ClientKey, OAuthClient, asked_until_limited, is_oauth_answer, told
 from tests.portal import Answer, Portal
-from tests.speaker import ENDED, Client, Speaker, asked_until_limited, is_oauth_answer, told
 from tests.typos import with_another_end
 from vault.secret_format import new_secret
 
@@ -23,20 +23,20 @@ def owner(portal: Portal) -> str:
 
 
 @pytest.fixture(scope="module")
-def caller(portal: Portal, owner: str) -> Client:
+def caller(portal: Portal, owner: str) -> ClientKey:
     """A service that may ask."""
-    return Client(*portal.make_key(OWNER, *VERIFY, name="a service"))
+    return ClientKey(*portal.make_key(OWNER, *VERIFY, name="a service"))
 
 
 @pytest.fixture(scope="module")
-def client(portal: Portal, owner: str) -> Client:
+def client(portal: Portal, owner: str) -> ClientKey:
     """A client that may not."""
-    return Client(*portal.make_key(OWNER, "--scope", "i:read"))
+    return ClientKey(*portal.make_key(OWNER, "--scope", "i:read"))
 
 
 @pytest.fixture
-def pair(owner: str, speaker: Speaker) -> dict[str, Any]:
-    return speaker.log_in(OWNER)
+def pair(owner: str, oauth_client: OAuthClient) -> dict[str, Any]:
+    return oauth_client.log_in(OWNER)
 
 
 @pytest.fixture
@@ -44,19 +44,19 @@ def forger(portal: Portal, owner: str) -> Forger:
     return Forger(portal, owner)
 
 
-def ask(speaker: Speaker, caller: Client | None, token: str, **parameters: str) -> Answer:
-    answer = speaker.form("/oauth/introspect", {"token": token, **parameters}, client=caller)
+def ask(oauth_client: OAuthClient, caller: ClientKey | None, token: str, **parameters: str) -> Answer:
+    answer = oauth_client.form("/oauth/introspect", {"token": token, **parameters}, client=caller)
     is_oauth_answer(answer)
     return answer
 
 
 @pytest.mark.conformance("IN-01")
 @pytest.mark.conformance("IN-05")
-def test_only_a_service_with_the_scope_may_ask(speaker: Speaker, caller: Client, client: Client) -> None:
-    assert told(ask(speaker, caller, client.secret))["active"] is True
-    stranger, refused = Client(caller.id, new_secret("kp", "live")), (401, "invalid_client")
+def test_only_a_service_with_the_scope_may_ask(oauth_client: OAuthClient, caller: ClientKey, client: ClientKey) -> None:
+    assert told(ask(oauth_client, caller, client.secret))["active"] is True
+    stranger, refused = ClientKey(caller.id, new_secret("kp", "live")), (401, "invalid_client")
     for asking, why in ((None, refused), (client, (403, "insufficient_scope")), (stranger, refused)):
-        answer = ask(speaker, asking, client.secret)
+        answer = ask(oauth_client, asking, client.secret)
         assert (answer.status, told(answer)["error"]) == why
         assert "active" not in told(answer)
 
@@ -65,12 +65,12 @@ def test_only_a_service_with_the_scope_may_ask(speaker: Speaker, caller: Client,
 @pytest.mark.conformance("IN-09")
 @pytest.mark.conformance("IN-10")
 def test_what_is_good_is_described_and_no_more_than_needed(
-    portal: Portal, speaker: Speaker, caller: Client, client: Client, pair: dict[str, Any], owner: str
+    portal: Portal, oauth_client: OAuthClient, caller: ClientKey, client: ClientKey, pair: dict[str, Any], owner: str
 ) -> None:
-    user_token = told(ask(speaker, caller, pair["access_token"]))
-    key_token = told(ask(speaker, caller, speaker.client_token(client)))
-    key = told(ask(speaker, caller, client.secret))
-    refresh_token = told(ask(speaker, caller, pair["refresh_token"]))
+    user_token = told(ask(oauth_client, caller, pair["access_token"]))
+    key_token = told(ask(oauth_client, caller, oauth_client.client_token(client)))
+    key = told(ask(oauth_client, caller, client.secret))
+    refresh_token = told(ask(oauth_client, caller, pair["refresh_token"]))
     for answer in (user_token, key_token):
         assert {type(answer[name]) for name in ("exp", "iat", "nbf")} == {int}
         assert answer["jti"].startswith("tok_")
@@ -90,13 +90,13 @@ def test_what_is_good_is_described_and_no_more_than_needed(
 
 @pytest.mark.conformance("IN-03")
 def test_what_is_not_good_is_inactive_and_nothing_else(
-    portal: Portal, speaker: Speaker, caller: Client, pair: dict[str, Any], forger: Forger
+    portal: Portal, oauth_client: OAuthClient, caller: ClientKey, pair: dict[str, Any], forger: Forger
 ) -> None:
-    gone = speaker.log_in(OWNER)
-    speaker.form("/oauth/revoke", {"token": gone["refresh_token"], "client_id": "portal"})
-    spent = speaker.log_in(OWNER)
-    speaker.refresh(spent["refresh_token"])
-    revoked = Client(*portal.make_key(OWNER))
+    gone = oauth_client.log_in(OWNER)
+    oauth_client.form("/oauth/revoke", {"token": gone["refresh_token"], "client_id": "portal"})
+    spent = oauth_client.log_in(OWNER)
+    oauth_client.refresh(spent["refresh_token"])
+    revoked = ClientKey(*portal.make_key(OWNER))
     portal.revoke_key(revoked.id)
     texts = {
         "random": "x",
@@ -110,7 +110,7 @@ def test_what_is_not_good_is_inactive_and_nothing_else(
         "bad signature": pair["access_token"][:-8] + "AAAAAAAA",
         **forger.forged(),
     }
-    answers = {name: ask(speaker, caller, text) for name, text in texts.items()}
+    answers = {name: ask(oauth_client, caller, text) for name, text in texts.items()}
     assert {name: (a.status, a.body) for name, a in answers.items() if a.body != b'{"active": false}'} == {}
     assert {answer.status for answer in answers.values()} == {200}
 
@@ -118,61 +118,63 @@ def test_what_is_not_good_is_inactive_and_nothing_else(
 @pytest.mark.conformance("IN-03")
 @pytest.mark.parametrize("verb", ["deactivate_user", "unconfirm_user"])
 def test_what_belongs_to_nobody_who_may_is_inactive(
-    portal: Portal, speaker: Speaker, caller: Client, verb: str
+    portal: Portal, oauth_client: OAuthClient, caller: ClientKey, verb: str
 ) -> None:
     email = f"{verb.replace('_', '-')}-in@example.com"
     portal.make_developer(email)
-    client = Client(*portal.make_key(email))
-    pair = speaker.log_in(email)
-    credentials = [client.secret, speaker.client_token(client), pair["access_token"], pair["refresh_token"]]
-    assert [told(ask(speaker, caller, credential))["active"] for credential in credentials] == [True] * 4
+    client = ClientKey(*portal.make_key(email))
+    pair = oauth_client.log_in(email)
+    credentials = [client.secret, oauth_client.client_token(client), pair["access_token"], pair["refresh_token"]]
+    assert [told(ask(oauth_client, caller, credential))["active"] for credential in credentials] == [True] * 4
     portal.shell(
         "from accounts import services; from accounts.origin import Origin; "
         f"services.{verb}(user=User.objects.get(email='{email}'), origin=Origin.of_command('test'))"
     )
-    assert speaker.ended(client.secret) == speaker.ended(pair["access_token"])
-    assert [told(ask(speaker, caller, credential))["active"] for credential in credentials] == [False] * 4
+    assert oauth_client.ended(client.secret) == oauth_client.ended(pair["access_token"])
+    assert [told(ask(oauth_client, caller, credential))["active"] for credential in credentials] == [False] * 4
 
 
 def test_a_key_that_is_bound_to_a_network_is_active_from_there_only(
-    portal: Portal, speaker: Speaker, caller: Client
+    portal: Portal, oauth_client: OAuthClient, caller: ClientKey
 ) -> None:
-    bound = Client(*portal.make_key(OWNER, name="bound"))
-    token = speaker.client_token(bound)
+    bound = ClientKey(*portal.make_key(OWNER, name="bound"))
+    token = oauth_client.client_token(bound)
     portal.shell(
         f"row = APIKey.objects.get(pk='{bound.id}'); row.networks = '192.0.2.0/24'; "
         "row.seal = row.make_seal(); row.save()"
     )
-    assert speaker.ended(bound.secret) == "network_refused"
+    assert oauth_client.ended(bound.secret) == "network_refused"
     for credential in (bound.secret, token):
-        assert told(ask(speaker, caller, credential))["active"] is False
-        assert told(ask(speaker, caller, credential, client_ip="198.51.100.7"))["active"] is False
-        assert told(ask(speaker, caller, credential, client_ip="nonsense"))["active"] is False
-        assert told(ask(speaker, caller, credential, client_ip="192.0.2.7"))["active"] is True
+        assert told(ask(oauth_client, caller, credential))["active"] is False
+        assert told(ask(oauth_client, caller, credential, client_ip="198.51.100.7"))["active"] is False
+        assert told(ask(oauth_client, caller, credential, client_ip="nonsense"))["active"] is False
+        assert told(ask(oauth_client, caller, credential, client_ip="192.0.2.7"))["active"] is True
 
 
 @pytest.mark.conformance("IN-06")
-def test_introspection_takes_post_only(portal: Portal, client: Client) -> None:
+def test_introspection_takes_post_only(portal: Portal, client: ClientKey) -> None:
     answer = portal.get(f"/oauth/introspect?token={client.secret}")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
     assert client.secret not in portal.log.read_text()
 
 
 @pytest.mark.conformance("IN-07")
-def test_a_token_is_needed_and_a_hint_is_not(speaker: Speaker, caller: Client, client: Client) -> None:
-    answer = speaker.form("/oauth/introspect", {}, client=caller)
+def test_a_token_is_needed_and_a_hint_is_not(oauth_client: OAuthClient, caller: ClientKey, client: ClientKey) -> None:
+    answer = oauth_client.form("/oauth/introspect", {}, client=caller)
     assert (answer.status, told(answer)["error"]) == (400, "invalid_request")
-    plain = ask(speaker, caller, client.secret).body
+    plain = ask(oauth_client, caller, client.secret).body
     for hint in ("access_token", "refresh_token", "banana"):
-        assert ask(speaker, caller, client.secret, token_type_hint=hint).body == plain
+        assert ask(oauth_client, caller, client.secret, token_type_hint=hint).body == plain
 
 
 @pytest.mark.conformance("IN-08")
-def test_scanning_is_stopped_for_who_scans(portal: Portal, speaker: Speaker, caller: Client, client: Client) -> None:
-    scanner = Client(*portal.make_key(OWNER, *VERIFY, name="a scanner"))
-    over = asked_until_limited(lambda: ask(speaker, scanner, "x"), amount=100)
+def test_scanning_is_stopped_for_who_scans(
+    portal: Portal, oauth_client: OAuthClient, caller: ClientKey, client: ClientKey
+) -> None:
+    scanner = ClientKey(*portal.make_key(OWNER, *VERIFY, name="a scanner"))
+    over = asked_until_limited(lambda: ask(oauth_client, scanner, "x"), amount=100)
     assert int(over.headers["retry-after"]) > 0
-    assert told(ask(speaker, caller, client.secret))["active"] is True
+    assert told(ask(oauth_client, caller, client.secret))["active"] is True
 
 
 @pytest.mark.conformance("JW-04")
@@ -188,20 +190,20 @@ def test_scanning_is_stopped_for_who_scans(portal: Portal, speaker: Speaker, cal
 @pytest.mark.conformance("JW-27")
 @pytest.mark.conformance("BR-05")
 def test_every_door_gives_a_forged_token_the_same_verdict(
-    portal: Portal, speaker: Speaker, client: Client, forger: Forger
+    portal: Portal, oauth_client: OAuthClient, client: ClientKey, forger: Forger
 ) -> None:
     bodies = set()
-    asker = Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
+    asker = ClientKey(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
     for name, token in forger.forged().items():
-        answer = speaker.me(token)
+        answer = oauth_client.me(token)
         assert (answer.status, told(answer)["code"]) == (401, "invalid_token"), name
         assert 'error="invalid_token"' in answer.headers["www-authenticate"]
         bodies.add(answer.body)
-        revoked = speaker.form("/oauth/revoke", {"token": token}, client=client)
+        revoked = oauth_client.form("/oauth/revoke", {"token": token}, client=client)
         assert (revoked.status, revoked.body) == (200, b"{}"), name
         gate = portal.get("/gateway/auth", Authorization=f"Bearer {token}")
         assert (gate.status, gate.headers["x-keyportal-code"]) == (401, "invalid_token"), name
-        verified = speaker.post("/api/v1/verify", {"credential": token}, Authorization=f"Bearer {asker.secret}")
+        verified = oauth_client.post("/api/v1/verify", {"credential": token}, Authorization=f"Bearer {asker.secret}")
         assert told(verified) == {"valid": False, "code": "invalid_token", "about": ANY}, name
     assert len(bodies) == 1
     assert portal.shell("print(RevokedToken.objects.filter(token_id__startswith='tok_forged').count())") == "0"
@@ -209,45 +211,49 @@ def test_every_door_gives_a_forged_token_the_same_verdict(
 
 @pytest.mark.conformance("JW-17")
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
-def test_what_the_ring_signed_is_taken(speaker: Speaker, forger: Forger, typ: str) -> None:
-    assert speaker.me(forger.genuine({"typ": typ}, {})).status == 200
+def test_what_the_ring_signed_is_taken(oauth_client: OAuthClient, forger: Forger, typ: str) -> None:
+    assert oauth_client.me(forger.genuine({"typ": typ}, {})).status == 200
 
 
 @pytest.mark.conformance("JW-11")
 @pytest.mark.conformance("OT-09")
-def test_a_token_ends_with_its_leeway(speaker: Speaker, forger: Forger) -> None:
+def test_a_token_ends_with_its_leeway(oauth_client: OAuthClient, forger: Forger) -> None:
     now = int(time.time())
     issued = {"iat": now - 600, "nbf": now - 600}
-    assert speaker.me(forger.genuine({}, {**issued, "exp": now - 10})).status == 200
-    over = speaker.me(forger.genuine({}, {**issued, "exp": now - 31}))
+    assert oauth_client.me(forger.genuine({}, {**issued, "exp": now - 10})).status == 200
+    over = oauth_client.me(forger.genuine({}, {**issued, "exp": now - 31}))
     assert (over.status, told(over)["code"]) == (401, "expired")
     assert 'error="invalid_token"' in over.headers["www-authenticate"]
 
 
 @pytest.mark.second
 @pytest.mark.conformance("JW-07")
-def test_a_flood_of_unknown_keys_disturbs_nobody(speaker: Speaker, forger: Forger, pair: dict[str, Any]) -> None:
+def test_a_flood_of_unknown_keys_disturbs_nobody(
+    oauth_client: OAuthClient, forger: Forger, pair: dict[str, Any]
+) -> None:
     for number in range(150):
-        assert speaker.ended(forger.genuine({"kid": f"unknown-{number}"}, {})) in ENDED
-    assert speaker.me(pair["access_token"]).status == 200
+        assert oauth_client.ended(forger.genuine({"kid": f"unknown-{number}"}, {})) in ENDED
+    assert oauth_client.me(pair["access_token"]).status == 200
 
 
 @pytest.mark.conformance("JW-25")
 @pytest.mark.conformance("JW-26")
-def test_a_subject_is_never_taken_over(portal: Portal, speaker: Speaker) -> None:
+def test_a_subject_is_never_taken_over(portal: Portal, oauth_client: OAuthClient) -> None:
     portal.make_developer("leaves@example.com")
-    token = speaker.log_in("leaves@example.com")["access_token"]
+    token = oauth_client.log_in("leaves@example.com")["access_token"]
     portal.shell(
         "from django.contrib.auth import get_user_model; "
         "u = User.objects.get(email='leaves@example.com'); u.token_families.all().delete(); u.delete()"
     )
     portal.make_developer("leaves@example.com")
-    answer = speaker.me(token)
+    answer = oauth_client.me(token)
     assert (answer.status, told(answer)["code"]) == (401, "invalid_token")
 
 
 @pytest.mark.conformance("JW-26")
-def test_a_user_and_a_key_can_not_be_confused(speaker: Speaker, forger: Forger, client: Client, owner: str) -> None:
+def test_a_user_and_a_key_can_not_be_confused(
+    oauth_client: OAuthClient, forger: Forger, client: ClientKey, owner: str
+) -> None:
     for subject in (f"key:{owner}", f"user:{client.id}", owner, client.id, "user:", "key:", ":", f"client:{client.id}"):
-        assert speaker.ended(forger.genuine({}, {"sub": subject})) == "invalid_token"
-    assert told(speaker.me(forger.genuine({}, {"sub": f"key:{client.id}"})))["kind"] == "access_token"
+        assert oauth_client.ended(forger.genuine({}, {"sub": subject})) == "invalid_token"
+    assert told(oauth_client.me(forger.genuine({}, {"sub": f"key:{client.id}"})))["kind"] == "access_token"

@@ -8,8 +8,8 @@ from typing import Any
 import jwt
 import pytest
 
+from tests.oauth_client import FORGET_GUESSES, FORM, PASSWORD, ClientKey, OAuthClient, basic, is_oauth_answer, told
 from tests.portal import Answer, Portal
-from tests.speaker import FORGET_GUESSES, FORM, PASSWORD, Client, Speaker, basic, is_oauth_answer, told
 from tests.staleness import let_in_everywhere
 from vault.secret_format import new_id, new_secret
 
@@ -18,14 +18,14 @@ OWNER = "oauth@example.com"
 
 
 @pytest.fixture(scope="module")
-def client(portal: Portal) -> Client:
+def client(portal: Portal) -> ClientKey:
     portal.make_developer(OWNER)
     portal.shell(
         "Scope.objects.get_or_create(name='a:read', defaults={'description': 'a'}); "
         "Scope.objects.get_or_create(name='a:write', defaults={'description': 'a'}); "
         "Scope.objects.get_or_create(name='a:more', defaults={'description': 'a'})"
     )
-    return Client(*portal.make_key(OWNER, "--scope", "a:read", "--scope", "a:write"))
+    return ClientKey(*portal.make_key(OWNER, "--scope", "a:read", "--scope", "a:write"))
 
 
 def payload(token: str) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def is_error(answer: Answer, status: int, error: str) -> bool:
 
 @pytest.mark.conformance("OT-01")
 @pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "DELETE", "PATCH"])
-def test_the_endpoint_takes_post_only(portal: Portal, client: Client, method: str) -> None:
+def test_the_endpoint_takes_post_only(portal: Portal, client: ClientKey, method: str) -> None:
     headers = {"Authorization": basic(*client)}
     answer = portal.request(method, "/oauth/token?grant_type=client_credentials", headers=headers)
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
@@ -49,33 +49,33 @@ def test_the_endpoint_takes_post_only(portal: Portal, client: Client, method: st
 
 
 @pytest.mark.conformance("OT-02")
-def test_parameters_stand_in_a_form_in_the_body(portal: Portal, speaker: Speaker, client: Client) -> None:
+def test_parameters_stand_in_a_form_in_the_body(portal: Portal, oauth_client: OAuthClient, client: ClientKey) -> None:
     headers = {"Authorization": basic(*client), "Content-Type": "application/json"}
     assert is_error(portal.request("POST", "/oauth/token", headers=headers, body=b"{}"), 400, "invalid_request")
-    in_query = speaker.form("/oauth/token?grant_type=client_credentials", {}, client=client)
+    in_query = oauth_client.form("/oauth/token?grant_type=client_credentials", {}, client=client)
     assert is_error(in_query, 400, "invalid_request")
 
 
 @pytest.mark.conformance("OT-03")
 @pytest.mark.conformance("OT-07")
 @pytest.mark.parametrize("body", ["", "grant_type=", "foo=bar"])
-def test_a_grant_type_is_needed(speaker: Speaker, client: Client, body: str) -> None:
-    assert is_error(speaker.token(body, client=client), 400, "invalid_request")
+def test_a_grant_type_is_needed(oauth_client: OAuthClient, client: ClientKey, body: str) -> None:
+    assert is_error(oauth_client.token(body, client=client), 400, "invalid_request")
 
 
 @pytest.mark.conformance("OT-04")
 @pytest.mark.conformance("OT-05")
 @pytest.mark.parametrize("grant", ["urn:x", "authorization_code", "implicit", "password", "CLIENT_CREDENTIALS"])
-def test_other_grants_do_not_exist(speaker: Speaker, client: Client, grant: str) -> None:
+def test_other_grants_do_not_exist(oauth_client: OAuthClient, client: ClientKey, grant: str) -> None:
     owner = {"username": OWNER, "password": PASSWORD}
-    assert is_error(speaker.token({"grant_type": grant, **owner}, client=client), 400, "unsupported_grant_type")
+    assert is_error(oauth_client.token({"grant_type": grant, **owner}, client=client), 400, "unsupported_grant_type")
 
 
 @pytest.mark.conformance("OT-06")
 @pytest.mark.parametrize("twice", ["grant_type=client_credentials", "scope=a:read", "foo=bar"])
-def test_no_parameter_stands_twice(speaker: Speaker, client: Client, twice: str) -> None:
+def test_no_parameter_stands_twice(oauth_client: OAuthClient, client: ClientKey, twice: str) -> None:
     body = f"grant_type=client_credentials&{twice}&{twice}"
-    assert is_error(speaker.token(body, client=client), 400, "invalid_request")
+    assert is_error(oauth_client.token(body, client=client), 400, "invalid_request")
 
 
 @pytest.mark.conformance("OT-07")
@@ -86,9 +86,9 @@ def test_no_parameter_stands_twice(speaker: Speaker, client: Client, twice: str)
 @pytest.mark.conformance("JW-01")
 @pytest.mark.conformance("JW-02")
 @pytest.mark.conformance("JW-29")
-def test_a_key_is_swapped_for_an_access_token(speaker: Speaker, client: Client) -> None:
+def test_a_key_is_swapped_for_an_access_token(oauth_client: OAuthClient, client: ClientKey) -> None:
     before = int(time.time())
-    answer = speaker.token("grant_type=client_credentials&scope=&foo=bar", client=client)
+    answer = oauth_client.token("grant_type=client_credentials&scope=&foo=bar", client=client)
     after = int(time.time())
     is_oauth_answer(answer)
     body = told(answer)
@@ -104,16 +104,16 @@ def test_a_key_is_swapped_for_an_access_token(speaker: Speaker, client: Client) 
     assert claims.keys() >= {"iss", "exp", "aud", "sub", "client_id", "iat", "jti"}
     assert "@" not in str(claims)
     assert client.secret not in str(claims)
-    assert speaker.me(body["access_token"]).status == 200
+    assert oauth_client.me(body["access_token"]).status == 200
 
 
 @pytest.mark.conformance("OT-12")
 @pytest.mark.conformance("OT-13")
-def test_a_client_gets_the_scopes_that_it_asks_for_within_its_own(speaker: Speaker, client: Client) -> None:
-    narrow = told(speaker.token({**GRANT, "scope": "a:read"}, client=client))
+def test_a_client_gets_the_scopes_that_it_asks_for_within_its_own(oauth_client: OAuthClient, client: ClientKey) -> None:
+    narrow = told(oauth_client.token({**GRANT, "scope": "a:read"}, client=client))
     assert narrow["scope"] == payload(narrow["access_token"])["scope"] == "a:read"
     for order in ("a:write a:read", "a:read a:write", "a:read a:write a:read"):
-        assert told(speaker.token({**GRANT, "scope": order}, client=client))["scope"] == "a:read a:write"
+        assert told(oauth_client.token({**GRANT, "scope": order}, client=client))["scope"] == "a:read a:write"
 
 
 @pytest.mark.conformance("OT-12")
@@ -121,39 +121,41 @@ def test_a_client_gets_the_scopes_that_it_asks_for_within_its_own(speaker: Speak
 @pytest.mark.parametrize(
     "scope", ["a:more", "a:read a:more", "A:READ", 'a"b', "a\\b", "a\0b", "é", "a:read  x", "\ud7ff"]
 )
-def test_other_scopes_are_refused(speaker: Speaker, client: Client, scope: str) -> None:
-    assert is_error(speaker.token({**GRANT, "scope": scope}, client=client), 400, "invalid_scope")
+def test_other_scopes_are_refused(oauth_client: OAuthClient, client: ClientKey, scope: str) -> None:
+    assert is_error(oauth_client.token({**GRANT, "scope": scope}, client=client), 400, "invalid_scope")
 
 
 @pytest.mark.conformance("OT-15")
-def test_a_secret_in_the_address_is_refused_and_not_logged(portal: Portal, speaker: Speaker, client: Client) -> None:
+def test_a_secret_in_the_address_is_refused_and_not_logged(
+    portal: Portal, oauth_client: OAuthClient, client: ClientKey
+) -> None:
     address = f"/oauth/token?client_id={client.id}&client_secret={client.secret}"
-    assert is_error(speaker.form(address, GRANT), 400, "invalid_request")
+    assert is_error(oauth_client.form(address, GRANT), 400, "invalid_request")
     assert client.secret not in portal.log.read_text()
 
 
 @pytest.mark.conformance("OT-16")
-def test_a_client_authenticates_in_one_way(speaker: Speaker, client: Client) -> None:
+def test_a_client_authenticates_in_one_way(oauth_client: OAuthClient, client: ClientKey) -> None:
     in_body = {"client_id": client.id, "client_secret": client.secret}
-    assert speaker.token({**GRANT, **in_body}).status == 200
-    assert is_error(speaker.token({**GRANT, **in_body}, client=client), 400, "invalid_request")
-    assert speaker.token({**GRANT, "client_id": client.id}, client=client).status == 200
-    assert is_error(speaker.token({**GRANT, "client_id": "portal"}, client=client), 400, "invalid_request")
+    assert oauth_client.token({**GRANT, **in_body}).status == 200
+    assert is_error(oauth_client.token({**GRANT, **in_body}, client=client), 400, "invalid_request")
+    assert oauth_client.token({**GRANT, "client_id": client.id}, client=client).status == 200
+    assert is_error(oauth_client.token({**GRANT, "client_id": "portal"}, client=client), 400, "invalid_request")
 
 
 @pytest.mark.conformance("OT-17")
 @pytest.mark.conformance("OT-18")
-def test_a_failed_authentication_is_invalid_client(speaker: Speaker, client: Client) -> None:
+def test_a_failed_authentication_is_invalid_client(oauth_client: OAuthClient, client: ClientKey) -> None:
     wrong = new_secret("kp", "live")
     answers = [
-        speaker.token(GRANT, client=Client(client.id, wrong)),
-        speaker.token({**GRANT, "client_id": client.id, "client_secret": wrong}),
-        speaker.token({**GRANT, "client_secret": client.secret}),
-        speaker.token(GRANT),
-        speaker.token({**GRANT, "client_id": client.id}),
-        speaker.token(GRANT, Authorization="Basic !!!"),
-        speaker.token(GRANT, Authorization=f"Bearer {client.secret}"),
-        speaker.token(GRANT, client=Client("portal", "")),
+        oauth_client.token(GRANT, client=ClientKey(client.id, wrong)),
+        oauth_client.token({**GRANT, "client_id": client.id, "client_secret": wrong}),
+        oauth_client.token({**GRANT, "client_secret": client.secret}),
+        oauth_client.token(GRANT),
+        oauth_client.token({**GRANT, "client_id": client.id}),
+        oauth_client.token(GRANT, Authorization="Basic !!!"),
+        oauth_client.token(GRANT, Authorization=f"Bearer {client.secret}"),
+        oauth_client.token(GRANT, client=ClientKey("portal", "")),
     ]
     for answer in answers:
         assert is_error(answer, 401, "invalid_client")
@@ -162,10 +164,10 @@ def test_a_failed_authentication_is_invalid_client(speaker: Speaker, client: Cli
 
 
 @pytest.mark.conformance("OT-19")
-def test_an_unknown_client_and_a_wrong_secret_look_the_same(speaker: Speaker, client: Client) -> None:
+def test_an_unknown_client_and_a_wrong_secret_look_the_same(oauth_client: OAuthClient, client: ClientKey) -> None:
     """To the byte; that they take equally long is for tests/tokens/test_equal_work.py."""
-    unknown = Client(new_id("key"), new_secret("kp", "live"))
-    answers = [speaker.token(GRANT, client=tried) for tried in (unknown, Client(client.id, unknown.secret))]
+    unknown = ClientKey(new_id("key"), new_secret("kp", "live"))
+    answers = [oauth_client.token(GRANT, client=tried) for tried in (unknown, ClientKey(client.id, unknown.secret))]
     own = ("date", "x-request-id")
     heads = [{k: v for k, v in answer.headers.items() if k not in own} for answer in answers]
     assert heads[0] == heads[1]
@@ -174,20 +176,20 @@ def test_an_unknown_client_and_a_wrong_secret_look_the_same(speaker: Speaker, cl
 
 @pytest.mark.conformance("OT-22")
 def test_guessing_at_one_client_locks_that_client_for_that_address_and_no_other(
-    portal: Portal, speaker: Speaker, client: Client
+    portal: Portal, oauth_client: OAuthClient, client: ClientKey
 ) -> None:
     portal.shell(FORGET_GUESSES)
-    guessed = Client(*portal.make_key(OWNER, name="guessed"))
-    wrong = Client(guessed.id, new_secret("kp", "live"))
-    statuses = [speaker.token(GRANT, client=wrong).status for _ in range(21)]
+    guessed = ClientKey(*portal.make_key(OWNER, name="guessed"))
+    wrong = ClientKey(guessed.id, new_secret("kp", "live"))
+    statuses = [oauth_client.token(GRANT, client=wrong).status for _ in range(21)]
     assert statuses == [401] * 20 + [429]
-    over = speaker.token(GRANT, client=guessed)
+    over = oauth_client.token(GRANT, client=guessed)
     is_oauth_answer(over)
     assert over.status == 429
     assert int(over.headers["retry-after"]) >= 1
-    assert speaker.token(GRANT, client=client).status == 200
+    assert oauth_client.token(GRANT, client=client).status == 200
     portal.shell(FORGET_GUESSES)  # as the window's end would
-    assert speaker.token(GRANT, client=guessed).status == 200
+    assert oauth_client.token(GRANT, client=guessed).status == 200
 
 
 @pytest.mark.conformance("OT-23")
@@ -201,26 +203,26 @@ def test_guessing_at_one_client_locks_that_client_for_that_address_and_no_other(
     ],
 )
 def test_a_client_that_is_switched_off_gets_nothing_and_its_tokens_end(
-    portal: Portal, speaker: Speaker, change: str, back: str, code: str
+    portal: Portal, oauth_client: OAuthClient, change: str, back: str, code: str
 ) -> None:
     email = f"{code.replace('_', '-')}@example.com"
     portal.make_developer(email)
-    client = Client(*portal.make_key(email))
-    token = speaker.client_token(client)
+    client = ClientKey(*portal.make_key(email))
+    token = oauth_client.client_token(client)
     head = (
         "from accounts import services; from accounts.origin import Origin; from django.utils import timezone; "
         f"who = dict(user=User.objects.get(email='{email}'), origin=Origin.of_command('test')); "
     )
     portal.shell(head + change.format(key=client.id))
-    assert speaker.ended(client.secret) == speaker.ended(token) == code
-    assert is_error(speaker.token(GRANT, client=client), 401, "invalid_client")
+    assert oauth_client.ended(client.secret) == oauth_client.ended(token) == code
+    assert is_error(oauth_client.token(GRANT, client=client), 401, "invalid_client")
     if back:
         portal.shell(head + back)
-        let_in_everywhere(lambda: speaker.me(client.secret).status)
-        assert speaker.token(GRANT, client=client).status == 200
+        let_in_everywhere(lambda: oauth_client.me(client.secret).status)
+        assert oauth_client.token(GRANT, client=client).status == 200
 
 
-def test_a_form_that_is_no_form_is_never_a_5xx(portal: Portal, client: Client) -> None:
+def test_a_form_that_is_no_form_is_never_a_5xx(portal: Portal, client: ClientKey) -> None:
     head = f"POST /oauth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {basic(*client)}\r\nConnection: close\r\n"
     for content_type, body in [
         (FORM, b"\xff\xfe=%ff&grant_type=%c3%28"),

@@ -6,8 +6,8 @@ import pytest
 from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
 from requests_oauthlib import OAuth2Session as RequestsSession
 
+from tests.oauth_client import ENDED, ClientKey, OAuthClient, basic, is_oauth_answer, told
 from tests.portal import Portal
-from tests.speaker import ENDED, Client, Speaker, basic, is_oauth_answer, told
 
 pytestmark = pytest.mark.finding("H37")
 
@@ -46,9 +46,9 @@ def owner(portal: Portal) -> str:
 
 
 @pytest.fixture
-def pair(portal: Portal, speaker: Speaker) -> dict[str, Any]:
+def pair(portal: Portal, oauth_client: OAuthClient) -> dict[str, Any]:
     portal.forget_guesses()
-    return speaker.log_in(OWNER)
+    return oauth_client.log_in(OWNER)
 
 
 def headers(authorization: str | None) -> dict[str, Any]:
@@ -57,64 +57,66 @@ def headers(authorization: str | None) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("authorization", "form"), PUBLIC)
 def test_the_public_client_refreshes_and_revokes(
-    speaker: Speaker, pair: dict[str, Any], authorization: str | None, form: dict[str, str]
+    oauth_client: OAuthClient, pair: dict[str, Any], authorization: str | None, form: dict[str, str]
 ) -> None:
-    renewed = speaker.refresh(pair["refresh_token"], **form, **headers(authorization))
+    renewed = oauth_client.refresh(pair["refresh_token"], **form, **headers(authorization))
     assert renewed.status == 200
     token = told(renewed)["refresh_token"]
-    ended = speaker.form("/oauth/revoke", {"token": token, **form}, **headers(authorization))
+    ended = oauth_client.form("/oauth/revoke", {"token": token, **form}, **headers(authorization))
     assert ended.status == 200
-    assert speaker.ended(told(renewed)["access_token"]) in ENDED
+    assert oauth_client.ended(told(renewed)["access_token"]) in ENDED
 
 
 @pytest.mark.parametrize(("authorization", "form", "status"), OTHERS)
 def test_whoever_claims_more_than_that_is_refused_and_spends_nothing(
-    speaker: Speaker, pair: dict[str, Any], authorization: str | None, form: dict[str, str], status: int
+    oauth_client: OAuthClient, pair: dict[str, Any], authorization: str | None, form: dict[str, str], status: int
 ) -> None:
     for answer in (
-        speaker.token({"grant_type": "refresh_token", **pair, **form}, **headers(authorization)),
-        speaker.form("/oauth/revoke", {"token": pair["refresh_token"], **form}, **headers(authorization)),
+        oauth_client.token({"grant_type": "refresh_token", **pair, **form}, **headers(authorization)),
+        oauth_client.form("/oauth/revoke", {"token": pair["refresh_token"], **form}, **headers(authorization)),
     ):
         is_oauth_answer(answer)
         assert answer.status == status
         assert told(answer)["error"] == ("invalid_client" if status == 401 else "invalid_request")
-    assert speaker.refresh(pair["refresh_token"]).status == 200
+    assert oauth_client.refresh(pair["refresh_token"]).status == 200
 
 
-def test_without_a_secret_nothing_else_is_to_be_had(speaker: Speaker, pair: dict[str, Any]) -> None:
+def test_without_a_secret_nothing_else_is_to_be_had(oauth_client: OAuthClient, pair: dict[str, Any]) -> None:
     nobody = headers(basic("portal", ""))
-    assert speaker.token({"grant_type": "client_credentials"}, **nobody).status == 401
-    assert speaker.form("/oauth/introspect", {"token": pair["access_token"]}, **nobody).status == 401
-    assert speaker.form("/oauth/revoke", {"token": pair["access_token"]}).status == 401  # which says nobody
+    assert oauth_client.token({"grant_type": "client_credentials"}, **nobody).status == 401
+    assert oauth_client.form("/oauth/introspect", {"token": pair["access_token"]}, **nobody).status == 401
+    assert oauth_client.form("/oauth/revoke", {"token": pair["access_token"]}).status == 401  # which says nobody
 
 
-def test_at_the_other_entry_point_the_token_is_all_that_counts(speaker: Speaker, pair: dict[str, Any]) -> None:
+def test_at_the_other_entry_point_the_token_is_all_that_counts(oauth_client: OAuthClient, pair: dict[str, Any]) -> None:
     body = {"refresh_token": pair["refresh_token"]}
-    assert speaker.post("/api/v1/tokens/refresh", body, Authorization=basic("portal", "")).status == 200
+    assert oauth_client.post("/api/v1/tokens/refresh", body, Authorization=basic("portal", "")).status == 200
 
 
-def test_a_client_s_id_and_secret_may_be_percent_encoded(portal: Portal, speaker: Speaker) -> None:
-    client = Client(*portal.make_key(OWNER))
+def test_a_client_s_id_and_secret_may_be_percent_encoded(portal: Portal, oauth_client: OAuthClient) -> None:
+    client = ClientKey(*portal.make_key(OWNER))
     encoded = basic(client.id.replace("_", "%5F"), client.secret.replace("_", "%5f"))
-    assert speaker.token({"grant_type": "client_credentials"}, Authorization=encoded).status == 200
+    assert oauth_client.token({"grant_type": "client_credentials"}, Authorization=encoded).status == 200
 
 
 @pytest.mark.parametrize("method", ["none", "client_secret_basic", "client_secret_post"])
-def test_authlib_refreshes_by_itself_as_the_public_client(portal: Portal, speaker: Speaker, method: str) -> None:
-    pair = speaker.log_in(OWNER)
+def test_authlib_refreshes_by_itself_as_the_public_client(
+    portal: Portal, oauth_client: OAuthClient, method: str
+) -> None:
+    pair = oauth_client.log_in(OWNER)
     with AuthlibSession("portal", "", token_endpoint_auth_method=method) as session:
         renewed = session.refresh_token(f"{portal.url}/oauth/token", refresh_token=pair["refresh_token"])
-        assert speaker.me(renewed["access_token"]).status == 200
+        assert oauth_client.me(renewed["access_token"]).status == 200
         ended = session.revoke_token(f"{portal.url}/oauth/revoke", token=renewed["refresh_token"])
         assert ended.status_code == 200
-    assert speaker.ended(renewed["access_token"]) in ENDED
+    assert oauth_client.ended(renewed["access_token"]) in ENDED
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_requests_oauthlib_refreshes_by_basic_without_a_password(
-    portal: Portal, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
+    portal: Portal, oauth_client: OAuthClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
-    with RequestsSession("portal", token=speaker.log_in(OWNER)) as session:
+    with RequestsSession("portal", token=oauth_client.log_in(OWNER)) as session:
         renewed = session.refresh_token(f"{portal.url}/oauth/token", auth=("portal", ""))
-    assert speaker.me(renewed["access_token"]).status == 200
+    assert oauth_client.me(renewed["access_token"]).status == 200

@@ -21,9 +21,9 @@ from oauthlib.oauth2 import BackendApplicationClient
 from requests_oauthlib import OAuth2Session as RequestsSession
 
 from tests.databases import portal_database
+from tests.oauth_client import ClientKey, OAuthClient, told
 from tests.portal import Portal
 from tests.signing_keys import KEYS
-from tests.speaker import Client, Speaker, told
 from tests.waiting import DEADLINE, wait_until
 from vault.signing_keys import new_signing_jwk, thumbprint
 
@@ -36,9 +36,9 @@ pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope="module")
-def client(portal: Portal) -> Client:
+def client(portal: Portal) -> ClientKey:
     portal.make_developer(OWNER)
-    return Client(*portal.make_key(OWNER))
+    return ClientKey(*portal.make_key(OWNER))
 
 
 def document(portal: Portal, path: str) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_a_strict_reader_finds_nothing_missing(portal: Portal, monkeypatch: pyte
 
 
 @pytest.mark.conformance("MD-02")
-def test_no_header_moves_the_issuer(portal: Portal, client: Client, speaker: Speaker) -> None:
+def test_no_header_moves_the_issuer(portal: Portal, client: ClientKey, oauth_client: OAuthClient) -> None:
     assert told(portal.get(METADATA, Host="evil.example")) == document(portal, METADATA)
     forged = {"X-Forwarded-Host": "evil.example", "X_Forwarded_Host": "evil.example", "Forwarded": "host=evil.example"}
     forwarded = portal.get(METADATA, **forged)
@@ -93,9 +93,11 @@ def test_no_header_moves_the_issuer(portal: Portal, client: Client, speaker: Spe
 
 @pytest.mark.conformance("MD-06")
 @pytest.mark.conformance("MD-08")
-def test_every_endpoint_is_there_and_takes_what_it_says(portal: Portal, speaker: Speaker, client: Client) -> None:
+def test_every_endpoint_is_there_and_takes_what_it_says(
+    portal: Portal, oauth_client: OAuthClient, client: ClientKey
+) -> None:
     metadata = document(portal, METADATA)
-    asking = Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
+    asking = ClientKey(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
     in_body = {"client_id": asking.id, "client_secret": asking.secret}
     bodies = {
         "token": {"grant_type": "client_credentials"},
@@ -107,13 +109,13 @@ def test_every_endpoint_is_there_and_takes_what_it_says(portal: Portal, speaker:
         assert portal.get(path).status == 405
         methods = metadata[f"{name}_endpoint_auth_methods_supported"]
         assert {"client_secret_basic", "client_secret_post"} <= set(methods)
-        assert speaker.form(path, body, client=asking).status == 200
-        assert speaker.form(path, {**body, **in_body}).status == 200
-        assert speaker.form(path, body).status == 401
-        bearer = speaker.form(path, body, Authorization=f"Bearer {asking.secret}")
+        assert oauth_client.form(path, body, client=asking).status == 200
+        assert oauth_client.form(path, {**body, **in_body}).status == 200
+        assert oauth_client.form(path, body).status == 401
+        bearer = oauth_client.form(path, body, Authorization=f"Bearer {asking.secret}")
         assert bearer.status == (200 if "Bearer" in methods else 401)
     assert "Bearer" in metadata["introspection_endpoint_auth_methods_supported"]
-    assert speaker.form("/oauth/revoke", {"token": "x", "client_id": "portal"}).status == 200  # the method "none"
+    assert oauth_client.form("/oauth/revoke", {"token": "x", "client_id": "portal"}).status == 200  # the method "none"
 
 
 @pytest.mark.conformance("JK-01")
@@ -137,7 +139,7 @@ def test_the_keys_are_public_and_may_be_kept_for_a_while(portal: Portal) -> None
 @pytest.mark.conformance("OT-08")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_clients_of_authlib_and_requests_oauthlib_work_unchanged(
-    portal: Portal, client: Client, monkeypatch: pytest.MonkeyPatch
+    portal: Portal, client: ClientKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     with AuthlibSession(client.id, client.secret) as session:
@@ -167,7 +169,7 @@ def test_others_verify_each_algorithm_from_the_published_keys(tmp_path: Path) ->
     with portal_with(tmp_path, KEYS["ES256"]) as portal:
         for algorithm in ("ES256", "EdDSA", "RS256"):
             restart(portal, KEYS[algorithm])
-            token: str = Speaker(portal).log_in(OWNER)["access_token"]
+            token: str = OAuthClient(portal).log_in(OWNER)["access_token"]
             text = portal.get(JWKS).body.decode()
             assert "=" not in text
             (published,) = json.loads(text)["keys"]
@@ -178,8 +180,8 @@ def test_others_verify_each_algorithm_from_the_published_keys(tmp_path: Path) ->
             other = jwcrypto_jwt.JWT(jwt=token, key=JWKSet.from_json(text), algs=[algorithm])
             assert json.loads(other.claims)["jti"] == verified.claims["jti"]
         restart(portal, KEYS["HS256"])
-        pair = Speaker(portal).log_in(OWNER)
-        assert Speaker(portal).me(pair["access_token"]).status == 200
+        pair = OAuthClient(portal).log_in(OWNER)
+        assert OAuthClient(portal).me(pair["access_token"]).status == 200
         assert document(portal, JWKS) == {"keys": []}
         shared: dict[str, Any] = {name: KEYS["HS256"][name] for name in ("kty", "k")}
         assert get_unverified_header(pair["access_token"])["kid"] != joserfc_jwk.OctKey.import_key(shared).thumbprint()
@@ -197,7 +199,7 @@ class OfflineVerifier(threading.Thread):
     While the portal restarts it waits, as a client would; a token that it can't verify is a failure.
     """
 
-    def __init__(self, portal: Portal, client: Client) -> None:
+    def __init__(self, portal: Portal, client: ClientKey) -> None:
         super().__init__()
         self.portal = portal
         self.client = client
@@ -220,7 +222,7 @@ class OfflineVerifier(threading.Thread):
             published = told(self.portal.get(JWKS))["keys"]
             self.keys = {key["kid"]: joserfc_jwk.import_key(key) for key in published}
             self.fetched.set()
-        answer = Speaker(self.portal).token({"grant_type": "client_credentials"}, client=self.client)
+        answer = OAuthClient(self.portal).token({"grant_type": "client_credentials"}, client=self.client)
         if answer.status != 200:
             self.failures.append(answer.body.decode())
             return
@@ -250,8 +252,8 @@ class OfflineVerifier(threading.Thread):
 def test_keys_roll_over_without_a_failure_and_a_removed_one_is_dead(tmp_path: Path) -> None:
     old, new = (new_signing_jwk("ES256") for _ in range(2))
     with portal_with(tmp_path, old) as portal:
-        held: str = Speaker(portal).log_in(OWNER)["access_token"]
-        verifier = OfflineVerifier(portal, Client(*portal.make_key(OWNER)))
+        held: str = OAuthClient(portal).log_in(OWNER)["access_token"]
+        verifier = OfflineVerifier(portal, ClientKey(*portal.make_key(OWNER)))
         verifier.start()
         try:
             verifier.has_verified_by(old["kid"])
@@ -260,12 +262,12 @@ def test_keys_roll_over_without_a_failure_and_a_removed_one_is_dead(tmp_path: Pa
             verifier.keeps_keys_no_longer()
             restart(portal, new, old)  # sign with it
             verifier.has_verified_by(new["kid"])
-            assert Speaker(portal).me(held).status == 200
+            assert OAuthClient(portal).me(held).status == 200
             restart(portal, new)  # retire the old one
             verifier.has_verified_by(new["kid"])
         finally:
             verifier.over.set()
             verifier.join()
-        answer = Speaker(portal).me(held)
+        answer = OAuthClient(portal).me(held)
         assert (answer.status, told(answer)["code"]) == (401, "invalid_token")
-        assert Speaker(portal).log_in(OWNER)
+        assert OAuthClient(portal).log_in(OWNER)

@@ -8,8 +8,8 @@ import pytest
 
 from tests.conformance.test_oauth_token import payload
 from tests.databases import portal_database
+from tests.oauth_client import ENDED, ClientKey, OAuthClient, is_oauth_answer, told
 from tests.portal import Answer, Portal
-from tests.speaker import ENDED, Client, Speaker, is_oauth_answer, told
 from vault.secret_format import new_secret
 
 OWNER = "refresh@example.com"
@@ -27,9 +27,9 @@ def owner(portal: Portal) -> str:
 
 
 @pytest.fixture
-def pair(owner: str, speaker: Speaker) -> dict[str, Any]:
+def pair(owner: str, oauth_client: OAuthClient) -> dict[str, Any]:
     """A fresh log-in's tokens."""
-    return speaker.log_in(OWNER)
+    return oauth_client.log_in(OWNER)
 
 
 def refused(answer: Answer, error: str = "invalid_grant") -> bytes:
@@ -43,10 +43,10 @@ def events(portal: Portal, verb: str, owner: str) -> int:
 
 
 @pytest.mark.conformance("RF-01")
-def test_a_refresh_token_buys_the_next_pair_at_either_door(speaker: Speaker, pair: dict[str, Any]) -> None:
-    at_oauth = speaker.refresh(pair["refresh_token"])
+def test_a_refresh_token_buys_the_next_pair_at_either_door(oauth_client: OAuthClient, pair: dict[str, Any]) -> None:
+    at_oauth = oauth_client.refresh(pair["refresh_token"])
     is_oauth_answer(at_oauth)
-    at_api = speaker.post("/api/v1/tokens/refresh", {"refresh_token": told(at_oauth)["refresh_token"]})
+    at_api = oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": told(at_oauth)["refresh_token"]})
     assert (at_oauth.status, at_api.status) == (200, 200)
     assert at_api.headers["cache-control"] == "no-store"
     tokens = [pair, told(at_oauth), told(at_api)]
@@ -54,15 +54,15 @@ def test_a_refresh_token_buys_the_next_pair_at_either_door(speaker: Speaker, pai
     assert len({token["refresh_token"] for token in tokens}) == 3
     issued = [payload(token["access_token"])["iat"] for token in tokens]
     assert issued == sorted(issued)
-    assert speaker.me(tokens[-1]["access_token"]).status == 200
+    assert oauth_client.me(tokens[-1]["access_token"]).status == 200
 
 
 @pytest.mark.conformance("RF-02")
 @pytest.mark.conformance("RF-05")
 @pytest.mark.conformance("RF-10")
-def test_whatever_is_no_good_is_refused_alike(portal: Portal, speaker: Speaker, owner: str) -> None:
-    ended, idle = (speaker.log_in(OWNER) for _ in range(2))
-    assert speaker.form("/oauth/revoke", {"token": ended["refresh_token"], "client_id": "portal"}).status == 200
+def test_whatever_is_no_good_is_refused_alike(portal: Portal, oauth_client: OAuthClient, owner: str) -> None:
+    ended, idle = (oauth_client.log_in(OWNER) for _ in range(2))
+    assert oauth_client.form("/oauth/revoke", {"token": ended["refresh_token"], "client_id": "portal"}).status == 200
     portal.shell(
         "from django.utils import timezone; "
         f"row = RefreshToken.objects.holding('{idle['refresh_token']}').get(); "
@@ -72,58 +72,62 @@ def test_whatever_is_no_good_is_refused_alike(portal: Portal, speaker: Speaker, 
         new_secret("kp", "refresh"),
         "garbage",
         "kp_refresh_",
-        pair_of(speaker)["access_token"],
+        pair_of(oauth_client)["access_token"],
         new_secret("kp", "live"),
         ended["refresh_token"],
         idle["refresh_token"],
         "kp_refresh_" + "é" * 49,
         "\0",
     ]
-    assert len({refused(speaker.refresh(token)) for token in bad}) == 1
-    answers = [speaker.post("/api/v1/tokens/refresh", {"refresh_token": token}) for token in bad[:-1]]
+    assert len({refused(oauth_client.refresh(token)) for token in bad}) == 1
+    answers = [oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": token}) for token in bad[:-1]]
     assert {(answer.status, told(answer)["code"]) for answer in answers} == {(400, "invalid_grant")}
 
 
-def pair_of(speaker: Speaker) -> dict[str, Any]:
-    return speaker.log_in(OWNER)
+def pair_of(oauth_client: OAuthClient) -> dict[str, Any]:
+    return oauth_client.log_in(OWNER)
 
 
 @pytest.mark.parametrize("body", [{}, {"refresh_token": None}, {"refresh_token": []}, [], "x", 5])
-def test_a_body_that_is_none_is_told_what_is_wrong(speaker: Speaker, body: object) -> None:
-    answer = speaker.post("/api/v1/tokens/refresh", body)
+def test_a_body_that_is_none_is_told_what_is_wrong(oauth_client: OAuthClient, body: object) -> None:
+    answer = oauth_client.post("/api/v1/tokens/refresh", body)
     assert (answer.status, told(answer)["code"]) == (400, "invalid")
-    assert refused(speaker.token({"grant_type": "refresh_token"}), "invalid_request")
+    assert refused(oauth_client.token({"grant_type": "refresh_token"}), "invalid_request")
 
 
 @pytest.mark.conformance("RF-03")
-def test_another_client_is_refused_and_spends_nothing(portal: Portal, speaker: Speaker, pair: dict[str, Any]) -> None:
-    other = Client(*portal.make_key(OWNER))
+def test_another_client_is_refused_and_spends_nothing(
+    portal: Portal, oauth_client: OAuthClient, pair: dict[str, Any]
+) -> None:
+    other = ClientKey(*portal.make_key(OWNER))
     grant = {"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]}
-    refused(speaker.token(grant, client=other))
-    refused(speaker.token({**grant, "client_id": other.id, "client_secret": other.secret}))
-    assert speaker.token({**grant, "client_id": other.id}).status == 401
-    assert speaker.token({**grant, "client_id": "portal"}).status == 200
+    refused(oauth_client.token(grant, client=other))
+    refused(oauth_client.token({**grant, "client_id": other.id, "client_secret": other.secret}))
+    assert oauth_client.token({**grant, "client_id": other.id}).status == 401
+    assert oauth_client.token({**grant, "client_id": "portal"}).status == 200
 
 
 @pytest.mark.conformance("RF-04")
-def test_scopes_can_be_narrowed_for_a_while_and_never_widened(speaker: Speaker, owner: str) -> None:
-    answer = speaker.post("/api/v1/tokens", {"scope": "r:read"}, Authorization=speaker.basic(OWNER))
+def test_scopes_can_be_narrowed_for_a_while_and_never_widened(oauth_client: OAuthClient, owner: str) -> None:
+    answer = oauth_client.post("/api/v1/tokens", {"scope": "r:read"}, Authorization=oauth_client.basic(OWNER))
     assert told(answer)["scope"] == "r:read"
-    refused(speaker.refresh(told(answer)["refresh_token"], scope="r:read r:write"), "invalid_scope")
-    wide = told(speaker.post("/api/v1/tokens", {"scope": "r:write r:read"}, Authorization=speaker.basic(OWNER)))
-    narrow = told(speaker.refresh(wide["refresh_token"], scope="r:read"))
+    refused(oauth_client.refresh(told(answer)["refresh_token"], scope="r:read r:write"), "invalid_scope")
+    wide = told(
+        oauth_client.post("/api/v1/tokens", {"scope": "r:write r:read"}, Authorization=oauth_client.basic(OWNER))
+    )
+    narrow = told(oauth_client.refresh(wide["refresh_token"], scope="r:read"))
     assert narrow["scope"] == payload(narrow["access_token"])["scope"] == "r:read"
-    again = told(speaker.refresh(narrow["refresh_token"]))
+    again = told(oauth_client.refresh(narrow["refresh_token"]))
     assert again["scope"] == payload(again["access_token"])["scope"] == "r:read r:write"
-    wider = speaker.post(
+    wider = oauth_client.post(
         "/api/v1/tokens/refresh", {"refresh_token": again["refresh_token"], "scope": "credentials:verify"}
     )
     assert (wider.status, told(wider)["code"]) == (400, "invalid_scope")
 
 
 @pytest.mark.conformance("RF-05")
-def test_a_refresh_token_is_no_access_token(speaker: Speaker, pair: dict[str, Any]) -> None:
-    answer = speaker.me(pair["refresh_token"])
+def test_a_refresh_token_is_no_access_token(oauth_client: OAuthClient, pair: dict[str, Any]) -> None:
+    answer = oauth_client.me(pair["refresh_token"])
     assert (answer.status, told(answer)["code"]) == (401, "invalid_token")
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
@@ -131,27 +135,27 @@ def test_a_refresh_token_is_no_access_token(speaker: Speaker, pair: dict[str, An
 @pytest.mark.conformance("RF-06")
 @pytest.mark.security("L-02")
 def test_a_token_that_is_used_twice_ends_its_family(
-    portal: Portal, speaker: Speaker, pair: dict[str, Any], owner: str
+    portal: Portal, oauth_client: OAuthClient, pair: dict[str, Any], owner: str
 ) -> None:
     before = events(portal, "refresh_reuse", owner)
-    bystander = speaker.log_in(OWNER)
-    successor = told(speaker.refresh(pair["refresh_token"]))
-    refused(speaker.refresh(pair["refresh_token"]))
-    refused(speaker.refresh(successor["refresh_token"]))
-    assert speaker.ended(successor["access_token"]) == "revoked"
+    bystander = oauth_client.log_in(OWNER)
+    successor = told(oauth_client.refresh(pair["refresh_token"]))
+    refused(oauth_client.refresh(pair["refresh_token"]))
+    refused(oauth_client.refresh(successor["refresh_token"]))
+    assert oauth_client.ended(successor["access_token"]) == "revoked"
     assert events(portal, "refresh_reuse", owner) == before + 1
-    assert speaker.refresh(bystander["refresh_token"]).status == 200
+    assert oauth_client.refresh(bystander["refresh_token"]).status == 200
 
 
 @pytest.fixture
-def lenient(tmp_path: Path) -> Iterator[Speaker]:
+def lenient(tmp_path: Path) -> Iterator[OAuthClient]:
     with portal_database(tmp_path) as database_url:
         with Portal(tmp_path, database_url, KEYPORTAL_REFRESH_GRACE="30").running() as portal:
-            yield Speaker(portal)
+            yield OAuthClient(portal)
 
 
 @pytest.mark.conformance("RF-07")
-def test_a_grace_forgives_a_second_try_and_revives_nothing(lenient: Speaker) -> None:
+def test_a_grace_forgives_a_second_try_and_revives_nothing(lenient: OAuthClient) -> None:
     lenient.portal.make_developer(OWNER)
     first = lenient.log_in(OWNER)
     second = told(lenient.refresh(first["refresh_token"]))
@@ -164,13 +168,15 @@ def test_a_grace_forgives_a_second_try_and_revives_nothing(lenient: Speaker) -> 
 
 
 @pytest.mark.conformance("RF-09")
-def test_the_absolute_lifetime_survives_rotation(portal: Portal, speaker: Speaker, pair: dict[str, Any]) -> None:
+def test_the_absolute_lifetime_survives_rotation(
+    portal: Portal, oauth_client: OAuthClient, pair: dict[str, Any]
+) -> None:
     portal.shell(
         "from datetime import timedelta; from django.utils import timezone; "
         f"row = RefreshToken.objects.holding('{pair['refresh_token']}').get().family; "
         f"row.expires_at = timezone.now() + timedelta(hours=1); {RESEAL}"
     )
-    successor = told(speaker.refresh(pair["refresh_token"]))["refresh_token"]
+    successor = told(oauth_client.refresh(pair["refresh_token"]))["refresh_token"]
     within = portal.shell(
         f"t = RefreshToken.objects.holding('{successor}').get(); print(t.expires_at == t.family.expires_at)"
     )
@@ -179,7 +185,7 @@ def test_the_absolute_lifetime_survives_rotation(portal: Portal, speaker: Speake
         "from django.utils import timezone; "
         f"row = RefreshToken.objects.holding('{successor}').get().family; row.expires_at = timezone.now(); {RESEAL}"
     )
-    refused(speaker.refresh(successor))
+    refused(oauth_client.refresh(successor))
 
 
 ENDS = {
@@ -193,12 +199,12 @@ ENDS = {
 @pytest.mark.conformance("RF-11")
 @pytest.mark.parametrize("change", ENDS.values(), ids=ENDS)
 def test_what_ends_an_account_s_tokens_ends_them_for_good(
-    portal: Portal, speaker: Speaker, pair: dict[str, Any], change: str
+    portal: Portal, oauth_client: OAuthClient, pair: dict[str, Any], change: str
 ) -> None:
     portal.shell(f"{ORIGIN}u = User.objects.get(email='{OWNER}'); {change}")
-    refused(speaker.refresh(pair["refresh_token"]))
-    assert speaker.ended(pair["access_token"]) in ENDED
-    assert speaker.me(speaker.log_in(OWNER)["access_token"]).status == 200
+    refused(oauth_client.refresh(pair["refresh_token"]))
+    assert oauth_client.ended(pair["access_token"]) in ENDED
+    assert oauth_client.me(oauth_client.log_in(OWNER)["access_token"]).status == 200
 
 
 @pytest.mark.parametrize(
@@ -211,13 +217,13 @@ def test_what_ends_an_account_s_tokens_ends_them_for_good(
         "TokenFamily.objects.filter(pk=f).update(epoch=7); User.objects.filter(pk=u).update(auth_epoch=7)",
     ],
 )
-def test_who_can_write_the_database_mints_nothing(portal: Portal, speaker: Speaker, tamper: str) -> None:
+def test_who_can_write_the_database_mints_nothing(portal: Portal, oauth_client: OAuthClient, tamper: str) -> None:
     email = f"tampered{abs(hash(tamper))}@example.com"
     user = portal.make_developer(email)
-    pair = speaker.log_in(email)
+    pair = oauth_client.log_in(email)
     portal.shell(
         "from datetime import timedelta; from django.utils import timezone; "
         f"u = '{user}'; f = TokenFamily.objects.get(user=u).pk; {tamper}"
     )
-    refused(speaker.refresh(pair["refresh_token"]))
+    refused(oauth_client.refresh(pair["refresh_token"]))
     assert "integrity_violation" in portal.log.read_text()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.conformance.forging import Forger
+from tests.oauth_client import PASSWORD, ClientKey, OAuthClient, basic, is_oauth_answer, told
 from tests.portal import Answer, Portal
-from tests.speaker import PASSWORD, Client, Speaker, basic, is_oauth_answer, told
 from tests.staleness import IN_A_ROW, refused_everywhere
 from vault.secret_format import new_secret
 
@@ -29,9 +29,9 @@ def owner(portal: Portal) -> str:
 
 
 @pytest.fixture(scope="module")
-def caller(portal: Portal, owner: str) -> Client:
+def caller(portal: Portal, owner: str) -> ClientKey:
     """A service that may ask."""
-    return Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
+    return ClientKey(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
 
 
 def aud(issued: dict[str, Any]) -> str:
@@ -39,19 +39,21 @@ def aud(issued: dict[str, Any]) -> str:
     return str(claims["aud"])
 
 
-def log_in(speaker: Speaker, resource: str) -> Answer:
-    return speaker.post("/api/v1/tokens", {"resource": resource}, Authorization=basic(OWNER, PASSWORD))
+def log_in(oauth_client: OAuthClient, resource: str) -> Answer:
+    return oauth_client.post("/api/v1/tokens", {"resource": resource}, Authorization=basic(OWNER, PASSWORD))
 
 
 @pytest.mark.conformance("RI-01")
 @pytest.mark.conformance("RI-02")
 @pytest.mark.parametrize("resource", UNKNOWN, ids=ascii)
-def test_what_is_no_resource_of_ours_is_an_invalid_target(speaker: Speaker, caller: Client, resource: str) -> None:
-    answer = speaker.token({**GRANT, "resource": resource}, client=caller)
+def test_what_is_no_resource_of_ours_is_an_invalid_target(
+    oauth_client: OAuthClient, caller: ClientKey, resource: str
+) -> None:
+    answer = oauth_client.token({**GRANT, "resource": resource}, client=caller)
     is_oauth_answer(answer)
     assert (answer.status, told(answer)["error"]) == (400, "invalid_target")
     assert resource not in told(answer)["error_description"]
-    problem = log_in(speaker, resource)
+    problem = log_in(oauth_client, resource)
     code = "invalid" if resource == "\0" else "invalid_target"  # no text of an API has such a character
     assert (problem.status, told(problem)["code"]) == (400, code)
     assert [error["pointer"] for error in told(problem)["errors"]] == ["/resource"]
@@ -59,84 +61,88 @@ def test_what_is_no_resource_of_ours_is_an_invalid_target(speaker: Speaker, call
 
 
 @pytest.mark.conformance("RI-02")
-def test_a_token_is_for_one_resource(speaker: Speaker, caller: Client) -> None:
+def test_a_token_is_for_one_resource(oauth_client: OAuthClient, caller: ClientKey) -> None:
     for second in (REPORTS, ORDERS):
-        answer = speaker.token(f"grant_type=client_credentials&resource={REPORTS}&resource={second}", client=caller)
+        answer = oauth_client.token(
+            f"grant_type=client_credentials&resource={REPORTS}&resource={second}", client=caller
+        )
         is_oauth_answer(answer)
         assert (answer.status, told(answer)["error"]) == (400, "invalid_target")
 
 
 @pytest.mark.conformance("RI-03")
-def test_the_audience_is_the_resource_or_the_portal_s_own(portal: Portal, speaker: Speaker, caller: Client) -> None:
-    assert aud(told(speaker.token(GRANT, client=caller))) == portal.url
+def test_the_audience_is_the_resource_or_the_portal_s_own(
+    portal: Portal, oauth_client: OAuthClient, caller: ClientKey
+) -> None:
+    assert aud(told(oauth_client.token(GRANT, client=caller))) == portal.url
     for resource in (REPORTS, ORDERS, portal.url):
-        assert aud(told(speaker.token({**GRANT, "resource": resource}, client=caller))) == resource
-        assert aud(told(log_in(speaker, resource))) == resource
+        assert aud(told(oauth_client.token({**GRANT, "resource": resource}, client=caller))) == resource
+        assert aud(told(log_in(oauth_client, resource))) == resource
 
 
 @pytest.mark.conformance("RI-04")
-def test_a_refresh_is_for_what_the_log_in_was_for(speaker: Speaker, owner: str) -> None:
-    pair = told(log_in(speaker, REPORTS))
-    refused = speaker.refresh(pair["refresh_token"], resource=ORDERS)
+def test_a_refresh_is_for_what_the_log_in_was_for(oauth_client: OAuthClient, owner: str) -> None:
+    pair = told(log_in(oauth_client, REPORTS))
+    refused = oauth_client.refresh(pair["refresh_token"], resource=ORDERS)
     assert (refused.status, told(refused)["error"]) == (400, "invalid_target")
     asked = {"refresh_token": pair["refresh_token"], "resource": ORDERS}
-    assert told(speaker.post("/api/v1/tokens/refresh", asked))["code"] == "invalid_target"
-    pair = told(speaker.refresh(pair["refresh_token"], resource=REPORTS))
+    assert told(oauth_client.post("/api/v1/tokens/refresh", asked))["code"] == "invalid_target"
+    pair = told(oauth_client.refresh(pair["refresh_token"], resource=REPORTS))
     assert aud(pair) == REPORTS
-    assert aud(told(speaker.post("/api/v1/tokens/refresh", {"refresh_token": pair["refresh_token"]}))) == REPORTS
+    assert aud(told(oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": pair["refresh_token"]}))) == REPORTS
 
 
 @pytest.mark.conformance("RI-05")
 @pytest.mark.conformance("JW-16")
 @pytest.mark.conformance("BR-05")
 def test_a_token_for_another_is_unknown_at_every_entry_point_remembered_or_not(
-    portal: Portal, speaker: Speaker, caller: Client, owner: str
+    portal: Portal, oauth_client: OAuthClient, caller: ClientKey, owner: str
 ) -> None:
     _, secret = portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted")
-    mine = told(speaker.token({**GRANT, "resource": REPORTS}, client=caller))["access_token"]
-    kinds = {REPORTS: mine, ORDERS: told(log_in(speaker, ORDERS))["access_token"]}
+    mine = told(oauth_client.token({**GRANT, "resource": REPORTS}, client=caller))["access_token"]
+    kinds = {REPORTS: mine, ORDERS: told(log_in(oauth_client, ORDERS))["access_token"]}
     kinds["https://other.example"] = Forger(portal, owner).for_another()
-    unknown = doors(portal, speaker, secret, new_secret("kp", "live"))
+    unknown = doors(portal, oauth_client, secret, new_secret("kp", "live"))
     assert {status for status, *_ in unknown} == {200, 401}
     for kind, token in kinds.items():
-        assert doors(portal, speaker, secret, token) == unknown, kind
+        assert doors(portal, oauth_client, secret, token) == unknown, kind
         for _ in range(IN_A_ROW):  # introspection takes it, and then its worker remembers it
             asked = {"token": token, "audience": kind}
-            assert told(speaker.form("/oauth/introspect", asked, client=caller))["active"] is True
+            assert told(oauth_client.form("/oauth/introspect", asked, client=caller))["active"] is True
         for _ in range(IN_A_ROW):
-            assert doors(portal, speaker, secret, token) == unknown, kind
+            assert doors(portal, oauth_client, secret, token) == unknown, kind
 
 
-def doors(portal: Portal, speaker: Speaker, asker: str, credential: str) -> list[tuple[object, ...]]:
+def doors(portal: Portal, oauth_client: OAuthClient, asker: str, credential: str) -> list[tuple[object, ...]]:
     """Return what the portal's own entry points answer a credential, and what a service is told of it."""
     gate = portal.get("/gateway/auth", Authorization=f"Bearer {credential}")
     answers = [
-        speaker.me(credential),
-        speaker.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {credential}"),
-        speaker.post("/api/v1/verify", {"credential": credential}, Authorization=f"Bearer {asker}"),
+        oauth_client.me(credential),
+        oauth_client.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {credential}"),
+        oauth_client.post("/api/v1/verify", {"credential": credential}, Authorization=f"Bearer {asker}"),
     ]
     told_of_gate = (gate.status, gate.headers.get("x-keyportal-code"), gate.headers.get("www-authenticate"))
     return [told_of_gate, *((one.status, one.body, one.headers.get("www-authenticate")) for one in answers)]
 
 
 @pytest.mark.conformance("IN-02")
-def test_introspection_says_whom_a_token_is_for(portal: Portal, speaker: Speaker, caller: Client) -> None:
+def test_introspection_says_whom_a_token_is_for(portal: Portal, oauth_client: OAuthClient, caller: ClientKey) -> None:
     for resource in (REPORTS, portal.url):
-        token = told(speaker.token({**GRANT, "resource": resource}, client=caller))["access_token"]
+        token = told(oauth_client.token({**GRANT, "resource": resource}, client=caller))["access_token"]
         asked = {"token": token, "audience": resource}
-        assert told(speaker.form("/oauth/introspect", asked, client=caller))["aud"] == resource
+        assert told(oauth_client.form("/oauth/introspect", asked, client=caller))["aud"] == resource
 
 
 @pytest.mark.conformance("RV-11")
-def test_a_token_for_another_can_be_ended(speaker: Speaker, caller: Client, portal: Portal) -> None:
+def test_a_token_for_another_can_be_ended(oauth_client: OAuthClient, caller: ClientKey, portal: Portal) -> None:
     def asked(token: str) -> int:
-        answer = told(speaker.form("/oauth/introspect", {"token": token, "audience": REPORTS}, client=caller))
+        answer = told(oauth_client.form("/oauth/introspect", {"token": token, "audience": REPORTS}, client=caller))
         return 200 if answer["active"] else 401
 
-    by_client = told(speaker.token({**GRANT, "resource": REPORTS}, client=caller))["access_token"]
-    by_holder = told(log_in(speaker, REPORTS))["access_token"]
+    by_client = told(oauth_client.token({**GRANT, "resource": REPORTS}, client=caller))["access_token"]
+    by_holder = told(log_in(oauth_client, REPORTS))["access_token"]
     assert asked(by_client) == asked(by_holder) == 200
-    assert speaker.form("/oauth/revoke", {"token": by_client}, client=caller).status == 200
+    assert oauth_client.form("/oauth/revoke", {"token": by_client}, client=caller).status == 200
     ended = portal.request("DELETE", "/api/v1/tokens", headers={"Authorization": f"Bearer {by_holder}"})
     assert ended.status == 204
     refused_everywhere(lambda: asked(by_client))

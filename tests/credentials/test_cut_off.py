@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.person import Person
 from tests.portal import Portal
 from tests.proxy import Proxy
-from tests.speaker import Client, Speaker
 from tests.staleness import IN_A_ROW, refused_everywhere
 from tests.waiting import DEADLINE, wait_until, wait_until_steady
 from tests.with_postgres import Cluster
@@ -37,29 +37,29 @@ def near(cluster: Cluster, far: Portal, tmp_path_factory: pytest.TempPathFactory
         yield started
 
 
-def new_client(near: Portal) -> Client:
+def new_client(near: Portal) -> ClientKey:
     email = f"cut-{uuid.uuid4().hex}@example.com"
     near.make_developer(email)
-    return Client(*near.make_key(email))
+    return ClientKey(*near.make_key(email))
 
 
-def warm(portal: Portal, client: Client) -> None:
-    assert {Speaker(portal).me(client.secret).status for _ in range(10)} == {200}
+def warm(portal: Portal, client: ClientKey) -> None:
+    assert {OAuthClient(portal).me(client.secret).status for _ in range(10)} == {200}
 
 
-def status_of(portal: Portal, client: Client) -> int:
-    status = Speaker(portal).me(client.secret).status
+def status_of(portal: Portal, client: ClientKey) -> int:
+    status = OAuthClient(portal).me(client.secret).status
     assert status in (200, 401, 503)
     return status
 
 
-def is_terminal(portal: Portal, client: Client) -> None:
+def is_terminal(portal: Portal, client: ClientKey) -> None:
     """Wait until every worker refuses the client, and see that none ever takes it back."""
     refused_everywhere(lambda: status_of(portal, client), at_once=False)
     assert 200 not in {status_of(portal, client) for _ in range(AFTERWARDS)}
 
 
-def is_well(portal: Portal, client: Client) -> None:
+def is_well(portal: Portal, client: ClientKey) -> None:
     """Wait until every worker answers this client again; each hears of a change by itself."""
     wait_until_steady(lambda: status_of(portal, client) == 200, in_a_row=IN_A_ROW)
 
@@ -69,7 +69,7 @@ def listening(portal: Portal) -> int:
     return portal.log.read_text().count(" listening for changes")
 
 
-def is_listening_again(portal: Portal, client: Client, before: int) -> None:
+def is_listening_again(portal: Portal, client: ClientKey, before: int) -> None:
     """Wait until both workers have given up a line that says nothing, and made a new one: asking is what makes them."""
 
     def made_anew() -> bool:
@@ -141,7 +141,7 @@ def test_while_postgresql_restarts_nothing_stale_is_answered(near: Portal, far: 
 class Storm:
     """Asks two hosts about many keys without a pause, and notes what is let in after all have heard of its end."""
 
-    def __init__(self, portals: list[Portal], clients: list[Client]) -> None:
+    def __init__(self, portals: list[Portal], clients: list[ClientKey]) -> None:
         self.asked = 0
         self.late: list[str] = []
         """Keys that were let in by an answer to a question that was asked after all had heard."""
@@ -191,7 +191,7 @@ def test_a_storm_of_revocations_leaves_no_200_behind(near: Portal, far: Portal) 
     """Two hosts with two workers each; by verb, in the admin, by queryset and by SQL in turn."""
     near.make_developer("storm@example.com")
     operator = operator_of(near)
-    clients = [Client(*near.make_key("storm@example.com")) for _ in range(24)]
+    clients = [ClientKey(*near.make_key("storm@example.com")) for _ in range(24)]
     by_verb = "from apikeys.services import revoke; from accounts.origin import Origin; "
     by_verb += "revoke(key=APIKey.objects.get(pk='{key}'), reason='storm', origin=Origin.of_command('test'))"
     by_queryset = "from django.utils import timezone; "
@@ -218,4 +218,4 @@ def test_a_storm_of_revocations_leaves_no_200_behind(near: Portal, far: Portal) 
         storm.end()
     assert storm.statuses == {200, 401}
     assert storm.late == []
-    assert {Speaker(portal).me(client.secret).status for portal in (near, far) for client in clients} == {401}
+    assert {OAuthClient(portal).me(client.secret).status for portal in (near, far) for client in clients} == {401}

@@ -13,9 +13,9 @@ import pytest
 
 from credentials.database_file import LOOK
 from tests.databases import portal_database
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.parallel import all_at_once
 from tests.portal import Portal, new_ring
-from tests.speaker import Client, Speaker
 from tests.staleness import IN_A_ROW, ON_SQLITE, refused_for_good
 from tests.waiting import wait_until
 
@@ -63,21 +63,21 @@ class Site(Portal):
         """Return how often the workers have said something since the test began."""
         return self.log.read_bytes()[self.began_at :].decode().count(text)
 
-    def client(self) -> Client:
+    def client(self) -> ClientKey:
         """Make a key that every thread of every worker has used."""
-        client = Client(*self.make_key(OWNER))
+        client = ClientKey(*self.make_key(OWNER))
         assert self.statuses(client) == {200}
         return client
 
-    def ask(self, client: Client) -> int:
+    def ask(self, client: ClientKey) -> int:
         """Return the status of a verdict."""
         return self.get("/gateway/auth", Authorization=f"Bearer {client.secret}").status
 
-    def statuses(self, client: Client) -> set[int]:
+    def statuses(self, client: ClientKey) -> set[int]:
         """Return the statuses that come from all threads."""
         return {status for _ in range(3) for status in all_at_once(2 * self.threads, lambda _: self.ask(client))}
 
-    def is_refused_by_all(self, client: Client) -> None:
+    def is_refused_by_all(self, client: ClientKey) -> None:
         """Wait until every thread refuses; none may let it in again.
 
         Between two looks of a worker one of its threads may have a page of the file of before, and another one not.
@@ -85,7 +85,7 @@ class Site(Portal):
         refused_for_good(lambda: self.ask(client), lasting=2 * LOOK)
         assert self.statuses(client) == {401}
 
-    def is_taken_by_all(self, client: Client) -> None:
+    def is_taken_by_all(self, client: ClientKey) -> None:
         """Wait until every thread lets it in."""
         wait_until(lambda: self.statuses(client) == {200})
 
@@ -174,7 +174,7 @@ def test_what_the_new_file_says_holds_for_every_thread(site: Site, replace: Call
     site.is_taken_by_all(kept)
     assert site.get("/readyz").status == 200
     assert site.sql(site.file, "PRAGMA quick_check") == -1
-    assert Speaker(site).me(kept.secret).status == 200
+    assert OAuthClient(site).me(kept.secret).status == 200
     # What is written from now on goes into the new file, and holds at the next request.
     ended = site.request("DELETE", "/api/v1/tokens", headers={"Authorization": f"Bearer {kept.secret}"})
     assert ended.status == 204

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
+from tests.oauth_client import ClientKey
 from tests.parallel import all_at_once
 from tests.portal import Portal
 from tests.proxy import Proxy, proxy_to
-from tests.speaker import Client
 from tests.staleness import refused_everywhere, refused_for_good
 from tests.waiting import wait_until
 from tests.with_postgres import Cluster, binary, postgres_cluster
@@ -33,13 +33,13 @@ class Site(NamedTuple):
     proxy: Proxy
     cluster: Cluster
 
-    def client(self) -> Client:
+    def client(self) -> ClientKey:
         """Make a key that every thread has used, and that is remembered."""
-        client = Client(*self.portal.make_key(OWNER))
+        client = ClientKey(*self.portal.make_key(OWNER))
         self.is_taken_by_all(client)
         return client
 
-    def ask(self, client: Client) -> int:
+    def ask(self, client: ClientKey) -> int:
         """Return the status of a verdict."""
         return self.ask_for(client.secret)
 
@@ -47,15 +47,15 @@ class Site(NamedTuple):
         """Return the status of a verdict about any text."""
         return self.portal.get("/gateway/auth", Authorization=f"Bearer {secret}").status
 
-    def statuses(self, client: Client) -> set[int]:
+    def statuses(self, client: ClientKey) -> set[int]:
         """Return the statuses that come from all threads."""
         return {status for _ in range(3) for status in all_at_once(2 * self.portal.threads, lambda _: self.ask(client))}
 
-    def is_taken_by_all(self, client: Client) -> None:
+    def is_taken_by_all(self, client: ClientKey) -> None:
         """Wait until every thread lets it in."""
         wait_until(lambda: self.statuses(client) == {200})
 
-    def is_refused_by_all(self, client: Client) -> None:
+    def is_refused_by_all(self, client: ClientKey) -> None:
         """Wait until every thread refuses; none may let it in again."""
         refused_for_good(lambda: self.ask(client))
         assert self.statuses(client) == {401}

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from tests.certificates import new_certificate
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
 from tests.redis_server import redis_server
-from tests.speaker import Client, Speaker
 from tests.with_postgres import Cluster, postgres_cluster
 
 pytestmark = [pytest.mark.once, pytest.mark.postgresql, pytest.mark.redis]
@@ -32,8 +32,8 @@ def test_a_portal_whose_addresses_ask_for_tls_says_nothing_in_clear(tmp_path: Pa
         limits = {"KEYPORTAL_RATE_LIMIT": "20/hour", "CACHE_URL": store.url}
         with Portal(tmp_path, checked, **limits).running() as site:
             site.make_developer("tls@example.com")
-            client = Client(*site.make_key("tls@example.com"))
-            answers = [Speaker(site).me(client.secret) for _ in range(8)]
+            client = ClientKey(*site.make_key("tls@example.com"))
+            answers = [OAuthClient(site).me(client.secret) for _ in range(8)]
             assert {answer.status for answer in answers} == {200}
             left = [answer.headers["ratelimit"].partition("r=")[2].partition(";")[0] for answer in answers]
             assert left == [str(20 - number) for number in range(1, 9)]  # both workers count there

@@ -15,8 +15,8 @@ from credentials.models import Scope
 from credentials.triggers import NOTIFY_TRIGGERS
 from gateway.verdict import verdict
 from tests.conftest import ORIGIN, MakeKey
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
-from tests.speaker import Client, Speaker
 from tests.staleness import refused_everywhere
 from tokens.models import RevokedToken, TokenFamily
 from tokens.services import issue_to_key, issue_to_user
@@ -48,81 +48,83 @@ CHANGES = {
 
 
 @pytest.fixture
-def new_client(portal: Portal, request: pytest.FixtureRequest) -> Callable[[], Client]:
+def new_client(portal: Portal, request: pytest.FixtureRequest) -> Callable[[], ClientKey]:
     """Make a developer with a key."""
 
-    def make() -> Client:
+    def make() -> ClientKey:
         email = f"fresh-{abs(hash(request.node.name))}@example.com"
         portal.make_developer(email)
-        return Client(*portal.make_key(email))
+        return ClientKey(*portal.make_key(email))
 
     return make
 
 
-def warm(speaker: Speaker, *credentials: str) -> None:
+def warm(oauth_client: OAuthClient, *credentials: str) -> None:
     """Let every worker remember."""
     for credential in credentials:
-        assert {speaker.me(credential).status for _ in range(8)} == {200}
+        assert {oauth_client.me(credential).status for _ in range(8)} == {200}
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_key_and_its_tokens_are_refused_after_a_change_by_anyone(
-    portal: Portal, speaker: Speaker, new_client: Callable[[], Client], change: str
+    portal: Portal, oauth_client: OAuthClient, new_client: Callable[[], ClientKey], change: str
 ) -> None:
     client = new_client()
-    token = speaker.client_token(client)
-    warm(speaker, client.secret, token)
+    token = oauth_client.client_token(client)
+    warm(oauth_client, client.secret, token)
     portal.shell(VERBS + NOW + WHO.format(key=client.id) + change)
-    refused_everywhere(lambda: speaker.me(client.secret).status)
+    refused_everywhere(lambda: oauth_client.me(client.secret).status)
     if "keysecret" not in change.lower():  # a token was swapped for the key, not for one of its secrets
-        refused_everywhere(lambda: speaker.me(token).status)
+        refused_everywhere(lambda: oauth_client.me(token).status)
 
 
-def test_a_log_in_s_token_is_refused_after_its_end_by_anyone(portal: Portal, speaker: Speaker) -> None:
+def test_a_log_in_s_token_is_refused_after_its_end_by_anyone(portal: Portal, oauth_client: OAuthClient) -> None:
     portal.make_developer("fresh-token@example.com")
     ends = (
         "RevokedToken.objects.create(issuer='{url}', token_id='{family}', expires_at=now)",
         "User.objects.filter(pk='{user}').update(auth_epoch=99)",
     )
     for end in ends:
-        token: str = speaker.log_in("fresh-token@example.com")["access_token"]
-        warm(speaker, token)
+        token: str = oauth_client.log_in("fresh-token@example.com")["access_token"]
+        warm(oauth_client, token)
         family, user = portal.shell("f = TokenFamily.objects.latest('started_at'); print(f.pk, f.user_id)").split()
         portal.shell(NOW + end.format(url=portal.url, family=family, user=user))
-        refused_everywhere(lambda token=token: speaker.me(token).status)  # type: ignore[misc]
+        refused_everywhere(lambda token=token: oauth_client.me(token).status)  # type: ignore[misc]
 
 
-def test_a_scope_that_leaves_the_catalogue_leaves_every_key(portal: Portal, speaker: Speaker) -> None:
+def test_a_scope_that_leaves_the_catalogue_leaves_every_key(portal: Portal, oauth_client: OAuthClient) -> None:
     portal.make_developer("fresh-scope@example.com")
     portal.shell("Scope.objects.get_or_create(name='fresh:read', defaults={'description': 'x'})")
-    client = Client(*portal.make_key("fresh-scope@example.com", "--scope", "fresh:read"))
-    warm(speaker, client.secret)
-    assert b"fresh:read" in speaker.me(client.secret).body
+    client = ClientKey(*portal.make_key("fresh-scope@example.com", "--scope", "fresh:read"))
+    warm(oauth_client, client.secret)
+    assert b"fresh:read" in oauth_client.me(client.secret).body
     portal.shell("Scope.objects.filter(name='fresh:read').delete()")
 
     def still_there() -> int:
-        return 200 if b"fresh:read" in speaker.me(client.secret).body else 403
+        return 200 if b"fresh:read" in oauth_client.me(client.secret).body else 403
 
     refused_everywhere(still_there)
 
 
-def test_a_good_change_is_heard_too(portal: Portal, speaker: Speaker, new_client: Callable[[], Client]) -> None:
+def test_a_good_change_is_heard_too(
+    portal: Portal, oauth_client: OAuthClient, new_client: Callable[[], ClientKey]
+) -> None:
     client = new_client()
-    warm(speaker, client.secret)
+    warm(oauth_client, client.secret)
     portal.shell(f"{NOW}APIKey.objects.filter(pk='{client.id}').update(paused_at=now)")
-    refused_everywhere(lambda: speaker.me(client.secret).status)
+    refused_everywhere(lambda: oauth_client.me(client.secret).status)
     portal.shell(f"APIKey.objects.filter(pk='{client.id}').update(paused_at=None)")
-    refused_everywhere(lambda: 200 if speaker.me(client.secret).status == 401 else 401)
+    refused_everywhere(lambda: 200 if oauth_client.me(client.secret).status == 401 else 401)
 
 
 def test_a_limit_that_an_operator_sets_holds_for_a_key_that_is_in_use(
-    portal: Portal, speaker: Speaker, new_client: Callable[[], Client]
+    portal: Portal, oauth_client: OAuthClient, new_client: Callable[[], ClientKey]
 ) -> None:
     client = new_client()
-    warm(speaker, client.secret)
+    warm(oauth_client, client.secret)
     portal.shell(VERBS + WHO.format(key=client.id) + "k.limit_key(key=key, limit='1/hour', origin=o)")
     # Each worker counts for itself here, and lets one more call through.
-    refused_everywhere(lambda: speaker.me(client.secret).status, at_once=False)
+    refused_everywhere(lambda: oauth_client.me(client.secret).status, at_once=False)
 
 
 @pytest.mark.once

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.pgbouncer import pgbouncer
 from tests.portal import Portal
-from tests.speaker import Client, Speaker
 from tests.staleness import IN_A_ROW, refused_everywhere
 from tests.waiting import wait_until
 from tests.with_postgres import Cluster
@@ -34,12 +34,12 @@ def behind(url: str, near: Portal, folder: Path, **environment: str) -> Portal:
 
 def paused_keys_are_refused(portal: Portal, near: Portal, *, at_once: bool) -> None:
     """Pause keys that every worker has seen, somewhere else."""
-    speaker = Speaker(portal)
+    oauth_client = OAuthClient(portal)
     for _ in range(4):
-        client = Client(*near.make_key(OWNER))
-        assert {speaker.me(client.secret).status for _ in range(IN_A_ROW)} == {200}
+        client = ClientKey(*near.make_key(OWNER))
+        assert {oauth_client.me(client.secret).status for _ in range(IN_A_ROW)} == {200}
         near.shell(f"APIKey.objects.filter(pk='{client.id}').update(paused_at='2026-01-01T00:00:00Z')")
-        refused_everywhere(lambda secret=client.secret: speaker.me(secret).status, at_once=at_once)  # type: ignore[misc]
+        refused_everywhere(lambda secret=client.secret: oauth_client.me(secret).status, at_once=at_once)  # type: ignore[misc]
 
 
 @pytest.mark.security("R-24")

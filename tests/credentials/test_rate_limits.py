@@ -20,12 +20,12 @@ from credentials.rate_limit_text import parsed_limit
 from credentials.record_lookup import WouldBlockError
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
+from tests.oauth_client import ClientKey, OAuthClient, told
 from tests.parallel import all_at_once
 from tests.portal import Answer, Portal
 from tests.ports import free_port
 from tests.proxy import proxy_to
 from tests.redis_server import RedisServer, redis_server
-from tests.speaker import Client, Speaker, told
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once
@@ -95,13 +95,13 @@ def test_two_workers_let_through_just_as_many(limited: Portal) -> None:
 @pytest.mark.redis
 @pytest.mark.conformance("PD-09")
 def test_nobody_else_uses_a_key_s_limit_up(limited: Portal) -> None:
-    client = Client(*limited.make_key(EMAIL))
+    client = ClientKey(*limited.make_key(EMAIL))
     _, _, before = parsed(me(limited, client.secret))
-    speaker = Speaker(limited)
+    oauth_client = OAuthClient(limited)
     for _ in range(5):
         assert me(limited, client.secret.swapcase()).status == 401
         assert me(limited, client.id).status == 401
-        assert speaker.token({"grant_type": "client_credentials"}, client=Client(client.id, "wrong")).status == 401
+        assert oauth_client.token({"grant_type": "client_credentials"}, client=ClientKey(client.id, "wrong")).status == 401
         assert limited.get(f"/api/v1/me?client_id={client.id}").status == 401
     answer = me(limited, client.secret)
     _, _, after = parsed(answer)
@@ -111,9 +111,9 @@ def test_nobody_else_uses_a_key_s_limit_up(limited: Portal) -> None:
 
 @pytest.mark.redis
 def test_a_key_and_its_tokens_share_one_limit_at_every_door(limited: Portal) -> None:
-    client = Client(*limited.make_key(EMAIL))
-    speaker = Speaker(limited)
-    token = speaker.client_token(client)  # one
+    client = ClientKey(*limited.make_key(EMAIL))
+    oauth_client = OAuthClient(limited)
+    token = oauth_client.client_token(client)  # one
     doors: list[Callable[[], Answer]] = [
         lambda: me(limited, client.secret),
         lambda: me(limited, token),
@@ -134,22 +134,24 @@ def test_a_key_and_its_tokens_share_one_limit_at_every_door(limited: Portal) -> 
 @pytest.mark.redis
 def test_the_limit_of_what_is_asked_about_holds_at_verify_and_not_at_introspection(limited: Portal) -> None:
     limited.shell("Scope.objects.get_or_create(name='credentials:verify', defaults={'description': 'v'})")
-    asker = Client(*limited.make_key(EMAIL, "--scope", "credentials:verify", "--restricted"))
-    client = Client(*limited.make_key(EMAIL))
-    speaker = Speaker(limited)
+    asker = ClientKey(*limited.make_key(EMAIL, "--scope", "credentials:verify", "--restricted"))
+    client = ClientKey(*limited.make_key(EMAIL))
+    oauth_client = OAuthClient(limited)
     head = {"Authorization": f"Bearer {asker.secret}"}
-    answers = [told(speaker.post("/api/v1/verify", {"credential": client.secret}, **head)) for _ in range(AMOUNT + 1)]
+    answers = [
+        told(oauth_client.post("/api/v1/verify", {"credential": client.secret}, **head)) for _ in range(AMOUNT + 1)
+    ]
     assert [answer["valid"] for answer in answers] == [True] * AMOUNT + [False]
     assert answers[-1]["code"] == "rate_limited"
     assert answers[-1]["about"]["retry_after"] >= 1
-    introspected = speaker.form("/oauth/introspect", {"token": client.secret}, client=asker)
+    introspected = oauth_client.form("/oauth/introspect", {"token": client.secret}, client=asker)
     assert told(introspected)["active"] is True
 
 
 @pytest.mark.redis
 @pytest.mark.security("R-05")
 def test_a_redis_that_forgets_everything_forgets_no_revocation(limited: Portal, store: RedisServer) -> None:
-    client, gone = (Client(*limited.make_key(EMAIL)) for _ in range(2))
+    client, gone = (ClientKey(*limited.make_key(EMAIL)) for _ in range(2))
     assert me(limited, gone.secret).status == 200
     limited.revoke_key(gone.id)
     assert parsed(me(limited, client.secret))[2]["r"] == AMOUNT - 1
@@ -168,7 +170,7 @@ def test_a_redis_that_forgets_everything_forgets_no_revocation(limited: Portal, 
 def test_without_redis_calls_are_limited_by_each_worker_and_none_fails(
     limited: Portal, store: RedisServer, fault: str
 ) -> None:
-    client, gone = (Client(*limited.make_key(EMAIL)) for _ in range(2))
+    client, gone = (ClientKey(*limited.make_key(EMAIL)) for _ in range(2))
     limited.revoke_key(gone.id)
     assert me(limited, client.secret).status == 200
     getattr(store, fault)()
@@ -184,7 +186,7 @@ def test_without_redis_calls_are_limited_by_each_worker_and_none_fails(
         store.thaw() if fault == "freeze" else store.start()
 
     def counted_together() -> bool:
-        fresh = Client(*limited.make_key(EMAIL))
+        fresh = ClientKey(*limited.make_key(EMAIL))
         before, *left = (parsed(me(limited, fresh.secret))[2]["r"] for _ in range(5))
         return left == [before - 1, before - 2, before - 3, before - 4]
 

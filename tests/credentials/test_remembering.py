@@ -8,8 +8,8 @@ import time_machine
 
 from credentials.cache import MAX_AGE
 from credentials.freshness import LEASE, Freshness
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
-from tests.speaker import Client, Speaker
 
 COUNTED = """
 from django.db import connection
@@ -58,22 +58,22 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(usage_counters.tak
 
 
 @pytest.fixture
-def client(portal: Portal, request: pytest.FixtureRequest) -> Client:
+def client(portal: Portal, request: pytest.FixtureRequest) -> ClientKey:
     email = f"remembering-{uuid.uuid4().hex}@example.com"
     portal.make_developer(email)
-    return Client(*portal.make_key(email))
+    return ClientKey(*portal.make_key(email))
 
 
 def test_the_first_verification_is_one_query_and_the_next_ones_are_none(
-    portal: Portal, speaker: Speaker, client: Client
+    portal: Portal, oauth_client: OAuthClient, client: ClientKey
 ) -> None:
     expected = "[[1, 0, 0, 0], [1, 0, 0, 0]]"
-    code = COUNTED.format(secret=client.secret, token=speaker.client_token(client), expected=expected)
+    code = COUNTED.format(secret=client.secret, token=oauth_client.client_token(client), expected=expected)
     assert portal.shell(code) == expected
 
 
 def test_a_forked_process_trusts_nothing_that_came_along_and_remembers_by_itself(
-    portal: Portal, client: Client
+    portal: Portal, client: ClientKey
 ) -> None:
     assert portal.shell(FORKED.format(secret=client.secret)) == "0 1"
 
@@ -141,7 +141,7 @@ print(counted)
 
 
 @pytest.mark.finding("H14")
-def test_nothing_is_remembered_for_longer_than_a_minute(portal: Portal, client: Client) -> None:
+def test_nothing_is_remembered_for_longer_than_a_minute(portal: Portal, client: ClientKey) -> None:
     """Whatever goes unheard: by the cache's own clock, which the test moves on."""
     expected = "[1, 0, 0, 1, 0]"
     assert MAX_AGE == 60

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.person import Person
 from tests.portal import Portal
 from tests.proxy import Proxy
-from tests.speaker import Client, Speaker
 from tests.staleness import IN_A_ROW
 from tests.waiting import wait_until
 from tests.with_postgres import Cluster
@@ -37,26 +37,26 @@ def metric(site: Portal, name: str) -> float:
     return next((float(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0.0)
 
 
-def is_from_memory(site: Portal, client: Client) -> bool:
+def is_from_memory(site: Portal, client: ClientKey) -> bool:
     """Ask, and return whether it was let in without a question to the database."""
     hits = metric(site, "keyportal_cache_hits_total")
-    assert Speaker(site).me(client.secret).status == 200
+    assert OAuthClient(site).me(client.secret).status == 200
     return metric(site, "keyportal_cache_hits_total") > hits
 
 
-def by_the_api(site: Portal, client: Client) -> Revoke:
+def by_the_api(site: Portal, client: ClientKey) -> Revoke:
     headers = {"Authorization": f"Bearer {client.secret}"}
     return lambda: site.request("DELETE", "/api/v1/tokens", headers=headers)
 
 
-def on_its_page(site: Portal, client: Client) -> Revoke:
+def on_its_page(site: Portal, client: ClientKey) -> Revoke:
     owner = Person.again(site, OWNER)
     token = owner.field(f"/keys/{client.id}/", "csrfmiddlewaretoken")
     # Its name must be typed as soon as somebody has counted that it is used.
     return lambda: owner.post(f"/keys/{client.id}/revoke/", token=token, reason="test", typed="a key")
 
 
-def in_the_admin(site: Portal, client: Client) -> Revoke:
+def in_the_admin(site: Portal, client: ClientKey) -> Revoke:
     operator, form = Person.again(site, OPERATOR), "/admin/apikeys/apikey/"
     token = operator.field(form, "csrfmiddlewaretoken")
     return lambda: operator.post(form, token=token, action="revoke_keys", reason="x", _selected_action=client.id)
@@ -64,24 +64,24 @@ def in_the_admin(site: Portal, client: Client) -> Revoke:
 
 @pytest.mark.parametrize("way", [by_the_api, on_its_page, in_the_admin])
 def test_the_answer_to_a_revocation_comes_when_it_holds(
-    site: Portal, proxy: Proxy, way: Callable[[Portal, Client], Revoke]
+    site: Portal, proxy: Proxy, way: Callable[[Portal, ClientKey], Revoke]
 ) -> None:
     """What the listener would hear is kept back, while its lease goes on: only the wait for it makes the difference."""
-    client = Client(*site.make_key(OWNER))
+    client = ClientKey(*site.make_key(OWNER))
     revoke = way(site, client)
     wait_until(lambda: is_from_memory(site, client))
     assert proxy.hold() == 1
     try:
         assert is_from_memory(site, client)
         revoke()
-        assert {Speaker(site).me(client.secret).status for _ in range(IN_A_ROW)} == {401}
+        assert {OAuthClient(site).me(client.secret).status for _ in range(IN_A_ROW)} == {401}
     finally:
         proxy.let_go()
 
 
 def test_a_change_that_is_heard_in_time_costs_nobody_else_what_is_remembered(site: Portal) -> None:
-    client, other = (Client(*site.make_key(OWNER)) for _ in range(2))
+    client, other = (ClientKey(*site.make_key(OWNER)) for _ in range(2))
     wait_until(lambda: is_from_memory(site, client) and is_from_memory(site, other))
     by_the_api(site, client)()
-    assert Speaker(site).me(client.secret).status == 401
+    assert OAuthClient(site).me(client.secret).status == 401
     assert is_from_memory(site, other)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Answer, Portal
-from tests.speaker import Client, Speaker
 from tests.staleness import IN_A_ROW, ON_SQLITE, refused_everywhere
 
 pytestmark = pytest.mark.finding("H14")
@@ -33,7 +33,7 @@ class Site:
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
-        self.speaker = Speaker(portal)
+        self.oauth_client = OAuthClient(portal)
         self.url = portal.environment["DATABASE_URL"]
 
     def sql(self, *statements: str) -> None:
@@ -59,14 +59,14 @@ class Site:
 
     def token(self) -> Case:
         """Return the token of a key."""
-        token = self.speaker.client_token(Client(*self.portal.make_key(OWNER)))
+        token = self.oauth_client.client_token(ClientKey(*self.portal.make_key(OWNER)))
         return Case(token, lambda: self.end(token))
 
     def log_in(self) -> Case:
         """Return the token of a log-in, which the revocation of its refresh token ends."""
-        tokens = self.speaker.log_in(OWNER)
+        tokens = self.oauth_client.log_in(OWNER)
         form = {"token": tokens["refresh_token"], "client_id": "portal"}
-        return Case(tokens["access_token"], lambda: self.speaker.form("/oauth/revoke", form))
+        return Case(tokens["access_token"], lambda: self.oauth_client.form("/oauth/revoke", form))
 
     def end(self, credential: str) -> Answer:
         """Revoke a credential as its holder."""

@@ -12,9 +12,9 @@ import pytest
 
 from credentials.triggers import COUNTER, NOTIFY_TRIGGERS
 from tests.databases import portal_database
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
 from tests.sabotage import CALL, SABOTAGE, UNDO
-from tests.speaker import Client, Speaker
 from tests.staleness import IN_A_ROW, refused_for_good
 from tests.waiting import wait_until
 from tests.with_postgres import binary
@@ -64,14 +64,14 @@ class Site:
         email, scope = f"{self.made}-{OWNER}", f"unheard:read{self.made}"
         user = self.portal.make_developer(email)
         self.portal.shell(f"Scope.objects.create(name='{scope}', description='x')")
-        client = Client(*self.portal.make_key(email, "--scope", scope))
+        client = ClientKey(*self.portal.make_key(email, "--scope", scope))
         credential: str = client.secret
         token_id = ""
         if table == "tokens_revokedtoken":
-            credential = Speaker(self.portal).client_token(client)
-            token_id = json.loads(Speaker(self.portal).me(credential).body)["id"]
+            credential = OAuthClient(self.portal).client_token(client)
+            token_id = json.loads(OAuthClient(self.portal).me(credential).body)["id"]
         elif table == "tokens_tokenfamily":
-            credential = Speaker(self.portal).log_in(email)["access_token"]
+            credential = OAuthClient(self.portal).log_in(email)["access_token"]
         names = {"user": user, "key": client.id, "scope": scope, "token_id": token_id, "url": self.portal.url}
         case = Case(credential, {**names, "table": table, "number": str(self.made)})
         assert {self.ask(case) for _ in range(IN_A_ROW)} == {200}

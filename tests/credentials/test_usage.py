@@ -20,9 +20,9 @@ from credentials.services import ADDRESSES, add_usage
 from credentials.usage import Flusher
 from tests.conftest import MakeKey
 from tests.databases import portal_database
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.parallel import all_at_once
 from tests.portal import Portal
-from tests.speaker import Client, Speaker
 from tests.waiting import wait_until
 
 HERE = parse_address("192.0.2.7")
@@ -49,17 +49,19 @@ def counted_soon(portal: Portal, key: str, expected: str) -> None:
     wait_until(lambda: of_key(portal, key) == expected, otherwise=lambda: f"{of_key(portal, key)}, not {expected}")
 
 
-def test_every_door_and_outcome_is_counted_and_a_key_with_its_tokens_is_one(portal: Portal, speaker: Speaker) -> None:
+def test_every_door_and_outcome_is_counted_and_a_key_with_its_tokens_is_one(
+    portal: Portal, oauth_client: OAuthClient
+) -> None:
     portal.make_developer("usage@example.com")
-    client = Client(*portal.make_key("usage@example.com"))
+    client = ClientKey(*portal.make_key("usage@example.com"))
     portal.shell("Scope.objects.get_or_create(name='credentials:verify', defaults={'description': 'v'})")
-    asker = Client(*portal.make_key("usage@example.com", "--scope", "credentials:verify", "--restricted"))
-    token = speaker.client_token(client)
-    assert speaker.me(client.secret).status == speaker.me(token).status == 200
+    asker = ClientKey(*portal.make_key("usage@example.com", "--scope", "credentials:verify", "--restricted"))
+    token = oauth_client.client_token(client)
+    assert oauth_client.me(client.secret).status == oauth_client.me(token).status == 200
     assert portal.get("/gateway/auth?scope=no:such", Authorization=f"Bearer {client.secret}").status == 403
     verify_it = {"credential": client.secret, "environment": "test"}
-    assert speaker.post("/api/v1/verify", verify_it, Authorization=f"Bearer {asker.secret}").status == 200
-    assert speaker.form("/oauth/introspect", {"token": client.secret}, client=asker).status == 200
+    assert oauth_client.post("/api/v1/verify", verify_it, Authorization=f"Bearer {asker.secret}").status == 200
+    assert oauth_client.form("/oauth/introspect", {"token": client.secret}, client=asker).status == 200
     expected = [
         ("api", "accepted", 2),
         ("forward_auth", "insufficient_scope", 1),
@@ -70,9 +72,9 @@ def test_every_door_and_outcome_is_counted_and_a_key_with_its_tokens_is_one(port
     counted_soon(portal, client.id, str(expected))
 
 
-def test_a_log_in_s_tokens_are_counted_as_their_user(portal: Portal, speaker: Speaker) -> None:
+def test_a_log_in_s_tokens_are_counted_as_their_user(portal: Portal, oauth_client: OAuthClient) -> None:
     user = portal.make_developer("usage-login@example.com")
-    assert speaker.me(speaker.log_in("usage-login@example.com")["access_token"]).status == 200
+    assert oauth_client.me(oauth_client.log_in("usage-login@example.com")["access_token"]).status == 200
     counted_soon(portal, user, str([("api", "accepted", 1)]))
 
 
@@ -221,12 +223,12 @@ def test_a_batch_that_the_database_refuses_holds_up_nothing(monkeypatch: pytest.
     assert Usage.objects.get().count == 1
 
 
-def test_an_address_with_a_zone_is_counted_without_it(portal: Portal, speaker: Speaker) -> None:
+def test_an_address_with_a_zone_is_counted_without_it(portal: Portal, oauth_client: OAuthClient) -> None:
     portal.make_developer("zone@example.com")
-    client = Client(*portal.make_key("zone@example.com"))
-    asker = Client(*portal.make_key("zone@example.com", "--scope", "credentials:verify", "--restricted"))
+    client = ClientKey(*portal.make_key("zone@example.com"))
+    asker = ClientKey(*portal.make_key("zone@example.com", "--scope", "credentials:verify", "--restricted"))
     asked = {"token": client.secret, "client_ip": "fe80::1%" + "a" * 60}
-    assert speaker.form("/oauth/introspect", asked, client=asker).status == 200
+    assert oauth_client.form("/oauth/introspect", asked, client=asker).status == 200
     counted_soon(portal, client.id, str([("introspection", "accepted", 1)]))
     seen = f"print(Sighting.objects.get(credential='{client.id}').address)"
     assert portal.shell(f"from credentials.models import Sighting; {seen}") == "fe80::1"

@@ -6,8 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from examples import flask_verifier
+from tests.oauth_client import ENDED, ClientKey, OAuthClient
 from tests.portal import Portal
-from tests.speaker import ENDED, Client, Speaker
 
 pytestmark = pytest.mark.once
 
@@ -25,19 +25,19 @@ def asked(service: FlaskClient, token: str) -> tuple[int, str]:
 
 
 def test_it_takes_what_the_portal_signed_and_refuses_the_rest(
-    service: FlaskClient, portal: Portal, speaker: Speaker
+    service: FlaskClient, portal: Portal, oauth_client: OAuthClient
 ) -> None:
     portal.make_developer("offline@example.com")
     portal.shell("Scope.objects.get_or_create(name='reports:read', defaults={'description': 'Read'})")
-    reader = Client(*portal.make_key("offline@example.com", "--scope", "reports:read"))
-    nobody = Client(*portal.make_key("offline@example.com"))
-    token = speaker.client_token(reader)
+    reader = ClientKey(*portal.make_key("offline@example.com", "--scope", "reports:read"))
+    nobody = ClientKey(*portal.make_key("offline@example.com"))
+    token = oauth_client.client_token(reader)
     assert asked(service, token) == (200, "")
     assert service.get("/reports", headers={"Authorization": f"Bearer {token}"}).json == {
         "reports": ["first", "second"],
         "reader": f"key:{reader.id}",
     }
-    assert asked(service, speaker.client_token(nobody))[0] == 403
+    assert asked(service, oauth_client.client_token(nobody))[0] == 403
     head, body, signature = token.split(".")
     for bad in ("", "x", f"{head}.{body}.", f"{head}.{body}.{signature[::-1]}", reader.secret):
         status, challenge = asked(service, bad)
@@ -47,7 +47,7 @@ def test_it_takes_what_the_portal_signed_and_refuses_the_rest(
 
 @pytest.mark.finding("H39")
 def test_it_takes_what_is_for_it_and_nothing_that_is_for_another(
-    service: FlaskClient, portal: Portal, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
+    service: FlaskClient, portal: Portal, oauth_client: OAuthClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reports, orders = "https://reports.example.net", "https://orders.example.net"
     portal.make_developer("named@example.com")
@@ -56,18 +56,20 @@ def test_it_takes_what_is_for_it_and_nothing_that_is_for_another(
         f"[add_audience(uri=uri, description='x', origin=Origin.of_command('test')) for uri in {(reports, orders)!r}]; "
         "Scope.objects.get_or_create(name='reports:read', defaults={'description': 'Read'})"
     )
-    reader = Client(*portal.make_key("named@example.com", "--scope", "reports:read"))
-    plain, *named = [speaker.client_token(reader, resource=one) for one in ("", reports, orders)]
+    reader = ClientKey(*portal.make_key("named@example.com", "--scope", "reports:read"))
+    plain, *named = [oauth_client.client_token(reader, resource=one) for one in ("", reports, orders)]
     assert [asked(service, token)[0] for token in (plain, *named)] == [200, 401, 401]
     monkeypatch.setenv("REPORTS_AUDIENCE", reports)
     assert [asked(service, token)[0] for token in (plain, *named)] == [401, 200, 401]
 
 
-def test_it_can_not_see_that_a_token_was_revoked(service: FlaskClient, portal: Portal, speaker: Speaker) -> None:
+def test_it_can_not_see_that_a_token_was_revoked(
+    service: FlaskClient, portal: Portal, oauth_client: OAuthClient
+) -> None:
     """As docs/tokens.md says: whoever has to see it at once asks the portal."""
     portal.make_developer("unseen@example.com")
     portal.shell("Scope.objects.get_or_create(name='reports:read', defaults={'description': 'Read'})")
-    token: str = speaker.log_in("unseen@example.com")["access_token"]
-    assert speaker.form("/oauth/revoke", {"token": token, "client_id": "portal"}).status == 200
-    assert speaker.ended(token) in ENDED
+    token: str = oauth_client.log_in("unseen@example.com")["access_token"]
+    assert oauth_client.form("/oauth/revoke", {"token": token, "client_id": "portal"}).status == 200
+    assert oauth_client.ended(token) in ENDED
     assert asked(service, token)[0] == 200

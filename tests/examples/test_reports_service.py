@@ -10,9 +10,9 @@ from werkzeug.serving import make_server
 
 from examples.reports_service import app
 from tests.gateways import nginx
+from tests.oauth_client import ClientKey
 from tests.portal import Portal
 from tests.ports import free_port
-from tests.speaker import Client
 
 pytestmark = [pytest.mark.once, pytest.mark.nginx]
 OWNER = "service@example.com"
@@ -30,13 +30,13 @@ def test_it_is_told_who_asks_and_never_how_they_proved_it(portal: Portal, servic
     owner = portal.make_developer(OWNER)
     for name in ("reports:read", "reports:write"):
         portal.shell(f"Scope.objects.get_or_create(name='{name}', defaults={{'description': 'x'}})")
-    reader = Client(*portal.make_key(OWNER, "--scope", "reports:read"))
-    writer = Client(*portal.make_key(OWNER, "--scope", "reports:read", "--scope", "reports:write"))
+    reader = ClientKey(*portal.make_key(OWNER, "--scope", "reports:read"))
+    writer = ClientKey(*portal.make_key(OWNER, "--scope", "reports:read", "--scope", "reports:write"))
     front = Portal(tmp_path, "")
     front.port = free_port()
     with nginx(tmp_path, front.port, [portal.port], service):
 
-        def ask(method: str, path: str, client: Client) -> tuple[int, object]:
+        def ask(method: str, path: str, client: ClientKey) -> tuple[int, object]:
             forged = {"Authorization": f"Bearer {client.secret}", "X-Keyportal-Owner": "usr_somebody_else"}
             answer = front.request(method, path, headers=forged)
             return answer.status, json.loads(answer.body) if answer.status == 200 else None

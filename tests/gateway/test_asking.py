@@ -18,7 +18,7 @@ from gateway.asking import Allowance, AsksTooOftenError
 from gateway.verify import Question
 from tests.conftest import ORIGIN, MakeKey
 from tests.limits import START, Clock, clock
-from tests.speaker import FORM, basic
+from tests.oauth_client import FORM, basic
 from vault.digests import index_digest
 from vault.secret_format import new_secret
 

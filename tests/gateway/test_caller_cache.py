@@ -18,8 +18,8 @@ from credentials.freshness import freshness
 from gateway.caller_cache import SECONDS, CallerCache
 from gateway.verdict import Record, verdict
 from tests.conftest import ORIGIN, MakeKey
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
-from tests.speaker import Client, Speaker
 from tests.staleness import IN_A_ROW, refused_everywhere
 from tokens.services import issue_to_key
 
@@ -109,11 +109,11 @@ def _no_record() -> Record:
 
 
 @pytest.fixture
-def asker(portal: Portal) -> Client:
+def asker(portal: Portal) -> ClientKey:
     """Give a service that may ask, with its key."""
     email = f"acquainted-{secrets.token_hex(4)}@example.com"
     portal.make_developer(email)
-    return Client(*portal.make_key(email, "--scope", "credentials:verify", "--restricted"))
+    return ClientKey(*portal.make_key(email, "--scope", "credentials:verify", "--restricted"))
 
 
 def asked(connection: HTTPConnection, by: str, about: str) -> int:
@@ -125,7 +125,7 @@ def asked(connection: HTTPConnection, by: str, about: str) -> int:
 
 
 def test_a_service_that_is_revoked_is_refused_over_the_connection_that_it_holds(
-    portal: Portal, speaker: Speaker, asker: Client
+    portal: Portal, oauth_client: OAuthClient, asker: ClientKey
 ) -> None:
     portal.make_developer(email := f"shown-{secrets.token_hex(4)}@example.com")
     _, shown = portal.make_key(email)

@@ -5,8 +5,8 @@ import string
 
 import pytest
 
+from tests.oauth_client import ClientKey, OAuthClient, basic
 from tests.portal import Answer, Portal
-from tests.speaker import Client, Speaker, basic
 from tests.staleness import refused_everywhere
 from vault.secret_format import new_secret
 
@@ -22,8 +22,8 @@ def owner(portal: Portal) -> str:
 
 
 @pytest.fixture(scope="module")
-def client(portal: Portal, owner: str) -> Client:
-    return Client(*portal.make_key(OWNER, "--scope", "gate:read", "--environment", "test"))
+def client(portal: Portal, owner: str) -> ClientKey:
+    return ClientKey(*portal.make_key(OWNER, "--scope", "gate:read", "--environment", "test"))
 
 
 def ask(
@@ -40,24 +40,26 @@ def ask(
 @pytest.mark.conformance("FA-01")
 @pytest.mark.conformance("FA-11")
 def test_a_good_credential_is_200_with_its_identity(
-    portal: Portal, speaker: Speaker, client: Client, owner: str
+    portal: Portal, oauth_client: OAuthClient, client: ClientKey, owner: str
 ) -> None:
     answer = ask(portal, client.secret)
     assert (answer.status, answer.headers["content-length"]) == (200, "0")
     expected = (client.id, owner, "gate:read", "test", "api_key")
     assert tuple(answer.headers[name] for name in IDENTITY) == expected
-    of_key = ask(portal, speaker.client_token(client))
+    of_key = ask(portal, oauth_client.client_token(client))
     assert tuple(of_key.headers[name] for name in IDENTITY) == (*expected[:-1], "access_token")
-    of_user = ask(portal, speaker.log_in(OWNER)["access_token"])
+    of_user = ask(portal, oauth_client.log_in(OWNER)["access_token"])
     assert of_user.headers["x-keyportal-key"] == ""
     assert [name in of_user.headers for name in IDENTITY] == [True] * len(IDENTITY)
 
 
 @pytest.mark.conformance("FA-02")
-def test_no_or_a_bad_credential_is_401_with_a_challenge(portal: Portal, speaker: Speaker, client: Client) -> None:
+def test_no_or_a_bad_credential_is_401_with_a_challenge(
+    portal: Portal, oauth_client: OAuthClient, client: ClientKey
+) -> None:
     plain = ask(portal, None)
     assert (plain.status, plain.headers["www-authenticate"]) == (401, 'Bearer realm="keyportal"')
-    refresh_token = speaker.log_in(OWNER)["refresh_token"]
+    refresh_token = oauth_client.log_in(OWNER)["refresh_token"]
     for bad in ("x", new_secret("kp", "live"), client.secret[:-1], refresh_token, "a.b.c", "", f"{client.secret} x"):
         answer = ask(portal, bad)
         assert answer.status == 401
@@ -66,7 +68,7 @@ def test_no_or_a_bad_credential_is_401_with_a_challenge(portal: Portal, speaker:
 
 
 @pytest.mark.conformance("FA-02")
-def test_what_the_location_asks_for_must_be_there(portal: Portal, client: Client) -> None:
+def test_what_the_location_asks_for_must_be_there(portal: Portal, client: ClientKey) -> None:
     path = "/gateway/auth?"
     assert ask(portal, client.secret, f"{path}scope=gate:read&environment=test").status == 200
     for query in ("scope=gate:write", "scope=gate:read&scope=gate:write", "scope=gate:read+x", "environment=live"):
@@ -83,7 +85,7 @@ def test_what_the_location_asks_for_must_be_there(portal: Portal, client: Client
 
 @pytest.mark.conformance("FA-05")
 @pytest.mark.parametrize("method", METHODS)
-def test_method_path_and_body_make_no_difference(portal: Portal, client: Client, method: str) -> None:
+def test_method_path_and_body_make_no_difference(portal: Portal, client: ClientKey, method: str) -> None:
     for path in ("/gateway/auth", "/gateway/auth/", "/gateway/auth/any/thing?x=y", "/gateway/auth/%00/..%2f"):
         assert ask(portal, client.secret, path, method).status == 200
         assert ask(portal, None, path, method).status == 401
@@ -92,7 +94,7 @@ def test_method_path_and_body_make_no_difference(portal: Portal, client: Client,
 
 
 @pytest.mark.parametrize("path", ["/gateway/authority", "/gateway/", "/gateway/auth2", "/gateway"])
-def test_other_addresses_are_not_there(portal: Portal, client: Client, path: str) -> None:
+def test_other_addresses_are_not_there(portal: Portal, client: ClientKey, path: str) -> None:
     assert portal.get(path, Authorization=f"Bearer {client.secret}").status == 404
 
 
@@ -101,7 +103,7 @@ def test_other_addresses_are_not_there(portal: Portal, client: Client, path: str
 @pytest.mark.conformance("FA-08")
 @pytest.mark.parametrize("between", ["-", "_"])  # WSGI makes one of both
 def test_nothing_that_a_client_sets_decides_or_comes_back(
-    portal: Portal, client: Client, owner: str, between: str
+    portal: Portal, client: ClientKey, owner: str, between: str
 ) -> None:
     names = {
         "X-Keyportal-Owner": "admin",
@@ -129,7 +131,7 @@ def test_nothing_that_a_client_sets_decides_or_comes_back(
 
 
 @pytest.mark.conformance("FA-03")
-def test_whatever_is_sent_the_answer_is_200_401_or_403(portal: Portal, client: Client) -> None:
+def test_whatever_is_sent_the_answer_is_200_401_or_403(portal: Portal, client: ClientKey) -> None:
     chosen = random.Random(7)
     alphabet = [chr(code) for code in range(1, 256) if chr(code) not in "\r\n"]
     statuses = set()
@@ -144,7 +146,7 @@ def test_whatever_is_sent_the_answer_is_200_401_or_403(portal: Portal, client: C
     assert statuses <= {200, 400, 401, 403}
 
 
-def test_two_credentials_are_none(portal: Portal, client: Client) -> None:
+def test_two_credentials_are_none(portal: Portal, client: ClientKey) -> None:
     lines = f"Authorization: Bearer {client.secret}\r\n" * 2
     answer = portal.send_raw(f"GET /gateway/auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 401")
@@ -152,12 +154,12 @@ def test_two_credentials_are_none(portal: Portal, client: Client) -> None:
 
 
 def test_a_revoked_key_is_refused_at_once(portal: Portal, owner: str) -> None:
-    client = Client(*portal.make_key(OWNER))
+    client = ClientKey(*portal.make_key(OWNER))
     assert {ask(portal, client.secret).status for _ in range(8)} == {200}
     portal.revoke_key(client.id)
     refused_everywhere(lambda: ask(portal, client.secret).status)
 
 
-def test_no_secret_is_logged(portal: Portal, client: Client) -> None:
+def test_no_secret_is_logged(portal: Portal, client: ClientKey) -> None:
     ask(portal, client.secret, f"/gateway/auth/{client.secret}?scope={client.secret}")
     assert client.secret not in portal.log.read_text()

@@ -8,10 +8,10 @@ import pytest
 from tests.behind import OF_HTTP_1, OWNER, WAYS, Behind, Gateways, behind_each
 from tests.gateways import haproxy
 from tests.http2 import http2
+from tests.oauth_client import ClientKey
 from tests.parallel import all_at_once
 from tests.ports import free_port
 from tests.services import serving
-from tests.speaker import Client
 from tests.wire import Reply, sent, wire
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H35")]
@@ -141,7 +141,7 @@ def test_who_speaks_http_2_is_asked_too(behind: Behind) -> None:
 @behind_each(WAYS)
 @pytest.mark.conformance("PD-06")
 def test_too_many_calls_are_429_with_the_time_to_wait(behind: Behind) -> None:
-    client = Client(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
+    client = ClientKey(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
     limit = f"limit_key(key=APIKey.objects.get(pk='{client.id}'), limit='2/hour', origin=Origin.of_command('test'))"
     behind.portal.shell(f"from apikeys.services import limit_key; from accounts.origin import Origin; {limit}")
     before = behind.service.reached

@@ -6,8 +6,8 @@ from typing import Final
 import pytest
 
 from tests.behind import OF_HTTP_1, OWNER, WAYS, Behind, behind_each
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.services.service import Call
-from tests.speaker import Client, Speaker
 from tests.spellings import forged
 from tests.wire import Reply, chunked, head, wire
 
@@ -49,7 +49,7 @@ def test_no_spelling_of_a_name_of_ours_arrives(behind: Behind) -> None:
 
 @behind_each(WAYS)
 def test_what_keyportal_leaves_empty_is_not_filled_by_the_client(behind: Behind) -> None:
-    token = Speaker(behind.portal).log_in(OWNER)["access_token"]
+    token = OAuthClient(behind.portal).log_in(OWNER)["access_token"]
     for lines in forged("X-Keyportal-Key"):
         call = seen(behind.ask("/reports/1", token, *lines))
         assert call.header("x-keyportal-kind") == "access_token"
@@ -118,7 +118,7 @@ def test_no_client_chooses_the_proxy_of_a_program(behind: Behind) -> None:
 @behind_each(WAYS)
 @pytest.mark.conformance("FA-07")
 def test_a_key_that_is_bound_to_a_network_is_not_let_in_by_a_forged_address(behind: Behind) -> None:
-    client = Client(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
+    client = ClientKey(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
     bound = "key = APIKey.objects.get(pk='{}'); key.networks = '203.0.113.0/24'; key.seal = key.make_seal(); key.save()"
     behind.portal.shell(bound.format(client.id))
     for lines in [*forged("X-Forwarded-For", "X-Real-IP", value="203.0.113.9"), ["Forwarded: for=203.0.113.9"]]:

@@ -7,8 +7,8 @@ import pytest
 
 from tests.behind import GATEWAYS, OF_HTTP_1, OWNER, Behind, Gateways, behind_each
 from tests.gateways import BROWSER_APP
+from tests.oauth_client import ClientKey
 from tests.services.service import ALLOWED, Call
-from tests.speaker import Client
 from tests.wire import Reply
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H19")]
@@ -147,9 +147,9 @@ def test_what_the_api_allows_is_the_api_s(behind: Behind) -> None:
     assert values(good, "access-control-allow-origin") == []
 
 
-def limited(behind: Behind) -> Client:
+def limited(behind: Behind) -> ClientKey:
     """Make a key that is good for one call an hour."""
-    client = Client(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
+    client = ClientKey(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
     limit = f"limit_key(key=APIKey.objects.get(pk='{client.id}'), limit='1/hour', origin=Origin.of_command('test'))"
     behind.portal.shell(f"from apikeys.services import limit_key; from accounts.origin import Origin; {limit}")
     return client

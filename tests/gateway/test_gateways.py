@@ -7,8 +7,8 @@ from contextlib import ExitStack
 import pytest
 
 from tests.behind import GATEWAYS, OF_HTTP_1, OWNER, WAYS, Behind, behind_each
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.services.service import Call
-from tests.speaker import Client, Speaker
 from tests.waiting import DEADLINE
 from tests.wire import Reply
 
@@ -40,13 +40,13 @@ def test_the_api_behind_learns_who_it_is_and_never_the_credential(behind: Behind
 
 @behind_each(GATEWAYS)
 def test_a_signed_token_works_as_well(behind: Behind) -> None:
-    token = Speaker(behind.portal).client_token(behind.reader)
+    token = OAuthClient(behind.portal).client_token(behind.reader)
     assert got(behind.ask("/reports/1", token)).header("x-keyportal-kind") == "access_token"
 
 
 @behind_each(GATEWAYS)
 def test_a_revoked_key_is_refused_at_once(behind: Behind) -> None:
-    client = Client(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
+    client = ClientKey(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
     assert {behind.ask("/reports/1", client.secret).status for _ in range(6)} == {200}
     behind.portal.revoke_key(client.id)
     assert {behind.ask("/reports/1", client.secret).status for _ in range(6)} == {401}

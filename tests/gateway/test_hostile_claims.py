@@ -3,8 +3,8 @@
 import pytest
 
 from tests.conformance.forging import Forger
+from tests.oauth_client import FORGET_GUESSES, ClientKey, OAuthClient, told
 from tests.portal import Answer, Portal
-from tests.speaker import FORGET_GUESSES, Client, Speaker, told
 
 OWNER = "hostile-claims@example.com"
 CLAIMS = (
@@ -20,28 +20,28 @@ def forger(portal: Portal) -> Forger:
 
 
 @pytest.fixture(scope="module")
-def service(portal: Portal, forger: Forger) -> Client:
-    return Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
+def service(portal: Portal, forger: Forger) -> ClientKey:
+    return ClientKey(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
 
 
-def asked_about(portal: Portal, service: Client, token: str) -> dict[str, Answer]:
+def asked_about(portal: Portal, service: ClientKey, token: str) -> dict[str, Answer]:
     """Show the token at every entry point that does not end it."""
-    speaker, bearer = Speaker(portal), {"Authorization": f"Bearer {token}"}
+    oauth_client, bearer = OAuthClient(portal), {"Authorization": f"Bearer {token}"}
     return {
         "a view": portal.request("GET", "/api/v1/me", headers=bearer),
         "gateway": portal.request("GET", "/gateway/auth", headers=bearer),
-        "verify": speaker.post("/api/v1/verify", {"credential": token}, Authorization=f"Bearer {service.secret}"),
-        "introspection": speaker.form("/oauth/introspect", {"token": token}, client=service),
+        "verify": oauth_client.post("/api/v1/verify", {"credential": token}, Authorization=f"Bearer {service.secret}"),
+        "introspection": oauth_client.form("/oauth/introspect", {"token": token}, client=service),
     }
 
 
-def ended_with(portal: Portal, service: Client, token: str) -> dict[str, Answer]:
+def ended_with(portal: Portal, service: ClientKey, token: str) -> dict[str, Answer]:
     """Show the token at every entry point that would end it."""
-    speaker, bearer = Speaker(portal), {"Authorization": f"Bearer {token}"}
+    oauth_client, bearer = OAuthClient(portal), {"Authorization": f"Bearer {token}"}
     return {
         "DELETE": portal.request("DELETE", "/api/v1/tokens", headers=bearer),
-        "revocation by a client": speaker.form("/oauth/revoke", {"token": token}, client=service),
-        "revocation by the public client": speaker.form("/oauth/revoke", {"token": token, "client_id": "portal"}),
+        "revocation by a client": oauth_client.form("/oauth/revoke", {"token": token}, client=service),
+        "revocation by the public client": oauth_client.form("/oauth/revoke", {"token": token, "client_id": "portal"}),
     }
 
 
@@ -74,7 +74,7 @@ REFUSED: dict[str, object] = {
 @pytest.mark.conformance("JW-13")
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_a_hostile_claim_makes_a_bad_token_at_every_entry_point(
-    portal: Portal, forger: Forger, service: Client, claim: str
+    portal: Portal, forger: Forger, service: ClientKey, claim: str
 ) -> None:
     logged = len(portal.log.read_bytes())
     broken = {}
@@ -92,7 +92,7 @@ def test_a_hostile_claim_makes_a_bad_token_at_every_entry_point(
 
 @pytest.mark.finding("H11")
 def test_the_same_token_without_a_hostile_claim_is_good_everywhere(
-    portal: Portal, forger: Forger, service: Client
+    portal: Portal, forger: Forger, service: ClientKey
 ) -> None:
     answers = asked_about(portal, service, forger.genuine({}, {"jti": f"tok_{'good':0>22}"}))
     assert {name: answer.status for name, answer in answers.items()} == dict.fromkeys(answers, 200)

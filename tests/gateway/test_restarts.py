@@ -11,10 +11,10 @@ import pytest
 
 from tests.databases import portal_database
 from tests.gateways import caddy, haproxy, nginx
+from tests.oauth_client import ClientKey
 from tests.portal import Portal
 from tests.ports import free_port
 from tests.services import serving
-from tests.speaker import Client
 from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.second
@@ -61,7 +61,7 @@ def test_no_answer_is_wrong_or_missing_while_servers_are_restarted(
     pair: list[Portal], tmp_path: Path, gateway: Callable[..., Any]
 ) -> None:
     first = pair[0]
-    good, revoked = (Client(*first.make_key(OWNER, "--scope", "reports:read")) for _ in range(2))
+    good, revoked = (ClientKey(*first.make_key(OWNER, "--scope", "reports:read")) for _ in range(2))
     first.revoke_key(revoked.id)
     over, port = threading.Event(), free_port()
     seen: dict[str, Counter[int]] = {good.secret: Counter(), revoked.secret: Counter()}

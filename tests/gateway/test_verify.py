@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.conformance.forging import Forger
+from tests.oauth_client import FORGET_GUESSES, ClientKey, OAuthClient, asked_until_limited, told
 from tests.portal import Portal
-from tests.speaker import FORGET_GUESSES, Client, Speaker, asked_until_limited, told
 
 OWNER = "verify@example.com"
 
@@ -18,27 +18,29 @@ def owner(portal: Portal) -> str:
 
 
 @pytest.fixture(scope="module")
-def service(portal: Portal, owner: str) -> Client:
-    return Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted", name="a service"))
+def service(portal: Portal, owner: str) -> ClientKey:
+    return ClientKey(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted", name="a service"))
 
 
 @pytest.fixture(scope="module")
-def client(portal: Portal, owner: str) -> Client:
-    return Client(*portal.make_key(OWNER, "--scope", "verify:it", name="shown"))
+def client(portal: Portal, owner: str) -> ClientKey:
+    return ClientKey(*portal.make_key(OWNER, "--scope", "verify:it", name="shown"))
 
 
-def ask(speaker: Speaker, service: Client, credential: object, **more: object) -> dict[str, Any]:
+def ask(oauth_client: OAuthClient, service: ClientKey, credential: object, **more: object) -> dict[str, Any]:
     body = {"credential": credential, **more}
-    answer = speaker.post("/api/v1/verify", body, Authorization=f"Bearer {service.secret}")
+    answer = oauth_client.post("/api/v1/verify", body, Authorization=f"Bearer {service.secret}")
     assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
     return told(answer)
 
 
-def test_a_good_credential_is_described(speaker: Speaker, service: Client, client: Client, owner: str) -> None:
-    answer = ask(speaker, service, client.secret, scopes=["verify:it"], environment="live", client_ip="192.0.2.1")
+def test_a_good_credential_is_described(
+    oauth_client: OAuthClient, service: ClientKey, client: ClientKey, owner: str
+) -> None:
+    answer = ask(oauth_client, service, client.secret, scopes=["verify:it"], environment="live", client_ip="192.0.2.1")
     assert (answer["valid"], answer["code"], answer["owner"]) == (True, "ok", owner)
     assert (answer["credential"]["id"], answer["credential"]["scopes"]) == (client.id, ["verify:it"])
-    token = ask(speaker, service, speaker.client_token(client))
+    token = ask(oauth_client, service, oauth_client.client_token(client))
     assert (token["valid"], token["credential"]["kind"], token["credential"]["client_id"]) == (
         True,
         "access_token",
@@ -48,9 +50,9 @@ def test_a_good_credential_is_described(speaker: Speaker, service: Client, clien
 
 
 def test_a_refused_one_is_told_why(
-    portal: Portal, speaker: Speaker, service: Client, client: Client, owner: str
+    portal: Portal, oauth_client: OAuthClient, service: ClientKey, client: ClientKey, owner: str
 ) -> None:
-    gone = Client(*portal.make_key(OWNER))
+    gone = ClientKey(*portal.make_key(OWNER))
     portal.revoke_key(gone.id, "lost")
     cases: dict[str, dict[str, Any]] = {
         "insufficient_scope": {"credential": client.secret, "scopes": ["verify:more"]},
@@ -59,23 +61,23 @@ def test_a_refused_one_is_told_why(
         "invalid_token": {"credential": "x"},
     }
     for code, asked in cases.items():
-        answer = ask(speaker, service, **asked)
+        answer = ask(oauth_client, service, **asked)
         assert (answer["valid"], answer["code"]) == (False, code)
-    assert ask(speaker, service, gone.secret)["about"]["key"] == gone.id
-    assert "key" not in ask(speaker, service, "x")["about"]
+    assert ask(oauth_client, service, gone.secret)["about"]["key"] == gone.id
+    assert "key" not in ask(oauth_client, service, "x")["about"]
     forger = Forger(portal, owner)
     for name, token in {**forger.forged(), "for another": forger.for_another()}.items():
-        assert ask(speaker, service, token)["code"] == "invalid_token", name
+        assert ask(oauth_client, service, token)["code"] == "invalid_token", name
     portal.shell(FORGET_GUESSES)
 
 
 @pytest.mark.conformance("BR-07")
-def test_only_a_service_with_the_scope_may_ask(speaker: Speaker, client: Client) -> None:
-    answer = speaker.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {client.secret}")
+def test_only_a_service_with_the_scope_may_ask(oauth_client: OAuthClient, client: ClientKey) -> None:
+    answer = oauth_client.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {client.secret}")
     assert answer.status == 403
     assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
     assert 'scope="credentials:verify"' in answer.headers["www-authenticate"]
-    assert speaker.post("/api/v1/verify", {"credential": "x"}).status == 401
+    assert oauth_client.post("/api/v1/verify", {"credential": "x"}).status == 401
 
 
 @pytest.mark.conformance("PD-05")
@@ -89,17 +91,19 @@ def test_only_a_service_with_the_scope_may_ask(speaker: Speaker, client: Client)
         ({"credential": "x" * 9000}, "/credential"),
     ],
 )
-def test_a_wrong_body_is_pointed_at(speaker: Speaker, service: Client, body: object, pointer: str) -> None:
-    answer = speaker.post("/api/v1/verify", body, Authorization=f"Bearer {service.secret}")
+def test_a_wrong_body_is_pointed_at(oauth_client: OAuthClient, service: ClientKey, body: object, pointer: str) -> None:
+    answer = oauth_client.post("/api/v1/verify", body, Authorization=f"Bearer {service.secret}")
     assert (answer.status, told(answer)["code"]) == (400, "invalid")
     assert pointer in [error["pointer"] for error in told(answer)["errors"]]
 
 
-def test_scanning_is_stopped(portal: Portal, speaker: Speaker, owner: str, client: Client, service: Client) -> None:
-    scanner = Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
+def test_scanning_is_stopped(
+    portal: Portal, oauth_client: OAuthClient, owner: str, client: ClientKey, service: ClientKey
+) -> None:
+    scanner = ClientKey(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
     head = {"Authorization": f"Bearer {scanner.secret}"}
-    answer = asked_until_limited(lambda: speaker.post("/api/v1/verify", {"credential": "x"}, **head), amount=100)
+    answer = asked_until_limited(lambda: oauth_client.post("/api/v1/verify", {"credential": "x"}, **head), amount=100)
     assert int(answer.headers["retry-after"]) > 0
-    by_token = speaker.client_token(scanner)  # another id, and the same caller
-    assert speaker.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {by_token}").status == 429
-    assert ask(speaker, service, client.secret)["valid"] is True
+    by_token = oauth_client.client_token(scanner)  # another id, and the same caller
+    assert oauth_client.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {by_token}").status == 429
+    assert ask(oauth_client, service, client.secret)["valid"] is True

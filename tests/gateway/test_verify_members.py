@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pytest
 
+from tests.oauth_client import ClientKey, OAuthClient, told
 from tests.portal import Answer, Portal
-from tests.speaker import Client, Speaker, told
 
 pytestmark = [pytest.mark.finding("H4"), pytest.mark.finding("H10")]
 ODD: Final = {"Accept": "application/json;q=0.9"}
@@ -26,17 +26,17 @@ def owner(portal: Portal) -> str:
 
 
 @pytest.fixture(scope="module")
-def service(portal: Portal, owner: str) -> Client:
+def service(portal: Portal, owner: str) -> ClientKey:
     portal.shell("Scope.objects.get_or_create(name='members:read', defaults={'description': 'm'})")
-    return Client(*portal.make_key(owner, "--scope", "credentials:verify", "--restricted"))
+    return ClientKey(*portal.make_key(owner, "--scope", "credentials:verify", "--restricted"))
 
 
 @pytest.fixture(scope="module")
-def shown(portal: Portal, service: Client, owner: str) -> Client:
-    return Client(*portal.make_key(owner, "--scope", "members:read"))
+def shown(portal: Portal, service: ClientKey, owner: str) -> ClientKey:
+    return ClientKey(*portal.make_key(owner, "--scope", "members:read"))
 
 
-def post(portal: Portal, service: Client, body: bytes, **headers: str) -> Answer:
+def post(portal: Portal, service: ClientKey, body: bytes, **headers: str) -> Answer:
     head = {"Content-Type": "application/json", "Authorization": f"Bearer {service.secret}", **headers}
     return portal.request("POST", "/api/v1/verify", headers=head, body=body)
 
@@ -55,7 +55,7 @@ def post(portal: Portal, service: Client, body: bytes, **headers: str) -> Answer
     ],
 )
 def test_what_narrows_is_understood(
-    portal: Portal, service: Client, shown: Client, form: dict[str, str], wanted: dict[str, Any], code: str
+    portal: Portal, service: ClientKey, shown: ClientKey, form: dict[str, str], wanted: dict[str, Any], code: str
 ) -> None:
     answer = post(portal, service, json.dumps({"credential": shown.secret, **wanted}).encode(), **form)
     assert (answer.status, told(answer)["code"]) == (200, code)
@@ -65,7 +65,7 @@ def test_what_narrows_is_understood(
 
 @pytest.mark.finding("H40")
 def test_the_scope_that_lacks_is_named_and_no_secret_that_went_astray(
-    portal: Portal, service: Client, shown: Client
+    portal: Portal, service: ClientKey, shown: ClientKey
 ) -> None:
     wanted = ["members:read", "members:write", SECRET_TEXT, "Not a name", "members:admin"]
     answer = post(portal, service, json.dumps({"credential": shown.secret, "scopes": wanted}).encode())
@@ -92,7 +92,7 @@ def test_the_scope_that_lacks_is_named_and_no_secret_that_went_astray(
     ],
 )
 def test_a_member_that_nobody_knows_is_400_with_the_name_that_was_meant(
-    portal: Portal, service: Client, shown: Client, form: dict[str, str], body: object, pointer: str, meant: str
+    portal: Portal, service: ClientKey, shown: ClientKey, form: dict[str, str], body: object, pointer: str, meant: str
 ) -> None:
     asked = {"credential": shown.secret, **body} if isinstance(body, dict) else {}
     answer = post(portal, service, json.dumps(asked).encode(), **form)
@@ -103,7 +103,7 @@ def test_a_member_that_nobody_knows_is_400_with_the_name_that_was_meant(
     assert SECRET_TEXT not in answer.body.decode()
 
 
-def test_of_many_mistakes_some_are_told(portal: Portal, service: Client) -> None:
+def test_of_many_mistakes_some_are_told(portal: Portal, service: ClientKey) -> None:
     answer = post(portal, service, json.dumps({f"scop{number}x": 1 for number in range(3000)}).encode())
     assert answer.status == 400
     assert 1 <= len(told(answer)["errors"]) <= 11
@@ -136,7 +136,7 @@ def test_of_many_mistakes_some_are_told(portal: Portal, service: Client) -> None
     ],
 )
 def test_a_value_that_it_may_not_have_is_400(
-    portal: Portal, service: Client, form: dict[str, str], body: dict[str, Any], pointer: str
+    portal: Portal, service: ClientKey, form: dict[str, str], body: dict[str, Any], pointer: str
 ) -> None:
     answer = post(portal, service, json.dumps({"credential": "x", **body}).encode(), **form)
     assert (answer.status, told(answer)["code"]) == (400, "invalid")
@@ -164,20 +164,20 @@ def test_a_value_that_it_may_not_have_is_400(
         b"9" * 5000,
     ],
 )
-def test_what_is_no_json_is_400(portal: Portal, service: Client, form: dict[str, str], body: bytes) -> None:
+def test_what_is_no_json_is_400(portal: Portal, service: ClientKey, form: dict[str, str], body: bytes) -> None:
     answer = post(portal, service, body, **form)
     assert (answer.status, told(answer)["code"]) == (400, "malformed_body")
 
 
 @pytest.mark.parametrize("form", FORMS[:2])
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"5", b"null", b"true"])
-def test_json_that_is_no_object_is_400(portal: Portal, service: Client, form: dict[str, str], body: bytes) -> None:
+def test_json_that_is_no_object_is_400(portal: Portal, service: ClientKey, form: dict[str, str], body: bytes) -> None:
     answer = post(portal, service, body, **form)
     assert (answer.status, told(answer)["code"], told(answer)["errors"][0]["pointer"]) == (400, "invalid", "")
 
 
 @pytest.mark.parametrize("credential", ["\0", "x\0y", "🔑", "kp_live_\u202e", "a.b.c", " ", "\x7f", "x" * 8192])
-def test_an_odd_credential_is_an_unknown_one(portal: Portal, service: Client, credential: str) -> None:
+def test_an_odd_credential_is_an_unknown_one(portal: Portal, service: ClientKey, credential: str) -> None:
     answer = post(portal, service, json.dumps({"credential": credential}).encode())
     assert (answer.status, told(answer)["valid"], told(answer)["code"]) == (200, False, "invalid_token")
 
@@ -187,14 +187,14 @@ def test_an_odd_credential_is_an_unknown_one(portal: Portal, service: Client, cr
     ("before", "after"), [(b"\xef\xbb\xbf", b""), (b"\n\t ", b" \r\n"), (b"\xef\xbb\xbf\n", b"\n"), (b"", b" " * 900)]
 )
 def test_spaces_around_it_are_nothing(
-    portal: Portal, service: Client, shown: Client, form: dict[str, str], before: bytes, after: bytes
+    portal: Portal, service: ClientKey, shown: ClientKey, form: dict[str, str], before: bytes, after: bytes
 ) -> None:
     body = before + json.dumps({"credential": shown.secret}, indent=2).encode() + after
     assert told(post(portal, service, body, **form))["valid"] is True
 
 
 def test_what_is_wrong_with_the_request_is_said_before_the_body_is_read(
-    portal: Portal, speaker: Speaker, service: Client
+    portal: Portal, oauth_client: OAuthClient, service: ClientKey
 ) -> None:
     for headers, status, code in (
         ({"Authorization": ""}, 400, "malformed_request"),
@@ -209,4 +209,4 @@ def test_what_is_wrong_with_the_request_is_said_before_the_body_is_read(
     query = portal.request("POST", f"/api/v1/verify?access_token={service.secret}", headers={}, body=b"{}")
     assert query.status == 401
     assert portal.get("/api/v1/verify").status == 405
-    assert speaker.post("/api/v1/verify/", {"credential": "x"}).status == 401
+    assert oauth_client.post("/api/v1/verify/", {"credential": "x"}).status == 401

@@ -8,9 +8,9 @@ import pytest
 from tests.databases import portal_database
 from tests.fronts import OWNER, PASSWORD, START, Front
 from tests.http2 import unverified
+from tests.oauth_client import ClientKey
 from tests.portal import Portal
 from tests.ports import free_port
-from tests.speaker import Client
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +37,6 @@ def front(
     """One proxy after the other."""
     folder: Path = tmp_path_factory.mktemp(request.param)
     port, plain = free_port(), free_port()
-    client = Client(*tls_portal.make_key(OWNER))
+    client = ClientKey(*tls_portal.make_key(OWNER))
     with START[request.param](folder, port, plain, tls_portal.port):
         yield Front(request.param, port, plain, tls_portal, client, unverified("http/1.1"), folder)

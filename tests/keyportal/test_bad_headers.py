@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pytest
 
 from tests.keyportal.test_sweep import every_route
+from tests.oauth_client import FORM
 from tests.portal import Portal
-from tests.speaker import FORM
 from tests.staleness import refused_everywhere
 from tests.typos import with_another_end
 from vault.secret_format import new_secret

@@ -10,9 +10,9 @@ from urllib.error import HTTPError
 import pytest
 
 from tests.databases import portal_database
+from tests.oauth_client import ClientKey, OAuthClient, told
 from tests.person import Person
 from tests.portal import Portal
-from tests.speaker import Client, Speaker, told
 
 EVERY_ROW = (
     "from django.apps import apps; "
@@ -70,33 +70,35 @@ def use_in_every_way(site: Portal, person: Person) -> list[str]:
     assert secret in person.post(reveal, form_at=f"/keys/{key}/").decode()
     with suppress(HTTPError):
         person.post("/keys/new/", name=secret * 3, environment="live", expiry="never", form_token=form)
-    return [secret, printed, *use_as_a_client(site, Client(key, secret))]
+    return [secret, printed, *use_as_a_client(site, ClientKey(key, secret))]
 
 
-def use_as_a_client(site: Portal, client: Client) -> list[str]:
+def use_as_a_client(site: Portal, client: ClientKey) -> list[str]:
     """Send the password, the secret and the tokens that they buy to every endpoint of tokens; give the tokens."""
-    speaker = Speaker(site)
-    token = speaker.client_token(client)
-    pair = speaker.log_in("canary@example.com", PASSWORD)
-    successor = told(speaker.refresh(pair["refresh_token"]))
+    oauth_client = OAuthClient(site)
+    token = oauth_client.client_token(client)
+    pair = oauth_client.log_in("canary@example.com", PASSWORD)
+    successor = told(oauth_client.refresh(pair["refresh_token"]))
     tokens = [token, pair["access_token"], pair["refresh_token"], successor["access_token"], successor["refresh_token"]]
-    service = Client(*site.make_key("canary@example.com", "--scope", "credentials:verify", "--restricted"))
+    service = ClientKey(*site.make_key("canary@example.com", "--scope", "credentials:verify", "--restricted"))
     for one in (client.secret, PASSWORD, *tokens):
-        speaker.me(one)
-        speaker.password("canary@example.com", one)
-        speaker.password(one, PASSWORD)
-        speaker.refresh(one)
-        speaker.post("/api/v1/tokens/refresh", {"refresh_token": one})
-        speaker.token({"grant_type": one, "client_id": one, "client_secret": one, "scope": one})
-        speaker.token({"grant_type": "client_credentials", one: one}, client=Client(one, one))
-        speaker.form(f"/oauth/token?client_secret={one}&token={one}", {one: one})
+        oauth_client.me(one)
+        oauth_client.password("canary@example.com", one)
+        oauth_client.password(one, PASSWORD)
+        oauth_client.refresh(one)
+        oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": one})
+        oauth_client.token({"grant_type": one, "client_id": one, "client_secret": one, "scope": one})
+        oauth_client.token({"grant_type": "client_credentials", one: one}, client=ClientKey(one, one))
+        oauth_client.form(f"/oauth/token?client_secret={one}&token={one}", {one: one})
         site.get("/gateway/auth", Authorization=f"Bearer {one}", **{"X-Forwarded-Uri": f"/?token={one}"})
         site.get(f"/gateway/auth?scope={one}", Authorization=one, **{"X-Keyportal-Owner": one})
-        speaker.post("/api/v1/verify", {"credential": one, "scopes": [one]}, Authorization=f"Bearer {service.secret}")
-        speaker.post("/api/v1/verify", {one: one}, Authorization=f"Bearer {service.secret}")
-        speaker.form("/oauth/introspect", {"token": one}, client=service)
-        speaker.form("/oauth/revoke", {"token": one}, client=service)
-        speaker.form("/oauth/revoke", {"token": one, "token_type_hint": one}, **{"User-Agent": one})
+        oauth_client.post(
+            "/api/v1/verify", {"credential": one, "scopes": [one]}, Authorization=f"Bearer {service.secret}"
+        )
+        oauth_client.post("/api/v1/verify", {one: one}, Authorization=f"Bearer {service.secret}")
+        oauth_client.form("/oauth/introspect", {"token": one}, client=service)
+        oauth_client.form("/oauth/revoke", {"token": one}, client=service)
+        oauth_client.form("/oauth/revoke", {"token": one, "token_type_hint": one}, **{"User-Agent": one})
         site.get(f"/.well-known/jwks.json?token={one}", **{"If-None-Match": one})
     for one in (token, pair["access_token"], successor["refresh_token"]):
         assert "canary@example.com" in site.command("findkey", stdin=f"Authorization: Bearer {one}\n").stdout

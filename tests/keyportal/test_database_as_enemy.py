@@ -37,7 +37,7 @@ from credentials.services import remove_scope
 from tests.accounts.mailbox import get, post
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
 from tests.gadget import RAN, Gadget
-from tests.speaker import basic
+from tests.oauth_client import basic
 from tokens import services as tokens
 from tokens.errors import InvalidGrantError
 from tokens.models import Audience, Housekeeping, RefreshToken, RevokedToken, TokenFamily

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.oauth_client import ENDED, ClientKey, OAuthClient, told
 from tests.parallel import all_at_once
 from tests.portal import Answer, Portal
-from tests.speaker import ENDED, Client, Speaker, told
 from tests.staleness import IN_A_ROW
 from tests.waiting import wait_until_steady
 from tests.with_postgres import Cluster
@@ -40,21 +40,21 @@ def until_it_is_noticed(site: Portal, authorization: str, path: str = "/api/v1/m
 @pytest.mark.conformance("FA-04")
 def test_no_token_is_issued_ended_or_judged_while_the_database_is_away(site: Portal, cluster: Cluster) -> None:
     site.make_developer("tokens-down@example.com")
-    speaker = Speaker(site)
-    client = Client(*site.make_key("tokens-down@example.com"))
-    pair = speaker.log_in("tokens-down@example.com")
-    token = speaker.client_token(client)
+    oauth_client = OAuthClient(site)
+    client = ClientKey(*site.make_key("tokens-down@example.com"))
+    pair = oauth_client.log_in("tokens-down@example.com")
+    token = oauth_client.client_token(client)
 
     head = {"Authorization": f"Bearer {client.secret}"}
     doors: list[Callable[[], Answer]] = [
-        lambda: speaker.token({"grant_type": "client_credentials"}, client=client),
-        lambda: speaker.refresh(pair["refresh_token"]),
-        lambda: speaker.form("/oauth/revoke", {"token": token}, client=client),
-        lambda: speaker.form("/oauth/introspect", {"token": token}, client=client),
-        lambda: speaker.password("tokens-down@example.com"),
-        lambda: speaker.post("/api/v1/tokens/refresh", {"refresh_token": pair["refresh_token"]}),
-        lambda: speaker.me(token),
-        lambda: speaker.post("/api/v1/verify", {"credential": token}, **head),
+        lambda: oauth_client.token({"grant_type": "client_credentials"}, client=client),
+        lambda: oauth_client.refresh(pair["refresh_token"]),
+        lambda: oauth_client.form("/oauth/revoke", {"token": token}, client=client),
+        lambda: oauth_client.form("/oauth/introspect", {"token": token}, client=client),
+        lambda: oauth_client.password("tokens-down@example.com"),
+        lambda: oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": pair["refresh_token"]}),
+        lambda: oauth_client.me(token),
+        lambda: oauth_client.post("/api/v1/verify", {"credential": token}, **head),
         lambda: site.get("/gateway/auth", **head),
     ]
 
@@ -70,9 +70,9 @@ def test_no_token_is_issued_ended_or_judged_while_the_database_is_away(site: Por
         cluster.start()
     for _ in range(8):  # the first request on each worker's connections included
         assert site.get("/gateway/auth", Authorization=f"Bearer {client.secret}").status == 200
-    assert speaker.me(token).status == 200  # 503 meant: not revoked, try again
-    assert speaker.form("/oauth/revoke", {"token": token}, client=client).status == 200
-    assert speaker.ended(token) in ENDED
+    assert oauth_client.me(token).status == 200  # 503 meant: not revoked, try again
+    assert oauth_client.form("/oauth/revoke", {"token": token}, client=client).status == 200
+    assert oauth_client.ended(token) in ENDED
     log = site.log.read_text()
     for secret in (client.secret, token, pair["refresh_token"]):
         assert secret not in log
@@ -119,8 +119,8 @@ def test_a_database_that_hangs_holds_nobody_up(site: Portal, cluster: Cluster) -
 
     def ask_for_a_token(number: int) -> int:
         """A question that is not a verdict's: the first thing it does is Django's health check of its connection."""
-        unknown = Client("key_" + f"{number:022d}", "kp_live_x")
-        return Speaker(site).token({"grant_type": "client_credentials"}, client=unknown).status
+        unknown = ClientKey("key_" + f"{number:022d}", "kp_live_x")
+        return OAuthClient(site).token({"grant_type": "client_credentials"}, client=unknown).status
 
     # Every thread has a connection that was well a moment ago.
     assert {status for _ in range(3) for status in all_at_once(threads, ask_for_a_token)} == {401}

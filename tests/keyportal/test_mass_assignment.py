@@ -13,7 +13,7 @@ from django.test import Client
 from accounts.models import User
 from apikeys.models import APIKey, KeySecret
 from tests.conftest import PASSWORD, MakeKey, MakeUser
-from tests.speaker import basic
+from tests.oauth_client import basic
 from tokens.models import RefreshToken, TokenFamily
 
 pytestmark = [pytest.mark.django_db, pytest.mark.security("Z-03"), pytest.mark.finding("F")]

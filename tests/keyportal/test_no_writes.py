@@ -25,8 +25,8 @@ from keyportal.mailer import Mailer
 from keyportal.problems import is_of_the_database
 from keyportal.worker_files import own_metrics
 from tests.databases import portal_database
+from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Answer, Portal
-from tests.speaker import Client, Speaker
 from tests.unwritten import MAKE, OPERATOR, OWNER, Site, Visitor, no_writes, nothing_is_kept, read_only
 from tests.waiting import wait_until
 
@@ -44,10 +44,10 @@ def site(tmp_path: Path) -> Iterator[Site]:
         portal.shell(MAKE)
         portal.forget_guesses()
         operator = Visitor(portal, OPERATOR, make=False)
-        client = Client(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
+        client = ClientKey(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
         key, _ = portal.make_key(OWNER)
         portal.forget_guesses()
-        yield Site(portal, developer, operator, client, key, Speaker(portal).log_in(OWNER))
+        yield Site(portal, developer, operator, client, key, OAuthClient(portal).log_in(OWNER))
 
 
 def statuses(asked: dict[str, Callable[[], Answer]]) -> dict[str, int]:
@@ -76,7 +76,7 @@ def test_a_database_that_keeps_nothing_is_503_and_never_the_client_s_fault(site:
     wait_until(lambda: site.takes_writes() == 1.0)
     assert portal.log.read_text().count("the database accepts writes again") == 2
     assert site.developer.look("/keys/").status == 200
-    assert Speaker(portal).refresh(site.pair["refresh_token"]).status == 200  # nothing was half done
+    assert OAuthClient(portal).refresh(site.pair["refresh_token"]).status == 200  # nothing was half done
     assert site.developer.create().status == 200  # by the form that was refused
 
 

@@ -12,8 +12,8 @@ from django.test import Client
 from accounts.models import User
 from tests.conftest import MakeKey
 from tests.keyportal.test_sweep import every_route
+from tests.oauth_client import FORM
 from tests.odd import BYTES
-from tests.speaker import FORM
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H10"), pytest.mark.once]
 Enter = Callable[..., Client]

@@ -12,9 +12,9 @@ from urllib.parse import quote_from_bytes
 import pytest
 
 from tests.databases import portal_database
+from tests.oauth_client import PASSWORD, ClientKey, basic
 from tests.odd import BYTES, HEADERS, MARK, VALUES, misspelt
 from tests.portal import FORM, Portal
-from tests.speaker import PASSWORD, Client, basic
 from tests.wire import Reply, Wire
 
 pytestmark = [pytest.mark.finding("H10"), pytest.mark.once]
@@ -62,9 +62,9 @@ def open_portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 
 
 @pytest.fixture(scope="module")
-def service(open_portal: Portal) -> Client:
+def service(open_portal: Portal) -> ClientKey:
     open_portal.make_developer("odd@example.com")
-    return Client(*open_portal.make_key("odd@example.com", "--scope", "credentials:verify", "--restricted"))
+    return ClientKey(*open_portal.make_key("odd@example.com", "--scope", "credentials:verify", "--restricted"))
 
 
 def ask(portal: Portal, raw: bytes) -> Reply:
@@ -110,7 +110,7 @@ def as_form(fields: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
 def test_every_member_with_odd_values_and_misspelt_names(
-    open_portal: Portal, service: Client, endpoint: Endpoint
+    open_portal: Portal, service: ClientKey, endpoint: Endpoint
 ) -> None:
     authorization = {
         "/api/v1/verify": f"Bearer {service.secret}",
@@ -128,7 +128,7 @@ def test_every_member_with_odd_values_and_misspelt_names(
 
 
 @pytest.mark.parametrize("path", [*PATHS, *PAGES])
-def test_every_header_with_odd_bytes(open_portal: Portal, service: Client, path: str) -> None:
+def test_every_header_with_odd_bytes(open_portal: Portal, service: ClientKey, path: str) -> None:
     faults = []
     for name in HEADERS:
         for value in BYTES:

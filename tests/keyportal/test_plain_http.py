@@ -15,8 +15,8 @@ from keyportal.entrance import plain_http
 from keyportal.entrance.application import Entrance
 from tests.databases import portal_database
 from tests.entrance import OtherEnd
+from tests.oauth_client import ClientKey, OAuthClient, basic
 from tests.portal import FORM, Portal
-from tests.speaker import Client, Speaker, basic
 from tests.wire import Reply, head, sent
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H5")]
@@ -208,8 +208,8 @@ def in_production(folder: Path, **environment: str) -> Iterator[Portal]:
 def test_a_server_behind_a_proxy_gives_nothing_to_its_plain_clients(tmp_path: Path) -> None:
     with in_production(tmp_path, KEYPORTAL_TRUSTED_PROXIES="127.0.0.1") as portal:
         portal.make_developer("plain@example.com")
-        client = Client(*portal.make_key("plain@example.com"))
-        speaker = Speaker(portal)
+        client = ClientKey(*portal.make_key("plain@example.com"))
+        oauth_client = OAuthClient(portal)
         plain, encrypted = ({"X-Forwarded-Proto": scheme} for scheme in ("http", "https"))
         bearer = {"Authorization": f"Bearer {client.secret}"}
         for path in ("/api/v1/me", "/gateway/auth"):  # remembered by the second time, and refused all the same
@@ -218,9 +218,9 @@ def test_a_server_behind_a_proxy_gives_nothing_to_its_plain_clients(tmp_path: Pa
             assert portal.get(path, **bearer).status == 200
         grant = {"grant_type": "client_credentials"}
         for headers, status in ((plain, 403), (encrypted, 200), ({}, 200)):
-            assert speaker.token(grant, client=client, **headers).status == status
+            assert oauth_client.token(grant, client=client, **headers).status == status
             login = {"Authorization": basic("plain@example.com", "correct horse battery staple"), **headers}
-            assert speaker.post("/api/v1/tokens", **login).status == status
+            assert oauth_client.post("/api/v1/tokens", **login).status == status
         half = head("POST", "/oauth/token", f"Content-Type: {FORM}", "Content-Length: 40", "X-Forwarded-Proto: http")
         refused = sent(portal.port, half)  # before the body is there
         assert (refused.status, json.loads(refused.body)["error"]) == (403, "invalid_request")

@@ -11,7 +11,19 @@ from tests.portal import Portal
 from tests.quick import SLOW_MARKS, is_quick, starts_something
 
 pytestmark = pytest.mark.once
-SERVED = {"portal", "speaker", "cluster", "site", "chromium", "page", "behind", "store", "limited", "near", "far"} | {
+SERVED = {
+    "portal",
+    "oauth_client",
+    "cluster",
+    "site",
+    "chromium",
+    "page",
+    "behind",
+    "store",
+    "limited",
+    "near",
+    "far",
+} | {
     "gateways",
     "front",
     "tls_portal",

@@ -9,9 +9,9 @@ from typing import Final
 import psycopg
 import pytest
 
+from tests.oauth_client import ClientKey
 from tests.parallel import all_at_once
 from tests.portal import Portal
-from tests.speaker import Client
 from tests.waiting import wait_until
 from tests.wire import Wire
 from tests.with_postgres import Cluster
@@ -37,14 +37,14 @@ def site(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture
-def known(site: Portal) -> Client:
+def known(site: Portal) -> ClientKey:
     """A key that both workers remember."""
-    client = Client(*site.make_key(OWNER))
+    client = ClientKey(*site.make_key(OWNER))
     wait_until(lambda: {verdict(site, client) for _ in range(20)} == {200})
     return client
 
 
-def verdict(site: Portal, client: Client) -> int:
+def verdict(site: Portal, client: ClientKey) -> int:
     return site.get("/gateway/auth", Authorization=f"Bearer {client.secret}").status
 
 
@@ -62,13 +62,13 @@ def some_wait(pages: list[Wire]) -> bool:
 
 
 def test_while_pages_wait_for_a_lock_what_is_remembered_is_answered(
-    site: Portal, cluster: Cluster, known: Client
+    site: Portal, cluster: Cluster, known: ClientKey
 ) -> None:
     with psycopg.connect(cluster.url) as other:
         other.execute("LOCK TABLE django_session IN ACCESS EXCLUSIVE MODE")
         with waiting_pages(site) as pages:
             assert {verdict(site, known) for _ in range(100)} == {200}
-            asked_first = Client(*site.make_key(OWNER))
+            asked_first = ClientKey(*site.make_key(OWNER))
             assert verdict(site, asked_first) == 200  # the lock is none that a verdict needs
             assert site.get("/healthz").status == 200
             assert {page.reply().status for page in pages} == {503}
@@ -76,9 +76,9 @@ def test_while_pages_wait_for_a_lock_what_is_remembered_is_answered(
 
 
 def test_with_a_database_that_hangs_verdicts_are_503_before_pages_are(
-    site: Portal, cluster: Cluster, known: Client
+    site: Portal, cluster: Cluster, known: ClientKey
 ) -> None:
-    unknown = [Client(*site.make_key(OWNER)) for _ in range(8)]
+    unknown = [ClientKey(*site.make_key(OWNER)) for _ in range(8)]
     cluster.freeze()
     try:
         with waiting_pages(site) as pages:

@@ -12,8 +12,8 @@ import pytest
 from keyportal.entrance.bounds import HEAD_WITHIN
 from tests.certificates import new_certificate
 from tests.databases import portal_database
+from tests.oauth_client import ClientKey
 from tests.portal import Portal
-from tests.speaker import Client
 from tests.waiting import DEADLINE
 from tests.wire import Wire
 
@@ -51,11 +51,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TLSPortal]:
 
 
 @pytest.fixture(scope="module")
-def client(site: TLSPortal) -> Client:
-    return Client(*site.make_key(OWNER))
+def client(site: TLSPortal) -> ClientKey:
+    return ClientKey(*site.make_key(OWNER))
 
 
-def test_pages_and_verdicts_are_answered_and_browsers_stay_with_https(site: TLSPortal, client: Client) -> None:
+def test_pages_and_verdicts_are_answered_and_browsers_stay_with_https(site: TLSPortal, client: ClientKey) -> None:
     assert site.get("/gateway/auth", Authorization=f"Bearer {client.secret}").status == 200
     page = site.get("/accounts/login/")
     assert page.status == 200
@@ -64,7 +64,7 @@ def test_pages_and_verdicts_are_answered_and_browsers_stay_with_https(site: TLSP
     assert "max-age=31536000" in site.get("/healthz").headers["strict-transport-security"]
 
 
-def test_a_body_comes_whole_whatever_the_records_are(site: TLSPortal, client: Client) -> None:
+def test_a_body_comes_whole_whatever_the_records_are(site: TLSPortal, client: ClientKey) -> None:
     body = json.dumps({"credential": "x" * 8000}).encode()
     head = {"Authorization": f"Bearer {client.secret}", "Content-Type": "application/json"}
     with closing(site.line()) as line:
@@ -78,7 +78,7 @@ def test_a_body_comes_whole_whatever_the_records_are(site: TLSPortal, client: Cl
 
 
 @pytest.mark.finding("H8")
-def test_who_never_ends_the_handshake_holds_nobody_up_and_is_let_go(site: TLSPortal, client: Client) -> None:
+def test_who_never_ends_the_handshake_holds_nobody_up_and_is_let_go(site: TLSPortal, client: ClientKey) -> None:
     with ExitStack() as opened:
         lines = [opened.enter_context(closing(Wire(site.port, timeout=4 * HEAD_WITHIN))) for _ in range(100)]
         for half in lines[:50]:

@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 
 from tests.fronts import OWNER, Front
+from tests.oauth_client import ClientKey, basic
 from tests.portal import FORM
-from tests.speaker import Client, basic
 from tests.wire import chunked, head, sent, wire
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H2")]
@@ -86,7 +86,7 @@ def test_half_requests_hold_nobody_up(front: Front) -> None:
     ],
 )
 def test_nothing_is_smuggled_behind_what_two_servers_read_differently(front: Front, lines: list[str]) -> None:
-    victim = Client(*front.portal.make_key(OWNER))
+    victim = ClientKey(*front.portal.make_key(OWNER))
     hidden = head("DELETE", "/api/v1/tokens", f"Authorization: Bearer {victim.secret}", close=False)
     for body in (b"abc" + hidden, b"0\r\n\r\n" + hidden, b"%x\r\n%s\r\n0\r\n\r\n" % (len(hidden), hidden)):
         with wire(front.port, tls=front.tls) as opened:

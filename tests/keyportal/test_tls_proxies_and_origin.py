@@ -7,7 +7,7 @@ import pytest
 
 from tests.fronts import OWNER, PASSWORD, Front
 from tests.http2 import http2
-from tests.speaker import Client, basic
+from tests.oauth_client import ClientKey, basic
 from tests.spellings import forged
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H2")]
@@ -16,9 +16,9 @@ FORGED: Final = "203.0.113.9"
 BELIEVED: Final = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Request-ID", "Forwarded", "X-Forwarded-Host", "X-Real-IP")
 
 
-def bound(front: Front, network: str) -> Client:
+def bound(front: Front, network: str) -> ClientKey:
     """Make a key that is good from this network."""
-    client = Client(*front.portal.make_key(OWNER))
+    client = ClientKey(*front.portal.make_key(OWNER))
     line = "key = APIKey.objects.get(pk='{}'); key.networks = '{}'; key.seal = key.make_seal(); key.save()"
     front.portal.shell(line.format(client.id, network))
     return client

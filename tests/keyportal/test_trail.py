@@ -21,11 +21,10 @@ from apikeys.models import KeySecret
 from keyportal.denied import REFUSED
 from tests.conftest import ORIGIN, MakeKey, MakeUser
 from tests.keyportal.rights import grant
+from tests.oauth_client import ClientKey, OAuthClient, told
 from tests.person import Person
 from tests.portal import ROOT, Portal
 from tests.rows import rewrite
-from tests.speaker import Client as OAuthClient
-from tests.speaker import Speaker, told
 from tokens.client_failures import OF_CLIENT
 from vault.secret_format import new_id
 
@@ -254,11 +253,11 @@ def test_a_known_and_an_unknown_client_cost_the_same(client: Client, make_key: M
     assert unknown == [known, known]
 
 
-def test_a_failed_client_is_on_the_record_behind_a_real_server(portal: Portal, speaker: Speaker) -> None:
+def test_a_failed_client_is_on_the_record_behind_a_real_server(portal: Portal, oauth_client: OAuthClient) -> None:
     portal.make_developer("failing@example.com")
-    client = OAuthClient(*portal.make_key("failing@example.com"))
+    client = ClientKey(*portal.make_key("failing@example.com"))
     for path, body in (("token", {"grant_type": "client_credentials"}), ("revoke", {"token": "x"}), ("introspect", {})):
-        answer = speaker.form(f"/oauth/{path}", body, client=OAuthClient(client.id, "wrong"))
+        answer = oauth_client.form(f"/oauth/{path}", body, client=ClientKey(client.id, "wrong"))
         assert told(answer)["error"] == "invalid_client"
     count = f"print(AuditEvent.objects.filter(verb='client_failed', subject_id='{client.id}').count())"
     assert portal.shell(count) == "1"

@@ -13,9 +13,9 @@ from pytest_django import Settings
 from credentials.client_address import is_trusted_proxy, parse_address
 from keyportal.entrance.request import Request, Sender, _warn_of_the_socket
 from tests.databases import portal_database
+from tests.oauth_client import basic
 from tests.portal import Portal
 from tests.settings_reader import read_settings
-from tests.speaker import basic
 from tests.waiting import DEADLINE
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H13")]

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
+from tests.oauth_client import ClientKey, basic
 from tests.portal import FORM, Portal
-from tests.speaker import Client, basic
 from tests.wire import chunked, head, sent, wire
 
 GRANT: Final = b"grant_type=client_credentials"
@@ -17,14 +17,14 @@ CHUNKS: Final = "Transfer-Encoding: chunked"
 
 
 @pytest.fixture(scope="module")
-def client(portal: Portal) -> Client:
+def client(portal: Portal) -> ClientKey:
     email = f"wire-{secrets.token_hex(4)}@example.com"
     portal.make_developer(email)
-    return Client(*portal.make_key(email))
+    return ClientKey(*portal.make_key(email))
 
 
 @pytest.fixture(scope="module")
-def token_head(client: Client) -> Callable[..., bytes]:
+def token_head(client: ClientKey) -> Callable[..., bytes]:
     """Make the head of a request for a token."""
 
     def make(*lines: str) -> bytes:
@@ -47,7 +47,7 @@ def test_a_body_in_chunks_is_as_good_as_one_with_a_length(
 
 
 @pytest.mark.finding("H2")
-def test_what_stands_behind_a_body_is_no_header(portal: Portal, client: Client) -> None:
+def test_what_stands_behind_a_body_is_no_header(portal: Portal, client: ClientKey) -> None:
     """A proxy passes a client's trailers on, behind its own headers: they would be believed as those are."""
     trailer = f"0\r\nAuthorization: {basic(client.id, client.secret)}\r\nX-Request-ID: from-the-client\r\n\r\n"
     asked = head("POST", "/oauth/token", f"Content-Type: {FORM}", CHUNKS, "Trailer: Authorization")
@@ -149,7 +149,7 @@ def test_nothing_behind_a_refused_request_is_done(portal: Portal) -> None:
     assert sent(portal.port, head("GET", "/api/v1/me", f"Authorization: Bearer {victim}")).status == 200
 
 
-def test_what_is_sent_ahead_is_answered_in_its_order(portal: Portal, client: Client) -> None:
+def test_what_is_sent_ahead_is_answered_in_its_order(portal: Portal, client: ClientKey) -> None:
     bearer = f"Authorization: Bearer {client.secret}"
     paths = ["/", "/gateway/auth", "/healthz", "/api/v1/me", "/gateway/auth", "/nothing-here", "/accounts/login/"] * 4
     with wire(portal.port) as line:
@@ -181,7 +181,9 @@ def test_who_asks_before_sending_a_body_is_told_to(portal: Portal, token_head: C
         assert line.reply().status == 413
 
 
-def test_no_other_protocol_is_spoken_and_the_request_is_answered_all_the_same(portal: Portal, client: Client) -> None:
+def test_no_other_protocol_is_spoken_and_the_request_is_answered_all_the_same(
+    portal: Portal, client: ClientKey
+) -> None:
     lines = [f"Authorization: Bearer {client.secret}", "Upgrade: websocket", "Connection: Upgrade"]
     for path in ("/gateway/auth", "/api/v1/me"):
         with wire(portal.port) as line:
@@ -229,7 +231,7 @@ def test_a_header_that_can_not_be_read_is_named_and_never_quoted(portal: Portal,
 @pytest.mark.security("R-21")
 @pytest.mark.finding("H8")
 def test_who_sends_half_a_request_holds_nobody_up_and_is_told_so(
-    portal: Portal, client: Client, token_head: Callable[..., bytes]
+    portal: Portal, client: ClientKey, token_head: Callable[..., bytes]
 ) -> None:
     halves = {
         token_head("Content-Length: 29", "X-Half: body") + GRANT[:5]: 40,
@@ -301,7 +303,7 @@ HOSTS: Final = ("10.1.2.3:8000", "keyportal.prod.svc.cluster.local", "[2001:db8:
 @pytest.mark.security("P-04")
 @pytest.mark.finding("H18")
 @pytest.mark.parametrize("host", HOSTS)
-def test_machines_ask_under_any_host_and_no_answer_is_made_of_it(portal: Portal, client: Client, host: str) -> None:
+def test_machines_ask_under_any_host_and_no_answer_is_made_of_it(portal: Portal, client: ClientKey, host: str) -> None:
     bearer = f"Authorization: Bearer {client.secret}"
     for path in (*MACHINES, "/gateway/auth"):
         assert sent(portal.port, head("GET", path, bearer, host=host)).status == 200, path
@@ -322,7 +324,7 @@ def test_pages_are_shown_under_their_own_hosts_only_and_the_log_says_why(portal:
 
 
 @pytest.mark.finding("H21")
-def test_a_slash_at_the_end_is_no_other_address(portal: Portal, client: Client) -> None:
+def test_a_slash_at_the_end_is_no_other_address(portal: Portal, client: ClientKey) -> None:
     bearer = f"Authorization: Bearer {client.secret}"
     for path in (*MACHINES, "/gateway/auth"):
         assert sent(portal.port, head("GET", f"{path}/", bearer)).status == 200, path
@@ -351,7 +353,7 @@ def test_a_charset_that_does_no_harm_is_read(portal: Portal, token_head: Callabl
 @pytest.mark.parametrize(
     "written", ["charset=zlib", "charset=utf-7", "charset*=utf-8''x", "x*0*=b", "charset=\xff", "a"]
 )
-def test_where_nothing_is_decoded_no_charset_matters(portal: Portal, client: Client, written: str) -> None:
+def test_where_nothing_is_decoded_no_charset_matters(portal: Portal, client: ClientKey, written: str) -> None:
     lines = [f"Authorization: Bearer {client.secret}", f"Content-Type: application/json; {written}"]
     for path in ("/api/v1/me", "/readyz", "/accounts/login/?next=/keys/", "/gateway/auth"):
         assert sent(portal.port, head("GET", path, *lines)).status == 200, path
@@ -368,7 +370,7 @@ def test_a_charset_that_nobody_reads_is_named(portal: Portal, token_head: Callab
 
 @pytest.mark.finding("H25")
 @pytest.mark.parametrize("accept", ["application/problem+json", "text/html, application/problem+json;q=0.5", "*/*"])
-def test_what_the_api_sends_can_be_asked_for(portal: Portal, client: Client, accept: str) -> None:
+def test_what_the_api_sends_can_be_asked_for(portal: Portal, client: ClientKey, accept: str) -> None:
     lines = [f"Accept: {accept}"]
     assert sent(portal.port, head("GET", "/api/v1/me", *lines)).status == 401
     assert sent(portal.port, head("GET", "/api/v1/me", *lines, f"Authorization: Bearer {client.secret}")).status == 200

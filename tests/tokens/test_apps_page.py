@@ -9,9 +9,9 @@ from django.test import Client
 
 from accounts.models import AuditEvent, User
 from tests.conftest import ORIGIN, MakeUser
+from tests.oauth_client import ENDED, OAuthClient
 from tests.person import Person
 from tests.portal import Portal
-from tests.speaker import ENDED, Speaker
 from tokens import services
 from tokens.models import RevokedToken, TokenFamily
 
@@ -77,18 +77,18 @@ def test_operators_list_and_end_log_ins(log_in: Callable[..., Client], developer
     assert desk.post(f"{base}{family.pk}/delete/", {"post": "yes"}, secure=True).status_code == 403
 
 
-def test_sign_out_everywhere_ends_other_browsers_and_signed_tokens(portal: Portal, speaker: Speaker) -> None:
+def test_sign_out_everywhere_ends_other_browsers_and_signed_tokens(portal: Portal, oauth_client: OAuthClient) -> None:
     here = Person(portal, "everywhere@example.com")
     there = Person.again(portal, "everywhere@example.com")
-    pair = speaker.log_in("everywhere@example.com")
+    pair = oauth_client.log_in("everywhere@example.com")
     secret = portal.make_key("everywhere@example.com")[1]
     assert "everywhere@example.com" in there.get("/account/")
     here.post("/accounts/sessions/")
     assert "everywhere@example.com" in here.get("/account/")
     assert "everywhere@example.com" not in there.get("/account/")
-    assert speaker.ended(pair["access_token"]) in ENDED
-    assert speaker.refresh(pair["refresh_token"]).status == 400
-    assert speaker.me(secret).status == 200
+    assert oauth_client.ended(pair["access_token"]) in ENDED
+    assert oauth_client.refresh(pair["refresh_token"]).status == 400
+    assert oauth_client.me(secret).status == 200
 
 
 def test_one_session_is_ended_and_nobody_else_s(portal: Portal) -> None:

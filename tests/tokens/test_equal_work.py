@@ -15,7 +15,7 @@ from accounts.rings import index_ring
 from accounts.services import deactivate_user
 from keyportal import settings as portal_settings
 from tests.conftest import ORIGIN, MakeKey, MakeUser
-from tests.speaker import FORM, basic
+from tests.oauth_client import FORM, basic
 from tests.work import QUICK, equal_work
 from vault.digests import index_digest
 from vault.secret_format import new_id, new_secret

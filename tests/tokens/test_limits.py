@@ -14,7 +14,7 @@ from apikeys import services
 from gateway.forward_auth import PATH, Question, decide
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
 from tests.limits import START, Clock, clock, is_limited
-from tests.speaker import FORM, basic
+from tests.oauth_client import FORM, basic
 from vault.secret_format import new_id, new_secret
 
 __all__ = ["clock"]  # a fixture

@@ -9,7 +9,7 @@ from django.test import Client
 from accounts.models import User
 from credentials.models import Scope
 from tests.conftest import PASSWORD
-from tests.speaker import FORM, basic
+from tests.oauth_client import FORM, basic
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H4")]
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.oauth_client import PASSWORD, ClientKey, OAuthClient, basic, told
 from tests.portal import Portal
-from tests.speaker import PASSWORD, Client, Speaker, basic, told
 
 HEAD = "from accounts import services; from accounts.origin import Origin; u = User.objects.get(email='{email}'); "
 STATES = {
@@ -22,7 +22,7 @@ STATES = {
 class Held(NamedTuple):
     """What the owner and their servers hold when the state changes."""
 
-    client: Client
+    client: ClientKey
     refresh_token: str
     user_token: str
     key_token: str
@@ -50,41 +50,41 @@ EXPECTED = {
 
 @pytest.mark.security("A-13")
 @pytest.mark.parametrize("state", STATES)
-def test_every_pathway_knows_the_state_of_the_account(portal: Portal, speaker: Speaker, state: str) -> None:
+def test_every_pathway_knows_the_state_of_the_account(portal: Portal, oauth_client: OAuthClient, state: str) -> None:
     email = f"{state}@pathways.example"
     portal.make_developer(email)
-    client = Client(*portal.make_key(email))
-    pair = speaker.log_in(email)
-    held = Held(client, pair["refresh_token"], pair["access_token"], speaker.client_token(client))
+    client = ClientKey(*portal.make_key(email))
+    pair = oauth_client.log_in(email)
+    held = Held(client, pair["refresh_token"], pair["access_token"], oauth_client.client_token(client))
     portal.make_developer(f"asks-about-{email}")
-    asker = Client(*portal.make_key(f"asks-about-{email}", "--scope", "credentials:verify", "--restricted"))
+    asker = ClientKey(*portal.make_key(f"asks-about-{email}", "--scope", "credentials:verify", "--restricted"))
     portal.shell(HEAD.format(email=email) + STATES[state])
-    found = verdicts(speaker, email, held)
+    found = verdicts(oauth_client, email, held)
     assert found == EXPECTED[state]
     shown = {client.secret: found.key, held.user_token: found.user_token, held.key_token: found.key_token}
     for credential, expected in shown.items():
-        assert others(speaker, asker, credential) == {expected}
+        assert others(oauth_client, asker, credential) == {expected}
 
 
-def others(speaker: Speaker, asker: Client, credential: str) -> set[str]:
+def others(oauth_client: OAuthClient, asker: ClientKey, credential: str) -> set[str]:
     """Give what the other doors say of a credential, in the words of the first one."""
-    gate = speaker.portal.get("/gateway/auth", Authorization=f"Bearer {credential}")
+    gate = oauth_client.portal.get("/gateway/auth", Authorization=f"Bearer {credential}")
     said_there = "200" if gate.status == 200 else gate.headers["x-keyportal-code"]
     heads = {"Authorization": f"Bearer {asker.secret}"}
-    verified = told(speaker.post("/api/v1/verify", {"credential": credential}, **heads))
-    asked = told(speaker.form("/oauth/introspect", {"token": credential}, client=asker))
+    verified = told(oauth_client.post("/api/v1/verify", {"credential": credential}, **heads))
+    asked = told(oauth_client.form("/oauth/introspect", {"token": credential}, client=asker))
     assert asked["active"] is (said_there == "200")
     return {said_there, "200" if verified["valid"] else verified["code"]}
 
 
-def verdicts(speaker: Speaker, email: str, held: Held) -> Verdicts:
+def verdicts(oauth_client: OAuthClient, email: str, held: Held) -> Verdicts:
     answers = [
-        speaker.post("/api/v1/tokens", Authorization=basic(email, PASSWORD)),
-        speaker.token({"grant_type": "client_credentials"}, client=held.client),
-        speaker.refresh(held.refresh_token),
-        speaker.me(held.client.secret),
-        speaker.me(held.user_token),
-        speaker.me(held.key_token),
+        oauth_client.post("/api/v1/tokens", Authorization=basic(email, PASSWORD)),
+        oauth_client.token({"grant_type": "client_credentials"}, client=held.client),
+        oauth_client.refresh(held.refresh_token),
+        oauth_client.me(held.client.secret),
+        oauth_client.me(held.user_token),
+        oauth_client.me(held.key_token),
     ]
     return Verdicts(*[said(answer.status, told(answer)) for answer in answers])
 

@@ -19,8 +19,8 @@ from accounts.models import AttemptWindow, PendingMessage, User
 from apikeys.models import APIKey, KeySecret
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
+from tests.oauth_client import OAuthClient, told
 from tests.portal import Portal
-from tests.speaker import Speaker, told
 from tests.waiting import wait_until
 from tokens import housekeeping, services
 from tokens.housekeeping import BATCH, MARGIN, now_and_then, purge
@@ -63,7 +63,9 @@ def test_a_revocation_stays_until_nobody_could_accept_the_token() -> None:
 
 
 @pytest.mark.conformance("RV-14")
-def test_a_token_revoked_and_purged_within_the_leeway_is_still_refused(portal: Portal, speaker: Speaker) -> None:
+def test_a_token_revoked_and_purged_within_the_leeway_is_still_refused(
+    portal: Portal, oauth_client: OAuthClient
+) -> None:
     owner = portal.make_developer("leeway@example.com")
     now = int(time.time())
     claims = Claims(
@@ -79,10 +81,10 @@ def test_a_token_revoked_and_purged_within_the_leeway_is_still_refused(portal: P
         epoch=0,
     )
     token = sign(SigningRing.parse(portal.environment["KEYPORTAL_SIGNING_KEYS"]), claims)
-    assert speaker.me(token).status == 200
-    assert speaker.form("/oauth/revoke", {"token": token, "client_id": "portal"}).status == 200
+    assert oauth_client.me(token).status == 200
+    assert oauth_client.form("/oauth/revoke", {"token": token, "client_id": "portal"}).status == 200
     portal.command("purge")
-    assert speaker.me(token).status == 401
+    assert oauth_client.me(token).status == 401
 
 
 @pytest.mark.django_db
@@ -195,14 +197,16 @@ def test_a_purge_that_fails_is_logged_and_costs_nobody_a_token(
 
 
 @pytest.mark.security("R-32")
-def test_two_purges_at_once_and_traffic_beside_them_do_not_disturb_each_other(portal: Portal, speaker: Speaker) -> None:
+def test_two_purges_at_once_and_traffic_beside_them_do_not_disturb_each_other(
+    portal: Portal, oauth_client: OAuthClient
+) -> None:
     portal.make_developer("traffic@example.com")
-    refresh_token: str = speaker.log_in("traffic@example.com")["refresh_token"]
+    refresh_token: str = oauth_client.log_in("traffic@example.com")["refresh_token"]
     portal.shell("from tests.tokens.test_purge import many_expired; many_expired(50_000)")
     purges = [portal.begin("purge", "--batch", "500") for _ in range(2)]
     refreshed = 0
     while any(purging.poll() is None for purging in purges):
-        answer = speaker.refresh(refresh_token)
+        answer = oauth_client.refresh(refresh_token)
         assert answer.status == 200, answer.body
         refresh_token = told(answer)["refresh_token"]
         refreshed += 1

@@ -7,25 +7,25 @@ from pathlib import Path
 import pytest
 
 from tests.databases import portal_database
+from tests.oauth_client import ENDED, FORGET_GUESSES, ClientKey, OAuthClient, told
 from tests.parallel import all_at_once
 from tests.portal import Portal
-from tests.speaker import ENDED, FORGET_GUESSES, Client, Speaker, told
 
 PARALLEL = 32
 ROUNDS = 25
 
 
 @pytest.fixture
-def lenient(tmp_path: Path) -> Iterator[Speaker]:
+def lenient(tmp_path: Path) -> Iterator[OAuthClient]:
     """A portal that refuses a token sent twice within half a minute without ending its log-in."""
     with portal_database(tmp_path) as database_url:
         with Portal(tmp_path, database_url, KEYPORTAL_REFRESH_GRACE="30").running() as portal:
-            yield Speaker(portal)
+            yield OAuthClient(portal)
 
 
-def spend_at_once(speaker: Speaker, refresh_token: str) -> list[str]:
+def spend_at_once(oauth_client: OAuthClient, refresh_token: str) -> list[str]:
     """Spend one token many times at once; give the successors. Who does not get one is told `invalid_grant`."""
-    answers = all_at_once(PARALLEL, lambda _: speaker.refresh(refresh_token))
+    answers = all_at_once(PARALLEL, lambda _: oauth_client.refresh(refresh_token))
     counted = Counter((answer.status, told(answer).get("error")) for answer in answers)
     assert counted == {(200, None): 1, (400, "invalid_grant"): PARALLEL - 1}
     return [told(answer)["refresh_token"] for answer in answers if answer.status == 200]
@@ -33,7 +33,7 @@ def spend_at_once(speaker: Speaker, refresh_token: str) -> list[str]:
 
 @pytest.mark.conformance("RF-12")
 @pytest.mark.security("R-11")
-def test_a_refresh_token_is_spent_exactly_once_each_time(lenient: Speaker) -> None:
+def test_a_refresh_token_is_spent_exactly_once_each_time(lenient: OAuthClient) -> None:
     lenient.portal.make_developer("herd@example.com")
     refresh_token: str = lenient.log_in("herd@example.com")["refresh_token"]
     for _ in range(ROUNDS):
@@ -45,28 +45,32 @@ def test_a_refresh_token_is_spent_exactly_once_each_time(lenient: Speaker) -> No
     assert lenient.refresh(refresh_token).status == 200
 
 
-def test_without_grace_one_wins_too_and_whoever_comes_later_ends_the_log_in(portal: Portal, speaker: Speaker) -> None:
+def test_without_grace_one_wins_too_and_whoever_comes_later_ends_the_log_in(
+    portal: Portal, oauth_client: OAuthClient
+) -> None:
     owner = portal.make_developer("strict@example.com")
     for _ in range(5):
-        first: str = speaker.log_in("strict@example.com")["refresh_token"]
-        (successor,) = spend_at_once(speaker, first)
-        assert speaker.refresh(first).status == 400
-        assert speaker.refresh(successor).status == 400
+        first: str = oauth_client.log_in("strict@example.com")["refresh_token"]
+        (successor,) = spend_at_once(oauth_client, first)
+        assert oauth_client.refresh(first).status == 400
+        assert oauth_client.refresh(successor).status == 400
     reused = portal.shell(f"print(AuditEvent.objects.filter(verb='refresh_reuse', subject_id='{owner}').count())")
     assert reused == "5"
 
 
-def test_many_revocations_at_once_all_succeed_and_are_one_event(portal: Portal, speaker: Speaker) -> None:
+def test_many_revocations_at_once_all_succeed_and_are_one_event(portal: Portal, oauth_client: OAuthClient) -> None:
     portal.make_developer("ends@example.com")
-    client = Client(*portal.make_key("ends@example.com"))
-    refresh_token: str = speaker.log_in("ends@example.com")["refresh_token"]
-    access_token = speaker.client_token(client)
+    client = ClientKey(*portal.make_key("ends@example.com"))
+    refresh_token: str = oauth_client.log_in("ends@example.com")["refresh_token"]
+    access_token = oauth_client.client_token(client)
     log_in = {"token": refresh_token, "client_id": "portal"}
-    answers = all_at_once(PARALLEL, lambda _: speaker.form("/oauth/revoke", log_in))
-    answers += all_at_once(PARALLEL, lambda _: speaker.form("/oauth/revoke", {"token": access_token}, client=client))
+    answers = all_at_once(PARALLEL, lambda _: oauth_client.form("/oauth/revoke", log_in))
+    answers += all_at_once(
+        PARALLEL, lambda _: oauth_client.form("/oauth/revoke", {"token": access_token}, client=client)
+    )
     assert {(answer.status, answer.body) for answer in answers} == {(200, b"{}")}
-    assert speaker.refresh(refresh_token).status == 400
-    assert speaker.ended(access_token) in ENDED
+    assert oauth_client.refresh(refresh_token).status == 400
+    assert oauth_client.ended(access_token) in ENDED
     counted = portal.shell(
         "from collections import Counter; user = User.objects.get(email='ends@example.com'); "
         f"print(AuditEvent.objects.filter(verb='tokens_revoked', subject_id=user.pk).count(), "
@@ -75,12 +79,12 @@ def test_many_revocations_at_once_all_succeed_and_are_one_event(portal: Portal, 
     assert counted == "1 1"
 
 
-def test_guesses_at_many_workers_at_once_are_counted_together(portal: Portal, speaker: Speaker) -> None:
+def test_guesses_at_many_workers_at_once_are_counted_together(portal: Portal, oauth_client: OAuthClient) -> None:
     portal.make_developer("guessed@example.com")
     portal.shell(FORGET_GUESSES)
-    tries = all_at_once(PARALLEL, lambda number: speaker.password("guessed@example.com", f"guess {number}"))
+    tries = all_at_once(PARALLEL, lambda number: oauth_client.password("guessed@example.com", f"guess {number}"))
     statuses = Counter(answer.status for answer in tries)
     assert set(statuses) == {401, 429}
     assert statuses[401] <= 10
     portal.shell(FORGET_GUESSES)
-    assert speaker.password("guessed@example.com").status == 200
+    assert oauth_client.password("guessed@example.com").status == 200

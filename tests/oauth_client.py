@@ -17,20 +17,22 @@ FORM = portal.FORM
 FORGET_GUESSES = portal.FORGET_GUESSES
 
 
-class Client(NamedTuple):
+class ClientKey(NamedTuple):
     """An API key as an OAuth client."""
 
     id: str
     secret: str
 
 
-class Speaker:
+class OAuthClient:
     """Speaks to the token endpoints of a portal as a client does, one fresh connection a request."""
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
 
-    def form(self, path: str, body: Mapping[str, str] | str, *, client: Client | None = None, **headers: str) -> Answer:
+    def form(
+        self, path: str, body: Mapping[str, str] | str, *, client: ClientKey | None = None, **headers: str
+    ) -> Answer:
         """POST a form; a `client` authenticates by Basic."""
         sent = {"Content-Type": FORM, **headers}
         if client is not None:
@@ -38,11 +40,11 @@ class Speaker:
         raw = (body if isinstance(body, str) else urlencode(body)).encode()
         return self.portal.request("POST", path, headers=sent, body=raw)
 
-    def token(self, body: Mapping[str, str] | str, *, client: Client | None = None, **headers: str) -> Answer:
+    def token(self, body: Mapping[str, str] | str, *, client: ClientKey | None = None, **headers: str) -> Answer:
         """Ask the token endpoint."""
         return self.form("/oauth/token", body, client=client, **headers)
 
-    def client_token(self, client: Client, **parameters: str) -> str:
+    def client_token(self, client: ClientKey, **parameters: str) -> str:
         """Give an access token for a key."""
         answer = self.token({"grant_type": "client_credentials", **parameters}, client=client)
         assert answer.status == 200, answer.body
