@@ -48,7 +48,7 @@ class OAuthClient:
         """Give an access token for a key."""
         answer = self.token({"grant_type": "client_credentials", **parameters}, client=client)
         assert answer.status == 200, answer.body
-        token: str = told(answer)["access_token"]
+        token: str = json_of(answer)["access_token"]
         return token
 
     def password(self, email: str, password: str = PASSWORD) -> Answer:
@@ -59,7 +59,7 @@ class OAuthClient:
         """Give the pair of tokens for a password."""
         answer = self.password(email, password)
         assert answer.status == 200, answer.body
-        return told(answer)
+        return json_of(answer)
 
     def basic(self, email: str, password: str = PASSWORD) -> str:
         """Give the value of the header of a log-in."""
@@ -79,7 +79,7 @@ class OAuthClient:
     def ended(self, credential: str) -> str:
         """Give the code with which a credential is refused, as soon as every worker has heard of its end."""
         refused_everywhere(lambda: self.me(credential).status, at_once=self.portal.is_on_sqlite)
-        answer = told(self.me(credential))
+        answer = json_of(self.me(credential))
         return str(answer.get("code", "it is good"))
 
     def me(self, credential: str) -> Answer:
@@ -101,7 +101,7 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def told(answer: Answer) -> dict[str, Any]:
+def json_of(answer: Answer) -> dict[str, Any]:
     """Give the JSON object of an answer."""
     value = json.loads(answer.body)
     assert isinstance(value, dict)
@@ -114,6 +114,6 @@ def is_oauth_answer(answer: Answer) -> None:
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
     assert "set-cookie" not in answer.headers
-    assert told(answer) is not None
+    assert json_of(answer) is not None
     if answer.status == 401:
         assert answer.headers["www-authenticate"]

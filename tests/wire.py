@@ -24,10 +24,10 @@ class Reply(NamedTuple):
         return dict(self.headers).get(name, "")
 
     @property
-    def told(self) -> dict[str, Any]:
+    def json(self) -> dict[str, Any]:
         """The body, read as JSON."""
-        told: dict[str, Any] = json.loads(self.body)
-        return told
+        value: dict[str, Any] = json.loads(self.body)
+        return value
 
 
 class Wire:

@@ -1,5 +1,5 @@
 """The names that the conformance tests share stand in `tests.oauth_client`."""
 
-from tests.oauth_client import FORM, PASSWORD, ClientKey, OAuthClient, basic, told
+from tests.oauth_client import FORM, PASSWORD, ClientKey, OAuthClient, basic, json_of
 
-__all__ = ["FORM", "PASSWORD", "ClientKey", "OAuthClient", "basic", "told"]
+__all__ = ["FORM", "PASSWORD", "ClientKey", "OAuthClient", "basic", "json_of"]

@@ -7,7 +7,7 @@ from unittest.mock import ANY
 import pytest
 
 from tests.conformance.forging import Forger
-from tests.oauth_client import ENDED, ClientKey, OAuthClient, asked_until_limited, is_oauth_answer, told
+from tests.oauth_client import ENDED, ClientKey, OAuthClient, asked_until_limited, is_oauth_answer, json_of
 from tests.portal import Answer, Portal
 from tests.typos import with_another_end
 from vault.secret_format import new_secret
@@ -53,12 +53,12 @@ def ask(oauth_client: OAuthClient, caller: ClientKey | None, token: str, **param
 @pytest.mark.conformance("IN-01")
 @pytest.mark.conformance("IN-05")
 def test_only_a_service_with_the_scope_may_ask(oauth_client: OAuthClient, caller: ClientKey, client: ClientKey) -> None:
-    assert told(ask(oauth_client, caller, client.secret))["active"] is True
+    assert json_of(ask(oauth_client, caller, client.secret))["active"] is True
     stranger, refused = ClientKey(caller.id, new_secret("kp", "live")), (401, "invalid_client")
     for asking, why in ((None, refused), (client, (403, "insufficient_scope")), (stranger, refused)):
         answer = ask(oauth_client, asking, client.secret)
-        assert (answer.status, told(answer)["error"]) == why
-        assert "active" not in told(answer)
+        assert (answer.status, json_of(answer)["error"]) == why
+        assert "active" not in json_of(answer)
 
 
 @pytest.mark.conformance("IN-02")
@@ -67,10 +67,10 @@ def test_only_a_service_with_the_scope_may_ask(oauth_client: OAuthClient, caller
 def test_what_is_good_is_described_and_no_more_than_needed(
     portal: Portal, oauth_client: OAuthClient, caller: ClientKey, client: ClientKey, pair: dict[str, Any], owner: str
 ) -> None:
-    user_token = told(ask(oauth_client, caller, pair["access_token"]))
-    key_token = told(ask(oauth_client, caller, oauth_client.client_token(client)))
-    key = told(ask(oauth_client, caller, client.secret))
-    refresh_token = told(ask(oauth_client, caller, pair["refresh_token"]))
+    user_token = json_of(ask(oauth_client, caller, pair["access_token"]))
+    key_token = json_of(ask(oauth_client, caller, oauth_client.client_token(client)))
+    key = json_of(ask(oauth_client, caller, client.secret))
+    refresh_token = json_of(ask(oauth_client, caller, pair["refresh_token"]))
     for answer in (user_token, key_token):
         assert {type(answer[name]) for name in ("exp", "iat", "nbf")} == {int}
         assert answer["jti"].startswith("tok_")
@@ -125,13 +125,13 @@ def test_what_belongs_to_nobody_who_may_is_inactive(
     client = ClientKey(*portal.make_key(email))
     pair = oauth_client.log_in(email)
     credentials = [client.secret, oauth_client.client_token(client), pair["access_token"], pair["refresh_token"]]
-    assert [told(ask(oauth_client, caller, credential))["active"] for credential in credentials] == [True] * 4
+    assert [json_of(ask(oauth_client, caller, credential))["active"] for credential in credentials] == [True] * 4
     portal.shell(
         "from accounts import services; from accounts.origin import Origin; "
         f"services.{verb}(user=User.objects.get(email='{email}'), origin=Origin.of_command('test'))"
     )
     assert oauth_client.ended(client.secret) == oauth_client.ended(pair["access_token"])
-    assert [told(ask(oauth_client, caller, credential))["active"] for credential in credentials] == [False] * 4
+    assert [json_of(ask(oauth_client, caller, credential))["active"] for credential in credentials] == [False] * 4
 
 
 def test_a_key_that_is_bound_to_a_network_is_active_from_there_only(
@@ -145,10 +145,10 @@ def test_a_key_that_is_bound_to_a_network_is_active_from_there_only(
     )
     assert oauth_client.ended(bound.secret) == "network_refused"
     for credential in (bound.secret, token):
-        assert told(ask(oauth_client, caller, credential))["active"] is False
-        assert told(ask(oauth_client, caller, credential, client_ip="198.51.100.7"))["active"] is False
-        assert told(ask(oauth_client, caller, credential, client_ip="nonsense"))["active"] is False
-        assert told(ask(oauth_client, caller, credential, client_ip="192.0.2.7"))["active"] is True
+        assert json_of(ask(oauth_client, caller, credential))["active"] is False
+        assert json_of(ask(oauth_client, caller, credential, client_ip="198.51.100.7"))["active"] is False
+        assert json_of(ask(oauth_client, caller, credential, client_ip="nonsense"))["active"] is False
+        assert json_of(ask(oauth_client, caller, credential, client_ip="192.0.2.7"))["active"] is True
 
 
 @pytest.mark.conformance("IN-06")
@@ -161,7 +161,7 @@ def test_introspection_takes_post_only(portal: Portal, client: ClientKey) -> Non
 @pytest.mark.conformance("IN-07")
 def test_a_token_is_needed_and_a_hint_is_not(oauth_client: OAuthClient, caller: ClientKey, client: ClientKey) -> None:
     answer = oauth_client.form("/oauth/introspect", {}, client=caller)
-    assert (answer.status, told(answer)["error"]) == (400, "invalid_request")
+    assert (answer.status, json_of(answer)["error"]) == (400, "invalid_request")
     plain = ask(oauth_client, caller, client.secret).body
     for hint in ("access_token", "refresh_token", "banana"):
         assert ask(oauth_client, caller, client.secret, token_type_hint=hint).body == plain
@@ -174,7 +174,7 @@ def test_scanning_is_stopped_for_who_scans(
     scanner = ClientKey(*portal.make_key(OWNER, *VERIFY, name="a scanner"))
     over = asked_until_limited(lambda: ask(oauth_client, scanner, "x"), amount=100)
     assert int(over.headers["retry-after"]) > 0
-    assert told(ask(oauth_client, caller, client.secret))["active"] is True
+    assert json_of(ask(oauth_client, caller, client.secret))["active"] is True
 
 
 @pytest.mark.conformance("JW-04")
@@ -196,7 +196,7 @@ def test_every_door_gives_a_forged_token_the_same_verdict(
     asker = ClientKey(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
     for name, token in forger.forged().items():
         answer = oauth_client.me(token)
-        assert (answer.status, told(answer)["code"]) == (401, "invalid_token"), name
+        assert (answer.status, json_of(answer)["code"]) == (401, "invalid_token"), name
         assert 'error="invalid_token"' in answer.headers["www-authenticate"]
         bodies.add(answer.body)
         revoked = oauth_client.form("/oauth/revoke", {"token": token}, client=client)
@@ -204,7 +204,7 @@ def test_every_door_gives_a_forged_token_the_same_verdict(
         gate = portal.get("/gateway/auth", Authorization=f"Bearer {token}")
         assert (gate.status, gate.headers["x-keyportal-code"]) == (401, "invalid_token"), name
         verified = oauth_client.post("/api/v1/verify", {"credential": token}, Authorization=f"Bearer {asker.secret}")
-        assert told(verified) == {"valid": False, "code": "invalid_token", "about": ANY}, name
+        assert json_of(verified) == {"valid": False, "code": "invalid_token", "about": ANY}, name
     assert len(bodies) == 1
     assert portal.shell("print(RevokedToken.objects.filter(token_id__startswith='tok_forged').count())") == "0"
 
@@ -222,7 +222,7 @@ def test_a_token_ends_with_its_leeway(oauth_client: OAuthClient, forger: Forger)
     issued = {"iat": now - 600, "nbf": now - 600}
     assert oauth_client.me(forger.genuine({}, {**issued, "exp": now - 10})).status == 200
     over = oauth_client.me(forger.genuine({}, {**issued, "exp": now - 31}))
-    assert (over.status, told(over)["code"]) == (401, "expired")
+    assert (over.status, json_of(over)["code"]) == (401, "expired")
     assert 'error="invalid_token"' in over.headers["www-authenticate"]
 
 
@@ -247,7 +247,7 @@ def test_a_subject_is_never_taken_over(portal: Portal, oauth_client: OAuthClient
     )
     portal.make_developer("leaves@example.com")
     answer = oauth_client.me(token)
-    assert (answer.status, told(answer)["code"]) == (401, "invalid_token")
+    assert (answer.status, json_of(answer)["code"]) == (401, "invalid_token")
 
 
 @pytest.mark.conformance("JW-26")
@@ -256,4 +256,4 @@ def test_a_user_and_a_key_can_not_be_confused(
 ) -> None:
     for subject in (f"key:{owner}", f"user:{client.id}", owner, client.id, "user:", "key:", ":", f"client:{client.id}"):
         assert oauth_client.ended(forger.genuine({}, {"sub": subject})) == "invalid_token"
-    assert told(oauth_client.me(forger.genuine({}, {"sub": f"key:{client.id}"})))["kind"] == "access_token"
+    assert json_of(oauth_client.me(forger.genuine({}, {"sub": f"key:{client.id}"})))["kind"] == "access_token"

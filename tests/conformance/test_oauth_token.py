@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.oauth_client import FORGET_GUESSES, FORM, PASSWORD, ClientKey, OAuthClient, basic, is_oauth_answer, told
+from tests.oauth_client import FORGET_GUESSES, FORM, PASSWORD, ClientKey, OAuthClient, basic, is_oauth_answer, json_of
 from tests.portal import Answer, Portal
 from tests.staleness import let_in_everywhere
 from vault.secret_format import new_id, new_secret
@@ -35,7 +35,7 @@ def payload(token: str) -> dict[str, Any]:
 
 def is_error(answer: Answer, status: int, error: str) -> bool:
     is_oauth_answer(answer)
-    assert (answer.status, told(answer)["error"]) == (status, error)
+    assert (answer.status, json_of(answer)["error"]) == (status, error)
     return True
 
 
@@ -91,7 +91,7 @@ def test_a_key_is_swapped_for_an_access_token(oauth_client: OAuthClient, client:
     answer = oauth_client.token("grant_type=client_credentials&scope=&foo=bar", client=client)
     after = int(time.time())
     is_oauth_answer(answer)
-    body = told(answer)
+    body = json_of(answer)
     assert (answer.status, body["token_type"].lower(), body["scope"]) == (200, "bearer", "a:read a:write")
     assert body.keys() == {"access_token", "token_type", "expires_in", "scope"}
     claims = payload(body["access_token"])
@@ -110,10 +110,10 @@ def test_a_key_is_swapped_for_an_access_token(oauth_client: OAuthClient, client:
 @pytest.mark.conformance("OT-12")
 @pytest.mark.conformance("OT-13")
 def test_a_client_gets_the_scopes_that_it_asks_for_within_its_own(oauth_client: OAuthClient, client: ClientKey) -> None:
-    narrow = told(oauth_client.token({**GRANT, "scope": "a:read"}, client=client))
+    narrow = json_of(oauth_client.token({**GRANT, "scope": "a:read"}, client=client))
     assert narrow["scope"] == payload(narrow["access_token"])["scope"] == "a:read"
     for order in ("a:write a:read", "a:read a:write", "a:read a:write a:read"):
-        assert told(oauth_client.token({**GRANT, "scope": order}, client=client))["scope"] == "a:read a:write"
+        assert json_of(oauth_client.token({**GRANT, "scope": order}, client=client))["scope"] == "a:read a:write"
 
 
 @pytest.mark.conformance("OT-12")

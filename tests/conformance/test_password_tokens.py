@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tests.oauth_client import FORGET_GUESSES, PASSWORD, OAuthClient, basic, told
+from tests.oauth_client import FORGET_GUESSES, PASSWORD, OAuthClient, basic, json_of
 from tests.person import Person
 from tests.portal import Answer, Portal
 from tokens.basic import basic_credentials
@@ -51,12 +51,12 @@ def is_refused(answer: Answer) -> None:
 @pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC "])
 def test_e_mail_and_password_are_swapped_for_a_pair(oauth_client: OAuthClient, owner: str, scheme: str) -> None:
     answer = send(oauth_client, Authorization=basic(OWNER, PASSWORD).replace("Basic", scheme))
-    body = told(answer)
+    body = json_of(answer)
     assert answer.status == 200
     assert body.keys() == {"access_token", "token_type", "expires_in", "scope", "refresh_token"}
     assert (body["token_type"].lower(), body["expires_in"]) == ("bearer", 600)
     assert (answer.headers["cache-control"], answer.headers["pragma"]) == ("no-store", "no-cache")
-    me = told(oauth_client.me(body["access_token"]))
+    me = json_of(oauth_client.me(body["access_token"]))
     assert (me["kind"], me["owner"], me["client_id"]) == ("access_token", owner, "portal")
 
 
@@ -70,7 +70,7 @@ def test_without_a_password_the_challenge_asks_for_one_in_utf_8(portal: Portal, 
     for headers in ({}, {"Authorization": f"Bearer {key}"}, {"Authorization": "Digest username=a"}):
         answer = send(oauth_client, **headers)
         is_refused(answer)
-        assert told(answer)["code"] == "missing_credential"
+        assert json_of(answer)["code"] == "missing_credential"
 
 
 @pytest.mark.conformance("BA-03")
@@ -139,9 +139,9 @@ def test_an_unknown_account_and_a_wrong_password_look_the_same(oauth_client: OAu
 @pytest.mark.usefixtures("fresh_counts")
 def test_an_unconfirmed_account_is_told_so_with_the_right_password_only(oauth_client: OAuthClient) -> None:
     right = oauth_client.password("unconfirmed@example.com")
-    assert (right.status, told(right)["code"]) == (403, "account_unconfirmed")
+    assert (right.status, json_of(right)["code"]) == (403, "account_unconfirmed")
     wrong = oauth_client.password("unconfirmed@example.com", "wrong")
-    assert (wrong.status, told(wrong)["code"]) == (401, "invalid_login")
+    assert (wrong.status, json_of(wrong)["code"]) == (401, "invalid_login")
 
 
 @pytest.mark.once
@@ -154,7 +154,7 @@ def test_guesses_end_in_429_and_the_owner_s_session_and_keys_go_on(portal: Porta
     statuses = [oauth_client.password("guess-basic@example.com", f"guess {number}").status for number in range(11)]
     assert statuses == [401] * 10 + [429]
     over = oauth_client.password("guess-basic@example.com")
-    assert (over.status, told(over)["code"], over.headers["cache-control"]) == (429, "rate_limited", "no-store")
+    assert (over.status, json_of(over)["code"], over.headers["cache-control"]) == (429, "rate_limited", "no-store")
     assert 1 <= int(over.headers["retry-after"]) <= 601
     assert "www-authenticate" not in over.headers
     assert oauth_client.me(secret).status == 200
@@ -209,15 +209,15 @@ def test_an_account_with_a_second_factor_is_refused(portal: Portal, oauth_client
         "TOTP.activate(User.objects.get(email='factor-basic@example.com'), generate_totp_secret())"
     )
     answer = oauth_client.password("factor-basic@example.com")
-    assert (answer.status, told(answer)["code"]) == (403, "mfa_required")
-    assert told(oauth_client.password("factor-basic@example.com", "wrong"))["code"] == "invalid_login"
+    assert (answer.status, json_of(answer)["code"]) == (403, "mfa_required")
+    assert json_of(oauth_client.password("factor-basic@example.com", "wrong"))["code"] == "invalid_login"
 
 
 @pytest.mark.parametrize("scope", ["nothing:known", "credentials:verify", 'a"b', "\0"])
 def test_scopes_that_can_not_be_had_are_refused(oauth_client: OAuthClient, scope: str) -> None:
     answer = oauth_client.post("/api/v1/tokens", {"scope": scope}, Authorization=oauth_client.basic(OWNER))
     assert answer.status == 400
-    assert told(answer)["code"] in ("invalid_scope", "invalid")
+    assert json_of(answer)["code"] in ("invalid_scope", "invalid")
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"5", b'{"scope": 5}', b'{"scope": []}', b"\xff"])

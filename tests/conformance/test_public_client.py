@@ -6,7 +6,7 @@ import pytest
 from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
 from requests_oauthlib import OAuth2Session as RequestsSession
 
-from tests.oauth_client import ENDED, ClientKey, OAuthClient, basic, is_oauth_answer, told
+from tests.oauth_client import ENDED, ClientKey, OAuthClient, basic, is_oauth_answer, json_of
 from tests.portal import Portal
 
 pytestmark = pytest.mark.finding("H37")
@@ -61,10 +61,10 @@ def test_the_public_client_refreshes_and_revokes(
 ) -> None:
     renewed = oauth_client.refresh(pair["refresh_token"], **form, **headers(authorization))
     assert renewed.status == 200
-    token = told(renewed)["refresh_token"]
+    token = json_of(renewed)["refresh_token"]
     ended = oauth_client.form("/oauth/revoke", {"token": token, **form}, **headers(authorization))
     assert ended.status == 200
-    assert oauth_client.ended(told(renewed)["access_token"]) in ENDED
+    assert oauth_client.ended(json_of(renewed)["access_token"]) in ENDED
 
 
 @pytest.mark.parametrize(("authorization", "form", "status"), OTHERS)
@@ -77,7 +77,7 @@ def test_whoever_claims_more_than_that_is_refused_and_spends_nothing(
     ):
         is_oauth_answer(answer)
         assert answer.status == status
-        assert told(answer)["error"] == ("invalid_client" if status == 401 else "invalid_request")
+        assert json_of(answer)["error"] == ("invalid_client" if status == 401 else "invalid_request")
     assert oauth_client.refresh(pair["refresh_token"]).status == 200
 
 

@@ -21,7 +21,7 @@ from oauthlib.oauth2 import BackendApplicationClient
 from requests_oauthlib import OAuth2Session as RequestsSession
 
 from tests.databases import portal_database
-from tests.oauth_client import ClientKey, OAuthClient, told
+from tests.oauth_client import ClientKey, OAuthClient, json_of
 from tests.portal import Portal
 from tests.signing_keys import KEYS
 from tests.waiting import DEADLINE, wait_until
@@ -44,7 +44,7 @@ def client(portal: Portal) -> ClientKey:
 def document(portal: Portal, path: str) -> dict[str, Any]:
     answer = portal.get(path)
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
-    return told(answer)
+    return json_of(answer)
 
 
 @contextmanager
@@ -85,10 +85,10 @@ def test_a_strict_reader_finds_nothing_missing(portal: Portal, monkeypatch: pyte
 
 @pytest.mark.conformance("MD-02")
 def test_no_header_moves_the_issuer(portal: Portal, client: ClientKey, oauth_client: OAuthClient) -> None:
-    assert told(portal.get(METADATA, Host="evil.example")) == document(portal, METADATA)
+    assert json_of(portal.get(METADATA, Host="evil.example")) == document(portal, METADATA)
     forged = {"X-Forwarded-Host": "evil.example", "X_Forwarded_Host": "evil.example", "Forwarded": "host=evil.example"}
     forwarded = portal.get(METADATA, **forged)
-    assert told(forwarded) == document(portal, METADATA)
+    assert json_of(forwarded) == document(portal, METADATA)
 
 
 @pytest.mark.conformance("MD-06")
@@ -125,7 +125,7 @@ def test_every_endpoint_is_there_and_takes_what_it_says(
 @pytest.mark.finding("H38")
 def test_the_keys_are_public_and_may_be_kept_for_a_while(portal: Portal) -> None:
     answer = portal.get(JWKS)
-    for key in told(answer)["keys"]:
+    for key in json_of(answer)["keys"]:
         assert not key.keys() & {*PRIVATE, "key_ops"}
         assert (key["use"], key["alg"], key["kid"]) == ("sig", "ES256", thumbprint(key))
     assert answer.headers["cache-control"] == "public, max-age=60"
@@ -219,14 +219,14 @@ class OfflineVerifier(threading.Thread):
 
     def round(self) -> None:
         if not self.fetched.is_set():
-            published = told(self.portal.get(JWKS))["keys"]
+            published = json_of(self.portal.get(JWKS))["keys"]
             self.keys = {key["kid"]: joserfc_jwk.import_key(key) for key in published}
             self.fetched.set()
         answer = OAuthClient(self.portal).token({"grant_type": "client_credentials"}, client=self.client)
         if answer.status != 200:
             self.failures.append(answer.body.decode())
             return
-        token = told(answer)["access_token"]
+        token = json_of(answer)["access_token"]
         kid = get_unverified_header(token)["kid"]
         if kid not in self.keys:
             self.failures.append(f"unknown key {kid}")
@@ -269,5 +269,5 @@ def test_keys_roll_over_without_a_failure_and_a_removed_one_is_dead(tmp_path: Pa
             verifier.over.set()
             verifier.join()
         answer = OAuthClient(portal).me(held)
-        assert (answer.status, told(answer)["code"]) == (401, "invalid_token")
+        assert (answer.status, json_of(answer)["code"]) == (401, "invalid_token")
         assert OAuthClient(portal).log_in(OWNER)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conformance.test_oauth_token import payload
 from tests.databases import portal_database
-from tests.oauth_client import ENDED, ClientKey, OAuthClient, is_oauth_answer, told
+from tests.oauth_client import ENDED, ClientKey, OAuthClient, is_oauth_answer, json_of
 from tests.portal import Answer, Portal
 from vault.secret_format import new_secret
 
@@ -34,7 +34,7 @@ def pair(owner: str, oauth_client: OAuthClient) -> dict[str, Any]:
 
 def refused(answer: Answer, error: str = "invalid_grant") -> bytes:
     is_oauth_answer(answer)
-    assert (answer.status, told(answer)["error"]) == (400, error)
+    assert (answer.status, json_of(answer)["error"]) == (400, error)
     return answer.body
 
 
@@ -46,10 +46,10 @@ def events(portal: Portal, verb: str, owner: str) -> int:
 def test_a_refresh_token_buys_the_next_pair_at_either_door(oauth_client: OAuthClient, pair: dict[str, Any]) -> None:
     at_oauth = oauth_client.refresh(pair["refresh_token"])
     is_oauth_answer(at_oauth)
-    at_api = oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": told(at_oauth)["refresh_token"]})
+    at_api = oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": json_of(at_oauth)["refresh_token"]})
     assert (at_oauth.status, at_api.status) == (200, 200)
     assert at_api.headers["cache-control"] == "no-store"
-    tokens = [pair, told(at_oauth), told(at_api)]
+    tokens = [pair, json_of(at_oauth), json_of(at_api)]
     assert len({payload(token["access_token"])["jti"] for token in tokens}) == 3
     assert len({token["refresh_token"] for token in tokens}) == 3
     issued = [payload(token["access_token"])["iat"] for token in tokens]
@@ -81,7 +81,7 @@ def test_whatever_is_no_good_is_refused_alike(portal: Portal, oauth_client: OAut
     ]
     assert len({refused(oauth_client.refresh(token)) for token in bad}) == 1
     answers = [oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": token}) for token in bad[:-1]]
-    assert {(answer.status, told(answer)["code"]) for answer in answers} == {(400, "invalid_grant")}
+    assert {(answer.status, json_of(answer)["code"]) for answer in answers} == {(400, "invalid_grant")}
 
 
 def pair_of(oauth_client: OAuthClient) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def pair_of(oauth_client: OAuthClient) -> dict[str, Any]:
 @pytest.mark.parametrize("body", [{}, {"refresh_token": None}, {"refresh_token": []}, [], "x", 5])
 def test_a_body_that_is_none_is_told_what_is_wrong(oauth_client: OAuthClient, body: object) -> None:
     answer = oauth_client.post("/api/v1/tokens/refresh", body)
-    assert (answer.status, told(answer)["code"]) == (400, "invalid")
+    assert (answer.status, json_of(answer)["code"]) == (400, "invalid")
     assert refused(oauth_client.token({"grant_type": "refresh_token"}), "invalid_request")
 
 
@@ -110,25 +110,25 @@ def test_another_client_is_refused_and_spends_nothing(
 @pytest.mark.conformance("RF-04")
 def test_scopes_can_be_narrowed_for_a_while_and_never_widened(oauth_client: OAuthClient, owner: str) -> None:
     answer = oauth_client.post("/api/v1/tokens", {"scope": "r:read"}, Authorization=oauth_client.basic(OWNER))
-    assert told(answer)["scope"] == "r:read"
-    refused(oauth_client.refresh(told(answer)["refresh_token"], scope="r:read r:write"), "invalid_scope")
-    wide = told(
+    assert json_of(answer)["scope"] == "r:read"
+    refused(oauth_client.refresh(json_of(answer)["refresh_token"], scope="r:read r:write"), "invalid_scope")
+    wide = json_of(
         oauth_client.post("/api/v1/tokens", {"scope": "r:write r:read"}, Authorization=oauth_client.basic(OWNER))
     )
-    narrow = told(oauth_client.refresh(wide["refresh_token"], scope="r:read"))
+    narrow = json_of(oauth_client.refresh(wide["refresh_token"], scope="r:read"))
     assert narrow["scope"] == payload(narrow["access_token"])["scope"] == "r:read"
-    again = told(oauth_client.refresh(narrow["refresh_token"]))
+    again = json_of(oauth_client.refresh(narrow["refresh_token"]))
     assert again["scope"] == payload(again["access_token"])["scope"] == "r:read r:write"
     wider = oauth_client.post(
         "/api/v1/tokens/refresh", {"refresh_token": again["refresh_token"], "scope": "credentials:verify"}
     )
-    assert (wider.status, told(wider)["code"]) == (400, "invalid_scope")
+    assert (wider.status, json_of(wider)["code"]) == (400, "invalid_scope")
 
 
 @pytest.mark.conformance("RF-05")
 def test_a_refresh_token_is_no_access_token(oauth_client: OAuthClient, pair: dict[str, Any]) -> None:
     answer = oauth_client.me(pair["refresh_token"])
-    assert (answer.status, told(answer)["code"]) == (401, "invalid_token")
+    assert (answer.status, json_of(answer)["code"]) == (401, "invalid_token")
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
@@ -139,7 +139,7 @@ def test_a_token_that_is_used_twice_ends_its_family(
 ) -> None:
     before = events(portal, "refresh_reuse", owner)
     bystander = oauth_client.log_in(OWNER)
-    successor = told(oauth_client.refresh(pair["refresh_token"]))
+    successor = json_of(oauth_client.refresh(pair["refresh_token"]))
     refused(oauth_client.refresh(pair["refresh_token"]))
     refused(oauth_client.refresh(successor["refresh_token"]))
     assert oauth_client.ended(successor["access_token"]) == "revoked"
@@ -158,9 +158,9 @@ def lenient(tmp_path: Path) -> Iterator[OAuthClient]:
 def test_a_grace_forgives_a_second_try_and_revives_nothing(lenient: OAuthClient) -> None:
     lenient.portal.make_developer(OWNER)
     first = lenient.log_in(OWNER)
-    second = told(lenient.refresh(first["refresh_token"]))
+    second = json_of(lenient.refresh(first["refresh_token"]))
     refused(lenient.refresh(first["refresh_token"]))  # refused, and nothing is lost by it
-    third = told(lenient.refresh(second["refresh_token"]))
+    third = json_of(lenient.refresh(second["refresh_token"]))
     assert lenient.form("/oauth/revoke", {"token": third["refresh_token"], "client_id": "portal"}).status == 200
     for token in (first, second, third):
         refused(lenient.refresh(token["refresh_token"]))
@@ -176,7 +176,7 @@ def test_the_absolute_lifetime_survives_rotation(
         f"row = RefreshToken.objects.holding('{pair['refresh_token']}').get().family; "
         f"row.expires_at = timezone.now() + timedelta(hours=1); {RESEAL}"
     )
-    successor = told(oauth_client.refresh(pair["refresh_token"]))["refresh_token"]
+    successor = json_of(oauth_client.refresh(pair["refresh_token"]))["refresh_token"]
     within = portal.shell(
         f"t = RefreshToken.objects.holding('{successor}').get(); print(t.expires_at == t.family.expires_at)"
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.forging import Forger
-from tests.oauth_client import PASSWORD, ClientKey, OAuthClient, basic, is_oauth_answer, told
+from tests.oauth_client import PASSWORD, ClientKey, OAuthClient, basic, is_oauth_answer, json_of
 from tests.portal import Answer, Portal
 from tests.staleness import IN_A_ROW, refused_everywhere
 from vault.secret_format import new_secret
@@ -51,13 +51,13 @@ def test_what_is_no_resource_of_ours_is_an_invalid_target(
 ) -> None:
     answer = oauth_client.token({**GRANT, "resource": resource}, client=caller)
     is_oauth_answer(answer)
-    assert (answer.status, told(answer)["error"]) == (400, "invalid_target")
-    assert resource not in told(answer)["error_description"]
+    assert (answer.status, json_of(answer)["error"]) == (400, "invalid_target")
+    assert resource not in json_of(answer)["error_description"]
     problem = log_in(oauth_client, resource)
     code = "invalid" if resource == "\0" else "invalid_target"  # no text of an API has such a character
-    assert (problem.status, told(problem)["code"]) == (400, code)
-    assert [error["pointer"] for error in told(problem)["errors"]] == ["/resource"]
-    assert resource not in json.dumps(told(problem), ensure_ascii=False)
+    assert (problem.status, json_of(problem)["code"]) == (400, code)
+    assert [error["pointer"] for error in json_of(problem)["errors"]] == ["/resource"]
+    assert resource not in json.dumps(json_of(problem), ensure_ascii=False)
 
 
 @pytest.mark.conformance("RI-02")
@@ -67,29 +67,31 @@ def test_a_token_is_for_one_resource(oauth_client: OAuthClient, caller: ClientKe
             f"grant_type=client_credentials&resource={REPORTS}&resource={second}", client=caller
         )
         is_oauth_answer(answer)
-        assert (answer.status, told(answer)["error"]) == (400, "invalid_target")
+        assert (answer.status, json_of(answer)["error"]) == (400, "invalid_target")
 
 
 @pytest.mark.conformance("RI-03")
 def test_the_audience_is_the_resource_or_the_portal_s_own(
     portal: Portal, oauth_client: OAuthClient, caller: ClientKey
 ) -> None:
-    assert aud(told(oauth_client.token(GRANT, client=caller))) == portal.url
+    assert aud(json_of(oauth_client.token(GRANT, client=caller))) == portal.url
     for resource in (REPORTS, ORDERS, portal.url):
-        assert aud(told(oauth_client.token({**GRANT, "resource": resource}, client=caller))) == resource
-        assert aud(told(log_in(oauth_client, resource))) == resource
+        assert aud(json_of(oauth_client.token({**GRANT, "resource": resource}, client=caller))) == resource
+        assert aud(json_of(log_in(oauth_client, resource))) == resource
 
 
 @pytest.mark.conformance("RI-04")
 def test_a_refresh_is_for_what_the_log_in_was_for(oauth_client: OAuthClient, owner: str) -> None:
-    pair = told(log_in(oauth_client, REPORTS))
+    pair = json_of(log_in(oauth_client, REPORTS))
     refused = oauth_client.refresh(pair["refresh_token"], resource=ORDERS)
-    assert (refused.status, told(refused)["error"]) == (400, "invalid_target")
+    assert (refused.status, json_of(refused)["error"]) == (400, "invalid_target")
     asked = {"refresh_token": pair["refresh_token"], "resource": ORDERS}
-    assert told(oauth_client.post("/api/v1/tokens/refresh", asked))["code"] == "invalid_target"
-    pair = told(oauth_client.refresh(pair["refresh_token"], resource=REPORTS))
+    assert json_of(oauth_client.post("/api/v1/tokens/refresh", asked))["code"] == "invalid_target"
+    pair = json_of(oauth_client.refresh(pair["refresh_token"], resource=REPORTS))
     assert aud(pair) == REPORTS
-    assert aud(told(oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": pair["refresh_token"]}))) == REPORTS
+    assert (
+        aud(json_of(oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": pair["refresh_token"]}))) == REPORTS
+    )
 
 
 @pytest.mark.conformance("RI-05")
@@ -99,8 +101,8 @@ def test_a_token_for_another_is_unknown_at_every_entry_point_remembered_or_not(
     portal: Portal, oauth_client: OAuthClient, caller: ClientKey, owner: str
 ) -> None:
     _, secret = portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted")
-    mine = told(oauth_client.token({**GRANT, "resource": REPORTS}, client=caller))["access_token"]
-    kinds = {REPORTS: mine, ORDERS: told(log_in(oauth_client, ORDERS))["access_token"]}
+    mine = json_of(oauth_client.token({**GRANT, "resource": REPORTS}, client=caller))["access_token"]
+    kinds = {REPORTS: mine, ORDERS: json_of(log_in(oauth_client, ORDERS))["access_token"]}
     kinds["https://other.example"] = Forger(portal, owner).for_another()
     unknown = doors(portal, oauth_client, secret, new_secret("kp", "live"))
     assert {status for status, *_ in unknown} == {200, 401}
@@ -108,7 +110,7 @@ def test_a_token_for_another_is_unknown_at_every_entry_point_remembered_or_not(
         assert doors(portal, oauth_client, secret, token) == unknown, kind
         for _ in range(IN_A_ROW):  # introspection takes it, and then its worker remembers it
             asked = {"token": token, "audience": kind}
-            assert told(oauth_client.form("/oauth/introspect", asked, client=caller))["active"] is True
+            assert json_of(oauth_client.form("/oauth/introspect", asked, client=caller))["active"] is True
         for _ in range(IN_A_ROW):
             assert doors(portal, oauth_client, secret, token) == unknown, kind
 
@@ -128,19 +130,19 @@ def doors(portal: Portal, oauth_client: OAuthClient, asker: str, credential: str
 @pytest.mark.conformance("IN-02")
 def test_introspection_says_whom_a_token_is_for(portal: Portal, oauth_client: OAuthClient, caller: ClientKey) -> None:
     for resource in (REPORTS, portal.url):
-        token = told(oauth_client.token({**GRANT, "resource": resource}, client=caller))["access_token"]
+        token = json_of(oauth_client.token({**GRANT, "resource": resource}, client=caller))["access_token"]
         asked = {"token": token, "audience": resource}
-        assert told(oauth_client.form("/oauth/introspect", asked, client=caller))["aud"] == resource
+        assert json_of(oauth_client.form("/oauth/introspect", asked, client=caller))["aud"] == resource
 
 
 @pytest.mark.conformance("RV-11")
 def test_a_token_for_another_can_be_ended(oauth_client: OAuthClient, caller: ClientKey, portal: Portal) -> None:
     def asked(token: str) -> int:
-        answer = told(oauth_client.form("/oauth/introspect", {"token": token, "audience": REPORTS}, client=caller))
+        answer = json_of(oauth_client.form("/oauth/introspect", {"token": token, "audience": REPORTS}, client=caller))
         return 200 if answer["active"] else 401
 
-    by_client = told(oauth_client.token({**GRANT, "resource": REPORTS}, client=caller))["access_token"]
-    by_holder = told(log_in(oauth_client, REPORTS))["access_token"]
+    by_client = json_of(oauth_client.token({**GRANT, "resource": REPORTS}, client=caller))["access_token"]
+    by_holder = json_of(log_in(oauth_client, REPORTS))["access_token"]
     assert asked(by_client) == asked(by_holder) == 200
     assert oauth_client.form("/oauth/revoke", {"token": by_client}, client=caller).status == 200
     ended = portal.request("DELETE", "/api/v1/tokens", headers={"Authorization": f"Bearer {by_holder}"})

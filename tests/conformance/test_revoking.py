@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from tests.oauth_client import ENDED, FORGET_GUESSES, ClientKey, OAuthClient, asked_until_limited, is_oauth_answer, told
+from tests.oauth_client import (
+    ENDED,
+    FORGET_GUESSES,
+    ClientKey,
+    OAuthClient,
+    asked_until_limited,
+    is_oauth_answer,
+    json_of,
+)
 from tests.portal import Answer, Portal
 from tests.staleness import refused_everywhere
 from vault.secret_format import new_secret
@@ -49,7 +57,7 @@ def delete(portal: Portal, credential: str) -> Answer:
 def test_either_token_of_a_log_in_ends_both(oauth_client: OAuthClient, pair: dict[str, Any], which: str) -> None:
     assert (as_portal(oauth_client, pair[which]).status, as_portal(oauth_client, pair[which]).body) == (200, b"{}")
     assert oauth_client.ended(pair["access_token"]) == "revoked"
-    assert told(oauth_client.refresh(pair["refresh_token"]))["error"] == "invalid_grant"
+    assert json_of(oauth_client.refresh(pair["refresh_token"]))["error"] == "invalid_grant"
 
 
 @pytest.mark.conformance("RV-01")
@@ -87,10 +95,10 @@ def test_the_client_comes_first_and_then_the_token(
     oauth_client: OAuthClient, client: ClientKey, pair: dict[str, Any]
 ) -> None:
     nobody = oauth_client.form("/oauth/revoke", {"token": pair["access_token"]})
-    assert (nobody.status, told(nobody)["error"]) == (401, "invalid_client")
+    assert (nobody.status, json_of(nobody)["error"]) == (401, "invalid_client")
     assert oauth_client.me(pair["access_token"]).status == 200
     nothing = oauth_client.form("/oauth/revoke", {}, client=client)
-    assert (nothing.status, told(nothing)["error"]) == (400, "invalid_request")
+    assert (nothing.status, json_of(nothing)["error"]) == (400, "invalid_request")
 
 
 @pytest.mark.conformance("RV-05")
@@ -101,8 +109,8 @@ def test_what_another_client_holds_can_not_be_ended(
     for token in (theirs, other.secret, pair["refresh_token"], pair["access_token"]):
         answer = oauth_client.form("/oauth/revoke", {"token": token}, client=client)
         is_oauth_answer(answer)
-        assert (answer.status, told(answer)["error"]) == (400, "invalid_grant")
-    assert told(as_portal(oauth_client, theirs))["error"] == "invalid_grant"
+        assert (answer.status, json_of(answer)["error"]) == (400, "invalid_grant")
+    assert json_of(as_portal(oauth_client, theirs))["error"] == "invalid_grant"
     for token in (theirs, other.secret, pair["access_token"]):
         assert oauth_client.me(token).status == 200
     assert oauth_client.refresh(pair["refresh_token"]).status == 200

@@ -20,7 +20,7 @@ from credentials.rate_limit_text import parsed_limit
 from credentials.record_lookup import WouldBlockError
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
-from tests.oauth_client import ClientKey, OAuthClient, told
+from tests.oauth_client import ClientKey, OAuthClient, json_of
 from tests.parallel import all_at_once
 from tests.portal import Answer, Portal
 from tests.ports import free_port
@@ -75,7 +75,7 @@ def test_the_headers_count_down_and_the_limit_is_429(limited: Portal) -> None:
         assert left["r"] == AMOUNT - 1 - number
         assert 0 < left["t"] <= 3600
     over = me(limited, secret)
-    assert (over.status, told(over)["code"]) == (429, "rate_limited")
+    assert (over.status, json_of(over)["code"]) == (429, "rate_limited")
     assert over.headers["content-type"] == "application/problem+json"
     assert over.headers["cache-control"] == "no-store"
     assert "www-authenticate" not in over.headers
@@ -101,7 +101,9 @@ def test_nobody_else_uses_a_key_s_limit_up(limited: Portal) -> None:
     for _ in range(5):
         assert me(limited, client.secret.swapcase()).status == 401
         assert me(limited, client.id).status == 401
-        assert oauth_client.token({"grant_type": "client_credentials"}, client=ClientKey(client.id, "wrong")).status == 401
+        assert (
+            oauth_client.token({"grant_type": "client_credentials"}, client=ClientKey(client.id, "wrong")).status == 401
+        )
         assert limited.get(f"/api/v1/me?client_id={client.id}").status == 401
     answer = me(limited, client.secret)
     _, _, after = parsed(answer)
@@ -139,13 +141,13 @@ def test_the_limit_of_what_is_asked_about_holds_at_verify_and_not_at_introspecti
     oauth_client = OAuthClient(limited)
     head = {"Authorization": f"Bearer {asker.secret}"}
     answers = [
-        told(oauth_client.post("/api/v1/verify", {"credential": client.secret}, **head)) for _ in range(AMOUNT + 1)
+        json_of(oauth_client.post("/api/v1/verify", {"credential": client.secret}, **head)) for _ in range(AMOUNT + 1)
     ]
     assert [answer["valid"] for answer in answers] == [True] * AMOUNT + [False]
     assert answers[-1]["code"] == "rate_limited"
     assert answers[-1]["about"]["retry_after"] >= 1
     introspected = oauth_client.form("/oauth/introspect", {"token": client.secret}, client=asker)
-    assert told(introspected)["active"] is True
+    assert json_of(introspected)["active"] is True
 
 
 @pytest.mark.redis

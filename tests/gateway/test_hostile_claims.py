@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conformance.forging import Forger
-from tests.oauth_client import FORGET_GUESSES, ClientKey, OAuthClient, told
+from tests.oauth_client import FORGET_GUESSES, ClientKey, OAuthClient, json_of
 from tests.portal import Answer, Portal
 
 OWNER = "hostile-claims@example.com"
@@ -51,11 +51,11 @@ def verdicts(answers: dict[str, Answer]) -> dict[str, object]:
     told_of: dict[str, object] = dict(said)
     for name in ("a view", "DELETE"):
         if name in answers:
-            told_of[name] = (answers[name].status, told(answers[name]).get("code"))
+            told_of[name] = (answers[name].status, json_of(answers[name]).get("code"))
     if "gateway" in answers:
         told_of["gateway"] = (answers["gateway"].status, answers["gateway"].headers.get("x-keyportal-code"))
     if "verify" in answers:
-        told_of["verify"] = (answers["verify"].status, told(answers["verify"]).get("code"))
+        told_of["verify"] = (answers["verify"].status, json_of(answers["verify"]).get("code"))
     return told_of
 
 
@@ -96,5 +96,5 @@ def test_the_same_token_without_a_hostile_claim_is_good_everywhere(
 ) -> None:
     answers = asked_about(portal, service, forger.genuine({}, {"jti": f"tok_{'good':0>22}"}))
     assert {name: answer.status for name, answer in answers.items()} == dict.fromkeys(answers, 200)
-    assert told(answers["verify"])["valid"] is True
-    assert told(answers["introspection"])["active"] is True
+    assert json_of(answers["verify"])["valid"] is True
+    assert json_of(answers["introspection"])["active"] is True

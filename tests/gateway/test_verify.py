@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.forging import Forger
-from tests.oauth_client import FORGET_GUESSES, ClientKey, OAuthClient, asked_until_limited, told
+from tests.oauth_client import FORGET_GUESSES, ClientKey, OAuthClient, asked_until_limited, json_of
 from tests.portal import Portal
 
 OWNER = "verify@example.com"
@@ -31,7 +31,7 @@ def ask(oauth_client: OAuthClient, service: ClientKey, credential: object, **mor
     body = {"credential": credential, **more}
     answer = oauth_client.post("/api/v1/verify", body, Authorization=f"Bearer {service.secret}")
     assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
-    return told(answer)
+    return json_of(answer)
 
 
 def test_a_good_credential_is_described(
@@ -93,8 +93,8 @@ def test_only_a_service_with_the_scope_may_ask(oauth_client: OAuthClient, client
 )
 def test_a_wrong_body_is_pointed_at(oauth_client: OAuthClient, service: ClientKey, body: object, pointer: str) -> None:
     answer = oauth_client.post("/api/v1/verify", body, Authorization=f"Bearer {service.secret}")
-    assert (answer.status, told(answer)["code"]) == (400, "invalid")
-    assert pointer in [error["pointer"] for error in told(answer)["errors"]]
+    assert (answer.status, json_of(answer)["code"]) == (400, "invalid")
+    assert pointer in [error["pointer"] for error in json_of(answer)["errors"]]
 
 
 def test_scanning_is_stopped(

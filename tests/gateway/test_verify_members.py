@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.oauth_client import ClientKey, OAuthClient, told
+from tests.oauth_client import ClientKey, OAuthClient, json_of
 from tests.portal import Answer, Portal
 
 pytestmark = [pytest.mark.finding("H4"), pytest.mark.finding("H10")]
@@ -58,7 +58,7 @@ def test_what_narrows_is_understood(
     portal: Portal, service: ClientKey, shown: ClientKey, form: dict[str, str], wanted: dict[str, Any], code: str
 ) -> None:
     answer = post(portal, service, json.dumps({"credential": shown.secret, **wanted}).encode(), **form)
-    assert (answer.status, told(answer)["code"]) == (200, code)
+    assert (answer.status, json_of(answer)["code"]) == (200, code)
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
 
@@ -69,7 +69,7 @@ def test_the_scope_that_lacks_is_named_and_no_secret_that_went_astray(
 ) -> None:
     wanted = ["members:read", "members:write", SECRET_TEXT, "Not a name", "members:admin"]
     answer = post(portal, service, json.dumps({"credential": shown.secret, "scopes": wanted}).encode())
-    assert told(answer)["about"]["scope"] == "members:write members:admin"
+    assert json_of(answer)["about"]["scope"] == "members:write members:admin"
     assert SECRET_TEXT not in answer.body.decode()
 
 
@@ -96,8 +96,8 @@ def test_a_member_that_nobody_knows_is_400_with_the_name_that_was_meant(
 ) -> None:
     asked = {"credential": shown.secret, **body} if isinstance(body, dict) else {}
     answer = post(portal, service, json.dumps(asked).encode(), **form)
-    assert (answer.status, told(answer)["code"]) == (400, "invalid")
-    [error] = told(answer)["errors"]
+    assert (answer.status, json_of(answer)["code"]) == (400, "invalid")
+    [error] = json_of(answer)["errors"]
     assert error["pointer"] == pointer
     assert (f"“{meant}”" in error["detail"]) == bool(meant)
     assert SECRET_TEXT not in answer.body.decode()
@@ -106,7 +106,7 @@ def test_a_member_that_nobody_knows_is_400_with_the_name_that_was_meant(
 def test_of_many_mistakes_some_are_told(portal: Portal, service: ClientKey) -> None:
     answer = post(portal, service, json.dumps({f"scop{number}x": 1 for number in range(3000)}).encode())
     assert answer.status == 400
-    assert 1 <= len(told(answer)["errors"]) <= 11
+    assert 1 <= len(json_of(answer)["errors"]) <= 11
 
 
 @pytest.mark.parametrize("form", FORMS[:2])
@@ -139,8 +139,8 @@ def test_a_value_that_it_may_not_have_is_400(
     portal: Portal, service: ClientKey, form: dict[str, str], body: dict[str, Any], pointer: str
 ) -> None:
     answer = post(portal, service, json.dumps({"credential": "x", **body}).encode(), **form)
-    assert (answer.status, told(answer)["code"]) == (400, "invalid")
-    assert pointer in [error["pointer"] for error in told(answer)["errors"]]
+    assert (answer.status, json_of(answer)["code"]) == (400, "invalid")
+    assert pointer in [error["pointer"] for error in json_of(answer)["errors"]]
 
 
 @pytest.mark.parametrize("form", FORMS[:2])
@@ -166,20 +166,20 @@ def test_a_value_that_it_may_not_have_is_400(
 )
 def test_what_is_no_json_is_400(portal: Portal, service: ClientKey, form: dict[str, str], body: bytes) -> None:
     answer = post(portal, service, body, **form)
-    assert (answer.status, told(answer)["code"]) == (400, "malformed_body")
+    assert (answer.status, json_of(answer)["code"]) == (400, "malformed_body")
 
 
 @pytest.mark.parametrize("form", FORMS[:2])
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"5", b"null", b"true"])
 def test_json_that_is_no_object_is_400(portal: Portal, service: ClientKey, form: dict[str, str], body: bytes) -> None:
     answer = post(portal, service, body, **form)
-    assert (answer.status, told(answer)["code"], told(answer)["errors"][0]["pointer"]) == (400, "invalid", "")
+    assert (answer.status, json_of(answer)["code"], json_of(answer)["errors"][0]["pointer"]) == (400, "invalid", "")
 
 
 @pytest.mark.parametrize("credential", ["\0", "x\0y", "🔑", "kp_live_\u202e", "a.b.c", " ", "\x7f", "x" * 8192])
 def test_an_odd_credential_is_an_unknown_one(portal: Portal, service: ClientKey, credential: str) -> None:
     answer = post(portal, service, json.dumps({"credential": credential}).encode())
-    assert (answer.status, told(answer)["valid"], told(answer)["code"]) == (200, False, "invalid_token")
+    assert (answer.status, json_of(answer)["valid"], json_of(answer)["code"]) == (200, False, "invalid_token")
 
 
 @pytest.mark.parametrize("form", FORMS[:2])
@@ -190,7 +190,7 @@ def test_spaces_around_it_are_nothing(
     portal: Portal, service: ClientKey, shown: ClientKey, form: dict[str, str], before: bytes, after: bytes
 ) -> None:
     body = before + json.dumps({"credential": shown.secret}, indent=2).encode() + after
-    assert told(post(portal, service, body, **form))["valid"] is True
+    assert json_of(post(portal, service, body, **form))["valid"] is True
 
 
 def test_what_is_wrong_with_the_request_is_said_before_the_body_is_read(
@@ -205,7 +205,7 @@ def test_what_is_wrong_with_the_request_is_said_before_the_body_is_read(
         ({"Accept": "text/html"}, 406, "not_acceptable"),
     ):
         answer = post(portal, service, b"{", **headers)
-        assert (answer.status, told(answer)["code"]) == (status, code)
+        assert (answer.status, json_of(answer)["code"]) == (status, code)
     query = portal.request("POST", f"/api/v1/verify?access_token={service.secret}", headers={}, body=b"{}")
     assert query.status == 401
     assert portal.get("/api/v1/verify").status == 405

@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 import pytest
 
 from tests.databases import portal_database
-from tests.oauth_client import ClientKey, OAuthClient, told
+from tests.oauth_client import ClientKey, OAuthClient, json_of
 from tests.person import Person
 from tests.portal import Portal
 
@@ -78,7 +78,7 @@ def use_as_a_client(site: Portal, client: ClientKey) -> list[str]:
     oauth_client = OAuthClient(site)
     token = oauth_client.client_token(client)
     pair = oauth_client.log_in("canary@example.com", PASSWORD)
-    successor = told(oauth_client.refresh(pair["refresh_token"]))
+    successor = json_of(oauth_client.refresh(pair["refresh_token"]))
     tokens = [token, pair["access_token"], pair["refresh_token"], successor["access_token"], successor["refresh_token"]]
     service = ClientKey(*site.make_key("canary@example.com", "--scope", "credentials:verify", "--restricted"))
     for one in (client.secret, PASSWORD, *tokens):

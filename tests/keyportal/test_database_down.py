@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.oauth_client import ENDED, ClientKey, OAuthClient, told
+from tests.oauth_client import ENDED, ClientKey, OAuthClient, json_of
 from tests.parallel import all_at_once
 from tests.portal import Answer, Portal
 from tests.staleness import IN_A_ROW
@@ -65,7 +65,7 @@ def test_no_token_is_issued_ended_or_judged_while_the_database_is_away(site: Por
             answers = [door() for door in doors]
             assert {answer.status for answer in answers} == {503}
             assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
-            assert told(answers[2])["error"] == "temporarily_unavailable"
+            assert json_of(answers[2])["error"] == "temporarily_unavailable"
     finally:
         cluster.start()
     for _ in range(8):  # the first request on each worker's connections included

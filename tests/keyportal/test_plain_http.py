@@ -85,11 +85,11 @@ def test_where_tokens_are_given_the_refusal_says_that_the_credential_is_lost(met
     answer = asked(method, path, f"Content-Length: {len(BODY)}", end=OtherEnd(STRANGER), body=BODY)
     assert (answer.status, answer.header("cache-control"), answer.header("connection")) == (403, "no-store", "close")
     if "/api/" in path:
-        assert (answer.told["code"], answer.told["detail"]) == (plain_http.CODE, plain_http.REPLACE)
-        assert answer.told["type"] == "https://portal.test/docs/errors/https_required/"
+        assert (answer.json["code"], answer.json["detail"]) == (plain_http.CODE, plain_http.REPLACE)
+        assert answer.json["type"] == "https://portal.test/docs/errors/https_required/"
         assert answer.header("content-type") == "application/problem+json"
     else:
-        assert answer.told == {"error": "invalid_request", "error_description": plain_http.REPLACE}
+        assert answer.json == {"error": "invalid_request", "error_description": plain_http.REPLACE}
     assert "Replace it" in plain_http.REPLACE
 
 
@@ -100,7 +100,7 @@ def test_what_verify_answers_before_django_is_refused_as_well() -> None:
         "POST", "/api/v1/verify", f"Content-Length: {len(body)}", *lines, end=OtherEnd(STRANGER), body=body
     )
     for answer in (with_body, asked("POST", "/api/v1/verify", *lines, end=OtherEnd(STRANGER))):
-        assert (answer.status, answer.told["code"]) == (403, plain_http.CODE)
+        assert (answer.status, answer.json["code"]) == (403, plain_http.CODE)
 
 
 @pytest.mark.parametrize(("method", "path"), OTHERS)
@@ -108,9 +108,9 @@ def test_everything_else_for_machines_is_refused_too(method: str, path: str) -> 
     answer = asked(method, path, end=OtherEnd(STRANGER))
     assert (answer.status, answer.header("location")) == (403, "")
     if method != "HEAD":
-        assert (answer.told["code"], answer.told["detail"]) == (plain_http.CODE, plain_http.ASK)
+        assert (answer.json["code"], answer.json["detail"]) == (plain_http.CODE, plain_http.ASK)
         with_key = asked(method, path, "Authorization: Bearer x", end=OtherEnd(STRANGER))
-        assert with_key.told["detail"] == plain_http.REPLACE
+        assert with_key.json["detail"] == plain_http.REPLACE
 
 
 @pytest.mark.parametrize("path", GATEWAY)
@@ -130,7 +130,7 @@ def test_health_and_metrics_are_told_to_whoever_asks(path: str) -> None:
 def test_a_client_that_waits_before_its_body_need_not_send_it() -> None:
     lines = ("Expect: 100-continue", "Content-Length: 500")
     answer = asked("POST", "/oauth/token", *lines, end=OtherEnd(STRANGER))
-    assert (answer.status, answer.told["error_description"]) == (403, plain_http.REPLACE)
+    assert (answer.status, answer.json["error_description"]) == (403, plain_http.REPLACE)
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", ""])

@@ -21,7 +21,7 @@ from apikeys.models import KeySecret
 from keyportal.denied import REFUSED
 from tests.conftest import ORIGIN, MakeKey, MakeUser
 from tests.keyportal.rights import grant
-from tests.oauth_client import ClientKey, OAuthClient, told
+from tests.oauth_client import ClientKey, OAuthClient, json_of
 from tests.person import Person
 from tests.portal import ROOT, Portal
 from tests.rows import rewrite
@@ -258,7 +258,7 @@ def test_a_failed_client_is_on_the_record_behind_a_real_server(portal: Portal, o
     client = ClientKey(*portal.make_key("failing@example.com"))
     for path, body in (("token", {"grant_type": "client_credentials"}), ("revoke", {"token": "x"}), ("introspect", {})):
         answer = oauth_client.form(f"/oauth/{path}", body, client=ClientKey(client.id, "wrong"))
-        assert told(answer)["error"] == "invalid_client"
+        assert json_of(answer)["error"] == "invalid_client"
     count = f"print(AuditEvent.objects.filter(verb='client_failed', subject_id='{client.id}').count())"
     assert portal.shell(count) == "1"
 

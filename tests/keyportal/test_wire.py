@@ -41,7 +41,7 @@ def test_a_body_in_chunks_is_as_good_as_one_with_a_length(
 ) -> None:
     answer = sent(portal.port, token_head(CHUNKS) + chunked(*pieces))
     assert answer.status == 200
-    assert answer.told["access_token"]
+    assert answer.json["access_token"]
     trailed = sent(portal.port, token_head(CHUNKS) + chunked(*pieces, end=b"0\r\nX-Checksum: 1\r\n\r\n"))
     assert trailed.status == 200
 
@@ -52,7 +52,7 @@ def test_what_stands_behind_a_body_is_no_header(portal: Portal, client: ClientKe
     trailer = f"0\r\nAuthorization: {basic(client.id, client.secret)}\r\nX-Request-ID: from-the-client\r\n\r\n"
     asked = head("POST", "/oauth/token", f"Content-Type: {FORM}", CHUNKS, "Trailer: Authorization")
     answer = sent(portal.port, asked + chunked(GRANT, end=trailer.encode()))
-    assert (answer.status, answer.told["error"]) == (401, "invalid_client")
+    assert (answer.status, answer.json["error"]) == (401, "invalid_client")
 
 
 @pytest.mark.finding("H17")
@@ -73,7 +73,7 @@ def test_a_body_that_was_cut_is_400_and_gives_no_token(
     issued = "from accounts.models import AuditEvent as E; print(E.objects.filter(verb='token_issued').count())"
     before = portal.shell(issued)
     answer = sent(portal.port, token_head(line) + body, half_closed=True)
-    assert (answer.status, answer.told["error"]) == (400, "invalid_request")
+    assert (answer.status, answer.json["error"]) == (400, "invalid_request")
     assert portal.shell(issued) == before
 
 
@@ -199,7 +199,7 @@ def test_head_has_the_length_and_no_body(portal: Portal) -> None:
         answer = line.reply(to_head=True)
         assert int(answer.header("content-length")) > 1000
         line.send(head("GET", "/healthz"))
-        assert line.reply().told == {"status": "ok"}
+        assert line.reply().json == {"status": "ok"}
 
 
 @pytest.mark.parametrize("target", ["http://elsewhere.example/healthz", "/healthz?x#y", "//healthz", "*", "healthz"])
@@ -307,9 +307,9 @@ def test_machines_ask_under_any_host_and_no_answer_is_made_of_it(portal: Portal,
     bearer = f"Authorization: Bearer {client.secret}"
     for path in (*MACHINES, "/gateway/auth"):
         assert sent(portal.port, head("GET", path, bearer, host=host)).status == 200, path
-    metadata = sent(portal.port, head("GET", "/.well-known/oauth-authorization-server", host=host)).told
+    metadata = sent(portal.port, head("GET", "/.well-known/oauth-authorization-server", host=host)).json
     assert metadata["issuer"] == portal.url
-    problem = sent(portal.port, head("GET", "/api/v1/me", host=host)).told
+    problem = sent(portal.port, head("GET", "/api/v1/me", host=host)).json
     assert problem["type"].startswith(portal.url)
 
 
@@ -365,7 +365,7 @@ def test_a_charset_that_nobody_reads_is_named(portal: Portal, token_head: Callab
     made = token_head(f"Content-Length: {len(GRANT)}").replace(FORM.encode(), f"{FORM}; {written}".encode())
     answer = sent(portal.port, made + GRANT)
     assert answer.status == 400
-    assert "Content-Type header" in answer.told["error_description"]
+    assert "Content-Type header" in answer.json["error_description"]
 
 
 @pytest.mark.finding("H25")

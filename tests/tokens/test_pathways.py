@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.oauth_client import PASSWORD, ClientKey, OAuthClient, basic, told
+from tests.oauth_client import PASSWORD, ClientKey, OAuthClient, basic, json_of
 from tests.portal import Portal
 
 HEAD = "from accounts import services; from accounts.origin import Origin; u = User.objects.get(email='{email}'); "
@@ -71,8 +71,8 @@ def others(oauth_client: OAuthClient, asker: ClientKey, credential: str) -> set[
     gate = oauth_client.portal.get("/gateway/auth", Authorization=f"Bearer {credential}")
     said_there = "200" if gate.status == 200 else gate.headers["x-keyportal-code"]
     heads = {"Authorization": f"Bearer {asker.secret}"}
-    verified = told(oauth_client.post("/api/v1/verify", {"credential": credential}, **heads))
-    asked = told(oauth_client.form("/oauth/introspect", {"token": credential}, client=asker))
+    verified = json_of(oauth_client.post("/api/v1/verify", {"credential": credential}, **heads))
+    asked = json_of(oauth_client.form("/oauth/introspect", {"token": credential}, client=asker))
     assert asked["active"] is (said_there == "200")
     return {said_there, "200" if verified["valid"] else verified["code"]}
 
@@ -86,7 +86,7 @@ def verdicts(oauth_client: OAuthClient, email: str, held: Held) -> Verdicts:
         oauth_client.me(held.user_token),
         oauth_client.me(held.key_token),
     ]
-    return Verdicts(*[said(answer.status, told(answer)) for answer in answers])
+    return Verdicts(*[said(answer.status, json_of(answer)) for answer in answers])
 
 
 def said(status: int, body: Mapping[str, str]) -> str:

@@ -19,7 +19,7 @@ from accounts.models import AttemptWindow, PendingMessage, User
 from apikeys.models import APIKey, KeySecret
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
-from tests.oauth_client import OAuthClient, told
+from tests.oauth_client import OAuthClient, json_of
 from tests.portal import Portal
 from tests.waiting import wait_until
 from tokens import housekeeping, services
@@ -208,7 +208,7 @@ def test_two_purges_at_once_and_traffic_beside_them_do_not_disturb_each_other(
     while any(purging.poll() is None for purging in purges):
         answer = oauth_client.refresh(refresh_token)
         assert answer.status == 200, answer.body
-        refresh_token = told(answer)["refresh_token"]
+        refresh_token = json_of(answer)["refresh_token"]
         refreshed += 1
     said = [purging.communicate()[0] for purging in purges]
     assert [purging.returncode for purging in purges] == [0, 0]

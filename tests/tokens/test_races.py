@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.databases import portal_database
-from tests.oauth_client import ENDED, FORGET_GUESSES, ClientKey, OAuthClient, told
+from tests.oauth_client import ENDED, FORGET_GUESSES, ClientKey, OAuthClient, json_of
 from tests.parallel import all_at_once
 from tests.portal import Portal
 
@@ -26,9 +26,9 @@ def lenient(tmp_path: Path) -> Iterator[OAuthClient]:
 def spend_at_once(oauth_client: OAuthClient, refresh_token: str) -> list[str]:
     """Spend one token many times at once; give the successors. Who does not get one is told `invalid_grant`."""
     answers = all_at_once(PARALLEL, lambda _: oauth_client.refresh(refresh_token))
-    counted = Counter((answer.status, told(answer).get("error")) for answer in answers)
+    counted = Counter((answer.status, json_of(answer).get("error")) for answer in answers)
     assert counted == {(200, None): 1, (400, "invalid_grant"): PARALLEL - 1}
-    return [told(answer)["refresh_token"] for answer in answers if answer.status == 200]
+    return [json_of(answer)["refresh_token"] for answer in answers if answer.status == 200]
 
 
 @pytest.mark.conformance("RF-12")
