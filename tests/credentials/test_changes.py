@@ -97,8 +97,8 @@ class Writer(threading.Thread):
             told |= inner
 
 
-@pytest.nonce.second
-@pytest.nonce.finding("H14")
+@pytest.mark.second
+@pytest.mark.finding("H14")
 def test_many_writers_make_one_sequence_at_every_listener(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as other:
         began = counter(other)
@@ -134,8 +134,8 @@ def counter(connection: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
-@pytest.nonce.second
-@pytest.nonce.finding("H14")
+@pytest.mark.second
+@pytest.mark.finding("H14")
 def test_a_transaction_of_many_rows_counts_once_and_what_nobody_reads_counts_nothing(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         before = counter(connection)
@@ -150,9 +150,9 @@ def test_a_transaction_of_many_rows_counts_once_and_what_nobody_reads_counts_not
         assert {notice.payload.split()[2] for notice in notices} == {f"user:usr_{n}" for n in range(ROWS)}
 
 
-@pytest.nonce.second
-@pytest.nonce.finding("H14")
-@pytest.nonce.parametrize("table", [table.table for table in NOTIFY_TRIGGERS if table.table != "accounts_user"])
+@pytest.mark.second
+@pytest.mark.finding("H14")
+@pytest.mark.parametrize("table", [table.table for table in NOTIFY_TRIGGERS if table.table != "accounts_user"])
 def test_a_table_that_is_emptied_tells_of_everything(url: str, table: str) -> None:
     """That of the accounts, which the other tests change, is made by the same line."""
     with psycopg.connect(url, autocommit=True) as connection:
@@ -162,9 +162,9 @@ def test_a_table_that_is_emptied_tells_of_everything(url: str, table: str) -> No
         assert {payload.split()[2] for payload in heard} == {"*"}
 
 
-@pytest.nonce.second
-@pytest.nonce.finding("H14")
-@pytest.nonce.parametrize("name", ["NULL", "repeat('x', 2000)"])
+@pytest.mark.second
+@pytest.mark.finding("H14")
+@pytest.mark.parametrize("name", ["NULL", "repeat('x', 2000)"])
 def test_a_name_that_is_too_long_or_none_means_everything(url: str, name: str) -> None:
     """A notice holds 8000 bytes, and one without a name would tell of nothing."""
     with psycopg.connect(url, autocommit=True) as connection:
@@ -174,9 +174,9 @@ def test_a_name_that_is_too_long_or_none_means_everything(url: str, name: str) -
         assert [notice.payload.split()[2] for notice in connection.notifies(timeout=DEADLINE, stop_after=1)] == ["*"]
 
 
-@pytest.nonce.second
-@pytest.nonce.finding("H14")
-@pytest.nonce.parametrize(
+@pytest.mark.second
+@pytest.mark.finding("H14")
+@pytest.mark.parametrize(
     "statement",
     [
         f"UPDATE {COUNTER} SET n = n - 1",
@@ -196,8 +196,8 @@ def test_nobody_puts_the_counter_back(url: str, statement: str) -> None:
             connection.execute(statement)
 
 
-@pytest.nonce.once
-@pytest.nonce.finding("H14")
+@pytest.mark.once
+@pytest.mark.finding("H14")
 def test_what_does_not_continue_the_order_is_noticed() -> None:
     one, two, three = (Position(number, f"mark-{number}") for number in (1, 2, 3))
     changes = AppliedChanges()
@@ -210,8 +210,8 @@ def test_what_does_not_continue_the_order_is_noticed() -> None:
     assert changes.on_notification(Position(4, "mark-4"))
 
 
-@pytest.nonce.once
-@pytest.nonce.finding("H14")
+@pytest.mark.once
+@pytest.mark.finding("H14")
 def test_a_counter_that_says_more_than_was_heard_is_noticed_and_one_that_says_less() -> None:
     changes = AppliedChanges()
     assert changes.goes_on(Position(5, "a"))
@@ -228,9 +228,9 @@ def test_a_counter_that_says_more_than_was_heard_is_noticed_and_one_that_says_le
     assert changes.on_notification(Position(4, "f"))  # it begins anew
 
 
-@pytest.nonce.once
-@pytest.nonce.finding("H14")
-@pytest.nonce.parametrize(
+@pytest.mark.once
+@pytest.mark.finding("H14")
+@pytest.mark.parametrize(
     "payload",
     ["", "*", "key:key_1", "1", "1 mark", "1 mark ", "x mark *", "-1 mark *", "٣ mark *", "1" * 20 + " mark *"],
 )
@@ -238,6 +238,6 @@ def test_a_notice_that_no_trigger_sent_is_not_read(payload: str) -> None:
     assert Change.parse(payload) is None
 
 
-@pytest.nonce.once
+@pytest.mark.once
 def test_a_notice_is_read() -> None:
     assert Change.parse("12 mark key:key_1 x") == Change(Position(12, "mark"), "key:key_1 x")

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from credentials.cache import Remembered
+from credentials.cache import VerifiedRecord
 from credentials.changes import Position
 from credentials.freshness import Freshness
 from credentials.listener import Heartbeat, Listener
@@ -30,8 +30,8 @@ class Ears:
     def remember(self) -> None:
         cache = self.freshness.cache
         for key in KEYS:
-            record = cast("Remembered", SimpleNamespace(tags=(f"key:{key.decode()}",), is_terminal=False))
-            assert cache.keep(key, record, asked_in=cache.generation, asked_at=self.freshness.now())
+            record = cast("VerifiedRecord", SimpleNamespace(tags=(f"key:{key.decode()}",), is_terminal=False))
+            assert cache.put(key, record, generation=cache.generation, loaded_at=self.freshness.now())
 
     def hear(self, *payloads: str) -> None:
         self.listener._on_notifications(payloads)

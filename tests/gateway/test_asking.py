@@ -132,12 +132,12 @@ def test_a_service_is_counted_once_where_a_thread_goes_on(make_key: MakeKey) -> 
 def known_but(secret: str) -> Lookup:
     """Memory that knows every credential but one."""
 
-    def get_or_load(key: bytes, ask: Callable[[], Record | None]) -> Record | None:
+    def lookup(key: bytes, load: Callable[[], Record | None]) -> Record | None:
         if key == index_digest(index_ring().primary, secret):
             raise WouldBlockError
-        return ask()
+        return load()
 
-    return get_or_load
+    return lookup
 
 
 @pytest.mark.finding("H47")
