@@ -16,18 +16,18 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from accounts import services
-from accounts.audit import record
 from accounts.backends import is_whole
 from accounts.devices import remember_device
 from accounts.emails import normalize_email, refuse_colon
 from accounts.guessing import password_guess
 from accounts.mail import compose
 from accounts.models import User
-from accounts.origin import Origin
 from accounts.pending import send_after_commit
-from accounts.rings import sealing_ring
-from accounts.sealed import TamperedRowError
 from accounts.sessions import STARTED
+from audit.origin import Origin
+from audit.services import record_event
+from integrity.rings import sealing_ring
+from integrity.sealed import TamperedRowError
 from vault.sealing import seal, unseal
 
 MFA_CONTEXT = ("mfa secret",)
@@ -71,7 +71,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def post_login(self, request: HttpRequest, user: User, **hook: Any) -> HttpResponse:
         """Record the log-in and remember the device."""
         response: HttpResponse = super().post_login(request, user, **hook)
-        record("logged_in", subject=f"user:{user.pk}", origin=Origin.of_request(request, actor=f"user:{user.pk}"))
+        record_event("logged_in", subject=f"user:{user.pk}", origin=Origin.of_request(request, actor=f"user:{user.pk}"))
         remember_device(request, response, user.email)
         return response
 
@@ -79,11 +79,11 @@ class AccountAdapter(DefaultAccountAdapter):
         """Record the failure, also for an address without an account: the time that writing takes can be measured."""
         email = normalize_email(credentials.get("email") or "")
         user_id = User.objects.filter(email=email).values_list("pk", flat=True).first() or "unknown"
-        record("login_failed", subject=f"user:{user_id}", origin=Origin.of_request(request, actor="anonymous"))
+        record_event("login_failed", subject=f"user:{user_id}", origin=Origin.of_request(request, actor="anonymous"))
 
     def logout(self, request: HttpRequest) -> None:
         """Record the log-out and end the session."""
-        record("logged_out", subject=f"user:{request.user.pk}", origin=Origin.of_request(request))
+        record_event("logged_out", subject=f"user:{request.user.pk}", origin=Origin.of_request(request))
         super().logout(request)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
@@ -109,7 +109,7 @@ class AccountAdapter(DefaultAccountAdapter):
         """
         verb = template_prefix.rsplit("/", maxsplit=1)[-1]
         with transaction.atomic():
-            record(verb, subject=f"user:{user.pk}", origin=Origin.of_request(self.request))
+            record_event(verb, subject=f"user:{user.pk}", origin=Origin.of_request(self.request))
             super().send_notification_mail(template_prefix, user, context, user.email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:

@@ -7,9 +7,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts import services
-from accounts.models import AuditEvent, PendingMessage, User
+from accounts.models import PendingMessage, User
 from accounts.operators import OperatorAdmin, ReadOnlyAdmin
-from accounts.origin import Origin
+from audit.models import Event
+from audit.origin import Origin
 
 __all__ = ["OperatorAdmin", "ReadOnlyAdmin"]
 
@@ -68,7 +69,7 @@ class UserAdmin(ReadOnlyAdmin):
         messages.success(request, f"{changed} {done}.")
 
 
-@admin.register(AuditEvent)
+@admin.register(Event)
 class AuditEventAdmin(ReadOnlyAdmin):
     """The audit trail, newest first. Nothing in it can be changed, not even by operators."""
 

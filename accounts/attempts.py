@@ -16,7 +16,7 @@ from django.db.models import F
 from limits import RateLimitItem, parse
 
 from accounts.models import AttemptWindow
-from accounts.rings import index_ring
+from integrity.rings import index_ring
 from vault.digests import index_digest
 
 FIRST_DELAY: Final = 30  # seconds; each further failure doubles it

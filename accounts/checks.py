@@ -12,9 +12,9 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from accounts.key_check import RingMisfitError, confirm_rings
-from accounts.models import RingCanary
-from accounts.rings import index_ring, sealing_ring, signing_ring
+from integrity.key_check import RingMisfitError, confirm_rings
+from integrity.models import KeyCheck
+from integrity.rings import index_ring, sealing_ring, signing_ring
 from vault.errors import RingError
 from vault.rings import KeyRing
 from vault.signing_keys import SigningRing
@@ -97,7 +97,7 @@ def check_canaries(
     """Return E008 if the rings are not those that the database was written with."""
     if not databases or check_rings(None):
         return []
-    if RingCanary._meta.db_table not in connections[DEFAULT_DB_ALIAS].introspection.table_names():
+    if KeyCheck._meta.db_table not in connections[DEFAULT_DB_ALIAS].introspection.table_names():
         return []  # `migrate` runs this check before the table exists
     try:
         confirm_rings()

@@ -10,8 +10,8 @@ from accounts.attempts import TooManyAttemptsError
 from accounts.drafts import Why, keep_draft
 from accounts.errors import LinkOverError
 from accounts.guessing import AccountDelayedError
-from accounts.sealed import TamperedRowError
 from accounts.way_back import page_of
+from integrity.sealed import TamperedRowError
 
 logger = logging.getLogger(__name__)
 

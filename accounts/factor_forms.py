@@ -11,10 +11,10 @@ from allauth.mfa.webauthn.forms import LoginWebAuthnForm as LibraryLoginWebAuthn
 from allauth.mfa.webauthn.forms import ReauthenticateWebAuthnForm as LibraryReauthenticateWebAuthnForm
 from django.core.exceptions import ValidationError
 
-from accounts.audit import record
 from accounts.guessing import code_guess
 from accounts.models import User
-from accounts.origin import Origin
+from audit.origin import Origin
+from audit.services import record_event
 
 
 class LimitedCode:
@@ -94,4 +94,4 @@ class LoginWebAuthnForm(RecordedPasskey, LibraryLoginWebAuthnForm):  # type: ign
 
 def record_failure(user: User, event: str) -> None:
     """Record a wrong second factor of the account."""
-    record(event, subject=f"user:{user.pk}", origin=Origin.of_request(context.request))
+    record_event(event, subject=f"user:{user.pk}", origin=Origin.of_request(context.request))

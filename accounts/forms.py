@@ -18,8 +18,8 @@ from accounts import link_mail, links, services
 from accounts.attempts import AttemptLimit
 from accounts.emails import normalize_email, refuse_colon
 from accounts.models import User
-from accounts.origin import Origin
 from accounts.places import bucket_of
+from audit.origin import Origin
 
 SIGN_UPS: Final = AttemptLimit("KEYPORTAL_LIMIT_SIGNUP", "Too many accounts were created from your network.")
 

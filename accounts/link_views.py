@@ -19,8 +19,9 @@ from accounts.errors import AddressTakenError, LinkOverError
 from accounts.forms import AddressForm, NewAddressForm
 from accounts.fresh_login import is_fresh
 from accounts.models import MailedLink, User
-from accounts.origin import AuthenticatedRequest, Origin
+from accounts.requests import AuthenticatedRequest
 from accounts.way_back import way_back
+from audit.origin import Origin
 
 PAGE_METHODS = ["GET", "HEAD", "POST"]
 

@@ -11,7 +11,7 @@ from typing import Final
 from django.utils import timezone
 
 from accounts.models import MailedLink, User
-from accounts.rings import index_ring
+from integrity.rings import index_ring
 from vault.digests import index_digest, index_digests
 from vault.secret_format import random_text
 

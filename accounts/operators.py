@@ -23,11 +23,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.debug import sensitive_post_parameters
 
-from accounts.audit import record
 from accounts.leaks import holds_secret
-from accounts.models import AuditEvent, User
-from accounts.origin import Origin
+from accounts.models import User
 from accounts.rights import ActionRefusedError, may_act_on
+from audit.models import Event
+from audit.origin import Origin
+from audit.services import record_event
 
 Page = Callable[..., HttpResponse]
 EVENTS = 50
@@ -118,7 +119,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the audit events of a row to operators who may view the trail."""
-        if not (self.has_view_permission(request) and request.user.has_perm("accounts.view_auditevent")):
+        if not (self.has_view_permission(request) and request.user.has_perm("audit.view_event")):
             raise PermissionDenied
         row = self.get_object(request, unquote(object_id))
         if row is None:
@@ -128,9 +129,9 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         context |= {"opts": self.opts, "object": row}
         return TemplateResponse(request, self.object_history_template, context)
 
-    def trail_of(self, row: Any) -> QuerySet[AuditEvent]:
+    def trail_of(self, row: Any) -> QuerySet[Event]:
         """Return the events for a row's history."""
-        return AuditEvent.objects.filter(subject_type=self.subject_type, subject_id=row.pk)
+        return Event.objects.filter(subject_type=self.subject_type, subject_id=row.pk)
 
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs with the extra pages, each guarded by the permission that it names."""
@@ -179,7 +180,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
     def _record_refusal(self, request: HttpRequest, row: Any, action: str) -> None:
         owner = self.owner_of(row)
         subject = f"{self.subject_type}:{row.pk}" if self.subject_type else f"user:{owner.pk if owner else ''}"
-        record("action_refused", subject=subject, origin=Origin.of_request(request), action=action)
+        record_event("action_refused", subject=subject, origin=Origin.of_request(request), action=action)
 
     def _filter_parameters(self, request: HttpRequest) -> Iterator[str]:
         """Yield the URL parameters of the list's filters and its date hierarchy."""

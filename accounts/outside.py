@@ -18,7 +18,7 @@ from django.db.models import Model, Q
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 
 from accounts.models import User
-from accounts.sealed import canonical, swap, until_unchanged
+from integrity.sealed import canonical, swap, until_unchanged
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def fits(user: User, column: str) -> bool:
 
 
 def seal_anew(user_id: str, column: str) -> User:
-    """Seal a set as it is now; return the account. Raises `accounts.sealed.TamperedRowError`, `User.DoesNotExist`.
+    """Seal a set as it is now; return the account. Raises `integrity.sealed.TamperedRowError`, `User.DoesNotExist`.
 
     Call it only after checking that the set is what it should be.
     """

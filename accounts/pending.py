@@ -27,11 +27,11 @@ from django.db.models import Count, F, Min, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from accounts.hostile_rows import seal_of
 from accounts.mail import Message
 from accounts.models import PendingMessage
-from accounts.rings import sealing_ring
-from accounts.sealed import insist
+from integrity.hostile_rows import seal_of
+from integrity.rings import sealing_ring
+from integrity.sealed import insist
 from vault.errors import SealBrokenError
 from vault.sealing import seal, unseal
 

@@ -8,7 +8,8 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from accounts.devices import known_device
-from accounts.models import AuditEvent, User
+from accounts.models import User
+from audit.models import Event
 
 SUBSCRIBER: Final = 64  # bits: the least that a provider assigns to a customer (RFC 6177)
 NAT64: Final = IPv6Network("64:ff9b::/96")
@@ -47,5 +48,5 @@ def known_place(request: HttpRequest, email: str) -> str:
     user_id = User.objects.filter(email=email).values_list("pk", flat=True).first()
     came_in = Q(verb="logged_in") | Q(verb="token_issued")
     address = request.META.get("REMOTE_ADDR") or None
-    from_here = AuditEvent.objects.filter(came_in, actor=f"user:{user_id}", address=address).exists()
+    from_here = Event.objects.filter(came_in, actor=f"user:{user_id}", address=address).exists()
     return device or (bucket_of(request) if from_here else "")

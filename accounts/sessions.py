@@ -19,7 +19,7 @@ from django.core import signing
 from django.db import DatabaseError
 from django.utils.crypto import get_random_string
 
-from accounts.rings import sealing_ring
+from integrity.rings import sealing_ring
 from vault.errors import VaultError
 from vault.sealing import seal, unseal
 

@@ -15,10 +15,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts import services
 from accounts.attempts import AttemptLimit
-from accounts.models import AuditEvent
-from accounts.origin import AuthenticatedRequest, Origin
 from accounts.places import bucket_of
+from accounts.requests import AuthenticatedRequest
 from accounts.way_back import way_back
+from audit.models import Event
+from audit.origin import Origin
 
 PAGE: Final = 25
 PASSKEYS: Final = AttemptLimit("KEYPORTAL_LIMIT_PASSKEY", "Too many passkey attempts from your network.")
@@ -36,7 +37,7 @@ def overview(request: AuthenticatedRequest) -> HttpResponse:
 def history(request: AuthenticatedRequest) -> HttpResponse:
     """Show the events about the account and by its user, newest first."""
     me = request.user.pk
-    mine = AuditEvent.objects.filter(Q(actor=f"user:{me}") | Q(subject_type="user", subject_id=me))
+    mine = Event.objects.filter(Q(actor=f"user:{me}") | Q(subject_type="user", subject_id=me))
     # Apps refresh their token every few minutes: recorded, but of no interest on this page.
     events = mine.exclude(verb="token_refreshed").order_by("-at", "-id")
     page = Paginator(events, PAGE).get_page(request.GET.get("page"))

@@ -18,13 +18,13 @@ from accounts.drafts import Draft, take_draft
 from accounts.fresh_login import require_fresh_login
 from accounts.models import User
 from accounts.operators import ReadOnlyAdmin
-from accounts.origin import Origin
 from accounts.way_back import WayBack
 from apikeys import services, usage
 from apikeys.admin_forms import LimitForm, ReasonForm
 from apikeys.errors import APIKeyError
 from apikeys.models import APIKey
 from apikeys.widening import widened
+from audit.origin import Origin
 
 MOST_AT_ONCE = 200
 """The most keys that a confirmation page can name, and the most that a list shows."""

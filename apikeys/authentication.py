@@ -1,8 +1,8 @@
 """API key authentication for Django REST framework: `authentication_classes = [APIKeyAuthentication]`."""
 
 from apikeys.verification import KeyRecord, verify
+from audit.client_address import Address
 from credentials.bearer import BearerAuthentication
-from credentials.client_address import Address
 from credentials.kinds import Kind, kind_of
 
 

@@ -12,7 +12,7 @@ from django.utils.crypto import get_random_string
 from accounts.forms_of_texts import ForgetsSecrets
 from accounts.names import clean_text
 from apikeys.models import NAME_LENGTH, APIKey, Environment
-from credentials.client_address import parse_network
+from audit.client_address import parse_network
 from credentials.models import Scope
 
 PRESETS = {"7": 7, "30": 30, "90": 90, "365": 365}

@@ -9,8 +9,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.rings import index_ring
-from accounts.sealed import SealedRow
+from integrity.rings import index_ring
+from integrity.sealed import SealedRow
 from vault.digests import index_digests
 from vault.secret_format import new_id
 

@@ -14,9 +14,9 @@ from django.utils import timezone
 from django.utils.dateformat import format as format_date
 
 from accounts.mail import Message
-from accounts.origin import Origin
 from accounts.pending import send_after_commit
 from apikeys.models import APIKey, Environment
+from audit.origin import Origin
 
 
 class Widening(NamedTuple):

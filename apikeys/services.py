@@ -12,12 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.audit import record
-from accounts.key_check import rings_confirmed
 from accounts.models import User
-from accounts.origin import Origin
-from accounts.rings import index_ring, sealing_ring
-from accounts.sealed import TamperedRowError, insist, swap, until_unchanged
 from apikeys import notices
 from apikeys.errors import (
     AlreadyCreatedError,
@@ -30,8 +25,13 @@ from apikeys.errors import (
 )
 from apikeys.models import APIKey, KeySecret
 from apikeys.widening import edited_columns, widened
+from audit.origin import Origin
+from audit.services import record_event
 from credentials.models import Scope
 from credentials.rate_limit_text import parsed_limit
+from integrity.key_check import rings_confirmed
+from integrity.rings import index_ring, sealing_ring
+from integrity.sealed import TamperedRowError, insist, swap, until_unchanged
 from vault.digests import index_digest
 from vault.errors import VaultError
 from vault.sealing import seal, unseal
@@ -70,7 +70,7 @@ def create_key(
         _refuse_scopes(scopes, held=(), restricted=restricted)
         key.save(force_insert=True)
         secret = _add_secret(key, show_once=show_once)
-        record("key_created", subject=f"key:{key.pk}", origin=origin, owner=owner.pk, environment=environment)
+        record_event("key_created", subject=f"key:{key.pk}", origin=origin, owner=owner.pk, environment=environment)
         notices.key_created(key, origin)
     return key, secret
 
@@ -98,7 +98,7 @@ def edit_key(
     if key.revoked_at or not _swapped(key, after):
         raise ChangedMeanwhileError("Someone else has just changed or revoked this key.")
     changed = sorted(field for field in after if before[field] != after[field])
-    record("key_edited", subject=f"key:{key.pk}", origin=origin, changed=changed, widened=wider)
+    record_event("key_edited", subject=f"key:{key.pk}", origin=origin, changed=changed, widened=wider)
     notices.key_widened(key, {field: before[field] for field in wider}, origin)
     return key
 
@@ -113,13 +113,13 @@ def reveal(*, secret: KeySecret, origin: Origin) -> str:
         raise NotRevealableError("This secret can't be shown again.")
     try:
         with transaction.atomic():
-            record("key_revealed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
+            record_event("key_revealed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
             notices.key_revealed(key, origin)
             return unseal(sealing_ring(), bytes(secret.ciphertext), secret.sealing_context(key))
     except VaultError as error:
         logger.exception("integrity_violation: the ciphertext of %s can't be decrypted", key.pk)
         # The rollback removed the event that says the secret was revealed, so record the failed attempt separately.
-        record("reveal_failed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
+        record_event("reveal_failed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
         raise IntegrityViolationError("This secret can't be decrypted.") from error
 
 
@@ -128,7 +128,7 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
     """End a key for good and destroy its ciphertexts; return False if it was already revoked.
 
     The digests stay as tombstones. Of any number of concurrent callers, one gets True, and one event is written. Raises
-    `accounts.sealed.UndoneChangeError`.
+    `integrity.sealed.UndoneChangeError`.
     """
     for current in until_unchanged(APIKey, key.pk):
         if current.revoked_at:
@@ -137,7 +137,7 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
             break
     KeySecret.objects.filter(key=key).update(ciphertext=None)
     insist(KeySecret.objects.filter(key=key, ciphertext__isnull=False), are_there=False)
-    record("key_revoked", subject=f"key:{key.pk}", origin=origin, reason=reason)
+    record_event("key_revoked", subject=f"key:{key.pk}", origin=origin, reason=reason)
     notices.key_revoked(current, origin)
     return True
 
@@ -156,7 +156,7 @@ def limit_key(*, key: APIKey, limit: str, origin: Origin) -> bool:
         return False
     if not _swapped(key, {"rate_limit": limit}):
         raise ChangedMeanwhileError(f"{key.pk} has just been changed by someone else.")
-    record("key_limited", subject=f"key:{key.pk}", origin=origin, limit=limit, widened=wider)
+    record_event("key_limited", subject=f"key:{key.pk}", origin=origin, limit=limit, widened=wider)
     notices.key_widened(key, dict.fromkeys(wider, before), origin)
     return True
 

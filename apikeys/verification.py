@@ -13,14 +13,14 @@ from typing import Any, Final
 from django.conf import settings
 from django.db.models import BinaryField, QuerySet
 
-from accounts.rings import index_ring
 from apikeys.models import APIKey, KeySecret
+from audit.client_address import Address, Network, parse_network
 from credentials.catalogue import catalogue, names_in
-from credentials.client_address import Address, Network, parse_network
 from credentials.credential import OWNER_FIELDS, Credential, Owner
 from credentials.prepared import Placeholder, Prepared, fields_but
 from credentials.record_lookup import Lookup, get_or_load
 from credentials.refusals import insufficient_scope, refused
+from integrity.rings import index_ring
 from vault.digests import index_digest, index_digests
 from vault.secret_format import is_well_formed
 

@@ -13,8 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.fresh_login import fresh_login_required, require_fresh_login
-from accounts.models import AuditEvent
-from accounts.origin import AuthenticatedRequest, Origin
+from accounts.requests import AuthenticatedRequest
 from accounts.way_back import way_back
 from apikeys import services, usage
 from apikeys.errors import AlreadyCreatedError, APIKeyError, IntegrityViolationError, NotRevealableError
@@ -22,6 +21,8 @@ from apikeys.forms import KeyForm, NewKeyForm, RevokeForm, key_initial
 from apikeys.models import APIKey, Environment, KeySecret
 from apikeys.snippets import snippets
 from apikeys.widening import edited_columns, widened
+from audit.models import Event
+from audit.origin import Origin
 
 PAGE = 25
 EVENTS = 20
@@ -87,7 +88,7 @@ def new_key(request: AuthenticatedRequest) -> HttpResponse:
 def detail(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     """Show one key: its state, secrets, settings and timeline."""
     key = _mine(request, key_id)
-    events = AuditEvent.objects.filter(subject_type="key", subject_id=key.pk).order_by("-at", "-id")[:EVENTS]
+    events = Event.objects.filter(subject_type="key", subject_id=key.pk).order_by("-at", "-id")[:EVENTS]
     usage.describe([key], request.user)
     chart = usage.chart_by_hour(key.pk) if request.GET.get("by") == "hour" else vars(key)["chart"]
     context = {

@@ -13,7 +13,7 @@ from django.conf import settings
 from limits import RateLimitItem
 
 from apikeys.models import APIKey
-from credentials.client_address import Network, parse_network
+from audit.client_address import Network, parse_network
 from credentials.rate_limit_text import parsed_limit
 
 HARMLESS: Final = frozenset({"name"})

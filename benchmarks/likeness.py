@@ -22,7 +22,7 @@ TRIES: Final = 30
 FROZEN_TRIES: Final = 10
 OWNER: Final = "likeness@example.com"
 UNUSABLE: Final = (
-    "from accounts.origin import Origin; from accounts.services import create_user; "
+    "from audit.origin import Origin; from accounts.services import create_user; "
     "create_user(email='unusable@example.com', password=None, confirmed=True, origin=Origin.of_command('bench'))"
 )
 

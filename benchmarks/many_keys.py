@@ -20,10 +20,10 @@ django.setup()
 
 # Models can be imported only after django.setup().
 from accounts.models import User  # noqa: E402
-from accounts.origin import Origin  # noqa: E402
-from accounts.rings import index_ring  # noqa: E402
 from accounts.services import create_user  # noqa: E402
 from apikeys.models import APIKey, KeySecret  # noqa: E402
+from audit.origin import Origin  # noqa: E402
+from integrity.rings import index_ring  # noqa: E402
 from vault.digests import index_digest  # noqa: E402
 from vault.secret_format import hint, new_secret  # noqa: E402
 

@@ -10,8 +10,8 @@ from django.http import HttpRequest
 from accounts.forms_of_texts import ForgetsSecrets
 from accounts.names import clean_text
 from accounts.operators import OperatorAdmin, ReadOnlyAdmin
-from accounts.origin import Origin
 from accounts.way_back import WayBack
+from audit.origin import Origin
 from credentials import services
 from credentials.models import Scope, Sighting, Usage
 

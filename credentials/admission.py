@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from django.db import DatabaseError, InterfaceError
 
-from credentials.client_address import Address
+from audit.client_address import Address
 from credentials.counters import ACCEPTED
 from credentials.credential import Credential, Owner
 from credentials.quota import Quota, take

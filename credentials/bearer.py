@@ -12,8 +12,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from accounts.models import User
+from audit.client_address import Address, parse_address
 from credentials.admission import VerifiedRecord, admit
-from credentials.client_address import Address, parse_address
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused
 from credentials.refusals import RefusedError, refused

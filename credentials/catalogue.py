@@ -9,8 +9,8 @@ from django.db.models import Aggregate, Case, CharField, Func, Subquery, TextFie
 from django.db.models.expressions import Combinable
 from django.db.models.sql.compiler import SQLCompiler
 
-from accounts.rings import sealing_ring
 from credentials.models import Scope, is_built_in
+from integrity.rings import sealing_ring
 from vault.rings import KeyRing
 from vault.rowseal import row_seal_fits
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 
-from credentials.client_address import parse_network
+from audit.client_address import parse_network
 
 PRIVATE = tuple(
     map(

@@ -23,12 +23,12 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from accounts.key_check import confirm_rings, rings_confirmed
 from credentials import clock
 from credentials.cache import VerifiedCache
 from credentials.database_file import DatabaseFile
 from credentials.listener import Listener
 from credentials.place import Met, Place, leads_to
+from integrity.key_check import confirm_rings, rings_confirmed
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ class Freshness:
     def confirm_rings(self) -> None:
         """Confirm that the key rings fit this thread's database: with wrong rings no key would be found in it.
 
-        Raises `accounts.key_check.RingMisfitError` if they don't, `django.db.Error` if the database can't be queried.
+        Raises `integrity.key_check.RingMisfitError` if they don't, `django.db.Error` if the database can't be queried.
         """
         if (self._file.opened, self.database) != self._fits:
             self.follow()  # this thread may still have the previous database open

@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 from django.core.validators import RegexValidator
 from django.db import models
 
-from accounts.sealed import SealedRow
+from integrity.sealed import SealedRow
 
 SCOPE_NAME = r"[a-z][a-z0-9_.-]*(:[a-z][a-z0-9_.-]*)?"
 """A subset of RFC 6749's scope-token that reads well in a list."""

@@ -8,12 +8,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 
-from accounts.audit import record
-from accounts.origin import Origin
-from accounts.sealed import insist, swap, until_unchanged
+from audit.origin import Origin
+from audit.services import record_event
 from credentials.counters import ACCEPTED, HOUR, CallCount, CounterKey
 from credentials.models import Scope, Sighting, Usage, UsageBatch
 from credentials.upsert import upsert
+from integrity.sealed import insist, swap, until_unchanged
 
 Place = tuple[str, str, str]  # credential, secret, address
 Span = tuple[float, float]  # from the first to the last call; seconds since 1970
@@ -26,7 +26,7 @@ def add_scope(*, name: str, description: str, restricted: bool, origin: Origin) 
     """Add a scope to the catalogue and return it. Raises `django.db.IntegrityError` if the name is taken."""
     scope = Scope(name=name, description=description, restricted=restricted)
     scope.save(force_insert=True)
-    record("scope_added", subject=f"scope:{name}", origin=origin, restricted=restricted)
+    record_event("scope_added", subject=f"scope:{name}", origin=origin, restricted=restricted)
     return scope
 
 
@@ -36,19 +36,19 @@ def describe_scope(*, scope: Scope, description: str, restricted: bool, origin: 
     for current in until_unchanged(Scope, scope.pk):
         if swap(current, {"description": description, "restricted": restricted}):
             break
-    record("scope_changed", subject=f"scope:{scope.pk}", origin=origin, restricted=restricted)
+    record_event("scope_changed", subject=f"scope:{scope.pk}", origin=origin, restricted=restricted)
 
 
 @transaction.atomic
 def remove_scope(*, scope: Scope, origin: Origin) -> bool:
     """Remove a scope from the catalogue, and so from every key at once. Return False if it was gone already.
 
-    Raises `accounts.sealed.UndoneChangeError` if the database undoes the removal.
+    Raises `integrity.sealed.UndoneChangeError` if the database undoes the removal.
     """
     removed, _ = Scope.objects.filter(pk=scope.pk).delete()
     insist(Scope.objects.filter(pk=scope.pk), are_there=False)
     if removed:
-        record("scope_removed", subject=f"scope:{scope.pk}", origin=origin)
+        record_event("scope_removed", subject=f"scope:{scope.pk}", origin=origin)
     return bool(removed)
 
 

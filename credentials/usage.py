@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from django.conf import settings
 from django.db import DatabaseError, DataError, InterfaceError, close_old_connections, connection
 
-from credentials.client_address import Address
+from audit.client_address import Address
 from credentials.counters import CallCount, CounterKey, usage_counters
 from credentials.freshness import freshness
 from credentials.services import add_usage

@@ -4,7 +4,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from credentials.client_address import parse_address
+from audit.client_address import parse_address
 from gateway.verify import JSON, Question, read_media_type
 
 

@@ -10,9 +10,9 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from accounts.attempts import AttemptLimit
+from audit.client_address import Address
 from credentials.admission import admit
 from credentials.bearer import bearer_token
-from credentials.client_address import Address
 from credentials.counters import ACCEPTED
 from credentials.credential import Credential
 from credentials.freshness import freshness

@@ -4,8 +4,8 @@ import hashlib
 import os
 from typing import Final
 
+from audit.client_address import Address
 from credentials import clock
-from credentials.client_address import Address
 from credentials.freshness import freshness
 from credentials.refusals import RefusedError
 from gateway.verdict import Record, check_state

@@ -18,9 +18,9 @@ from urllib.parse import parse_qs
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from audit.client_address import Address
 from credentials.admission import admit
 from credentials.bearer import token_of
-from credentials.client_address import Address
 from credentials.credential import Credential
 from credentials.freshness import freshness
 from credentials.quota import Quota

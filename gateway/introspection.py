@@ -5,8 +5,8 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpRequest
 
+from audit.client_address import Address, parse_address
 from credentials.admission import admit
-from credentials.client_address import Address, parse_address
 from credentials.credential import Credential
 from credentials.kinds import Kind, kind_of
 from credentials.refusals import Refusal, RefusedError

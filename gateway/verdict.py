@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from apikeys.verification import KeyRecord
 from apikeys.verification import check_state as check_key_state
 from apikeys.verification import verify as verify_key
-from credentials.client_address import Address
+from audit.client_address import Address
 from credentials.kinds import is_signed
 from credentials.record_lookup import Lookup, WouldBlockError, get_or_load
 from credentials.refusals import RefusedError

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from rest_framework.exceptions import ValidationError
 
-from credentials.client_address import Address, parse_address
+from audit.client_address import Address, parse_address
 from credentials.json_body import parsed, unknown_members
 from vault.claims import LONGEST_TEXT
 

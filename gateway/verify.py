@@ -13,8 +13,8 @@ from django.conf import settings
 from rest_framework.exceptions import UnsupportedMediaType
 
 from apikeys.serializers import described
+from audit.client_address import Address
 from credentials.admission import admit
-from credentials.client_address import Address
 from credentials.credential import Credential
 from credentials.freshness import freshness
 from credentials.models import SCOPE_NAME

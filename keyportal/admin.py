@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver
 
-from accounts.models import AuditEvent
 from accounts.operators import OperatorAdmin
+from audit.models import Event
 
 HIDDEN: Final = {
     "account.EmailAddress",
@@ -69,7 +69,7 @@ class PortalAdminSite(AdminSite):
 
     def get_log_entries(self, request: HttpRequest) -> Any:
         """Return the operator's latest actions from the audit trail, which replaces Django's own log."""
-        return AuditEvent.objects.filter(actor=f"user:{request.user.pk}").order_by("-at", "-id")[:LATEST]
+        return Event.objects.filter(actor=f"user:{request.user.pk}").order_by("-at", "-id")[:LATEST]
 
     def password_change(  # type: ignore[override]  # a redirect instead of a page
         self, request: HttpRequest, extra_context: dict[str, object] | None = None

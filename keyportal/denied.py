@@ -7,10 +7,10 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest
 
 from accounts.attempts import AttemptLimit
-from accounts.audit import record
 from accounts.models import User
-from accounts.origin import Origin
 from accounts.rights import ActionRefusedError
+from audit.origin import Origin
+from audit.services import record_event
 from credentials.writes import writes
 from keyportal.logs import route
 
@@ -34,7 +34,9 @@ def record_denied(request: HttpRequest, exception: Exception | None) -> None:
         if isinstance(exception, ActionRefusedError) or (user.is_staff and _is_action(request)):
             _record_action(request, user, exception)
         elif not DENIED.hit(f"{user.pk} {route(request)}"):
-            record("access_denied", subject=f"user:{user.pk}", origin=Origin.of_request(request), route=route(request))
+            record_event(
+                "access_denied", subject=f"user:{user.pk}", origin=Origin.of_request(request), route=route(request)
+            )
     except (DatabaseError, InterfaceError) as error:
         writes.note(error)
         logger.exception("denied access could not be recorded")
@@ -47,7 +49,7 @@ def _record_action(request: HttpRequest, user: User, refused: Exception | None) 
     if isinstance(refused, ActionRefusedError):
         subject = refused.subject or subject
         about |= {"action": refused.action, "model": refused.model}
-    record("action_refused", subject=subject, origin=Origin.of_request(request), **about)
+    record_event("action_refused", subject=subject, origin=Origin.of_request(request), **about)
 
 
 def _is_action(request: HttpRequest) -> bool:

@@ -10,11 +10,11 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
-from accounts.key_check import RingMisfitError
 from accounts.pending import Backlog, backlog, written
 from accounts.sending import give_up_hopeless, send_due
 from credentials.freshness import freshness
 from credentials.writes import writes
+from integrity.key_check import RingMisfitError
 from keyportal.quiet_errors import in_short
 
 logger = logging.getLogger(__name__)

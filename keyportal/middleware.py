@@ -8,7 +8,7 @@ from http import HTTPStatus
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
-from credentials.client_address import new_request_id
+from audit.client_address import new_request_id
 from credentials.freshness import freshness
 from credentials.quota import Quota
 from keyportal.entrance.environ import PEER, REFUSAL, REQUEST_ID
@@ -43,7 +43,7 @@ class RequestContextMiddleware:
         started = time.perf_counter()
         # Without the portal's server (Django's test client, its development server) the peer is the client.
         named = request.META.get(REQUEST_ID) or new_request_id()
-        request.request_id = named  # type: ignore[attr-defined]  # accounts.origin.PortalRequest
+        request.request_id = named  # type: ignore[attr-defined]  # accounts.requests.PortalRequest
         request.peer_address = request.META.get(PEER, request.META["REMOTE_ADDR"])  # type: ignore[attr-defined]  # there
         token = request_id.set(named)
         try:

@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
 django.setup(set_prefix=False)
 
 # Models can be imported only after django.setup().
-from accounts.trail import EVERY, extend_now_and_then  # noqa: E402
+from audit.chain import EVERY, extend_now_and_then  # noqa: E402
 from credentials.query_timeout import limit_queries  # noqa: E402
 from credentials.usage import PeriodicTask, flusher  # noqa: E402
 from keyportal.databases import limit_statements  # noqa: E402

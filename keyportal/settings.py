@@ -61,6 +61,8 @@ SILENCED_SYSTEM_CHECKS = [
 
 INSTALLED_APPS = [
     "keyportal.apps.FrameConfig",
+    "integrity.apps.IntegrityConfig",
+    "audit.apps.AuditConfig",
     "accounts.apps.AccountsConfig",
     "credentials.apps.CredentialsConfig",
     "apikeys.apps.APIKeysConfig",

@@ -14,12 +14,12 @@ from django.template.response import TemplateResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.key_check import confirm_rings
 from accounts.way_back import way_back
 from credentials.database_log import UnusableFileError
 from credentials.freshness import freshness
 from credentials.trigger_health import faults
 from credentials.writes import writes
+from integrity.key_check import confirm_rings
 from keyportal.context import THEMES
 from keyportal.problems import CODES
 from keyportal.quiet_errors import in_short

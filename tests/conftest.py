@@ -18,16 +18,16 @@ from hypothesis import HealthCheck
 from pytest_django import DjangoDbBlocker
 
 from accounts import pending
-from accounts.key_check import rings_confirmed
 from accounts.models import User
-from accounts.origin import Origin
 from accounts.sending import send_due
 from accounts.services import create_user
 from accounts.sessions import STARTED, SessionStore
 from apikeys import services
 from apikeys.models import APIKey
+from audit.origin import Origin
 from credentials.freshness import freshness
 from credentials.models import Scope
+from integrity.key_check import rings_confirmed
 from keyportal.databases import SQLITE
 from tests.databases import portal_database
 from tests.oauth_client import OAuthClient

@@ -19,7 +19,7 @@ from tests.portal import Answer, Portal
 
 OWNER, OPERATOR = "unwritten@example.com", "operator@example.com"
 MAKE: Final = (
-    "from accounts.services import create_user; from accounts.origin import Origin; origin = Origin.of_command('t'); "
+    "from accounts.services import create_user; from audit.origin import Origin; origin = Origin.of_command('t'); "
     f"create_user(email='{OPERATOR}', password='correct horse battery staple', confirmed=True, operator=True, "
     "origin=origin)"
 )

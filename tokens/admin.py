@@ -6,10 +6,11 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from accounts.models import AuditEvent, User
+from accounts.models import User
 from accounts.operators import OperatorAdmin, ReadOnlyAdmin, operators_page
-from accounts.origin import Origin
 from accounts.way_back import WayBack, way_back
+from audit.models import Event
+from audit.origin import Origin
 from tokens import find_pages, services
 from tokens.forms import AudienceForm
 from tokens.models import Audience, Housekeeping, RevokedToken, TokenFamily
@@ -36,9 +37,9 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
         """Return the user who logged in."""
         return obj.user
 
-    def trail_of(self, row: TokenFamily) -> QuerySet[AuditEvent]:
+    def trail_of(self, row: TokenFamily) -> QuerySet[Event]:
         """Return the events of this log-in, which are recorded under its user."""
-        mine = AuditEvent.objects.filter(subject_type="user", subject_id=row.user_id)
+        mine = Event.objects.filter(subject_type="user", subject_id=row.user_id)
         return mine.filter(details__family=row.pk)
 
     @admin.display(boolean=True, description="row seal matches")

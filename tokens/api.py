@@ -15,8 +15,8 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from accounts.names import printable
-from accounts.origin import Origin
 from apikeys.authentication import APIKeyAuthentication
+from audit.origin import Origin
 from credentials.bearer import bearer_token
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused, HasCredential

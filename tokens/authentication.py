@@ -9,8 +9,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from accounts.models import User
+from audit.client_address import Address
 from credentials.bearer import BearerAuthentication
-from credentials.client_address import Address
 from credentials.kinds import Kind, kind_of
 from credentials.permissions import CredentialRefused
 from credentials.refusals import Refusal, RefusedError

@@ -13,8 +13,8 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from accounts.attempts import AttemptLimit
 from accounts.places import address_bucket
 from apikeys.verification import KeyRecord, verify
+from audit.client_address import parse_address
 from credentials.admission import admit
-from credentials.client_address import parse_address
 from credentials.refusals import RefusedError
 from tokens.basic import basic_credentials
 from tokens.client_failures import WRONG_SECRET, record_failure

@@ -6,10 +6,10 @@ from django.db import transaction
 
 from accounts.errors import LastOperatorError
 from accounts.models import User
-from accounts.origin import Origin
 from accounts.services import erase_user
 from apikeys import services as keys
 from apikeys.models import APIKey
+from audit.origin import Origin
 from credentials.models import Sighting
 from tokens import services
 from tokens.models import TokenFamily

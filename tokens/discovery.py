@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import condition, require_safe
 
-from accounts.rings import signing_ring
+from integrity.rings import signing_ring
 from tokens.oauth import GRANTS
 
 MAX_AGE: Final = 60  # seconds; an offline verifier may use a key for this long after it leaves the ring

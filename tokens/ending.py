@@ -6,9 +6,9 @@ from typing import Final, Self
 
 from django.core import signing
 
-from accounts.origin import Origin
 from apikeys import services as keys
 from apikeys.models import APIKey
+from audit.origin import Origin
 from tokens import services
 from tokens.models import TokenFamily
 from vault.signing import Claims

@@ -21,10 +21,10 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import User
 from accounts.operators import operator_of
-from accounts.origin import Origin
 from accounts.rights import ActionRefusedError, may_act_on
 from apikeys.forms import clean_reason
 from apikeys.models import APIKey
+from audit.origin import Origin
 from tokens.ending import Target, end
 from tokens.models import TokenFamily
 from tokens.pasted import MAX_LENGTH

@@ -20,9 +20,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import AttemptWindow, CacheEntry, MailedLink, PendingMessage
-from accounts.origin import Origin
-from accounts.services import remove_expired_events
 from apikeys.models import KeySecret
+from audit.origin import Origin
+from audit.removal import remove_expired_events
 from credentials.models import Sighting, Usage, UsageBatch
 from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
 

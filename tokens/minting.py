@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from accounts.rings import signing_ring
+from integrity.rings import signing_ring
 from vault.secret_format import new_id
 from vault.signing import Claims, sign
 

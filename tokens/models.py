@@ -8,8 +8,8 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.rings import index_ring
-from accounts.sealed import SealedRow
+from integrity.rings import index_ring
+from integrity.sealed import SealedRow
 from vault.claims import LONGEST_TEXT
 from vault.digests import index_digests
 from vault.secret_format import new_id

@@ -6,8 +6,8 @@ from typing import Final
 from django.http import HttpRequest
 
 from accounts.attempts import AttemptLimit
-from accounts.origin import Origin
 from accounts.places import bucket_of
+from audit.origin import Origin
 from tokens import services
 from tokens.clients import Form, OAuthError, authenticated_client, client_credentials, oauth_endpoint, too_many
 from tokens.errors import InvalidGrantError, InvalidScopeError, InvalidTargetError, NotYoursError

@@ -10,13 +10,13 @@ from django.contrib.auth import authenticate
 from django.http import HttpRequest
 
 from accounts.attempts import AttemptLimit, TooManyAttemptsError
-from accounts.audit import record
 from accounts.backends import is_whole
 from accounts.emails import normalize_email
 from accounts.guessing import password_guess
 from accounts.models import User
-from accounts.origin import Origin
 from accounts.second_factor import has_second_factor
+from audit.origin import Origin
+from audit.services import record_event
 from credentials.refusals import Refusal, RefusedError
 from tokens.basic import invalid_login
 
@@ -57,4 +57,4 @@ def rate_limited(wait: int) -> RefusedError:
 def _record_failure(request: HttpRequest, email: str) -> None:
     """Record the failed log-in, even for an unknown address: the time of writing would reveal which accounts exist."""
     user_id = User.objects.filter(email=email).values_list("pk", flat=True).first() or "unknown"
-    record("login_failed", subject=f"user:{user_id}", origin=Origin.of_request(request, actor="anonymous"))
+    record_event("login_failed", subject=f"user:{user_id}", origin=Origin.of_request(request, actor="anonymous"))

@@ -8,8 +8,8 @@ revoking does not use it.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from accounts.origin import Origin
 from apikeys import services as keys
+from audit.origin import Origin
 from credentials.kinds import Kind, kind_of
 from tokens import services
 from tokens.errors import NotYoursError

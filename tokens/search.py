@@ -12,12 +12,13 @@ from django.conf import settings
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.audit import record
-from accounts.models import AuditEvent, User
-from accounts.origin import Origin
-from accounts.rings import signing_ring
+from accounts.models import User
 from apikeys.models import APIKey, KeySecret
+from audit.models import Event
+from audit.origin import Origin
+from audit.services import record_event
 from credentials.kinds import Kind
+from integrity.rings import signing_ring
 from tokens import traces
 from tokens.identification import refresh_token_of, secret_of
 from tokens.models import RefreshToken, TokenFamily
@@ -57,7 +58,7 @@ def search(text: str, *, origin: Origin) -> Result:
     pasted = pasted_in(text)
     result = _result(pasted)
     subjects = {finding.subject for finding in result.findings}
-    record(
+    record_event(
         "credential_looked_up",
         subject=subjects.pop() if len(subjects) == 1 else "credential:several" if subjects else "credential:none",
         origin=origin,
@@ -139,12 +140,12 @@ def _refresh_token(pk: str) -> Finding | None:
 def _token(pk: str) -> Finding | None:
     """Trace an access token by its `jti`, through the event that recorded its issue while it can still be valid."""
     since = timezone.now() - timedelta(seconds=settings.KEYPORTAL_ACCESS_LIFETIME + settings.KEYPORTAL_LEEWAY, hours=1)
-    issues = AuditEvent.objects.filter(verb__in=("token_issued", "token_refreshed"), at__gte=since)
+    issues = Event.objects.filter(verb__in=("token_issued", "token_refreshed"), at__gte=since)
     event = issues.filter(details__token=pk).order_by("-at").first()
     return traces.of_claims(_claims_of(event), what="Access token, by its id") if event else None
 
 
-def _claims_of(event: AuditEvent) -> Claims:
+def _claims_of(event: Event) -> Claims:
     subject = f"{event.subject_type}:{event.subject_id}"
     return Claims(
         issuer=settings.KEYPORTAL_URL,

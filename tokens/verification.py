@@ -16,16 +16,16 @@ from django.conf import settings
 from django.db.models import CharField, Exists, Manager, QuerySet
 
 from accounts.models import User
-from accounts.rings import signing_ring
 from apikeys.models import APIKey
 from apikeys.verification import KeyRecord, key_fields, record_of
 from apikeys.verification import check_state as check_key_state
+from audit.client_address import Address
 from credentials.catalogue import catalogue, names_in
-from credentials.client_address import Address
 from credentials.credential import OWNER_FIELDS, Credential, Owner
 from credentials.prepared import Placeholder, Prepared, fields_but
 from credentials.record_lookup import Lookup, get_or_load
 from credentials.refusals import RefusedError, foreign, insufficient_scope, refused
+from integrity.rings import signing_ring
 from tokens.audiences import Asked, expected, is_audience
 from tokens.models import RevokedToken, TokenFamily
 from vault.errors import TokenForAnotherError, TokenInvalidError

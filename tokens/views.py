@@ -12,11 +12,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.errors import LastOperatorError
 from accounts.fresh_login import is_fresh
-from accounts.origin import AuthenticatedRequest, Origin
+from accounts.requests import AuthenticatedRequest
 from accounts.services import end_all_tokens
 from accounts.way_back import way_back
 from apikeys import usage
 from apikeys.models import APIKey
+from audit.origin import Origin
 from tokens import services
 from tokens.closing import close_account
 from tokens.forms import CloseForm

@@ -1,9 +1,6 @@
-"""Attempt counts, cache entries, and the check values of ring keys."""
-
-from typing import ClassVar
+"""Attempt counts and cache entries."""
 
 from django.db import models
-from django.utils import timezone
 
 
 class AttemptWindow(models.Model):
@@ -19,24 +16,6 @@ class AttemptWindow(models.Model):
 
     def __str__(self) -> str:
         return self.id
-
-
-class RingCanary(models.Model):
-    """The check value of a ring's key, so that a process with another key under the same id refuses to start."""
-
-    ring = models.CharField(max_length=16)
-    key_id = models.CharField(max_length=16)
-    value = models.BinaryField(max_length=32)
-    seen_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        """One row per key."""
-
-        constraints: ClassVar = [models.UniqueConstraint(fields=["ring", "key_id"], name="one_canary_a_key")]
-        verbose_name_plural = "ring canaries"
-
-    def __str__(self) -> str:
-        return f"{self.ring}:{self.key_id}"
 
 
 class CacheEntry(models.Model):

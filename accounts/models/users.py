@@ -12,7 +12,7 @@ from django.utils.crypto import salted_hmac
 
 from accounts.emails import normalize_email, refuse_colon
 from accounts.passwords import normalize_password
-from accounts.sealed import SealedRow, swap
+from integrity.sealed import SealedRow, swap
 from vault.secret_format import new_id
 
 

@@ -2,7 +2,6 @@
 
 from accounts.services.addresses import cancel_change, confirm_by_link, confirm_change, request_change, undo_change
 from accounts.services.passwords import reset_password, set_password, unlock_browser
-from accounts.services.trail import remove_expired_events
 from accounts.services.users import (
     confirm_user,
     create_user,
@@ -27,7 +26,6 @@ __all__ = [
     "end_session",
     "erase_user",
     "reactivate_user",
-    "remove_expired_events",
     "request_change",
     "reset_password",
     "set_password",

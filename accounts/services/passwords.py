@@ -5,12 +5,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import links
-from accounts.audit import record
 from accounts.errors import LinkOverError
 from accounts.models import MailedLink, User
-from accounts.origin import Origin
 from accounts.passwords import normalize_password
 from accounts.services.users import change, mirror_address, next_epoch
+from audit.origin import Origin
+from audit.services import record_event
 
 
 @transaction.atomic
@@ -22,7 +22,7 @@ def set_password(*, user: User, password: str, origin: Origin) -> None:
     hashed = make_password(normalize_password(password))
     change(user, lambda current: {"password": hashed, **next_epoch(current)})
     links.withdraw(user, links.RESET, links.UNLOCK)
-    record("password_set", subject=f"user:{user.pk}", origin=origin)
+    record_event("password_set", subject=f"user:{user.pk}", origin=origin)
 
 
 @transaction.atomic
@@ -38,7 +38,7 @@ def reset_password(*, link: MailedLink | None, password: str, origin: Origin) ->
     if not user.confirmed_at:
         change(user, lambda _: {"confirmed_at": timezone.now()})
         mirror_address(user, verified=True)
-        record("email_confirmed", subject=f"user:{user.pk}", origin=origin)
+        record_event("email_confirmed", subject=f"user:{user.pk}", origin=origin)
     return user
 
 
@@ -48,5 +48,5 @@ def unlock_browser(*, link: MailedLink, origin: Origin) -> User:
     user = link.user
     if user is None or link.email != user.email or not links.spend(link):
         raise LinkOverError
-    record("browser_unlocked", subject=f"user:{user.pk}", origin=origin)
+    record_event("browser_unlocked", subject=f"user:{user.pk}", origin=origin)
     return user

@@ -11,11 +11,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.audit import record
 from accounts.models import User
-from accounts.origin import Origin
 from accounts.passwords import normalize_password
-from accounts.sealed import swap, until_unchanged
+from audit.origin import Origin
+from audit.services import record_event
+from integrity.sealed import swap, until_unchanged
 from vault.secret_format import new_id
 
 Changes = Mapping[str, Any]
@@ -28,7 +28,7 @@ def create_user(*, email: str, password: str | None, confirmed: bool, operator: 
         email, password, is_staff=operator, is_superuser=operator, confirmed_at=timezone.now() if confirmed else None
     )
     mirror_address(user, verified=confirmed)
-    record("user_created", subject=f"user:{user.pk}", origin=origin, confirmed=confirmed, operator=operator)
+    record_event("user_created", subject=f"user:{user.pk}", origin=origin, confirmed=confirmed, operator=operator)
     return user
 
 
@@ -48,7 +48,7 @@ def sign_up(*, email: str, password: str, origin: Origin) -> User | None:
                 user.email = f"{user.pk.lower()}@taken.invalid"
             user.save(force_insert=True)
             EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
-            record("signed_up", subject=f"user:{user.pk}", origin=origin)
+            record_event("signed_up", subject=f"user:{user.pk}", origin=origin)
             after = transaction.savepoint()
             transaction.savepoint_rollback(before if taken else after)
     except IntegrityError:  # another request was faster
@@ -60,7 +60,7 @@ def sign_up(*, email: str, password: str, origin: Origin) -> User | None:
 def confirm_user(*, user: User, origin: Origin) -> bool:
     """Mark the address confirmed, so that the user's keys are accepted. Return False if it was.
 
-    Raises `accounts.sealed.TamperedRowError`, as does every service here that grants something.
+    Raises `integrity.sealed.TamperedRowError`, as does every service here that grants something.
     """
     now = timezone.now()
     changed = change(user, lambda current: None if current.confirmed_at else {"confirmed_at": now})
@@ -116,7 +116,7 @@ def sign_out_everywhere(*, user: User, origin: Origin) -> bool:
 def end_session(*, session: UserSession, origin: Origin) -> None:
     """End the session of one browser."""
     session.end()
-    record("session_ended", subject=f"user:{session.user_id}", origin=origin, address=session.ip)
+    record_event("session_ended", subject=f"user:{session.user_id}", origin=origin, address=session.ip)
 
 
 @transaction.atomic
@@ -162,7 +162,7 @@ def end_sessions(user: User) -> None:
 def change(user: User, changes: Callable[[User], Changes | None]) -> bool:
     """Write the changes that `changes` returns for the current row, also to `user`. Return False if it returns None.
 
-    Raises `accounts.sealed.TamperedRowError`.
+    Raises `integrity.sealed.TamperedRowError`.
     """
     for current in until_unchanged(User, user.pk):
         wanted = changes(current)
@@ -187,5 +187,5 @@ def all_epochs(current: User) -> Changes:
 
 def _recorded(verb: str, changed: bool, user: User, origin: Origin) -> bool:
     if changed:
-        record(verb, subject=f"user:{user.pk}", origin=origin)
+        record_event(verb, subject=f"user:{user.pk}", origin=origin)
     return changed

@@ -9,7 +9,7 @@ import logging
 from http import HTTPStatus
 from typing import cast
 
-from credentials.client_address import parse_address
+from audit.client_address import parse_address
 from keyportal.entrance.answer import CONTINUE, Answer
 from keyportal.entrance.bounds import BODY_WITHIN, HEAD_WITHIN, IDLE, LINGER
 from keyportal.entrance.host import Host

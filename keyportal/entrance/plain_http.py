@@ -10,7 +10,7 @@ from typing import Final
 
 from django.conf import settings
 
-from credentials.client_address import Address, is_in
+from audit.client_address import Address, is_in
 from gateway import forward_auth
 from keyportal.entrance.answer import Answer
 from keyportal.entrance.last_resort import of_problem

@@ -7,7 +7,7 @@ from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 
-from credentials.client_address import Address, is_trusted_proxy
+from audit.client_address import Address, is_trusted_proxy
 from gateway.caller_cache import CallerCache
 from keyportal.entrance.bounds import MOST_HEAD, MOST_LINES, MOST_TARGET
 from keyportal.entrance.plain_http import is_private

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from credentials.client_address import Address, client_address, is_request_id, new_request_id
+from audit.client_address import Address, client_address, is_request_id, new_request_id
 from keyportal.entrance.answer import Answer
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 
-from credentials.client_address import UNIX, parse_network
+from audit.client_address import UNIX, parse_network
 from credentials.rate_limit_text import parsed_limit
 
 BASE_DIR: Final = Path(__file__).resolve().parents[2]

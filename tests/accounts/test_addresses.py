@@ -12,9 +12,10 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import AuditEvent, MailedLink, User
+from accounts.models import MailedLink, User
 from accounts.services import unconfirm_user
 from apikeys.models import APIKey, KeySecret
+from audit.models import Event
 from credentials.models import Sighting
 from tests.accounts.mailbox import get, link_to, messages_to, post
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
@@ -118,7 +119,7 @@ def test_who_proves_an_address_wins_over_who_typed_it(owner: Client, developer: 
     assert post(owner, ask_for_change(owner)).status_code == 302
     assert User.objects.get(pk=developer.pk).email == NEW
     assert User.objects.get(pk=squatter.pk).email.endswith("@released.invalid")
-    assert AuditEvent.objects.filter(verb="email_released", subject_id=squatter.pk).exists()
+    assert Event.objects.filter(verb="email_released", subject_id=squatter.pk).exists()
     assert is_logged_in(log_in_by_form(NEW))
 
 
@@ -183,7 +184,7 @@ def test_a_requested_a_cancelled_and_an_undone_change_are_on_the_record(owner: C
     post(owner, "/accounts/email/cancel/")
     post(owner, ask_for_change(owner))
     post(Client(), link_to(OLD, "/accounts/email/undo/"))
-    verbs = set(AuditEvent.objects.filter(subject_id=developer.pk).values_list("verb", flat=True))
+    verbs = set(Event.objects.filter(subject_id=developer.pk).values_list("verb", flat=True))
     changes = {"email_change_requested", "email_change_cancelled", "email_changed", "email_change_undone"}
     assert changes <= verbs
 
@@ -319,7 +320,7 @@ def test_an_account_is_closed_by_its_owner(owner: Client, developer: User, make_
     assert "Ada" not in left
     assert OLD not in left
     assert "payroll of Ada Lovelace" in messages_to(OLD)[-1]  # that this key was revoked
-    assert AuditEvent.objects.filter(verb="account_closed", subject_id=user.pk).count() == 1
+    assert Event.objects.filter(verb="account_closed", subject_id=user.pk).count() == 1
     post(Client(), "/accounts/signup/", email=OLD, password1=PASSWORD)
     assert User.objects.filter(email=OLD).exists()
 

@@ -10,10 +10,10 @@ import time_machine
 from django.db import DatabaseError, connection, transaction
 from pytest_django import Settings
 
-from accounts.append_only import CHECKPOINTS, EVENTS
-from accounts.audit import record
-from accounts.models import AuditCheckpoint, AuditEvent
-from accounts.trail import extend_chain
+from audit.append_only import CHECKPOINTS, EVENTS
+from audit.chain import extend_chain
+from audit.models import Checkpoint, Event
+from audit.services import record_event
 from tests.conftest import ORIGIN
 from tests.staleness import ON_SQLITE
 
@@ -68,7 +68,7 @@ def execute(*statements: str) -> None:
 
 
 def rows() -> list[object]:
-    return [*AuditEvent.objects.order_by("pk").values(), *AuditCheckpoint.objects.order_by("pk").values()]
+    return [*Event.objects.order_by("pk").values(), *Checkpoint.objects.order_by("pk").values()]
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def trail(settings: Settings) -> None:
     for days in (0, 3, 0):
         settings.KEYPORTAL_AUDIT_DAYS = days
         with time_machine.travel(datetime.now(UTC) - timedelta(days=2), tick=False):
-            record("key_created", subject="key:key_1", origin=ORIGIN, environment="live")
+            record_event("key_created", subject="key:key_1", origin=ORIGIN, environment="live")
     assert extend_chain() == 3
 
 
@@ -103,7 +103,7 @@ def test_no_statement_changes_or_removes_a_row(trail: None, table: str, statemen
 
 @pytest.mark.second
 def test_what_is_copied_in_takes_no_row_s_place(trail: None) -> None:
-    before, first = rows(), AuditEvent.objects.order_by("pk").values_list("pk", flat=True)[0]
+    before, first = rows(), Event.objects.order_by("pk").values_list("pk", flat=True)[0]
     row = (first, "now", "x", "x", "x", "x", None, None, "", "{}", None, b"")
     with pytest.raises(psycopg.errors.UniqueViolation), transaction.atomic():
         copy_in(row)
@@ -119,19 +119,19 @@ def copy_in(row: tuple[object, ...]) -> None:
 def test_an_event_goes_in_its_time_and_not_before(settings: Settings, way: str) -> None:
     def remove(pk: int) -> None:
         if way == "orm":
-            AuditEvent.objects.filter(pk=pk).delete()
+            Event.objects.filter(pk=pk).delete()
         else:
             execute(f"DELETE FROM {EVENTS} WHERE id = {pk}")
 
     settings.KEYPORTAL_AUDIT_DAYS = 1
-    kept = record("kept", subject="key:1", origin=ORIGIN)
+    kept = record_event("kept", subject="key:1", origin=ORIGIN)
     with time_machine.travel(datetime.now(UTC) - timedelta(days=1, seconds=2), tick=False):
-        over = record("over", subject="key:1", origin=ORIGIN)
+        over = record_event("over", subject="key:1", origin=ORIGIN)
     with time_machine.travel(datetime.now(UTC) - timedelta(days=1) + timedelta(minutes=5), tick=False):
-        nearly = record("nearly", subject="key:1", origin=ORIGIN)
+        nearly = record_event("nearly", subject="key:1", origin=ORIGIN)
     settings.KEYPORTAL_AUDIT_DAYS = 0
     with time_machine.travel(datetime.now(UTC) - timedelta(days=1000), tick=False):
-        for_ever = record("for ever", subject="key:1", origin=ORIGIN)
+        for_ever = record_event("for ever", subject="key:1", origin=ORIGIN)
     assert for_ever.keep_until is None
     remove(over.pk)
     for event in (kept, nearly, for_ever):
@@ -139,27 +139,27 @@ def test_an_event_goes_in_its_time_and_not_before(settings: Settings, way: str) 
             remove(event.pk)
         with refused():
             execute(f"UPDATE {EVENTS} SET keep_until = '2001-01-01' WHERE id = {event.pk}")
-    assert list(AuditEvent.objects.order_by("pk").values_list("verb", flat=True)) == ["kept", "nearly", "for ever"]
+    assert list(Event.objects.order_by("pk").values_list("verb", flat=True)) == ["kept", "nearly", "for ever"]
 
 
 def test_a_clock_that_the_portal_is_told_opens_nothing(settings: Settings) -> None:
     """What counts is the database's own time."""
     settings.KEYPORTAL_AUDIT_DAYS = 1
-    event = record("kept", subject="key:1", origin=ORIGIN)
+    event = record_event("kept", subject="key:1", origin=ORIGIN)
     with time_machine.travel(datetime.now(UTC) + timedelta(days=30)), refused():
-        AuditEvent.objects.filter(pk=event.pk).delete()
+        Event.objects.filter(pk=event.pk).delete()
 
 
 def test_an_id_is_not_given_twice(settings: Settings) -> None:
     settings.KEYPORTAL_AUDIT_DAYS = 1
     with time_machine.travel(datetime.now(UTC) - timedelta(days=2)):
-        over = record("over", subject="key:1", origin=ORIGIN)
-    AuditEvent.objects.filter(pk=over.pk).delete()
-    assert record("next", subject="key:1", origin=ORIGIN).pk > over.pk
+        over = record_event("over", subject="key:1", origin=ORIGIN)
+    Event.objects.filter(pk=over.pk).delete()
+    assert record_event("next", subject="key:1", origin=ORIGIN).pk > over.pk
     if ON_SQLITE:  # where a table holds what was given last
-        latest = AuditEvent.objects.latest("pk").pk
-        execute("DELETE FROM sqlite_sequence WHERE name = 'accounts_auditevent'")
-        assert record("still", subject="key:1", origin=ORIGIN).pk == latest + 1
+        latest = Event.objects.latest("pk").pk
+        execute("DELETE FROM sqlite_sequence WHERE name = 'audit_event'")
+        assert record_event("still", subject="key:1", origin=ORIGIN).pk == latest + 1
 
 
 HIGHEST = 2**63 - 1
@@ -169,15 +169,15 @@ BEYOND = [[HIGHEST], [HIGHEST, HIGHEST - 1, 2**62, 2**62 - 1, 2**62 + 1], [2**62
 def plant(*ids: int) -> None:
     """Insert events, as anybody can who may insert."""
     row = {"verb": "planted", "actor": "x", "subject_type": "x", "subject_id": "x"}
-    AuditEvent.objects.bulk_create([AuditEvent(id=number, **row, seal=b"") for number in ids])
+    Event.objects.bulk_create([Event(id=number, **row, seal=b"") for number in ids])
 
 
 @pytest.mark.parametrize("planted", BEYOND, ids=str)
 def test_an_id_at_the_end_of_all_numbers_stops_nothing(planted: list[int]) -> None:
     """The portal numbers on as long as there is room, and every verb that records an event works."""
-    first = record("first", subject="key:1", origin=ORIGIN)
+    first = record_event("first", subject="key:1", origin=ORIGIN)
     plant(*planted)
-    later = [record("later", subject="key:1", origin=ORIGIN).pk for _ in range(5)]
+    later = [record_event("later", subject="key:1", origin=ORIGIN).pk for _ in range(5)]
     assert len({first.pk, *planted, *later}) == 6 + len(planted)
     assert all(first.pk < pk <= 2**62 for pk in later)
     assert later == sorted(later) or 2**62 in later
@@ -196,14 +196,14 @@ MOVED_ON_POSTGRESQL = [
 
 @pytest.mark.parametrize("moved", MOVED_ON_SQLITE if ON_SQLITE else MOVED_ON_POSTGRESQL)
 def test_a_sequence_that_somebody_has_moved_stops_nothing(moved: str) -> None:
-    before = [record("before", subject="key:1", origin=ORIGIN).pk for _ in range(3)]
+    before = [record_event("before", subject="key:1", origin=ORIGIN).pk for _ in range(3)]
     execute(moved)
-    after = [record("after", subject="key:1", origin=ORIGIN).pk for _ in range(3)]
+    after = [record_event("after", subject="key:1", origin=ORIGIN).pk for _ in range(3)]
     assert len({*before, *after}) == 6
     assert max(after) <= 2**62
 
 
 def test_an_id_that_somebody_has_taken_is_left_out() -> None:
-    first = record("first", subject="key:1", origin=ORIGIN).pk
+    first = record_event("first", subject="key:1", origin=ORIGIN).pk
     plant(first + 1, first + 2)
-    assert record("next", subject="key:1", origin=ORIGIN).pk == first + 3
+    assert record_event("next", subject="key:1", origin=ORIGIN).pk == first + 3

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.id_ranges import IdRanges
+from audit.id_ranges import IdRanges
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H15")]
 IDS = st.sets(st.integers(min_value=1, max_value=60))

@@ -10,7 +10,8 @@ from django.core import mail
 from django.test import Client
 from pytest_django import Settings
 
-from accounts.models import AuditEvent, User
+from accounts.models import User
+from audit.models import Event
 from tests.accounts.mailbox import get, link_to, messages_to, post
 from tests.accounts.test_second_factor import code_of
 from tests.conftest import PASSWORD, MakeUser
@@ -124,7 +125,7 @@ def test_guesses_from_everywhere_delay_the_account_and_a_link_lets_its_owner_in(
     assert log_in(owner, password=PASSWORD).status_code == 302
     assert get(owner, "/keys/").status_code == 200
     assert post(somewhere(201), link).status_code == 410
-    assert AuditEvent.objects.filter(verb="browser_unlocked", subject_id=developer.pk).count() == 1
+    assert Event.objects.filter(verb="browser_unlocked", subject_id=developer.pk).count() == 1
 
 
 def test_whoever_waits_for_a_delay_uses_up_no_other_limit(developer: User, time_machine: Any) -> None:
@@ -207,7 +208,7 @@ def test_wrong_codes_end_in_429_and_are_on_the_record(developer: User) -> None:
     for _ in range(10):
         assert post(client, "/accounts/2fa/authenticate/", code="000000").status_code == 200
     assert stopped(post(client, "/accounts/2fa/authenticate/", code="000000"), "wrong codes")
-    failures = AuditEvent.objects.filter(verb="second_factor_failed", subject_id=developer.pk)
+    failures = Event.objects.filter(verb="second_factor_failed", subject_id=developer.pk)
     assert failures.count() == 10
 
 
@@ -234,7 +235,7 @@ def test_a_wrong_code_for_a_fresh_log_in_is_limited_and_on_the_record(developer:
     for _ in range(10):
         assert post(client, "/accounts/2fa/reauthenticate/", code="000000").status_code == 200
     assert post(client, "/accounts/2fa/reauthenticate/", code="000000").status_code == 429
-    assert AuditEvent.objects.filter(verb="second_factor_failed", subject_id=developer.pk).count() == 10
+    assert Event.objects.filter(verb="second_factor_failed", subject_id=developer.pk).count() == 10
 
 
 def test_wrong_first_codes_of_an_app_are_limited(developer: User, log_in: Enter) -> None:

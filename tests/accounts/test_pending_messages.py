@@ -9,11 +9,11 @@ from django.db import DatabaseError, connection, transaction
 from pytest_django import Settings
 
 from accounts import pending, sending
-from accounts.hostile_rows import seal_of
 from accounts.models import PendingMessage
 from accounts.pending import take
-from accounts.sealed import UndoneChangeError
 from accounts.sending import send_due
+from integrity.hostile_rows import seal_of
+from integrity.sealed import UndoneChangeError
 from keyportal.mailer import Mailer
 from tests.accounts.post_office import LINK, WHILE, database_time, let_time_pass, send_all, wired_server, write
 from tests.mail_server import MailServer

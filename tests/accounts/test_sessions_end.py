@@ -7,8 +7,9 @@ import pytest
 from allauth.usersessions.models import UserSession
 from django.test import Client
 
-from accounts.models import AuditEvent, User
+from accounts.models import User
 from accounts.services import deactivate_user, end_all_tokens, reactivate_user
+from audit.models import Event
 from tests.accounts.mailbox import get, link_to, post
 from tests.conftest import ORIGIN, PASSWORD
 from tokens import services as tokens
@@ -67,7 +68,7 @@ def test_signing_out_everywhere_else_ends_apps_is_recorded_and_leaves_the_accoun
     user = User.objects.get()
     assert user.seal_is_valid()
     assert TokenFamily.objects.get().epoch != user.auth_epoch
-    assert AuditEvent.objects.filter(verb="signed_out_everywhere", subject_id=developer.pk).count() == 1
+    assert Event.objects.filter(verb="signed_out_everywhere", subject_id=developer.pk).count() == 1
     assert "Signed out everywhere else" in get(two[0], "/account/history/").content.decode()
 
 

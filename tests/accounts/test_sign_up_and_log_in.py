@@ -13,9 +13,10 @@ from django.db import DatabaseError, transaction
 from django.test import Client, TestCase
 from pytest_django import Settings
 
-from accounts.models import AuditEvent, PendingMessage, User
+from accounts.models import PendingMessage, User
 from accounts.services import deactivate_user, unconfirm_user
 from accounts.sessions import STARTED, SessionStore, session_digest
+from audit.models import Event
 from tests.conftest import ORIGIN, PASSWORD, MakeUser
 from tests.portal import Portal
 
@@ -57,7 +58,7 @@ def test_sign_up_confirm_and_in(client: Client) -> None:
     assert post(client, path)["Location"] == "/keys/"
     assert User.objects.get().is_confirmed
     assert is_logged_in(client)
-    verbs = list(AuditEvent.objects.order_by("id").values_list("verb", flat=True))
+    verbs = list(Event.objects.order_by("id").values_list("verb", flat=True))
     assert verbs == ["signed_up", "email_confirmed", "logged_in"]
 
 
@@ -82,10 +83,10 @@ def test_a_taken_address_is_answered_like_a_free_one(client: Client, developer: 
 
 @pytest.mark.finding("H9")
 def test_a_sign_up_with_a_taken_address_leaves_nothing_behind(client: Client, developer: User) -> None:
-    events = AuditEvent.objects.count()
+    events = Event.objects.count()
     post(client, "/accounts/signup/", email=developer.email, password1=PASSWORD)
     assert list(User.objects.all()) == [developer]
-    assert AuditEvent.objects.count() == events
+    assert Event.objects.count() == events
 
 
 @pytest.mark.security("A-15")
@@ -178,7 +179,7 @@ def test_a_wrong_password_and_an_unknown_address_are_answered_alike(client: Clie
     texts = [re.sub(r'value="[^"]*"', "", answer.content.decode()) for answer in (wrong, unknown)]
     assert wrong.status_code == unknown.status_code
     assert texts[0] == texts[1]
-    assert AuditEvent.objects.filter(verb="login_failed", subject_id=developer.pk).count() == 1
+    assert Event.objects.filter(verb="login_failed", subject_id=developer.pk).count() == 1
 
 
 def test_an_unconfirmed_person_is_sent_to_their_mailbox(client: Client, make_user: MakeUser) -> None:
@@ -368,10 +369,10 @@ def test_the_history_tells_what_happened(client: Client, developer: User) -> Non
 
 @pytest.mark.security("L-05")
 def test_the_trail_can_be_neither_changed_nor_shortened(developer: User) -> None:
-    for write in (lambda: AuditEvent.objects.update(verb="nothing"), lambda: AuditEvent.objects.all().delete()):
+    for write in (lambda: Event.objects.update(verb="nothing"), lambda: Event.objects.all().delete()):
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
             write()
-    assert AuditEvent.objects.filter(verb="user_created").exists()
+    assert Event.objects.filter(verb="user_created").exists()
 
 
 @pytest.mark.security("R-33")

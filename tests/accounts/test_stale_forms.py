@@ -9,9 +9,10 @@ from django.contrib.sessions.models import Session
 from django.test import Client, RequestFactory
 
 from accounts import drafts
-from accounts.models import AuditEvent, User
+from accounts.models import User
 from accounts.sessions import SessionStore
 from apikeys.models import APIKey
+from audit.models import Event
 from keyportal.csrf import is_from_our_page
 from tests.conftest import PASSWORD, MakeKey, MakeUser
 
@@ -82,7 +83,7 @@ def test_the_second_tab_does_not_switch_accounts_and_says_so(tabs: Tabs, develop
     tabs.log_in(developer)
     tabs.send(LOG_IN, token, login=other.email, password=PASSWORD)
     assert "You are already logged in as dev@example.com." in text_of(tabs.get("/keys/"))
-    assert not AuditEvent.objects.filter(verb="logged_in", subject_id=other.pk).exists()
+    assert not Event.objects.filter(verb="logged_in", subject_id=other.pk).exists()
 
 
 @pytest.mark.parametrize("path", ["/accounts/signup/", "/accounts/2fa/webauthn/login/", "/accounts/2fa/authenticate/"])

@@ -12,19 +12,19 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from accounts import trail, verify_trail
-from accounts.append_only import CHECKPOINTS, EVENTS
-from accounts.audit import record
-from accounts.guard_health import STATE
-from accounts.id_ranges import IdRanges
-from accounts.models import AuditCheckpoint, AuditEvent, AuditState
-from accounts.origin import Origin
-from accounts.sealed import SealedRow
-from accounts.services import remove_expired_events
-from accounts.services import trail as removal
-from accounts.trail import extend_chain, extend_now_and_then
-from accounts.trail_state import keep_state
-from accounts.verify_trail import TrailReport
+from audit import chain as trail
+from audit import removal, verify_trail
+from audit.append_only import CHECKPOINTS, EVENTS
+from audit.chain import extend_chain, extend_now_and_then
+from audit.chain_state import keep_state
+from audit.guard_health import STATE
+from audit.id_ranges import IdRanges
+from audit.models import ChainState, Checkpoint, Event
+from audit.origin import Origin
+from audit.removal import remove_expired_events
+from audit.services import record_event
+from audit.verify_trail import TrailReport
+from integrity.sealed import SealedRow
 from tests.conftest import ORIGIN
 from tests.settings_reader import read_settings
 from tests.staleness import ON_SQLITE
@@ -47,11 +47,9 @@ def _no_chain(settings: Settings) -> None:
     settings.KEYPORTAL_AUDIT_CHAIN = False
 
 
-def write(
-    verb: str = "key_created", *, ago: timedelta = LONG_AGO, origin: Origin = ORIGIN, **details: Any
-) -> AuditEvent:
+def write(verb: str = "key_created", *, ago: timedelta = LONG_AGO, origin: Origin = ORIGIN, **details: Any) -> Event:
     with time_machine.travel(datetime.now(UTC) - ago, tick=False):
-        return record(verb, subject="key:key_1", origin=origin, **details)
+        return record_event(verb, subject="key:key_1", origin=origin, **details)
 
 
 def execute(*statements: str) -> None:
@@ -111,12 +109,12 @@ ALTERED = {
     "request_id": "'another'",
     "details": "'{{}}'",
     "keep_until": "'2020-01-01 00:00:00.000000'",
-    "seal": "(SELECT seal FROM accounts_auditevent WHERE id = {other})",
+    "seal": "(SELECT seal FROM audit_event WHERE id = {other})",
 }
 
 
 def test_every_column_of_an_event_is_covered() -> None:
-    assert set(ALTERED) == {field.column for field in AuditEvent._meta.concrete_fields}
+    assert set(ALTERED) == {field.column for field in Event._meta.concrete_fields}
 
 
 @pytest.mark.parametrize("column", ALTERED)
@@ -130,9 +128,9 @@ def test_an_event_that_was_altered_shows(column: str) -> None:
 
 def test_an_event_that_was_doubled_or_made_up_shows() -> None:
     event = write()
-    columns = ", ".join(str(field.column) for field in AuditEvent._meta.concrete_fields if field.column != "id")
+    columns = ", ".join(str(field.column) for field in Event._meta.concrete_fields if field.column != "id")
     execute(f"INSERT INTO {EVENTS} (id, {columns}) SELECT id + 10, {columns} FROM {EVENTS}")
-    made_up = AuditEvent.objects.create(verb="key_created", actor="x", subject_type="key", subject_id="1", seal=b"")
+    made_up = Event.objects.create(verb="key_created", actor="x", subject_type="key", subject_id="1", seal=b"")
     assert ids_in(told().forged) == {event.pk + 10, made_up.pk}
 
 
@@ -162,7 +160,7 @@ def test_an_event_that_can_not_even_be_read_hides_no_other(change: str) -> None:
 
 
 @pytest.fixture
-def chained(settings: Settings) -> list[AuditEvent]:
+def chained(settings: Settings) -> list[Event]:
     """Nine events under a chain of three links."""
     settings.KEYPORTAL_AUDIT_CHAIN = True
     events = []
@@ -172,7 +170,7 @@ def chained(settings: Settings) -> list[AuditEvent]:
     return events
 
 
-def test_a_chain_over_all_of_it_fits(chained: list[AuditEvent]) -> None:
+def test_a_chain_over_all_of_it_fits(chained: list[Event]) -> None:
     report = told()
     assert (report.events, report.links, report.is_whole) == (9, 3, True)
     assert report.head.startswith("3:")
@@ -180,32 +178,32 @@ def test_a_chain_over_all_of_it_fits(chained: list[AuditEvent]) -> None:
 
 
 @pytest.mark.parametrize("gone", [[0], [8], [1, 2, 4], list(range(9))], ids=str)
-def test_an_event_that_was_removed_is_named(chained: list[AuditEvent], gone: list[int]) -> None:
+def test_an_event_that_was_removed_is_named(chained: list[Event], gone: list[int]) -> None:
     ids = [chained[position].pk for position in gone]
     with unguarded():
-        AuditEvent.objects.filter(pk__in=ids).delete()
+        Event.objects.filter(pk__in=ids).delete()
     report = told()
     assert ids_in(report.removed) == set(ids)
     assert not report.is_whole
 
 
-def test_a_younger_event_waits_and_one_that_comes_late_is_in_a_later_link(chained: list[AuditEvent]) -> None:
+def test_a_younger_event_waits_and_one_that_comes_late_is_in_a_later_link(chained: list[Event]) -> None:
     """By a transaction that took its id before the others were committed."""
     young = write(ago=timedelta(seconds=50))
-    late = AuditEvent(**{name: getattr(chained[0], name) for name in FIELDS}, pk=chained[-1].pk + 100)
-    beyond = AuditEvent(**{name: getattr(chained[0], name) for name in FIELDS}, pk=chained[-1].pk + 101)
+    late = Event(**{name: getattr(chained[0], name) for name in FIELDS}, pk=chained[-1].pk + 100)
+    beyond = Event(**{name: getattr(chained[0], name) for name in FIELDS}, pk=chained[-1].pk + 101)
     for event in (beyond, late):
         event.seal = event.make_seal()
         event.save(force_insert=True)
         assert extend_chain() == 1
         assert told().is_whole
-    assert [link.ids for link in AuditCheckpoint.objects.order_by("number")][3:] == [str(beyond.pk), str(late.pk)]
+    assert [link.ids for link in Checkpoint.objects.order_by("number")][3:] == [str(beyond.pk), str(late.pk)]
     with unguarded():
-        AuditEvent.objects.filter(pk__in=[late.pk, young.pk]).delete()
+        Event.objects.filter(pk__in=[late.pk, young.pk]).delete()
     assert str(told().removed) == str(late.pk)
 
 
-FIELDS = [field.attname for field in AuditEvent._meta.concrete_fields if field.attname not in ("id", "seal")]
+FIELDS = [field.attname for field in Event._meta.concrete_fields if field.attname not in ("id", "seal")]
 
 
 FORGED_LINKS = [
@@ -218,7 +216,7 @@ FORGED_LINKS = [
 
 
 @pytest.mark.parametrize("link", FORGED_LINKS)
-def test_a_link_that_somebody_else_has_inserted_shows_and_stops_nothing(chained: list[AuditEvent], link: str) -> None:
+def test_a_link_that_somebody_else_has_inserted_shows_and_stops_nothing(chained: list[Event], link: str) -> None:
     values = link.format(bytes="x'00'" if ON_SQLITE else "'\\x00'")
     execute(f"INSERT INTO {CHECKPOINTS} (number, at, removed, ids, reach, digest, seal) VALUES ({values})")
     forged = int(link.partition(",")[0])
@@ -233,11 +231,11 @@ def test_a_link_that_somebody_else_has_inserted_shows_and_stops_nothing(chained:
     assert extend_chain() == 1
     gone = [later[0].pk, later[2].pk]
     with unguarded():
-        AuditEvent.objects.filter(pk__in=gone).delete()
+        Event.objects.filter(pk__in=gone).delete()
     assert ids_in(told().removed) == set(gone)
 
 
-def test_an_event_with_a_hostile_seal_does_not_stop_the_chain(chained: list[AuditEvent]) -> None:
+def test_an_event_with_a_hostile_seal_does_not_stop_the_chain(chained: list[Event]) -> None:
     columns = "verb, actor, subject_type, subject_id, request_id, details, at, seal"
     seal = "1000000000" if ON_SQLITE else "''"
     values = f"'x', 'x', 'x', 'x', '', '{{}}', '2020-01-01 00:00:00', {seal}"
@@ -260,7 +258,7 @@ def test_an_event_with_a_hostile_seal_does_not_stop_the_chain(chained: list[Audi
         "UPDATE {table} SET seal = digest WHERE number = 2",
     ],
 )
-def test_a_link_that_was_altered_or_removed_shows(chained: list[AuditEvent], change: str) -> None:
+def test_a_link_that_was_altered_or_removed_shows(chained: list[Event], change: str) -> None:
     with unguarded():
         execute(change.format(table=CHECKPOINTS))
     report = told()
@@ -270,14 +268,14 @@ def test_a_link_that_was_altered_or_removed_shows(chained: list[AuditEvent], cha
     assert not told().is_whole
 
 
-def test_links_in_another_order_show(chained: list[AuditEvent]) -> None:
+def test_links_in_another_order_show(chained: list[Event]) -> None:
     with unguarded():
         for old, new in ((2, 9), (3, 2), (9, 3)):
             execute(f"UPDATE {CHECKPOINTS} SET number = {new} WHERE number = {old}")
     assert str(told().broken) == "2-3"
 
 
-def test_another_genuine_event_in_an_event_s_place_shows(chained: list[AuditEvent]) -> None:
+def test_another_genuine_event_in_an_event_s_place_shows(chained: list[Event]) -> None:
     """As after a restore: its seal fits, and it is not the one that the link was made over."""
     event = chained[4]
     event.verb = "another"
@@ -288,44 +286,44 @@ def test_another_genuine_event_in_an_event_s_place_shows(chained: list[AuditEven
     assert (str(report.forged), str(report.removed), str(report.broken)) == ("", "", "2")
 
 
-def test_nor_does_a_digest_that_somebody_has_made_for_it_hide_it(chained: list[AuditEvent]) -> None:
+def test_nor_does_a_digest_that_somebody_has_made_for_it_hide_it(chained: list[Event]) -> None:
     event = chained[4]
     event.verb = "another"
     event.seal = event.make_seal()
     with unguarded():
         event.save()
-        AuditCheckpoint.objects.filter(number=2).update(digest=trail.digest_of(bytes(one.seal) for one in chained[3:6]))
+        Checkpoint.objects.filter(number=2).update(digest=trail.digest_of(bytes(one.seal) for one in chained[3:6]))
     assert str(told().broken).startswith("2")
 
 
-def test_a_link_that_was_kept_follows_no_other_than_it_did(chained: list[AuditEvent]) -> None:
+def test_a_link_that_was_kept_follows_no_other_than_it_did(chained: list[Event]) -> None:
     """Somebody takes events and their link away, lets the portal make another one, and puts the next one back."""
-    kept = AuditCheckpoint.objects.get(number=3)
+    kept = Checkpoint.objects.get(number=3)
     with unguarded():
         execute(f"DELETE FROM {CHECKPOINTS} WHERE number > 1")
-        AuditEvent.objects.filter(pk__in=[event.pk for event in chained[3:6]]).delete()
+        Event.objects.filter(pk__in=[event.pk for event in chained[3:6]]).delete()
     put_state_back(to=1)
     assert extend_chain() == 3
     assert told().is_whole
-    AuditCheckpoint.objects.bulk_create([kept])
+    Checkpoint.objects.bulk_create([kept])
     assert str(told().broken) == "3"
 
 
 def put_state_back(*, to: int) -> None:
     """Put an old copy of the state in its place: its seal was genuine."""
-    seal = AuditCheckpoint.objects.get(number=to).seal
-    keep_state(AuditState.objects.get(), head=to, head_seal=seal)
+    seal = Checkpoint.objects.get(number=to).seal
+    keep_state(ChainState.objects.get(), head=to, head_seal=seal)
 
 
-def cut_off(chained: list[AuditEvent], *, links: str = "number = 3", events: int = 6) -> None:
+def cut_off(chained: list[Event], *, links: str = "number = 3", events: int = 6) -> None:
     """Take the newest events away with their links, and put the guards back."""
     with unguarded():
         execute(f"DELETE FROM {CHECKPOINTS} WHERE {links}")
-        AuditEvent.objects.filter(pk__in=[event.pk for event in chained[events:]]).delete()
+        Event.objects.filter(pk__in=[event.pk for event in chained[events:]]).delete()
 
 
 @pytest.mark.parametrize(("links", "missing"), [("number = 3", "3"), ("number > 1", "2-3"), ("true", "1-3")])
-def test_an_end_that_was_cut_off_shows_and_goes_on_showing(chained: list[AuditEvent], links: str, missing: str) -> None:
+def test_an_end_that_was_cut_off_shows_and_goes_on_showing(chained: list[Event], links: str, missing: str) -> None:
     cut_off(chained, links=links)
     report = told()
     assert (str(report.broken), report.is_whole) == (missing, False)
@@ -340,13 +338,13 @@ def test_an_end_that_was_cut_off_shows_and_goes_on_showing(chained: list[AuditEv
 @pytest.mark.parametrize(
     "how",
     [
-        "UPDATE {table} SET head = 2, head_seal = (SELECT seal FROM accounts_auditcheckpoint WHERE number = 2)",
+        "UPDATE {table} SET head = 2, head_seal = (SELECT seal FROM audit_checkpoint WHERE number = 2)",
         "UPDATE {table} SET head = 0",
         "UPDATE {table} SET seal = head_seal",
         "DELETE FROM {table}",
     ],
 )
-def test_nor_is_it_hidden_by_who_changes_what_the_state_says(chained: list[AuditEvent], how: str) -> None:
+def test_nor_is_it_hidden_by_who_changes_what_the_state_says(chained: list[Event], how: str) -> None:
     cut_off(chained)
     execute(how.format(table=STATE))
     assert not told().is_whole
@@ -358,11 +356,11 @@ def test_nor_is_it_hidden_by_who_changes_what_the_state_says(chained: list[Audit
     assert not report.is_whole
 
 
-def test_a_link_in_the_place_of_the_last_one_shows(chained: list[AuditEvent]) -> None:
+def test_a_link_in_the_place_of_the_last_one_shows(chained: list[Event]) -> None:
     """One that the portal made itself, when the state was another."""
     cut_off(chained)
     put_state_back(to=2)
-    state = AuditState.objects.get()
+    state = ChainState.objects.get()
     keep_state(state, head=3, head_seal=state.head_seal)
     assert str(told().broken) == "3"
     put_state_back(to=2)
@@ -372,7 +370,7 @@ def test_a_link_in_the_place_of_the_last_one_shows(chained: list[AuditEvent]) ->
     assert str(told().broken) == "3"
 
 
-def test_whoever_keeps_the_head_elsewhere_sees_that_all_was_put_back(chained: list[AuditEvent]) -> None:
+def test_whoever_keeps_the_head_elsewhere_sees_that_all_was_put_back(chained: list[Event]) -> None:
     head = told().head
     cut_off(chained)
     put_state_back(to=2)
@@ -391,7 +389,7 @@ def test_events_that_no_link_covers_are_named_after_a_while(settings: Settings) 
     assert told().is_whole
 
 
-def test_all_links_and_some_events_gone_is_not_whole(chained: list[AuditEvent]) -> None:
+def test_all_links_and_some_events_gone_is_not_whole(chained: list[Event]) -> None:
     cut_off(chained, links="true")
     execute(f"DELETE FROM {STATE}")
     report = told()
@@ -405,8 +403,8 @@ def test_gaps_in_the_ids_are_a_hint_and_no_fault(capsys: pytest.CaptureFixture[s
     assert told().is_whole
     assert not ids_in(told().gaps) & {event.pk for event in events}
     with unguarded():
-        AuditEvent.objects.filter(pk__in=[events[1].pk, events[2].pk, events[4].pk]).delete()
-    plant(AuditEvent, id=2**62, verb="x", actor="x", subject_type="x", subject_id="x")
+        Event.objects.filter(pk__in=[events[1].pk, events[2].pk, events[4].pk]).delete()
+    plant(Event, id=2**62, verb="x", actor="x", subject_type="x", subject_id="x")
     report = told()
     assert ids_in(report.gaps) - set(range(1, events[0].pk)) == {events[1].pk, events[2].pk, events[4].pk}
     with pytest.raises(CommandError):
@@ -418,22 +416,20 @@ def test_by_default_there_is_a_chain() -> None:
     assert read_settings().option("KEYPORTAL_AUDIT_CHAIN") is True
 
 
-def test_planted_events_keep_no_other_from_being_chained(
-    chained: list[AuditEvent], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_planted_events_keep_no_other_from_being_chained(chained: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
     """With ids by which the chain could seem to reach further than it does, and more of them than it reads."""
     monkeypatch.setattr(trail, "BATCH", 4)
     monkeypatch.setattr(trail, "LATE", 3)
     old = {"at": chained[0].at, "verb": "x", "actor": "x", "subject_type": "x", "subject_id": "x"}
     for number in (*range(50_000, 50_020), 2**63 - 1):
-        plant(AuditEvent, id=number, **old)
-    later = [AuditEvent(**{name: getattr(chained[0], name) for name in FIELDS}, pk=n) for n in (49_999, 60_000)]
+        plant(Event, id=number, **old)
+    later = [Event(**{name: getattr(chained[0], name) for name in FIELDS}, pk=n) for n in (49_999, 60_000)]
     for event in later:
         event.seal = event.make_seal()
         event.save(force_insert=True)
         extend_now_and_then_until_done()
     with unguarded():
-        AuditEvent.objects.filter(pk__in=[event.pk for event in later]).delete()
+        Event.objects.filter(pk__in=[event.pk for event in later]).delete()
     assert ids_in(told().removed) == {event.pk for event in later}
 
 
@@ -444,16 +440,16 @@ def extend_now_and_then_until_done() -> None:
     raise AssertionError("the chain never comes to an end")
 
 
-def test_planted_links_do_not_stop_the_chain(chained: list[AuditEvent], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planted_links_do_not_stop_the_chain(chained: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
     """More of them than are read: the same events would be chained over and over."""
     monkeypatch.setattr(trail, "RECENT", 5)
     at = datetime.now(UTC) + timedelta(days=1)
     for number in range(100, 120):
-        plant(AuditCheckpoint, number=number, at=at, ids="1", reach=1, digest=b"")
+        plant(Checkpoint, number=number, at=at, ids="1", reach=1, digest=b"")
     event = write()
     assert extend_chain() == 1
     assert extend_chain() == 0
-    assert AuditCheckpoint.objects.get(number=4).ids == str(event.pk)
+    assert Checkpoint.objects.get(number=4).ids == str(event.pk)
 
 
 def test_a_planted_link_of_tomorrow_keeps_no_worker_from_extending(settings: Settings) -> None:
@@ -462,21 +458,21 @@ def test_a_planted_link_of_tomorrow_keeps_no_worker_from_extending(settings: Set
     with time_machine.travel(datetime.now(UTC) - timedelta(hours=1)):
         extend_chain()
     at = datetime.now(UTC) + timedelta(days=1)
-    plant(AuditCheckpoint, number=77, at=at, ids="1", reach=1, digest=b"")
+    plant(Checkpoint, number=77, at=at, ids="1", reach=1, digest=b"")
     event = write()
     extend_now_and_then()
-    assert AuditCheckpoint.objects.get(number=2).ids == str(event.pk)
+    assert Checkpoint.objects.get(number=2).ids == str(event.pk)
 
 
 def test_without_the_setting_nothing_is_chained(settings: Settings) -> None:
     write()
     extend_now_and_then()
-    assert not AuditCheckpoint.objects.exists()
+    assert not Checkpoint.objects.exists()
     settings.KEYPORTAL_AUDIT_CHAIN = True
     extend_now_and_then()
     write()
     extend_now_and_then()  # another worker has done it a moment ago
-    assert list(AuditCheckpoint.objects.values_list("number", flat=True)) == [1]
+    assert list(Checkpoint.objects.values_list("number", flat=True)) == [1]
 
 
 def test_many_events_make_many_links(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -486,12 +482,12 @@ def test_many_events_make_many_links(settings: Settings, monkeypatch: pytest.Mon
     for _ in range(10):
         write()
     extend_now_and_then()
-    assert [len(trail.ids_of(link)) for link in AuditCheckpoint.objects.order_by("number")] == [4, 4, 2]
+    assert [len(trail.ids_of(link)) for link in Checkpoint.objects.order_by("number")] == [4, 4, 2]
     assert told().is_whole
 
 
 @pytest.fixture
-def over(settings: Settings) -> list[AuditEvent]:
+def over(settings: Settings) -> list[Event]:
     """Five events that could go since two days, and one that is kept."""
     settings.KEYPORTAL_AUDIT_DAYS = 1
     events = [write(str(number), ago=LONG_AGO + timedelta(minutes=number)) for number in range(5)]
@@ -501,16 +497,16 @@ def over(settings: Settings) -> list[AuditEvent]:
 
 
 def removals() -> list[dict[str, Any]]:
-    events = AuditEvent.objects.filter(verb="events_removed").order_by("pk")
+    events = Event.objects.filter(verb="events_removed").order_by("pk")
     return list(events.values_list("details", flat=True))
 
 
-def test_the_purge_removes_what_is_over_in_batches_and_says_so_once(over: list[AuditEvent]) -> None:
+def test_the_purge_removes_what_is_over_in_batches_and_says_so_once(over: list[Event]) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert purge(by="test", batch=2)["audit events"] == 5
     deleting = [query["sql"] for query in queries if query["sql"].startswith(f'DELETE FROM "{EVENTS}"')]
     assert len(deleting) == 3
-    assert set(AuditEvent.objects.values_list("verb", flat=True)) == {"kept", "events_removed"}
+    assert set(Event.objects.values_list("verb", flat=True)) == {"kept", "events_removed"}
     assert removals() == [{"count": 5, "earliest": over[4].at.isoformat(), "latest": over[0].at.isoformat()}]
     assert purge(by="test")["audit events"] == 0
     assert len(removals()) == 1
@@ -520,12 +516,10 @@ def test_the_purge_removes_what_is_over_in_batches_and_says_so_once(over: list[A
 def test_by_default_everything_is_kept() -> None:
     write(ago=timedelta(days=5000))
     assert purge(by="test")["audit events"] == 0
-    assert AuditEvent.objects.count() == 1
+    assert Event.objects.count() == 1
 
 
-def test_a_removal_that_breaks_off_is_told_by_the_next_one(
-    over: list[AuditEvent], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_removal_that_breaks_off_is_told_by_the_next_one(over: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
     remove, rounds = removal._remove_some_events, []
 
     def break_off(batch: int) -> int:
@@ -540,20 +534,20 @@ def test_a_removal_that_breaks_off_is_told_by_the_next_one(
     assert removals() == []
     assert remove_expired_events(origin=ORIGIN, batch=2) == 3
     assert removals() == [{"count": 5, "earliest": over[4].at.isoformat(), "latest": over[0].at.isoformat()}]
-    assert AuditState.objects.get().count == 0
+    assert ChainState.objects.get().count == 0
 
 
 def test_a_count_of_removals_that_somebody_wrote_is_not_told_as_ours(
-    over: list[AuditEvent], caplog: pytest.LogCaptureFixture
+    over: list[Event], caplog: pytest.LogCaptureFixture
 ) -> None:
     remove_expired_events(origin=ORIGIN, batch=2, batches=1)
-    execute("UPDATE accounts_auditstate SET count = 1000000, earliest = '2001-01-01 00:00:00', latest = earliest")
+    execute("UPDATE audit_chainstate SET count = 1000000, earliest = '2001-01-01 00:00:00', latest = earliest")
     remove_expired_events(origin=ORIGIN, batch=100)
     assert [removal["count"] for removal in removals()] == [2, 3]
     assert "integrity_violation" in caplog.text
 
 
-def test_a_hostile_event_keeps_no_other_from_being_removed(over: list[AuditEvent]) -> None:
+def test_a_hostile_event_keeps_no_other_from_being_removed(over: list[Event]) -> None:
     with unguarded():
         execute(f"UPDATE {EVENTS} SET {'at = 7' if ON_SQLITE else 'verb = verb'} WHERE id = {over[0].pk}")
     assert purge(by="test")["audit events"] == 5
@@ -562,7 +556,7 @@ def test_a_hostile_event_keeps_no_other_from_being_removed(over: list[AuditEvent
 
 @pytest.mark.parametrize("still_on", [True, False])
 def test_what_was_removed_in_its_time_is_missed_by_nobody(
-    over: list[AuditEvent], settings: Settings, still_on: bool
+    over: list[Event], settings: Settings, still_on: bool
 ) -> None:
     settings.KEYPORTAL_AUDIT_CHAIN = True
     extend_chain()
@@ -574,7 +568,7 @@ def test_what_was_removed_in_its_time_is_missed_by_nobody(
     assert (report.is_whole, report.links) == (True, 4)
 
 
-def test_what_somebody_else_removed_in_its_time_is_named(over: list[AuditEvent], settings: Settings) -> None:
+def test_what_somebody_else_removed_in_its_time_is_named(over: list[Event], settings: Settings) -> None:
     settings.KEYPORTAL_AUDIT_CHAIN = True
     extend_chain()
     execute(f"DELETE FROM {EVENTS} WHERE id = {over[2].pk}")
@@ -583,7 +577,7 @@ def test_what_somebody_else_removed_in_its_time_is_named(over: list[AuditEvent],
 
 
 def test_what_goes_on_while_it_is_read_raises_no_alarm(
-    over: list[AuditEvent], settings: Settings, monkeypatch: pytest.MonkeyPatch
+    over: list[Event], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the links and the events, and between the events and their digests."""
     settings.KEYPORTAL_AUDIT_CHAIN = True
@@ -602,10 +596,10 @@ def test_what_goes_on_while_it_is_read_raises_no_alarm(
         monkeypatch.setattr(verify_trail, name, meanwhile(getattr(verify_trail, name)))
     report = told()
     assert report.is_whole
-    assert AuditEvent.objects.filter(verb__in="01234").count() == 1
+    assert Event.objects.filter(verb__in="01234").count() == 1
 
 
-def test_the_command_says_what_does_not_fit(chained: list[AuditEvent], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_does_not_fit(chained: list[Event], capsys: pytest.CaptureFixture[str]) -> None:
     call_command("verifyaudit")
     assert capsys.readouterr().out.startswith("9 events, 3 links\nhead 3:")
     with unguarded():

@@ -15,24 +15,24 @@ OWNER = "trail@example.com"
 OLD = """
 import time_machine
 from datetime import UTC, datetime, timedelta
-from accounts.audit import record
-from accounts.origin import Origin
+from audit.services import record_event
+from audit.origin import Origin
 from django.test import override_settings
 with override_settings(KEYPORTAL_AUDIT_DAYS={days}), time_machine.travel(datetime.now(UTC) - timedelta(days=3)):
     for number in range({count}):
-        record("old", subject="key:1", origin=Origin.of_command("test"), number=number)
+        record_event("old", subject="key:1", origin=Origin.of_command("test"), number=number)
 """
 
 
 MANY = """
 import threading
 from django.db import connections
-from accounts.audit import record
-from accounts.origin import Origin
+from audit.services import record_event
+from audit.origin import Origin
 
 def write():
     for number in range(25):
-        record("many", subject="key:1", origin=Origin.of_command("test"), number=number)
+        record_event("many", subject="key:1", origin=Origin.of_command("test"), number=number)
     connections.close_all()
 
 threads = [threading.Thread(target=write) for _ in range(8)]
@@ -99,8 +99,8 @@ def test_two_purges_and_traffic_beside_them_take_every_event_once(site: Portal) 
 @pytest.mark.second
 def test_nobody_who_writes_an_event_waits_for_the_chain(site: Portal) -> None:
     with psycopg.connect(site.environment["DATABASE_URL"]) as connection:
-        connection.execute("SELECT * FROM accounts_auditstate FOR UPDATE")
-        connection.execute("LOCK TABLE accounts_auditcheckpoint")
+        connection.execute("SELECT * FROM audit_chainstate FOR UPDATE")
+        connection.execute("LOCK TABLE audit_checkpoint")
         before = counted(site, verb="key_created")
         site.make_key(OWNER)
         assert counted(site, verb="key_created") == before + 1

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from accounts import links
 from accounts.backends import is_whole
-from accounts.models import AuditEvent, MailedLink, User
+from accounts.models import MailedLink, User
+from audit.models import Event
 from tests.accounts.mailbox import get, link_to, messages_to, post
 from tests.conftest import MakeUser
 
@@ -159,7 +160,7 @@ def test_both_addresses_are_told_and_it_is_on_the_record(thief: Client, develope
     assert "https://" not in messages_to(SECOND)[0]
     assert "second factors added since" in messages_to(MINE)[0]
     assert MINE not in messages_to(SECOND)[0]
-    (event,) = AuditEvent.objects.filter(verb="email_change_undone", subject_id=developer.pk)
+    (event,) = Event.objects.filter(verb="email_change_undone", subject_id=developer.pk)
     assert event.details == {"links_ended": 1, "second_factors_removed": 1}
 
 

@@ -19,10 +19,11 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts import drafts
-from accounts.models import AttemptWindow, AuditEvent, User
+from accounts.models import AttemptWindow, User
 from accounts.sessions import SessionStore
 from apikeys.forms import KeyForm, NewKeyForm, RevokeForm
 from apikeys.models import APIKey
+from audit.models import Event
 from credentials.models import Scope
 from tests.conftest import PASSWORD, MakeKey, MakeUser
 from tokens.models import TokenFamily
@@ -135,7 +136,7 @@ def pages(operator: User, key: APIKey) -> list[str]:
     family = TokenFamily.objects.create(
         user=operator, epoch=0, started_at=at, refreshed_at=at, expires_at=at, seal=b"x"
     )
-    rows = {model: model._default_manager.first() for model in (User, APIKey, Scope, AuditEvent, TokenFamily)}
+    rows = {model: model._default_manager.first() for model in (User, APIKey, Scope, Event, TokenFamily)}
     ids = {f"{model._meta.app_label}/{model._meta.model_name}/": row.pk for model, row in rows.items() if row}
     values: dict[str, Callable[[str], str]] = {
         "key_id": lambda _: key.pk,
@@ -190,7 +191,7 @@ def reads_only(answer: Any, path: str) -> bool:
 
 def snapshot() -> tuple[object, ...]:
     """What an action would change."""
-    events = AuditEvent.objects.exclude(verb__in=["logged_in", "access_denied"]).count()
+    events = Event.objects.exclude(verb__in=["logged_in", "access_denied"]).count()
     keys = list(APIKey.objects.values("revoked_at", "rate_limit", "scopes", "name"))
     rest = [model._default_manager.count() for model in (APIKey, Scope, Authenticator, TokenFamily, User)]
     return (events, keys, rest)
@@ -535,7 +536,7 @@ def test_reveal_after_signing_out_is_back_at_the_key_and_pressed_once_more(brows
     page = text_of(browser.get(browser.log_in(at=answer["Location"])))
     assert "You were signed out. Nothing has been done yet. Press “Reveal” again." in page
     assert secret not in page
-    assert not AuditEvent.objects.filter(verb="key_revealed").exists()
+    assert not Event.objects.filter(verb="key_revealed").exists()
     assert secret in text_of(browser.post(path))
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.models import AuditEvent, User
+from accounts.models import User
 from apikeys.models import APIKey
 from apikeys.verification import verify
+from audit.models import Event
 from credentials.models import Scope
 from tests.conftest import MakeKey
 from vault.rings import KeyRing
@@ -41,7 +42,7 @@ def test_createdeveloper_makes_an_account(command: Any) -> None:
     user = User.objects.get(pk=made.strip())
     assert (user.email, user.is_confirmed, user.is_staff) == ("ada@example.com", True, False)
     assert user.check_password("a long enough phrase")
-    assert AuditEvent.objects.get(verb="user_created").actor == "command:createdeveloper"
+    assert Event.objects.get(verb="user_created").actor == "command:createdeveloper"
 
 
 def test_createdeveloper_without_a_password_leaves_it_to_a_reset(command: Any) -> None:
@@ -76,7 +77,7 @@ def test_createkey_prints_the_secret_alone(command: Any, developer: User, scopes
     assert credential.name == "ci"
     assert credential.scopes == {"reports:read"}
     assert credential.expires_at == datetime(2099, 1, 31, 23, 59, 59, tzinfo=UTC)
-    assert AuditEvent.objects.get(verb="key_created").actor == "command:createkey"
+    assert Event.objects.get(verb="key_created").actor == "command:createkey"
 
 
 def test_createkey_grants_restricted_scopes_when_told_to(command: Any, developer: User, scopes: list[Scope]) -> None:

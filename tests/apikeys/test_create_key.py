@@ -7,13 +7,14 @@ import pytest
 from django.core import mail
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from accounts.models import AuditEvent, User
-from accounts.rings import sealing_ring
+from accounts.models import User
 from accounts.services import deactivate_user, unconfirm_user
 from apikeys import services
 from apikeys.errors import AlreadyCreatedError, NotAllowedError, ScopeNotAllowedError, TooManyKeysError
 from apikeys.models import APIKey, KeySecret
+from audit.models import Event
 from credentials.models import Scope
+from integrity.rings import sealing_ring
 from tests.conftest import ORIGIN, MakeKey
 from vault.sealing import unseal
 
@@ -32,7 +33,7 @@ def test_a_secret_has_the_published_form(make_key: MakeKey) -> None:
 def test_the_database_holds_a_digest_a_ciphertext_and_a_hint_but_no_secret(make_key: MakeKey) -> None:
     key, secret = make_key()
     row = KeySecret.objects.get(key=key)
-    stored = f"{vars(row)} {vars(APIKey.objects.get())} {list(AuditEvent.objects.values())}"
+    stored = f"{vars(row)} {vars(APIKey.objects.get())} {list(Event.objects.values())}"
     assert secret not in stored
     assert secret[8:-6] not in stored
     assert row.hint == f"kp_live_…{secret[-4:]}"
@@ -52,7 +53,7 @@ def test_a_portal_that_reveals_nothing_keeps_nothing_to_show(make_key: MakeKey, 
 
 def test_creating_is_recorded(make_key: MakeKey, developer: User) -> None:
     key, _ = make_key()
-    event = AuditEvent.objects.get(verb="key_created")
+    event = Event.objects.get(verb="key_created")
     assert (event.subject_id, event.actor, event.address) == (key.pk, "test", "192.0.2.1")
     assert event.details == {"owner": developer.pk, "environment": "live"}
 

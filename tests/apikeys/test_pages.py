@@ -10,11 +10,12 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.models import AuditEvent, User
+from accounts.models import User
 from accounts.services import unconfirm_user
 from accounts.sessions import SessionStore
 from apikeys import services
 from apikeys.models import APIKey, KeySecret
+from audit.models import Event
 from credentials.models import Scope
 from tests.conftest import ORIGIN, MakeKey, MakeUser
 
@@ -161,7 +162,7 @@ def test_reveal_asks_for_a_fresh_log_in_keeps_nothing_and_comes_back_to_the_key(
     assert answer["Location"] == f"/accounts/reauthenticate/?next=%2Fkeys%2F{key.pk}%2F%23secrets"
     kept = SessionStore.of_cookie(stale.cookies["__Host-sessionid"].value)
     assert "account_reauthentication_state" not in kept
-    assert not AuditEvent.objects.filter(verb="key_revealed").exists()
+    assert not Event.objects.filter(verb="key_revealed").exists()
     confirmed = stale.post(answer["Location"], {"password": "correct horse battery staple"}, secure=True)
     assert confirmed["Location"] == f"/keys/{key.pk}/#secrets"
     shown = stale.post(path, {}, secure=True)
@@ -173,7 +174,7 @@ def test_reveal_shows_the_secret_on_the_record(browser: Client, make_key: MakeKe
     key, secret = make_key()
     answer = post(browser, f"/keys/{key.pk}/secrets/{key.secrets.get().pk}/reveal/")
     assert secrets_in(answer) == {secret}
-    event = AuditEvent.objects.get(verb="key_revealed")
+    event = Event.objects.get(verb="key_revealed")
     assert (event.actor, event.address) == (f"user:{developer.pk}", "127.0.0.1")
     assert "Secret revealed" in get(browser, f"/keys/{key.pk}/").content.decode()
 
@@ -223,7 +224,7 @@ def test_an_expiry_keeps_its_hour_when_something_else_is_edited(browser: Client,
     fields = {"name": "renamed", "expiry": "date", "expiry_date": at.date().isoformat(), "networks": ""}
     assert post(browser, f"/keys/{key.pk}/edit/", **fields).status_code == 302
     assert APIKey.objects.get().expires_at == at
-    assert AuditEvent.objects.get(verb="key_edited").details["changed"] == ["name"]
+    assert Event.objects.get(verb="key_edited").details["changed"] == ["name"]
 
 
 def test_the_list_finds_filters_and_pages(browser: Client, make_key: MakeKey) -> None:

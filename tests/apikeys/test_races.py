@@ -46,7 +46,7 @@ def test_one_form_sent_many_times_at_once_makes_one_key_and_shows_its_secret_onc
 def test_at_the_limit_exactly_one_more_key_is_made(portal: Portal) -> None:
     person = Person(portal, "race-limit@example.com")
     portal.shell(
-        "from accounts.origin import Origin; from apikeys.services import create_key; "
+        "from audit.origin import Origin; from apikeys.services import create_key; "
         "owner = User.objects.get(email='race-limit@example.com'); "
         "[create_key(owner=owner, name='x', environment='test', origin=Origin.of_command('test')) for _ in range(199)]"
     )

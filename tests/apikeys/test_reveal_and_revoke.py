@@ -10,7 +10,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from accounts.models import AuditEvent, User
+from accounts.models import User
 from apikeys import services
 from apikeys.errors import (
     ChangedMeanwhileError,
@@ -20,6 +20,7 @@ from apikeys.errors import (
 )
 from apikeys.models import APIKey, KeySecret
 from apikeys.verification import verify
+from audit.models import Event
 from credentials.models import Scope
 from tests.accounts.mailbox import forget_messages
 from tests.conftest import ORIGIN, MakeKey, MakeUser
@@ -38,7 +39,7 @@ def test_a_secret_is_shown_again_on_the_record_and_its_owner_is_told(
     key, secret = make_key()
     with django_capture_on_commit_callbacks(execute=True):
         assert services.reveal(secret=KeySecret.objects.get(), origin=ORIGIN) == secret
-    event = AuditEvent.objects.get(verb="key_revealed")
+    event = Event.objects.get(verb="key_revealed")
     assert (event.subject_id, event.details) == (key.pk, {"secret": f"kp_live_…{secret[-4:]}"})
     assert "revealed" in mail.outbox[-1].subject
     assert secret not in str(mail.outbox[-1].message())
@@ -58,7 +59,7 @@ def test_nothing_is_revealed_of_a_show_once_key_a_revoked_key_or_a_portal_that_r
     services.revoke(key=key, reason="", origin=ORIGIN)
     with pytest.raises(NotRevealableError):
         services.reveal(secret=key.secrets.get(), origin=ORIGIN)
-    assert not AuditEvent.objects.filter(verb="key_revealed").exists()
+    assert not Event.objects.filter(verb="key_revealed").exists()
 
 
 @pytest.mark.security("K-02")
@@ -115,7 +116,7 @@ def test_revoking_ends_the_key_shreds_its_ciphertext_and_keeps_its_digest(make_k
     assert len(bytes(row.digest)) == 32
     revoked = APIKey.objects.get()
     assert (revoked.state, revoked.revoked_reason) == ("revoked", "leaked")
-    assert AuditEvent.objects.get(verb="key_revoked").details == {"reason": "leaked"}
+    assert Event.objects.get(verb="key_revoked").details == {"reason": "leaked"}
 
 
 def test_revoking_twice_is_one_revocation(make_key: MakeKey) -> None:
@@ -125,7 +126,7 @@ def test_revoking_twice_is_one_revocation(make_key: MakeKey) -> None:
     first = APIKey.objects.get()
     assert services.revoke(key=stale, reason="second", origin=ORIGIN) is False
     assert (APIKey.objects.get().revoked_at, APIKey.objects.get().revoked_reason) == (first.revoked_at, "first")
-    assert AuditEvent.objects.filter(verb="key_revoked").count() == 1
+    assert Event.objects.filter(verb="key_revoked").count() == 1
 
 
 def test_a_key_that_was_tampered_with_can_still_be_revoked(make_key: MakeKey) -> None:
@@ -141,7 +142,7 @@ def test_an_edit_changes_what_may_be_changed_from_the_next_request_on(make_key: 
     record = verify(secret, address=None)
     assert record.credential.name == "renamed"
     assert record.credential.scopes == {"reports:write"}
-    assert AuditEvent.objects.get(verb="key_edited").details == {"changed": ["name", "scopes"], "widened": ["scopes"]}
+    assert Event.objects.get(verb="key_edited").details == {"changed": ["name", "scopes"], "widened": ["scopes"]}
 
 
 def test_a_granted_scope_is_kept_or_dropped_but_not_taken(make_key: MakeKey, scopes: list[Scope]) -> None:

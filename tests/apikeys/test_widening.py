@@ -14,13 +14,14 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from accounts.models import AuditEvent, User
-from accounts.origin import Origin
+from accounts.models import User
 from apikeys import notices, services
 from apikeys.errors import ChangedMeanwhileError, IntegrityViolationError
 from apikeys.models import APIKey
 from apikeys.notices import SHOWN
 from apikeys.widening import COMPARED, HARMLESS, widened
+from audit.models import Event
+from audit.origin import Origin
 from credentials.models import Scope
 from tests.accounts.mailbox import forget_messages
 from tests.conftest import ORIGIN, PASSWORD, MakeKey
@@ -169,7 +170,7 @@ def test_a_wider_edit_asks_for_a_fresh_log_in_keeps_what_was_typed_and_is_told(
     assert APIKey.objects.get().seal == key.seal
     with django_capture_on_commit_callbacks(execute=True):
         assert stale.post(path, fields, secure=True)["Location"] == f"/keys/{key.pk}/"
-    assert AuditEvent.objects.get(verb="key_edited").details["widened"] == [column]
+    assert Event.objects.get(verb="key_edited").details["widened"] == [column]
     assert [message.subject for message in mail.outbox] == ["[keyportal] Key changed: typed"]
     word = {"expires_at": "expiry"}.get(column, column)
     assert f"Allows more: {word}<" in stale.get(f"/keys/{key.pk}/", secure=True).content.decode()
@@ -189,7 +190,7 @@ def test_a_narrower_edit_asks_for_nothing_and_tells_nobody(
     with django_capture_on_commit_callbacks(execute=True):
         answer = log_in(developer, ago=3000).post(f"/keys/{key.pk}/edit/", form_of(key, **changes), secure=True)
     assert answer["Location"] == f"/keys/{key.pk}/"
-    assert AuditEvent.objects.get(verb="key_edited").details["widened"] == []
+    assert Event.objects.get(verb="key_edited").details["widened"] == []
     assert mail.outbox == []
 
 
@@ -326,7 +327,7 @@ def test_a_higher_limit_asks_the_operator_for_a_fresh_log_in_and_is_told_to_the_
     with django_capture_on_commit_callbacks(execute=True):
         limit(stale, one, other, to="5/minute")
     assert [message.subject for message in mail.outbox] == ["[keyportal] Key changed: one"]
-    assert AuditEvent.objects.filter(verb="key_limited").latest("id").details["widened"] == ["rate_limit"]
+    assert Event.objects.filter(verb="key_limited").latest("id").details["widened"] == ["rate_limit"]
 
 
 def test_a_lifted_limit_is_a_higher_one(log_in: Enter, operator: User, make_key: MakeKey) -> None:
@@ -359,7 +360,7 @@ def test_a_limit_that_was_judged_on_another_one_is_not_set(make_key: MakeKey, lo
     with pytest.raises(ChangedMeanwhileError):
         services.limit_key(key=read, limit="8/minute", origin=ORIGIN)
     assert APIKey.objects.get().rate_limit == "5/minute"
-    assert AuditEvent.objects.filter(verb="key_limited").count() == 2
+    assert Event.objects.filter(verb="key_limited").count() == 2
 
 
 def test_the_operator_is_told_of_a_limit_that_somebody_else_changed(
@@ -383,4 +384,4 @@ def test_a_row_that_was_tampered_with_is_not_edited_whatever_it_widens(make_key:
     APIKey.objects.update(networks="nonsense")
     with pytest.raises(IntegrityViolationError):
         services.edit_key(key=APIKey.objects.get(), name="x", scopes=[], networks=[], expires_at=None, origin=ORIGIN)
-    assert not AuditEvent.objects.filter(verb="key_edited").exists()
+    assert not Event.objects.filter(verb="key_edited").exists()

@@ -127,7 +127,7 @@ def test_what_belongs_to_nobody_who_may_is_inactive(
     credentials = [client.secret, oauth_client.client_token(client), pair["access_token"], pair["refresh_token"]]
     assert [json_of(ask(oauth_client, caller, credential))["active"] for credential in credentials] == [True] * 4
     portal.shell(
-        "from accounts import services; from accounts.origin import Origin; "
+        "from accounts import services; from audit.origin import Origin; "
         f"services.{verb}(user=User.objects.get(email='{email}'), origin=Origin.of_command('test'))"
     )
     assert oauth_client.ended(client.secret) == oauth_client.ended(pair["access_token"])

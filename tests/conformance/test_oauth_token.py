@@ -210,7 +210,7 @@ def test_a_client_that_is_switched_off_gets_nothing_and_its_tokens_end(
     client = ClientKey(*portal.make_key(email))
     token = oauth_client.client_token(client)
     head = (
-        "from accounts import services; from accounts.origin import Origin; from django.utils import timezone; "
+        "from accounts import services; from audit.origin import Origin; from django.utils import timezone; "
         f"who = dict(user=User.objects.get(email='{email}'), origin=Origin.of_command('test')); "
     )
     portal.shell(head + change.format(key=client.id))

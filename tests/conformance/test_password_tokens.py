@@ -21,7 +21,7 @@ ODD = {
 def owner(portal: Portal) -> str:
     made = portal.make_developer(OWNER)
     portal.shell(
-        "from accounts.origin import Origin; from accounts.services import create_user; "
+        "from audit.origin import Origin; from accounts.services import create_user; "
         "o = Origin.of_command('test'); "
         f"[create_user(email=e, password=p, confirmed=True, origin=o) for e, p in {ODD!a}.items()]; "
         f"create_user(email='unconfirmed@example.com', password='{PASSWORD}', confirmed=False, origin=o); "

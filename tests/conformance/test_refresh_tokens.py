@@ -13,7 +13,7 @@ from tests.portal import Answer, Portal
 from vault.secret_format import new_secret
 
 OWNER = "refresh@example.com"
-ORIGIN = "from accounts import services; from accounts.origin import Origin; origin = Origin.of_command('test'); "
+ORIGIN = "from accounts import services; from audit.origin import Origin; origin = Origin.of_command('test'); "
 RESEAL = "row.seal = row.make_seal(); row.save()"
 
 

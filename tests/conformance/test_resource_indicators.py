@@ -22,7 +22,7 @@ UNKNOWN = ("https://unknown.example", "reports", f"{REPORTS}#x", f"{REPORTS}/", 
 @pytest.fixture(scope="module")
 def owner(portal: Portal) -> str:
     portal.shell(
-        "from tokens.services import add_audience; from accounts.origin import Origin; "
+        "from tokens.services import add_audience; from audit.origin import Origin; "
         f"[add_audience(uri=uri, description='x', origin=Origin.of_command('test')) for uri in {(REPORTS, ORDERS)!r}]"
     )
     return portal.make_developer(OWNER)

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 from pytest_django import Settings
 
-from credentials.client_address import client_address, parse_address
+from audit.client_address import client_address, parse_address
 
 pytestmark = pytest.mark.once
 

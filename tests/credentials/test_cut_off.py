@@ -192,7 +192,7 @@ def test_a_storm_of_revocations_leaves_no_200_behind(near: Portal, far: Portal) 
     near.make_developer("storm@example.com")
     operator = operator_of(near)
     clients = [ClientKey(*near.make_key("storm@example.com")) for _ in range(24)]
-    by_verb = "from apikeys.services import revoke; from accounts.origin import Origin; "
+    by_verb = "from apikeys.services import revoke; from audit.origin import Origin; "
     by_verb += "revoke(key=APIKey.objects.get(pk='{key}'), reason='storm', origin=Origin.of_command('test'))"
     by_queryset = "from django.utils import timezone; "
     by_queryset += "APIKey.objects.filter(pk='{key}').update(revoked_at=timezone.now())"

@@ -217,7 +217,7 @@ def test_without_its_file_the_portal_answers_503_and_makes_no_other(site: Site) 
 def test_a_file_that_other_rings_have_written_makes_nobody_throw_a_key_away(site: Site, tmp_path: Path) -> None:
     client = site.client()
     genuine, copy = site.copy(), site.copy()
-    site.sql(copy, "UPDATE accounts_ringcanary SET value = zeroblob(32) WHERE ring = 'index'")
+    site.sql(copy, "UPDATE integrity_keycheck SET value = zeroblob(32) WHERE ring = 'index'")
     copy.replace(site.file)
     wait_until(lambda: site.statuses(client) == {503})
     assert "of the index ring is not the one" in json.loads(site.get("/readyz").body)["faults"][0]

@@ -22,7 +22,7 @@ from tokens.models import RevokedToken, TokenFamily
 from tokens.services import issue_to_key, issue_to_user
 from tokens.verification import FAMILY_FIELDS
 
-VERBS = "from accounts import services as a; from apikeys import services as k; from accounts.origin import Origin; "
+VERBS = "from accounts import services as a; from apikeys import services as k; from audit.origin import Origin; "
 WHO = "o = Origin.of_command('test'); key = APIKey.objects.get(pk='{key}'); user = key.owner; "
 NOW = "from django.utils import timezone; now = timezone.now(); "
 SQL = "from django.db import connection as c; c.cursor().execute({sql!r}, [{parameters}])"

@@ -11,7 +11,7 @@ from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
 from apikeys.authentication import APIKeyAuthentication
-from credentials.client_address import parse_address
+from audit.client_address import parse_address
 from credentials.counters import usage_counters
 from credentials.models import Scope
 from credentials.permissions import CredentialRefused, HasScope

@@ -12,8 +12,9 @@ import pytest
 import redis
 from django.test import Client as Browser
 
-from accounts.models import AuditEvent, User
+from accounts.models import User
 from apikeys import services
+from audit.models import Event
 from credentials.credential import Credential
 from credentials.quota import Counter, counter, take
 from credentials.rate_limit_text import parsed_limit
@@ -281,7 +282,7 @@ def test_an_operator_limits_a_key_on_the_record(log_in: Any, operator: User, mak
     assert "0 changed" in ask(limit="7/minute").content.decode()
     key.refresh_from_db()
     assert key.rate_limit == "7/minute"
-    event = AuditEvent.objects.get(verb="key_limited")
+    event = Event.objects.get(verb="key_limited")
     assert (event.subject_id, event.details["limit"]) == (key.pk, "7/minute")
     assert services.limit_key(key=key, limit="", origin=ORIGIN) is True
 

@@ -133,7 +133,7 @@ def test_an_end_that_a_rule_leads_away_is_no_success(site: Site, table: str) -> 
 
 
 def is_not_called_removed(site: Site, table: str, imports: str, make: str, remove: str) -> None:
-    code = f"from accounts.origin import Origin\n{imports}\n"
+    code = f"from audit.origin import Origin\n{imports}\n"
     site.portal.shell(f"{code}{make}")
     if ON_SQLITE:
         site.sql(f"CREATE TRIGGER undoing BEFORE DELETE ON {table} BEGIN SELECT RAISE(IGNORE); END")

@@ -311,9 +311,9 @@ def test_a_database_that_is_restored_is_another_one(site: Site, options: list[st
 @pytest.mark.finding("H43")
 def test_a_restored_database_whose_rings_are_others_refuses_nobody_s_key(site: Site) -> None:
     case = site.case("apikeys_apikey")
-    canary = "UPDATE accounts_ringcanary SET value = {} WHERE ring = 'index'"
+    canary = "UPDATE integrity_keycheck SET value = {} WHERE ring = 'index'"
     with psycopg.connect(site.url) as connection:
-        row = connection.execute("SELECT value FROM accounts_ringcanary WHERE ring = 'index'").fetchone()
+        row = connection.execute("SELECT value FROM integrity_keycheck WHERE ring = 'index'").fetchone()
         assert row
         connection.execute(canary.format("decode(repeat('00', 32), 'hex')"))
         connection.execute("ALTER TABLE apikeys_apikey RENAME TO x")

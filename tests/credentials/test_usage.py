@@ -10,9 +10,9 @@ from django.db import DataError, OperationalError
 from pytest_django import DjangoAssertNumQueries
 
 from apikeys.verification import verify
+from audit.client_address import parse_address
 from credentials import counters, usage
 from credentials.admission import admit
-from credentials.client_address import parse_address
 from credentials.counters import CallCount, CounterKey, UsageCounters
 from credentials.models import Sighting, Usage, UsageBatch
 from credentials.refusals import RefusedError

@@ -52,7 +52,7 @@ def test_it_takes_what_is_for_it_and_nothing_that_is_for_another(
     reports, orders = "https://reports.example.net", "https://orders.example.net"
     portal.make_developer("named@example.com")
     portal.shell(
-        "from tokens.services import add_audience; from accounts.origin import Origin; "
+        "from tokens.services import add_audience; from audit.origin import Origin; "
         f"[add_audience(uri=uri, description='x', origin=Origin.of_command('test')) for uri in {(reports, orders)!r}]; "
         "Scope.objects.get_or_create(name='reports:read', defaults={'description': 'Read'})"
     )

@@ -9,13 +9,13 @@ from django.db import OperationalError
 from django.test import Client
 from pytest_django import Settings
 
-from accounts.rings import index_ring
 from apikeys import services
 from credentials.cache import Record
 from credentials.counters import usage_counters
 from credentials.record_lookup import Lookup, WouldBlockError
 from gateway.asking import Allowance, AsksTooOftenError
 from gateway.verify import Question
+from integrity.rings import index_ring
 from tests.conftest import ORIGIN, MakeKey
 from tests.limits import START, Clock, clock
 from tests.oauth_client import FORM, basic

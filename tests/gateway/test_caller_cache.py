@@ -12,8 +12,8 @@ import time_machine
 from django.utils import timezone
 
 from apikeys.verification import verify
+from audit.client_address import parse_address
 from credentials import clock
-from credentials.client_address import parse_address
 from credentials.freshness import freshness
 from gateway.caller_cache import SECONDS, CallerCache
 from gateway.verdict import Record, verdict

@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 
-from credentials.client_address import parse_address
+from audit.client_address import parse_address
 from credentials.freshness import freshness
 from credentials.models import Scope
 from credentials.record_lookup import WouldBlockError, get_cached

@@ -151,5 +151,5 @@ def limited(behind: Behind) -> ClientKey:
     """Make a key that is good for one call an hour."""
     client = ClientKey(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
     limit = f"limit_key(key=APIKey.objects.get(pk='{client.id}'), limit='1/hour', origin=Origin.of_command('test'))"
-    behind.portal.shell(f"from apikeys.services import limit_key; from accounts.origin import Origin; {limit}")
+    behind.portal.shell(f"from apikeys.services import limit_key; from audit.origin import Origin; {limit}")
     return client

@@ -9,8 +9,9 @@ from django.contrib.admin.utils import quote
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import AuditEvent, User
+from accounts.models import User
 from apikeys.models import APIKey
+from audit.models import Event
 from credentials.models import Scope, Usage
 from tests.conftest import MakeKey
 
@@ -38,7 +39,7 @@ def test_the_admin_is_for_operators_and_its_log_in_is_the_portals(
     assert anonymous["Location"].startswith("/admin/login/")
     assert Client().get(anonymous["Location"], secure=True)["Location"].startswith("/accounts/login/")
     browser = log_in(developer)
-    for path in ("/admin/", KEYS, USERS, "/admin/accounts/auditevent/", FIND, "/admin/login/"):
+    for path in ("/admin/", KEYS, USERS, "/admin/audit/event/", FIND, "/admin/login/"):
         assert browser.get(path, secure=True, follow=True).status_code == 403
 
 
@@ -71,7 +72,7 @@ def test_keys_are_revoked_in_bulk_after_being_named_once(desk: Client, make_key:
     assert not APIKey.objects.exclude(revoked_at=None).exists()
     act(desk, KEYS, "revoke_keys", one.pk, other.pk, reason="leaked in a log")
     assert set(APIKey.objects.values_list("revoked_reason", flat=True)) == {"leaked in a log"}
-    assert AuditEvent.objects.filter(verb="key_revoked").count() == 2
+    assert Event.objects.filter(verb="key_revoked").count() == 2
 
 
 @pytest.mark.parametrize("state", ["active", "paused", "expired", "revoked"])
@@ -110,7 +111,7 @@ def test_users_are_changed_by_verbs(
     assert getattr(User.objects.get(pk=developer.pk), field) == before
     act(desk, USERS, action, developer.pk)
     assert getattr(User.objects.get(pk=developer.pk), field) == after
-    assert AuditEvent.objects.filter(verb=verb, subject_id=developer.pk).count() == 1
+    assert Event.objects.filter(verb=verb, subject_id=developer.pk).count() == 1
 
 
 def test_what_was_taken_back_is_given_again(desk: Client, developer: User) -> None:
@@ -121,7 +122,7 @@ def test_what_was_taken_back_is_given_again(desk: Client, developer: User) -> No
     user = User.objects.get(pk=developer.pk)
     assert user.is_active
     assert user.is_confirmed
-    assert AuditEvent.objects.filter(verb="user_reactivated").count() == 1
+    assert Event.objects.filter(verb="user_reactivated").count() == 1
 
 
 def test_operators_do_not_switch_themselves_off(desk: Client, operator: User) -> None:
@@ -138,14 +139,14 @@ def test_the_catalogue_is_kept_through_verbs(desk: Client) -> None:
     assert desk.post(f"{base}add/", {"name": "Bad Name", "description": "x"}, secure=True).status_code == 200
     act(desk, base, "delete_selected", "reports:read", post="yes")
     assert not Scope.objects.filter(name="reports:read").exists()
-    verbs = list(AuditEvent.objects.filter(subject_type="scope").order_by("id").values_list("verb", flat=True))
+    verbs = list(Event.objects.filter(subject_type="scope").order_by("id").values_list("verb", flat=True))
     assert verbs == ["scope_added", "scope_changed", "scope_removed"]
 
 
 @pytest.mark.security("L-05")
 def test_events_are_read_and_nothing_else(desk: Client, developer: User) -> None:
-    base = "/admin/accounts/auditevent/"
-    event = AuditEvent.objects.order_by("id").first()
+    base = "/admin/audit/event/"
+    event = Event.objects.order_by("id").first()
     assert event
     assert desk.get(f"{base}?q=user_created", secure=True).status_code == 200
     assert desk.get(f"{base}add/", secure=True).status_code == 403
@@ -162,5 +163,5 @@ def test_libraries_register_nothing_of_theirs(desk: Client) -> None:
 def test_password_and_log_out_are_the_portals_own(desk: Client) -> None:
     assert desk.get("/admin/password_change/", secure=True)["Location"] == "/accounts/password/change/"
     desk.post("/admin/logout/", secure=True)
-    assert AuditEvent.objects.filter(verb="logged_out").count() == 1
+    assert Event.objects.filter(verb="logged_out").count() == 1
     assert desk.get("/admin/", secure=True).status_code == 302

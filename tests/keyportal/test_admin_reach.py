@@ -14,8 +14,9 @@ from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import AuditEvent, User
+from accounts.models import User
 from apikeys.models import APIKey
+from audit.models import Event
 from credentials.models import Scope, Sighting, Usage
 from tests.conftest import MakeKey
 from tests.keyportal.rights import grant, registered
@@ -271,7 +272,7 @@ def test_second_factors_are_nowhere_in_the_site(desk: Client, developer: User) -
 def test_the_history_of_a_log_in_is_its_own(desk: Client, developer: User, rows: None) -> None:
     family = registered()["tokens.tokenfamily"].model.objects.get()
     details = {"family": family.pk, "reason": "told by a test"}
-    AuditEvent.objects.create(
+    Event.objects.create(
         verb="tokens_revoked", actor="x", subject_type="user", subject_id=developer.pk, details=details
     )
     page = desk.get(f"/admin/tokens/tokenfamily/{quote(family.pk)}/history/", secure=True).content.decode()

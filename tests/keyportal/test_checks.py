@@ -9,8 +9,8 @@ import pytest
 from django.core.checks import run_checks
 from pytest_django import Settings
 
-from accounts.key_check import confirm_rings
-from accounts.models import RingCanary
+from integrity.key_check import confirm_rings
+from integrity.models import KeyCheck
 from keyportal.options import guards
 from tests.portal import new_ring
 from vault.signing_keys import new_signing_jwk
@@ -138,7 +138,7 @@ def test_rings_that_do_not_fit_the_database_are_found(settings: Settings) -> Non
 
     confirm_rings()
     assert database_ids() == set()
-    assert RingCanary.objects.count() == 2
+    assert KeyCheck.objects.count() == 2
     settings.KEYPORTAL_INDEX_KEYS = new_ring("i1")
     assert database_ids() == {"keyportal.E008"}
     settings.KEYPORTAL_INDEX_KEYS = new_ring("i2")

@@ -7,9 +7,9 @@ from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from accounts.key_check import confirm_rings
-from accounts.models import AuditState
+from audit.models import ChainState
 from credentials.models import Sighting, Usage
+from integrity.key_check import confirm_rings
 from tests.conftest import MakeKey
 from tokens.models import RevokedToken
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.django_db
 
 VIOLATIONS: Final = {
     "user_email_is_lower_case": "UPDATE accounts_user SET email = upper(email)",
-    "one_canary_a_key": "INSERT INTO accounts_ringcanary ({columns}) SELECT {columns} FROM accounts_ringcanary",
-    "one_audit_state": "UPDATE accounts_auditstate SET id = 2",
+    "one_check_a_key": "INSERT INTO integrity_keycheck ({columns}) SELECT {columns} FROM integrity_keycheck",
+    "one_chain_state": "UPDATE audit_chainstate SET id = 2",
     "one_key_a_form": "UPDATE apikeys_apikey SET form_token = 'the same'",
     "key_environment_is_known": "UPDATE apikeys_apikey SET environment = 'prod'",
     "key_has_a_name": "UPDATE apikeys_apikey SET name = ''",
@@ -50,7 +50,7 @@ def rows(make_key: MakeKey) -> None:
     make_key()
     make_key()
     confirm_rings()
-    AuditState.objects.create()
+    ChainState.objects.create()
     Usage.objects.create(credential="x", hour=now, door="api", outcome="accepted", count=1)
     Sighting.objects.create(credential="x", first_at=now, last_at=now)
     RevokedToken.objects.create(issuer="x", token_id="x", expires_at=now)

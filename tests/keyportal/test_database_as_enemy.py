@@ -23,17 +23,19 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts import links
-from accounts.audit import record
-from accounts.models import CacheEntry, MailedLink, RingCanary, User
-from accounts.sealed import SealedRow, TamperedRowError
-from accounts.services import create_user, remove_expired_events, reset_password, unconfirm_user
+from accounts.models import CacheEntry, MailedLink, User
+from accounts.services import create_user, reset_password, unconfirm_user
 from accounts.sessions import session_digest
-from accounts.trail import extend_chain
 from apikeys import services as keys
 from apikeys.errors import ScopeNotAllowedError
 from apikeys.models import APIKey, KeySecret
+from audit.chain import extend_chain
+from audit.removal import remove_expired_events
+from audit.services import record_event
 from credentials.models import Scope, Sighting, Usage
 from credentials.services import remove_scope
+from integrity.models import KeyCheck
+from integrity.sealed import SealedRow, TamperedRowError
 from tests.accounts.mailbox import get, post
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
 from tests.gadget import RAN, Gadget
@@ -49,9 +51,9 @@ COOKIE = "__Host-sessionid"
 DESCRIBES = {
     "accounts.User": {"last_login", "joined_at"},
     "accounts.MailedLink": set(),
-    "accounts.AuditEvent": set(),
-    "accounts.AuditCheckpoint": set(),
-    "accounts.AuditState": set(),
+    "audit.Event": set(),
+    "audit.Checkpoint": set(),
+    "audit.ChainState": set(),
     "credentials.Scope": {"description", "created_at"},
     "apikeys.APIKey": {"name", "created_at", "revoked_reason", "form_token"},
     "apikeys.KeySecret": {"ciphertext", "hint", "created_at"},  # the ciphertext authenticates its own row by itself
@@ -65,7 +67,7 @@ UNSEALED = {
     "accounts.AttemptWindow": "counts; whoever resets them has more guesses",
     "accounts.CacheEntry": "one-time codes that were used; JSON",
     "accounts.PendingMessage": "what it says is sealed for its row; whoever removes that keeps a message from leaving",
-    "accounts.RingCanary": "a wrong one stops the portal",
+    "integrity.KeyCheck": "a wrong one stops the portal",
     "credentials.ChangeCounter": "raised by triggers; who writes it makes memory forget",
     "credentials.Usage": "counts",
     "credentials.Sighting": "counts",
@@ -158,7 +160,7 @@ HOSTILE = (
     EmailAddress,
     Authenticator,
     MailedLink,
-    RingCanary,
+    KeyCheck,
     RevokedToken,
 )
 
@@ -255,7 +257,7 @@ def rows(developer: User, make_key: MakeKey, scopes: list[Scope], settings: Sett
     links.issue(links.RESET, user=developer, email=developer.email)
     settings.KEYPORTAL_AUDIT_DAYS = 1
     with time_machine.travel(timezone.now() - timedelta(days=2)):
-        record("over", subject="key:1", origin=ORIGIN)
+        record_event("over", subject="key:1", origin=ORIGIN)
     extend_chain()
     remove_expired_events(origin=ORIGIN, batch=1, batches=1)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from credentials.client_address import parse_address
+from audit.client_address import parse_address
 from keyportal.entrance.content_type import readable
 from keyportal.entrance.environ import PEER, REQUEST_ID, environ_of
 from keyportal.entrance.request import Request, UnreadableError

@@ -18,10 +18,11 @@ from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import AuditEvent, PendingMessage, User
+from accounts.models import PendingMessage, User
 from accounts.operators import OperatorAdmin
 from accounts.services import deactivate_user, unconfirm_user
 from apikeys.models import APIKey
+from audit.models import Event
 from credentials.models import Scope, Sighting, Usage
 from keyportal.admin import PAGES, PortalAdminSite
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
@@ -75,7 +76,7 @@ def rows(make_key: MakeKey, developer: User, make_user: MakeUser) -> dict[str, M
         TokenFamily.objects.get(),
         Scope.objects.create(name="reports:read", description="Read"),
         Audience.objects.create(uri="https://reports.test", description="Reports"),
-        AuditEvent.objects.order_by("id")[0],
+        Event.objects.order_by("id")[0],
         PendingMessage.objects.get(),  # that there is a new key
         Usage.objects.create(credential=key.pk, hour=now, door="api", outcome="accepted", count=1),
         Sighting.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now),
@@ -159,7 +160,7 @@ def test_seeing_needs_the_permission_to_see(
     one = f"{list_of(type(target))}{quote(target.pk)}/"
     for path in (list_of(type(target)), f"{one}change/"):
         assert (browser.get(path, secure=True).status_code == 200) is may, path
-    trail = may and user.has_perm("accounts.view_auditevent")
+    trail = may and user.has_perm("audit.view_event")
     assert (browser.get(f"{one}history/", secure=True).status_code == 200) is trail
     missing = browser.get(f"{list_of(type(target))}nothing_here/history/", secure=True)
     assert missing.status_code == (404 if trail else browser.get(f"{one}history/", secure=True).status_code)
@@ -229,7 +230,7 @@ def test_nobody_acts_on_an_account_that_has_more_rights(
         form.pop("select_across", None)
         browser.post(list_of(type(targets[label])), form, secure=True)
     assert (snapshot() != before) is level.may
-    refused = AuditEvent.objects.filter(verb="action_refused", actor=f"user:{operator.pk}")
+    refused = Event.objects.filter(verb="action_refused", actor=f"user:{operator.pk}")
     subject = key.pk if label == "apikeys.apikey" else owner.pk
     assert refused.filter(subject_id=subject).exists() is not level.may
 
@@ -254,7 +255,7 @@ def test_what_a_search_finds_is_ended_by_the_same_rule(
     before = snapshot()
     browser.post("/admin/tokens/tokenfamily/find/end/", {"target": targets[kind].signed}, secure=True)
     assert (snapshot() != before) is level.may
-    refused = AuditEvent.objects.filter(verb="action_refused", subject_id=owner.pk)
+    refused = Event.objects.filter(verb="action_refused", subject_id=owner.pk)
     assert refused.exists() is not level.may
 
 

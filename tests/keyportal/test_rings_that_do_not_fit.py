@@ -3,10 +3,10 @@
 import pytest
 from django.test import Client
 
-from accounts.key_check import RingMisfitError, confirm_rings
-from accounts.models import RingCanary
 from apikeys.verification import verify
 from credentials.freshness import freshness
+from integrity.key_check import RingMisfitError, confirm_rings
+from integrity.models import KeyCheck
 from tests.conftest import MakeKey
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H43")]
@@ -18,7 +18,7 @@ def secret(make_key: MakeKey) -> str:
     confirm_rings()
     secret: str = make_key()[1]
     assert verify(secret, address=None).credential.name
-    assert RingCanary.objects.filter(ring="index").update(value=bytes(32)) == 1
+    assert KeyCheck.objects.filter(ring="index").update(value=bytes(32)) == 1
     freshness.meet_another_database()
     return secret
 

@@ -7,8 +7,8 @@ import pytest
 from django.contrib.admin.utils import quote
 from django.test import Client
 
-from accounts.models import AuditEvent
-from credentials.client_address import parse_address
+from audit.client_address import parse_address
+from audit.models import Event
 from keyportal.entrance.environ import PEER, REQUEST_ID
 from keyportal.entrance.request import Request, Sender
 from tests.conftest import MakeKey
@@ -46,7 +46,7 @@ def test_every_answer_forbids_framing_sniffing_and_inline_code(client: Client, p
 def test_no_page_of_the_admin_holds_inline_code(client: Client, log_in: Any, operator: Any, make_key: MakeKey) -> None:
     key, _ = make_key()
     browser = log_in(operator)
-    paths = ["", "accounts/user/", "accounts/auditevent/", "accounts/pendingmessage/", "apikeys/apikey/"]
+    paths = ["", "accounts/user/", "audit/event/", "accounts/pendingmessage/", "apikeys/apikey/"]
     paths += ["credentials/scope/add/"]
     paths += ["tokens/tokenfamily/find/", f"apikeys/apikey/{quote(key.pk)}/change/"]
     for path in paths:
@@ -98,7 +98,7 @@ def test_an_event_names_the_client_and_the_peer(log_in: Any, developer: Any) -> 
     browser = log_in(developer)
     settled = {"REMOTE_ADDR": "203.0.113.9", PEER: "127.0.0.1", REQUEST_ID: "named"}
     browser.post("/accounts/logout/", secure=True, **settled)
-    event = AuditEvent.objects.get(verb="logged_out")
+    event = Event.objects.get(verb="logged_out")
     assert (event.address, event.peer, event.request_id) == ("203.0.113.9", "127.0.0.1", "named")
 
 

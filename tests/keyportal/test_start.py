@@ -90,7 +90,7 @@ def test_another_secret_key_ends_no_key(site: Portal) -> None:
     site.start(workers=1)
     assert site.get("/api/v1/me", Authorization=f"Bearer {secret}").status == 200
     revealed = site.shell(
-        "from apikeys.services import reveal; from accounts.origin import Origin; "
+        "from apikeys.services import reveal; from audit.origin import Origin; "
         "print(reveal(secret=KeySecret.objects.get(), origin=Origin.of_command('test')))"
     )
     assert revealed == secret

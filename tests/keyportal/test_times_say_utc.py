@@ -15,9 +15,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from accounts.models import AuditEvent, User
+from accounts.models import User
 from apikeys import services
 from apikeys.models import APIKey
+from audit.models import Event
 from credentials.models import Scope, Sighting, Usage
 from tests.conftest import ORIGIN, PASSWORD, MakeKey
 from tests.portal import ROOT
@@ -99,7 +100,7 @@ def pages_of(key: APIKey) -> list[str]:
     own += [f"/keys/{other.pk}/{part}" for other in APIKey.objects.all() for part in parts]
     lists = [
         "accounts/user",
-        "accounts/auditevent",
+        "audit/event",
         "accounts/pendingmessage",
         "apikeys/apikey",
         "credentials/scope",
@@ -114,7 +115,7 @@ def pages_of(key: APIKey) -> list[str]:
     ]
     admin = [f"/admin/{name}/" for name in lists] + ["/admin/", f"/admin/accounts/user/{quote(key.owner_id)}/change/"]
     admin += [f"/admin/apikeys/apikey/{quote(other.pk)}/change/" for other in APIKey.objects.all()]
-    admin += [f"/admin/accounts/auditevent/{event.pk}/change/" for event in AuditEvent.objects.all()[:2]]
+    admin += [f"/admin/audit/event/{event.pk}/change/" for event in Event.objects.all()[:2]]
     return own + admin
 
 
@@ -207,7 +208,7 @@ def test_nobody_is_recorded_as_none(client: Client, developer: User) -> None:
     client.post("/accounts/logout/", secure=True)
     client.post("/accounts/login/", {"login": "nobody@example.com", "password": "x"}, secure=True)
     client.post("/accounts/password/reset/", {"email": "nobody@example.com"}, secure=True)
-    for event in AuditEvent.objects.all():
+    for event in Event.objects.all():
         assert "None" not in (event.subject_id, event.actor, event.request_id), event
 
 

@@ -14,10 +14,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.attempts import AttemptLimit
-from accounts.models import AttemptWindow, AuditEvent, User
-from accounts.wording import WORDS, words_for
+from accounts.models import AttemptWindow, User
 from apikeys import services
 from apikeys.models import KeySecret
+from audit.models import Event
+from audit.wording import WORDS, words_for
 from keyportal.denied import REFUSED
 from tests.conftest import ORIGIN, MakeKey, MakeUser
 from tests.keyportal.rights import grant
@@ -34,8 +35,8 @@ FORM = "application/x-www-form-urlencoded"
 THREE_EVER = "3 per 30 years"  # a window that does not end during a test
 
 
-def events(*verbs: str) -> list[AuditEvent]:
-    return list(AuditEvent.objects.filter(verb__in=verbs).order_by("id"))
+def events(*verbs: str) -> list[Event]:
+    return list(Event.objects.filter(verb__in=verbs).order_by("id"))
 
 
 # Denied access and refused actions.
@@ -114,7 +115,7 @@ def test_every_refused_action_of_an_operator_is_on_the_record(viewer: Client, ma
             "<" in event.details["route"] or event.details["route"] in (keys, f"{scope}add/") for event in newest
         )
     assert len(events("action_refused")) == 14
-    assert "kp_live_pasted" not in str(list(AuditEvent.objects.values()))
+    assert "kp_live_pasted" not in str(list(Event.objects.values()))
 
 
 def test_an_operator_can_not_fill_the_trail_by_being_refused(
@@ -167,7 +168,7 @@ def test_a_wrong_secret_of_a_known_client_is_on_the_record_of_its_key(
     assert [event.subject_id for event in events("client_failed")] == [key.pk, other.pk]
     page = log_in(developer).get(f"/keys/{key.pk}/", secure=True).content.decode()
     assert "OAuth client refused" in page
-    recorded = str(list(AuditEvent.objects.values()))
+    recorded = str(list(Event.objects.values()))
     assert secret not in recorded
     assert other_secret not in recorded
 

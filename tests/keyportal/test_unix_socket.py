@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from credentials.client_address import is_trusted_proxy, parse_address
+from audit.client_address import is_trusted_proxy, parse_address
 from keyportal.entrance.request import Request, Sender, _warn_of_the_socket
 from tests.databases import portal_database
 from tests.oauth_client import basic

@@ -7,7 +7,8 @@ import pytest
 from django.contrib.admin.utils import quote
 from django.test import Client
 
-from accounts.models import AuditEvent, User
+from accounts.models import User
+from audit.models import Event
 from tests.conftest import ORIGIN, MakeUser
 from tests.oauth_client import ENDED, OAuthClient
 from tests.person import Person
@@ -36,7 +37,7 @@ def test_the_page_shows_where_tokens_are_in_use_and_ends_one(log_in: Callable[..
     assert "acme-cli" not in answer
     assert kept.pk in answer
     assert RevokedToken.objects.get().token_id == ended.pk
-    assert AuditEvent.objects.get(verb="tokens_revoked").subject_id == developer.pk
+    assert Event.objects.get(verb="tokens_revoked").subject_id == developer.pk
 
 
 @pytest.mark.django_db

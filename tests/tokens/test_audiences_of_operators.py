@@ -7,7 +7,7 @@ from django.contrib.admin.utils import quote
 from django.test import Client
 from pytest_django import Settings
 
-from accounts.models import AuditEvent
+from audit.models import Event
 from tests.conftest import ORIGIN, MakeKey
 from tests.keyportal.test_admin import act
 from tests.keyportal.test_texts import BAD, GOOD
@@ -49,7 +49,7 @@ def test_audiences_are_kept_through_verbs(desk: Client) -> None:
     assert not Audience.objects.exists()
     add(desk, REPORTS)
     desk.post(f"{AUDIENCES}{quote(Audience.objects.get().pk)}/delete/", {"post": "yes"}, secure=True)
-    events = AuditEvent.objects.filter(subject_type="audience").order_by("id")
+    events = Event.objects.filter(subject_type="audience").order_by("id")
     assert {event.details["uri"] for event in events} == {REPORTS}
     assert [event.verb for event in events] == [
         *("audience_added", "audience_changed", "audience_removed"),
@@ -103,7 +103,7 @@ def test_what_is_gone_is_changed_and_removed_by_nobody() -> None:
     assert services.remove_audience(audience=row, origin=ORIGIN)
     assert not services.remove_audience(audience=row, origin=ORIGIN)
     assert not services.describe_audience(audience=row, description="y", origin=ORIGIN)
-    assert AuditEvent.objects.filter(subject_id=row.pk).count() == 3
+    assert Event.objects.filter(subject_id=row.pk).count() == 3
 
 
 def test_an_audience_that_was_tampered_with_is_shown_as_such(desk: Client) -> None:

@@ -12,8 +12,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.models import AttemptWindow, AuditEvent, User
+from accounts.models import AttemptWindow, User
 from apikeys.models import APIKey
+from audit.models import Event
 from credentials.models import Scope
 from tests.conftest import PASSWORD, MakeKey, MakeUser
 from tests.typos import with_another_end
@@ -74,7 +75,7 @@ def test_a_log_in_has_what_developers_may_take_themselves(
     assert log_in_for_tokens(scope="reports:read")["scope"] == "reports:read"
     assert log_in_for_tokens(scope="")["scope"] == "reports:read reports:write"
     assert log_in_for_tokens(400, scope="secrets:all")["code"] == "invalid_scope"
-    assert AuditEvent.objects.filter(verb="token_issued", subject_id=developer.pk).count() == 3
+    assert Event.objects.filter(verb="token_issued", subject_id=developer.pk).count() == 3
     Scope.objects.get(name="reports:write").delete()
     assert me(client, pair["access_token"])[1]["scopes"] == ["reports:read"]
 
@@ -113,7 +114,7 @@ def test_a_pair_is_refreshed_narrowed_and_ended(client: Client, log_in_for_token
     for pair in (first, second, third):
         assert me(client, pair["access_token"])[1]["code"] == "revoked"
         assert refresh(client, pair["refresh_token"])[1]["code"] == "invalid_grant"
-    assert AuditEvent.objects.filter(verb="refresh_reuse").count() == 0  # it was over before
+    assert Event.objects.filter(verb="refresh_reuse").count() == 0  # it was over before
     assert RevokedToken.objects.count() == 1
 
 
@@ -128,7 +129,7 @@ def test_reuse_ends_the_family_unless_a_grace_forgives_it(
     time_machine.move_to(timezone.now() + timedelta(seconds=31))
     assert refresh(client, first["refresh_token"])[0] == 400
     assert TokenFamily.objects.get().ended_at
-    assert AuditEvent.objects.filter(verb="refresh_reuse").count() == 1
+    assert Event.objects.filter(verb="refresh_reuse").count() == 1
 
 
 def test_reuse_is_noticed_whatever_else_is_asked_for(client: Client, log_in_for_tokens: Callable[..., Json]) -> None:
@@ -188,7 +189,7 @@ def test_both_kinds_of_token_are_ended_by_either_door(
     assert me(client, token)[1]["code"] == me(client, pair["access_token"])[1]["code"] == "revoked"
     assert client.delete("/api/v1/tokens", secure=True, headers=bearer(secret)).status_code == 204
     assert me(client, secret)[1]["code"] == "revoked"
-    verbs = AuditEvent.objects.filter(verb__in=["token_revoked", "tokens_revoked", "key_revoked"])
+    verbs = Event.objects.filter(verb__in=["token_revoked", "tokens_revoked", "key_revoked"])
     assert verbs.count() == 3
 
 
@@ -220,7 +221,7 @@ def test_log_ins_are_counted_and_given_back(
     for number in range(10):
         log_in_for_tokens(401, password=f"wrong {number}")
     assert log_in_for_tokens(429)["code"] == "rate_limited"
-    assert AuditEvent.objects.filter(verb="login_failed", subject_id=developer.pk).count() == 10
+    assert Event.objects.filter(verb="login_failed", subject_id=developer.pk).count() == 10
     AttemptWindow.objects.all().delete()
     for _ in range(12):
         log_in_for_tokens()

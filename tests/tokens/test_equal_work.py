@@ -11,8 +11,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import AttemptWindow, User
-from accounts.rings import index_ring
 from accounts.services import deactivate_user
+from integrity.rings import index_ring
 from keyportal import settings as portal_settings
 from tests.conftest import ORIGIN, MakeKey, MakeUser
 from tests.oauth_client import FORM, basic

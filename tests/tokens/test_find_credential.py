@@ -14,12 +14,13 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.models import AuditEvent, User
-from accounts.origin import Origin
+from accounts.models import User
 from accounts.services import deactivate_user, end_all_tokens, unconfirm_user
 from apikeys import services as keys
 from apikeys.models import APIKey, KeySecret
 from apikeys.verification import verify as verify_key
+from audit.models import Event
+from audit.origin import Origin
 from credentials.kinds import Kind
 from credentials.models import Scope
 from tests.conftest import ORIGIN, MakeKey
@@ -333,10 +334,10 @@ def test_every_kind_is_ended_from_the_page_by_one_confirmed_post(
     assert finding.state.code == "revoked"
     assert finding.target is None
     verb = {"key": "key_revoked", "fam": "tokens_revoked", "tok": "token_revoked"}
-    event = AuditEvent.objects.get(verb__in=verb.values())
+    event = Event.objects.get(verb__in=verb.values())
     assert event.details["reason"] == "found in a log"
     assert not is_credential or text not in caplog.text
-    assert not is_credential or text not in str(list(AuditEvent.objects.values()))
+    assert not is_credential or text not in str(list(Event.objects.values()))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -353,7 +354,7 @@ def test_every_kind_is_ended_at_the_command_line(
     assert found(text).state.code == "revoked"
     with pytest.raises(CommandError, match="there is nothing to end"):
         run(monkeypatch, "findkey", "--end", "--reason", "leaked", stdin=text)
-    assert AuditEvent.objects.filter(actor="command:findkey", details__reason="leaked").count() == 1
+    assert Event.objects.filter(actor="command:findkey", details__reason="leaked").count() == 1
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str, stdin: str) -> str:
@@ -427,7 +428,7 @@ def test_each_search_is_on_the_record_with_kind_and_subject_and_never_the_text(
     texts |= {new_secret("kp", "live"): "credential:none", secret[:-2]: "credential:none"}
     for text in texts:
         desk.post(FIND, {"credential": text}, secure=True)
-    events = list(AuditEvent.objects.filter(verb="credential_looked_up").order_by("id"))
+    events = list(Event.objects.filter(verb="credential_looked_up").order_by("id"))
     assert [f"{event.subject_type}:{event.subject_id}" for event in events] == list(texts.values())
     assert {event.actor for event in events} == {f"user:{operator.pk}"}
     assert [event.details["kind"] for event in events] == [Kind.API_KEY, Kind.ACCESS_TOKEN, "none", *[Kind.API_KEY] * 2]
@@ -435,4 +436,4 @@ def test_each_search_is_on_the_record_with_kind_and_subject_and_never_the_text(
     recorded = str([event.__dict__ for event in events])
     assert not any(text in recorded for text in texts)
     search(secret, origin=Origin.of_command("findkey"))
-    assert AuditEvent.objects.filter(actor="command:findkey", subject_id=key.pk).count() == 1
+    assert Event.objects.filter(actor="command:findkey", subject_id=key.pk).count() == 1

@@ -11,7 +11,8 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from accounts.models import AuditEvent, User
+from accounts.models import User
+from audit.models import Event
 from credentials.models import Scope
 from tests.conftest import ORIGIN, PASSWORD, MakeKey
 from tests.tokens.audiences import ORDERS, REPORTS, orders, reports
@@ -71,7 +72,7 @@ def test_a_client_names_the_service_that_its_token_is_for(client: Client, head: 
         assert (status, aud(issued), issued.keys()) == (200, resource, plain.keys())
     for resource in ("", "https://portal.test"):
         assert aud(grant(client, head, resource=resource)[1]) == "https://portal.test"
-    told = [event.details["audience"] for event in AuditEvent.objects.filter(verb="token_issued").order_by("id")]
+    told = [event.details["audience"] for event in Event.objects.filter(verb="token_issued").order_by("id")]
     assert told == ["https://portal.test", REPORTS, ORDERS, "https://portal.test", "https://portal.test"]
 
 
@@ -123,7 +124,7 @@ def test_another_resource_is_refused_and_not_quoted(
         assert resource not in said
         assert json.dumps(resource).strip('"') not in said
     assert not TokenFamily.objects.exists()
-    assert not AuditEvent.objects.filter(verb="token_issued").exists()
+    assert not Event.objects.filter(verb="token_issued").exists()
 
 
 @pytest.mark.usefixtures("reports", "orders")

@@ -8,7 +8,7 @@ import pytest
 from tests.oauth_client import PASSWORD, ClientKey, OAuthClient, basic, json_of
 from tests.portal import Portal
 
-HEAD = "from accounts import services; from accounts.origin import Origin; u = User.objects.get(email='{email}'); "
+HEAD = "from accounts import services; from audit.origin import Origin; u = User.objects.get(email='{email}'); "
 STATES = {
     "active": "",
     "unconfirmed": "services.unconfirm_user(user=u, origin=Origin.of_command('test'))",

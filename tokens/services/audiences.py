@@ -2,9 +2,9 @@
 
 from django.db import transaction
 
-from accounts.audit import record
-from accounts.origin import Origin
-from accounts.sealed import insist
+from audit.origin import Origin
+from audit.services import record_event
+from integrity.sealed import insist
 from tokens.models import Audience
 
 
@@ -13,7 +13,7 @@ def add_audience(*, uri: str, description: str, origin: Origin) -> Audience:
     """Add an audience for which clients can request tokens. Raises `django.db.IntegrityError` if the URI exists."""
     audience = Audience(uri=uri, description=description)
     audience.save(force_insert=True)
-    record("audience_added", subject=f"audience:{audience.pk}", origin=origin, uri=uri)
+    record_event("audience_added", subject=f"audience:{audience.pk}", origin=origin, uri=uri)
     return audience
 
 
@@ -22,7 +22,7 @@ def describe_audience(*, audience: Audience, description: str, origin: Origin) -
     """Change an audience's description; return False if the audience no longer exists."""
     described = Audience.objects.filter(pk=audience.pk).update(description=description)
     if described:
-        record("audience_changed", subject=f"audience:{audience.pk}", origin=origin, uri=audience.uri)
+        record_event("audience_changed", subject=f"audience:{audience.pk}", origin=origin, uri=audience.uri)
     return bool(described)
 
 
@@ -30,10 +30,10 @@ def describe_audience(*, audience: Audience, description: str, origin: Origin) -
 def remove_audience(*, audience: Audience, origin: Origin) -> bool:
     """Stop issuing tokens for an audience; issued ones stay valid until they expire. Return False if it was gone.
 
-    Raises `accounts.sealed.UndoneChangeError`.
+    Raises `integrity.sealed.UndoneChangeError`.
     """
     removed, _ = Audience.objects.filter(pk=audience.pk).delete()
     insist(Audience.objects.filter(pk=audience.pk), are_there=False)
     if removed:
-        record("audience_removed", subject=f"audience:{audience.pk}", origin=origin, uri=audience.uri)
+        record_event("audience_removed", subject=f"audience:{audience.pk}", origin=origin, uri=audience.uri)
     return bool(removed)

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.audit import record
-from accounts.origin import Origin
-from accounts.sealed import insist
+from audit.origin import Origin
+from audit.services import record_event
+from integrity.sealed import insist
 from tokens.models import RevokedToken, TokenFamily
 from vault.signing import Claims
 
@@ -21,7 +21,7 @@ def end_family(*, family: TokenFamily, reason: str, origin: Origin, verb: str = 
     """End a log-in with its refresh token and access tokens; return False if it had already ended.
 
     Of any number of concurrent callers, one gets True, and one event is written. Raises
-    `accounts.sealed.UndoneChangeError`.
+    `integrity.sealed.UndoneChangeError`.
     """
     family.ended_at = timezone.now()
     ended = TokenFamily.objects.filter(pk=family.pk, ended_at=None).update(
@@ -31,7 +31,7 @@ def end_family(*, family: TokenFamily, reason: str, origin: Origin, verb: str = 
     if ended:
         latest = family.ended_at + timedelta(seconds=settings.KEYPORTAL_ACCESS_LIFETIME)
         _put_on_the_list(settings.KEYPORTAL_URL, family.pk, latest)
-        record(verb, subject=f"user:{family.user_id}", origin=origin, family=family.pk, reason=reason)
+        record_event(verb, subject=f"user:{family.user_id}", origin=origin, family=family.pk, reason=reason)
     return bool(ended)
 
 
@@ -39,11 +39,11 @@ def end_family(*, family: TokenFamily, reason: str, origin: Origin, verb: str = 
 def revoke_token(*, claims: Claims, origin: Origin, reason: str = "") -> bool:
     """Revoke one access token; return False if it was revoked before.
 
-    Raises `accounts.sealed.UndoneChangeError`.
+    Raises `integrity.sealed.UndoneChangeError`.
     """
     revoked = _put_on_the_list(claims.issuer, claims.token_id, datetime.fromtimestamp(claims.expires_at, UTC))
     if revoked:
-        record("token_revoked", subject=claims.subject, origin=origin, token=claims.token_id, reason=reason)
+        record_event("token_revoked", subject=claims.subject, origin=origin, token=claims.token_id, reason=reason)
     return revoked
 
 

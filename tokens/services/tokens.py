@@ -12,14 +12,14 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.audit import record
-from accounts.key_check import rings_confirmed
 from accounts.models import User
-from accounts.origin import Origin
-from accounts.rings import index_ring
-from accounts.sealed import swap
 from apikeys.verification import KeyRecord
+from audit.origin import Origin
+from audit.services import record_event
 from credentials.models import Scope
+from integrity.key_check import rings_confirmed
+from integrity.rings import index_ring
+from integrity.sealed import swap
 from tokens import audiences
 from tokens.errors import InvalidGrantError, InvalidScopeError
 from tokens.minting import about, signed
@@ -72,7 +72,7 @@ def issue_to_user(
     token, secret = _new_refresh_token(family, family.started_at)
     token.save(force_insert=True)
     issued, claims = _issued_to_family(family, granted, secret)
-    record("token_issued", subject=claims.subject, origin=origin, **about(claims))
+    record_event("token_issued", subject=claims.subject, origin=origin, **about(claims))
     return issued
 
 
@@ -96,7 +96,7 @@ def issue_to_key(
         epoch=client.owner.epoch,
         not_after=key.expires_at,
     )
-    record("token_issued", subject=claims.subject, origin=origin, **about(claims))
+    record_event("token_issued", subject=claims.subject, origin=origin, **about(claims))
     return Issued(access_token=access_token, expires_in=claims.expires_at - claims.issued_at, scope=granted)
 
 
@@ -134,7 +134,7 @@ def refresh(
             successor.save(force_insert=True)
             TokenFamily.objects.filter(pk=family.pk, refreshed_at__lt=now).update(refreshed_at=now)
             issued, claims = _issued_to_family(family, granted, next_secret)
-            record("token_refreshed", subject=claims.subject, origin=origin, **about(claims))
+            record_event("token_refreshed", subject=claims.subject, origin=origin, **about(claims))
             return issued
     _end_if_used_before(token, now, origin)
     raise InvalidGrantError

@@ -12,7 +12,7 @@ from django.db import IntegrityError
 from accounts import services
 from accounts.emails import normalize_email
 from accounts.models import User
-from accounts.origin import Origin
+from audit.origin import Origin
 
 
 class Command(BaseCommand):

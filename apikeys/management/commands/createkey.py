@@ -11,11 +11,11 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.emails import normalize_email
 from accounts.models import User
-from accounts.origin import Origin
 from apikeys import services
 from apikeys.errors import APIKeyError
 from apikeys.forms import clean_name
 from apikeys.models import Environment
+from audit.origin import Origin
 
 
 class Command(BaseCommand):

@@ -9,8 +9,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import User
-from accounts.origin import Origin
 from accounts.services import create_user
+from audit.origin import Origin
 from credentials.services import add_scope
 
 ACCOUNTS = (("operator@example.com", True), ("developer@example.com", False))

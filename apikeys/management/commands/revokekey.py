@@ -6,10 +6,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.origin import Origin
 from apikeys import services
 from apikeys.forms import clean_reason
 from apikeys.models import APIKey
+from audit.origin import Origin
 
 
 class Command(BaseCommand):

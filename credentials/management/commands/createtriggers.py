@@ -6,7 +6,7 @@ from django.apps import apps
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from accounts.append_only import create_refusals
+from audit.append_only import create_refusals
 from credentials.triggers import create_triggers
 
 

@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.names import printable
-from accounts.origin import Origin
 from apikeys.forms import clean_reason
+from audit.origin import Origin
 from tokens.ending import end
 from tokens.pasted import MAX_LENGTH
 from tokens.search import Result, search

@@ -1,0 +1,1 @@
+"""The audit trail: events, their types, and the services that write them."""

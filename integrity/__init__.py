@@ -1,0 +1,1 @@
+"""The database as it could have been changed: the key rings in use, and rows under a seal."""

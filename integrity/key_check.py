@@ -1,0 +1,46 @@
+"""Check values of ring keys (canaries), which prove that the process has the rings that the database was written with.
+
+With a wrong index ring every key would look unknown, and clients would discard good credentials. So a process whose
+rings do not fit must not answer at all.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from hmac import compare_digest
+
+from integrity.models import KeyCheck
+from integrity.rings import index_ring, sealing_ring
+from vault.errors import VaultError
+from vault.rings import KeyRing
+
+
+class RingMisfitError(VaultError):
+    """This process lacks the rings that the database was written with. The message names ring and id, never a key."""
+
+
+def confirm_rings() -> None:
+    """Compare the rings with the database, and store check values for keys that are new to it.
+
+    Raises `RingMisfitError` if they differ, and `django.db.Error` if the database can't be queried.
+    """
+    for ring in (sealing_ring(), index_ring()):
+        known = {check.key_id: bytes(check.value) for check in KeyCheck.objects.filter(ring=ring.name)}
+        for misfit in _misfits(ring, known):
+            raise RingMisfitError(misfit)
+        new = [KeyCheck(ring=ring.name, key_id=key.id, value=key.check) for key in ring if key.id not in known]
+        KeyCheck.objects.bulk_create(new, ignore_conflicts=True)
+
+
+@cache
+def rings_confirmed() -> bool:
+    """Confirm the rings once per process. Return True, or raise what `confirm_rings` raises and try again next time."""
+    confirm_rings()
+    return True
+
+
+def _misfits(ring: KeyRing, known: Mapping[str, bytes]) -> Iterator[str]:
+    for key_id, check in known.items():
+        if key_id not in ring:
+            yield f"the {ring.name} ring lacks the key {key_id!r} that the database was written with"
+        elif not compare_digest(check, ring[key_id].check):
+            yield f"key {key_id!r} of the {ring.name} ring is not the one that the database was written with"
