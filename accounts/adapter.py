@@ -24,6 +24,7 @@ from accounts.mail import compose
 from accounts.models import User
 from accounts.pending import send_after_commit
 from accounts.sessions import STARTED
+from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from integrity.rings import sealing_ring
@@ -71,7 +72,8 @@ class AccountAdapter(DefaultAccountAdapter):
     def post_login(self, request: HttpRequest, user: User, **hook: Any) -> HttpResponse:
         """Record the log-in and remember the device."""
         response: HttpResponse = super().post_login(request, user, **hook)
-        record_event("logged_in", subject=f"user:{user.pk}", origin=Origin.of_request(request, actor=f"user:{user.pk}"))
+        actor = f"user:{user.pk}"
+        record_event(EventType.LOGGED_IN, subject=actor, origin=Origin.of_request(request, actor=actor))
         remember_device(request, response, user.email)
         return response
 
@@ -79,11 +81,12 @@ class AccountAdapter(DefaultAccountAdapter):
         """Record the failure, also for an address without an account: the time that writing takes can be measured."""
         email = normalize_email(credentials.get("email") or "")
         user_id = User.objects.filter(email=email).values_list("pk", flat=True).first() or "unknown"
-        record_event("login_failed", subject=f"user:{user_id}", origin=Origin.of_request(request, actor="anonymous"))
+        origin = Origin.of_request(request, actor="anonymous")
+        record_event(EventType.LOGIN_FAILED, subject=f"user:{user_id}", origin=origin)
 
     def logout(self, request: HttpRequest) -> None:
         """Record the log-out and end the session."""
-        record_event("logged_out", subject=f"user:{request.user.pk}", origin=Origin.of_request(request))
+        record_event(EventType.LOGGED_OUT, subject=f"user:{request.user.pk}", origin=Origin.of_request(request))
         super().logout(request)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
@@ -107,7 +110,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
         The message goes to the sealed address of the user, never to one from allauth's own table, which has no seal.
         """
-        verb = template_prefix.rsplit("/", maxsplit=1)[-1]
+        verb = EventType.of(template_prefix.rsplit("/", maxsplit=1)[-1])
         with transaction.atomic():
             record_event(verb, subject=f"user:{user.pk}", origin=Origin.of_request(self.request))
             super().send_notification_mail(template_prefix, user, context, user.email)

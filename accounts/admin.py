@@ -70,7 +70,7 @@ class UserAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Event)
-class AuditEventAdmin(ReadOnlyAdmin):
+class EventAdmin(ReadOnlyAdmin):
     """The audit trail, newest first. Nothing in it can be changed, not even by operators."""
 
     list_display = ("at", "verb", "actor", "subject_type", "subject_id", "address", "peer", "request_id")

@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 
 from accounts.guessing import code_guess
 from accounts.models import User
+from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 
@@ -21,7 +22,7 @@ class LimitedCode:
     """A form mixin that counts a code before checking it, and records a wrong one."""
 
     user: User
-    event: ClassVar[str] = "second_factor_failed"
+    event: ClassVar[EventType] = EventType.SECOND_FACTOR_FAILED
 
     def clean_code(self) -> Any:
         """Return the code. Raises `ValidationError` if it is wrong, `TooManyAttemptsError` beyond the limit."""
@@ -62,7 +63,7 @@ class RecordedPasskey:
             return super().clean_credential()  # type: ignore[misc]  # defined by the form
         except ValidationError:
             if self.user is not None:
-                record_failure(self.user, "second_factor_failed")
+                record_failure(self.user, EventType.SECOND_FACTOR_FAILED)
             raise
 
 
@@ -77,7 +78,7 @@ class ReauthenticateForm(LimitedCode, LibraryReauthenticateForm):  # type: ignor
 class ActivateTOTPForm(ForConfirmed, LimitedCode, LibraryActivateTOTPForm):  # type: ignore[misc]  # untyped
     """The first code of a new authenticator app."""
 
-    event = "second_factor_refused"
+    event = EventType.SECOND_FACTOR_REFUSED
 
 
 class AuthenticateWebAuthnForm(RecordedPasskey, LibraryAuthenticateWebAuthnForm):  # type: ignore[misc]  # untyped
@@ -92,6 +93,6 @@ class LoginWebAuthnForm(RecordedPasskey, LibraryLoginWebAuthnForm):  # type: ign
     """A passkey as the only factor of a log-in."""
 
 
-def record_failure(user: User, event: str) -> None:
+def record_failure(user: User, event: EventType) -> None:
     """Record a wrong second factor of the account."""
     record_event(event, subject=f"user:{user.pk}", origin=Origin.of_request(context.request))

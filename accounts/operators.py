@@ -26,6 +26,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from accounts.leaks import holds_secret
 from accounts.models import User
 from accounts.rights import ActionRefusedError, may_act_on
+from audit.event_types import EventType
 from audit.models import Event
 from audit.origin import Origin
 from audit.services import record_event
@@ -180,7 +181,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
     def _record_refusal(self, request: HttpRequest, row: Any, action: str) -> None:
         owner = self.owner_of(row)
         subject = f"{self.subject_type}:{row.pk}" if self.subject_type else f"user:{owner.pk if owner else ''}"
-        record_event("action_refused", subject=subject, origin=Origin.of_request(request), action=action)
+        record_event(EventType.ACTION_REFUSED, subject=subject, origin=Origin.of_request(request), action=action)
 
     def _filter_parameters(self, request: HttpRequest) -> Iterator[str]:
         """Yield the URL parameters of the list's filters and its date hierarchy."""

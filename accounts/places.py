@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from accounts.devices import known_device
 from accounts.models import User
+from audit.event_types import EventType
 from audit.models import Event
 
 SUBSCRIBER: Final = 64  # bits: the least that a provider assigns to a customer (RFC 6177)
@@ -46,7 +47,7 @@ def known_place(request: HttpRequest, email: str) -> str:
     """
     device = known_device(request, email)
     user_id = User.objects.filter(email=email).values_list("pk", flat=True).first()
-    came_in = Q(verb="logged_in") | Q(verb="token_issued")
+    came_in = Q(verb=EventType.LOGGED_IN) | Q(verb=EventType.TOKEN_ISSUED)
     address = request.META.get("REMOTE_ADDR") or None
     from_here = Event.objects.filter(came_in, actor=f"user:{user_id}", address=address).exists()
     return device or (bucket_of(request) if from_here else "")

@@ -18,6 +18,7 @@ from accounts.attempts import AttemptLimit
 from accounts.places import bucket_of
 from accounts.requests import AuthenticatedRequest
 from accounts.way_back import way_back
+from audit.event_types import EventType
 from audit.models import Event
 from audit.origin import Origin
 
@@ -39,7 +40,7 @@ def history(request: AuthenticatedRequest) -> HttpResponse:
     me = request.user.pk
     mine = Event.objects.filter(Q(actor=f"user:{me}") | Q(subject_type="user", subject_id=me))
     # Apps refresh their token every few minutes: recorded, but of no interest on this page.
-    events = mine.exclude(verb="token_refreshed").order_by("-at", "-id")
+    events = mine.exclude(verb=EventType.TOKEN_REFRESHED).order_by("-at", "-id")
     page = Paginator(events, PAGE).get_page(request.GET.get("page"))
     return TemplateResponse(request, "accounts/history.html", {"page": page})
 

@@ -25,6 +25,7 @@ from apikeys.errors import (
 )
 from apikeys.models import APIKey, KeySecret
 from apikeys.widening import edited_columns, widened
+from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from credentials.models import Scope
@@ -70,7 +71,8 @@ def create_key(
         _refuse_scopes(scopes, held=(), restricted=restricted)
         key.save(force_insert=True)
         secret = _add_secret(key, show_once=show_once)
-        record_event("key_created", subject=f"key:{key.pk}", origin=origin, owner=owner.pk, environment=environment)
+        about = {"owner": owner.pk, "environment": environment}
+        record_event(EventType.KEY_CREATED, subject=f"key:{key.pk}", origin=origin, **about)
         notices.key_created(key, origin)
     return key, secret
 
@@ -98,7 +100,7 @@ def edit_key(
     if key.revoked_at or not _swapped(key, after):
         raise ChangedMeanwhileError("Someone else has just changed or revoked this key.")
     changed = sorted(field for field in after if before[field] != after[field])
-    record_event("key_edited", subject=f"key:{key.pk}", origin=origin, changed=changed, widened=wider)
+    record_event(EventType.KEY_EDITED, subject=f"key:{key.pk}", origin=origin, changed=changed, widened=wider)
     notices.key_widened(key, {field: before[field] for field in wider}, origin)
     return key
 
@@ -113,13 +115,13 @@ def reveal(*, secret: KeySecret, origin: Origin) -> str:
         raise NotRevealableError("This secret can't be shown again.")
     try:
         with transaction.atomic():
-            record_event("key_revealed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
+            record_event(EventType.KEY_REVEALED, subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
             notices.key_revealed(key, origin)
             return unseal(sealing_ring(), bytes(secret.ciphertext), secret.sealing_context(key))
     except VaultError as error:
         logger.exception("integrity_violation: the ciphertext of %s can't be decrypted", key.pk)
         # The rollback removed the event that says the secret was revealed, so record the failed attempt separately.
-        record_event("reveal_failed", subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
+        record_event(EventType.REVEAL_FAILED, subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
         raise IntegrityViolationError("This secret can't be decrypted.") from error
 
 
@@ -137,7 +139,7 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
             break
     KeySecret.objects.filter(key=key).update(ciphertext=None)
     insist(KeySecret.objects.filter(key=key, ciphertext__isnull=False), are_there=False)
-    record_event("key_revoked", subject=f"key:{key.pk}", origin=origin, reason=reason)
+    record_event(EventType.KEY_REVOKED, subject=f"key:{key.pk}", origin=origin, reason=reason)
     notices.key_revoked(current, origin)
     return True
 
@@ -156,7 +158,7 @@ def limit_key(*, key: APIKey, limit: str, origin: Origin) -> bool:
         return False
     if not _swapped(key, {"rate_limit": limit}):
         raise ChangedMeanwhileError(f"{key.pk} has just been changed by someone else.")
-    record_event("key_limited", subject=f"key:{key.pk}", origin=origin, limit=limit, widened=wider)
+    record_event(EventType.KEY_LIMITED, subject=f"key:{key.pk}", origin=origin, limit=limit, widened=wider)
     notices.key_widened(key, dict.fromkeys(wider, before), origin)
     return True
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
-from audit.wording import words_for
+from audit.event_types import sentence_of
 from integrity.sealed import SealedRow, canonical
 
 
@@ -47,9 +47,9 @@ class Event(SealedRow):
         return f"{self.verb} {self.subject_type}:{self.subject_id}"
 
     @property
-    def words(self) -> str:
+    def sentence(self) -> str:
         """The event's description on pages."""
-        return words_for(self.verb, self.subject_type)
+        return sentence_of(self.verb)
 
     def sealed_fields(self) -> list[str | bytes]:
         """Return all fields, in the form that the database returns. Raises ValueError for an invalid address."""

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from audit.chain import note_removal
 from audit.chain_state import hold_state, keep_state
+from audit.event_types import EventType
 from audit.models import Event
 from audit.origin import Origin
 from audit.services import record_event
@@ -59,5 +60,5 @@ def _tell_of_removal(origin: Origin) -> None:
     if told.earliest is None or told.latest is None:
         return
     span = {"earliest": told.earliest.isoformat(), "latest": told.latest.isoformat()}
-    record_event("events_removed", subject="trail:audit", origin=origin, count=told.count, **span)
+    record_event(EventType.EVENTS_REMOVED, subject="trail:audit", origin=origin, count=told.count, **span)
     keep_state(told, count=0, earliest=None, latest=None)

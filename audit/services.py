@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
+from audit.event_types import EventType
 from audit.id_ranges import REASONABLE
 from audit.models import Event
 from audit.origin import Origin
@@ -38,7 +39,7 @@ _MEND: Final = (
 
 
 @transaction.atomic(savepoint=False)
-def record_event(verb: str, *, subject: str, origin: Origin, **details: Any) -> Event:
+def record_event(verb: EventType, *, subject: str, origin: Origin, **details: Any) -> Event:
     """Insert an event and return it. `subject` is `type:public id`. Details are JSON and never hold a secret.
 
     It runs in the caller's transaction: if the event can't be written, the recorded action is rolled back.

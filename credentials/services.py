@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 
+from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from credentials.counters import ACCEPTED, HOUR, CallCount, CounterKey
@@ -26,7 +27,7 @@ def add_scope(*, name: str, description: str, restricted: bool, origin: Origin) 
     """Add a scope to the catalogue and return it. Raises `django.db.IntegrityError` if the name is taken."""
     scope = Scope(name=name, description=description, restricted=restricted)
     scope.save(force_insert=True)
-    record_event("scope_added", subject=f"scope:{name}", origin=origin, restricted=restricted)
+    record_event(EventType.SCOPE_ADDED, subject=f"scope:{name}", origin=origin, restricted=restricted)
     return scope
 
 
@@ -36,7 +37,7 @@ def describe_scope(*, scope: Scope, description: str, restricted: bool, origin: 
     for current in until_unchanged(Scope, scope.pk):
         if swap(current, {"description": description, "restricted": restricted}):
             break
-    record_event("scope_changed", subject=f"scope:{scope.pk}", origin=origin, restricted=restricted)
+    record_event(EventType.SCOPE_CHANGED, subject=f"scope:{scope.pk}", origin=origin, restricted=restricted)
 
 
 @transaction.atomic
@@ -48,7 +49,7 @@ def remove_scope(*, scope: Scope, origin: Origin) -> bool:
     removed, _ = Scope.objects.filter(pk=scope.pk).delete()
     insist(Scope.objects.filter(pk=scope.pk), are_there=False)
     if removed:
-        record_event("scope_removed", subject=f"scope:{scope.pk}", origin=origin)
+        record_event(EventType.SCOPE_REMOVED, subject=f"scope:{scope.pk}", origin=origin)
     return bool(removed)
 
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from accounts.attempts import AttemptLimit
 from accounts.models import User
 from accounts.rights import ActionRefusedError
+from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from credentials.writes import writes
@@ -34,9 +35,8 @@ def record_denied(request: HttpRequest, exception: Exception | None) -> None:
         if isinstance(exception, ActionRefusedError) or (user.is_staff and _is_action(request)):
             _record_action(request, user, exception)
         elif not DENIED.hit(f"{user.pk} {route(request)}"):
-            record_event(
-                "access_denied", subject=f"user:{user.pk}", origin=Origin.of_request(request), route=route(request)
-            )
+            origin = Origin.of_request(request)
+            record_event(EventType.ACCESS_DENIED, subject=f"user:{user.pk}", origin=origin, route=route(request))
     except (DatabaseError, InterfaceError) as error:
         writes.note(error)
         logger.exception("denied access could not be recorded")
@@ -49,7 +49,8 @@ def _record_action(request: HttpRequest, user: User, refused: Exception | None) 
     if isinstance(refused, ActionRefusedError):
         subject = refused.subject or subject
         about |= {"action": refused.action, "model": refused.model}
-    record_event("action_refused", subject=subject, origin=Origin.of_request(request), **about)
+    origin = Origin.of_request(request)
+    record_event(EventType.ACTION_REFUSED, subject=subject, origin=origin, **about)
 
 
 def _is_action(request: HttpRequest) -> bool:

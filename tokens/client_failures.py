@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from accounts.attempts import AttemptLimit
 from accounts.places import address_bucket
 from apikeys.models import APIKey
+from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from credentials.kinds import Kind, kind_of
@@ -31,9 +32,8 @@ def record_failure(request: HttpRequest, client_id: str, code: str) -> None:
         named = client_id if kind_of(client_id) is Kind.PUBLIC_ID else NOBODY  # no other text can be looked up
         is_known = APIKey.objects.filter(pk=named).exists()
         before = transaction.savepoint()
-        record_event(
-            "client_failed", subject=f"key:{named}", origin=Origin.of_request(request, actor="anonymous"), code=code
-        )
+        origin = Origin.of_request(request, actor="anonymous")
+        record_event(EventType.CLIENT_FAILED, subject=f"key:{named}", origin=origin, code=code)
         after = transaction.savepoint()
         # Both branches roll back to a savepoint, so that both cost one statement.
         transaction.savepoint_rollback(after if is_known else before)

@@ -15,6 +15,7 @@ from accounts.emails import normalize_email
 from accounts.guessing import password_guess
 from accounts.models import User
 from accounts.second_factor import has_second_factor
+from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from credentials.refusals import Refusal, RefusedError
@@ -57,4 +58,5 @@ def rate_limited(wait: int) -> RefusedError:
 def _record_failure(request: HttpRequest, email: str) -> None:
     """Record the failed log-in, even for an unknown address: the time of writing would reveal which accounts exist."""
     user_id = User.objects.filter(email=email).values_list("pk", flat=True).first() or "unknown"
-    record_event("login_failed", subject=f"user:{user_id}", origin=Origin.of_request(request, actor="anonymous"))
+    origin = Origin.of_request(request, actor="anonymous")
+    record_event(EventType.LOGIN_FAILED, subject=f"user:{user_id}", origin=origin)

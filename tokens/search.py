@@ -14,6 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import User
 from apikeys.models import APIKey, KeySecret
+from audit.event_types import EventType
 from audit.models import Event
 from audit.origin import Origin
 from audit.services import record_event
@@ -32,6 +33,7 @@ SIMILAR: Final = 10
 """The most keys shown for one hint."""
 FOREVER: Final = 10**10  # seconds: when a token was good is another question than what it is
 NOTHING: Final = "This portal issues nothing like this. It is not a secret, a token, a public id or a hint."
+_ISSUES: Final = (EventType.TOKEN_ISSUED, EventType.APP_LOGGED_IN, EventType.TOKEN_REFRESHED)
 _KINDS: Final = {
     Kind.API_KEY: "secret of a key",
     Kind.ACCESS_TOKEN: "signed token",
@@ -59,7 +61,7 @@ def search(text: str, *, origin: Origin) -> Result:
     result = _result(pasted)
     subjects = {finding.subject for finding in result.findings}
     record_event(
-        "credential_looked_up",
+        EventType.CREDENTIAL_LOOKED_UP,
         subject=subjects.pop() if len(subjects) == 1 else "credential:several" if subjects else "credential:none",
         origin=origin,
         kind=result.kind or "none",
@@ -140,7 +142,7 @@ def _refresh_token(pk: str) -> Finding | None:
 def _token(pk: str) -> Finding | None:
     """Trace an access token by its `jti`, through the event that recorded its issue while it can still be valid."""
     since = timezone.now() - timedelta(seconds=settings.KEYPORTAL_ACCESS_LIFETIME + settings.KEYPORTAL_LEEWAY, hours=1)
-    issues = Event.objects.filter(verb__in=("token_issued", "token_refreshed"), at__gte=since)
+    issues = Event.objects.filter(verb__in=_ISSUES, at__gte=since)
     event = issues.filter(details__token=pk).order_by("-at").first()
     return traces.of_claims(_claims_of(event), what="Access token, by its id") if event else None
 

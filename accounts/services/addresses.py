@@ -16,6 +16,7 @@ from accounts.errors import AddressTakenError, LinkOverError
 from accounts.models import MailedLink, User
 from accounts.services.users import all_epochs, change, end_sessions, mirror_address
 from accounts.undoing import end_undos, suspect_since
+from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from vault.secret_format import new_id
@@ -29,7 +30,7 @@ def confirm_by_link(*, link: MailedLink, origin: Origin) -> User:
         raise LinkOverError
     change(user, lambda current: None if current.confirmed_at else {"confirmed_at": timezone.now()})
     mirror_address(user, verified=True)
-    record_event("email_confirmed", subject=f"user:{user.pk}", origin=origin)
+    record_event(EventType.EMAIL_CONFIRMED, subject=f"user:{user.pk}", origin=origin)
     return user
 
 
@@ -40,7 +41,7 @@ def request_change(*, user: User, email: str, origin: Origin) -> None:
     The account does not change until the user follows it. Raises `accounts.attempts.TooManyAttemptsError`.
     """
     taken = User.objects.filter(email=email).exclude(pk=user.pk).exclude(confirmed_at=None).exists()
-    record_event("email_change_requested", subject=f"user:{user.pk}", origin=origin)
+    record_event(EventType.EMAIL_CHANGE_REQUESTED, subject=f"user:{user.pk}", origin=origin)
     link_mail.send_change(user=user, email=email, taken=taken)
 
 
@@ -49,7 +50,7 @@ def cancel_change(*, user: User, origin: Origin) -> bool:
     """Cancel a pending change. Return False if there is none."""
     withdrawn = bool(links.withdraw(user, links.CHANGE))
     if withdrawn:
-        record_event("email_change_cancelled", subject=f"user:{user.pk}", origin=origin)
+        record_event(EventType.EMAIL_CHANGE_CANCELLED, subject=f"user:{user.pk}", origin=origin)
     return withdrawn
 
 
@@ -65,7 +66,7 @@ def confirm_change(*, link: MailedLink, origin: Origin) -> User:
     before = user.email
     _take(user, link.email)
     links.withdraw(user, links.RESET, links.UNLOCK, links.CONFIRM)
-    record_event("email_changed", subject=f"user:{user.pk}", origin=origin)
+    record_event(EventType.EMAIL_CHANGED, subject=f"user:{user.pk}", origin=origin)
     link_mail.send_undo(user=user, email=before)
     return user
 
@@ -90,7 +91,7 @@ def undo_change(*, link: MailedLink, origin: Origin) -> User:
     links.withdraw(user, links.RESET, links.UNLOCK, links.CONFIRM, links.CHANGE)
     removed = _remove_factors(user, since)
     details = {"links_ended": ended, "second_factors_removed": removed}
-    record_event("email_change_undone", subject=f"user:{user.pk}", origin=origin, **details)
+    record_event(EventType.EMAIL_CHANGE_UNDONE, subject=f"user:{user.pk}", origin=origin, **details)
     link_mail.send_undone(lost=lost, back=user.email, since=since)
     return user
 
@@ -121,6 +122,6 @@ def _take(user: User, email: str) -> None:
         nobody = f"{new_id('released').lower()}@released.invalid"
         change(other, lambda _: {"email": nobody})
         EmailAddress.objects.filter(user=other).delete()
-        record_event("email_released", subject=f"user:{other.pk}", origin=Origin(actor="system"))
+        record_event(EventType.EMAIL_RELEASED, subject=f"user:{other.pk}", origin=Origin(actor="system"))
     change(user, lambda _: {"email": email, "confirmed_at": timezone.now()})
     mirror_address(user, verified=True)

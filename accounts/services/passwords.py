@@ -9,6 +9,7 @@ from accounts.errors import LinkOverError
 from accounts.models import MailedLink, User
 from accounts.passwords import normalize_password
 from accounts.services.users import change, mirror_address, next_epoch
+from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 
@@ -22,7 +23,7 @@ def set_password(*, user: User, password: str, origin: Origin) -> None:
     hashed = make_password(normalize_password(password))
     change(user, lambda current: {"password": hashed, **next_epoch(current)})
     links.withdraw(user, links.RESET, links.UNLOCK)
-    record_event("password_set", subject=f"user:{user.pk}", origin=origin)
+    record_event(EventType.PASSWORD_SET, subject=f"user:{user.pk}", origin=origin)
 
 
 @transaction.atomic
@@ -38,7 +39,7 @@ def reset_password(*, link: MailedLink | None, password: str, origin: Origin) ->
     if not user.confirmed_at:
         change(user, lambda _: {"confirmed_at": timezone.now()})
         mirror_address(user, verified=True)
-        record_event("email_confirmed", subject=f"user:{user.pk}", origin=origin)
+        record_event(EventType.EMAIL_CONFIRMED, subject=f"user:{user.pk}", origin=origin)
     return user
 
 
@@ -48,5 +49,5 @@ def unlock_browser(*, link: MailedLink, origin: Origin) -> User:
     user = link.user
     if user is None or link.email != user.email or not links.spend(link):
         raise LinkOverError
-    record_event("browser_unlocked", subject=f"user:{user.pk}", origin=origin)
+    record_event(EventType.BROWSER_UNLOCKED, subject=f"user:{user.pk}", origin=origin)
     return user

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.passwords import normalize_password
+from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from integrity.sealed import swap, until_unchanged
@@ -28,7 +29,8 @@ def create_user(*, email: str, password: str | None, confirmed: bool, operator: 
         email, password, is_staff=operator, is_superuser=operator, confirmed_at=timezone.now() if confirmed else None
     )
     mirror_address(user, verified=confirmed)
-    record_event("user_created", subject=f"user:{user.pk}", origin=origin, confirmed=confirmed, operator=operator)
+    subject = f"user:{user.pk}"
+    record_event(EventType.USER_CREATED, subject=subject, origin=origin, confirmed=confirmed, operator=operator)
     return user
 
 
@@ -48,7 +50,7 @@ def sign_up(*, email: str, password: str, origin: Origin) -> User | None:
                 user.email = f"{user.pk.lower()}@taken.invalid"
             user.save(force_insert=True)
             EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
-            record_event("signed_up", subject=f"user:{user.pk}", origin=origin)
+            record_event(EventType.SIGNED_UP, subject=f"user:{user.pk}", origin=origin)
             after = transaction.savepoint()
             transaction.savepoint_rollback(before if taken else after)
     except IntegrityError:  # another request was faster
@@ -65,7 +67,7 @@ def confirm_user(*, user: User, origin: Origin) -> bool:
     now = timezone.now()
     changed = change(user, lambda current: None if current.confirmed_at else {"confirmed_at": now})
     mirror_address(user, verified=True)
-    return _recorded("email_confirmed", changed, user, origin)
+    return _recorded(EventType.EMAIL_CONFIRMED, changed, user, origin)
 
 
 @transaction.atomic
@@ -75,7 +77,7 @@ def unconfirm_user(*, user: User, origin: Origin) -> bool:
         user, lambda current: {"confirmed_at": None, **next_epoch(current)} if current.confirmed_at else None
     )
     mirror_address(user, verified=False)
-    return _recorded("email_unconfirmed", changed, user, origin)
+    return _recorded(EventType.EMAIL_UNCONFIRMED, changed, user, origin)
 
 
 @transaction.atomic
@@ -90,33 +92,33 @@ def deactivate_user(*, user: User, origin: Origin) -> bool:
         changed = change(
             user, lambda current: {"is_active": False, **all_epochs(current)} if current.is_active else None
         )
-    return _recorded("user_deactivated", changed, user, origin)
+    return _recorded(EventType.USER_DEACTIVATED, changed, user, origin)
 
 
 @transaction.atomic
 def reactivate_user(*, user: User, origin: Origin) -> bool:
     """Switch an account on, unless it was closed. Its keys work again, its earlier signed tokens do not."""
     changed = change(user, lambda current: None if current.is_active or current.closed_at else {"is_active": True})
-    return _recorded("user_reactivated", changed, user, origin)
+    return _recorded(EventType.USER_REACTIVATED, changed, user, origin)
 
 
 @transaction.atomic
 def end_all_tokens(*, user: User, origin: Origin) -> bool:
     """End all signed tokens of the user at once, by raising the epoch."""
-    return _recorded("tokens_ended", change(user, next_epoch), user, origin)
+    return _recorded(EventType.TOKENS_ENDED, change(user, next_epoch), user, origin)
 
 
 @transaction.atomic
 def sign_out_everywhere(*, user: User, origin: Origin) -> bool:
     """End all sessions and signed tokens of the user. The caller must bind the current session again to keep it."""
-    return _recorded("signed_out_everywhere", change(user, all_epochs), user, origin)
+    return _recorded(EventType.SIGNED_OUT_EVERYWHERE, change(user, all_epochs), user, origin)
 
 
 @transaction.atomic
 def end_session(*, session: UserSession, origin: Origin) -> None:
     """End the session of one browser."""
     session.end()
-    record_event("session_ended", subject=f"user:{session.user_id}", origin=origin, address=session.ip)
+    record_event(EventType.SESSION_ENDED, subject=f"user:{session.user_id}", origin=origin, address=session.ip)
 
 
 @transaction.atomic
@@ -141,7 +143,7 @@ def erase_user(*, user: User, origin: Origin) -> bool:
         for factor in Authenticator.objects.filter(user=user):
             factor.delete()
         EmailAddress.objects.filter(user=user).delete()
-    return _recorded("account_closed", changed, user, origin)
+    return _recorded(EventType.ACCOUNT_CLOSED, changed, user, origin)
 
 
 def mirror_address(user: User, *, verified: bool) -> None:
@@ -185,7 +187,7 @@ def all_epochs(current: User) -> Changes:
     return {**next_epoch(current), "session_epoch": current.session_epoch + 1}
 
 
-def _recorded(verb: str, changed: bool, user: User, origin: Origin) -> bool:
+def _recorded(verb: EventType, changed: bool, user: User, origin: Origin) -> bool:
     if changed:
         record_event(verb, subject=f"user:{user.pk}", origin=origin)
     return changed

@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from audit.append_only import CHECKPOINTS, EVENTS
 from audit.chain import extend_chain
+from audit.event_types import EventType
 from audit.models import Checkpoint, Event
 from audit.services import record_event
 from tests.conftest import ORIGIN
@@ -77,7 +78,7 @@ def trail(settings: Settings) -> None:
     for days in (0, 3, 0):
         settings.KEYPORTAL_AUDIT_DAYS = days
         with time_machine.travel(datetime.now(UTC) - timedelta(days=2), tick=False):
-            record_event("key_created", subject="key:key_1", origin=ORIGIN, environment="live")
+            record_event(EventType.KEY_CREATED, subject="key:key_1", origin=ORIGIN, environment="live")
     assert extend_chain() == 3
 
 
@@ -124,14 +125,14 @@ def test_an_event_goes_in_its_time_and_not_before(settings: Settings, way: str) 
             execute(f"DELETE FROM {EVENTS} WHERE id = {pk}")
 
     settings.KEYPORTAL_AUDIT_DAYS = 1
-    kept = record_event("kept", subject="key:1", origin=ORIGIN)
+    kept = record_event(EventType.KEY_CREATED, subject="key:1", origin=ORIGIN)
     with time_machine.travel(datetime.now(UTC) - timedelta(days=1, seconds=2), tick=False):
-        over = record_event("over", subject="key:1", origin=ORIGIN)
+        over = record_event(EventType.KEY_REVOKED, subject="key:1", origin=ORIGIN)
     with time_machine.travel(datetime.now(UTC) - timedelta(days=1) + timedelta(minutes=5), tick=False):
-        nearly = record_event("nearly", subject="key:1", origin=ORIGIN)
+        nearly = record_event(EventType.KEY_EDITED, subject="key:1", origin=ORIGIN)
     settings.KEYPORTAL_AUDIT_DAYS = 0
     with time_machine.travel(datetime.now(UTC) - timedelta(days=1000), tick=False):
-        for_ever = record_event("for ever", subject="key:1", origin=ORIGIN)
+        for_ever = record_event(EventType.KEY_LIMITED, subject="key:1", origin=ORIGIN)
     assert for_ever.keep_until is None
     remove(over.pk)
     for event in (kept, nearly, for_ever):
@@ -139,13 +140,17 @@ def test_an_event_goes_in_its_time_and_not_before(settings: Settings, way: str) 
             remove(event.pk)
         with refused():
             execute(f"UPDATE {EVENTS} SET keep_until = '2001-01-01' WHERE id = {event.pk}")
-    assert list(Event.objects.order_by("pk").values_list("verb", flat=True)) == ["kept", "nearly", "for ever"]
+    assert list(Event.objects.order_by("pk").values_list("verb", flat=True)) == [
+        "key_created",
+        "key_edited",
+        "key_limited",
+    ]
 
 
 def test_a_clock_that_the_portal_is_told_opens_nothing(settings: Settings) -> None:
     """What counts is the database's own time."""
     settings.KEYPORTAL_AUDIT_DAYS = 1
-    event = record_event("kept", subject="key:1", origin=ORIGIN)
+    event = record_event(EventType.KEY_CREATED, subject="key:1", origin=ORIGIN)
     with time_machine.travel(datetime.now(UTC) + timedelta(days=30)), refused():
         Event.objects.filter(pk=event.pk).delete()
 
@@ -153,13 +158,13 @@ def test_a_clock_that_the_portal_is_told_opens_nothing(settings: Settings) -> No
 def test_an_id_is_not_given_twice(settings: Settings) -> None:
     settings.KEYPORTAL_AUDIT_DAYS = 1
     with time_machine.travel(datetime.now(UTC) - timedelta(days=2)):
-        over = record_event("over", subject="key:1", origin=ORIGIN)
+        over = record_event(EventType.KEY_REVOKED, subject="key:1", origin=ORIGIN)
     Event.objects.filter(pk=over.pk).delete()
-    assert record_event("next", subject="key:1", origin=ORIGIN).pk > over.pk
+    assert record_event(EventType.KEY_CREATED, subject="key:1", origin=ORIGIN).pk > over.pk
     if ON_SQLITE:  # where a table holds what was given last
         latest = Event.objects.latest("pk").pk
         execute("DELETE FROM sqlite_sequence WHERE name = 'audit_event'")
-        assert record_event("still", subject="key:1", origin=ORIGIN).pk == latest + 1
+        assert record_event(EventType.KEY_CREATED, subject="key:1", origin=ORIGIN).pk == latest + 1
 
 
 HIGHEST = 2**63 - 1
@@ -175,9 +180,9 @@ def plant(*ids: int) -> None:
 @pytest.mark.parametrize("planted", BEYOND, ids=str)
 def test_an_id_at_the_end_of_all_numbers_stops_nothing(planted: list[int]) -> None:
     """The portal numbers on as long as there is room, and every verb that records an event works."""
-    first = record_event("first", subject="key:1", origin=ORIGIN)
+    first = record_event(EventType.KEY_CREATED, subject="key:1", origin=ORIGIN)
     plant(*planted)
-    later = [record_event("later", subject="key:1", origin=ORIGIN).pk for _ in range(5)]
+    later = [record_event(EventType.KEY_CREATED, subject="key:1", origin=ORIGIN).pk for _ in range(5)]
     assert len({first.pk, *planted, *later}) == 6 + len(planted)
     assert all(first.pk < pk <= 2**62 for pk in later)
     assert later == sorted(later) or 2**62 in later
@@ -196,14 +201,14 @@ MOVED_ON_POSTGRESQL = [
 
 @pytest.mark.parametrize("moved", MOVED_ON_SQLITE if ON_SQLITE else MOVED_ON_POSTGRESQL)
 def test_a_sequence_that_somebody_has_moved_stops_nothing(moved: str) -> None:
-    before = [record_event("before", subject="key:1", origin=ORIGIN).pk for _ in range(3)]
+    before = [record_event(EventType.KEY_CREATED, subject="key:1", origin=ORIGIN).pk for _ in range(3)]
     execute(moved)
-    after = [record_event("after", subject="key:1", origin=ORIGIN).pk for _ in range(3)]
+    after = [record_event(EventType.KEY_CREATED, subject="key:1", origin=ORIGIN).pk for _ in range(3)]
     assert len({*before, *after}) == 6
     assert max(after) <= 2**62
 
 
 def test_an_id_that_somebody_has_taken_is_left_out() -> None:
-    first = record_event("first", subject="key:1", origin=ORIGIN).pk
+    first = record_event(EventType.KEY_CREATED, subject="key:1", origin=ORIGIN).pk
     plant(first + 1, first + 2)
-    assert record_event("next", subject="key:1", origin=ORIGIN).pk == first + 3
+    assert record_event(EventType.KEY_CREATED, subject="key:1", origin=ORIGIN).pk == first + 3

@@ -7,6 +7,7 @@ from django.db import DatabaseError, connection, transaction
 from pytest_django import Settings
 
 from audit.append_only import _FUNCTION, EVENTS, _statements
+from audit.event_types import EventType
 from audit.guard_health import STATE, faults
 from audit.services import record_event
 from tests.conftest import ORIGIN
@@ -175,7 +176,7 @@ ALTER FUNCTION audit_refuses() SET search_path = astray, pg_catalog;
 @pytest.mark.parametrize("days", [0, 30])
 def test_a_function_that_is_led_astray_refuses_all_the_same(settings: Settings, days: int) -> None:
     settings.KEYPORTAL_AUDIT_DAYS = days
-    record_event("key_created", subject="key:1", origin=ORIGIN)
+    record_event(EventType.KEY_CREATED, subject="key:1", origin=ORIGIN)
     execute(ASTRAY)
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
         execute(f"DELETE FROM {EVENTS}")

@@ -15,24 +15,26 @@ OWNER = "trail@example.com"
 OLD = """
 import time_machine
 from datetime import UTC, datetime, timedelta
+from audit.event_types import EventType
 from audit.services import record_event
 from audit.origin import Origin
 from django.test import override_settings
 with override_settings(KEYPORTAL_AUDIT_DAYS={days}), time_machine.travel(datetime.now(UTC) - timedelta(days=3)):
     for number in range({count}):
-        record_event("old", subject="key:1", origin=Origin.of_command("test"), number=number)
+        record_event(EventType.SCOPE_ADDED, subject="key:1", origin=Origin.of_command("test"), number=number)
 """
 
 
 MANY = """
 import threading
 from django.db import connections
+from audit.event_types import EventType
 from audit.services import record_event
 from audit.origin import Origin
 
 def write():
     for number in range(25):
-        record_event("many", subject="key:1", origin=Origin.of_command("test"), number=number)
+        record_event(EventType.SCOPE_CHANGED, subject="key:1", origin=Origin.of_command("test"), number=number)
     connections.close_all()
 
 threads = [threading.Thread(target=write) for _ in range(8)]
@@ -56,15 +58,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 
 
 def counted(site: Portal, **fields: str) -> int:
-    return int(site.shell(f"print(AuditEvent.objects.filter(**{fields}).count())"))
+    return int(site.shell(f"print(Event.objects.filter(**{fields}).count())"))
 
 
 def test_a_worker_extends_the_chain_by_itself(site: Portal) -> None:
     """Though nobody asks it for anything."""
     wait_until(lambda: "audit_link 1:" in site.log.read_text())
-    covered = site.shell("print(*AuditCheckpoint.objects.order_by('number').values_list('ids', flat=True))")
+    covered = site.shell("print(*Checkpoint.objects.order_by('number').values_list('ids', flat=True))")
     assert covered == site.shell(
-        "i = AuditEvent.objects.filter(verb='old').order_by('pk'); print(f'{i[0].pk}-{i[19].pk}')"
+        "i = Event.objects.filter(verb='scope_added').order_by('pk'); print(f'{i[0].pk}-{i[19].pk}')"
     )
     assert site.command("verifyaudit").returncode == 0
 
@@ -72,7 +74,7 @@ def test_a_worker_extends_the_chain_by_itself(site: Portal) -> None:
 def test_many_writers_at_once_leave_an_event_each(site: Portal) -> None:
     """Each takes the id of its event before it writes it."""
     site.shell(MANY)
-    assert counted(site, verb="many") == 8 * 25
+    assert counted(site, verb="scope_changed") == 8 * 25
     assert site.command("verifyaudit").stdout.startswith(f"{counted(site)} events, ")
 
 
@@ -89,7 +91,7 @@ def test_two_purges_and_traffic_beside_them_take_every_event_once(site: Portal) 
     taken = [int(line.split()[2]) for text in said for line in text.splitlines() if line.startswith("audit events")]
     assert sum(taken) == 3000
     told = site.shell(
-        "print(sum(AuditEvent.objects.filter(verb='events_removed').values_list('details__count', flat=True)))"
+        "print(sum(Event.objects.filter(verb='events_removed').values_list('details__count', flat=True)))"
     )
     assert told == "3000"
     assert counted(site) == kept + made + counted(site, verb="events_removed")
@@ -107,8 +109,8 @@ def test_nobody_who_writes_an_event_waits_for_the_chain(site: Portal) -> None:
 
 
 def test_the_command_ends_in_failure_when_something_does_not_fit(site: Portal) -> None:
-    site.shell("AuditEvent.objects.create(verb='x', actor='x', subject_type='x', subject_id='x', seal=b'')")
+    site.shell("Event.objects.create(verb='x', actor='x', subject_type='x', subject_id='x', seal=b'')")
     failed = site.command("verifyaudit", check=False)
     assert failed.returncode == 1
-    forged = site.shell("print(AuditEvent.objects.get(verb='x').pk)")
+    forged = site.shell("print(Event.objects.get(verb='x').pk)")
     assert f"altered or forged: {forged}\n" in failed.stdout

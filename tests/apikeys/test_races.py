@@ -22,7 +22,7 @@ def test_many_revocations_at_once_are_one_event(portal: Portal) -> None:
     token = person.field(f"/keys/{key}/revoke/", "csrfmiddlewaretoken")
     all_at_once(PARALLEL, lambda number: person.post(f"/keys/{key}/revoke/", token=token, reason=f"reason {number}"))
     assert portal.get("/api/v1/me", Authorization=f"Bearer {secret}").status == 401
-    counted = portal.shell(f"print(AuditEvent.objects.filter(verb='key_revoked', subject_id='{key}').count())")
+    counted = portal.shell(f"print(Event.objects.filter(verb='key_revoked', subject_id='{key}').count())")
     assert counted == "1"
 
 

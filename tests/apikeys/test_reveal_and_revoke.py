@@ -204,7 +204,7 @@ def test_what_can_not_be_recorded_is_not_done(make_key: MakeKey, monkeypatch: py
 
     key, secret = make_key()
     with monkeypatch.context() as trail:
-        trail.setattr(services, "record", broken)
+        trail.setattr(services, "record_event", broken)
         with pytest.raises(RuntimeError):
             services.reveal(secret=KeySecret.objects.get(), origin=ORIGIN)
         with pytest.raises(RuntimeError):

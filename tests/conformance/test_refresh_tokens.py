@@ -39,7 +39,7 @@ def refused(answer: Answer, error: str = "invalid_grant") -> bytes:
 
 
 def events(portal: Portal, verb: str, owner: str) -> int:
-    return int(portal.shell(f"print(AuditEvent.objects.filter(verb='{verb}', subject_id='{owner}').count())"))
+    return int(portal.shell(f"print(Event.objects.filter(verb='{verb}', subject_id='{owner}').count())"))
 
 
 @pytest.mark.conformance("RF-01")

@@ -174,7 +174,7 @@ def test_delete_with_a_secret_revokes_its_key_and_the_tokens_it_was_swapped_for(
     token = oauth_client.client_token(client)
     assert delete(portal, client.secret).status == 204
     assert [oauth_client.ended(credential) for credential in (client.secret, token)] == ["revoked", "revoked"]
-    event = portal.shell(f"e = AuditEvent.objects.get(verb='key_revoked', subject_id='{client.id}'); print(e.actor)")
+    event = portal.shell(f"e = Event.objects.get(verb='key_revoked', subject_id='{client.id}'); print(e.actor)")
     assert event == f"key:{client.id}"
 
 

@@ -105,13 +105,13 @@ def site(portal: Portal) -> Iterator[Site]:
 @pytest.mark.parametrize("table", CASES)
 def test_an_end_that_a_trigger_undoes_is_no_success(site: Site, table: str) -> None:
     case = CASES[table](site)
-    said, events = site.said(table), site.portal.shell("print(AuditEvent.objects.count())")
+    said, events = site.said(table), site.portal.shell("print(Event.objects.count())")
     site.sql(*trigger_on(table))
     try:
         answer = case.end()
         assert (answer.status, site.said(table)) == (500, said + 1)
         assert json.loads(answer.body).get("code", "server_error") in ("internal_error", "server_error")
-        assert site.portal.shell("print(AuditEvent.objects.count())") == events  # nothing is done, nothing is told
+        assert site.portal.shell("print(Event.objects.count())") == events  # nothing is done, nothing is told
         assert {site.ask(case.credential) for _ in range(IN_A_ROW)} == {200}
     finally:
         site.sql("DROP TRIGGER undoing" if ON_SQLITE else f"DROP TRIGGER undoing ON {table}")

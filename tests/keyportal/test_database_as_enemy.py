@@ -30,6 +30,7 @@ from apikeys import services as keys
 from apikeys.errors import ScopeNotAllowedError
 from apikeys.models import APIKey, KeySecret
 from audit.chain import extend_chain
+from audit.event_types import EventType
 from audit.removal import remove_expired_events
 from audit.services import record_event
 from credentials.models import Scope, Sighting, Usage
@@ -257,7 +258,7 @@ def rows(developer: User, make_key: MakeKey, scopes: list[Scope], settings: Sett
     links.issue(links.RESET, user=developer, email=developer.email)
     settings.KEYPORTAL_AUDIT_DAYS = 1
     with time_machine.travel(timezone.now() - timedelta(days=2)):
-        record_event("over", subject="key:1", origin=ORIGIN)
+        record_event(EventType.KEY_REVOKED, subject="key:1", origin=ORIGIN)
     extend_chain()
     remove_expired_events(origin=ORIGIN, batch=1, batches=1)
 

@@ -1,12 +1,13 @@
 """What leaves an event: denied access, refused actions, failed OAuth clients, a secret that did not open."""
 
-import ast
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
+import allauth
 import pytest
 from django.contrib.admin.utils import quote
 from django.db import DatabaseError, connection
@@ -17,8 +18,8 @@ from accounts.attempts import AttemptLimit
 from accounts.models import AttemptWindow, User
 from apikeys import services
 from apikeys.models import KeySecret
+from audit.event_types import EventType, sentence_of
 from audit.models import Event
-from audit.wording import WORDS, words_for
 from keyportal.denied import REFUSED
 from tests.conftest import ORIGIN, MakeKey, MakeUser
 from tests.keyportal.rights import grant
@@ -136,7 +137,7 @@ def test_a_refusal_is_answered_though_it_can_not_be_recorded(
         raise DatabaseError("read only")
 
     browser = log_in(developer)
-    monkeypatch.setattr("keyportal.denied.record", broken)
+    monkeypatch.setattr("keyportal.denied.record_event", broken)
     assert browser.get("/admin/", secure=True).status_code == 403
     assert "could not be recorded" in caplog.text
 
@@ -260,7 +261,7 @@ def test_a_failed_client_is_on_the_record_behind_a_real_server(portal: Portal, o
     for path, body in (("token", {"grant_type": "client_credentials"}), ("revoke", {"token": "x"}), ("introspect", {})):
         answer = oauth_client.form(f"/oauth/{path}", body, client=ClientKey(client.id, "wrong"))
         assert json_of(answer)["error"] == "invalid_client"
-    count = f"print(AuditEvent.objects.filter(verb='client_failed', subject_id='{client.id}').count())"
+    count = f"print(Event.objects.filter(verb='client_failed', subject_id='{client.id}').count())"
     assert portal.shell(count) == "1"
 
 
@@ -292,37 +293,44 @@ def test_the_event_of_a_broken_ciphertext_is_committed(portal: Portal) -> None:
     with pytest.raises(HTTPError, match="500"):
         person.post(reveal, form_at=f"/keys/{key}/")
     told_of = portal.shell(
-        f"print(*AuditEvent.objects.filter(subject_id='{key}').order_by('id').values_list('verb', flat=True))"
+        f"print(*Event.objects.filter(subject_id='{key}').order_by('id').values_list('verb', flat=True))"
     )
     assert told_of == "key_created reveal_failed"
 
 
-# Words.
+# Types of events.
 
 
-ROOMS = ("accounts", "credentials", "apikeys", "tokens", "gateway", "keyportal")
+ROOMS = ("accounts", "apikeys", "audit", "credentials", "gateway", "keyportal", "tokens")
+BY_LIBRARY = {
+    *(EventType.PASSWORD_CHANGED, EventType.PASSWORD_RESET, EventType.RECOVERY_CODES_GENERATED),
+    *(EventType.TOTP_ACTIVATED, EventType.TOTP_DEACTIVATED, EventType.WEBAUTHN_ADDED, EventType.WEBAUTHN_REMOVED),
+}
+"""Recorded under the names of the library's messages."""
 
 
-def recorded_verbs() -> Iterator[str]:
-    """Yield every verb that some line of the rooms records."""
-    for path in (path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("record", "_recorded"):
-                yield from (str(arg.value) for arg in ast.walk(node.args[0]) if isinstance(arg, ast.Constant))
-            if isinstance(node, ast.arguments):
-                named = zip(node.kwonlyargs, node.kw_defaults, strict=True)
-                yield from (
-                    str(default.value)
-                    for arg, default in named
-                    if arg.arg == "verb" and isinstance(default, ast.Constant)
-                )
-            if isinstance(node, ast.keyword) and node.arg == "verb" and isinstance(node.value, ast.Constant):
-                yield str(node.value.value)
+def recorded_types() -> set[EventType]:
+    """Return the types of event that some line of the rooms names."""
+    lines = "".join(path.read_text() for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+    return {EventType[name] for name in re.findall(r"EventType\.([A-Z_]+)", lines)}
 
 
-def test_every_event_has_words() -> None:
-    verbs = set(recorded_verbs())
-    assert verbs >= {"action_refused", "access_denied", "client_failed", "credential_looked_up", "reveal_failed"}
-    assert verbs >= {"refresh_reuse", "key_revealed", "scope_removed", "logged_in", "tokens_revoked", "session_ended"}
-    assert verbs - set(WORDS) == set()
-    assert all(words_for(verb, "user")[0].isupper() for verb in verbs)
+def test_every_type_of_event_is_recorded_and_has_a_sentence() -> None:
+    assert recorded_types() | BY_LIBRARY == set(EventType)
+    assert all(kind.sentence[0].isupper() and kind.value == kind.name.lower() for kind in EventType)
+
+
+@pytest.mark.parametrize("folder", ["account", "mfa"])
+def test_every_message_of_the_library_is_a_type_of_event(folder: str) -> None:
+    """The library names the events of which it notifies by these templates."""
+    messages = Path(allauth.__file__).parent / "templates" / folder / "email"
+    names = {path.name.removesuffix("_subject.txt") for path in messages.glob("*_subject.txt")}
+    unheard = {name for name in names if name.upper() not in EventType.__members__}
+    assert unheard <= {
+        *("account_already_exists", "email_confirmation", "email_confirmation_signup", "login_code", "unknown_account"),
+        *("password_reset_key", "password_reset_code", "email_confirm", "email_deleted", "base_notification"),
+    }
+
+
+def test_the_sentence_of_an_unknown_verb_is_the_verb() -> None:
+    assert sentence_of("left_the_building") == "Left the building"

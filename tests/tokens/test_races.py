@@ -54,7 +54,7 @@ def test_without_grace_one_wins_too_and_whoever_comes_later_ends_the_log_in(
         (successor,) = spend_at_once(oauth_client, first)
         assert oauth_client.refresh(first).status == 400
         assert oauth_client.refresh(successor).status == 400
-    reused = portal.shell(f"print(AuditEvent.objects.filter(verb='refresh_reuse', subject_id='{owner}').count())")
+    reused = portal.shell(f"print(Event.objects.filter(verb='refresh_reuse', subject_id='{owner}').count())")
     assert reused == "5"
 
 
@@ -73,8 +73,8 @@ def test_many_revocations_at_once_all_succeed_and_are_one_event(portal: Portal, 
     assert oauth_client.ended(access_token) in ENDED
     counted = portal.shell(
         "from collections import Counter; user = User.objects.get(email='ends@example.com'); "
-        f"print(AuditEvent.objects.filter(verb='tokens_revoked', subject_id=user.pk).count(), "
-        f"AuditEvent.objects.filter(verb='token_revoked', subject_id='{client.id}').count())"
+        f"print(Event.objects.filter(verb='tokens_revoked', subject_id=user.pk).count(), "
+        f"Event.objects.filter(verb='token_revoked', subject_id='{client.id}').count())"
     )
     assert counted == "1 1"
 

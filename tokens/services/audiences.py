@@ -2,6 +2,7 @@
 
 from django.db import transaction
 
+from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from integrity.sealed import insist
@@ -13,7 +14,7 @@ def add_audience(*, uri: str, description: str, origin: Origin) -> Audience:
     """Add an audience for which clients can request tokens. Raises `django.db.IntegrityError` if the URI exists."""
     audience = Audience(uri=uri, description=description)
     audience.save(force_insert=True)
-    record_event("audience_added", subject=f"audience:{audience.pk}", origin=origin, uri=uri)
+    record_event(EventType.AUDIENCE_ADDED, subject=f"audience:{audience.pk}", origin=origin, uri=uri)
     return audience
 
 
@@ -22,7 +23,7 @@ def describe_audience(*, audience: Audience, description: str, origin: Origin) -
     """Change an audience's description; return False if the audience no longer exists."""
     described = Audience.objects.filter(pk=audience.pk).update(description=description)
     if described:
-        record_event("audience_changed", subject=f"audience:{audience.pk}", origin=origin, uri=audience.uri)
+        record_event(EventType.AUDIENCE_CHANGED, subject=f"audience:{audience.pk}", origin=origin, uri=audience.uri)
     return bool(described)
 
 
@@ -35,5 +36,5 @@ def remove_audience(*, audience: Audience, origin: Origin) -> bool:
     removed, _ = Audience.objects.filter(pk=audience.pk).delete()
     insist(Audience.objects.filter(pk=audience.pk), are_there=False)
     if removed:
-        record_event("audience_removed", subject=f"audience:{audience.pk}", origin=origin, uri=audience.uri)
+        record_event(EventType.AUDIENCE_REMOVED, subject=f"audience:{audience.pk}", origin=origin, uri=audience.uri)
     return bool(removed)

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from integrity.sealed import insist
@@ -17,7 +18,7 @@ from vault.signing import Claims
 
 
 @transaction.atomic
-def end_family(*, family: TokenFamily, reason: str, origin: Origin, verb: str = "tokens_revoked") -> bool:
+def end_family(*, family: TokenFamily, reason: str, origin: Origin, verb: EventType = EventType.TOKENS_REVOKED) -> bool:
     """End a log-in with its refresh token and access tokens; return False if it had already ended.
 
     Of any number of concurrent callers, one gets True, and one event is written. Raises
@@ -43,7 +44,8 @@ def revoke_token(*, claims: Claims, origin: Origin, reason: str = "") -> bool:
     """
     revoked = _put_on_the_list(claims.issuer, claims.token_id, datetime.fromtimestamp(claims.expires_at, UTC))
     if revoked:
-        record_event("token_revoked", subject=claims.subject, origin=origin, token=claims.token_id, reason=reason)
+        about = {"token": claims.token_id, "reason": reason}
+        record_event(EventType.TOKEN_REVOKED, subject=claims.subject, origin=origin, **about)
     return revoked
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from apikeys.verification import KeyRecord
+from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from credentials.models import Scope
@@ -72,7 +73,7 @@ def issue_to_user(
     token, secret = _new_refresh_token(family, family.started_at)
     token.save(force_insert=True)
     issued, claims = _issued_to_family(family, granted, secret)
-    record_event("token_issued", subject=claims.subject, origin=origin, **about(claims))
+    record_event(EventType.APP_LOGGED_IN, subject=claims.subject, origin=origin, **about(claims))
     return issued
 
 
@@ -96,7 +97,7 @@ def issue_to_key(
         epoch=client.owner.epoch,
         not_after=key.expires_at,
     )
-    record_event("token_issued", subject=claims.subject, origin=origin, **about(claims))
+    record_event(EventType.TOKEN_ISSUED, subject=claims.subject, origin=origin, **about(claims))
     return Issued(access_token=access_token, expires_in=claims.expires_at - claims.issued_at, scope=granted)
 
 
@@ -134,7 +135,7 @@ def refresh(
             successor.save(force_insert=True)
             TokenFamily.objects.filter(pk=family.pk, refreshed_at__lt=now).update(refreshed_at=now)
             issued, claims = _issued_to_family(family, granted, next_secret)
-            record_event("token_refreshed", subject=claims.subject, origin=origin, **about(claims))
+            record_event(EventType.TOKEN_REFRESHED, subject=claims.subject, origin=origin, **about(claims))
             return issued
     _end_if_used_before(token, now, origin)
     raise InvalidGrantError
@@ -183,7 +184,7 @@ def _end_if_used_before(token: RefreshToken, now: datetime, origin: Origin) -> N
     """End the family of a token that was already spent: either this caller or an earlier one may have stolen it."""
     used_at = RefreshToken.objects.values_list("used_at", flat=True).get(pk=token.pk)
     if used_at and used_at <= now - timedelta(seconds=settings.KEYPORTAL_REFRESH_GRACE):
-        end_family(family=token.family, reason="refresh token used twice", origin=origin, verb="refresh_reuse")
+        end_family(family=token.family, reason="refresh token used twice", origin=origin, verb=EventType.REFRESH_REUSE)
 
 
 def _new_refresh_token(family: TokenFamily, now: datetime) -> tuple[RefreshToken, str]:
