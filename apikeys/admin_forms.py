@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 
 from accounts.forms_of_texts import ForgetsSecrets
 from apikeys.forms import REASON_LENGTH, clean_reason
-from credentials.rate_limit_text import LONGEST, parsed_limit
+from credentials.limits.rate_limit_text import LONGEST, parsed_limit
 
 WIDE = {"class": "vTextField", "autocomplete": "off"}
 

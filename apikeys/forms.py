@@ -13,7 +13,7 @@ from accounts.forms_of_texts import ForgetsSecrets
 from accounts.names import clean_text
 from apikeys.models import NAME_LENGTH, APIKey, Environment
 from audit.client_address import parse_network
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 
 PRESETS = {"7": 7, "30": 30, "90": 90, "365": 365}
 EXPIRY_CHOICES = [

@@ -28,8 +28,8 @@ from apikeys.widening import edited_columns, widened
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
-from credentials.models import Scope
-from credentials.rate_limit_text import parsed_limit
+from credentials.limits.rate_limit_text import parsed_limit
+from credentials.scopes.models import Scope
 from integrity.key_check import rings_confirmed
 from integrity.rings import index_ring, sealing_ring
 from integrity.sealed import TamperedRowError, insist, swap, until_unchanged

@@ -12,8 +12,8 @@ from django.utils import timezone
 from accounts.models import User
 from apikeys.key_status import key_status
 from apikeys.models import APIKey, KeySecret
-from credentials.counters import ACCEPTED
-from credentials.models import Sighting, Usage
+from credentials.usage.counters import ACCEPTED
+from credentials.usage.models import Sighting, Usage
 
 DAYS = 30
 HOURS = 48

@@ -15,11 +15,11 @@ from django.db.models import BinaryField, QuerySet
 
 from apikeys.models import APIKey, KeySecret
 from audit.client_address import Address, Network, parse_network
-from credentials.catalogue import catalogue, names_in
 from credentials.credential import OWNER_FIELDS, Credential, Owner
-from credentials.prepared import Placeholder, Prepared, fields_but
-from credentials.record_lookup import Lookup, get_or_load
 from credentials.refusals import insufficient_scope, refused
+from credentials.scopes.catalogue import catalogue, names_in
+from credentials.verdict_query.prepared import Placeholder, Prepared, fields_but
+from credentials.verified_cache.record_lookup import Lookup, get_or_load
 from integrity.rings import index_ring
 from vault.digests import index_digest, index_digests
 from vault.secret_format import is_well_formed

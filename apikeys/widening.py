@@ -14,7 +14,7 @@ from limits import RateLimitItem
 
 from apikeys.models import APIKey
 from audit.client_address import Network, parse_network
-from credentials.rate_limit_text import parsed_limit
+from credentials.limits.rate_limit_text import parsed_limit
 
 HARMLESS: Final = frozenset({"name"})
 """Fields that give no right."""

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from benchmarks.rows import Row, Table, spread
-from credentials.query_timeout import VERDICT_TIMEOUT
+from credentials.verdict_query.query_timeout import VERDICT_TIMEOUT
 from tests.oauth_client import FORGET_GUESSES, ClientKey, OAuthClient
 from tests.portal import Portal
 from tests.with_postgres import Cluster, postgres_cluster

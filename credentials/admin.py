@@ -1,4 +1,4 @@
-"""The operators' pages for the scope catalogue and usage. Every write goes through `credentials.services`."""
+"""The operators' pages for the scope catalogue and usage. Every write goes through `credentials.scopes.services`."""
 
 from typing import Any, ClassVar
 
@@ -12,8 +12,9 @@ from accounts.names import clean_text
 from accounts.operators import OperatorAdmin, ReadOnlyAdmin
 from accounts.way_back import WayBack
 from audit.origin import Origin
-from credentials import services
-from credentials.models import Scope, Sighting, Usage
+from credentials.scopes import services
+from credentials.scopes.models import Scope
+from credentials.usage.models import Sighting, Usage
 
 DESCRIPTION_LENGTH = 200
 

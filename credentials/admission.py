@@ -7,11 +7,11 @@ from typing import Protocol, TypeVar
 from django.db import DatabaseError, InterfaceError
 
 from audit.client_address import Address
-from credentials.counters import ACCEPTED
 from credentials.credential import Credential, Owner
-from credentials.quota import Quota, take
+from credentials.limits.rate_limiter import Quota, take
 from credentials.refusals import RefusedError
-from credentials.usage import count_call
+from credentials.usage.counters import ACCEPTED
+from credentials.usage.flusher import count_call
 
 
 class VerifiedRecord(Protocol):

@@ -13,14 +13,14 @@ from accounts.attempts import AttemptLimit
 from audit.client_address import Address
 from credentials.admission import admit
 from credentials.bearer import bearer_token
-from credentials.counters import ACCEPTED
 from credentials.credential import Credential
-from credentials.freshness import freshness
-from credentials.rate_limit_text import parsed_limit
-from credentials.record_lookup import Lookup, get_cached, get_or_load
+from credentials.limits.rate_limit_text import parsed_limit
 from credentials.refusals import insufficient_scope, refused
-from credentials.usage import count_call
-from credentials.writes import writes
+from credentials.runtime.database_writes import database_writes
+from credentials.usage.counters import ACCEPTED
+from credentials.usage.flusher import count_call
+from credentials.verified_cache.freshness import freshness
+from credentials.verified_cache.record_lookup import Lookup, get_cached, get_or_load
 from gateway.caller_cache import CallerCache
 from gateway.verdict import Record, verdict
 
@@ -135,7 +135,7 @@ def missed(asker: Credential) -> int:
     try:
         return MISSES.retry_after(caller) or MISSES.hit(caller)
     except DatabaseError as error:
-        writes.note(error)
+        database_writes.note(error)
         logger.warning("a guess is not counted: %s", error)  # the log shows the error's class and code, not its text
         return 0  # if the database takes no writes, verdicts go on
 

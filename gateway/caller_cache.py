@@ -5,9 +5,9 @@ import os
 from typing import Final
 
 from audit.client_address import Address
-from credentials import clock
-from credentials.freshness import freshness
 from credentials.refusals import RefusedError
+from credentials.verified_cache import clock
+from credentials.verified_cache.freshness import freshness
 from gateway.verdict import Record, check_state
 
 SECONDS: Final = 1.0

@@ -22,10 +22,10 @@ from audit.client_address import Address
 from credentials.admission import admit
 from credentials.bearer import token_of
 from credentials.credential import Credential
-from credentials.freshness import freshness
-from credentials.quota import Quota
-from credentials.record_lookup import Lookup, WouldBlockError, get_cached, get_or_load
+from credentials.limits.rate_limiter import Quota
 from credentials.refusals import Refusal, RefusedError, refused
+from credentials.verified_cache.freshness import freshness
+from credentials.verified_cache.record_lookup import Lookup, WouldBlockError, get_cached, get_or_load
 from gateway.verdict import verdict
 from vault.errors import VaultError
 

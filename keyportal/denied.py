@@ -12,7 +12,7 @@ from accounts.rights import ActionRefusedError
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
-from credentials.writes import writes
+from credentials.runtime.database_writes import database_writes
 from keyportal.logs import route
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def record_denied(request: HttpRequest, exception: Exception | None) -> None:
             origin = Origin.of_request(request)
             record_event(EventType.ACCESS_DENIED, subject=f"user:{user.pk}", origin=origin, route=route(request))
     except (DatabaseError, InterfaceError) as error:
-        writes.note(error)
+        database_writes.note(error)
         logger.exception("denied access could not be recorded")
 
 

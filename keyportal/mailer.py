@@ -12,8 +12,8 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 
 from accounts.pending import Backlog, backlog, written
 from accounts.sending import give_up_hopeless, send_due
-from credentials.freshness import freshness
-from credentials.writes import writes
+from credentials.runtime.database_writes import database_writes
+from credentials.verified_cache.freshness import freshness
 from integrity.key_check import RingMisfitError
 from keyportal.quiet_errors import in_short
 
@@ -79,7 +79,7 @@ class Mailer:
             task()
         except (DatabaseError, InterfaceError) as error:
             connection.close()
-            writes.note(error)
+            database_writes.note(error)
             self._tell("messages are waiting for the database: %s", error)
         except RingMisfitError as error:
             self._tell("messages are waiting for matching key rings: %s", error)

@@ -17,7 +17,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from audit.client_address import parse_address, parse_network
-from credentials.counters import BOUNDS
+from credentials.usage.counters import BOUNDS
 from keyportal.worker_files import WorkerMetrics, all_workers, total
 
 LABELS = ("door", "outcome")

@@ -9,8 +9,8 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
 from audit.client_address import new_request_id
-from credentials.freshness import freshness
-from credentials.quota import Quota
+from credentials.limits.rate_limiter import Quota
+from credentials.verified_cache.freshness import freshness
 from keyportal.entrance.environ import PEER, REFUSAL, REQUEST_ID
 from keyportal.entrance.request import UnreadableError
 from keyportal.errors import error_response, with_words

@@ -17,7 +17,7 @@ from rest_framework.views import set_rollback
 
 from credentials.permissions import CredentialRefused
 from credentials.refusals import REASONS, Reason, Refusal
-from credentials.writes import writes
+from credentials.runtime.database_writes import database_writes
 from gateway.asking import AsksTooOftenError
 from keyportal.quiet_errors import in_short
 from vault.errors import VaultError
@@ -162,7 +162,7 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
         return Problem("invalid", {"errors": list(_pointed(exc.detail))})
     code = next((code for kind, code in _OF_EXCEPTION.items() if isinstance(exc, kind)), "")
     if exc is not None and is_of_the_database(exc):
-        writes.note(exc)
+        database_writes.note(exc)
         code = "unavailable"
     if exc is not None and code == "unavailable":
         logger.error("unavailable: %s", in_short(exc), exc_info=exc)

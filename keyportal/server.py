@@ -12,8 +12,8 @@ django.setup(set_prefix=False)
 
 # Models can be imported only after django.setup().
 from audit.chain import EVERY, extend_now_and_then  # noqa: E402
-from credentials.query_timeout import limit_queries  # noqa: E402
-from credentials.usage import PeriodicTask, flusher  # noqa: E402
+from credentials.usage.flusher import PeriodicTask, flusher  # noqa: E402
+from credentials.verdict_query.query_timeout import limit_queries  # noqa: E402
 from keyportal.databases import limit_statements  # noqa: E402
 from keyportal.entrance.application import Entrance  # noqa: E402
 from keyportal.private_files import PrivateConnection  # noqa: E402

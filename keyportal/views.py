@@ -15,10 +15,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.way_back import way_back
-from credentials.database_log import UnusableFileError
-from credentials.freshness import freshness
-from credentials.trigger_health import faults
-from credentials.writes import writes
+from credentials.runtime.database_writes import database_writes
+from credentials.verified_cache.database_log import UnusableFileError
+from credentials.verified_cache.freshness import freshness
+from credentials.verified_cache.trigger_health import faults
 from integrity.key_check import confirm_rings
 from keyportal.context import THEMES
 from keyportal.problems import CODES
@@ -76,7 +76,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     one.
     """
     faults = [*_faults(), *_unshown(request)]
-    warnings = [f"the database accepts no writes: {writes.fault}"] if writes.fault else []
+    warnings = [f"the database accepts no writes: {database_writes.fault}"] if database_writes.fault else []
     told = {"status": "unready" if faults else "ready", "faults": faults}
     told |= {"warnings": warnings} if warnings else {}
     return JsonResponse(told, status=503 if faults else 200)

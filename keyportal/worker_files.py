@@ -16,10 +16,10 @@ from django.conf import settings
 from django.db import connection
 
 from accounts.sending import counts
-from credentials.counters import Durations, usage_counters
-from credentials.freshness import freshness
-from credentials.usage import flusher
-from credentials.writes import writes
+from credentials.runtime.database_writes import database_writes
+from credentials.usage.counters import Durations, usage_counters
+from credentials.usage.flusher import flusher
+from credentials.verified_cache.freshness import freshness
 from keyportal.entrance.load import meter
 from keyportal.mailer import mailer
 from keyportal.private_files import open_private, private_folder
@@ -100,7 +100,7 @@ def own_metrics() -> WorkerMetrics:
         entries=len(cache),
         lease=max(0.0, freshness.leased_until - now) if connection.vendor == "postgresql" else None,
         hears=None if freshness.fault is None else not freshness.fault,
-        writable=not writes.fault,
+        writable=not database_writes.fault,
         lag=flusher.lag,
         **asdict(meter.read()),
         messages_sent=counts.sent,

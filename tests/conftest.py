@@ -25,8 +25,8 @@ from accounts.sessions import STARTED, SessionStore
 from apikeys import services
 from apikeys.models import APIKey
 from audit.origin import Origin
-from credentials.freshness import freshness
-from credentials.models import Scope
+from credentials.scopes.models import Scope
+from credentials.verified_cache.freshness import freshness
 from integrity.key_check import rings_confirmed
 from keyportal.databases import SQLITE
 from tests.databases import portal_database

@@ -2,7 +2,7 @@
 
 from django.db import connection
 
-from credentials.trigger_health import LOOK, Look
+from credentials.verified_cache.trigger_health import LOOK, Look
 
 
 def look() -> Look:

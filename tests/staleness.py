@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 
-from credentials.cache import MAX_AGE
+from credentials.verified_cache.cache import MAX_AGE
 from tests.waiting import wait_until_steady
 
 ON_SQLITE = os.environ.get("DATABASE_URL", "sqlite").startswith("sqlite")

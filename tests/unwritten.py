@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import psycopg
 from django.db import connection, transaction
 
-from credentials.writes import READ_ONLY, UNWRITABLE
+from credentials.runtime.database_writes import READ_ONLY, UNWRITABLE
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.person import Person
 from tests.portal import Answer, Portal

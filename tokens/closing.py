@@ -10,7 +10,7 @@ from accounts.services import erase_user
 from apikeys import services as keys
 from apikeys.models import APIKey
 from audit.origin import Origin
-from credentials.models import Sighting
+from credentials.usage.models import Sighting
 from tokens import services
 from tokens.models import TokenFamily
 

@@ -23,7 +23,7 @@ from accounts.models import AttemptWindow, CacheEntry, MailedLink, PendingMessag
 from apikeys.models import KeySecret
 from audit.origin import Origin
 from audit.removal import remove_expired_events
-from credentials.models import Sighting, Usage, UsageBatch
+from credentials.usage.models import Sighting, Usage, UsageBatch
 from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from django.utils import timezone
 from apikeys.models import APIKey, KeySecret
 from apikeys.verification import KeyRecord, key_fields, record_of
 from apikeys.verification import check_state as check_key_state
-from credentials.catalogue import catalogue
 from credentials.refusals import RefusedError
+from credentials.scopes.catalogue import catalogue
 from tokens.models import RefreshToken, RevokedToken, TokenFamily
 from tokens.verification import check_state, load_subject
 from vault.signing import Claims

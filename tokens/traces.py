@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from accounts.models import User
 from apikeys import usage
 from apikeys.models import APIKey, KeySecret
-from credentials.models import Sighting
+from credentials.usage.models import Sighting
 from tokens.ending import Target
 from tokens.models import RefreshToken, TokenFamily
 from tokens.states import GOOD, State, state_of_family, state_of_key, state_of_refresh_token, state_of_token

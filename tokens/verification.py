@@ -20,11 +20,11 @@ from apikeys.models import APIKey
 from apikeys.verification import KeyRecord, key_fields, record_of
 from apikeys.verification import check_state as check_key_state
 from audit.client_address import Address
-from credentials.catalogue import catalogue, names_in
 from credentials.credential import OWNER_FIELDS, Credential, Owner
-from credentials.prepared import Placeholder, Prepared, fields_but
-from credentials.record_lookup import Lookup, get_or_load
 from credentials.refusals import RefusedError, foreign, insufficient_scope, refused
+from credentials.scopes.catalogue import catalogue, names_in
+from credentials.verdict_query.prepared import Placeholder, Prepared, fields_but
+from credentials.verified_cache.record_lookup import Lookup, get_or_load
 from integrity.rings import signing_ring
 from tokens.audiences import Asked, expected, is_audience
 from tokens.models import RevokedToken, TokenFamily

@@ -16,7 +16,7 @@ from accounts.models import MailedLink, User
 from accounts.services import unconfirm_user
 from apikeys.models import APIKey, KeySecret
 from audit.models import Event
-from credentials.models import Sighting
+from credentials.usage.models import Sighting
 from tests.accounts.mailbox import get, link_to, messages_to, post
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
 from tests.typos import with_another_end

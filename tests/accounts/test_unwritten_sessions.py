@@ -7,7 +7,7 @@ from django.db import InternalError, OperationalError
 from django.test import Client
 
 from accounts.sessions import SessionStore
-from credentials.writes import writes
+from credentials.runtime.database_writes import database_writes
 from tests.unwritten import nothing_is_kept
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H47")]
@@ -40,7 +40,7 @@ def test_a_session_whose_row_is_gone_is(session: SessionStore) -> None:
 def test_who_has_no_account_is_not_blamed_either(
     session: SessionStore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writes, "fault", "")  # it is the process's, and known to the tests after this one
+    monkeypatch.setattr(database_writes, "fault", "")  # it is the process's, and known to the tests after this one
     browser = Client(raise_request_exception=False)
     browser.cookies[settings.SESSION_COOKIE_NAME] = session.token or ""
     assert browser.get("/accounts/login/", secure=True).status_code == 200

@@ -24,7 +24,7 @@ from accounts.sessions import SessionStore
 from apikeys.forms import KeyForm, NewKeyForm, RevokeForm
 from apikeys.models import APIKey
 from audit.models import Event
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from tests.conftest import PASSWORD, MakeKey, MakeUser
 from tokens.models import TokenFamily
 

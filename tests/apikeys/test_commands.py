@@ -12,7 +12,7 @@ from accounts.models import User
 from apikeys.models import APIKey
 from apikeys.verification import verify
 from audit.models import Event
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from tests.conftest import MakeKey
 from vault.rings import KeyRing
 from vault.signing_keys import SigningRing

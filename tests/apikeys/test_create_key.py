@@ -13,7 +13,7 @@ from apikeys import services
 from apikeys.errors import AlreadyCreatedError, NotAllowedError, ScopeNotAllowedError, TooManyKeysError
 from apikeys.models import APIKey, KeySecret
 from audit.models import Event
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from integrity.rings import sealing_ring
 from tests.conftest import ORIGIN, MakeKey
 from vault.sealing import unseal

@@ -16,7 +16,7 @@ from accounts.sessions import SessionStore
 from apikeys import services
 from apikeys.models import APIKey, KeySecret
 from audit.models import Event
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from tests.conftest import ORIGIN, MakeKey, MakeUser
 
 pytestmark = pytest.mark.django_db

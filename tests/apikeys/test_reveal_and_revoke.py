@@ -21,7 +21,7 @@ from apikeys.errors import (
 from apikeys.models import APIKey, KeySecret
 from apikeys.verification import verify
 from audit.models import Event
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from tests.accounts.mailbox import forget_messages
 from tests.conftest import ORIGIN, MakeKey, MakeUser
 

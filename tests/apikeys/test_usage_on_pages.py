@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.services import unconfirm_user
 from apikeys.models import APIKey
-from credentials.models import Sighting, Usage
+from credentials.usage.models import Sighting, Usage
 from tests.conftest import ORIGIN, MakeKey
 
 pytestmark = pytest.mark.django_db

@@ -15,8 +15,8 @@ from accounts.models import User
 from apikeys import services
 from apikeys.models import APIKey, KeySecret
 from apikeys.verification import KeyRecord, verify
-from credentials.models import Scope
 from credentials.refusals import RefusedError
+from credentials.scopes.models import Scope
 from tests.conftest import ORIGIN, MakeKey
 from tests.typos import with_another_end
 from vault.secret_format import new_secret

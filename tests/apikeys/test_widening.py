@@ -22,7 +22,7 @@ from apikeys.notices import SHOWN
 from apikeys.widening import COMPARED, HARMLESS, widened
 from audit.models import Event
 from audit.origin import Origin
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from tests.accounts.mailbox import forget_messages
 from tests.conftest import ORIGIN, PASSWORD, MakeKey
 from tests.rows import rewrite

@@ -8,8 +8,8 @@ from itertools import product
 import pytest
 from pytest_django import Settings
 
-from credentials import clock
-from credentials.cache import MAX_AGE, VerifiedCache
+from credentials.verified_cache import clock
+from credentials.verified_cache.cache import MAX_AGE, VerifiedCache
 from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.once

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from credentials.changes import AppliedChanges, Change, Position
-from credentials.triggers import CHANNEL, COUNTER, NOTIFY_TRIGGERS
+from credentials.verified_cache.changes import AppliedChanges, Change, Position
+from credentials.verified_cache.triggers import CHANNEL, COUNTER, NOTIFY_TRIGGERS
 from tests.databases import portal_database
 from tests.waiting import DEADLINE
 

@@ -18,12 +18,12 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
-from credentials import clock, freshness, record_lookup
-from credentials.database_file import LOOK
-from credentials.database_log import UnusableFileError
-from credentials.freshness import Freshness
-from credentials.place import Place
-from credentials.record_lookup import WouldBlockError
+from credentials.verified_cache import clock, freshness, record_lookup
+from credentials.verified_cache.database_file import LOOK
+from credentials.verified_cache.database_identity import Place
+from credentials.verified_cache.database_log import UnusableFileError
+from credentials.verified_cache.freshness import Freshness
+from credentials.verified_cache.record_lookup import WouldBlockError
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off
@@ -45,9 +45,9 @@ def connection(
 ) -> Iterator[Connections]:
     """What `django.db.connection` is to the freshness under test: a file of its own, in WAL mode."""
     own = Connections(tmp_path / "own.sqlite3")
-    monkeypatch.setattr("credentials.freshness.connections", {"default": own})
+    monkeypatch.setattr("credentials.verified_cache.freshness.connections", {"default": own})
     # What a test changes is old enough at once, whether the machine is busy or not.
-    monkeypatch.setattr("credentials.database_file.SETTLES", -1)
+    monkeypatch.setattr("credentials.verified_cache.database_file.SETTLES", -1)
     with django_db_blocker.unblock():
         with own.cursor() as cursor:
             cursor.execute("CREATE TABLE own (x)")
@@ -156,12 +156,14 @@ def test_what_was_read_just_after_a_change_is_read_again(
 ) -> None:
     """The next change may have the same time, and be one of which nothing else tells."""
     fresh = Freshness()
-    monkeypatch.setattr("credentials.database_file.SETTLES", 1 << 62)  # nanoseconds: it was changed just now
+    monkeypatch.setattr(
+        "credentials.verified_cache.database_file.SETTLES", 1 << 62
+    )  # nanoseconds: it was changed just now
     fresh.follow()
     generation, raw = fresh.current(), connection.connection
     fresh.follow()
     assert (fresh.current(), connection.connection) == (generation, raw)
-    monkeypatch.setattr("credentials.database_file.SETTLES", -1)
+    monkeypatch.setattr("credentials.verified_cache.database_file.SETTLES", -1)
     fresh.follow()
     assert connection.connection is not raw
     settled, raw = fresh.current(), connection.connection
@@ -175,7 +177,7 @@ def test_a_folder_that_was_moved_with_its_log_holds_the_database_that_it_held(
     connection: Connections, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where a link leads is remembered only while everything lies there."""
-    monkeypatch.setattr("credentials.database_file.SETTLES", -1)
+    monkeypatch.setattr("credentials.verified_cache.database_file.SETTLES", -1)
     connection.close()
     link, first, second = tmp_path / "current", tmp_path / "first", tmp_path / "second"
     first.mkdir()
@@ -289,7 +291,7 @@ def test_what_is_looked_up_is_of_its_own_digest_and_asked_once(
 def glancing(connection: Connections, monkeypatch: pytest.MonkeyPatch) -> Freshness:
     """A freshness that has looked once, and whose rings fit. Its clock stands still until a test moves it."""
     moment = clock.now()
-    monkeypatch.setattr("credentials.clock.now", lambda: moment)
+    monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: moment)
     fresh = Freshness()
     monkeypatch.setattr(freshness, "confirm_rings", lambda: None)
     monkeypatch.setattr(record_lookup, "freshness", fresh)
@@ -329,7 +331,7 @@ def test_a_glance_is_good_for_as_long_only_as_a_look_at_the_file(
     connection: Connections, glancing: Freshness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = clock.now() + LOOK
-    monkeypatch.setattr("credentials.clock.now", lambda: later)
+    monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: later)
     assert not glancing.glance()
     assert glancing.current() is not None
     assert glancing.glance()
@@ -337,7 +339,7 @@ def test_a_glance_is_good_for_as_long_only_as_a_look_at_the_file(
     with closing(sqlite3.connect(file)) as live, closing(sqlite3.connect(file.with_name("copy"))) as target:
         live.backup(target)
     file.with_name("copy").replace(file)
-    monkeypatch.setattr("credentials.clock.now", lambda: later + LOOK)
+    monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: later + LOOK)
     assert not glancing.glance()
     assert glancing.current() is not None
     assert not glancing.glance()  # nobody knows whether the rings fit the new one
@@ -378,14 +380,14 @@ def leased(monkeypatch: pytest.MonkeyPatch) -> tuple[Freshness, list[Ear], list[
     line = SimpleNamespace(vendor="postgresql", in_atomic_block=False, close=lambda: None)
     ears: list[Ear] = []
     clock = [1000.0]
-    monkeypatch.setattr("credentials.freshness.connections", {"default": line})
+    monkeypatch.setattr("credentials.verified_cache.freshness.connections", {"default": line})
 
     def listener(of: Freshness) -> Ear:
         ears.append(Ear(of))
         return ears[-1]
 
-    monkeypatch.setattr("credentials.freshness.Listener", listener)
-    monkeypatch.setattr("credentials.clock.now", lambda: clock[0])
+    monkeypatch.setattr("credentials.verified_cache.freshness.Listener", listener)
+    monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: clock[0])
     fresh = Freshness()
     return fresh, ears, clock
 

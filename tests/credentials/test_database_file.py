@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from credentials.database_file import LOOK
+from credentials.verified_cache.database_file import LOOK
 from tests.databases import portal_database
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.parallel import all_at_once

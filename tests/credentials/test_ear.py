@@ -6,8 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from credentials.ear import Ear, Heard, row_of
-from credentials.lines import way_of_requests
+from credentials.verified_cache.connections import way_of_requests
+from credentials.verified_cache.notification_connection import Ear, Heard, row_of
 from tests.proxy import proxy_to
 from tests.waiting import DEADLINE, wait_until
 

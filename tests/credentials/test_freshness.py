@@ -11,8 +11,8 @@ from accounts.models import User
 from apikeys.models import APIKey, KeySecret
 from apikeys.verification import KEY_FIELDS, SECRET_FIELDS, verify
 from credentials.credential import OWNER_FIELDS
-from credentials.models import Scope
-from credentials.triggers import NOTIFY_TRIGGERS
+from credentials.scopes.models import Scope
+from credentials.verified_cache.triggers import NOTIFY_TRIGGERS
 from gateway.verdict import verdict
 from tests.conftest import ORIGIN, MakeKey
 from tests.oauth_client import ClientKey, OAuthClient

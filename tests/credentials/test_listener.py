@@ -7,11 +7,11 @@ import psycopg
 import pytest
 from django.db import connection
 
-from credentials.cache import VerifiedRecord
-from credentials.changes import Position
-from credentials.freshness import Freshness
-from credentials.listener import Heartbeat, Listener
-from credentials.trigger_health import Look
+from credentials.verified_cache.cache import VerifiedRecord
+from credentials.verified_cache.changes import Position
+from credentials.verified_cache.freshness import Freshness
+from credentials.verified_cache.listener import Heartbeat, Listener
+from credentials.verified_cache.trigger_health import Look
 from tests.looking import look
 
 pytestmark = pytest.mark.finding("H14")

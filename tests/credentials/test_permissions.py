@@ -12,9 +12,9 @@ from rest_framework.views import APIView
 
 from apikeys.authentication import APIKeyAuthentication
 from audit.client_address import parse_address
-from credentials.counters import usage_counters
-from credentials.models import Scope
 from credentials.permissions import CredentialRefused, HasScope
+from credentials.scopes.models import Scope
+from credentials.usage.counters import usage_counters
 from tests.conftest import MakeKey
 
 pytestmark = pytest.mark.django_db

@@ -11,8 +11,8 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.models import CharField
 from pytest_django import DjangoDbBlocker
 
-from credentials.models import Scope
-from credentials.prepared import PREPARED_AFTER, Prepared
+from credentials.scopes.models import Scope
+from credentials.verdict_query.prepared import PREPARED_AFTER, Prepared
 from tests.with_postgres import Cluster, postgres_cluster
 
 pytestmark = [pytest.mark.once, pytest.mark.postgresql]
@@ -34,7 +34,7 @@ def connection(
     """What `django.db.connection` is to the questions under test."""
     place = {"NAME": "keyportal", "HOST": "127.0.0.1", "PORT": cluster.port, "USER": "keyportal", "OPTIONS": {}}
     own = DatabaseWrapper({**default.settings_dict, **place, "PASSWORD": cluster.password}, alias="own")
-    monkeypatch.setattr("credentials.prepared.connection", own)
+    monkeypatch.setattr("credentials.verdict_query.prepared.connection", own)
     monkeypatch.setattr(Prepared, "prepares", True)
     with django_db_blocker.unblock():
         yield own

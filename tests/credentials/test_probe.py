@@ -9,10 +9,10 @@ from unittest.mock import Mock
 import psycopg
 import pytest
 
-from credentials import probe
-from credentials.freshness import Freshness
-from credentials.lines import way_of_requests
-from credentials.place import Met, Place
+from credentials.verified_cache import probe
+from credentials.verified_cache.connections import way_of_requests
+from credentials.verified_cache.database_identity import Met, Place
+from credentials.verified_cache.freshness import Freshness
 from tests.proxy import proxy_to
 from tests.waiting import DEADLINE, wait_until
 

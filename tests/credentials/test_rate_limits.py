@@ -16,9 +16,9 @@ from accounts.models import User
 from apikeys import services
 from audit.models import Event
 from credentials.credential import Credential
-from credentials.quota import Counter, counter, take
-from credentials.rate_limit_text import parsed_limit
-from credentials.record_lookup import WouldBlockError
+from credentials.limits.rate_limit_text import parsed_limit
+from credentials.limits.rate_limiter import Counter, counter, take
+from credentials.verified_cache.record_lookup import WouldBlockError
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
 from tests.oauth_client import ClientKey, OAuthClient, json_of
@@ -198,7 +198,7 @@ def test_without_redis_calls_are_limited_by_each_worker_and_none_fails(
 
 def test_a_store_that_fails_is_left_alone_for_longer_and_longer(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("credentials.quota.time", SimpleNamespace(monotonic=lambda: now, time=time.time))
+    monkeypatch.setattr("credentials.limits.rate_limiter.time", SimpleNamespace(monotonic=lambda: now, time=time.time))
     with proxy_to(free_port()) as store:  # nobody is there
         settings.CACHE_URL = f"redis://127.0.0.1:{store.port}/0"
         counter = Counter()

@@ -6,15 +6,15 @@ import uuid
 import pytest
 import time_machine
 
-from credentials.cache import MAX_AGE
-from credentials.freshness import LEASE, Freshness
+from credentials.verified_cache.cache import MAX_AGE
+from credentials.verified_cache.freshness import LEASE, Freshness
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
 
 COUNTED = """
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from credentials.freshness import freshness
+from credentials.verified_cache.freshness import freshness
 from gateway.verdict import verdict
 from tests.waiting import wait_until
 
@@ -34,9 +34,9 @@ print({expected})
 """
 FORKED = """
 import os
-from credentials.freshness import freshness
-from credentials.counters import usage_counters
-from credentials.usage import flusher
+from credentials.verified_cache.freshness import freshness
+from credentials.usage.counters import usage_counters
+from credentials.usage.flusher import flusher
 from gateway.verdict import verdict
 from tests.waiting import wait_until
 
@@ -115,8 +115,8 @@ AGED = """
 import time
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from credentials import clock
-from credentials.freshness import freshness
+from credentials.verified_cache import clock
+from credentials.verified_cache.freshness import freshness
 from gateway.verdict import verdict
 
 def queries():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from credentials.freshness import Freshness
+from credentials.verified_cache.freshness import Freshness
 
 
 @pytest.mark.once
@@ -10,7 +10,7 @@ def test_rings_are_compared_with_the_database_that_the_settings_name(monkeypatch
     did: list[str] = []
     fresh = Freshness()
     monkeypatch.setattr(fresh, "follow", lambda: did.append("followed"))
-    monkeypatch.setattr("credentials.freshness.confirm_rings", lambda: did.append("compared"))
+    monkeypatch.setattr("credentials.verified_cache.freshness.confirm_rings", lambda: did.append("compared"))
     fresh.confirm_rings()
     fresh.confirm_rings()
     assert did == ["followed", "compared"]

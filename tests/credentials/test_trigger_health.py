@@ -3,8 +3,8 @@
 import pytest
 from django.db import connection
 
-from credentials.trigger_health import faults
-from credentials.triggers import NOTIFY_TRIGGERS
+from credentials.verified_cache.trigger_health import faults
+from credentials.verified_cache.triggers import NOTIFY_TRIGGERS
 from tests.looking import look
 from tests.sabotage import CALL, SABOTAGE
 

@@ -150,7 +150,9 @@ def is_not_called_removed(site: Site, table: str, imports: str, make: str, remov
 def test_a_scope_that_can_not_be_removed_is_not_called_removed(site: Site) -> None:
     make, row = "Scope.objects.create(name='undone:read', description='x')", "Scope(name='undone:read')"
     remove = f"remove_scope(scope={row}, origin=Origin(actor='test'))"
-    is_not_called_removed(site, "credentials_scope", "from credentials.services import remove_scope", make, remove)
+    is_not_called_removed(
+        site, "credentials_scope", "from credentials.scopes.services import remove_scope", make, remove
+    )
 
 
 def test_an_audience_that_can_not_be_removed_is_not_called_removed(site: Site) -> None:

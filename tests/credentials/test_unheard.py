@@ -10,7 +10,7 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
-from credentials.triggers import COUNTER, NOTIFY_TRIGGERS
+from credentials.verified_cache.triggers import COUNTER, NOTIFY_TRIGGERS
 from tests.databases import portal_database
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal

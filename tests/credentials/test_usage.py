@@ -11,13 +11,14 @@ from pytest_django import DjangoAssertNumQueries
 
 from apikeys.verification import verify
 from audit.client_address import parse_address
-from credentials import counters, usage
 from credentials.admission import admit
-from credentials.counters import CallCount, CounterKey, UsageCounters
-from credentials.models import Sighting, Usage, UsageBatch
 from credentials.refusals import RefusedError
-from credentials.services import ADDRESSES, add_usage
-from credentials.usage import Flusher
+from credentials.usage import counters
+from credentials.usage import flusher as usage
+from credentials.usage.counters import CallCount, CounterKey, UsageCounters
+from credentials.usage.flusher import Flusher
+from credentials.usage.models import Sighting, Usage, UsageBatch
+from credentials.usage.services import ADDRESSES, add_usage
 from tests.conftest import MakeKey
 from tests.databases import portal_database
 from tests.oauth_client import ClientKey, OAuthClient

@@ -6,11 +6,11 @@ import psycopg
 import pytest
 from django.db import DatabaseError, InternalError, OperationalError
 
-from credentials import usage
-from credentials.counters import UsageCounters
-from credentials.models import Usage, UsageBatch
-from credentials.usage import Flusher
-from credentials.writes import FULL, READ_ONLY, UNWRITABLE, Writes, why_nothing_is_written
+from credentials.runtime.database_writes import FULL, READ_ONLY, UNWRITABLE, DatabaseWrites, why_nothing_is_written
+from credentials.usage import flusher as usage
+from credentials.usage.counters import UsageCounters
+from credentials.usage.flusher import Flusher
+from credentials.usage.models import Usage, UsageBatch
 from tests.unwritten import nothing_is_kept
 
 pytestmark = pytest.mark.finding("H47")
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.finding("H47")
 
 @pytest.mark.django_db
 def test_a_database_that_keeps_nothing_is_noticed_and_so_is_its_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
-    own, flusher, known = UsageCounters(), Flusher(), Writes()
+    own, flusher, known = UsageCounters(), Flusher(), DatabaseWrites()
     monkeypatch.setattr(usage, "usage_counters", own)
     monkeypatch.setattr(usage, "writes", known)
     own.count("api", "paused", 0.1, credential="key_1")
@@ -35,7 +35,7 @@ def test_a_database_that_keeps_nothing_is_noticed_and_so_is_its_recovery(monkeyp
 
 @pytest.mark.django_db
 def test_who_has_nothing_to_write_tries_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    flusher, known = Flusher(), Writes()
+    flusher, known = Flusher(), DatabaseWrites()
     monkeypatch.setattr(usage, "usage_counters", UsageCounters())
     monkeypatch.setattr(usage, "writes", known)
     with nothing_is_kept():
@@ -80,7 +80,7 @@ def of_sqlite(name: str) -> DatabaseError:
 )
 def test_what_says_that_nothing_can_be_written_is_known(error: DatabaseError, why: str) -> None:
     assert why_nothing_is_written(error) == why
-    known = Writes()
+    known = DatabaseWrites()
     known.note(error)
     assert known.fault == why
     known.note(OperationalError("away"))

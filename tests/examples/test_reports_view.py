@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import path
 
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from examples.reports_view import ReportsView
 from keyportal.urls import urlpatterns as portal
 from tests.conftest import MakeKey

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from apikeys.verification import verify
 from audit.client_address import parse_address
-from credentials import clock
-from credentials.freshness import freshness
+from credentials.verified_cache import clock
+from credentials.verified_cache.freshness import freshness
 from gateway.caller_cache import SECONDS, CallerCache
 from gateway.verdict import Record, verdict
 from tests.conftest import ORIGIN, MakeKey

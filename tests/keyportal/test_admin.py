@@ -12,7 +12,8 @@ from django.utils import timezone
 from accounts.models import User
 from apikeys.models import APIKey
 from audit.models import Event
-from credentials.models import Scope, Usage
+from credentials.scopes.models import Scope
+from credentials.usage.models import Usage
 from tests.conftest import MakeKey
 
 pytestmark = pytest.mark.django_db

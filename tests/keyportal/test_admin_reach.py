@@ -17,7 +17,8 @@ from django.utils import timezone
 from accounts.models import User
 from apikeys.models import APIKey
 from audit.models import Event
-from credentials.models import Scope, Sighting, Usage
+from credentials.scopes.models import Scope
+from credentials.usage.models import Sighting, Usage
 from tests.conftest import MakeKey
 from tests.keyportal.rights import grant, registered
 from tests.rows import rewrite

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from audit.models import ChainState
-from credentials.models import Sighting, Usage
+from credentials.usage.models import Sighting, Usage
 from integrity.key_check import confirm_rings
 from tests.conftest import MakeKey
 from tokens.models import RevokedToken

@@ -33,8 +33,9 @@ from audit.chain import extend_chain
 from audit.event_types import EventType
 from audit.removal import remove_expired_events
 from audit.services import record_event
-from credentials.models import Scope, Sighting, Usage
-from credentials.services import remove_scope
+from credentials.scopes.models import Scope
+from credentials.scopes.services import remove_scope
+from credentials.usage.models import Sighting, Usage
 from integrity.models import KeyCheck
 from integrity.sealed import SealedRow, TamperedRowError
 from tests.accounts.mailbox import get, post

@@ -12,8 +12,8 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
-from credentials.counters import Durations
-from credentials.freshness import LEASE
+from credentials.usage.counters import Durations
+from credentials.verified_cache.freshness import LEASE
 from keyportal import worker_files
 from keyportal.metrics import Workers
 from keyportal.worker_files import EXITED_AFTER, WorkerFiles, WorkerMetrics, total

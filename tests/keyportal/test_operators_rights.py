@@ -23,7 +23,8 @@ from accounts.operators import OperatorAdmin
 from accounts.services import deactivate_user, unconfirm_user
 from apikeys.models import APIKey
 from audit.models import Event
-from credentials.models import Scope, Sighting, Usage
+from credentials.scopes.models import Scope
+from credentials.usage.models import Sighting, Usage
 from keyportal.admin import PAGES, PortalAdminSite
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
 from tests.keyportal.rights import HOLDING, RIGHTS, grant, registered, snapshot, with_rights

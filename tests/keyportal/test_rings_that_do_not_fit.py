@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from apikeys.verification import verify
-from credentials.freshness import freshness
+from credentials.verified_cache.freshness import freshness
 from integrity.key_check import RingMisfitError, confirm_rings
 from integrity.models import KeyCheck
 from tests.conftest import MakeKey

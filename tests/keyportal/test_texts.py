@@ -14,7 +14,7 @@ from django.test import Client
 from accounts.models import User
 from accounts.passkey_forms import AddPasskeyForm
 from apikeys.models import APIKey
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from tests.conftest import PASSWORD, MakeKey
 from tests.keyportal.test_admin import FIND, KEYS, act
 from tokens.ending import Target

@@ -19,7 +19,8 @@ from accounts.models import User
 from apikeys import services
 from apikeys.models import APIKey
 from audit.models import Event
-from credentials.models import Scope, Sighting, Usage
+from credentials.scopes.models import Scope
+from credentials.usage.models import Sighting, Usage
 from tests.conftest import ORIGIN, PASSWORD, MakeKey
 from tests.portal import ROOT
 from tokens.models import Audience, Housekeeping, RevokedToken, TokenFamily

@@ -8,7 +8,7 @@ from django.test import Client
 
 from apikeys.models import APIKey
 from apikeys.verification import verify as verify_key
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from tests.conftest import ORIGIN, MakeKey
 from tests.tokens.test_doors import bearer
 from tokens import services

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from accounts.models import AttemptWindow, User
 from apikeys.models import APIKey
 from audit.models import Event
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from tests.conftest import PASSWORD, MakeKey, MakeUser
 from tests.typos import with_another_end
 from tokens.models import RevokedToken, TokenFamily

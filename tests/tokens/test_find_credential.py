@@ -22,7 +22,7 @@ from apikeys.verification import verify as verify_key
 from audit.models import Event
 from audit.origin import Origin
 from credentials.kinds import Kind
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from tests.conftest import ORIGIN, MakeKey
 from tests.rows import rewrite
 from tests.typos import with_another_end

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from audit.models import Event
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from tests.conftest import ORIGIN, PASSWORD, MakeKey
 from tests.tokens.audiences import ORDERS, REPORTS, orders, reports
 from tests.tokens.test_doors import FORM, basic, log_in_for_tokens, post_form, refresh

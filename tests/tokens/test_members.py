@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from tests.conftest import PASSWORD
 from tests.oauth_client import FORM, basic
 

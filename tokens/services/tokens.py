@@ -17,7 +17,7 @@ from apikeys.verification import KeyRecord
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
-from credentials.models import Scope
+from credentials.scopes.models import Scope
 from integrity.key_check import rings_confirmed
 from integrity.rings import index_ring
 from integrity.sealed import swap

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts.models import User
 from accounts.services import create_user
 from audit.origin import Origin
-from credentials.services import add_scope
+from credentials.scopes.services import add_scope
 
 ACCOUNTS = (("operator@example.com", True), ("developer@example.com", False))
 SCOPES = (

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 
 from audit.append_only import create_refusals
-from credentials.triggers import create_triggers
+from credentials.verified_cache.triggers import create_triggers
 
 
 class Command(BaseCommand):

@@ -1,7 +1,8 @@
 """The tables that verdicts depend on, and the PostgreSQL triggers that announce their changes to every listener.
 
 `NOTIFY_TRIGGERS` is the only declaration: migrations and `manage.py createtriggers` create the triggers from it,
-`credentials.trigger_health` compares the database with it, and a test compares it with what verdicts read.
+`credentials.verified_cache.trigger_health` compares the database with it, and a test compares it with what verdicts
+read.
 
 Every change is announced, whatever makes it: a page, the admin site, SQL by hand, a replicating session (ENABLE ALWAYS)
 or another role (SECURITY DEFINER). The triggers are deferred constraint triggers: at commit, the first one raises the
@@ -10,7 +11,7 @@ Each notification holds the number, its mark (random, so that a repeated number 
 `key:key_…`, or `*` if the record can't be named. A savepoint that is rolled back takes its number and notifications
 with it.
 
-SQLite needs no triggers, because it has a version counter of its own (`credentials.freshness`).
+SQLite needs no triggers, because it has a version counter of its own (`credentials.verified_cache.freshness`).
 """
 
 from collections.abc import Mapping

@@ -5,13 +5,14 @@ process or elsewhere, and `total_changes` with every change of its own. If eithe
 the cache is emptied before the next answer. So no answer is ever stale.
 
 For this, the connection must lead to the file at the configured path. A file that was put in its place is opened before
-the next answer (`credentials.database_file`).
+the next answer (`credentials.verified_cache.database_file`).
 
 PostgreSQL: triggers send a notification of every change that a verdict depends on, whatever makes it
-(`credentials.triggers`). A thread of this process listens (`credentials.listener`) and holds a lease, which its
-heartbeats renew as long as the triggers are in place. Without a lease the cache is not used: every request queries the
-database. The listener hears of its own database and tables only. So each connection of this process is compared with
-the listener's when it is made (`credentials.place`), and every thread reconnects when the listener finds other ones.
+(`credentials.verified_cache.triggers`). A thread of this process listens (`credentials.verified_cache.listener`) and
+holds a lease, which its heartbeats renew as long as the triggers are in place. Without a lease the cache is not used:
+every request queries the database. The listener hears of its own database and tables only. So each connection of this
+process is compared with the listener's when it is made (`credentials.verified_cache.database_identity`), and every
+thread reconnects when the listener finds other ones.
 """
 
 import logging
@@ -23,11 +24,11 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from credentials import clock
-from credentials.cache import VerifiedCache
-from credentials.database_file import DatabaseFile
-from credentials.listener import Listener
-from credentials.place import Met, Place, leads_to
+from credentials.verified_cache import clock
+from credentials.verified_cache.cache import VerifiedCache
+from credentials.verified_cache.database_file import DatabaseFile
+from credentials.verified_cache.database_identity import Met, Place, leads_to
+from credentials.verified_cache.listener import Listener
 from integrity.key_check import confirm_rings, rings_confirmed
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class Freshness:
         return clock.now() < self.leased_until
 
     def now(self) -> float:
-        """Return the seconds since an arbitrary start (`credentials.clock`)."""
+        """Return the seconds since an arbitrary start (`credentials.verified_cache.clock`)."""
         return clock.now()
 
     def renew(self, *, since: float) -> None:

@@ -21,11 +21,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from credentials.circuit_breaker import CircuitBreaker
 from credentials.credential import Credential
-from credentials.rate_limit_text import parsed_limit
-from credentials.record_lookup import WouldBlockError
+from credentials.limits.rate_limit_text import parsed_limit
 from credentials.refusals import Refusal, RefusedError
+from credentials.runtime.circuit_breaker import CircuitBreaker
+from credentials.verified_cache.record_lookup import WouldBlockError
 
 logger = logging.getLogger(__name__)
 

@@ -2,14 +2,14 @@
 
 A listener can't tell a trigger that does not fire from a database in which nothing changes. So each heartbeat looks at
 the rows of PostgreSQL's catalogue on which the guarantee rests: their ids and versions, which is cheap. Only if these
-differ from the last look is the catalogue compared with `credentials.triggers`.
+differ from the last look is the catalogue compared with `credentials.verified_cache.triggers`.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol, Self
 
-from credentials.changes import Position
-from credentials.triggers import COUNTER, NOTIFY, SETTINGS, TABLES, TRIGGERS, Trigger, body
+from credentials.verified_cache.changes import Position
+from credentials.verified_cache.triggers import COUNTER, NOTIFY, SETTINGS, TABLES, TRIGGERS, Trigger, body
 
 
 class Cursor(Protocol):

@@ -4,7 +4,7 @@ from typing import NamedTuple, Self
 
 
 class Position(NamedTuple):
-    """The place of a change in the order of commits (`credentials.triggers`)."""
+    """The place of a change in the order of commits (`credentials.verified_cache.triggers`)."""
 
     n: int
     nonce: str

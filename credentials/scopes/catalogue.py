@@ -9,7 +9,7 @@ from django.db.models import Aggregate, Case, CharField, Func, Subquery, TextFie
 from django.db.models.expressions import Combinable
 from django.db.models.sql.compiler import SQLCompiler
 
-from credentials.models import Scope, is_built_in
+from credentials.scopes.models import Scope, is_built_in
 from integrity.rings import sealing_ring
 from vault.rings import KeyRing
 from vault.rowseal import row_seal_fits

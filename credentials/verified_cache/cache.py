@@ -1,8 +1,8 @@
 """The verified cache holds what the database said about a credential while that is known to be current.
 
 It holds verdict data under digests, never a secret and never a verdict: expiry, networks and scopes are checked at
-every request. `credentials.freshness` knows whether the cache may be trusted. No entry outlives `MAX_AGE` in any case,
-as the last safeguard against a mistake in freshness or a change that got round it.
+every request. `credentials.verified_cache.freshness` knows whether the cache may be trusted. No entry outlives
+`MAX_AGE` in any case, as the last safeguard against a mistake in freshness or a change that got round it.
 
 The fill race: a record is stored only if no change was heard between the start of its query and its storing. Otherwise
 an answer from before a change could be stored after the change had been heard, and would stay.
@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from django.conf import settings
 
-from credentials import clock
+from credentials.verified_cache import clock
 
 MAX_AGE: Final = 60.0
 """Seconds after the start of its query at which an entry is no longer used."""
@@ -39,7 +39,7 @@ class _Entry(NamedTuple):
     record: Any
     tags: tuple[str, ...]
     ends_at: float
-    """In seconds of `credentials.clock`."""
+    """In seconds of `credentials.verified_cache.clock`."""
 
 
 class VerifiedCache:
@@ -80,7 +80,8 @@ class VerifiedCache:
     def get_or_load(self, generation: int | None, key: bytes, load: Callable[[], Record | None]) -> Record | None:
         """Return what `load` would return now: the cached record if it is current, otherwise the answer of `load`.
 
-        `generation` is the one that `credentials.freshness` has just returned, or None if the cache may not be trusted.
+        `generation` is the one that `credentials.verified_cache.freshness` has just returned, or None if the cache may
+        not be trusted.
         """
         known: Record | None = None if generation is None else self.get(key)
         with self._counting:

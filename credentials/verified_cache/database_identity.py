@@ -7,8 +7,8 @@ hear of changes there.
 
 from typing import Any, Final, NamedTuple
 
-from credentials.trigger_health import Cursor
-from credentials.triggers import TABLES
+from credentials.verified_cache.trigger_health import Cursor
+from credentials.verified_cache.triggers import TABLES
 
 _PLACE: Final = """
 SELECT extract(epoch FROM pg_catalog.pg_postmaster_start_time())::text,

@@ -1,6 +1,6 @@
 """Usage counters in memory: calls of each credential and the time they took, without a write during the request.
 
-`credentials.usage` writes the counts to the database. A process that is killed loses the counts that it has not
+`credentials.usage.flusher` writes the counts to the database. A process that is killed loses the counts that it has not
 written yet, and nothing else.
 """
 

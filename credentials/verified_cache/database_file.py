@@ -6,7 +6,7 @@ thread compares, and opens the file that is there now.
 
 When only the database file is moved, its write-ahead log stays behind. SQLite would take it for the log of the new file
 and show a mixture of both. So the log is renamed and kept for the operator to inspect. If only the log was removed or
-replaced, the file is reopened with the log that is there now (`credentials.database_log`).
+replaced, the file is reopened with the log that is there now (`credentials.verified_cache.database_log`).
 """
 
 import logging
@@ -21,8 +21,8 @@ from typing import Final, NamedTuple
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from credentials import clock
-from credentials.database_log import (
+from credentials.verified_cache import clock
+from credentials.verified_cache.database_log import (
     Guard,
     OpenLogs,
     UnusableFileError,
@@ -32,7 +32,7 @@ from credentials.database_log import (
     save,
     set_aside,
 )
-from credentials.wal_index import WalIndex
+from credentials.verified_cache.wal_index import WalIndex
 
 logger = logging.getLogger(__name__)
 

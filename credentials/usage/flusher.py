@@ -18,10 +18,10 @@ from django.conf import settings
 from django.db import DatabaseError, DataError, InterfaceError, close_old_connections, connection
 
 from audit.client_address import Address
-from credentials.counters import CallCount, CounterKey, usage_counters
-from credentials.freshness import freshness
-from credentials.services import add_usage
-from credentials.writes import writes
+from credentials.runtime.database_writes import database_writes
+from credentials.usage.counters import CallCount, CounterKey, usage_counters
+from credentials.usage.services import add_usage
+from credentials.verified_cache.freshness import freshness
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Flusher:
             began = time.monotonic()
             if self._batch is None:
                 self._batch = Batch(secrets.token_hex(16), usage_counters.take())
-            if self._batch.calls or writes.fault or began - self._wrote_at > LONGEST:
+            if self._batch.calls or database_writes.fault or began - self._wrote_at > LONGEST:
                 self._add(self._batch)
                 self._wrote_at = began
             self._batch = None
@@ -90,12 +90,12 @@ class Flusher:
     def _add(self, batch: Batch) -> None:
         try:
             add_usage(batch_id=batch.id, calls=batch.calls)
-            writes.worked()
+            database_writes.worked()
         except DataError:
             # The batch would be refused every time, and all later ones would wait for ever.
             logger.exception("a batch of %d counts can't be written and is dropped", len(batch.calls))
         except DatabaseError as error:
-            writes.note(error)
+            database_writes.note(error)
             raise
 
     def _run(self) -> None:

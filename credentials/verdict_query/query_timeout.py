@@ -14,7 +14,7 @@ from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from credentials.circuit_breaker import CircuitBreaker
+from credentials.runtime.circuit_breaker import CircuitBreaker
 
 VERDICT_TIMEOUT: Final = 1.5  # seconds for the answer to a verdict's query, and to Django's health check
 QUERY_TIMEOUT: Final = 6.0  # seconds for every other query: a little more than the settings' statement_timeout

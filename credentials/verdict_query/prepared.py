@@ -16,7 +16,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
-from credentials.query_timeout import QueryTimeout, breaker, verdict_timeout
+from credentials.verdict_query.query_timeout import QueryTimeout, breaker, verdict_timeout
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from credentials.lines import way_of_requests
+from credentials.verified_cache.connections import way_of_requests
 
 if TYPE_CHECKING:
-    from credentials.freshness import Freshness
+    from credentials.verified_cache.freshness import Freshness
 
 logger = logging.getLogger(__name__)
 

@@ -38,7 +38,7 @@ def why_nothing_is_written(error: BaseException) -> str:
     return next((why for prefix, why in PREFIXES.items() if code.startswith(prefix)), "")
 
 
-class Writes:
+class DatabaseWrites:
     """Whether this process can write, by the last write that it tried."""
 
     def __init__(self) -> None:
@@ -59,4 +59,4 @@ class Writes:
         self.fault = ""
 
 
-writes: Final = Writes()
+database_writes: Final = DatabaseWrites()

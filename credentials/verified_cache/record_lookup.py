@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from credentials.cache import Record
-from credentials.freshness import freshness
+from credentials.verified_cache.cache import Record
+from credentials.verified_cache.freshness import freshness
 
 
 class WouldBlockError(Exception):

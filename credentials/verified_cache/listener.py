@@ -3,8 +3,8 @@
 A heartbeat is a notification that the listener sends to itself. PostgreSQL delivers notifications in the order of their
 commits, so when the heartbeat is back, everything committed before it was sent has been heard too. This is what the
 lease guarantees, but only if every commit also sent its notification. So the statement that sends the heartbeat also
-reads the change counter and looks at the triggers (`credentials.trigger_health`): if a number was not heard, the cache
-is emptied, and without the triggers there is no lease.
+reads the change counter and looks at the triggers (`credentials.verified_cache.trigger_health`): if a number was not
+heard, the cache is emptied, and without the triggers there is no lease.
 """
 
 import logging
@@ -19,16 +19,16 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 from psycopg.pq.abc import PGresult
 
-from credentials.changes import AppliedChanges, Change, Position
-from credentials.ear import Ear, row_of
-from credentials.lines import UnsuitableError, abort, refuse_pooler, way_of_notices
-from credentials.place import leads_to, place_of
-from credentials.probe import Probe
-from credentials.trigger_health import LOOK, Look, faults, summary
-from credentials.triggers import CHANNEL, EVERYTHING
+from credentials.verified_cache.changes import AppliedChanges, Change, Position
+from credentials.verified_cache.connections import UnsuitableError, abort, refuse_pooler, way_of_notices
+from credentials.verified_cache.database_identity import leads_to, place_of
+from credentials.verified_cache.notification_connection import Ear, row_of
+from credentials.verified_cache.probe import Probe
+from credentials.verified_cache.trigger_health import LOOK, Look, faults, summary
+from credentials.verified_cache.triggers import CHANNEL, EVERYTHING
 
 if TYPE_CHECKING:
-    from credentials.freshness import Freshness
+    from credentials.verified_cache.freshness import Freshness
 
 logger = logging.getLogger(__name__)
 

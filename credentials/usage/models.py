@@ -1,0 +1,64 @@
+"""Usage counts and source addresses."""
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class Usage(models.Model):
+    """The number of calls of a credential in one hour, at one entry point (`door`), with one outcome."""
+
+    credential = models.CharField(max_length=32)
+    """The key's id, also for tokens issued for it; the user's id for tokens of a log-in."""
+    hour = models.DateTimeField(db_index=True)
+    door = models.CharField(max_length=16)
+    outcome = models.CharField(max_length=24)
+    """`accepted`, or the code of the refusal."""
+    count = models.PositiveBigIntegerField()
+
+    class Meta:
+        """Rows are written by `credentials.scopes.services.add_usage`."""
+
+        verbose_name_plural = "usage"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["credential", "hour", "door", "outcome"], name="usage_counted_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.credential} {self.door} {self.outcome}"
+
+
+class Sighting(models.Model):
+    """An address from which a credential was used successfully, first and last; the newest addresses are kept."""
+
+    credential = models.CharField(max_length=32)
+    secret = models.CharField(max_length=32, blank=True)
+    """The id of the key's secret; empty for a token."""
+    address = models.CharField(max_length=45, blank=True)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        """Rows are written by `credentials.scopes.services.add_usage`."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["credential", "secret", "address"], name="sighting_of_an_address"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.credential} {self.address}"
+
+
+class UsageBatch(models.Model):
+    """A batch of counts that was added to the tables above, so that the same batch is never counted twice."""
+
+    id = models.CharField(primary_key=True, max_length=32)
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        """Kept for a day; no process retries a batch for longer."""
+
+        verbose_name_plural = "usage batches"
+
+    def __str__(self) -> str:
+        return self.id

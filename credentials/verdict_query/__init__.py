@@ -1,0 +1,1 @@
+"""The queries of verdicts: prepared, with a timeout."""

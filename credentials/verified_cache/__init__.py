@@ -1,0 +1,1 @@
+"""The verified cache, and how a process knows whether it is current."""

@@ -1,0 +1,27 @@
+"""The change counter."""
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class ChangeCounter(models.Model):
+    """The number of transactions that changed data a verdict depends on: one row, raised by triggers (PostgreSQL)."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    identity = models.CharField(max_length=36)
+    """The random identity of the database."""
+    n = models.PositiveBigIntegerField(default=0)
+    mark = models.CharField(max_length=36)
+    """A random mark for this value of `n`."""
+    raised_by = models.BigIntegerField(default=0)
+    """The transaction that raised it last. A transaction raises it once, however many rows it changes."""
+    raised_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """Written by the triggers of `credentials.verified_cache.triggers` only."""
+
+        constraints: ClassVar = [models.CheckConstraint(condition=models.Q(id=1), name="one_change_counter")]
+
+    def __str__(self) -> str:
+        return f"{self.identity}:{self.n}"
