@@ -8,8 +8,8 @@ from django.db import DatabaseError, InterfaceError
 
 from audit.client_address import Address
 from credentials.credential import Credential, Owner
-from credentials.limits.rate_limiter import Quota, take
-from credentials.refusals import RefusedError
+from credentials.limits.rate_limiter import Quota, rate_limiter
+from credentials.refusals import Refusal, RefusedError
 from credentials.usage.counters import ACCEPTED
 from credentials.usage.flusher import count_call
 
@@ -58,7 +58,7 @@ def admit(
     started = time.perf_counter()
     try:
         record = verify()
-        quota = take(record.counted_as, record.limit, record.credential, may_block=may_block) if limited else None
+        quota = _spend(record, may_block=may_block) if limited else None
     except RefusedError as error:
         refusal = error.refusal
         count_call(door, refusal.code, time.perf_counter() - started, credential=refusal.counted_as)
@@ -75,3 +75,19 @@ def admit(
         address=address,
     )
     return record, quota
+
+
+def _spend(record: VerifiedRecord, *, may_block: bool) -> Quota | None:
+    """Count a call against the record's rate limit; return what is left. Raises as `admit` does."""
+    quota = rate_limiter().hit(record.counted_as, record.limit, may_block=may_block)
+    if quota is None or not quota.is_exceeded:
+        return quota
+    raise RefusedError(
+        Refusal(
+            code="rate_limited",
+            about={"key": record.credential.id, "name": record.credential.name},
+            counted_as=record.counted_as,
+            retry_after=quota.reset,
+            headers=quota.headers(),
+        )
+    )

@@ -9,7 +9,8 @@ from apikeys.verification import verify as verify_key
 from audit.client_address import Address
 from credentials.kinds import is_signed
 from credentials.refusals import RefusedError
-from credentials.verified_cache.record_lookup import Lookup, WouldBlockError, get_or_load
+from credentials.runtime.errors import WouldBlockError
+from credentials.verified_cache.record_lookup import Lookup, get_or_load
 from tokens.audiences import Asked
 from tokens.verification import TokenRecord
 from tokens.verification import check_state as check_token_state

@@ -18,9 +18,10 @@ from credentials.admission import admit
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused
 from credentials.refusals import Refusal, RefusedError
+from credentials.runtime.errors import WouldBlockError
 from credentials.scopes.models import SCOPE_NAME
 from credentials.verified_cache.freshness import freshness
-from credentials.verified_cache.record_lookup import Lookup, WouldBlockError, get_cached_unchecked, get_or_load
+from credentials.verified_cache.record_lookup import Lookup, get_cached_unchecked, get_or_load
 from gateway.asking import admitted, admitted_again, missed
 from gateway.caller_cache import CallerCache
 from gateway.verdict import verdict

@@ -7,9 +7,10 @@ amount times the number of workers, but never everything, and no call fails beca
 
 import logging
 import math
+import os
 import time
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
 from django.conf import settings
@@ -21,11 +22,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from credentials.credential import Credential
 from credentials.limits.rate_limit_text import parsed_limit
-from credentials.refusals import Refusal, RefusedError
 from credentials.runtime.circuit_breaker import CircuitBreaker
-from credentials.verified_cache.record_lookup import WouldBlockError
+from credentials.runtime.errors import WouldBlockError
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +45,8 @@ class Quota:
     remaining: int
     reset: int
     """Seconds until calls become available again."""
+    is_exceeded: bool
+    """Whether the call was one too many. Such a call uses nothing up."""
 
     def headers(self) -> dict[str, str]:
         """Return the response headers of draft-ietf-httpapi-ratelimit-headers-10."""
@@ -55,8 +56,8 @@ class Quota:
         }
 
 
-class Counter:
-    """A counter of calls, in the shared store while that answers, otherwise in this process."""
+class RateLimiter:
+    """Counts calls in the shared store while that answers, otherwise in this process."""
 
     def __init__(self) -> None:
         self._own = MovingWindowRateLimiter(MemoryStorage())
@@ -64,12 +65,29 @@ class Counter:
         self._breaker = CircuitBreaker(cool_downs=COOL_DOWNS, probe=2 * STORE_TIMEOUT)
         self._warned_at = -math.inf
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether calls are counted in the shared store, which may block."""
-        return self._shared is not None
+    def hit(self, name: str, limit: str, *, may_block: bool = True) -> Quota | None:
+        """Count a call under this name; return what is left, or None if there is no limit.
 
-    def hit(self, item: RateLimitItem, name: str) -> tuple[bool, float, int]:
+        `limit` is the credential's own; empty for KEYPORTAL_RATE_LIMIT. Raises `WouldBlockError` if `may_block` is
+        False and Redis does the counting.
+        """
+        text = limit or settings.KEYPORTAL_RATE_LIMIT
+        if not text:
+            return None
+        if not may_block and self._shared is not None:
+            raise WouldBlockError
+        item = parsed_limit(text)
+        within, reset_at, remaining = self._hit(item, name)
+        return Quota(
+            policy="key" if limit else "default",
+            amount=item.amount,
+            window=item.get_expiry(),
+            remaining=max(0, remaining) if within else 0,
+            reset=max(1, min(item.get_expiry(), math.ceil(reset_at - time.time()))),
+            is_exceeded=not within,
+        )
+
+    def _hit(self, item: RateLimitItem, name: str) -> tuple[bool, float, int]:
         """Count a call; return whether it is allowed, when the oldest call leaves the window, and how many are left."""
         if self._shared is not None and self._breaker.allows():
             try:
@@ -89,44 +107,19 @@ class Counter:
             logger.warning("each worker counts rate limits separately: %s", type(error).__name__)
 
 
-def take(name: str, limit: str, credential: Credential, *, may_block: bool = True) -> Quota | None:
-    """Count a call under this name and return what is left; None if it has no limit.
-
-    Raises `RefusedError` with `rate_limited` beyond the limit; a refused call uses nothing up. Raises `WouldBlockError`
-    if `may_block` is False and Redis does the counting.
-    """
-    text = limit or settings.KEYPORTAL_RATE_LIMIT
-    if not text:
-        return None
-    if not may_block and counter().is_shared:
-        raise WouldBlockError
-    item = parsed_limit(text)
-    within, reset_at, remaining = counter().hit(item, name)
-    quota = Quota(
-        policy="key" if limit else "default",
-        amount=item.amount,
-        window=item.get_expiry(),
-        remaining=max(0, remaining) if within else 0,
-        reset=max(1, min(item.get_expiry(), math.ceil(reset_at - time.time()))),
-    )
-    if within:
-        return quota
-    about = {"key": credential.id, "name": credential.name}
-    raise RefusedError(
-        Refusal(code="rate_limited", about=about, counted_as=name, retry_after=quota.reset, headers=quota.headers())
-    )
+@cache
+def rate_limiter() -> RateLimiter:
+    """Return this process's rate limiter."""
+    return RateLimiter()
 
 
-@lru_cache(maxsize=1)
-def counter() -> Counter:
-    """Return this process's counter, created at the first call."""
-    return Counter()
+os.register_at_fork(after_in_child=rate_limiter.cache_clear)
 
 
 def _shared_store(url: str) -> RedisStorage:
     # Valkey speaks the Redis protocol.
     at = url.replace("valkey://", "redis://", 1).replace("valkeys://", "rediss://", 1)
-    # No retries by redis-py, which would delay the call by seconds: `Counter` pauses instead.
+    # No retries by redis-py, which would delay the call by seconds: the circuit breaker pauses instead.
     never = Retry(NoBackoff(), 0)
     pool = ConnectionPool.from_url(at, socket_connect_timeout=STORE_TIMEOUT, socket_timeout=STORE_TIMEOUT, retry=never)
     return RedisStorage(at, connection_pool=pool)

@@ -3,12 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.cache import Record
 from credentials.verified_cache.freshness import freshness
-
-
-class WouldBlockError(Exception):
-    """The answer needs a query, which would block: not for the event loop."""
 
 
 class Lookup(Protocol):

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from credentials.runtime.errors import WouldBlockError
 from credentials.usage.flusher import flusher
-from credentials.verified_cache.record_lookup import WouldBlockError, get_cached
+from credentials.verified_cache.record_lookup import get_cached
 from gateway import forward_auth
 from keyportal.entrance.answer import Answer, Writer
 from keyportal.entrance.connection import Connection

@@ -11,8 +11,9 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.freshness import freshness
-from credentials.verified_cache.record_lookup import Lookup, WouldBlockError, get_or_load
+from credentials.verified_cache.record_lookup import Lookup, get_or_load
 from gateway import forward_auth, verify
 from gateway.caller_cache import CallerCache
 from keyportal.entrance.answer import Answer, header_lines

@@ -18,12 +18,12 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
+from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache import clock, freshness, record_lookup
 from credentials.verified_cache.database_file import LOOK
 from credentials.verified_cache.database_identity import Place
 from credentials.verified_cache.database_log import UnusableFileError
 from credentials.verified_cache.freshness import Freshness
-from credentials.verified_cache.record_lookup import WouldBlockError
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off

@@ -1,7 +1,6 @@
 """Rate limits: the headers, who shares one, and what happens without Redis."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,10 +14,9 @@ from django.test import Client as Browser
 from accounts.models import User
 from apikeys import services
 from audit.models import Event
-from credentials.credential import Credential
 from credentials.limits.rate_limit_text import parsed_limit
-from credentials.limits.rate_limiter import Counter, counter, take
-from credentials.verified_cache.record_lookup import WouldBlockError
+from credentials.limits.rate_limiter import RateLimiter, rate_limiter
+from credentials.runtime.errors import WouldBlockError
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
 from tests.oauth_client import ClientKey, OAuthClient, json_of
@@ -196,17 +194,23 @@ def test_without_redis_calls_are_limited_by_each_worker_and_none_fails(
     wait_until(counted_together)  # each worker tries again after its rest
 
 
+def is_allowed(limiter: RateLimiter, limit: str, name: str = "somebody") -> bool:
+    quota = limiter.hit(name, limit)
+    assert quota is not None
+    return not quota.is_exceeded
+
+
 def test_a_store_that_fails_is_left_alone_for_longer_and_longer(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("credentials.limits.rate_limiter.time", SimpleNamespace(monotonic=lambda: now, time=time.time))
+    monkeypatch.setattr("credentials.runtime.circuit_breaker.time", SimpleNamespace(monotonic=lambda: now))
     with proxy_to(free_port()) as store:  # nobody is there
         settings.CACHE_URL = f"redis://127.0.0.1:{store.port}/0"
-        counter = Counter()
+        limiter = RateLimiter()
         asked = []
         for pause in (0.0, 0.5, 0.6, 1.0, 1.1, 3.0, 2.1, 9.0, 1.1, 9.0, 1.1):
             now += pause
             for _ in range(20):
-                assert counter.hit(parsed_limit("1000/hour"), "somebody")[0] is True
+                assert is_allowed(limiter, "1000/hour")
             asked.append(store.refused)
     assert asked == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6]
 
@@ -214,32 +218,22 @@ def test_a_store_that_fails_is_left_alone_for_longer_and_longer(settings: Any, m
 def test_a_counter_without_its_store_counts_by_itself(settings: Any) -> None:
     with proxy_to(free_port()) as store:  # nobody is there
         settings.CACHE_URL = f"redis://127.0.0.1:{store.port}/0"
-        counter = Counter()
-        assert [counter.hit(parsed_limit("3/hour"), "somebody")[0] for _ in range(5)] == [True] * 3 + [False] * 2
-        assert counter.hit(parsed_limit("3/hour"), "another")[0]
+        limiter = RateLimiter()
+        assert [is_allowed(limiter, "3/hour") for _ in range(5)] == [True] * 3 + [False] * 2
+        assert is_allowed(limiter, "3/hour", "another")
 
 
 def test_who_must_not_wait_does_not_ask_redis(settings: Any) -> None:
-    credential = Credential(
-        kind="api_key",
-        id="key_1",
-        name="a key",
-        client_id="key_1",
-        owner_id="usr_1",
-        environment="live",
-        scopes=frozenset(),
-        expires_at=None,
-    )
     settings.CACHE_URL, settings.KEYPORTAL_RATE_LIMIT = f"redis://127.0.0.1:{free_port()}/0", "3/hour"
-    counter.cache_clear()
+    rate_limiter.cache_clear()
     try:
         with pytest.raises(WouldBlockError):
-            take("somebody", "", credential, may_block=False)
+            rate_limiter().hit("somebody", "", may_block=False)
         settings.CACHE_URL = ""
-        counter.cache_clear()
-        assert take("somebody", "", credential, may_block=False)
+        rate_limiter.cache_clear()
+        assert rate_limiter().hit("somebody", "", may_block=False)
     finally:
-        counter.cache_clear()
+        rate_limiter.cache_clear()
 
 
 def test_without_a_limit_there_are_no_headers(portal: Portal) -> None:

@@ -9,9 +9,10 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from audit.client_address import parse_address
+from credentials.runtime.errors import WouldBlockError
 from credentials.scopes.models import Scope
 from credentials.verified_cache.freshness import freshness
-from credentials.verified_cache.record_lookup import WouldBlockError, get_cached
+from credentials.verified_cache.record_lookup import get_cached
 from gateway import forward_auth, verify
 from gateway.forward_auth import PATH, Question, decide, is_asked
 from tests.conftest import MakeKey
