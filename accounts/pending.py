@@ -16,6 +16,7 @@ import threading
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from email.utils import formatdate
+from functools import cache
 from smtplib import SMTPRecipientsRefused, SMTPResponseException
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -45,8 +46,17 @@ LONGEST_WAIT: Final = timedelta(days=3)
 CANDIDATES: Final = 10
 """How many due messages a worker looks at to find one that no other worker takes."""
 
-written = threading.Event()
-"""Set when this process has committed a message, to wake its sending thread. Other processes poll now and then."""
+
+@cache
+def written() -> threading.Event:
+    """Return an event that is set when this process has committed a message, to wake its sending thread.
+
+    Other processes poll now and then.
+    """
+    return threading.Event()
+
+
+os.register_at_fork(after_in_child=written.cache_clear)  # a thread of the parent may have held the old one's lock
 
 
 class Taken(NamedTuple):
@@ -83,7 +93,7 @@ def send_after_commit(message: Message, *, what: str) -> None:
     content = json.dumps({"message": asdict(message), "headers": headers})
     row.content = seal(sealing_ring(), content, _context(row.pk, what))
     row.save(force_insert=True)
-    transaction.on_commit(written.set, robust=True)
+    transaction.on_commit(written().set, robust=True)
 
 
 def is_any_due() -> bool:
@@ -178,7 +188,3 @@ def _in_short(error: Exception) -> str:
 
 def _give_up(rows: "QuerySet[PendingMessage]") -> bool:
     return bool(rows.update(given_up_at=Now(), content=None))
-
-
-# A forked process needs its own event: a thread of the parent may have held the old one's lock.
-os.register_at_fork(after_in_child=written.__init__)  # type: ignore[misc]  # other modules hold this object

@@ -4,11 +4,13 @@ A message is taken only after the server has answered. So a server that is away,
 nothing, uses up no tries, and each waiting message is sent once when it is back. Nothing is sent within a transaction.
 """
 
+import os
 import smtplib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Final
 
 from django.conf import settings
@@ -51,8 +53,19 @@ class _Sent:
             self.ids.clear()
 
 
-counts = Counts()
-_sent = _Sent()
+@cache
+def counts() -> Counts:
+    """Return the counts of this process."""
+    return Counts()
+
+
+@cache
+def _sent() -> _Sent:
+    return _Sent()
+
+
+os.register_at_fork(after_in_child=counts.cache_clear)
+os.register_at_fork(after_in_child=_sent.cache_clear)
 
 
 def send_due(*, is_ending: Callable[[], bool] = lambda: False) -> bool:
@@ -60,7 +73,7 @@ def send_due(*, is_ending: Callable[[], bool] = lambda: False) -> bool:
 
     Raises OSError if the mail server can't be reached or does not answer, `django.db.Error` if the database does not.
     """
-    _sent.remove()
+    _sent().remove()
     if is_ending() or not pending.is_any_due():
         return False
     with _listening_server() as server:
@@ -75,7 +88,7 @@ def send_due(*, is_ending: Callable[[], bool] = lambda: False) -> bool:
 
 def give_up_hopeless() -> None:
     """Give up the messages that can't be sent any more, and count them."""
-    counts.given_up += pending.give_up_hopeless()
+    counts().given_up += pending.give_up_hopeless()
 
 
 @contextmanager
@@ -104,12 +117,12 @@ def _send(server: BaseEmailBackend, taken: Taken) -> bool:
     try:
         server.send_messages([pending.unsealed(taken)])
     except Exception as error:  # noqa: BLE001  # a fault in one message must not keep others from being sent
-        counts.failed += 1
-        counts.given_up += not pending.put_back(taken, error)
+        counts().failed += 1
+        counts().given_up += not pending.put_back(taken, error)
         return False
-    counts.sent += 1
-    _sent.ids.add(taken.id)
-    _sent.remove()
+    counts().sent += 1
+    _sent().ids.add(taken.id)
+    _sent().remove()
     return True
 
 

@@ -7,11 +7,11 @@ from typing import Protocol, TypeVar
 from django.db import DatabaseError, InterfaceError
 
 from audit.client_address import Address
+from credentials.counting import count_call
 from credentials.credential import Credential, Owner
 from credentials.limits.rate_limiter import Quota, rate_limiter
 from credentials.refusals import Refusal, RefusedError
 from credentials.usage.counters import ACCEPTED
-from credentials.usage.flusher import count_call
 
 
 class VerifiedRecord(Protocol):

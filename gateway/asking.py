@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 import time
+from functools import cache
 from typing import Final
 
 from django.conf import settings
@@ -13,12 +14,12 @@ from accounts.attempts import AttemptLimit
 from audit.client_address import Address
 from credentials.admission import admit
 from credentials.bearer import bearer_token
+from credentials.counting import count_call
 from credentials.credential import Credential
 from credentials.limits.rate_limit_text import parsed_limit
 from credentials.refusals import insufficient_scope, refused
 from credentials.runtime.database_writes import database_writes
 from credentials.usage.counters import ACCEPTED
-from credentials.usage.flusher import count_call
 from credentials.verified_cache.freshness import freshness
 from credentials.verified_cache.record_lookup import Lookup, get_cached, get_or_load
 from gateway.caller_cache import CallerCache
@@ -72,7 +73,13 @@ class Allowance:
         self._counts = {}
 
 
-allowance = Allowance()
+@cache
+def allowance() -> Allowance:
+    """Return the allowance of this process."""
+    return Allowance()
+
+
+os.register_at_fork(after_in_child=allowance.cache_clear)
 
 
 def admitted(header: str | None, query: str, *, address: Address | None, lookup: Lookup = get_or_load) -> Credential:
@@ -94,7 +101,7 @@ def admitted_again(header: str | None, query: str, address: Address | None, know
     started = time.perf_counter()
     record = None if header is None or query else known.get(header, address)
     if record is None:
-        generation = freshness.cache.generation
+        generation = freshness().cache.generation
         record = _looked_up(header, query, address, get_cached)
         if header is not None:
             known.put(header, record, generation=generation)
@@ -117,7 +124,7 @@ def let_in(asker: Credential) -> None:
     """Return if this credential may ask now. Raises `RefusedError` without the scope, or `AsksTooOftenError`."""
     if SCOPE not in asker.scopes:
         raise insufficient_scope((SCOPE,), asker.scopes)
-    allowance.spend(caller_of(asker))
+    allowance().spend(caller_of(asker))
 
 
 def caller_of(asker: Credential) -> str:
@@ -135,14 +142,6 @@ def missed(asker: Credential) -> int:
     try:
         return MISSES.retry_after(caller) or MISSES.hit(caller)
     except DatabaseError as error:
-        database_writes.note(error)
+        database_writes().note(error)
         logger.warning("a guess is not counted: %s", error)  # the log shows the error's class and code, not its text
         return 0  # if the database takes no writes, verdicts go on
-
-
-def _begin_anew() -> None:
-    """Reset the count in a forked process."""
-    allowance.__init__()  # type: ignore[misc]  # other modules hold this very object
-
-
-os.register_at_fork(after_in_child=_begin_anew)

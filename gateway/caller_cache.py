@@ -35,9 +35,9 @@ class CallerCache:
         None means that the header must be looked up, which also finds out why it is refused.
         """
         record = self._record
-        if record is None or not freshness.glance():
+        if record is None or not freshness().glance():
             return None
-        cache = freshness.cache
+        cache = freshness().cache
         if self._generation != cache.generation or self._until <= clock.now() or self._mark != _mark_of(header):
             return None
         try:

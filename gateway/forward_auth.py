@@ -80,7 +80,7 @@ def is_asked(path: str) -> bool:
 def decide(question: Question) -> tuple[HTTPStatus, Headers]:
     """Return status and headers for a request; 503 if anything goes wrong here, never 200."""
     try:
-        freshness.confirm_rings()
+        freshness().confirm_rings()
         return _decided(question, lookup=get_or_load)
     except (DatabaseError, InterfaceError, VaultError):
         connection.close()
@@ -99,7 +99,7 @@ def _decided(question: Question, *, lookup: Lookup) -> tuple[HTTPStatus, Headers
     try:
         credential, quota = _verified(question, lookup)
     except RefusedError as error:
-        if lookup is not get_or_load and not freshness.glance():
+        if lookup is not get_or_load and not freshness().glance():
             raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
         return _refusal(error.refusal, question.query)
     identity = _identity(credential)

@@ -76,7 +76,7 @@ class Question:
                 else:
                     self.asker = admitted_again(self.authorization, self.query, self.address, self.known)
             except RefusedError as error:
-                if lookup is not get_or_load and not freshness.glance():
+                if lookup is not get_or_load and not freshness().glance():
                     raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
                 raise CredentialRefused(error.refusal) from None
         return self.asker

@@ -38,7 +38,7 @@ def record_denied(request: HttpRequest, exception: Exception | None) -> None:
             origin = Origin.of_request(request)
             record_event(EventType.ACCESS_DENIED, subject=f"user:{user.pk}", origin=origin, route=route(request))
     except (DatabaseError, InterfaceError) as error:
-        database_writes.note(error)
+        database_writes().note(error)
         logger.exception("denied access could not be recorded")
 
 

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from multiprocessing.util import Finalize
 from typing import Final
 
@@ -51,7 +52,7 @@ class Mailer:
     def stop(self) -> None:
         """Stop, and wait a moment for the e-mail that is being sent, because it would otherwise be sent again."""
         self._ending.set()
-        written.set()
+        written().set()
         if self._thread is not None:
             self._thread.join(AT_EXIT)
 
@@ -60,8 +61,8 @@ class Mailer:
             if self._pause:
                 self._ending.wait(self._pause)
             else:
-                written.wait(LOOK)
-            written.clear()
+                written().wait(LOOK)
+            written().clear()
             self._work()
 
     def _work(self) -> None:
@@ -79,7 +80,7 @@ class Mailer:
             task()
         except (DatabaseError, InterfaceError) as error:
             connection.close()
-            database_writes.note(error)
+            database_writes().note(error)
             self._tell("messages are waiting for the database: %s", error)
         except RingMisfitError as error:
             self._tell("messages are waiting for matching key rings: %s", error)
@@ -93,7 +94,7 @@ class Mailer:
 
     def _send(self) -> None:
         self._follow()
-        freshness.confirm_rings()  # with wrong rings nothing could be opened
+        freshness().confirm_rings()  # with wrong rings nothing could be opened
         while send_due(is_ending=self._ending.is_set):
             self._follow()
 
@@ -104,7 +105,7 @@ class Mailer:
     def _follow(self) -> None:
         """Make sure that this thread uses the current database: one connection to an old one holds back all threads."""
         close_old_connections()
-        freshness.follow()
+        freshness().follow()
 
     def _tell(self, words: str, error: Exception) -> None:
         if time.monotonic() >= self._told_at + TOLD:
@@ -112,5 +113,10 @@ class Mailer:
             logger.warning(words, in_short(error))
 
 
-mailer = Mailer()
-os.register_at_fork(after_in_child=mailer.__init__)  # type: ignore[misc]  # a fork has no threads
+@cache
+def mailer() -> Mailer:
+    """Return the mailer of this process."""
+    return Mailer()
+
+
+os.register_at_fork(after_in_child=mailer.cache_clear)

@@ -118,8 +118,8 @@ class RingsMiddleware:
         """Pass the request on, or raise what the check raises; the error page then answers 503."""
         path = request.path_info
         if path not in HEALTH_PATHS and not path.startswith(PUBLISHED):
-            freshness.follow()
-            freshness.confirm_rings()
+            freshness().follow()
+            freshness().confirm_rings()
         return self.get_response(request)
 
 
@@ -133,7 +133,7 @@ class ReadYourWritesMiddleware:
         """Pass the request on, and wait a moment if its method is not safe."""
         response = self.get_response(request)
         if request.method not in SAFE_METHODS and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            freshness.wait_until_applied()
+            freshness().wait_until_applied()
         return response
 
 

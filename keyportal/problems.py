@@ -162,7 +162,7 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
         return Problem("invalid", {"errors": list(_pointed(exc.detail))})
     code = next((code for kind, code in _OF_EXCEPTION.items() if isinstance(exc, kind)), "")
     if exc is not None and is_of_the_database(exc):
-        database_writes.note(exc)
+        database_writes().note(exc)
         code = "unavailable"
     if exc is not None and code == "unavailable":
         logger.error("unavailable: %s", in_short(exc), exc_info=exc)

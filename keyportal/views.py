@@ -76,7 +76,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     one.
     """
     faults = [*_faults(), *_unshown(request)]
-    warnings = [f"the database accepts no writes: {database_writes.fault}"] if database_writes.fault else []
+    warnings = [f"the database accepts no writes: {database_writes().fault}"] if database_writes().fault else []
     told = {"status": "unready" if faults else "ready", "faults": faults}
     told |= {"warnings": warnings} if warnings else {}
     return JsonResponse(told, status=503 if faults else 200)
@@ -100,17 +100,17 @@ _migrated: set[int] = set()
 
 def _is_migrated() -> bool:
     # Reading every migration takes a while and probes ask every second, so the result is cached for this database.
-    if freshness.database not in _migrated:
+    if freshness().database not in _migrated:
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             return False
-        _migrated.add(freshness.database)
+        _migrated.add(freshness().database)
     return True
 
 
 def _faults() -> list[str]:
     try:
-        freshness.follow()
+        freshness().follow()
         if not _is_migrated():
             return ["migrations are not applied"]
         confirm_rings()
@@ -136,4 +136,4 @@ def _unheard() -> list[str]:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             found = faults(cursor)
-    return [*found, *filter(None, [freshness.doubt])]
+    return [*found, *filter(None, [freshness().doubt])]

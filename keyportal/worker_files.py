@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,22 +93,22 @@ class WorkerMetrics:
 
 def own_metrics() -> WorkerMetrics:
     """Return this worker's current metrics."""
-    cache, now = freshness.cache, freshness.now()
+    cache, now = freshness().cache, freshness().now()
     return WorkerMetrics(
-        durations=dict(usage_counters.durations),  # a copy, because it grows meanwhile
+        durations=dict(usage_counters().durations),  # a copy, because it grows meanwhile
         hits=cache.hits,
         misses=cache.misses,
         entries=len(cache),
-        lease=max(0.0, freshness.leased_until - now) if connection.vendor == "postgresql" else None,
-        hears=None if freshness.fault is None else not freshness.fault,
-        writable=not database_writes.fault,
-        lag=flusher.lag,
-        **asdict(meter.read()),
-        messages_sent=counts.sent,
-        messages_failed=counts.failed,
-        messages_given_up=counts.given_up,
-        messages_waiting=mailer.backlog.waiting,
-        messages_wait=mailer.backlog.longest_wait,
+        lease=max(0.0, freshness().leased_until - now) if connection.vendor == "postgresql" else None,
+        hears=None if freshness().fault is None else not freshness().fault,
+        writable=not database_writes().fault,
+        lag=flusher().lag,
+        **asdict(meter().read()),
+        messages_sent=counts().sent,
+        messages_failed=counts().failed,
+        messages_given_up=counts().given_up,
+        messages_waiting=mailer().backlog.waiting,
+        messages_wait=mailer().backlog.longest_wait,
         at=time.time(),
     )
 
@@ -154,8 +155,13 @@ class WorkerFiles:
             return [metrics for path, metrics in _files(folder) if path.name != self.own]
 
 
-worker_files = WorkerFiles()
-os.register_at_fork(after_in_child=worker_files.__init__)  # type: ignore[misc]  # each process has a file of its own
+@cache
+def worker_files() -> WorkerFiles:
+    """Return the files, as this process sees them: each process has a file of its own."""
+    return WorkerFiles()
+
+
+os.register_at_fork(after_in_child=worker_files.cache_clear)
 
 
 def all_workers() -> list[WorkerMetrics]:
@@ -163,9 +169,9 @@ def all_workers() -> list[WorkerMetrics]:
 
     This worker writes its file first, so that another worker does not report less a moment later.
     """
-    own = worker_files.write_snapshot()
+    own = worker_files().write_snapshot()
     try:
-        others = worker_files.read()
+        others = worker_files().read()
     except OSError as error:
         logger.warning("metrics can't be read from %s: %s", settings.KEYPORTAL_METRICS_DIR, type(error).__name__)
         others = []

@@ -114,7 +114,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def sent_at_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have messages sent when they are committed, by the thread of the test: no worker runs here that would."""
-    monkeypatch.setattr(pending, "written", Postman())
+    postman = Postman()
+    monkeypatch.setattr(pending, "written", lambda: postman)
 
 
 class Postman:
@@ -130,7 +131,7 @@ class Postman:
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """Make the database, and meet it as the start of a server does: queries are counted without those of the first."""
     with django_db_blocker.unblock():
-        freshness.confirm_rings()
+        freshness().confirm_rings()
         rings_confirmed()
 
 

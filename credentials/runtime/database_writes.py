@@ -4,7 +4,9 @@ Verdicts then go on, so the process stays ready; metrics, the log and `/readyz` 
 """
 
 import logging
+import os
 import sqlite3
+from functools import cache
 from typing import Final
 
 import psycopg
@@ -59,4 +61,10 @@ class DatabaseWrites:
         self.fault = ""
 
 
-database_writes: Final = DatabaseWrites()
+@cache
+def database_writes() -> DatabaseWrites:
+    """Return what this process knows of the database's writes."""
+    return DatabaseWrites()
+
+
+os.register_at_fork(after_in_child=database_writes.cache_clear)

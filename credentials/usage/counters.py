@@ -10,6 +10,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final, NamedTuple
 
 from audit.client_address import Address
@@ -98,12 +99,10 @@ class UsageCounters:
         return {CounterKey(*asked): calls for asked, calls in taken.items()}
 
 
-usage_counters = UsageCounters()
+@cache
+def usage_counters() -> UsageCounters:
+    """Return the counters of this process. What was counted before a fork is written by the parent."""
+    return UsageCounters()
 
 
-def _begin_anew() -> None:
-    """Start over in a forked process: the parent writes what was counted before the fork."""
-    usage_counters.__init__()  # type: ignore[misc]  # other modules hold this object
-
-
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=usage_counters.cache_clear)

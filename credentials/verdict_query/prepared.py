@@ -97,7 +97,7 @@ def _execute(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any,
 
     A connection broken by a restart of the database is noticed in use; then the query runs again over a fresh one.
     """
-    if connection.vendor == "postgresql" and not breaker.allows():
+    if connection.vendor == "postgresql" and not breaker().allows():
         raise OperationalError("the database did not answer a moment ago")
     try:
         return _fetch(compiled, values)
@@ -131,7 +131,7 @@ def _cursor() -> CursorWrapper:
         connection.ensure_connection()
     except OperationalError as error:
         if isinstance(error.__cause__, psycopg.errors.ConnectionTimeout):
-            breaker.failed()
+            breaker().failed()
         raise
     if not Prepared.prepares:
         return connection.cursor()

@@ -5,8 +5,10 @@ server hangs or the network drops packets. Then every thread would wait, and eve
 """
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final
 
 import psycopg
@@ -21,12 +23,18 @@ QUERY_TIMEOUT: Final = 6.0  # seconds for every other query: a little more than 
 COOL_DOWN: Final = 1.0  # seconds after a timeout in which no verdict queries
 PROBE: Final = 2.5  # seconds for the one verdict that tries next: as long as making a connection may take
 
-breaker: Final = CircuitBreaker(cool_downs=(COOL_DOWN,), probe=PROBE)
-"""Of the database, for the verdicts of this process."""
-
 
 class QueryTimeout(OperationalError):  # noqa: N818  # as Django and psycopg name theirs
     """The database took a query and did not answer in time. A retry would only wait again."""
+
+
+@cache
+def breaker() -> CircuitBreaker:
+    """Return the circuit breaker of the database, for the verdicts of this process."""
+    return CircuitBreaker(cool_downs=(COOL_DOWN,), probe=PROBE)
+
+
+os.register_at_fork(after_in_child=breaker.cache_clear)
 
 
 class _Thread(threading.local):
@@ -68,9 +76,9 @@ def _limit(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
             answer = wait(generator, *arguments, **options | {"timeout": limit})
         except psycopg.errors._WaitTimeout as error:
             raw.close()  # its next answer could belong to this query
-            breaker.failed()
+            breaker().failed()
             raise QueryTimeout("the database did not answer in time") from error
-        breaker.succeeded()
+        breaker().succeeded()
         return answer
 
     raw.wait = limited  # type: ignore[method-assign, assignment]

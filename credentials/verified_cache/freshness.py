@@ -18,6 +18,7 @@ thread reconnects when the listener finds other ones.
 import logging
 import os
 import threading
+from functools import cache
 from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -240,12 +241,11 @@ class Freshness:
                 self._listener = listener
 
 
-freshness = Freshness()
+@cache
+def freshness() -> Freshness:
+    """Return what this process knows. A forked process starts over: it inherits neither threads nor connections."""
+    return Freshness()
 
 
-def _begin_anew() -> None:
-    """Start over in a forked process, which inherits neither threads nor connections."""
-    freshness.__init__()  # type: ignore[misc]  # other modules hold this object
-
-
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=freshness.cache_clear)
+freshness()  # made while there is one thread: a second one would have a listener of its own

@@ -17,14 +17,14 @@ class Lookup(Protocol):
 
 def get_or_load(key: bytes, load: Callable[[], Record | None]) -> Record | None:
     """Return the record that `load` would return now for this digest, from the cache if that is current."""
-    generation = freshness.current()
-    freshness.confirm_rings()
-    return freshness.cache.get_or_load(generation, key, load)
+    generation = freshness().current()
+    freshness().confirm_rings()
+    return freshness().cache.get_or_load(generation, key, load)
 
 
 def get_cached(key: bytes, load: Callable[[], Record | None]) -> Record | None:
     """Return the same from the cache alone. Raises `WouldBlockError` if it is not there or may not be current."""
-    if not freshness.glance():
+    if not freshness().glance():
         raise WouldBlockError
     return get_cached_unchecked(key, load)
 
@@ -34,8 +34,8 @@ def get_cached_unchecked(key: bytes, load: Callable[[], Record | None]) -> Recor
 
     Freshness is not checked again: a change heard since then has dropped the record. Raises `WouldBlockError` as well.
     """
-    record: Record | None = freshness.cache.get(key)
+    record: Record | None = freshness().cache.get(key)
     if record is None:
         raise WouldBlockError
-    freshness.cache.count_hit()
+    freshness().cache.count_hit()
     return record

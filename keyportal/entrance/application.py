@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from credentials.background import background
 from credentials.runtime.errors import WouldBlockError
-from credentials.usage.flusher import flusher
 from credentials.verified_cache.record_lookup import get_cached
 from gateway import forward_auth
 from keyportal.entrance.answer import Answer, Writer
@@ -88,9 +88,9 @@ class Entrance:
         self.most = min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS)
         self.verdicts.start(loop)
         self.others.start(loop)
-        meter.read = self.load
-        flusher.start()  # needed even if nothing is counted, because it also extends the audit chain
-        mailer.start()
+        meter().read = self.load
+        background().start()  # needed even if nothing is counted, because it also extends the audit chain
+        mailer().start()
 
     def __call__(self) -> Connection:
         """Return the protocol for a new client."""

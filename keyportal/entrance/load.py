@@ -1,7 +1,9 @@
 """The load on the server of this process, for `keyportal.worker_files`."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -28,4 +30,10 @@ class Meter:
         self.read: Callable[[], Load] = Load
 
 
-meter = Meter()
+@cache
+def meter() -> Meter:
+    """Return the meter of this process."""
+    return Meter()
+
+
+os.register_at_fork(after_in_child=meter.cache_clear)

@@ -79,7 +79,7 @@ def _verify(request: Request, sender: Sender, known: CallerCache) -> Question:
     def answer(lookup: Lookup) -> Answer:
         try:
             if lookup is get_or_load:
-                freshness.confirm_rings()
+                freshness().confirm_rings()
             told = asked.answer(lookup)
         except WouldBlockError:
             raise

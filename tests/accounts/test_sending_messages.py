@@ -50,7 +50,7 @@ def test_a_message_is_tried_five_times_after_growing_delays_and_given_up(
 ) -> None:
     row = write(what="password_reset_key")
     server.manners = Manners.REFUSING
-    before = vars(sending.counts).copy()
+    before = vars(sending.counts()).copy()
     for delay in DELAYS:
         assert "mail_unsent" not in caplog.text
         earliest = database_time()
@@ -68,7 +68,7 @@ def test_a_message_is_tried_five_times_after_growing_delays_and_given_up(
     assert server.connections == TRIES
     assert f"mail_delayed: password_reset_key ({row.pk}, try 1): SMTPRecipientsRefused 451" in caplog.text
     assert f"mail_unsent: password_reset_key ({row.pk}, try 5): SMTPRecipientsRefused 451" in caplog.text
-    counted = {name: count - before[name] for name, count in vars(sending.counts).items()}
+    counted = {name: count - before[name] for name, count in vars(sending.counts()).items()}
     assert counted == {"sent": 0, "failed": 5, "given_up": 1}
 
 

@@ -40,7 +40,7 @@ def test_a_session_whose_row_is_gone_is(session: SessionStore) -> None:
 def test_who_has_no_account_is_not_blamed_either(
     session: SessionStore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_writes, "fault", "")  # it is the process's, and known to the tests after this one
+    monkeypatch.setattr(database_writes(), "fault", "")  # it is the process's, and known to the tests after this one
     browser = Client(raise_request_exception=False)
     browser.cookies[settings.SESSION_COOKIE_NAME] = session.token or ""
     assert browser.get("/accounts/login/", secure=True).status_code == 200

@@ -156,14 +156,13 @@ def test_what_was_read_just_after_a_change_is_read_again(
 ) -> None:
     """The next change may have the same time, and be one of which nothing else tells."""
     fresh = Freshness()
-    monkeypatch.setattr(
-        "credentials.verified_cache.database_file.SETTLES", 1 << 62
-    )  # nanoseconds: it was changed just now
+    for_ever = 1 << 62  # nanoseconds
+    monkeypatch.setattr("credentials.verified_cache.database_file.STABLE_AFTER", for_ever)
     fresh.follow()
     generation, raw = fresh.current(), connection.connection
     fresh.follow()
     assert (fresh.current(), connection.connection) == (generation, raw)
-    monkeypatch.setattr("credentials.verified_cache.database_file.SETTLES", -1)
+    monkeypatch.setattr("credentials.verified_cache.database_file.STABLE_AFTER", -1)
     fresh.follow()
     assert connection.connection is not raw
     settled, raw = fresh.current(), connection.connection
@@ -177,7 +176,7 @@ def test_a_folder_that_was_moved_with_its_log_holds_the_database_that_it_held(
     connection: Connections, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where a link leads is remembered only while everything lies there."""
-    monkeypatch.setattr("credentials.verified_cache.database_file.SETTLES", -1)
+    monkeypatch.setattr("credentials.verified_cache.database_file.STABLE_AFTER", -1)
     connection.close()
     link, first, second = tmp_path / "current", tmp_path / "first", tmp_path / "second"
     first.mkdir()
@@ -269,7 +268,8 @@ def test_while_a_thread_has_a_log_that_is_gone_nobody_opens_the_next(connection:
 def test_what_is_looked_up_is_of_its_own_digest_and_asked_once(
     connection: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record_lookup, "freshness", Freshness())
+    own = Freshness()
+    monkeypatch.setattr(record_lookup, "freshness", lambda: own)
     monkeypatch.setattr(freshness, "confirm_rings", lambda: None)  # of which this database knows nothing
     asked: list[bytes] = []
 
@@ -294,7 +294,7 @@ def glancing(connection: Connections, monkeypatch: pytest.MonkeyPatch) -> Freshn
     monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: moment)
     fresh = Freshness()
     monkeypatch.setattr(freshness, "confirm_rings", lambda: None)
-    monkeypatch.setattr(record_lookup, "freshness", fresh)
+    monkeypatch.setattr(record_lookup, "freshness", lambda: fresh)
     assert not fresh.glance()
     assert fresh.current() is not None
     assert not fresh.glance()
@@ -462,7 +462,7 @@ def test_an_answer_waits_for_its_change_only_while_somebody_listens(leased: Leas
 @pytest.mark.django_db
 def test_only_the_answer_to_what_may_change_something_waits(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[str] = []
-    monkeypatch.setattr(freshness.freshness, "wait_until_applied", lambda: waited.append("for it"))
+    monkeypatch.setattr(freshness.freshness(), "wait_until_applied", lambda: waited.append("for it"))
     assert client.get("/accounts/login/", secure=True).status_code == 200
     assert waited == []
     assert client.post("/theme/", {"theme": "dark"}, secure=True).status_code == 302

@@ -24,10 +24,10 @@ def queries(credential):
     return len(captured)
 
 def counted():
-    freshness.cache.clear()
+    freshness().cache.clear()
     return [[queries(credential) for _ in range(4)] for credential in ({secret!r}, {token!r})]
 
-wait_until(lambda: freshness.current() is not None)
+wait_until(lambda: freshness().current() is not None)
 # On SQLite a commit of the server in between, such as that of its counts, rightly costs one more.
 wait_until(lambda: counted() == {expected}, otherwise=counted)
 print({expected})
@@ -36,24 +36,24 @@ FORKED = """
 import os
 from credentials.verified_cache.freshness import freshness
 from credentials.usage.counters import usage_counters
-from credentials.usage.flusher import flusher
+from credentials.background import background
 from gateway.verdict import verdict
 from tests.waiting import wait_until
 
-wait_until(lambda: freshness.current() is not None)
+wait_until(lambda: freshness().current() is not None)
 verdict({secret!r}, address=None)
-usage_counters.count("api", "accepted", 0.1, credential="key_x")
-assert len(freshness.cache) >= 1
+usage_counters().count("api", "accepted", 0.1, credential="key_x")
+assert len(freshness().cache) >= 1
 child = os.fork()
 if not child:
-    known = [len(freshness.cache), len(usage_counters.take()), freshness._listener, flusher._thread]
-    connection = freshness._thread.connection
+    known = [len(freshness().cache), len(usage_counters().take()), freshness()._listener, background()._thread]
+    connection = freshness()._thread.connection
     connection.connection = None  # the parent's: nobody may speak over it
     verdict({secret!r}, address=None)
-    wait_until(lambda: freshness.current() is not None)
+    wait_until(lambda: freshness().current() is not None)
     verdict({secret!r}, address=None)
-    os._exit(0 if known == [0, 0, None, None] and len(freshness.cache) == 1 else 1)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(usage_counters.take()))
+    os._exit(0 if known == [0, 0, None, None] and len(freshness().cache) == 1 else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(usage_counters().take()))
 """
 
 
@@ -125,13 +125,13 @@ def queries():
     return len(captured)
 
 moved = 0.0
-freshness.cache._now = lambda: clock.now() + moved
+freshness().cache._now = lambda: clock.now() + moved
 deadline = time.monotonic() + 30
 counted = []
 while counted != {expected} and time.monotonic() < deadline:
     # On SQLite a commit of the server in between, such as that of its counts, rightly costs one more.
-    freshness.current()
-    freshness.cache.clear()
+    freshness().current()
+    freshness().cache.clear()
     counted = []
     for seconds in (0, 0, {age} - 5, 10, 0):
         moved += seconds

@@ -113,7 +113,7 @@ def test_a_batch_that_comes_twice_counts_once() -> None:
 @pytest.mark.django_db
 def test_a_commit_whose_answer_is_lost_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     own, flusher = UsageCounters(), Flusher()
-    monkeypatch.setattr(usage, "usage_counters", own)
+    monkeypatch.setattr(usage, "usage_counters", lambda: own)
 
     def written_but_not_told(*, batch_id: str, calls: Mapping[CounterKey, CallCount]) -> bool:
         add_usage(batch_id=batch_id, calls=calls)
@@ -135,7 +135,7 @@ def test_a_commit_whose_answer_is_lost_is_not_repeated(monkeypatch: pytest.Monke
 @pytest.mark.django_db
 def test_what_can_not_be_written_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     own, flusher = UsageCounters(), Flusher()
-    monkeypatch.setattr(usage, "usage_counters", own)
+    monkeypatch.setattr(usage, "usage_counters", lambda: own)
 
     def away(**_: Any) -> bool:
         raise OperationalError("away")
@@ -194,7 +194,7 @@ def test_nothing_is_written_on_the_way_of_a_request(
     make_key: MakeKey, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     own = UsageCounters()
-    monkeypatch.setattr(usage, "usage_counters", own)
+    monkeypatch.setattr("credentials.counting.usage_counters", lambda: own)
     key, secret = make_key()
     with django_assert_num_queries(1):
         admit(lambda: verify(secret, address=HERE), door="api", address=HERE)
@@ -210,7 +210,7 @@ def test_nothing_is_written_on_the_way_of_a_request(
 @pytest.mark.django_db
 def test_a_batch_that_the_database_refuses_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     own, flusher = UsageCounters(), Flusher()
-    monkeypatch.setattr(usage, "usage_counters", own)
+    monkeypatch.setattr(usage, "usage_counters", lambda: own)
 
     def refuse(**_: Any) -> bool:
         raise DataError("too long")

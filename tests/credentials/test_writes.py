@@ -19,8 +19,8 @@ pytestmark = pytest.mark.finding("H47")
 @pytest.mark.django_db
 def test_a_database_that_keeps_nothing_is_noticed_and_so_is_its_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
     own, flusher, known = UsageCounters(), Flusher(), DatabaseWrites()
-    monkeypatch.setattr(usage, "usage_counters", own)
-    monkeypatch.setattr(usage, "writes", known)
+    monkeypatch.setattr(usage, "usage_counters", lambda: own)
+    monkeypatch.setattr(usage, "database_writes", lambda: known)
     own.count("api", "paused", 0.1, credential="key_1")
     with nothing_is_kept(), pytest.raises(DatabaseError):
         flusher.flush()
@@ -36,8 +36,9 @@ def test_a_database_that_keeps_nothing_is_noticed_and_so_is_its_recovery(monkeyp
 @pytest.mark.django_db
 def test_who_has_nothing_to_write_tries_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     flusher, known = Flusher(), DatabaseWrites()
-    monkeypatch.setattr(usage, "usage_counters", UsageCounters())
-    monkeypatch.setattr(usage, "writes", known)
+    own = UsageCounters()
+    monkeypatch.setattr(usage, "usage_counters", lambda: own)
+    monkeypatch.setattr(usage, "database_writes", lambda: known)
     with nothing_is_kept():
         flusher.flush()
         assert known.fault == ""

@@ -33,7 +33,8 @@ Ask = Callable[[str], Any]
 @pytest.fixture(autouse=True)
 def _anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin a window of its own for each test: how much is allowed is read when one begins."""
-    monkeypatch.setattr("gateway.asking.allowance", Allowance())
+    fresh = Allowance()
+    monkeypatch.setattr("gateway.asking.allowance", lambda: fresh)
 
 
 def verify(client: Client, credential: str, *, by: str) -> Any:
@@ -122,11 +123,11 @@ def test_a_service_is_counted_once_where_a_thread_goes_on(make_key: MakeKey) -> 
         f"Bearer {secret}", "", json.dumps({"credential": "x"}).encode(), None
     ).answer()  # the service is known now
     question = Question(f"Bearer {secret}", "", json.dumps({"credential": shown}).encode(), None)
-    usage_counters.take()
+    usage_counters().take()
     with pytest.raises(WouldBlockError):
         question.answer(known_but(shown))
     assert json.loads(question.answer())["valid"] is True
-    counts = {(asked.door, asked.credential): calls.count for asked, calls in usage_counters.take().items()}
+    counts = {(asked.door, asked.credential): calls.count for asked, calls in usage_counters().take().items()}
     assert counts["api", asking.pk] == 1
 
 

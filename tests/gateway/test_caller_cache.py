@@ -24,20 +24,20 @@ from tests.staleness import IN_A_ROW, refused_everywhere
 from tokens.services import issue_to_key
 
 HOME, AWAY = parse_address("192.0.2.1"), parse_address("198.51.100.1")
-Meet = Callable[[str], CallerCache]
+Fill = Callable[[str], CallerCache]
 
 
 @pytest.fixture
-def put(monkeypatch: pytest.MonkeyPatch) -> Meet:
-    """Have a credential met, in a process that knows its memory to be right."""
-    monkeypatch.setattr(freshness, "glance", lambda: True)
+def fill(monkeypatch: pytest.MonkeyPatch) -> Fill:
+    """Put a credential into the cache of a connection, in a process that knows its memory to be right."""
+    monkeypatch.setattr(freshness(), "glance", lambda: True)
 
-    def met(credential: str) -> CallerCache:
+    def filled(credential: str) -> CallerCache:
         known = CallerCache()
-        known.put(f"Bearer {credential}", verdict(credential, address=HOME), generation=freshness.cache.generation)
+        known.put(f"Bearer {credential}", verdict(credential, address=HOME), generation=freshness().cache.generation)
         return known
 
-    return met
+    return filled
 
 
 def token_for(secret: str) -> str:
@@ -46,52 +46,52 @@ def token_for(secret: str) -> str:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("is_token", [False, True], ids=["key", "token"])
-def test_the_same_header_is_known(make_key: MakeKey, meet: Meet, *, is_token: bool) -> None:
+def test_the_same_header_is_known(make_key: MakeKey, fill: Fill, *, is_token: bool) -> None:
     key, secret = make_key(networks=["192.0.2.0/24"])
     shown = token_for(secret) if is_token else secret
-    known, hits = meet(shown), freshness.cache.hits
+    known, hits = fill(shown), freshness().cache.hits
     record = known.get(f"Bearer {shown}", HOME)
     assert record is not None
     assert record.counted_as == key.pk
-    assert freshness.cache.hits == hits + 1
+    assert freshness().cache.hits == hits + 1
     assert known.get(f"Bearer {shown[:-1]}", HOME) is None
     assert known.get(f"bearer {shown}", HOME) is None
     assert known.get(f"Bearer {shown}", HOME) is record
 
 
 @pytest.mark.django_db
-def test_nobody_is_known_once_something_has_changed(make_key: MakeKey, meet: Meet) -> None:
+def test_nobody_is_known_once_something_has_changed(make_key: MakeKey, fill: Fill) -> None:
     _, secret = make_key()
-    known = meet(secret)
-    freshness.cache.drop(["key:of somebody else"])
+    known = fill(secret)
+    freshness().cache.drop(["key:of somebody else"])
     assert known.get(f"Bearer {secret}", HOME) is None
 
 
 @pytest.mark.django_db
 def test_nobody_is_known_while_memory_may_be_wrong(
-    make_key: MakeKey, meet: Meet, monkeypatch: pytest.MonkeyPatch
+    make_key: MakeKey, fill: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, secret = make_key()
-    known = meet(secret)
-    monkeypatch.setattr(freshness, "glance", lambda: False)
+    known = fill(secret)
+    monkeypatch.setattr(freshness(), "glance", lambda: False)
     assert known.get(f"Bearer {secret}", HOME) is None
 
 
 @pytest.mark.django_db
-def test_nobody_is_known_for_long(make_key: MakeKey, meet: Meet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_is_known_for_long(make_key: MakeKey, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     _, secret = make_key()
-    known, now = meet(secret), clock.now()
+    known, now = fill(secret), clock.now()
     monkeypatch.setattr(clock, "now", lambda: now + SECONDS + 1)
     assert known.get(f"Bearer {secret}", HOME) is None
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("is_token", [False, True], ids=["key", "token"])
-def test_who_is_known_is_judged_each_time(make_key: MakeKey, meet: Meet, *, is_token: bool) -> None:
+def test_who_is_known_is_judged_each_time(make_key: MakeKey, fill: Fill, *, is_token: bool) -> None:
     _, secret = make_key(networks=["192.0.2.0/24"], expires_at=timezone.now() + timedelta(days=1))
     shown = token_for(secret) if is_token else secret
-    assert meet(shown).get(f"Bearer {shown}", AWAY) is None
-    known = meet(shown)
+    assert fill(shown).get(f"Bearer {shown}", AWAY) is None
+    known = fill(shown)
     with time_machine.travel(timezone.now() + timedelta(days=2)):
         assert known.get(f"Bearer {shown}", HOME) is None
     assert known.get(f"Bearer {shown}", HOME) is None, "who was refused is looked up"

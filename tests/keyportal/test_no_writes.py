@@ -97,7 +97,7 @@ def test_a_command_says_what_the_database_says(site: Site) -> None:
 def test_a_request_that_could_not_write_is_noted_at_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_writes, "fault", "")  # it is the process's, and known to the tests after this one
+    monkeypatch.setattr(database_writes(), "fault", "")  # it is the process's, and known to the tests after this one
     session = SessionStore()
     session["theme"] = "of a form"
     session.save()
@@ -125,19 +125,19 @@ def can_not_be_written(*given: object, **named: object) -> None:
 
 @pytest.mark.once
 def test_a_message_that_can_not_be_taken_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_writes, "fault", "")
+    monkeypatch.setattr(database_writes(), "fault", "")
     assert not Mailer()._does(can_not_be_written)
-    assert database_writes.fault == READ_ONLY
+    assert database_writes().fault == READ_ONLY
 
 
 @pytest.mark.django_db
 def test_denied_access_that_can_not_be_recorded_is_noted(
     log_in: Callable[[User], Browser], developer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_writes, "fault", "")
+    monkeypatch.setattr(database_writes(), "fault", "")
     monkeypatch.setattr("keyportal.denied.record_event", can_not_be_written)
     assert log_in(developer).get("/admin/", secure=True).status_code == 403
-    assert database_writes.fault == READ_ONLY
+    assert database_writes().fault == READ_ONLY
 
 
 @pytest.mark.once

@@ -19,7 +19,7 @@ def secret(make_key: MakeKey) -> str:
     secret: str = make_key()[1]
     assert verify(secret, address=None).credential.name
     assert KeyCheck.objects.filter(ring="index").update(value=bytes(32)) == 1
-    freshness.meet_another_database()
+    freshness().meet_another_database()
     return secret
 
 
@@ -38,7 +38,7 @@ def test_no_verdict_is_given(secret: str) -> None:
 def test_each_request_looks_first_which_database_it_is(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[str] = []
     for look in ("follow", "confirm_rings"):
-        monkeypatch.setattr(freshness, look, lambda look=look: looks.append(look))
+        monkeypatch.setattr(freshness(), look, lambda look=look: looks.append(look))
     assert client.get("/healthz", secure=True).status_code == 200
     assert client.get("/.well-known/jwks.json", secure=True).status_code == 200  # it asks no database
     assert looks == []  # it asks nobody

@@ -1,0 +1,17 @@
+"""What each worker does regularly in its background thread, besides answering requests."""
+
+from audit.chain import EVERY, extend_now_and_then
+from credentials.background import TASKS, PeriodicTask
+from keyportal.worker_files import worker_files
+from tokens.housekeeping import LOOK, now_and_then
+
+
+def add_periodic_tasks() -> None:
+    """Add the portal's tasks to the one that writes usage. Only server processes have them."""
+    TASKS.extend(
+        (
+            PeriodicTask(lambda: worker_files().write_snapshot(), at_exit=True, uses_database=False),
+            PeriodicTask(now_and_then, every=LOOK),
+            PeriodicTask(extend_now_and_then, every=EVERY),
+        )
+    )
