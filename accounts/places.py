@@ -47,7 +47,7 @@ def known_place(request: HttpRequest, email: str) -> str:
     """
     device = known_device(request, email)
     user_id = User.objects.filter(email=email).values_list("pk", flat=True).first()
-    came_in = Q(verb=EventType.LOGGED_IN) | Q(verb=EventType.TOKEN_ISSUED)
+    came_in = Q(verb=EventType.LOGGED_IN) | Q(verb=EventType.APP_LOGGED_IN)
     address = request.META.get("REMOTE_ADDR") or None
     from_here = Event.objects.filter(came_in, actor=f"user:{user_id}", address=address).exists()
     return device or (bucket_of(request) if from_here else "")

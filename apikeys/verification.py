@@ -164,8 +164,7 @@ def record_of(row: Sequence[Any], secret: KeySecret | None = None) -> KeyRecord:
             scopes=names_in(entries).intersection(key.scope_list),
             expires_at=key.expires_at,
         ),
-        # A row that was not written by the portal may hold text that is not a network; it is refused without parsing
-        # it.
+        # A row that the portal did not write may hold text that is not a network; it is refused without parsing it.
         networks=tuple(map(parse_network, key.network_list)) if seal_is_valid else (),
         revoked_at=key.revoked_at,
         revoked_reason=key.revoked_reason,

@@ -45,7 +45,9 @@ class EventType(StrEnum):
     EMAIL_CHANGE_REQUESTED = "email_change_requested", "E-mail address change requested", Notifies.OWNER
     EMAIL_CHANGE_UNDONE = "email_change_undone", "E-mail address change undone", Notifies.OWNER
     EMAIL_CHANGED = "email_changed", "E-mail address changed", Notifies.OWNER
+    EMAIL_CONFIRM = "email_confirm", "E-mail address confirmed", Notifies.OWNER
     EMAIL_CONFIRMED = "email_confirmed", "E-mail address confirmed"
+    EMAIL_DELETED = "email_deleted", "E-mail address removed", Notifies.OWNER
     EMAIL_RELEASED = "email_released", "E-mail address released to the account that confirmed it", Notifies.OWNER
     EMAIL_UNCONFIRMED = "email_unconfirmed", "E-mail confirmation revoked"
     EVENTS_REMOVED = "events_removed", "Old audit events removed"

@@ -191,7 +191,7 @@ def test_the_owner_is_told_who_ended_a_key_and_an_operator_s_address_is_nobody_s
         [message] = mail.outbox
         assert isinstance(message, EmailMultiAlternatives)
         for text in (str(message.body), str(message.alternatives[0][0])):
-            assert ("the portal's operators" in text.replace("&#x27;", "'")) is by_operator
+            assert ("By: the portal's operators" in text.replace("&#x27;", "'")) is by_operator
             assert ("192.0.2.1" in text) is not by_operator
             assert ("If this wasn't you" in text) is not by_operator
             assert "incident 42" in text

@@ -176,6 +176,6 @@ def test_http_1_0_in_chunks_is_the_last_request_and_expects_nothing(entrance: En
 def test_the_bound_on_connections_is_that_of_the_process(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server makes the application first, and raises the limit afterwards."""
     monkeypatch.setattr("resource.getrlimit", lambda which: (1000, 1000))
-    monkeypatch.setattr("keyportal.mailer.mailer.start", lambda: None)
+    monkeypatch.setattr("keyportal.mailer.Mailer.start", lambda self: None)
     entrance.start(entrance.loop)  # type: ignore[attr-defined]
     assert entrance.most == 1000 - application.DESCRIPTORS

@@ -34,7 +34,7 @@ VIOLATIONS: Final = {
 
 def declared() -> dict[str, str]:
     """Return the columns of its table, without the number of the row, for each constraint of a table of ours."""
-    ours = ("accounts", "credentials", "apikeys", "tokens")
+    ours = ("accounts", "apikeys", "audit", "credentials", "gateway", "integrity", "keyportal", "tokens")
     models = [model for model in apps.get_models() if model._meta.app_label in ours]
     return {
         constraint.name: ", ".join(str(field.column) for field in model._meta.concrete_fields if field.column != "id")

@@ -38,7 +38,7 @@ def test_a_body_in_chunks_is_read_and_half_of_one_is_not(front: Front) -> None:
         tls=front.tls,
     )
     assert whole.status == 200
-    count = "from audit.models import Event as E; print(E.objects.filter(verb='token_issued').count())"
+    count = "from audit.models import Event as E; print(E.objects.filter(verb='app_logged_in').count())"
     before = front.portal.shell(count)
     for line, body in (
         (f"Content-Length: {len(GRANT) + 13}", GRANT),

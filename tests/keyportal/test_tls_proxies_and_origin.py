@@ -37,7 +37,7 @@ def test_a_key_that_is_bound_to_a_network_works_from_there_and_in_no_spelling_fr
 
 def test_the_trail_has_the_true_address_whatever_is_forged(front: Front) -> None:
     front.portal.forget_guesses()
-    issued = "list(E.objects.filter(verb='token_issued').values_list('address', 'peer', 'request_id'))"
+    issued = "list(E.objects.filter(verb='app_logged_in').values_list('address', 'peer', 'request_id'))"
     show = f"import json; from audit.models import Event as E; print(json.dumps({issued}))"
     before = len(json.loads(front.portal.shell(show)))
     every = [*forged(*BELIEVED, value=FORGED), *forged("X-Request-ID", value="forged-by-the-client")]

@@ -70,7 +70,7 @@ def test_what_stands_behind_a_body_is_no_header(portal: Portal, client: ClientKe
 def test_a_body_that_was_cut_is_400_and_gives_no_token(
     portal: Portal, token_head: Callable[..., bytes], line: str, body: bytes
 ) -> None:
-    issued = "from audit.models import Event as E; print(E.objects.filter(verb='token_issued').count())"
+    issued = "from audit.models import Event as E; print(E.objects.filter(verb='app_logged_in').count())"
     before = portal.shell(issued)
     answer = sent(portal.port, token_head(line) + body, half_closed=True)
     assert (answer.status, answer.json["error"]) == (400, "invalid_request")

@@ -75,7 +75,7 @@ def test_a_log_in_has_what_developers_may_take_themselves(
     assert log_in_for_tokens(scope="reports:read")["scope"] == "reports:read"
     assert log_in_for_tokens(scope="")["scope"] == "reports:read reports:write"
     assert log_in_for_tokens(400, scope="secrets:all")["code"] == "invalid_scope"
-    assert Event.objects.filter(verb="token_issued", subject_id=developer.pk).count() == 3
+    assert Event.objects.filter(verb="app_logged_in", subject_id=developer.pk).count() == 3
     Scope.objects.get(name="reports:write").delete()
     assert me(client, pair["access_token"])[1]["scopes"] == ["reports:read"]
 
