@@ -8,8 +8,8 @@ import warnings
 from django.conf import settings
 from django.core.management import execute_from_command_line
 
-from keyportal.private_files import OTHERS
-from keyportal.quiet_errors import DATABASE, in_short, print_quietly
+from keyportal.errors.quiet_errors import DATABASE, in_short, print_quietly
+from keyportal.local.private_files import OTHERS
 
 FOR_OTHERS = (["collectstatic"], ["makemigrations"], ["squashmigrations"], ["startapp"])
 """Commands that write what other users read: a web server, a colleague."""

@@ -40,7 +40,7 @@ RECENT: Final = 2000  # links: more than are added in `LATEST`
 
 
 def extend_now_and_then() -> None:
-    """Extend the chain if no worker has for a while. Called by a background thread (`keyportal/server.py`)."""
+    """Extend the chain if no worker has for a while. Called by a background thread (`keyportal/application.py`)."""
     if not settings.KEYPORTAL_AUDIT_CHAIN:
         return
     try:

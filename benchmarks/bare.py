@@ -5,11 +5,11 @@
 
 import hmac
 
-from keyportal.server import django_application  # isort: skip  # sets Django up, for what comes next
-from keyportal.entrance.answer import Answer
-from keyportal.entrance.application import Entrance
-from keyportal.entrance.connection import Connection
-from keyportal.entrance.request import Request
+from keyportal.application import django_application  # isort: skip  # sets Django up, for what comes next
+from keyportal.http_server.answer import Answer
+from keyportal.http_server.connection import Connection
+from keyportal.http_server.request import Request
+from keyportal.http_server.server import Entrance
 
 
 class Bare(Entrance):

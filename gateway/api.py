@@ -1,4 +1,4 @@
-"""Version 1 of the gateway's API, for requests that the fast path (`keyportal.entrance`) leaves to Django."""
+"""Version 1 of the gateway's API, for requests that the fast path (`keyportal.http_server`) leaves to Django."""
 
 from django.http import HttpResponse
 from rest_framework.request import Request

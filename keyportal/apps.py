@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.admin.apps import AdminConfig
 
-from keyportal.private_files import OTHERS, make_private, make_tree_private, private_folder
+from keyportal.local.private_files import OTHERS, make_private, make_tree_private, private_folder
 
 
 class FrameConfig(AppConfig):

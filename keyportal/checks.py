@@ -11,10 +11,10 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.module_loading import import_string
 
+from keyportal.http.static_files import outdated
 from keyportal.options import OPTIONS
 from keyportal.options.kinds import UnsuitableError
 from keyportal.options.reading import parsed
-from keyportal.static_files import outdated
 
 
 @register("keyportal")

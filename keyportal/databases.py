@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from django.db import connections
 
+from keyportal.local.private_files import PrivateConnection
 from keyportal.options.addresses import as_address
-from keyportal.private_files import PrivateConnection
 
 SQLITE: Final = "django.db.backends.sqlite3"
 OF_SQLITE: Final[Mapping[str, Any]] = {

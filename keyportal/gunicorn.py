@@ -9,9 +9,9 @@ from gunicorn.arbiter import Arbiter
 
 from keyportal import settings
 
-wsgi_app = "keyportal.server:application"
-worker_class = "keyportal.entrance.worker.Worker"
-logger_class = "keyportal.entrance.worker.Logger"
+wsgi_app = "keyportal.application:application"
+worker_class = "keyportal.http_server.worker.Worker"
+logger_class = "keyportal.http_server.worker.Logger"
 preload_app = True
 """Settings are read and checked once, and the workers share the memory of what is the same for all."""
 workers = settings.KEYPORTAL_WORKERS

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from keyportal.quiet_errors import QUIET, format_quietly, in_short
+from keyportal.errors.quiet_errors import QUIET, format_quietly, in_short
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode

@@ -16,7 +16,7 @@ from accounts.sending import give_up_hopeless, send_due
 from credentials.runtime.database_writes import database_writes
 from credentials.verified_cache.freshness import freshness
 from integrity.key_check import RingMisfitError
-from keyportal.quiet_errors import in_short
+from keyportal.errors.quiet_errors import in_short
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from audit.chain import EVERY, extend_now_and_then
 from credentials.background import TASKS, PeriodicTask
-from keyportal.worker_files import worker_files
+from keyportal.metrics.worker_files import worker_files
 from tokens.housekeeping import LOOK, now_and_then
 
 

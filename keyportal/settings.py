@@ -8,11 +8,11 @@ import os
 from urllib.parse import urlsplit
 
 from keyportal.databases import listen_address, with_defaults
+from keyportal.http.policies import PAGE_POLICY
+from keyportal.local.private_files import OWN_FILE, OWN_FOLDER
 from keyportal.logs import logging_config
 from keyportal.options.kinds import BASE_DIR
 from keyportal.options.reading import configure
-from keyportal.policies import PAGE_POLICY
-from keyportal.private_files import OWN_FILE, OWN_FOLDER
 
 VAR_DIR = BASE_DIR / "var"
 
@@ -85,25 +85,25 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "keyportal.middleware.RequestContextMiddleware",
+    "keyportal.http.middleware.RequestContextMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "keyportal.pages.CSPMiddleware",
-    "keyportal.middleware.ResponseHeadersMiddleware",
-    "keyportal.static_files.StaticFilesMiddleware",
-    "keyportal.middleware.RingsMiddleware",
-    "keyportal.middleware.ReadYourWritesMiddleware",
-    "keyportal.pages.SessionMiddleware",
-    "keyportal.pages.CommonMiddleware",
-    "keyportal.pages.CsrfViewMiddleware",
-    "keyportal.pages.AuthenticationMiddleware",
-    "keyportal.pages.SessionLifetimeMiddleware",
-    "keyportal.pages.MessageMiddleware",
-    "keyportal.pages.XFrameOptionsMiddleware",
+    "keyportal.http.browser_only.CSPMiddleware",
+    "keyportal.http.middleware.ResponseHeadersMiddleware",
+    "keyportal.http.static_files.StaticFilesMiddleware",
+    "keyportal.http.middleware.RingsMiddleware",
+    "keyportal.http.middleware.ReadYourWritesMiddleware",
+    "keyportal.http.browser_only.SessionMiddleware",
+    "keyportal.http.browser_only.CommonMiddleware",
+    "keyportal.http.browser_only.CsrfViewMiddleware",
+    "keyportal.http.browser_only.AuthenticationMiddleware",
+    "keyportal.http.browser_only.SessionLifetimeMiddleware",
+    "keyportal.http.browser_only.MessageMiddleware",
+    "keyportal.http.browser_only.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "keyportal.pages.WayBackMiddleware",
+    "keyportal.http.browser_only.WayBackMiddleware",
     "accounts.error_pages.AccountErrorsMiddleware",
-    "keyportal.middleware.ErrorPagesMiddleware",
-    "keyportal.pages.UserSessionsMiddleware",
+    "keyportal.http.middleware.ErrorPagesMiddleware",
+    "keyportal.http.browser_only.UserSessionsMiddleware",
 ]
 
 TEMPLATES = [
@@ -116,7 +116,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "keyportal.context.portal",
+                "keyportal.http.context.portal",
             ]
         },
     }
@@ -194,7 +194,7 @@ SESSION_COOKIE_AGE = _given["KEYPORTAL_SESSION_IDLE"]
 SESSION_SAVE_EVERY_REQUEST = True
 CSRF_COOKIE_NAME = f"{_host}csrftoken"
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "keyportal.csrf.failed"
+CSRF_FAILURE_VIEW = "keyportal.http.csrf.failed"
 CSRF_TRUSTED_ORIGINS = [KEYPORTAL_URL, *(f"{_url.scheme}://{host}" for host in _given["KEYPORTAL_HOSTS"])]
 KEYPORTAL_DEVICE_COOKIE, KEYPORTAL_USERS_COOKIE = f"{_host}device", f"{_host}users"
 KEYPORTAL_THEME_COOKIE = "theme"
@@ -212,7 +212,7 @@ CONTENT_SECURITY_POLICY = PAGE_POLICY
 STATIC_URL = "/static/"
 STATIC_ROOT = _given["KEYPORTAL_STATIC_ROOT"]
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STORAGES = {"staticfiles": {"BACKEND": "keyportal.static_files.StaticFilesStorage"}}
+STORAGES = {"staticfiles": {"BACKEND": "keyportal.http.static_files.StaticFilesStorage"}}
 WHITENOISE_USE_FINDERS = True  # in case nothing can be collected
 EMAIL_CONFIGURED = "EMAIL_URL" in _configuration.given
 EMAIL_TIMEOUT = 5
@@ -232,10 +232,10 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["credentials.permissions.HasCredential"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "keyportal.negotiation.JSONNegotiation",
-    "DEFAULT_PARSER_CLASSES": ["keyportal.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "keyportal.http.negotiation.JSONNegotiation",
+    "DEFAULT_PARSER_CLASSES": ["keyportal.http.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "PAGE_SIZE": 25,
-    "EXCEPTION_HANDLER": "keyportal.problems.exception_handler",
+    "EXCEPTION_HANDLER": "keyportal.errors.problems.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
 }

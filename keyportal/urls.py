@@ -6,8 +6,9 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from accounts.urls import log_in_urlpatterns
-from keyportal import outbox, views
-from keyportal.metrics import metrics
+from keyportal import views
+from keyportal.local import outbox
+from keyportal.metrics.views import metrics
 from tokens import discovery
 from tokens.views import close
 
@@ -48,8 +49,8 @@ if settings.KEYPORTAL_LOCAL:
         path("outbox/<str:name>/", outbox.message, name="outbox_message"),
     ]
 
-handler400 = "keyportal.errors.bad_request"
-handler403 = "keyportal.errors.permission_denied"
-handler404 = "keyportal.errors.page_not_found"
-handler429 = "keyportal.errors.too_many_requests"
-handler500 = "keyportal.errors.server_error"
+handler400 = "keyportal.errors.error_views.bad_request"
+handler403 = "keyportal.errors.error_views.permission_denied"
+handler404 = "keyportal.errors.error_views.page_not_found"
+handler429 = "keyportal.errors.error_views.too_many_requests"
+handler500 = "keyportal.errors.error_views.server_error"

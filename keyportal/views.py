@@ -20,9 +20,9 @@ from credentials.verified_cache.database_log import UnusableFileError
 from credentials.verified_cache.freshness import freshness
 from credentials.verified_cache.trigger_health import faults
 from integrity.key_check import confirm_rings
-from keyportal.context import THEMES
-from keyportal.problems import CODES
-from keyportal.quiet_errors import in_short
+from keyportal.errors.problems import CODES
+from keyportal.errors.quiet_errors import in_short
+from keyportal.http.context import THEMES
 from vault.errors import VaultError
 
 YEAR = 365 * 24 * 3600

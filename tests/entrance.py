@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pytest
 
-from keyportal.entrance.application import Entrance
-from keyportal.entrance.connection import Connection
+from keyportal.http_server.connection import Connection
+from keyportal.http_server.server import Entrance
 from tests.waiting import DEADLINE
 
 HALF: Final = b"POST /oauth/token HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc"

@@ -58,8 +58,8 @@ def purge(*, by: str, batch: int = BATCH, batches: int | None = None) -> dict[st
 def now_and_then() -> None:
     """Purge a little if no purge has begun for an hour, so that the portal copes without a cron job.
 
-    A background thread calls this regularly (`keyportal/server.py`). A conditional update lets only one worker win the
-    turn.
+    A background thread calls this regularly (`keyportal/application.py`). A conditional update lets only one worker win
+    the turn.
     """
     try:
         Housekeeping.objects.get_or_create(task=PURGE, defaults={"started_at": timezone.now(), "by": "start"})

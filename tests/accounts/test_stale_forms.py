@@ -13,7 +13,7 @@ from accounts.models import User
 from accounts.sessions import SessionStore
 from apikeys.models import APIKey
 from audit.models import Event
-from keyportal.csrf import is_from_our_page
+from keyportal.http.csrf import is_from_our_page
 from tests.conftest import PASSWORD, MakeKey, MakeUser
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H23"), pytest.mark.finding("H30")]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from keyportal.entrance.application import OF_HEADS, Entrance
+from keyportal.http_server.server import OF_HEADS, Entrance
 from tests.entrance import OtherEnd
 
 pytestmark = pytest.mark.once

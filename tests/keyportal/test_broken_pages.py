@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.test import Client
 from pytest_django import Settings
 
-from keyportal import plain_page
+from keyportal.errors import plain_page
 from tests.conftest import MakeKey
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H22")]

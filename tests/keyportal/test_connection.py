@@ -2,9 +2,10 @@
 
 import pytest
 
-from keyportal.entrance import application, bounds
-from keyportal.entrance.answer import Answer, Writer
-from keyportal.entrance.application import Entrance
+from keyportal.http_server import bounds
+from keyportal.http_server import server as application
+from keyportal.http_server.answer import Answer, Writer
+from keyportal.http_server.server import Entrance
 from tests.entrance import CHUNKED, HALF, HEALTH, PAGE, connect, entrance, go_round, work_off
 
 __all__ = ["entrance"]  # a fixture

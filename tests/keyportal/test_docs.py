@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from keyportal.errors.problems import CODES
 from keyportal.options import OPTIONS
-from keyportal.problems import CODES
 from tests.portal import ROOT
 from tests.waiting import DEADLINE
 
@@ -61,7 +61,7 @@ def test_nothing_but_the_table_reads_settings_from_the_environment() -> None:
     }
     # django-environ parses; the start names the settings module and forgets the secrets.
     parsing = {"keyportal/options/addresses.py", "keyportal/options/reading.py"}
-    assert reading == {"keyportal/settings.py", "keyportal/server.py"} | parsing
+    assert reading == {"keyportal/settings.py", "keyportal/application.py"} | parsing
 
 
 def test_every_dependency_says_why_it_is_there() -> None:

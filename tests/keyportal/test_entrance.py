@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from keyportal.entrance import application, bounds
-from keyportal.entrance.application import Entrance
+from keyportal.http_server import bounds
+from keyportal.http_server import server as application
+from keyportal.http_server.server import Entrance
 from tests.entrance import HALF, PAGE, connect, entrance, work_off
 
 __all__ = ["entrance"]  # a fixture

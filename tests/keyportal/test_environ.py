@@ -3,9 +3,9 @@
 import pytest
 
 from audit.client_address import parse_address
-from keyportal.entrance.content_type import readable
-from keyportal.entrance.environ import PEER, REQUEST_ID, environ_of
-from keyportal.entrance.request import Request, UnreadableError
+from keyportal.http_server.content_type import readable
+from keyportal.http_server.environ import PEER, REQUEST_ID, environ_of
+from keyportal.http_server.request import Request, UnreadableError
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H2")]
 

@@ -12,8 +12,9 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
 from accounts.models import User
-from keyportal import errors, middleware
-from keyportal.problems import CODES
+from keyportal.errors import error_views as errors
+from keyportal.errors.problems import CODES
+from keyportal.http import middleware
 from tests.keyportal.test_sweep import METHODS, every_route
 from tests.portal import ROOT, Portal
 

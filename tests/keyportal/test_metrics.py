@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from credentials.usage.counters import Durations
 from credentials.verified_cache.freshness import LEASE
-from keyportal import worker_files
-from keyportal.metrics import Workers
-from keyportal.worker_files import EXITED_AFTER, WorkerFiles, WorkerMetrics, total
+from keyportal.metrics import worker_files
+from keyportal.metrics.views import Workers
+from keyportal.metrics.worker_files import EXITED_AFTER, WorkerFiles, WorkerMetrics, total
 from tests.databases import portal_database
 from tests.portal import Portal
 from tests.waiting import wait_until

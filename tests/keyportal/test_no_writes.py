@@ -21,9 +21,9 @@ from django.test import Client as Browser
 from accounts.models import User
 from accounts.sessions import SessionStore
 from credentials.runtime.database_writes import READ_ONLY, database_writes
+from keyportal.errors.problems import is_of_the_database
 from keyportal.mailer import Mailer
-from keyportal.problems import is_of_the_database
-from keyportal.worker_files import own_metrics
+from keyportal.metrics.worker_files import own_metrics
 from tests.databases import portal_database
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Answer, Portal
@@ -135,7 +135,7 @@ def test_denied_access_that_can_not_be_recorded_is_noted(
     log_in: Callable[[User], Browser], developer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database_writes(), "fault", "")
-    monkeypatch.setattr("keyportal.denied.record_event", can_not_be_written)
+    monkeypatch.setattr("keyportal.errors.denied.record_event", can_not_be_written)
     assert log_in(developer).get("/admin/", secure=True).status_code == 403
     assert database_writes().fault == READ_ONLY
 

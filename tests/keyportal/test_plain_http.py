@@ -11,8 +11,8 @@ from typing import Any, Final
 import pytest
 from pytest_django import Settings
 
-from keyportal.entrance import plain_http
-from keyportal.entrance.application import Entrance
+from keyportal.http_server import plain_http
+from keyportal.http_server.server import Entrance
 from tests.databases import portal_database
 from tests.entrance import OtherEnd
 from tests.oauth_client import ClientKey, OAuthClient, basic
@@ -185,7 +185,7 @@ def test_the_log_says_now_and_then_who_is_refused_and_what_lets_them_in(
 ) -> None:
     settings.KEYPORTAL_TRUSTED_PROXIES = ("127.0.0.1",)
     monkeypatch.setattr(plain_http, "log", plain_http.Log())
-    with caplog.at_level(logging.WARNING, "keyportal.entrance.plain_http"):
+    with caplog.at_level(logging.WARNING, "keyportal.http_server.plain_http"):
         for _ in range(3):
             assert not is_let_through("/api/v1/me", end=OtherEnd(STRANGER))
         (line,) = caplog.messages

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from keyportal.private_files import OTHERS, make_private, make_tree_private, private_folder
-from keyportal.worker_files import WorkerFiles
+from keyportal.local.private_files import OTHERS, make_private, make_tree_private, private_folder
+from keyportal.metrics.worker_files import WorkerFiles
 from tests.portal import ROOT, Portal
 from tests.project_copy import copy_project
 from tests.settings_reader import base

@@ -16,9 +16,9 @@ from pytest_django import DjangoDbBlocker
 from redis.exceptions import RedisError
 
 from keyportal.databases import with_defaults
+from keyportal.errors.quiet_errors import DATABASE, format_quietly, in_short
 from keyportal.logs import JSONFormatter, RequestFilter, TextFormatter
 from keyportal.options.addresses import postgresql
-from keyportal.quiet_errors import DATABASE, format_quietly, in_short
 from tests.portal import Portal, new_ring
 from tests.waiting import wait_until
 from tests.with_postgres import Cluster, postgres_cluster

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from keyportal.entrance import bounds
-from keyportal.entrance.application import Entrance
-from keyportal.entrance.connection import Connection
+from keyportal.http_server import bounds
+from keyportal.http_server.connection import Connection
+from keyportal.http_server.server import Entrance
 from tests.entrance import HEALTH, PAGE, OtherEnd, connect, entrance, go_round, work_off
 
 __all__ = ["entrance"]  # a fixture

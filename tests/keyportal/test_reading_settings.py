@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from keyportal.environment import forget_environment
 from keyportal.options import OPTIONS
 from keyportal.options.reading import configure
+from keyportal.process_environment import forget_environment
 from tests.settings_reader import base, read_settings
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H12")]

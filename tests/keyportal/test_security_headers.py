@@ -9,8 +9,8 @@ from django.test import Client
 
 from audit.client_address import parse_address
 from audit.models import Event
-from keyportal.entrance.environ import PEER, REQUEST_ID
-from keyportal.entrance.request import Request, Sender
+from keyportal.http_server.environ import PEER, REQUEST_ID
+from keyportal.http_server.request import Request, Sender
 from tests.conftest import MakeKey
 
 pytestmark = pytest.mark.django_db

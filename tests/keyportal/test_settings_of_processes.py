@@ -161,7 +161,7 @@ def cluster() -> Iterator[Cluster]:
         yield started
 
 
-SERVER = "import keyportal.server\n"
+SERVER = "import keyportal.application\n"
 
 
 def asked(portal: Portal, *names: str, first: str = "") -> list[str]:

@@ -45,8 +45,8 @@ def test_a_complete_production_has_nothing_to_warn_of(site: Portal) -> None:
 @pytest.mark.parametrize(
     ("removed", "missing"),
     [
-        ("keyportal.pages.XFrameOptionsMiddleware", "X-Frame-Options: DENY"),
-        ("keyportal.pages.CsrfViewMiddleware", "the CSRF check of forms"),
+        ("keyportal.http.browser_only.XFrameOptionsMiddleware", "X-Frame-Options: DENY"),
+        ("keyportal.http.browser_only.CsrfViewMiddleware", "the CSRF check of forms"),
     ],
 )
 def test_middleware_that_is_not_there_is_an_error(settings: Settings, removed: str, missing: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keyportal.entrance.threads import Threads
+from keyportal.http_server.threads import Threads
 from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.once

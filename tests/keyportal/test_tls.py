@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keyportal.entrance.bounds import HEAD_WITHIN
+from keyportal.http_server.bounds import HEAD_WITHIN
 from tests.certificates import new_certificate
 from tests.databases import portal_database
 from tests.oauth_client import ClientKey

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 import requests
 
-from keyportal.entrance.bounds import IDLE
+from keyportal.http_server.bounds import IDLE
 from tests.fronts import OWNER, PASSWORD, Front
 from tests.gateways import CERTIFICATE
 from tests.portal import ROOT

@@ -20,7 +20,7 @@ from apikeys import services
 from apikeys.models import KeySecret
 from audit.event_types import EventType, sentence_of
 from audit.models import Event
-from keyportal.denied import REFUSED
+from keyportal.errors.denied import REFUSED
 from tests.conftest import ORIGIN, MakeKey, MakeUser
 from tests.keyportal.rights import grant
 from tests.oauth_client import ClientKey, OAuthClient, json_of
@@ -123,7 +123,7 @@ def test_an_operator_can_not_fill_the_trail_by_being_refused(
     viewer: Client, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_key()
-    monkeypatch.setattr("keyportal.denied.REFUSED", AttemptLimit(REFUSED.setting, fixed=THREE_EVER))
+    monkeypatch.setattr("keyportal.errors.denied.REFUSED", AttemptLimit(REFUSED.setting, fixed=THREE_EVER))
     for _ in range(6):
         viewer.post("/admin/apikeys/apikey/", {"action": "revoke_keys"}, secure=True)
     assert len(events("action_refused")) == 3
@@ -137,7 +137,7 @@ def test_a_refusal_is_answered_though_it_can_not_be_recorded(
         raise DatabaseError("read only")
 
     browser = log_in(developer)
-    monkeypatch.setattr("keyportal.denied.record_event", broken)
+    monkeypatch.setattr("keyportal.errors.denied.record_event", broken)
     assert browser.get("/admin/", secure=True).status_code == 403
     assert "could not be recorded" in caplog.text
 

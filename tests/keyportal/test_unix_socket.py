@@ -11,7 +11,7 @@ import pytest
 from pytest_django import Settings
 
 from audit.client_address import is_trusted_proxy, parse_address
-from keyportal.entrance.request import Request, Sender, _warn_of_the_socket
+from keyportal.http_server.request import Request, Sender, _warn_of_the_socket
 from tests.databases import portal_database
 from tests.oauth_client import basic
 from tests.portal import Portal
@@ -122,7 +122,7 @@ def test_the_networks_of_the_metrics_hold_no_socket() -> None:
 def test_the_log_warns_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     settings.KEYPORTAL_TRUSTED_PROXIES = ("unix",)
     _warn_of_the_socket.cache_clear()
-    with caplog.at_level(logging.WARNING, "keyportal.entrance.request"):
+    with caplog.at_level(logging.WARNING, "keyportal.http_server.request"):
         sender()
         assert caplog.messages == []
         settings.KEYPORTAL_TRUSTED_PROXIES = ()

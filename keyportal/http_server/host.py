@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from keyportal.entrance.answer import Answer, Writer
-from keyportal.entrance.request import Request, UnreadableError
+from keyportal.http_server.answer import Answer, Writer
+from keyportal.http_server.request import Request, UnreadableError
 
 if TYPE_CHECKING:
-    from keyportal.entrance.connection import Connection
+    from keyportal.http_server.connection import Connection
 
 
 class Host(Protocol):
-    """The application (`keyportal.entrance.application.Entrance`) as a connection uses it."""
+    """The application (`keyportal.http_server.server.Entrance`) as a connection uses it."""
 
     now: float
     """The event loop's clock, updated several times a second."""

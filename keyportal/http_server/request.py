@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from audit.client_address import Address, client_address, is_request_id, new_request_id
-from keyportal.entrance.answer import Answer
+from keyportal.http_server.answer import Answer
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, par
 
 from audit.client_address import Address, is_trusted_proxy
 from gateway.caller_cache import CallerCache
-from keyportal.entrance.bounds import MOST_HEAD, MOST_LINES, MOST_TARGET
-from keyportal.entrance.plain_http import is_private
-from keyportal.entrance.request import Request, UnreadableError
+from keyportal.http_server.bounds import MOST_HEAD, MOST_LINES, MOST_TARGET
+from keyportal.http_server.plain_http import is_private
+from keyportal.http_server.request import Request, UnreadableError
 
 FRAMING: Final = (b"content-length", b"transfer-encoding")
 

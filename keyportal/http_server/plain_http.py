@@ -12,11 +12,11 @@ from django.conf import settings
 
 from audit.client_address import Address, is_in
 from gateway import forward_auth
-from keyportal.entrance.answer import Answer
-from keyportal.entrance.last_resort import of_problem
-from keyportal.entrance.questions import of_gateway
-from keyportal.entrance.request import Request, Sender
-from keyportal.problems import Problem
+from keyportal.errors.problems import Problem
+from keyportal.http_server.answer import Answer
+from keyportal.http_server.last_resort import of_problem
+from keyportal.http_server.questions import of_gateway
+from keyportal.http_server.request import Request, Sender
 
 logger = logging.getLogger(__name__)
 

@@ -51,7 +51,7 @@ class CommonMiddleware(DjangoCommonMiddleware):
 
 
 class CSPMiddleware(PagesOnly, DjangoCSPMiddleware):
-    """Machines get one policy for all responses: `keyportal.middleware.ResponseHeadersMiddleware`."""
+    """Machines get one policy for all responses: `keyportal.http.middleware.ResponseHeadersMiddleware`."""
 
 
 class SessionMiddleware(PagesOnly, AccountsSessionMiddleware):
@@ -79,7 +79,7 @@ class MessageMiddleware(PagesOnly, DjangoMessageMiddleware):
 
 
 class XFrameOptionsMiddleware(PagesOnly, DjangoXFrameOptionsMiddleware):
-    """Machines get the header from `keyportal.middleware.ResponseHeadersMiddleware`."""
+    """Machines get the header from `keyportal.http.middleware.ResponseHeadersMiddleware`."""
 
 
 class WayBackMiddleware(PagesOnly, AccountsWayBackMiddleware):

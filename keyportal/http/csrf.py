@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from accounts.drafts import Why, keep_draft
 from accounts.way_back import page_of, wanted_page
-from keyportal.errors import error_response
+from keyportal.errors.error_views import error_response
 
 ENTRANCES: Final = frozenset({"account_login", "mfa_login_webauthn", "mfa_authenticate", "account_signup"})
 """Forms whose purpose is fulfilled once the user is logged in."""

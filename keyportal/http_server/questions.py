@@ -16,11 +16,11 @@ from credentials.verified_cache.freshness import freshness
 from credentials.verified_cache.record_lookup import Lookup, get_or_load
 from gateway import forward_auth, verify
 from gateway.caller_cache import CallerCache
-from keyportal.entrance.answer import Answer, header_lines
-from keyportal.entrance.last_resort import always, last_resort, of_problem
-from keyportal.entrance.request import Request, Sender
+from keyportal.errors.problems import problem_of
+from keyportal.http_server.answer import Answer, header_lines
+from keyportal.http_server.last_resort import always, last_resort, of_problem
+from keyportal.http_server.request import Request, Sender
 from keyportal.logs import request_id
-from keyportal.problems import problem_of
 
 logger = logging.getLogger(__name__)
 

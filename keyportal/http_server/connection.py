@@ -10,11 +10,11 @@ from http import HTTPStatus
 from typing import cast
 
 from audit.client_address import parse_address
-from keyportal.entrance.answer import CONTINUE, Answer
-from keyportal.entrance.bounds import BODY_WITHIN, HEAD_WITHIN, IDLE, LINGER
-from keyportal.entrance.host import Host
-from keyportal.entrance.reading import CUT, Reader
-from keyportal.entrance.request import Request, UnreadableError
+from keyportal.http_server.answer import CONTINUE, Answer
+from keyportal.http_server.bounds import BODY_WITHIN, HEAD_WITHIN, IDLE, LINGER
+from keyportal.http_server.host import Host
+from keyportal.http_server.reading import CUT, Reader
+from keyportal.http_server.request import Request, UnreadableError
 
 logger = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from keyportal.entrance.content_type import readable
-from keyportal.entrance.request import Request, Sender, UnreadableError
+from keyportal.http_server.content_type import readable
+from keyportal.http_server.request import Request, Sender, UnreadableError
 
 PEER: Final = "keyportal.peer_address"
 REQUEST_ID: Final = "keyportal.request_id"
 REFUSAL: Final = "keyportal.refusal"
-"""The `UnreadableError` with which `keyportal.middleware` refuses the request."""
+"""The `UnreadableError` with which `keyportal.http.middleware` refuses the request."""
 
 SETTLED: Final = frozenset(
     {

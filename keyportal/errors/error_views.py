@@ -12,11 +12,11 @@ from django.shortcuts import render
 
 from accounts.drafts import Why, keep_draft
 from accounts.way_back import page_of, page_with_button
-from keyportal.denied import record_denied
-from keyportal.pages import is_for_machines
-from keyportal.plain_page import POLICY, plain_page
-from keyportal.problems import Problem, problem_of
-from keyportal.quiet_errors import DATABASE
+from keyportal.errors.denied import record_denied
+from keyportal.errors.plain_page import POLICY, plain_page
+from keyportal.errors.problems import Problem, problem_of
+from keyportal.errors.quiet_errors import DATABASE
+from keyportal.http.browser_only import is_for_machines
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from audit.client_address import parse_address, parse_network
 from credentials.usage.counters import BOUNDS
-from keyportal.worker_files import WorkerMetrics, all_workers, total
+from keyportal.metrics.worker_files import WorkerMetrics, all_workers, total
 
 LABELS = ("door", "outcome")
 OPENMETRICS = "application/openmetrics-text"

@@ -9,7 +9,7 @@ from typing import Final, cast
 
 from httptools import HttpParserCallbackError, HttpParserError
 
-from keyportal.entrance.bounds import (
+from keyportal.http_server.bounds import (
     HEAD_WITHIN,
     IDLE,
     LINGER,
@@ -21,9 +21,9 @@ from keyportal.entrance.bounds import (
     TAKEN_WITHIN,
     USUAL_HEAD,
 )
-from keyportal.entrance.host import Host
-from keyportal.entrance.receiving import Receiver, blamed
-from keyportal.entrance.request import Request, UnreadableError
+from keyportal.http_server.host import Host
+from keyportal.http_server.receiving import Receiver, blamed
+from keyportal.http_server.request import Request, UnreadableError
 
 logger = logging.getLogger(__name__)
 

@@ -4,12 +4,12 @@ from http import HTTPStatus
 
 from django.conf import settings
 
-from keyportal.entrance.answer import Answer
-from keyportal.entrance.request import Sender
-from keyportal.errors import CODE_OF
-from keyportal.plain_page import POLICY, plain_page
-from keyportal.policies import MACHINE_POLICY
-from keyportal.problems import RETRY_AFTER, Problem
+from keyportal.errors.error_views import CODE_OF
+from keyportal.errors.plain_page import POLICY, plain_page
+from keyportal.errors.problems import RETRY_AFTER, Problem
+from keyportal.http.policies import MACHINE_POLICY
+from keyportal.http_server.answer import Answer
+from keyportal.http_server.request import Sender
 
 
 def plain(sender: Sender) -> dict[str, str]:

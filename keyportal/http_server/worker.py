@@ -11,7 +11,7 @@ from gunicorn import sock
 from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.base import Worker as GunicornWorker
 
-from keyportal.entrance.bounds import HEAD_WITHIN, LINGER
+from keyportal.http_server.bounds import HEAD_WITHIN, LINGER
 
 SWITCH: Final = 0.001
 """Seconds after which a computing thread must yield to others, such as the event loop, which answers verdicts."""
@@ -29,10 +29,10 @@ class Logger(GunicornLogger):
 
 
 class Worker(GunicornWorker):
-    """Serves `keyportal.server.application`."""
+    """Serves `keyportal.application.application`."""
 
     wsgi: Any
-    """The application, `keyportal.entrance.application.Entrance`. gunicorn loads this class before Django is set up."""
+    """The application, `keyportal.http_server.server.Entrance`. gunicorn loads this class before Django is set up."""
     alive: bool
 
     def init_process(self) -> None:

@@ -19,16 +19,16 @@ from credentials.background import background
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.record_lookup import get_cached
 from gateway import forward_auth
-from keyportal.entrance.answer import Answer, Writer
-from keyportal.entrance.connection import Connection
-from keyportal.entrance.environ import environ_of, environ_of_refused
-from keyportal.entrance.last_resort import healthy, last_resort
-from keyportal.entrance.load import Load, meter
-from keyportal.entrance.plain_http import is_refused, refusal
-from keyportal.entrance.questions import Question, asked_in_thread, of_gateway, question_of
-from keyportal.entrance.receiving import too_large
-from keyportal.entrance.request import Request, Sender, UnreadableError
-from keyportal.entrance.threads import Threads
+from keyportal.http_server.answer import Answer, Writer
+from keyportal.http_server.connection import Connection
+from keyportal.http_server.environ import environ_of, environ_of_refused
+from keyportal.http_server.last_resort import healthy, last_resort
+from keyportal.http_server.load import Load, meter
+from keyportal.http_server.plain_http import is_refused, refusal
+from keyportal.http_server.questions import Question, asked_in_thread, of_gateway, question_of
+from keyportal.http_server.receiving import too_large
+from keyportal.http_server.request import Request, Sender, UnreadableError
+from keyportal.http_server.threads import Threads
 from keyportal.mailer import mailer
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ DESCRIPTORS: Final = 256
 
 
 class Entrance:
-    """What all connections of a process share (`keyportal.entrance.connection.Host`)."""
+    """What all connections of a process share (`keyportal.http_server.connection.Host`)."""
 
     def __init__(self, django: Django) -> None:
         self.now = time.monotonic()

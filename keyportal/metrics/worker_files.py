@@ -21,9 +21,9 @@ from credentials.runtime.database_writes import database_writes
 from credentials.usage.counters import Durations, usage_counters
 from credentials.usage.flusher import flusher
 from credentials.verified_cache.freshness import freshness
-from keyportal.entrance.load import meter
+from keyportal.http_server.load import meter
+from keyportal.local.private_files import open_private, private_folder
 from keyportal.mailer import mailer
-from keyportal.private_files import open_private, private_folder
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class WorkerMetrics:
     late: int = 0
     connections: int = 0
     body_bytes: int = 0
-    """The load on the server: `keyportal.entrance.load`."""
+    """The load on the server: `keyportal.http_server.load`."""
     messages_sent: int = 0
     messages_failed: int = 0
     """Failed attempts to send one."""

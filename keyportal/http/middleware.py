@@ -11,12 +11,12 @@ from django.http import HttpRequest, HttpResponse
 from audit.client_address import new_request_id
 from credentials.limits.rate_limiter import Quota
 from credentials.verified_cache.freshness import freshness
-from keyportal.entrance.environ import PEER, REFUSAL, REQUEST_ID
-from keyportal.entrance.request import UnreadableError
-from keyportal.errors import error_response, with_words
+from keyportal.errors.error_views import error_response, with_words
+from keyportal.http.browser_only import is_for_machines
+from keyportal.http.policies import MACHINE_POLICY
+from keyportal.http_server.environ import PEER, REFUSAL, REQUEST_ID
+from keyportal.http_server.request import UnreadableError
 from keyportal.logs import request_id, route
-from keyportal.pages import is_for_machines
-from keyportal.policies import MACHINE_POLICY
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -32,7 +32,7 @@ PUBLISHED = "/.well-known/"
 class RequestContextMiddleware:
     """Sets the id and the sender that the server found for the request, and writes the access line.
 
-    `META["REMOTE_ADDR"]` is the client's address and `request.scheme` its scheme (`keyportal.entrance.request`).
+    `META["REMOTE_ADDR"]` is the client's address and `request.scheme` its scheme (`keyportal.http_server.request`).
     """
 
     def __init__(self, get_response: GetResponse) -> None:

@@ -1,4 +1,4 @@
-"""The load on the server of this process, for `keyportal.worker_files`."""
+"""The load on the server of this process, for `keyportal.metrics.worker_files`."""
 
 import os
 from collections.abc import Callable

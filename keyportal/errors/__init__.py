@@ -1,0 +1,1 @@
+"""What clients get when something is wrong."""

@@ -1,0 +1,1 @@
+"""Requests and responses as Django sees them: middleware, policies, static files."""

@@ -1,0 +1,1 @@
+"""Local mode: a portal on one machine, for one person."""
