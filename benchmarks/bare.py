@@ -9,10 +9,10 @@ from keyportal.application import django_application  # isort: skip  # sets Djan
 from keyportal.http_server.answer import Answer
 from keyportal.http_server.connection import Connection
 from keyportal.http_server.request import Request
-from keyportal.http_server.server import Entrance
+from keyportal.http_server.server import HTTPServer
 
 
-class Bare(Entrance):
+class Bare(HTTPServer):
     """The portal's connections, parser and responses, without verdicts."""
 
     def receive(self, request: Request, connection: Connection) -> float:

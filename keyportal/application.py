@@ -13,7 +13,7 @@ django.setup(set_prefix=False)
 # Models can be imported only after django.setup().
 from credentials.verdict_query.query_timeout import limit_queries  # noqa: E402
 from keyportal.databases import limit_statements  # noqa: E402
-from keyportal.http_server.server import Entrance  # noqa: E402
+from keyportal.http_server.server import HTTPServer  # noqa: E402
 from keyportal.local.private_files import PrivateConnection  # noqa: E402
 from keyportal.periodic_tasks import add_periodic_tasks  # noqa: E402
 from keyportal.startup import confirm_configuration, prepare_static_files  # noqa: E402
@@ -25,6 +25,6 @@ add_periodic_tasks()
 confirm_configuration()
 prepare_static_files()
 django_application = WSGIHandler()  # it looks for static files when it is created
-application = Entrance(django_application)
+application = HTTPServer(django_application)
 PrivateConnection.makes_files = False
 forget_environment(os.environ)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Host(Protocol):
-    """The application (`keyportal.http_server.server.Entrance`) as a connection uses it."""
+    """The application (`keyportal.http_server.server.HTTPServer`) as a connection uses it."""
 
     now: float
     """The event loop's clock, updated several times a second."""

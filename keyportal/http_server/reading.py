@@ -118,7 +118,7 @@ class Reader(Receiver):
         try:
             self.feed(data)
         except HttpParserCallbackError:
-            logger.exception("the entrance failed")
+            logger.exception("the HTTP server failed")
             self.is_deaf = True
             self.transport.abort()
         except HttpParserError:

@@ -60,7 +60,7 @@ DESCRIPTORS: Final = 256
 """Other descriptors of a process: the database connection of each thread, files, handshakes."""
 
 
-class Entrance:
+class HTTPServer:
     """What all connections of a process share (`keyportal.http_server.connection.Host`)."""
 
     def __init__(self, django: Django) -> None:
@@ -172,7 +172,7 @@ class Entrance:
 
     def refused_at_once(self, request: Request, why: UnreadableError) -> Answer:
         """Return the refusal of a request without using a thread. Even its head may be incomplete."""
-        logger.info("%d at the entrance: %s", why.status, why.detail)
+        logger.info("refused before Django with %d: %s", why.status, why.detail)
         return last_resort(request.path, why.status, request.sender(), why.detail)
 
     def late(self, request: Request) -> Answer:

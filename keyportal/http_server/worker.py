@@ -32,7 +32,7 @@ class Worker(GunicornWorker):
     """Serves `keyportal.application.application`."""
 
     wsgi: Any
-    """The application, `keyportal.http_server.server.Entrance`. gunicorn loads this class before Django is set up."""
+    """The application, `keyportal.http_server.server.HTTPServer`. gunicorn loads this class before Django is set up."""
     alive: bool
 
     def init_process(self) -> None:
@@ -62,21 +62,21 @@ class Worker(GunicornWorker):
         self.alive = False
 
     async def _serve(self) -> None:
-        entrance = self.wsgi
+        application = self.wsgi
         tls = sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
         servers = [await self._server(listener, tls) for listener in self.sockets]
         self.log.info("Started worker %s", os.getpid())
         while self.alive and self.ppid == os.getppid():
             self.notify()
-            entrance.tick(self.loop.time())
+            application.tick(self.loop.time())
             await asyncio.sleep(TICK)
         for server in servers:
             server.close()
-        entrance.end()
+        application.end()
         until = self.loop.time() + self.cfg.graceful_timeout
-        while entrance.connections and self.loop.time() < until:
+        while application.connections and self.loop.time() < until:
             self.notify()
-            entrance.tick(self.loop.time())
+            application.tick(self.loop.time())
             await asyncio.sleep(0.01)
 
     async def _server(self, listener: Any, tls: Any) -> asyncio.AbstractServer:

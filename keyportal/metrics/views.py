@@ -60,7 +60,7 @@ class Workers(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield every metric."""
         yield from self._verdicts()
-        yield from self._entrance()
+        yield from self._requests()
         yield from self._messages()
         yield CounterMetricFamily("keyportal_cache_hits", "Verdicts from the cache.", value=self._total.hits)
         yield CounterMetricFamily("keyportal_cache_misses", "Verdicts that asked the database.", self._total.misses)
@@ -81,7 +81,7 @@ class Workers(Collector):
         lag = max((worker.lag for worker in self._workers), default=0.0)
         yield GaugeMetricFamily("keyportal_usage_flush_lag_seconds", "Age of the oldest count not yet written.", lag)
 
-    def _entrance(self) -> Iterator[Metric]:
+    def _requests(self) -> Iterator[Metric]:
         text = "Requests that a thread is handling, or that wait for one."
         inside = GaugeMetricFamily("keyportal_requests_inside", text, labels=["kind"])
         text = "Requests that got 503 because too many others waited."

@@ -1,6 +1,6 @@
 """What `/api/v1/verify` takes in its body, and that nothing is dropped that would have narrowed it. Over the wire.
 
-Once in the usual form, which the entrance answers by itself, and once in an odd one, which Django answers.
+Once in the usual form, which the HTTP server answers by itself, and once in an odd one, which Django answers.
 """
 
 import json

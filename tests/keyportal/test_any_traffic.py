@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pytest
 
-from keyportal.http_server.server import OF_HEADS, Entrance
-from tests.entrance import OtherEnd
+from keyportal.http_server.server import OF_HEADS, HTTPServer
+from tests.http_server import OtherEnd
 
 pytestmark = pytest.mark.once
 METHODS: Final = (b"GET", b"POST", b"POST", b"HEAD", b"CONNECT", b"PUT")
@@ -76,15 +76,15 @@ class Stalling(OtherEnd):
 
 
 class Traffic:
-    """An entrance with some clients."""
+    """An HTTP server with some clients."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, bytes]] = []
         self.soon: deque[Callable[[], None]] = deque()
-        self.entrance = Entrance(self._django)
+        self.http_server = HTTPServer(self._django)
         self.verdicts, self.others = Later(), Later()
-        self.entrance.verdicts, self.entrance.others = self.verdicts, self.others  # type: ignore[assignment]
-        self.entrance.now, self.entrance.soon = 1000.0, self.soon.append
+        self.http_server.verdicts, self.http_server.others = self.verdicts, self.others  # type: ignore[assignment]
+        self.http_server.now, self.http_server.soon = 1000.0, self.soon.append
         self.ends: list[Any] = []
 
     def _django(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -94,7 +94,7 @@ class Traffic:
 
     def connect(self, *, is_slow: bool = False) -> Any:
         end: Any = Stalling()
-        end.line, end.is_slow = self.entrance(), is_slow
+        end.line, end.is_slow = self.http_server(), is_slow
         end.line.connection_made(end)
         self.ends.append(end)
         return end
@@ -111,7 +111,7 @@ class Traffic:
         rooms = [0, 0, 0]
         for request in (end.line.request for end in self.ends if not end.is_lost):
             if request is not None:
-                is_of_machines = request.path.startswith(self.entrance._of_machines)
+                is_of_machines = request.path.startswith(self.http_server._of_machines)
                 rooms[is_of_machines if request.method else OF_HEADS] += request.kept
         return rooms
 
@@ -143,7 +143,7 @@ def pieces(rnd: random.Random, data: bytes) -> Iterator[bytes]:
 
 def step(rnd: random.Random, traffic: Traffic, end: Any, rest: Iterator[bytes]) -> None:
     """Do one of the things that can happen."""
-    entrance, dice = traffic.entrance, rnd.random()
+    http_server, dice = traffic.http_server, rnd.random()
     if end.is_closing() or dice < 0.005:
         end.lose()
     elif dice < 0.6 and not end.is_paused and (piece := next(rest, b"")):
@@ -151,13 +151,13 @@ def step(rnd: random.Random, traffic: Traffic, end: Any, rest: Iterator[bytes]) 
     elif dice < 0.8:
         traffic.turn()
     elif dice < 0.85:
-        entrance.tick(entrance.now + rnd.choice([0.1, 1, 5]))
+        http_server.tick(http_server.now + rnd.choice([0.1, 1, 5]))
     elif dice < 0.9 and end.line.is_stalled:
         end.line.resume_writing()
     elif dice < 0.92 and not end.is_paused and not end.line.eof_received():
         end.close()
     elif dice < 0.921:
-        entrance.end()
+        http_server.end()
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -170,18 +170,18 @@ def test_nothing_stays_and_nothing_comes_after_the_last_answer(seed: int, caplog
     for _ in range(600):
         step(rnd, traffic, *rnd.choice(clients))
         clients = [client for client in clients if not client[0].is_lost]
-        assert traffic.entrance.kept == traffic.kept()
+        assert traffic.http_server.kept == traffic.kept()
         if not clients:
             break
     for _ in range(100):
         traffic.turn()
-        traffic.entrance.tick(traffic.entrance.now + 40)
+        traffic.http_server.tick(traffic.http_server.now + 40)
         for end in traffic.ends:
             if end.is_closing() and not end.is_lost:
                 end.lose()
     assert all(end.is_lost for end in traffic.ends)
-    assert traffic.entrance.kept == [0, 0, 0]
-    assert "the entrance failed" not in caplog.text
+    assert traffic.http_server.kept == [0, 0, 0]
+    assert "the HTTP server failed" not in caplog.text
     for end in traffic.ends:
         assert not re.search(rb"connection: close.*HTTP/1.1 \d", end.came, re.DOTALL)
 

@@ -5,10 +5,10 @@ import pytest
 from keyportal.http_server import bounds
 from keyportal.http_server import server as application
 from keyportal.http_server.answer import Answer, Writer
-from keyportal.http_server.server import Entrance
-from tests.entrance import CHUNKED, HALF, HEALTH, PAGE, connect, entrance, go_round, work_off
+from keyportal.http_server.server import HTTPServer
+from tests.http_server import CHUNKED, HALF, HEALTH, PAGE, connect, go_round, http_server, work_off
 
-__all__ = ["entrance"]  # a fixture
+__all__ = ["http_server"]  # a fixture
 
 pytestmark = pytest.mark.once
 
@@ -17,64 +17,64 @@ pytestmark = pytest.mark.once
 @pytest.mark.parametrize(
     "around", [b"0\r\nX: " + b"a" * 400_000, b"0\r\n" + b"X: a\r\n" * 60_000, b"1;" + b"a" * 400_000]
 )
-def test_what_surrounds_a_body_has_a_bound(entrance: Entrance, around: bytes) -> None:
+def test_what_surrounds_a_body_has_a_bound(http_server: HTTPServer, around: bytes) -> None:
     head = b"POST /oauth/token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-    _, end = connect(entrance, head, *(around[place : place + 65_536] for place in range(0, len(around), 65_536)))
-    go_round(entrance)
+    _, end = connect(http_server, head, *(around[place : place + 65_536] for place in range(0, len(around), 65_536)))
+    go_round(http_server)
     assert end.statuses == [431]
-    assert entrance.load().body_bytes == 0
+    assert http_server.load().body_bytes == 0
 
 
 @pytest.mark.finding("H17")
 @pytest.mark.parametrize("pieces", [1, 7, 10_000])
 @pytest.mark.parametrize("framing", [b'Content-Length: 9\r\n\r\n{"a": 1}\n', CHUNKED])
 def test_the_body_of_a_request_that_would_rather_speak_another_protocol_is_read(
-    entrance: Entrance, framing: bytes, pieces: int
+    http_server: HTTPServer, framing: bytes, pieces: int
 ) -> None:
     """Java's and curl's clients ask for h2c with each first request over plain http."""
     came: list[bytes] = []
-    entrance._django = lambda environ, start_response: came.append(environ["wsgi.input"].read()) or []  # type: ignore[func-returns-value]
+    http_server._django = lambda environ, start_response: came.append(environ["wsgi.input"].read()) or []  # type: ignore[func-returns-value]
     raw = (
         b"POST /api/v1/tokens HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" + framing
     )
-    connect(entrance, *(raw[place : place + pieces] for place in range(0, len(raw), pieces)))
-    work_off(entrance)
+    connect(http_server, *(raw[place : place + pieces] for place in range(0, len(raw), pieces)))
+    work_off(http_server)
     assert came == [b'{"a": 1}\n']
 
 
-def test_at_the_end_what_was_asked_is_answered_and_nothing_new_is_taken(entrance: Entrance) -> None:
-    _, busy = connect(entrance, PAGE)
-    _, idle = connect(entrance)
-    _, half = connect(entrance, HALF)
-    entrance.end()
+def test_at_the_end_what_was_asked_is_answered_and_nothing_new_is_taken(http_server: HTTPServer) -> None:
+    _, busy = connect(http_server, PAGE)
+    _, idle = connect(http_server)
+    _, half = connect(http_server, HALF)
+    http_server.end()
     assert (busy.done, idle.done, half.done) == ([], ["close"], [])
-    work_off(entrance)
+    work_off(http_server)
     assert (busy.statuses, busy.done) == ([200], ["close"])
     assert b"connection: close" in busy.came
-    entrance.tick(1000.0 + bounds.LINGER)
+    http_server.tick(1000.0 + bounds.LINGER)
     assert half.statuses == [408]
 
 
-def test_an_answer_with_a_line_break_in_a_header_is_never_sent(entrance: Entrance) -> None:
+def test_an_answer_with_a_line_break_in_a_header_is_never_sent(http_server: HTTPServer) -> None:
     writer = Writer()
     for value in ("a\r\nx-other: b", "a\nb", "a\rb"):
         with pytest.raises(ValueError, match="line break"):
             writer.written(Answer(200, [("x-name", value)]), method="GET", connection="")
-    entrance._django = lambda environ, start_response: start_response("200 OK", [("X-A", "a\nb")]) or []
-    _, end = connect(entrance, PAGE)
-    work_off(entrance)
+    http_server._django = lambda environ, start_response: start_response("200 OK", [("X-A", "a\nb")]) or []
+    _, end = connect(http_server, PAGE)
+    work_off(http_server)
     assert (end.came, end.done) == (b"", ["abort"])
 
 
 @pytest.mark.finding("H8")
-def test_a_head_is_bounded_while_it_arrives(entrance: Entrance) -> None:
-    line, end = connect(entrance, b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 5000)
-    go_round(entrance)
+def test_a_head_is_bounded_while_it_arrives(http_server: HTTPServer) -> None:
+    line, end = connect(http_server, b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 5000)
+    go_round(http_server)
     assert end.statuses == []
     assert line.request is not None
     assert len(line.request.headers) <= bounds.MOST_LINES + 1
     line.data_received(b"a:\r\n" * 20_000)
-    go_round(entrance)
+    go_round(http_server)
     assert end.statuses == [431]
 
 
@@ -87,52 +87,52 @@ def test_a_head_is_bounded_while_it_arrives(entrance: Entrance) -> None:
     ],
 )
 def test_who_sends_too_long_a_head_is_answered_as_who_asks_there(
-    entrance: Entrance, path: bytes, line: bytes, status: int
+    http_server: HTTPServer, path: bytes, line: bytes, status: int
 ) -> None:
-    _, end = connect(entrance, b"GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n" % (path, line))
-    go_round(entrance)
+    _, end = connect(http_server, b"GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n" % (path, line))
+    go_round(http_server)
     assert end.statuses == [status]
     assert b"content-type: application/problem+json" in end.came
 
 
 @pytest.mark.finding("H8")
-def test_long_heads_have_a_bound_in_all(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_heads_have_a_bound_in_all(http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(application, "OF_ALL", 8000)
     long, short = (b"GET / HTTP/1.1\r\nX: " + b"a" * count for count in (22_000, 15_000))
-    first, one = connect(entrance, long)
-    ends = [connect(entrance, head)[1] for head in (long, short, short, HALF)]
-    go_round(entrance)
+    first, one = connect(http_server, long)
+    ends = [connect(http_server, head)[1] for head in (long, short, short, HALF)]
+    go_round(http_server)
     assert [end.statuses for end in (one, *ends)] == [[], [503], [], [], []]
     first.data_received(b"\r\n\r\n")
-    assert entrance.kept[application.OF_HEADS] == 0
-    third, _ = connect(entrance, long)
-    go_round(entrance)
-    assert entrance.kept[application.OF_HEADS] > 0
+    assert http_server.kept[application.OF_HEADS] == 0
+    third, _ = connect(http_server, long)
+    go_round(http_server)
+    assert http_server.kept[application.OF_HEADS] > 0
     third.connection_lost(None)
-    assert entrance.load().body_bytes == 3
+    assert http_server.load().body_bytes == 3
 
 
-def test_nothing_behind_the_last_answer_is_done(entrance: Entrance) -> None:
-    entrance.is_ending = True
-    _, end = connect(entrance, HEALTH + b"DELETE /keys/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+def test_nothing_behind_the_last_answer_is_done(http_server: HTTPServer) -> None:
+    http_server.is_ending = True
+    _, end = connect(http_server, HEALTH + b"DELETE /keys/1 HTTP/1.1\r\nHost: a\r\n\r\n")
     assert (end.statuses, end.done) == ([200], ["close"])
-    assert entrance.others.inside == 0
+    assert http_server.others.inside == 0
 
 
-def test_a_length_of_any_length_is_read(entrance: Entrance) -> None:
+def test_a_length_of_any_length_is_read(http_server: HTTPServer) -> None:
     head = b"POST /oauth/token HTTP/1.1\r\nHost: a\r\nContent-Length: "
-    _, zeros = connect(entrance, head + b"0" * 5000 + b"2\r\n\r\n{}")
-    go_round(entrance)
-    work_off(entrance)
+    _, zeros = connect(http_server, head + b"0" * 5000 + b"2\r\n\r\n{}")
+    go_round(http_server)
+    work_off(http_server)
     assert zeros.statuses == [200]
     for number in (b"65537", b"9" * 19):
-        _, end = connect(entrance, head + number + b"\r\n\r\n{}")
-        work_off(entrance)
+        _, end = connect(http_server, head + number + b"\r\n\r\n{}")
+        work_off(http_server)
         assert end.statuses == [413]
 
 
 @pytest.mark.finding("H10")
-def test_no_line_of_a_body_is_taken_for_a_header(entrance: Entrance, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_line_of_a_body_is_taken_for_a_header(http_server: HTTPServer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     secret = b"kp_live_abcdef0123456789"
     head = b"POST /oauth/token HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -142,41 +142,43 @@ def test_no_line_of_a_body_is_taken_for_a_header(entrance: Entrance, caplog: pyt
         (b"GET / HTTP/1.1\r\n%s\r\n\r\n" % secret,),
         (b"GET / HTTP/1.1\r\n%s: \x01\r\n\r\n" % secret,),
     ]:
-        _, end = connect(entrance, *said)
+        _, end = connect(http_server, *said)
         assert end.statuses == [400]
         assert b"abcdef" not in end.came.lower()
-    _, end = connect(entrance, head, b"5\r\nAuthorization: \x01\r\n")
+    _, end = connect(http_server, head, b"5\r\nAuthorization: \x01\r\n")
     assert end.statuses == [400]
     assert b"Authorization" not in end.came, "there is no such header"
     assert "abcdef" not in caplog.text.lower()
 
 
-def test_what_still_comes_after_an_answer_to_half_a_request_keeps_it_not_longer(entrance: Entrance) -> None:
+def test_what_still_comes_after_an_answer_to_half_a_request_keeps_it_not_longer(http_server: HTTPServer) -> None:
     length = b"POST /gateway/auth HTTP/1.1\r\nContent-Length: 1\r\n\r\n"
     for _ in range(200):  # no place is left: they are answered at once
-        connect(entrance, PAGE.replace(b"/keys/", b"/api/v1/me"))
+        connect(http_server, PAGE.replace(b"/keys/", b"/api/v1/me"))
     for said in (length, length + b"x"):
-        line, end = connect(entrance, said)
+        line, end = connect(http_server, said)
         assert (end.statuses, end.done) == ([503], ["write_eof"])
-        assert line.until == entrance.now + bounds.LINGER
+        assert line.until == http_server.now + bounds.LINGER
         line.pause_writing()
         line.resume_writing()
-        assert line.until == entrance.now + bounds.LINGER
+        assert line.until == http_server.now + bounds.LINGER
 
 
-def test_http_1_0_in_chunks_is_the_last_request_and_expects_nothing(entrance: Entrance) -> None:
+def test_http_1_0_in_chunks_is_the_last_request_and_expects_nothing(http_server: HTTPServer) -> None:
     keep = b"Connection: keep-alive\r\n"
     chunks = b"POST /healthz HTTP/1.0\r\nTransfer-Encoding: chunked\r\n" + keep + b"\r\n0\r\n\r\n"
-    _, end = connect(entrance, chunks + HEALTH)
-    work_off(entrance)
+    _, end = connect(http_server, chunks + HEALTH)
+    work_off(http_server)
     assert (len(end.statuses), end.done) == (1, ["close"])
-    _, end = connect(entrance, b"POST /keys/ HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+    _, end = connect(http_server, b"POST /keys/ HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
     assert end.came == b""
 
 
-def test_the_bound_on_connections_is_that_of_the_process(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bound_on_connections_is_that_of_the_process(
+    http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The server makes the application first, and raises the limit afterwards."""
     monkeypatch.setattr("resource.getrlimit", lambda which: (1000, 1000))
     monkeypatch.setattr("keyportal.mailer.Mailer.start", lambda self: None)
-    entrance.start(entrance.loop)  # type: ignore[attr-defined]
-    assert entrance.most == 1000 - application.DESCRIPTORS
+    http_server.start(http_server.loop)  # type: ignore[attr-defined]
+    assert http_server.most == 1000 - application.DESCRIPTORS

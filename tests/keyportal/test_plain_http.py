@@ -12,9 +12,9 @@ import pytest
 from pytest_django import Settings
 
 from keyportal.http_server import plain_http
-from keyportal.http_server.server import Entrance
+from keyportal.http_server.server import HTTPServer
 from tests.databases import portal_database
-from tests.entrance import OtherEnd
+from tests.http_server import OtherEnd
 from tests.oauth_client import ClientKey, OAuthClient, basic
 from tests.portal import FORM, Portal
 from tests.wire import Reply, head, sent
@@ -56,16 +56,16 @@ def passed_on(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 
 def asked(method: str, path: str, *lines: str, end: OtherEnd, body: bytes = b"") -> Reply:
-    """Return what the entrance answers to somebody at this other end."""
-    entrance, loop = Entrance(passed_on), asyncio.new_event_loop()
-    for threads in (entrance.verdicts, entrance.others):
+    """Return what the HTTP server answers to somebody at this other end."""
+    http_server, loop = HTTPServer(passed_on), asyncio.new_event_loop()
+    for threads in (http_server.verdicts, http_server.others):
         threads.start(loop)
-    connection = entrance()
+    connection = http_server()
     connection.connection_made(end)
     connection.data_received(head(method, path, *lines, host="portal.test") + body)
 
     async def until_done() -> None:
-        while entrance.verdicts.inside or entrance.others.inside:
+        while http_server.verdicts.inside or http_server.others.inside:
             await asyncio.sleep(0)
 
     loop.run_until_complete(until_done())

@@ -6,33 +6,33 @@ import pytest
 
 from keyportal.http_server import bounds
 from keyportal.http_server.connection import Connection
-from keyportal.http_server.server import Entrance
-from tests.entrance import HEALTH, PAGE, OtherEnd, connect, entrance, go_round, work_off
+from keyportal.http_server.server import HTTPServer
+from tests.http_server import HEALTH, PAGE, OtherEnd, connect, go_round, http_server, work_off
 
-__all__ = ["entrance"]  # a fixture
+__all__ = ["http_server"]  # a fixture
 
 pytestmark = pytest.mark.once
 
 
-def test_a_client_that_takes_no_answer_is_left(entrance: Entrance) -> None:
-    line, end = connect(entrance)
+def test_a_client_that_takes_no_answer_is_left(http_server: HTTPServer) -> None:
+    line, end = connect(http_server)
     line.pause_writing()
-    entrance.tick(1000.0 + bounds.TAKEN_WITHIN - 1)
+    http_server.tick(1000.0 + bounds.TAKEN_WITHIN - 1)
     assert end.done == ["pause_reading"]
     line.resume_writing()
-    entrance.tick(1000.0 + bounds.TAKEN_WITHIN)
+    http_server.tick(1000.0 + bounds.TAKEN_WITHIN)
     assert end.done == ["pause_reading", "resume_reading"]
     line.pause_writing()
-    entrance.tick(1000.0 + 3 * bounds.TAKEN_WITHIN)
+    http_server.tick(1000.0 + 3 * bounds.TAKEN_WITHIN)
     assert end.done[-1] == "abort"
 
 
-def test_nothing_is_read_ahead_without_end(entrance: Entrance) -> None:
-    line, end = connect(entrance, PAGE * 1000)
+def test_nothing_is_read_ahead_without_end(http_server: HTTPServer) -> None:
+    line, end = connect(http_server, PAGE * 1000)
     assert end.done == ["pause_reading"]
-    assert entrance.others.inside <= bounds.MOST_TURNS + bounds.SLICE // len(PAGE)
+    assert http_server.others.inside <= bounds.MOST_TURNS + bounds.SLICE // len(PAGE)
     while len(end.statuses) < 1000:
-        work_off(entrance)
+        work_off(http_server)
     assert end.statuses == [200] * 1000
     assert end.done[-1] == "resume_reading"
     line.expire()
@@ -59,51 +59,51 @@ class SlowReader(OtherEnd):
         self.line.resume_writing()
 
 
-def slow_reader(entrance: Entrance) -> tuple[Connection, SlowReader]:
-    line = entrance()
+def slow_reader(http_server: HTTPServer) -> tuple[Connection, SlowReader]:
+    line = http_server()
     end = SlowReader(line)
     line.connection_made(end)
     return line, end
 
 
 @pytest.mark.finding("H8")
-def test_who_takes_no_answer_is_asked_nothing_more(entrance: Entrance) -> None:
-    line, end = slow_reader(entrance)
+def test_who_takes_no_answer_is_asked_nothing_more(http_server: HTTPServer) -> None:
+    line, end = slow_reader(http_server)
     line.data_received(HEALTH * 1000)
-    go_round(entrance)
+    go_round(http_server)
     in_a_slice = bounds.SLICE // len(HEALTH) + 1
     assert len(end.statuses) <= in_a_slice
     for _ in range(1000):
         end.take()
-        go_round(entrance, 1)
+        go_round(http_server, 1)
     assert end.statuses == [200] * 1000
     assert end.done[-1] == "resume_reading" or line.is_stalled
 
 
-def test_who_was_slow_is_read_on_where_it_had_sent_ahead(entrance: Entrance) -> None:
+def test_who_was_slow_is_read_on_where_it_had_sent_ahead(http_server: HTTPServer) -> None:
     """Both are over at different times: that too many are waiting, and that nothing is taken."""
-    line, end = connect(entrance, PAGE * 60)
+    line, end = connect(http_server, PAGE * 60)
     line.pause_writing()
-    work_off(entrance)
+    work_off(http_server)
     assert 0 < len(end.statuses) < 60
     line.resume_writing()
-    work_off(entrance)
-    go_round(entrance)
-    work_off(entrance)
+    work_off(http_server)
+    go_round(http_server)
+    work_off(http_server)
     assert end.statuses == [200] * 60
     assert end.done[-1] == "resume_reading"
 
 
-def test_others_have_their_turn_while_much_is_read_of_one(entrance: Entrance) -> None:
-    _, end = connect(entrance, HEALTH * 10_000)
+def test_others_have_their_turn_while_much_is_read_of_one(http_server: HTTPServer) -> None:
+    _, end = connect(http_server, HEALTH * 10_000)
     assert 0 < len(end.statuses) <= bounds.SLICES * (bounds.SLICE // len(HEALTH) + 1)
-    go_round(entrance)
+    go_round(http_server)
     assert len(end.statuses) == 10_000
 
 
-def test_what_was_sent_ahead_of_the_end_is_answered(entrance: Entrance) -> None:
-    line, end = connect(entrance, HEALTH * 10_000)
+def test_what_was_sent_ahead_of_the_end_is_answered(http_server: HTTPServer) -> None:
+    line, end = connect(http_server, HEALTH * 10_000)
     assert line.eof_received()
-    go_round(entrance)
+    go_round(http_server)
     assert len(end.statuses) == 10_000
     assert end.done[-1] == "close"

@@ -1,4 +1,4 @@
-"""Threads of the entrance: no more at a time than they are."""
+"""Threads of the HTTP server: no more at a time than they are."""
 
 import asyncio
 import threading

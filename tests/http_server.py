@@ -1,4 +1,4 @@
-"""An entrance without a network: connections whose other end is the test, deadlines by a clock that the test moves."""
+"""The HTTP server without a network: connections whose other end is the test, deadlines by a clock that the test moves."""
 
 import asyncio
 import re
@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from keyportal.http_server.connection import Connection
-from keyportal.http_server.server import Entrance
+from keyportal.http_server.server import HTTPServer
 from tests.waiting import DEADLINE
 
 HALF: Final = b"POST /oauth/token HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc"
@@ -46,8 +46,8 @@ class OtherEnd(asyncio.Transport):
 
 
 @pytest.fixture
-def entrance() -> Iterator[Entrance]:
-    """An entrance whose Django answers nothing before it is let go."""
+def http_server() -> Iterator[HTTPServer]:
+    """An HTTP server whose Django answers nothing before it is let go."""
     go_on = threading.Event()
 
     def django(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -55,7 +55,7 @@ def entrance() -> Iterator[Entrance]:
         start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
         return [b"ok"]
 
-    made = Entrance(django)
+    made = HTTPServer(django)
     loop = asyncio.new_event_loop()
     for threads in (made.verdicts, made.others):
         threads.start(loop)
@@ -69,29 +69,29 @@ def entrance() -> Iterator[Entrance]:
     loop.close()
 
 
-def work_off(entrance: Any) -> None:
+def work_off(http_server: Any) -> None:
     """Let Django answer, and the loop take the answers."""
-    entrance.go_on.set()
+    http_server.go_on.set()
 
     async def until_done() -> None:
-        while entrance.verdicts.inside or entrance.others.inside:
+        while http_server.verdicts.inside or http_server.others.inside:
             await asyncio.sleep(0)
 
-    entrance.loop.run_until_complete(until_done())
+    http_server.loop.run_until_complete(until_done())
 
 
-def go_round(entrance: Any, times: int = 500) -> None:
+def go_round(http_server: Any, times: int = 500) -> None:
     """Let the loop turn, so that what was sent ahead is read."""
 
     async def turn() -> None:
         for _ in range(times):
             await asyncio.sleep(0)
 
-    entrance.loop.run_until_complete(turn())
+    http_server.loop.run_until_complete(turn())
 
 
-def connect(entrance: Entrance, *said: bytes) -> tuple[Connection, OtherEnd]:
-    made, end = entrance(), OtherEnd()
+def connect(http_server: HTTPServer, *said: bytes) -> tuple[Connection, OtherEnd]:
+    made, end = http_server(), OtherEnd()
     made.connection_made(end)
     for data in said:
         made.data_received(data)
