@@ -1,4 +1,4 @@
-"""The HTTP server without a network: connections whose other end is the test, deadlines by a clock that the test moves."""
+"""The HTTP server without a network: the test is the other end of its connections, and moves its clock."""
 
 import asyncio
 import re
