@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.conf import settings
 from rest_framework.exceptions import UnsupportedMediaType
 
-from apikeys.serializers import described
+from apikeys.api.serializers import described
 from audit.client_address import Address
 from credentials.admission import admit
 from credentials.credential import Credential

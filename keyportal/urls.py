@@ -14,7 +14,7 @@ from tokens.views import close
 
 urlpatterns: list[URLPattern | URLResolver] = [
     # URLs for machines come first, because they get most requests.
-    path("api/v1/", include("apikeys.api_urls")),
+    path("api/v1/", include("apikeys.api.urls")),
     path("api/v1/", include("tokens.api_urls")),
     path("oauth/", include("tokens.oauth_urls")),
     path("", include("gateway.urls")),

@@ -145,7 +145,7 @@ def test_without_its_audit_event_no_key_is_made(make_key: MakeKey, monkeypatch: 
     def broken(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("the trail can't be written")
 
-    monkeypatch.setattr(services, "record_event", broken)
+    monkeypatch.setattr("apikeys.services.creation.record_event", broken)
     with pytest.raises(RuntimeError):
         make_key()
     assert not APIKey.objects.exists()

@@ -204,7 +204,8 @@ def test_what_can_not_be_recorded_is_not_done(make_key: MakeKey, monkeypatch: py
 
     key, secret = make_key()
     with monkeypatch.context() as trail:
-        trail.setattr(services, "record_event", broken)
+        for module in ("revealing", "revocation"):
+            trail.setattr(f"apikeys.services.{module}.record_event", broken)
         with pytest.raises(RuntimeError):
             services.reveal(secret=KeySecret.objects.get(), origin=ORIGIN)
         with pytest.raises(RuntimeError):

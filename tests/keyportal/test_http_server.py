@@ -87,9 +87,7 @@ def test_bodies_on_their_way_have_a_bound_in_all(http_server: HTTPServer, monkey
     assert http_server.load().body_bytes == 3
 
 
-def test_bodies_of_pages_leave_room_for_machines(
-    http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bodies_of_pages_leave_room_for_machines(http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(application, "OF_ALL", 4)
     page = HALF.replace(b"/oauth/token", b"/nowhere")
     pages = [connect(http_server, page)[1] for _ in range(2)]
@@ -111,9 +109,7 @@ def test_of_too_many_connections_the_one_goes_that_has_waited_longest(
     assert [end.done for end in (busy, oldest, other, new)] == [[], ["abort"], [], []]
 
 
-def test_a_request_that_breaks_is_answered(
-    http_server: HTTPServer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_request_that_breaks_is_answered(http_server: HTTPServer, caplog: pytest.LogCaptureFixture) -> None:
     def broken(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         raise RuntimeError("inside")
 

@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from apikeys.api import MeView
+from apikeys.api.views import MeView
 
 urlpatterns = [path("me", MeView.as_view(), name="api_me")]

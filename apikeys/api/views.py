@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apikeys.serializers import described
+from apikeys.api.serializers import described
 from credentials.credential import Credential
 
 

@@ -1,0 +1,93 @@
+"""Create a key."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.models import User
+from apikeys import notices
+from apikeys.errors import AlreadyCreatedError, NotAllowedError, TooManyKeysError
+from apikeys.models import APIKey, KeySecret
+from apikeys.services.scopes import refuse_scopes
+from audit.event_types import EventType
+from audit.origin import Origin
+from audit.services import record_event
+from integrity.key_check import rings_confirmed
+from integrity.rings import index_ring, sealing_ring
+from vault.digests import index_digest
+from vault.sealing import seal
+from vault.secret_format import hint, new_secret
+
+
+def create_key(
+    *,
+    owner: User,
+    name: str,
+    environment: str,
+    scopes: Collection[str] = (),
+    networks: Sequence[str] = (),
+    expires_at: datetime | None = None,
+    show_once: bool = False,
+    restricted: bool = False,
+    form_token: str | None = None,
+    origin: Origin,
+) -> tuple[APIKey, str]:
+    """Create a key and return it with its secret, which can't be seen again unless it is revealed.
+
+    `restricted` allows scopes that only operators grant. A `form_token` makes the call safe to repeat: the second call
+    raises `AlreadyCreatedError`. Raises `NotAllowedError`, `TooManyKeysError`, `ScopeNotAllowedError`.
+    """
+    rings_confirmed()
+    key = APIKey(owner=owner, name=name, environment=environment, networks=" ".join(networks), expires_at=expires_at)
+    key.scopes = " ".join(sorted(set(scopes)))
+    key.form_token = form_token
+    key.seal = key.make_seal()
+    with transaction.atomic():
+        _hold(owner)
+        _refuse_repetition(owner, form_token)
+        _refuse_one_too_many(owner)
+        refuse_scopes(scopes, held=(), restricted=restricted)
+        key.save(force_insert=True)
+        secret = _add_secret(key, show_once=show_once)
+        about = {"owner": owner.pk, "environment": environment}
+        record_event(EventType.KEY_CREATED, subject=f"key:{key.pk}", origin=origin, **about)
+        notices.key_created(key, origin)
+    return key, secret
+
+
+def _hold(owner: User) -> None:
+    """Lock the owner's row until the transaction ends, so that two creations run one after the other.
+
+    On SQLite the transaction is IMMEDIATE and already alone; on PostgreSQL `select_for_update` takes the lock. Raises
+    `NotAllowedError` if the owner may not have keys.
+    """
+    current = User.objects.select_for_update().only("is_active", "confirmed_at").get(pk=owner.pk)
+    if not current.is_active:
+        raise NotAllowedError("This account is inactive.")
+    if not current.is_confirmed:
+        raise NotAllowedError("Confirm your e-mail address first.")
+
+
+def _refuse_repetition(owner: User, form_token: str | None) -> None:
+    made = APIKey.objects.filter(owner=owner, form_token=form_token).first() if form_token else None
+    if made is not None:
+        raise AlreadyCreatedError(made.pk)
+
+
+def _refuse_one_too_many(owner: User) -> None:
+    limit = settings.KEYPORTAL_MAX_KEYS
+    if APIKey.objects.filter(owner=owner, revoked_at=None).count() >= limit:
+        raise TooManyKeysError(f"You have {limit} keys, the most that this portal allows. Revoke one first.")
+
+
+def _add_secret(key: APIKey, *, show_once: bool) -> str:
+    text = new_secret(settings.KEYPORTAL_BRAND, key.environment)
+    row = KeySecret(key=key, index_key_id=index_ring().primary.id, hint=hint(text))
+    row.digest = index_digest(index_ring().primary, text)
+    if not show_once and settings.KEYPORTAL_REVEAL == "reauth":
+        row.ciphertext = seal(sealing_ring(), text, row.sealing_context(key))
+    row.seal = row.make_seal()
+    row.save(force_insert=True)
+    return text

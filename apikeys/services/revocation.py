@@ -1,0 +1,30 @@
+"""End a key."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from apikeys import notices
+from apikeys.models import APIKey, KeySecret
+from audit.event_types import EventType
+from audit.origin import Origin
+from audit.services import record_event
+from integrity.sealed import insist, swap, until_unchanged
+
+
+@transaction.atomic
+def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
+    """End a key for good and destroy its ciphertexts; return False if it was already revoked.
+
+    The digests stay as tombstones. Of any number of concurrent callers, one gets True, and one event is written. Raises
+    `integrity.sealed.UndoneChangeError`.
+    """
+    for current in until_unchanged(APIKey, key.pk):
+        if current.revoked_at:
+            return False
+        if swap(current, {"revoked_at": timezone.now(), "revoked_reason": reason}, whatever_was=True):
+            break
+    KeySecret.objects.filter(key=key).update(ciphertext=None)
+    insist(KeySecret.objects.filter(key=key, ciphertext__isnull=False), are_there=False)
+    record_event(EventType.KEY_REVOKED, subject=f"key:{key.pk}", origin=origin, reason=reason)
+    notices.key_revoked(current, origin)
+    return True

@@ -1,0 +1,21 @@
+"""Which scopes a key may get."""
+
+from collections.abc import Collection
+
+from apikeys.errors import ScopeNotAllowedError
+from credentials.scopes.models import Scope
+
+
+def refuse_scopes(wanted: Collection[str], *, held: Collection[str], restricted: bool) -> None:
+    """Raise `ScopeNotAllowedError` unless all wanted scopes that the key does not hold yet may be taken.
+
+    `restricted` allows those that only operators grant.
+    """
+    taken = set(wanted) - set(held)
+    known = {scope.name: scope for scope in Scope.objects.filter(name__in=taken).with_valid_seals()}
+    unknown = taken - set(known)
+    if unknown:
+        raise ScopeNotAllowedError(f"Not in the catalogue: {', '.join(sorted(unknown))}.")
+    reserved = sorted(name for name, scope in known.items() if scope.restricted)
+    if reserved and not restricted:
+        raise ScopeNotAllowedError(f"Only operators can grant {', '.join(reserved)}.")
