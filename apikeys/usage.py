@@ -13,7 +13,7 @@ from accounts.models import User
 from apikeys.key_status import key_status
 from apikeys.models import APIKey, KeySecret
 from credentials.usage.counters import ACCEPTED
-from credentials.usage.models import Sighting, Usage
+from credentials.usage.models import SourceAddress, Usage
 
 DAYS = 30
 HOURS = 48
@@ -100,7 +100,7 @@ def recent_usage(key_ids: Collection[str]) -> dict[str, RecentUsage]:
     """Return how much each key was used in the last 24 hours, in two queries."""
     since = timezone.now() - timedelta(days=1)
     calls: dict[str, int] = dict(_since(key_ids, since).values_list("credential").annotate(Sum("count")).order_by())
-    seen = Sighting.objects.filter(credential__in=key_ids, last_at__gte=since).values_list("credential")
+    seen = SourceAddress.objects.filter(credential__in=key_ids, last_at__gte=since).values_list("credential")
     addresses: dict[str, int] = dict(seen.annotate(Count("address", distinct=True)).order_by())
     return {key_id: RecentUsage(calls.get(key_id, 0), addresses.get(key_id, 0)) for key_id in key_ids}
 
@@ -133,7 +133,7 @@ def describe(keys: Sequence[APIKey], owner: User) -> None:
     """Set `chart` (30 days), `last_used_at` (None: never) and `status` on each key of an owner, in two queries."""
     key_ids = [key.pk for key in keys]
     charts = charts_by_day(key_ids)
-    rows = Sighting.objects.filter(credential__in=key_ids).values_list("credential").annotate(Max("last_at"))
+    rows = SourceAddress.objects.filter(credential__in=key_ids).values_list("credential").annotate(Max("last_at"))
     used: dict[str, datetime] = dict(rows.order_by())
     for key in keys:
         chart, at = charts[key.pk], used.get(key.pk)
@@ -144,7 +144,7 @@ def describe(keys: Sequence[APIKey], owner: User) -> None:
 
 def with_last_use(secrets: QuerySet[KeySecret]) -> list[KeySecret]:
     """Return the secrets of a key with `last_used_at` set on each; None for a secret that was never used."""
-    rows = Sighting.objects.filter(credential__in={secret.key_id for secret in secrets}).values_list("secret")
+    rows = SourceAddress.objects.filter(credential__in={secret.key_id for secret in secrets}).values_list("secret")
     used: dict[str, datetime] = dict(rows.annotate(Max("last_at")).order_by())
     for secret in secrets:
         vars(secret).update(last_used_at=used.get(secret.pk))
@@ -153,13 +153,13 @@ def with_last_use(secrets: QuerySet[KeySecret]) -> list[KeySecret]:
 
 def last_use() -> Subquery:
     """Return an expression for a query of keys: when each was last accepted."""
-    rows = Sighting.objects.filter(credential=OuterRef("pk")).order_by("-last_at").values("last_at")
+    rows = SourceAddress.objects.filter(credential=OuterRef("pk")).order_by("-last_at").values("last_at")
     return Subquery(rows[:1])
 
 
-def sightings(key_id: str) -> QuerySet[Sighting]:
+def source_addresses(key_id: str) -> QuerySet[SourceAddress]:
     """Return where a key was used from, the most recent first."""
-    return Sighting.objects.filter(credential=key_id).order_by("-last_at")
+    return SourceAddress.objects.filter(credential=key_id).order_by("-last_at")
 
 
 def _since(key_ids: Collection[str], at: datetime) -> QuerySet[Usage]:

@@ -97,7 +97,7 @@ def detail(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
         "events": events,
         "chart": chart,
         "outcomes": usage.outcomes(key.pk, chart),
-        "sightings": usage.sightings(key.pk),
+        "source_addresses": usage.source_addresses(key.pk),
         "default_limit": settings.KEYPORTAL_RATE_LIMIT,
     }
     return TemplateResponse(request, "keys/detail.html", context)
@@ -107,7 +107,7 @@ def detail(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
 @require_safe
 def first_call(request: AuthenticatedRequest, key_id: str) -> JsonResponse:
     """Return `{"used": true}` once the key has been used; the page of a new secret polls this."""
-    return JsonResponse({"used": usage.sightings(_mine(request, key_id).pk).exists()})
+    return JsonResponse({"used": usage.source_addresses(_mine(request, key_id).pk).exists()})
 
 
 @login_required

@@ -14,7 +14,7 @@ from accounts.way_back import WayBack
 from audit.origin import Origin
 from credentials.scopes import services
 from credentials.scopes.models import Scope
-from credentials.usage.models import Sighting, Usage
+from credentials.usage.models import SourceAddress, Usage
 
 DESCRIPTION_LENGTH = 200
 
@@ -72,16 +72,16 @@ class ScopeAdmin(OperatorAdmin):
 class UsageAdmin(ReadOnlyAdmin):
     """Call counts by credential, hour, entry point and outcome."""
 
-    list_display = ("hour", "credential", "count", "outcome", "door")
+    list_display = ("hour", "credential", "count", "outcome", "entry_point")
     fields = list_display
-    list_filter = ("door", "outcome", "hour")
+    list_filter = ("entry_point", "outcome", "hour")
     search_fields = ("=credential",)
     search_help_text = "The id of a key, or of a user for the tokens of a log-in."
     ordering = ("-hour", "credential")
     show_full_result_count = False
 
 
-@admin.register(Sighting)
+@admin.register(SourceAddress)
 class SightingAdmin(ReadOnlyAdmin):
     """The addresses that credentials were used from."""
 

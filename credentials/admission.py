@@ -44,7 +44,7 @@ Record = TypeVar("Record", bound=VerifiedRecord)
 def admit(
     verify: Callable[[], Record],
     *,
-    door: str,
+    entry_point: str,
     address: Address | None,
     limited: bool = True,
     may_block: bool = True,
@@ -61,13 +61,13 @@ def admit(
         quota = _spend(record, may_block=may_block) if limited else None
     except RefusedError as error:
         refusal = error.refusal
-        count_call(door, refusal.code, time.perf_counter() - started, credential=refusal.counted_as)
+        count_call(entry_point, refusal.code, time.perf_counter() - started, credential=refusal.counted_as)
         raise
     except (DatabaseError, InterfaceError):
-        count_call(door, "unavailable", time.perf_counter() - started)
+        count_call(entry_point, "unavailable", time.perf_counter() - started)
         raise
     count_call(
-        door,
+        entry_point,
         ACCEPTED,
         time.perf_counter() - started,
         credential=record.counted_as,

@@ -18,7 +18,7 @@ from credentials.credential import Credential
 from credentials.permissions import CredentialRefused
 from credentials.refusals import RefusedError, refused
 
-DOOR: Final = "api"
+ENTRY_POINT: Final = "api"
 MAX_HEADER: Final = 8192  # bytes; a longer header is refused unread
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)
 """RFC 6750 §2.1 with the rules of RFC 9110: scheme in any case, one or more spaces, b64token."""
@@ -45,7 +45,7 @@ class BearerAuthentication(BaseAuthentication, ABC):
                 return None
             # The portal's first middleware has set REMOTE_ADDR to the resolved client address.
             address = parse_address(django_request.META.get("REMOTE_ADDR", ""))
-            record, quota = admit(lambda: self.verify(token, address=address), door=DOOR, address=address)
+            record, quota = admit(lambda: self.verify(token, address=address), entry_point=ENTRY_POINT, address=address)
         except RefusedError as error:
             raise CredentialRefused(error.refusal) from None
         django_request.quota = quota  # type: ignore[attr-defined]  # the portal's middleware writes its headers

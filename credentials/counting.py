@@ -6,7 +6,7 @@ from credentials.usage.counters import usage_counters
 
 
 def count_call(
-    door: str,
+    entry_point: str,
     outcome: str,
     seconds: float,
     *,
@@ -15,5 +15,5 @@ def count_call(
     address: Address | None = None,
 ) -> None:
     """Count a verdict in memory, and make sure that the counts are written in time."""
-    usage_counters().count(door, outcome, seconds, credential=credential, secret=secret, address=address)
+    usage_counters().count(entry_point, outcome, seconds, credential=credential, secret=secret, address=address)
     background().start()

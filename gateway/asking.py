@@ -28,7 +28,7 @@ from gateway.verdict import Record, verdict
 logger = logging.getLogger(__name__)
 
 SCOPE: Final = "credentials:verify"
-DOOR: Final = "api"
+ENTRY_POINT: Final = "api"
 MISSES: Final = AttemptLimit("KEYPORTAL_LIMIT_MISSES", "Too many questions about unknown credentials.")
 """Limits services that try to find good credentials by checking random ones (RFC 7662 §4)."""
 TOO_OFTEN: Final = (
@@ -107,7 +107,7 @@ def admitted_again(header: str | None, query: str, address: Address | None, know
             known.put(header, record, generation=generation)
     else:
         took, name = time.perf_counter() - started, record.counted_as
-        count_call(DOOR, ACCEPTED, took, credential=name, secret=record.secret_id, address=address)
+        count_call(ENTRY_POINT, ACCEPTED, took, credential=name, secret=record.secret_id, address=address)
     let_in(record.credential)
     return record.credential
 
@@ -116,7 +116,9 @@ def _looked_up(header: str | None, query: str, address: Address | None, lookup: 
     text = bearer_token({"HTTP_AUTHORIZATION": header, "QUERY_STRING": query})
     if text is None:
         raise refused("missing_credential")
-    record, _ = admit(lambda: verdict(text, address=address, lookup=lookup), door=DOOR, address=address, limited=False)
+    record, _ = admit(
+        lambda: verdict(text, address=address, lookup=lookup), entry_point=ENTRY_POINT, address=address, limited=False
+    )
     return record
 
 

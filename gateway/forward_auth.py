@@ -43,7 +43,7 @@ LONGEST_KEPT: Final = 512
 BELOW: Final = "/…"
 MOST_COMPARED: Final = 8
 TOLD: Final = 60.0  # seconds between two log lines about a misconfigured gateway
-DOOR: Final = "forward_auth"
+ENTRY_POINT: Final = "forward_auth"
 PATH: Final = "/gateway/auth"
 NEVER_STORED: Final = ("Cache-Control", "no-store")
 """The header that every answer has."""
@@ -122,7 +122,7 @@ def _verified(question: Question, lookup: Lookup) -> tuple[Credential, Quota | N
             audience=wanted.audience,
             lookup=lookup,
         ),
-        door=DOOR,
+        entry_point=ENTRY_POINT,
         address=address,
         may_block=lookup is get_or_load,
     )

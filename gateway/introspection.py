@@ -17,7 +17,7 @@ from tokens.models import RefreshToken
 from tokens.services import PORTAL_CLIENT, redeemable
 from tokens.verification import TokenRecord
 
-DOOR: Final = "introspection"
+ENTRY_POINT: Final = "introspection"
 INACTIVE: Final[dict[str, object]] = {"active": False}
 
 
@@ -51,7 +51,10 @@ def described(text: str, *, address: Address | None, audience: str | None) -> tu
     try:
         # Not rate limited: checking a credential is not a use of it.
         record, _ = admit(
-            lambda: verdict(text, address=address, audience=audience), door=DOOR, address=address, limited=False
+            lambda: verdict(text, address=address, audience=audience),
+            entry_point=ENTRY_POINT,
+            address=address,
+            limited=False,
         )
     except RefusedError as error:
         return INACTIVE, bool(error.refusal.about) or error.refusal.is_foreign

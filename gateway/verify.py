@@ -27,7 +27,7 @@ from gateway.caller_cache import CallerCache
 from gateway.verdict import verdict
 from gateway.verification_request import VerificationRequest, read
 
-DOOR: Final = "verify"
+ENTRY_POINT: Final = "verify"
 PATH: Final = "/api/v1/verify"
 JSON: Final = "application/json"
 _NAME: Final = re.compile(SCOPE_NAME)
@@ -99,7 +99,7 @@ def _verdict(asked: VerificationRequest, asker: Credential, lookup: Lookup) -> b
                 audience=asked.audience,
                 lookup=lookup,
             ),
-            door=DOOR,
+            entry_point=ENTRY_POINT,
             address=asked.address,
             may_block=lookup is get_or_load,
         )

@@ -19,7 +19,7 @@ from credentials.refusals import RefusedError
 from tokens.basic import basic_credentials
 from tokens.client_failures import WRONG_SECRET, record_failure
 
-DOOR: Final = "oauth"
+ENTRY_POINT: Final = "oauth"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 UNKNOWN: Final = "The client is unknown, or its secret is wrong."
 CHALLENGE: Final = 'Basic realm="keyportal", charset="UTF-8"'
@@ -88,7 +88,7 @@ def authenticated_client(request: HttpRequest, form: Form, *, limited: bool = Tr
     if wait:
         raise too_many(wait)
     try:
-        client, _ = admit(lambda: verify(secret, address=peer), door=DOOR, address=peer, limited=limited)
+        client, _ = admit(lambda: verify(secret, address=peer), entry_point=ENTRY_POINT, address=peer, limited=limited)
     except RefusedError as error:
         if error.refusal.retry_after:
             raise too_many(error.refusal.retry_after) from None

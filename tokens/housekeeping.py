@@ -23,7 +23,7 @@ from accounts.models import AttemptWindow, CacheEntry, MailedLink, PendingMessag
 from apikeys.models import KeySecret
 from audit.origin import Origin
 from audit.removal import remove_expired_events
-from credentials.usage.models import Sighting, Usage, UsageBatch
+from credentials.usage.models import SourceAddress, Usage, UsageBatch
 from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def _expired() -> Mapping[str, QuerySet[Any]]:
         "links in messages": MailedLink.objects.filter(expires_at__lt=Now()),
         "cache entries": CacheEntry.objects.filter(expires_at__lt=Now()),
         "usage": Usage.objects.filter(hour__lt=Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)),
-        "addresses": Sighting.objects.filter(last_at__lt=Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)),
+        "addresses": SourceAddress.objects.filter(last_at__lt=Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)),
         "tombstones": KeySecret.objects.filter(
             key__revoked_at__lt=Now() - timedelta(days=settings.KEYPORTAL_TOMBSTONE_DAYS)
         ),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from accounts.models import User
 from apikeys import usage
 from apikeys.models import APIKey, KeySecret
-from credentials.usage.models import Sighting
+from credentials.usage.models import SourceAddress
 from tokens.ending import Target
 from tokens.models import RefreshToken, TokenFamily
 from tokens.states import GOOD, State, state_of_family, state_of_key, state_of_refresh_token, state_of_token
@@ -47,7 +47,7 @@ class Finding:
 def of_secret(secret: KeySecret, *, what: str = "Secret of an API key") -> Finding:
     """Trace a secret of a key that was found by its digest, its hint or its row id."""
     state = state_of_key(secret.key, secret)
-    seen = Sighting.objects.filter(credential=secret.key_id, secret=secret.pk).order_by("-last_at").first()
+    seen = SourceAddress.objects.filter(credential=secret.key_id, secret=secret.pk).order_by("-last_at").first()
     facts = [
         Fact("Secret", f"{secret.hint} ({secret.pk}), created {_time(secret.created_at)}"),
         Fact("Last used", f"{_time(seen.last_at)} from {seen.address or 'an unknown address'}" if seen else "never"),

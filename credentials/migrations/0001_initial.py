@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Sighting",
+            name="SourceAddress",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("credential", models.CharField(max_length=32)),
@@ -76,7 +76,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "constraints": [
-                    models.UniqueConstraint(fields=("credential", "secret", "address"), name="sighting_of_an_address")
+                    models.UniqueConstraint(fields=("credential", "secret", "address"), name="one_source_address")
                 ],
             },
         ),
@@ -86,14 +86,16 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("credential", models.CharField(max_length=32)),
                 ("hour", models.DateTimeField(db_index=True)),
-                ("door", models.CharField(max_length=16)),
+                ("entry_point", models.CharField(max_length=16)),
                 ("outcome", models.CharField(max_length=24)),
                 ("count", models.PositiveBigIntegerField()),
             ],
             options={
                 "verbose_name_plural": "usage",
                 "constraints": [
-                    models.UniqueConstraint(fields=("credential", "hour", "door", "outcome"), name="usage_counted_once")
+                    models.UniqueConstraint(
+                        fields=("credential", "hour", "entry_point", "outcome"), name="usage_counted_once"
+                    )
                 ],
             },
         ),

@@ -28,7 +28,7 @@ class CounterKey(NamedTuple):
 
     hour: int
     """Hours since 1970."""
-    door: str
+    entry_point: str
     outcome: str
     """`accepted`, or the code of the refusal."""
     credential: str
@@ -60,13 +60,13 @@ class UsageCounters:
 
     def __init__(self) -> None:
         self.durations: dict[tuple[str, str], Durations] = {}
-        """By entry point (`door`) and outcome, since the process began."""
+        """By entry point and outcome, since the process began."""
         self._calls: dict[tuple[int, str, str, str, str, Address | None], CallCount] = {}
         self._lock = threading.Lock()
 
     def count(
         self,
-        door: str,
+        entry_point: str,
         outcome: str,
         seconds: float,
         *,
@@ -77,15 +77,15 @@ class UsageCounters:
         """Count a verdict that took so many seconds; without a credential of ours, by entry point and outcome only."""
         now = time.time()
         with self._lock:
-            durations = self.durations.get((door, outcome))
+            durations = self.durations.get((entry_point, outcome))
             if durations is None:
-                durations = self.durations[door, outcome] = Durations()
+                durations = self.durations[entry_point, outcome] = Durations()
             durations.classes[bisect_left(BOUNDS, seconds)] += 1
             durations.seconds += seconds
             if credential:
                 if len(self._calls) >= MANY:
                     address = None
-                asked = (int(now // HOUR), door, outcome, credential, secret, address)
+                asked = (int(now // HOUR), entry_point, outcome, credential, secret, address)
                 calls = self._calls.get(asked)
                 if calls is None:
                     calls = self._calls[asked] = CallCount(now)

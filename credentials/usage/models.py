@@ -6,12 +6,12 @@ from django.db import models
 
 
 class Usage(models.Model):
-    """The number of calls of a credential in one hour, at one entry point (`door`), with one outcome."""
+    """The number of calls of a credential in one hour, at one entry point, with one outcome."""
 
     credential = models.CharField(max_length=32)
     """The key's id, also for tokens issued for it; the user's id for tokens of a log-in."""
     hour = models.DateTimeField(db_index=True)
-    door = models.CharField(max_length=16)
+    entry_point = models.CharField(max_length=16)
     outcome = models.CharField(max_length=24)
     """`accepted`, or the code of the refusal."""
     count = models.PositiveBigIntegerField()
@@ -21,14 +21,14 @@ class Usage(models.Model):
 
         verbose_name_plural = "usage"
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["credential", "hour", "door", "outcome"], name="usage_counted_once"),
+            models.UniqueConstraint(fields=["credential", "hour", "entry_point", "outcome"], name="usage_counted_once"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.credential} {self.door} {self.outcome}"
+        return f"{self.credential} {self.entry_point} {self.outcome}"
 
 
-class Sighting(models.Model):
+class SourceAddress(models.Model):
     """An address from which a credential was used successfully, first and last; the newest addresses are kept."""
 
     credential = models.CharField(max_length=32)
@@ -42,7 +42,7 @@ class Sighting(models.Model):
         """Rows are written by `credentials.scopes.services.add_usage`."""
 
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["credential", "secret", "address"], name="sighting_of_an_address"),
+            models.UniqueConstraint(fields=["credential", "secret", "address"], name="one_source_address"),
         ]
 
     def __str__(self) -> str:

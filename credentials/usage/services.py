@@ -9,7 +9,7 @@ from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 
 from credentials.usage.counters import ACCEPTED, HOUR, CallCount, CounterKey
-from credentials.usage.models import Sighting, Usage, UsageBatch
+from credentials.usage.models import SourceAddress, Usage, UsageBatch
 from credentials.usage.upsert import upsert
 
 Place = tuple[str, str, str]  # credential, secret, address
@@ -27,20 +27,20 @@ def add_usage(*, batch_id: str, calls: Mapping[CounterKey, CallCount]) -> bool:
     except IntegrityError:
         return False
     _add_counts(calls)
-    _add_sightings(calls)
+    _add_source_addresses(calls)
     return True
 
 
 def _add_counts(calls: Mapping[CounterKey, CallCount]) -> None:
     counts: Counter[tuple[str, datetime, str, str]] = Counter()
     for asked, seen in calls.items():
-        counts[asked.credential, _time(asked.hour * HOUR), asked.door, asked.outcome] += seen.count
+        counts[asked.credential, _time(asked.hour * HOUR), asked.entry_point, asked.outcome] += seen.count
     rows = ((*what, count) for what, count in sorted(counts.items()))
-    fields = ("credential", "hour", "door", "outcome", "count")
-    upsert(Usage, fields, rows, unique="credential, hour, door, outcome", change="count = old.count + new.count")
+    fields = ("credential", "hour", "entry_point", "outcome", "count")
+    upsert(Usage, fields, rows, unique="credential, hour, entry_point, outcome", change="count = old.count + new.count")
 
 
-def _add_sightings(calls: Mapping[CounterKey, CallCount]) -> None:
+def _add_source_addresses(calls: Mapping[CounterKey, CallCount]) -> None:
     """Note the addresses of accepted calls. Times only move forward, even if a worker's batch arrives late."""
     times: dict[Place, Span] = {}
     for asked, seen in calls.items():
@@ -51,7 +51,7 @@ def _add_sightings(calls: Mapping[CounterKey, CallCount]) -> None:
     rows = ((*place, _time(first), _time(last)) for place, (first, last) in sorted(_newest(times).items()))
     fields = ("credential", "secret", "address", "first_at", "last_at")
     later = "CASE WHEN new.last_at > old.last_at THEN new.last_at ELSE old.last_at END"
-    upsert(Sighting, fields, rows, unique="credential, secret, address", change=f"last_at = {later}")
+    upsert(SourceAddress, fields, rows, unique="credential, secret, address", change=f"last_at = {later}")
     _forget_old_addresses({credential for credential, _, _ in times})
 
 
@@ -74,8 +74,10 @@ def _forget_old_addresses(credentials: Collection[str]) -> None:
     names = sorted(credentials)
     nth = Window(RowNumber(), partition_by=[F("credential"), F("secret")], order_by=F("last_at").desc())
     for start in range(0, len(names), 500):
-        ranked = Sighting.objects.filter(credential__in=names[start : start + 500]).annotate(nth=nth)
-        Sighting.objects.filter(pk__in=list(ranked.filter(nth__gt=ADDRESSES).values_list("pk", flat=True))).delete()
+        ranked = SourceAddress.objects.filter(credential__in=names[start : start + 500]).annotate(nth=nth)
+        SourceAddress.objects.filter(
+            pk__in=list(ranked.filter(nth__gt=ADDRESSES).values_list("pk", flat=True))
+        ).delete()
 
 
 def _time(seconds: float) -> datetime:

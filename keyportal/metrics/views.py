@@ -20,7 +20,7 @@ from audit.client_address import parse_address, parse_network
 from credentials.usage.counters import BOUNDS
 from keyportal.metrics.worker_files import WorkerMetrics, all_workers, total
 
-LABELS = ("door", "outcome")
+LABELS = ("entry_point", "outcome")
 OPENMETRICS = "application/openmetrics-text"
 
 
@@ -112,9 +112,11 @@ class Workers(Collector):
     def _verdicts(self) -> Iterator[Metric]:
         verdicts = CounterMetricFamily("keyportal_verifications", "Verdicts about credentials.", labels=LABELS)
         durations = HistogramMetricFamily("keyportal_verification_seconds", "How long a verdict took.", labels=LABELS)
-        for (door, outcome), took in sorted(self._total.durations.items()):
-            verdicts.add_metric([door, outcome], sum(took.classes))
+        for (entry_point, outcome), took in sorted(self._total.durations.items()):
+            verdicts.add_metric([entry_point, outcome], sum(took.classes))
             ends = [*map(str, BOUNDS), "+Inf"]
-            durations.add_metric([door, outcome], list(zip(ends, accumulate(took.classes), strict=True)), took.seconds)
+            durations.add_metric(
+                [entry_point, outcome], list(zip(ends, accumulate(took.classes), strict=True)), took.seconds
+            )
         yield verdicts
         yield durations

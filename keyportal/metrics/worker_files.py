@@ -80,14 +80,18 @@ class WorkerMetrics:
 
     def as_json(self) -> str:
         """Return the content of a file."""
-        durations = [[door, outcome, asdict(took)] for (door, outcome), took in list(self.durations.items())]
+        durations = [
+            [entry_point, outcome, asdict(took)] for (entry_point, outcome), took in list(self.durations.items())
+        ]
         return json.dumps({**vars(self), "durations": durations})
 
     @classmethod
     def of_json(cls, text: str) -> "WorkerMetrics":
         """Return the metrics from a file's content. Raises ValueError, KeyError or TypeError for any other content."""
         members: dict[str, Any] = json.loads(text)
-        durations = {(door, outcome): Durations(**took) for door, outcome, took in members.pop("durations")}
+        durations = {
+            (entry_point, outcome): Durations(**took) for entry_point, outcome, took in members.pop("durations")
+        }
         return cls(durations=durations, **members)
 
 

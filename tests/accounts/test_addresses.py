@@ -16,7 +16,7 @@ from accounts.models import MailedLink, User
 from accounts.services import unconfirm_user
 from apikeys.models import APIKey, KeySecret
 from audit.models import Event
-from credentials.usage.models import Sighting
+from credentials.usage.models import SourceAddress
 from tests.accounts.mailbox import get, link_to, messages_to, post
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
 from tests.typos import with_another_end
@@ -342,7 +342,7 @@ def test_closing_asks_for_a_fresh_log_in_and_leaves_an_operator(
 def test_what_was_seen_of_a_closed_account_goes(developer: User, make_key: MakeKey) -> None:
     key, _ = make_key()
     now = timezone.now()
-    Sighting.objects.create(credential=key.pk, secret="", address="203.0.113.7", first_at=now, last_at=now)
+    SourceAddress.objects.create(credential=key.pk, secret="", address="203.0.113.7", first_at=now, last_at=now)
     assert close_account(user=developer, origin=ORIGIN)
     assert not close_account(user=developer, origin=ORIGIN)
-    assert not Sighting.objects.exists()
+    assert not SourceAddress.objects.exists()

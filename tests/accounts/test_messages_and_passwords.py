@@ -94,7 +94,7 @@ def test_a_password_from_standard_input_has_no_line_end(portal: Portal, end: str
 
 @pytest.mark.finding("H28")
 @pytest.mark.parametrize("password", ["  spaces on both sides  ", "ünï cödé pässwörd", "a:b:c:d:e:f:g:h", "🗝" * 15])
-def test_a_password_that_can_be_set_opens_both_doors(client: Client, make_user: MakeUser, password: str) -> None:
+def test_a_password_that_can_be_set_works_at_both_endpoints(client: Client, make_user: MakeUser, password: str) -> None:
     make_user("new@example.com", password=password)
     answer = post(client, "/accounts/login/", login="new@example.com", password=password)
     assert answer.status_code == 302

@@ -1,4 +1,4 @@
-"""Authenticator app, recovery codes: sealed in the database, asked for at log-in and at the admin's door."""
+"""Authenticator app, recovery codes: sealed in the database, asked for at log-in and at the admin's log-in."""
 
 import base64
 import hmac

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.services import unconfirm_user
 from apikeys.models import APIKey
-from credentials.usage.models import Sighting, Usage
+from credentials.usage.models import SourceAddress, Usage
 from tests.conftest import ORIGIN, MakeKey
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +30,7 @@ def page(browser: Client, path: str) -> str:
 
 def used(key: APIKey, *, hours_ago: int, outcome: str = "accepted", count: int = 1) -> None:
     hour = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours_ago)
-    Usage.objects.create(credential=key.pk, hour=hour, door="api", outcome=outcome, count=count)
+    Usage.objects.create(credential=key.pk, hour=hour, entry_point="api", outcome=outcome, count=count)
 
 
 def test_an_unused_key_says_so(browser: Client, make_key: MakeKey) -> None:
@@ -68,7 +68,7 @@ def test_it_names_the_addresses_and_the_last_use_of_each_secret(browser: Client,
     now = timezone.now()
     for address, ago in (("192.0.2.1", 2), ("2001:db8::7", 90)):
         seen = {"first_at": now - timedelta(days=9), "last_at": now - timedelta(minutes=ago)}
-        Sighting.objects.create(credential=key.pk, secret=secret.pk, address=address, **seen)
+        SourceAddress.objects.create(credential=key.pk, secret=secret.pk, address=address, **seen)
     own = page(browser, f"/keys/{key.pk}/")
     assert own.index("192.0.2.1") < own.index("2001:db8::7")
     assert "last used" in own
@@ -89,10 +89,10 @@ def test_operators_find_usage_and_addresses(log_in: Any, operator: User, make_ke
     key, _ = make_key()
     used(key, hours_ago=1, count=5)
     now = timezone.now()
-    Sighting.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now)
+    SourceAddress.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now)
     browser = log_in(operator)
     assert key.pk in page(browser, f"/admin/credentials/usage/?q={key.pk}")
-    assert "192.0.2.1" in page(browser, f"/admin/credentials/sighting/?q={key.pk}")
+    assert "192.0.2.1" in page(browser, f"/admin/credentials/sourceaddress/?q={key.pk}")
     assert key.pk in page(browser, "/admin/apikeys/apikey/?o=-8")
 
 
@@ -107,7 +107,7 @@ def test_whoever_revokes_a_key_in_use_sees_the_evidence_and_types_its_name(brows
     used(key, hours_ago=2, count=412)
     now = timezone.now()
     for address in ("192.0.2.1", "192.0.2.2", "2001:db8::1"):
-        Sighting.objects.create(credential=key.pk, secret="sec_1", address=address, first_at=now, last_at=now)
+        SourceAddress.objects.create(credential=key.pk, secret="sec_1", address=address, first_at=now, last_at=now)
     assert "412 calls in the last 24 hours from 3 addresses" in page(browser, path)
     assert [revoke(), revoke(typed="Shipping")] == [400, 400]
     assert APIKey.objects.get().revoked_at is None
@@ -119,7 +119,7 @@ def test_a_key_that_was_not_used_for_a_day_is_revoked_by_one_click(browser: Clie
     key, _ = make_key()
     used(key, hours_ago=30)
     at = timezone.now() - timedelta(hours=30)
-    Sighting.objects.create(credential=key.pk, secret="sec_1", address="192.0.2.1", first_at=at, last_at=at)
+    SourceAddress.objects.create(credential=key.pk, secret="sec_1", address="192.0.2.1", first_at=at, last_at=at)
     assert "Not used in the last 24 hours" in page(browser, f"/keys/{key.pk}/revoke/")
     assert browser.post(f"/keys/{key.pk}/revoke/", {}, secure=True).status_code == 302
 

@@ -1,4 +1,4 @@
-"""A passkey is added and opens the door, with the browser's virtual authenticator."""
+"""A passkey is added and logs in, with the browser's virtual authenticator."""
 
 import pytest
 from playwright.sync_api import Browser, expect

@@ -1,4 +1,4 @@
-"""Introspection: RFC 7662, and that every door gives the same verdict."""
+"""Introspection: RFC 7662, and that every entry point gives the same verdict."""
 
 import time
 from typing import Any
@@ -189,7 +189,7 @@ def test_scanning_is_stopped_for_who_scans(
 @pytest.mark.conformance("JW-16")
 @pytest.mark.conformance("JW-27")
 @pytest.mark.conformance("BR-05")
-def test_every_door_gives_a_forged_token_the_same_verdict(
+def test_every_endpoint_gives_a_forged_token_the_same_verdict(
     portal: Portal, oauth_client: OAuthClient, client: ClientKey, forger: Forger
 ) -> None:
     bodies = set()

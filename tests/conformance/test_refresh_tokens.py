@@ -43,7 +43,7 @@ def events(portal: Portal, verb: str, owner: str) -> int:
 
 
 @pytest.mark.conformance("RF-01")
-def test_a_refresh_token_buys_the_next_pair_at_either_door(oauth_client: OAuthClient, pair: dict[str, Any]) -> None:
+def test_a_refresh_token_buys_the_next_pair_at_either_endpoint(oauth_client: OAuthClient, pair: dict[str, Any]) -> None:
     at_oauth = oauth_client.refresh(pair["refresh_token"])
     is_oauth_answer(at_oauth)
     at_api = oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": json_of(at_oauth)["refresh_token"]})

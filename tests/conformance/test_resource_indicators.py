@@ -104,18 +104,18 @@ def test_a_token_for_another_is_unknown_at_every_entry_point_remembered_or_not(
     mine = json_of(oauth_client.token({**GRANT, "resource": REPORTS}, client=caller))["access_token"]
     kinds = {REPORTS: mine, ORDERS: json_of(log_in(oauth_client, ORDERS))["access_token"]}
     kinds["https://other.example"] = Forger(portal, owner).for_another()
-    unknown = doors(portal, oauth_client, secret, new_secret("kp", "live"))
+    unknown = entry_points(portal, oauth_client, secret, new_secret("kp", "live"))
     assert {status for status, *_ in unknown} == {200, 401}
     for kind, token in kinds.items():
-        assert doors(portal, oauth_client, secret, token) == unknown, kind
+        assert entry_points(portal, oauth_client, secret, token) == unknown, kind
         for _ in range(IN_A_ROW):  # introspection takes it, and then its worker remembers it
             asked = {"token": token, "audience": kind}
             assert json_of(oauth_client.form("/oauth/introspect", asked, client=caller))["active"] is True
         for _ in range(IN_A_ROW):
-            assert doors(portal, oauth_client, secret, token) == unknown, kind
+            assert entry_points(portal, oauth_client, secret, token) == unknown, kind
 
 
-def doors(portal: Portal, oauth_client: OAuthClient, asker: str, credential: str) -> list[tuple[object, ...]]:
+def entry_points(portal: Portal, oauth_client: OAuthClient, asker: str, credential: str) -> list[tuple[object, ...]]:
     """Return what the portal's own entry points answer a credential, and what a service is told of it."""
     gate = portal.get("/gateway/auth", Authorization=f"Bearer {credential}")
     answers = [

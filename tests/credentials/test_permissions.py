@@ -107,7 +107,7 @@ def test_a_key_is_judged_and_counted_by_the_address_of_its_caller(
     assert answer(secret, REMOTE_ADDR=address).status_code == status
     [(asked, calls)] = usage_counters().take().items()
     outcome = "accepted" if status == 200 else "network_refused"
-    assert (asked.door, asked.outcome, asked.credential, calls.count) == ("api", outcome, key.pk, 1)
+    assert (asked.entry_point, asked.outcome, asked.credential, calls.count) == ("api", outcome, key.pk, 1)
     assert asked.address == (parse_address(address) if status == 200 else None)
 
 

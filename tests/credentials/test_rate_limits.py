@@ -111,21 +111,21 @@ def test_nobody_else_uses_a_key_s_limit_up(limited: Portal) -> None:
 
 
 @pytest.mark.redis
-def test_a_key_and_its_tokens_share_one_limit_at_every_door(limited: Portal) -> None:
+def test_a_key_and_its_tokens_share_one_limit_at_every_endpoint(limited: Portal) -> None:
     client = ClientKey(*limited.make_key(EMAIL))
     oauth_client = OAuthClient(limited)
     token = oauth_client.client_token(client)  # one
-    doors: list[Callable[[], Answer]] = [
+    entry_points: list[Callable[[], Answer]] = [
         lambda: me(limited, client.secret),
         lambda: me(limited, token),
         lambda: limited.get("/gateway/auth", Authorization=f"Bearer {client.secret}"),
         lambda: limited.get("/gateway/auth", Authorization=f"Bearer {token}"),
     ]
     for number in range(AMOUNT - 1):
-        answer = doors[number % len(doors)]()
+        answer = entry_points[number % len(entry_points)]()
         assert answer.status == 200
         assert parsed(answer)[2]["r"] == AMOUNT - 2 - number
-    assert {door().status for door in doors} == {429}
+    assert {entry_point().status for entry_point in entry_points} == {429}
     denied = limited.get("/gateway/auth?deny=403", Authorization=f"Bearer {token}")
     assert (denied.status, denied.headers["x-keyportal-code"]) == (403, "rate_limited")
     assert int(denied.headers["retry-after"]) >= 1

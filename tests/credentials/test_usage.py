@@ -17,7 +17,7 @@ from credentials.usage import counters
 from credentials.usage import flusher as usage
 from credentials.usage.counters import CallCount, CounterKey, UsageCounters
 from credentials.usage.flusher import Flusher
-from credentials.usage.models import Sighting, Usage, UsageBatch
+from credentials.usage.models import SourceAddress, Usage, UsageBatch
 from credentials.usage.services import ADDRESSES, add_usage
 from tests.conftest import MakeKey
 from tests.databases import portal_database
@@ -41,7 +41,7 @@ def calls(*at: datetime, address: str = "192.0.2.7", secret: str = "sec_1", outc
 
 def of_key(portal: Portal, key: str) -> str:
     """Give the counts of a key as they stand in the database."""
-    rows = "sorted((row.door, row.outcome, row.count) for row in Usage.objects.filter(credential="
+    rows = "sorted((row.entry_point, row.outcome, row.count) for row in Usage.objects.filter(credential="
     return portal.shell(f"from credentials.models import Usage; print({rows}'{key}')))")
 
 
@@ -50,7 +50,7 @@ def counted_soon(portal: Portal, key: str, expected: str) -> None:
     wait_until(lambda: of_key(portal, key) == expected, otherwise=lambda: f"{of_key(portal, key)}, not {expected}")
 
 
-def test_every_door_and_outcome_is_counted_and_a_key_with_its_tokens_is_one(
+def test_every_entry_point_and_outcome_is_counted_and_a_key_with_its_tokens_is_one(
     portal: Portal, oauth_client: OAuthClient
 ) -> None:
     portal.make_developer("usage@example.com")
@@ -149,7 +149,7 @@ def test_what_can_not_be_written_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     flusher.flush()
     flusher.flush()
     assert Usage.objects.get().count == 2
-    assert not Sighting.objects.exists()
+    assert not SourceAddress.objects.exists()
 
 
 @pytest.mark.django_db
@@ -157,7 +157,7 @@ def test_what_can_not_be_written_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_last_use_moves_only_forward_and_the_first_stays() -> None:
     for batch, hour in (("b", 12), ("c", 14), ("a", 10)):
         add_usage(batch_id=batch, calls=calls(NOON.replace(hour=hour)))
-    seen = Sighting.objects.get()
+    seen = SourceAddress.objects.get()
     assert seen.last_at.hour == 14
     assert seen.first_at.hour == 12
 
@@ -169,11 +169,11 @@ def test_of_many_addresses_the_newest_are_kept() -> None:
         together |= calls(NOON.replace(minute=number), address=f"2001:db8::{number:x}")
     add_usage(batch_id="many", calls=together)
     add_usage(batch_id="more", calls=calls(NOON.replace(minute=50), address="198.51.100.1"))
-    kept = list(Sighting.objects.order_by("-last_at").values_list("address", flat=True))
+    kept = list(SourceAddress.objects.order_by("-last_at").values_list("address", flat=True))
     assert len(kept) == ADDRESSES
     assert kept[:2] == ["198.51.100.1", f"2001:db8::{ADDRESSES + 14:x}"]
     add_usage(batch_id="other", calls=calls(NOON, secret="sec_2"))
-    assert Sighting.objects.filter(secret="sec_2").count() == 1
+    assert SourceAddress.objects.filter(secret="sec_2").count() == 1
 
 
 def test_memory_stays_bounded_whatever_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,11 +197,11 @@ def test_nothing_is_written_on_the_way_of_a_request(
     monkeypatch.setattr("credentials.counting.usage_counters", lambda: own)
     key, secret = make_key()
     with django_assert_num_queries(1):
-        admit(lambda: verify(secret, address=HERE), door="api", address=HERE)
+        admit(lambda: verify(secret, address=HERE), entry_point="api", address=HERE)
     with django_assert_num_queries(1), pytest.raises(RefusedError):
-        admit(lambda: verify(secret, address=HERE, scopes=["no:such"]), door="api", address=HERE)
+        admit(lambda: verify(secret, address=HERE, scopes=["no:such"]), entry_point="api", address=HERE)
     with django_assert_num_queries(0), pytest.raises(RefusedError):
-        admit(lambda: verify("kp_live_nothing", address=HERE), door="api", address=HERE)
+        admit(lambda: verify("kp_live_nothing", address=HERE), entry_point="api", address=HERE)
     counted = {(asked.outcome, asked.credential): seen.count for asked, seen in own.take().items()}
     assert counted == {("accepted", key.pk): 1, ("insufficient_scope", key.pk): 1}
     assert own.durations["api", "invalid_token"].seconds > 0
@@ -231,5 +231,5 @@ def test_an_address_with_a_zone_is_counted_without_it(portal: Portal, oauth_clie
     asked = {"token": client.secret, "client_ip": "fe80::1%" + "a" * 60}
     assert oauth_client.form("/oauth/introspect", asked, client=asker).status == 200
     counted_soon(portal, client.id, str([("introspection", "accepted", 1)]))
-    seen = f"print(Sighting.objects.get(credential='{client.id}').address)"
-    assert portal.shell(f"from credentials.models import Sighting; {seen}") == "fe80::1"
+    seen = f"print(SourceAddress.objects.get(credential='{client.id}').address)"
+    assert portal.shell(f"from credentials.models import SourceAddress; {seen}") == "fe80::1"

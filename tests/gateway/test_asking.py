@@ -127,7 +127,7 @@ def test_a_service_is_counted_once_where_a_thread_goes_on(make_key: MakeKey) -> 
     with pytest.raises(WouldBlockError):
         question.answer(known_but(shown))
     assert json.loads(question.answer())["valid"] is True
-    counts = {(asked.door, asked.credential): calls.count for asked, calls in usage_counters().take().items()}
+    counts = {(asked.entry_point, asked.credential): calls.count for asked, calls in usage_counters().take().items()}
     assert counts["api", asking.pk] == 1
 
 

@@ -64,7 +64,7 @@ def test_keys_are_found_by_owner_hint_and_pasted_secret(
 def test_keys_are_revoked_in_bulk_after_being_named_once(desk: Client, make_key: MakeKey) -> None:
     one, other = make_key(name="one")[0], make_key(name="other")[0]
     hour = timezone.now() - timedelta(hours=3)
-    Usage.objects.create(credential=one.pk, hour=hour, door="api", outcome="accepted", count=1234)
+    Usage.objects.create(credential=one.pk, hour=hour, entry_point="api", outcome="accepted", count=1234)
     asked = act(desk, KEYS, "revoke_keys", one.pk, other.pk).content.decode()
     assert one.pk in asked
     assert other.pk in asked

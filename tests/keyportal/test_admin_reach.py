@@ -18,7 +18,7 @@ from accounts.models import User
 from apikeys.models import APIKey
 from audit.models import Event
 from credentials.scopes.models import Scope
-from credentials.usage.models import Sighting, Usage
+from credentials.usage.models import SourceAddress, Usage
 from tests.conftest import MakeKey
 from tests.keyportal.rights import grant, registered
 from tests.rows import rewrite
@@ -29,7 +29,7 @@ LogIn = Callable[..., Client]
 SECRET_NAMES: Final = re.compile(
     r"password|seal|digest|ciphertext|form_token|session_data|session_key|secret$|^data$|^value$|^key$|cache_key"
 )
-SHOWN_THOUGH: Final = {"credentials.sighting.secret"}
+SHOWN_THOUGH: Final = {"credentials.sourceaddress.secret"}
 """Fields that sound like a secret and hold a public id."""
 
 
@@ -173,8 +173,8 @@ def rows(make_key: MakeKey, developer: User) -> None:
     now = timezone.now()
     Scope.objects.create(name="a:b", description="x")
     Audience.objects.create(uri="https://reports.test", description="x")
-    Usage.objects.create(credential=key.pk, hour=now, door="api", outcome="accepted", count=1)
-    Sighting.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now)
+    Usage.objects.create(credential=key.pk, hour=now, entry_point="api", outcome="accepted", count=1)
+    SourceAddress.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now)
     RevokedToken.objects.create(issuer="x", token_id="tok_x", expires_at=now + timedelta(days=1))
     Housekeeping.objects.create(task="purge", started_at=now, by="test")
     family = registered()["tokens.tokenfamily"].model

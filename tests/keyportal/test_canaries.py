@@ -131,7 +131,7 @@ def test_no_log_message_table_or_page_holds_a_secret(site: Portal) -> None:
     assert "integrity_violation" in left_behind["log"]
     assert "Secret revealed" in left_behind["messages"]
     assert "key_created" in left_behind["tables"]
-    assert 'door="forward_auth"' in left_behind["metrics"]
+    assert 'entry_point="forward_auth"' in left_behind["metrics"]
     server = [site.environment[name] for name in ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS")]
     wanted = [form for secret in canaries for form in spellings(secret)] + [PASSWORD, session]
     wanted += [value.partition(":")[2] or value for value in server]

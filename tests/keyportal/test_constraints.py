@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from audit.models import ChainState
-from credentials.usage.models import Sighting, Usage
+from credentials.usage.models import SourceAddress, Usage
 from integrity.key_check import confirm_rings
 from tests.conftest import MakeKey
 from tokens.models import RevokedToken
@@ -26,7 +26,7 @@ VIOLATIONS: Final = {
         "INSERT INTO credentials_changecounter (id, identity, n, mark, raised_by) VALUES (2, '', 0, '', 0)"
     ),
     "usage_counted_once": "INSERT INTO credentials_usage ({columns}) SELECT {columns} FROM credentials_usage",
-    "sighting_of_an_address": "INSERT INTO credentials_sighting ({columns}) SELECT {columns} FROM credentials_sighting",
+    "one_source_address": "INSERT INTO credentials_sourceaddress ({columns}) SELECT {columns} FROM credentials_sourceaddress",
     "revoked_once": "INSERT INTO tokens_revokedtoken ({columns}) SELECT {columns} FROM tokens_revokedtoken",
 }
 """For each constraint a statement that it refuses."""
@@ -51,8 +51,8 @@ def rows(make_key: MakeKey) -> None:
     make_key()
     confirm_rings()
     ChainState.objects.create()
-    Usage.objects.create(credential="x", hour=now, door="api", outcome="accepted", count=1)
-    Sighting.objects.create(credential="x", first_at=now, last_at=now)
+    Usage.objects.create(credential="x", hour=now, entry_point="api", outcome="accepted", count=1)
+    SourceAddress.objects.create(credential="x", first_at=now, last_at=now)
     RevokedToken.objects.create(issuer="x", token_id="x", expires_at=now)
 
 

@@ -35,7 +35,7 @@ from audit.removal import remove_expired_events
 from audit.services import record_event
 from credentials.scopes.models import Scope
 from credentials.scopes.services import remove_scope
-from credentials.usage.models import Sighting, Usage
+from credentials.usage.models import SourceAddress, Usage
 from integrity.models import KeyCheck
 from integrity.sealed import SealedRow, TamperedRowError
 from tests.accounts.mailbox import get, post
@@ -72,7 +72,7 @@ UNSEALED = {
     "integrity.KeyCheck": "a wrong one stops the portal",
     "credentials.ChangeCounter": "raised by triggers; who writes it makes memory forget",
     "credentials.Usage": "counts",
-    "credentials.Sighting": "counts",
+    "credentials.SourceAddress": "counts",
     "credentials.UsageBatch": "counts",
     "tokens.RevokedToken": "its deletion is that of a row (docs/threat-model.md)",
     "tokens.Housekeeping": "when the last purge ran",
@@ -147,8 +147,8 @@ def plant(value: object, column: "models.Field[Any, Any]") -> bool:
 def plain_rows(key: APIKey) -> None:
     """Make a row of each table that the verbs leave empty for now."""
     now = timezone.now()
-    Usage.objects.create(credential=key.pk, hour=now, door="api", outcome="accepted", count=1)
-    Sighting.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now)
+    Usage.objects.create(credential=key.pk, hour=now, entry_point="api", outcome="accepted", count=1)
+    SourceAddress.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now)
     RevokedToken.objects.create(issuer="x", token_id="tok_x", expires_at=now + timedelta(hours=1))
     Housekeeping.objects.create(task="purge", started_at=now, finished_at=now, by="test")
 
@@ -158,7 +158,7 @@ HOSTILE = (
     *HOSTILE_TABLES,
     Audience,
     Usage,
-    Sighting,
+    SourceAddress,
     EmailAddress,
     Authenticator,
     MailedLink,

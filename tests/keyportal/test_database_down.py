@@ -46,7 +46,7 @@ def test_no_token_is_issued_ended_or_judged_while_the_database_is_away(site: Por
     token = oauth_client.client_token(client)
 
     head = {"Authorization": f"Bearer {client.secret}"}
-    doors: list[Callable[[], Answer]] = [
+    entry_points: list[Callable[[], Answer]] = [
         lambda: oauth_client.token({"grant_type": "client_credentials"}, client=client),
         lambda: oauth_client.refresh(pair["refresh_token"]),
         lambda: oauth_client.form("/oauth/revoke", {"token": token}, client=client),
@@ -62,7 +62,7 @@ def test_no_token_is_issued_ended_or_judged_while_the_database_is_away(site: Por
     try:
         until_it_is_noticed(site, f"Bearer {client.secret}")
         for _ in range(4):
-            answers = [door() for door in doors]
+            answers = [entry_point() for entry_point in entry_points]
             assert {answer.status for answer in answers} == {503}
             assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
             assert json_of(answers[2])["error"] == "temporarily_unavailable"
@@ -114,7 +114,7 @@ def test_a_database_that_hangs_holds_nobody_up(site: Portal, cluster: Cluster) -
     """It takes what is sent and says nothing until everybody has an answer: nothing but giving it up can give one."""
     site.make_developer("hangs@example.com")
     _, secret = site.make_key("hangs@example.com")
-    doors = [("/gateway/auth", 503), ("/api/v1/me", 503), ("/healthz", 200), ("/.well-known/jwks.json", 200)]
+    entry_points = [("/gateway/auth", 503), ("/api/v1/me", 503), ("/healthz", 200), ("/.well-known/jwks.json", 200)]
     threads = 2 * site.threads
 
     def ask_for_a_token(number: int) -> int:
@@ -130,7 +130,7 @@ def test_a_database_that_hangs_holds_nobody_up(site: Portal, cluster: Cluster) -
         assert set(all_at_once(threads, ask_for_a_token)) == {503}
         until_it_is_noticed(site, f"Bearer {secret}", "/gateway/auth")
         for _ in range(3):
-            for path, expected in doors:
+            for path, expected in entry_points:
                 assert site.get(path, Authorization=f"Bearer {secret}").status == expected, path
         assert site.get("/healthz").status == 200
     finally:

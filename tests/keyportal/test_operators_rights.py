@@ -24,7 +24,7 @@ from accounts.services import deactivate_user, unconfirm_user
 from apikeys.models import APIKey
 from audit.models import Event
 from credentials.scopes.models import Scope
-from credentials.usage.models import Sighting, Usage
+from credentials.usage.models import SourceAddress, Usage
 from keyportal.admin import PAGES, PortalAdminSite
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
 from tests.keyportal.rights import HOLDING, RIGHTS, grant, registered, snapshot, with_rights
@@ -79,8 +79,8 @@ def rows(make_key: MakeKey, developer: User, make_user: MakeUser) -> dict[str, M
         Audience.objects.create(uri="https://reports.test", description="Reports"),
         Event.objects.order_by("id")[0],
         PendingMessage.objects.get(),  # that there is a new key
-        Usage.objects.create(credential=key.pk, hour=now, door="api", outcome="accepted", count=1),
-        Sighting.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now),
+        Usage.objects.create(credential=key.pk, hour=now, entry_point="api", outcome="accepted", count=1),
+        SourceAddress.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now),
         RevokedToken.objects.create(issuer="x", token_id="tok_x", expires_at=now + timedelta(days=1)),
         Housekeeping.objects.create(task="purge", started_at=now, by="test"),
     ]

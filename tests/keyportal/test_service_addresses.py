@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.sweep, pytest.mark.once, pytest.mark.finding("H12")]
 CANARY = "cAnArY7q"
 ODD = (*"/?#@:%&+$=;,!*'()[]{}\\\"<>^`|~ü€漢 ", "%41", "%zz", "[x]", "[::1]")
 PLACES = ("{}", "head{}", "a@b{}c", "12{}sslmode=require", "12{}x=1&y@z")
-DOORS: dict[str, tuple[str, Callable[[Reading], Any]]] = {
+ENTRY_POINTS: dict[str, tuple[str, Callable[[Reading], Any]]] = {
     "DATABASE_URL": (
         "postgres://user:{}@db.example.com:5433/name",
         lambda reading: reading.values and reading.values["DATABASES"]["default"]["PASSWORD"],
@@ -38,15 +38,15 @@ DOORS: dict[str, tuple[str, Callable[[Reading], Any]]] = {
         lambda reading: reading.values and reading.values["EMAIL_HOST_PASSWORD"],
     ),
 }
-every_door = pytest.mark.parametrize("name", DOORS)
+every_endpoint = pytest.mark.parametrize("name", ENTRY_POINTS)
 ENCODE = "percent-encoded"
 
 
-@every_door
+@every_endpoint
 @pytest.mark.parametrize("odd", ODD)
 def test_a_password_is_read_as_it_was_written_or_refused(name: str, odd: str) -> None:
     """django-environ ends it at a slash, and takes what is left for a host, a port or an option."""
-    form, password_of = DOORS[name]
+    form, password_of = ENTRY_POINTS[name]
     for place in PLACES:
         for password in (place.format(f"{CANARY}{odd}{CANARY}"), place.format(odd)):
             reading = read_settings(**{name: form.format(password)})
@@ -61,18 +61,18 @@ def test_a_password_is_read_as_it_was_written_or_refused(name: str, odd: str) ->
                 assert reading.lines == []
 
 
-@every_door
+@every_endpoint
 @pytest.mark.parametrize("password", [*ODD, "".join(ODD), "1/2@3"])
 def test_an_encoded_password_works(name: str, password: str) -> None:
-    form, password_of = DOORS[name]
+    form, password_of = ENTRY_POINTS[name]
     reading = read_settings(**{name: form.format(quote(password, safe=""))})
     assert password_of(reading) == password
     assert reading.lines == []
 
 
-@every_door
+@every_endpoint
 def test_what_can_not_be_a_password_is_refused(name: str) -> None:
-    form, _ = DOORS[name]
+    form, _ = ENTRY_POINTS[name]
     for password in (f"{CANARY}%FF", f"{CANARY}%00", f"{CANARY}%0A", f"{CANARY}%", f"{CANARY}\u2100", f"{CANARY}[::"):
         reading = read_settings(**{name: form.format(password)})
         assert reading.values is None
@@ -80,7 +80,7 @@ def test_what_can_not_be_a_password_is_refused(name: str) -> None:
         assert CANARY not in reading.lines[0]
 
 
-@every_door
+@every_endpoint
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -104,7 +104,7 @@ def test_what_can_not_be_a_password_is_refused(name: str) -> None:
     ],
 )
 def test_an_address_that_is_none_is_refused(name: str, wrong: str) -> None:
-    form, _ = DOORS[name]
+    form, _ = ENTRY_POINTS[name]
     reading = read_settings(**{name: wrong.format(scheme=form.partition("://")[0])})
     assert reading.values is None
     (line,) = reading.lines

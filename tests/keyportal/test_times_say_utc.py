@@ -20,7 +20,7 @@ from apikeys import services
 from apikeys.models import APIKey
 from audit.models import Event
 from credentials.scopes.models import Scope
-from credentials.usage.models import Sighting, Usage
+from credentials.usage.models import SourceAddress, Usage
 from tests.conftest import ORIGIN, PASSWORD, MakeKey
 from tests.portal import ROOT
 from tokens.models import Audience, Housekeeping, RevokedToken, TokenFamily
@@ -82,8 +82,10 @@ def lived_in(operator: User, make_key: MakeKey) -> APIKey:
     secret = key.secrets.get().pk
     for back in (1, 30):
         hour = (now - timedelta(hours=back)).replace(minute=0, second=0, microsecond=0)
-        Usage.objects.create(credential=key.pk, hour=hour, door="api", outcome="accepted", count=3)
-    Sighting.objects.create(credential=key.pk, secret=secret, address="", first_at=now - timedelta(days=9), last_at=now)
+        Usage.objects.create(credential=key.pk, hour=hour, entry_point="api", outcome="accepted", count=3)
+    SourceAddress.objects.create(
+        credential=key.pk, secret=secret, address="", first_at=now - timedelta(days=9), last_at=now
+    )
     UserSession.objects.create(user=operator, ip="192.0.2.1", session_key="s", user_agent="x")
     common = {"epoch": 0, "started_at": now, "refreshed_at": now, "expires_at": now + timedelta(days=1), "seal": b"x"}
     TokenFamily.objects.create(user=operator, **common)
@@ -108,7 +110,7 @@ def pages_of(key: APIKey) -> list[str]:
         "credentials/usage",
     ]
     lists += [
-        "credentials/sighting",
+        "credentials/sourceaddress",
         "tokens/tokenfamily",
         "tokens/audience",
         "tokens/revokedtoken",

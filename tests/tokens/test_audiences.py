@@ -23,7 +23,7 @@ from gateway.forward_auth import PATH, Question, decide
 from gateway.verdict import verdict
 from tests.conftest import ORIGIN, MakeKey
 from tests.tokens.audiences import ORDERS, REPORTS, Swap, code_of, orders, reports, swap
-from tests.tokens.test_doors import basic, bearer, log_in_for_tokens, post_form
+from tests.tokens.test_endpoints import basic, bearer, log_in_for_tokens, post_form
 from tests.typos import with_another_end
 from tokens import services
 from tokens.audiences import ANY, Asked

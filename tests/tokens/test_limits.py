@@ -229,11 +229,13 @@ def test_only_a_service_with_the_scope_may_ask_about_credentials(client: Client,
     assert client.post("/api/v1/verify", body, "application/json", secure=True, headers=head).status_code == 403
 
 
-DOORS = ["view", "view with a token", "gateway", "gateway with a token", "token endpoint", "verify"]
+ENTRY_POINTS = ["view", "view with a token", "gateway", "gateway with a token", "token endpoint", "verify"]
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_the_limit_of_a_key_holds_at_each_door_and_for_its_tokens(client: Client, make_key: MakeKey, door: str) -> None:
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_the_limit_of_a_key_holds_at_each_endpoint_and_for_its_tokens(
+    client: Client, make_key: MakeKey, entry_point: str
+) -> None:
     key, secret = make_key()
     head, grant = {"Authorization": basic(key.pk, secret)}, "grant_type=client_credentials"
     _, asker = make_key(scopes=["credentials:verify"], restricted=True)
@@ -241,15 +243,15 @@ def test_the_limit_of_a_key_holds_at_each_door_and_for_its_tokens(client: Client
     def swap() -> Any:
         return client.post("/oauth/token", grant, FORM, secure=True, headers=head)
 
-    credential = swap().json()["access_token"] if "token" in door and door != "token endpoint" else secret
+    credential = swap().json()["access_token"] if "token" in entry_point and entry_point != "token endpoint" else secret
     services.limit_key(key=key, limit="2/hour", origin=ORIGIN)
 
     def is_let_in() -> bool:
-        if "gateway" in door:
+        if "gateway" in entry_point:
             return decide(Question(f"Bearer {credential}", "", path=PATH, address=None))[0] == 200
-        if door == "token endpoint":
+        if entry_point == "token endpoint":
             return bool(swap().status_code == 200)
-        if door == "verify":
+        if entry_point == "verify":
             body, bearer = json.dumps({"credential": credential}), {"Authorization": f"Bearer {asker}"}
             answer = client.post("/api/v1/verify", body, "application/json", secure=True, headers=bearer)
             return bool(answer.json()["valid"])

@@ -1,4 +1,4 @@
-"""The doors of the tokens without a server between: what each takes, in both languages of error."""
+"""The endpoints of the tokens without a server between: what each takes, in both languages of error."""
 
 import base64
 import json
@@ -174,7 +174,7 @@ def test_a_key_is_a_client_and_its_tokens_end_with_it(client: Client, make_key: 
     assert me(client, issued["access_token"])[1]["code"] == "paused"
 
 
-def test_both_kinds_of_token_are_ended_by_either_door(
+def test_both_kinds_of_token_are_ended_by_either_endpoint(
     client: Client, make_key: MakeKey, log_in_for_tokens: Callable[..., Json]
 ) -> None:
     key, secret = make_key()
