@@ -82,7 +82,7 @@ class UsageAdmin(ReadOnlyAdmin):
 
 
 @admin.register(SourceAddress)
-class SightingAdmin(ReadOnlyAdmin):
+class SourceAddressAdmin(ReadOnlyAdmin):
     """The addresses that credentials were used from."""
 
     list_display = ("last_at", "credential", "secret", "address", "first_at")

@@ -13,7 +13,7 @@ def add(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
         defaults={
             "description": "Check whether credentials are valid",
             "restricted": True,
-            "seal": b"",  # it is one of credentials.models.BUILT_IN
+            "seal": b"",  # it is one of credentials.scopes.models.BUILT_IN
         },
     )
 

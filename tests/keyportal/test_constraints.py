@@ -26,7 +26,9 @@ VIOLATIONS: Final = {
         "INSERT INTO credentials_changecounter (id, identity, n, mark, raised_by) VALUES (2, '', 0, '', 0)"
     ),
     "usage_counted_once": "INSERT INTO credentials_usage ({columns}) SELECT {columns} FROM credentials_usage",
-    "one_source_address": "INSERT INTO credentials_sourceaddress ({columns}) SELECT {columns} FROM credentials_sourceaddress",
+    "one_source_address": (
+        "INSERT INTO credentials_sourceaddress ({columns}) SELECT {columns} FROM credentials_sourceaddress"
+    ),
     "revoked_once": "INSERT INTO tokens_revokedtoken ({columns}) SELECT {columns} FROM tokens_revokedtoken",
 }
 """For each constraint a statement that it refuses."""
