@@ -37,7 +37,7 @@ class LimitedCode:
         return code
 
 
-class ForConfirmed:
+class ConfirmedOnly:
     """A form mixin that requires a confirmed account, so that a stranger's factor can't lock the mailbox's owner out.
 
     The sealed confirmation of the user counts; allauth would ask its own table (`MFA_ALLOW_UNVERIFIED_EMAIL`).
@@ -75,7 +75,7 @@ class ReauthenticateForm(LimitedCode, LibraryReauthenticateForm):  # type: ignor
     """A code for a fresh log-in."""
 
 
-class ActivateTOTPForm(ForConfirmed, LimitedCode, LibraryActivateTOTPForm):  # type: ignore[misc]  # untyped
+class ActivateTOTPForm(ConfirmedOnly, LimitedCode, LibraryActivateTOTPForm):  # type: ignore[misc]  # untyped
     """The first code of a new authenticator app."""
 
     event = EventType.SECOND_FACTOR_REFUSED

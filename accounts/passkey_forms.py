@@ -4,14 +4,14 @@ from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
 from django.core.exceptions import ValidationError
 
-from accounts.factor_forms import ForConfirmed
+from accounts.factor_forms import ConfirmedOnly
 from accounts.forms_of_texts import ForgetsSecrets
 from accounts.names import clean_text, printable
 
 LONGEST = 100
 
 
-class AddPasskeyForm(ForConfirmed, AddWebAuthnForm):  # type: ignore[misc]  # untyped
+class AddPasskeyForm(ConfirmedOnly, AddWebAuthnForm):  # type: ignore[misc]  # untyped
     """A new passkey. The browser has created it already, so a bad name is cleaned up and not refused."""
 
     def clean_name(self) -> str:

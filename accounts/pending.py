@@ -48,7 +48,7 @@ CANDIDATES: Final = 10
 
 
 @cache
-def written() -> threading.Event:
+def message_committed() -> threading.Event:
     """Return an event that is set when this process has committed a message, to wake its sending thread.
 
     Other processes poll now and then.
@@ -56,10 +56,12 @@ def written() -> threading.Event:
     return threading.Event()
 
 
-os.register_at_fork(after_in_child=written.cache_clear)  # a thread of the parent may have held the old one's lock
+os.register_at_fork(
+    after_in_child=message_committed.cache_clear
+)  # a thread of the parent may have held the old one's lock
 
 
-class Taken(NamedTuple):
+class TakenMessage(NamedTuple):
     """A message that this worker has taken."""
 
     id: str
@@ -93,7 +95,7 @@ def send_after_commit(message: Message, *, what: str) -> None:
     content = json.dumps({"message": asdict(message), "headers": headers})
     row.content = seal(sealing_ring(), content, _context(row.pk, what))
     row.save(force_insert=True)
-    transaction.on_commit(written().set, robust=True)
+    transaction.on_commit(message_committed().set, robust=True)
 
 
 def is_any_due() -> bool:
@@ -101,7 +103,7 @@ def is_any_due() -> bool:
     return _due().exists()
 
 
-def take(*, during: timedelta) -> Taken | None:
+def take(*, during: timedelta) -> TakenMessage | None:
     """Take the message that has been due longest, for this time; None if no due message is free."""
     for pk in list(_due().order_by("due_at").values_list("pk", flat=True)[:CANDIDATES]):
         if (taken := _take(pk, during)) is not None:
@@ -109,7 +111,7 @@ def take(*, during: timedelta) -> Taken | None:
     return None
 
 
-def unsealed(taken: Taken) -> EmailMessage:
+def unseal_message(taken: TakenMessage) -> EmailMessage:
     """Return the e-mail. Raises `vault.errors.VaultError` if the portal did not write this content into this row."""
     members: dict[str, Any] = json.loads(unseal(sealing_ring(), taken.content, _context(taken.id, taken.what)))
     return Message(**members["message"]).as_email(members["headers"])
@@ -120,7 +122,7 @@ def remove(ids: set[str]) -> None:
     PendingMessage.objects.filter(pk__in=ids).delete()
 
 
-def put_back(taken: Taken, error: Exception) -> bool:
+def put_back(taken: TakenMessage, error: Exception) -> bool:
     """Schedule the next try; return whether there is one. A broken seal, or the last try, ends the message."""
     if isinstance(error, SealBrokenError):
         logger.error("integrity_violation: the content of %s was not written for it", taken.id)
@@ -162,12 +164,12 @@ def _due() -> "QuerySet[PendingMessage]":
     return PendingMessage.objects.filter(given_up_at=None, due_at__lte=Now())
 
 
-def _take(pk: str, during: timedelta) -> Taken | None:
+def _take(pk: str, during: timedelta) -> TakenMessage | None:
     """Take a message, unless another worker does. Its row may hold anything, if the database was written to by hand."""
     read = _due().filter(pk=pk).values_list("what", "tries", "content").first()
     if read is None or not isinstance(read[1], int):
         return None
-    taken = Taken(pk, str(read[0]), read[1] + 1, seal_of(read[2]))
+    taken = TakenMessage(pk, str(read[0]), read[1] + 1, seal_of(read[2]))
     with transaction.atomic():
         free = PendingMessage.objects.filter(pk=pk, tries=read[1], tries__lt=TRIES, given_up_at=None)
         if free.update(tries=F("tries") + 1, due_at=Now() + during) != 1:

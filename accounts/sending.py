@@ -18,7 +18,7 @@ from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 
 from accounts import pending
-from accounts.pending import Taken
+from accounts.pending import TakenMessage
 
 AT_ONCE: Final = 50
 """Messages over one connection, because servers close a connection that goes on for too long."""
@@ -112,10 +112,10 @@ def _listening_server() -> Iterator[BaseEmailBackend]:
         server.close()
 
 
-def _send(server: BaseEmailBackend, taken: Taken) -> bool:
+def _send(server: BaseEmailBackend, taken: TakenMessage) -> bool:
     """Hand a message over and note the outcome; return whether the server accepted it."""
     try:
-        server.send_messages([pending.unsealed(taken)])
+        server.send_messages([pending.unseal_message(taken)])
     except Exception as error:  # noqa: BLE001  # a fault in one message must not keep others from being sent
         counts().failed += 1
         counts().given_up += not pending.put_back(taken, error)

@@ -23,7 +23,7 @@ from apikeys import services, usage
 from apikeys.admin_forms import LimitForm, ReasonForm
 from apikeys.errors import APIKeyError
 from apikeys.models import APIKey
-from apikeys.widening import widened
+from apikeys.widening import widened_columns
 from audit.origin import Origin
 
 MOST_AT_ONCE = 200
@@ -126,7 +126,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
         if not form.is_valid():
             return self._ask(request, "limit", form, context)
         limit, origin = form.cleaned_data["limit"], Origin.of_request(request)
-        if any(widened(key, {"rate_limit": limit}) for key in keys):
+        if any(widened_columns(key, {"rate_limit": limit}) for key in keys):
             require_fresh_login(request)
         try:
             changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in keys)

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 
 from accounts.forms_of_texts import ForgetsSecrets
 from apikeys.forms import REASON_LENGTH, clean_reason
-from credentials.limits.rate_limit_text import LONGEST, parsed_limit
+from credentials.limits.rate_limit_text import LONGEST, parse_limit
 
 WIDE = {"class": "vTextField", "autocomplete": "off"}
 
@@ -41,7 +41,7 @@ class LimitForm(ForgetsSecrets, forms.Form):
         if not text:
             return ""
         try:
-            item = parsed_limit(text)
+            item = parse_limit(text)
         except ValueError as error:
             message = "This is not a limit. Enter a number, a slash and second, minute, hour or day."
             raise ValidationError(message, code="limit") from error

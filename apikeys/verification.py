@@ -16,9 +16,9 @@ from django.db.models import BinaryField, QuerySet
 from apikeys.models import APIKey, KeySecret
 from audit.client_address import Address, Network, parse_network
 from credentials.credential import OWNER_FIELDS, Credential, Owner
-from credentials.refusals import insufficient_scope, refused
+from credentials.refusals import insufficient_scope, make_refusal
 from credentials.scopes.catalogue import catalogue, names_in
-from credentials.verdict_query.prepared import Placeholder, Prepared, fields_but
+from credentials.verdict_query.prepared import Placeholder, PreparedQuery, fields_but
 from credentials.verified_cache.record_lookup import Lookup, get_or_load
 from integrity.rings import index_ring
 from vault.digests import index_digest, index_digests
@@ -77,7 +77,7 @@ def verify(
     """
     record = lookup(index_digest(index_ring().primary, secret), lambda: load(secret))
     if record is None:
-        raise refused("invalid_token")
+        raise make_refusal("invalid_token")
     check_state(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
     return record
 
@@ -107,7 +107,7 @@ def _by_digest(digests: Sequence[Placeholder]) -> QuerySet[KeySecret, Any]:
     return found.values_list(*SECRET_FIELDS, *key_fields("key__"))
 
 
-_BY_DIGEST: Final = Prepared(_by_digest, BinaryField())
+_BY_DIGEST: Final = PreparedQuery(_by_digest, BinaryField())
 
 
 def check_state(  # noqa: C901  # one guard a reason, in the order of the contract
@@ -116,26 +116,26 @@ def check_state(  # noqa: C901  # one guard a reason, in the order of the contra
     """Raise `RefusedError` with the first reason to refuse the record at this moment, or return if there is none."""
     credential = record.credential
     if record.revoked_at:
-        raise refused("revoked", **_about(record), at=record.revoked_at.isoformat(), reason=record.revoked_reason)
+        raise make_refusal("revoked", **_about(record), at=record.revoked_at.isoformat(), reason=record.revoked_reason)
     if credential.expires_at and credential.expires_at <= at:
-        raise refused("expired", **_about(record), at=credential.expires_at.isoformat())
+        raise make_refusal("expired", **_about(record), at=credential.expires_at.isoformat())
     if record.retires_at and record.retires_at <= at:
-        raise refused("retired", **_about(record), at=record.retires_at.isoformat())
+        raise make_refusal("retired", **_about(record), at=record.retires_at.isoformat())
     if record.paused_at:
-        raise refused("paused", **_about(record), at=record.paused_at.isoformat())
+        raise make_refusal("paused", **_about(record), at=record.paused_at.isoformat())
     if not record.owner.is_active:
-        raise refused("owner_inactive", **_about(record))
+        raise make_refusal("owner_inactive", **_about(record))
     if record.owner.confirmed_at is None:
-        raise refused("account_unconfirmed", **_about(record))
+        raise make_refusal("account_unconfirmed", **_about(record))
     # A tampered row may still take rights away, so the checks above trust it. It may not grant any.
     if not (record.seal_is_valid and record.owner.seal_is_valid):
         logger.error("integrity_violation: the row seal of %s or of its owner does not match", credential.id)
-        raise refused("invalid_token")
+        raise make_refusal("invalid_token")
     if environment and environment != credential.environment:
-        raise refused("wrong_environment", **_about(record), environment=credential.environment)
+        raise make_refusal("wrong_environment", **_about(record), environment=credential.environment)
     if record.networks and not any(address in network for network in record.networks if address):
         seen = {"address": str(address)} if address else {}  # no address behind a Unix socket
-        raise refused("network_refused", **_about(record), **seen)
+        raise make_refusal("network_refused", **_about(record), **seen)
     if not credential.scopes.issuperset(scopes):
         raise insufficient_scope(scopes, credential.scopes, **_about(record))
 

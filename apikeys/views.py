@@ -20,7 +20,7 @@ from apikeys.errors import AlreadyCreatedError, APIKeyError, IntegrityViolationE
 from apikeys.forms import KeyForm, NewKeyForm, RevokeForm, key_initial
 from apikeys.models import APIKey, Environment, KeySecret
 from apikeys.snippets import snippets
-from apikeys.widening import edited_columns, widened
+from apikeys.widening import edited_columns, widened_columns
 from audit.models import Event
 from audit.origin import Origin
 
@@ -122,7 +122,7 @@ def edit(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     form = KeyForm(sent, held=key.scope_list, expires_at=key.expires_at, initial=key_initial(key))
     if form.is_valid():
         chosen = {field: form.cleaned_data[field] for field in ("name", "scopes", "networks", "expires_at")}
-        if widened(key, edited_columns(**chosen)):
+        if widened_columns(key, edited_columns(**chosen)):
             require_fresh_login(request)
         try:
             services.edit_key(key=key, origin=Origin.of_request(request), **chosen)

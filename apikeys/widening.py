@@ -14,13 +14,13 @@ from limits import RateLimitItem
 
 from apikeys.models import APIKey
 from audit.client_address import Network, parse_network
-from credentials.limits.rate_limit_text import parsed_limit
+from credentials.limits.rate_limit_text import parse_limit
 
 HARMLESS: Final = frozenset({"name"})
 """Fields that give no right."""
 
 
-def widened(key: APIKey, changes: Mapping[str, object]) -> list[str]:
+def widened_columns(key: APIKey, changes: Mapping[str, object]) -> list[str]:
     """Return the names of the columns that these changes make wider than they are in `key`.
 
     A column that is missing from `COMPARED` counts as wider whenever it changes, until its comparison is added.
@@ -91,7 +91,7 @@ def _allows_more_calls(before: str, after: str) -> bool:
 
 def _limit(text: str) -> RateLimitItem | None:
     text = text or settings.KEYPORTAL_RATE_LIMIT
-    return parsed_limit(text) if text else None
+    return parse_limit(text) if text else None
 
 
 def _lifts(before: datetime | None, after: datetime | None) -> bool:

@@ -39,7 +39,7 @@ BATCH: Final = 5000  # events per link
 RECENT: Final = 2000  # links: more than are added in `LATEST`
 
 
-def extend_now_and_then() -> None:
+def extend_when_due() -> None:
     """Extend the chain if no worker has for a while. Called by a background thread (`keyportal/application.py`)."""
     if not settings.KEYPORTAL_AUDIT_CHAIN:
         return
@@ -56,7 +56,7 @@ def extend_now_and_then() -> None:
 def extend_chain() -> int:
     """Add a link over the uncovered events; return their number. If it is `BATCH`, there may be more."""
     end = hold_end()
-    reach, floor, covered = _covered(end)
+    reach, floor, covered = _covered_ids(end)
     events = Event.objects.filter(pk__gt=floor, at__lt=Now() - SETTLED).order_by("pk")
     rows = ((pk, seal_of(seal)) for pk, seal in events.values_list("pk", "seal").iterator() if pk not in covered)
     added = dict(islice(rows, BATCH))
@@ -133,7 +133,7 @@ def _was_just_extended() -> bool:
     ).exists()
 
 
-def _covered(end: End) -> tuple[int, int, IdRanges]:
+def _covered_ids(end: End) -> tuple[int, int, IdRanges]:
     """Return the id up to which the chain reaches, the id after which events may come late, and the ids covered there.
 
     Only links with a valid seal count: a forged one could say anything.

@@ -16,7 +16,7 @@ from audit.client_address import Address, parse_address
 from credentials.admission import VerifiedRecord, admit
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused
-from credentials.refusals import RefusedError, refused
+from credentials.refusals import RefusedError, make_refusal
 
 ENTRY_POINT: Final = "api"
 MAX_HEADER: Final = 8192  # bytes; a longer header is refused unread
@@ -40,7 +40,7 @@ class BearerAuthentication(BaseAuthentication, ABC):
             if token is None:
                 return None
             if _carries_another(django_request):
-                raise refused("malformed_request")
+                raise make_refusal("malformed_request")
             if not self.is_ours(token):
                 return None
             # The portal's first middleware has set REMOTE_ADDR to the resolved client address.
@@ -73,7 +73,7 @@ def bearer_token(environ: Mapping[str, Any]) -> str | None:
     token = token_of(environ.get("HTTP_AUTHORIZATION"))
     query = environ.get("QUERY_STRING", "")
     if token is not None and "access_token" in query and "access_token" in parse_qs(query):
-        raise refused("malformed_request")
+        raise make_refusal("malformed_request")
     return token
 
 
@@ -86,13 +86,13 @@ def token_of(header: str | None) -> str | None:
     if header is None:
         return None
     if len(header) > MAX_HEADER:
-        raise refused("malformed_request")
+        raise make_refusal("malformed_request")
     match = _BEARER.fullmatch(header)
     if match is not None:
         return match[1]
     if _is_other_scheme(header):
         return None
-    raise refused("malformed_request")
+    raise make_refusal("malformed_request")
 
 
 def _is_other_scheme(header: str) -> bool:

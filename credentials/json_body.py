@@ -29,7 +29,7 @@ BOM: Final = "\ufeff"
 SPACE: Final = " \t\n\r"
 
 
-def parsed(body: bytes | bytearray) -> Any:
+def parse(body: bytes | bytearray) -> Any:
     """Return the value of a JSON body (RFC 8259) in UTF-8.
 
     Raises `ParseError`, also for a duplicate member, NaN and Infinity, a lone surrogate, and nesting that is too deep.

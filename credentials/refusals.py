@@ -179,7 +179,7 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
-def refused(code: str, *, counted_as: str = "", **about: str) -> RefusedError:
+def make_refusal(code: str, *, counted_as: str = "", **about: str) -> RefusedError:
     """Return the error for this code; `about` tells the holder of a genuine credential which one and since when."""
     return RefusedError(Refusal(code=code, about=about, counted_as=counted_as))
 

@@ -16,8 +16,8 @@ from credentials.admission import admit
 from credentials.bearer import bearer_token
 from credentials.counting import count_call
 from credentials.credential import Credential
-from credentials.limits.rate_limit_text import parsed_limit
-from credentials.refusals import insufficient_scope, refused
+from credentials.limits.rate_limit_text import parse_limit
+from credentials.refusals import insufficient_scope, make_refusal
 from credentials.runtime.database_writes import database_writes
 from credentials.usage.counters import ACCEPTED
 from credentials.verified_cache.freshness import freshness
@@ -66,7 +66,7 @@ class Allowance:
 
     def _begin(self, now: float) -> None:
         """Start the window that contains this moment, with the limit that the settings have now."""
-        limit = parsed_limit(settings.KEYPORTAL_LIMIT_ASKING)
+        limit = parse_limit(settings.KEYPORTAL_LIMIT_ASKING)
         self._amount, seconds = limit.amount, limit.get_expiry()
         self._began = now - now % seconds
         self._ends = self._began + seconds
@@ -82,19 +82,21 @@ def allowance() -> Allowance:
 os.register_at_fork(after_in_child=allowance.cache_clear)
 
 
-def admitted(header: str | None, query: str, *, address: Address | None, lookup: Lookup = get_or_load) -> Credential:
+def admit_service(
+    header: str | None, query: str, *, address: Address | None, lookup: Lookup = get_or_load
+) -> Credential:
     """Return the credential of the service that asks.
 
     Its own rate limit does not apply, because that limits the calls that it makes for itself. Raises `RefusedError`,
     `AsksTooOftenError`, `django.db.Error`, and `WouldBlockError` if `lookup` uses memory alone.
     """
-    credential = _looked_up(header, query, address, lookup).credential
+    credential = _look_up(header, query, address, lookup).credential
     let_in(credential)
     return credential
 
 
-def admitted_again(header: str | None, query: str, address: Address | None, known: CallerCache) -> Credential:
-    """Return the same from memory alone, reusing what is known of this connection. Raises as `admitted` does.
+def admit_known_service(header: str | None, query: str, address: Address | None, known: CallerCache) -> Credential:
+    """Return the same from memory alone, reusing what is known of this connection. Raises as `admit_service` does.
 
     For the event loop.
     """
@@ -102,7 +104,7 @@ def admitted_again(header: str | None, query: str, address: Address | None, know
     record = None if header is None or query else known.get(header, address)
     if record is None:
         generation = freshness().cache.generation
-        record = _looked_up(header, query, address, get_cached)
+        record = _look_up(header, query, address, get_cached)
         if header is not None:
             known.put(header, record, generation=generation)
     else:
@@ -112,10 +114,10 @@ def admitted_again(header: str | None, query: str, address: Address | None, know
     return record.credential
 
 
-def _looked_up(header: str | None, query: str, address: Address | None, lookup: Lookup) -> Record:
+def _look_up(header: str | None, query: str, address: Address | None, lookup: Lookup) -> Record:
     text = bearer_token({"HTTP_AUTHORIZATION": header, "QUERY_STRING": query})
     if text is None:
-        raise refused("missing_credential")
+        raise make_refusal("missing_credential")
     record, _ = admit(
         lambda: verdict(text, address=address, lookup=lookup), entry_point=ENTRY_POINT, address=address, limited=False
     )
@@ -134,7 +136,7 @@ def caller_of(asker: Credential) -> str:
     return asker.key_id or asker.owner_id
 
 
-def missed(asker: Credential) -> int:
+def count_miss(asker: Credential) -> int:
     """Count a check of an unknown credential; return the seconds to wait if the service has made too many, else 0.
 
     Known credentials are still answered. Otherwise a stranger who sends random credentials to a service could lock out

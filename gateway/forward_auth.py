@@ -23,7 +23,7 @@ from credentials.admission import admit
 from credentials.bearer import token_of
 from credentials.credential import Credential
 from credentials.limits.rate_limiter import Quota
-from credentials.refusals import Refusal, RefusedError, refused
+from credentials.refusals import Refusal, RefusedError, make_refusal
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.freshness import freshness
 from credentials.verified_cache.record_lookup import Lookup, get_cached, get_or_load
@@ -42,7 +42,7 @@ LONGEST_KEPT: Final = 512
 """The longest query, in characters, whose parsed form is cached."""
 BELOW: Final = "/…"
 MOST_COMPARED: Final = 8
-TOLD: Final = 60.0  # seconds between two log lines about a misconfigured gateway
+WARN_EVERY: Final = 60.0  # seconds between two log lines about a misconfigured gateway
 ENTRY_POINT: Final = "forward_auth"
 PATH: Final = "/gateway/auth"
 NEVER_STORED: Final = ("Cache-Control", "no-store")
@@ -62,7 +62,7 @@ class Question(NamedTuple):
     """The address that sent the credential to the gateway."""
 
 
-class Wanted(NamedTuple):
+class Requirements(NamedTuple):
     """What the gateway's configuration requires, from the query."""
 
     scopes: tuple[str, ...]
@@ -72,7 +72,7 @@ class Wanted(NamedTuple):
     """Whether the query has a mistake. If so, every request is refused."""
 
 
-def is_asked(path: str) -> bool:
+def is_forward_auth(path: str) -> bool:
     """Return whether a path is `/gateway/auth` or lies below it."""
     return path.startswith(PATH) and path[len(PATH) : len(PATH) + 1] in ("", "/")
 
@@ -81,7 +81,7 @@ def decide(question: Question) -> tuple[HTTPStatus, Headers]:
     """Return status and headers for a request; 503 if anything goes wrong here, never 200."""
     try:
         freshness().confirm_rings()
-        return _decided(question, lookup=get_or_load)
+        return _decide(question, lookup=get_or_load)
     except (DatabaseError, InterfaceError, VaultError):
         connection.close()
         logger.exception("unavailable")
@@ -92,12 +92,12 @@ def decide(question: Question) -> tuple[HTTPStatus, Headers]:
 
 def decide_at_once(question: Question) -> tuple[HTTPStatus, Headers]:
     """Return what `decide` would, from memory. Raises `WouldBlockError` if memory does not know."""
-    return _decided(question, lookup=get_cached)
+    return _decide(question, lookup=get_cached)
 
 
-def _decided(question: Question, *, lookup: Lookup) -> tuple[HTTPStatus, Headers]:
+def _decide(question: Question, *, lookup: Lookup) -> tuple[HTTPStatus, Headers]:
     try:
-        credential, quota = _verified(question, lookup)
+        credential, quota = _verify(question, lookup)
     except RefusedError as error:
         if lookup is not get_or_load and not freshness().glance():
             raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
@@ -106,13 +106,13 @@ def _decided(question: Question, *, lookup: Lookup) -> tuple[HTTPStatus, Headers
     return HTTPStatus.OK, [*identity, *quota.headers().items()] if quota else identity
 
 
-def _verified(question: Question, lookup: Lookup) -> tuple[Credential, Quota | None]:
-    wanted, address = _wanted(question), question.address
+def _verify(question: Question, lookup: Lookup) -> tuple[Credential, Quota | None]:
+    wanted, address = _requirements(question), question.address
     if wanted.is_mistaken:
-        raise refused("misconfigured")
+        raise make_refusal("misconfigured")
     text = token_of(question.authorization)  # without the query, which is the gateway's
     if text is None:
-        raise refused("missing_credential")
+        raise make_refusal("missing_credential")
     record, quota = admit(
         lambda: verdict(
             text,
@@ -158,7 +158,7 @@ def _refusal(refusal: Refusal, query: str) -> tuple[HTTPStatus, Headers]:
     return HTTPStatus.FORBIDDEN if status == HTTPStatus.FORBIDDEN else HTTPStatus.UNAUTHORIZED, headers
 
 
-def _wanted(question: Question) -> Wanted:
+def _requirements(question: Question) -> Requirements:
     """Return the parsed query. A location always sends the same one, so it is cached; a client's can be any length."""
     # A longer query would fill the cache: parse it past the cache.
     read = _read if len(question.query) <= LONGEST_KEPT else _read.__wrapped__
@@ -167,7 +167,7 @@ def _wanted(question: Question) -> Wanted:
 
 
 @lru_cache(maxsize=1024)
-def _read(query: str, behind: str) -> Wanted:
+def _read(query: str, behind: str) -> Requirements:
     """Return the parsed query. `behind` is what follows `/gateway/auth` in the path: nothing, a slash, or more.
 
     On a longer path the query may be the client's (Envoy appends path and query): unknown names are ignored, and no
@@ -185,22 +185,22 @@ def _read(query: str, behind: str) -> Wanted:
     if not behind:
         is_mistaken = is_mistaken or bool(unknown) or asked.get("deny", ["403"]) != ["403"]
         if is_mistaken:
-            _tell()
+            _warn_operators()
     else:
         nearly = behind == "/" and any(map(_is_nearly_ours, list(unknown)[:MOST_COMPARED]))
         is_mistaken = is_mistaken or bool(audiences) or nearly
-    return Wanted(scopes, next(iter(environments), None), next(iter(audiences), None), is_mistaken)
+    return Requirements(scopes, next(iter(environments), None), next(iter(audiences), None), is_mistaken)
 
 
 def _is_nearly_ours(name: str) -> bool:
     return bool(get_close_matches(name[:64].lower(), KNOWN, n=1, cutoff=0.8))
 
 
-def _tell() -> None:
+def _warn_operators() -> None:
     """Warn operators of a misconfigured gateway, at most once a minute, because any client can cause it."""
     now = time.monotonic()
     if now >= _log.due:
-        _log.due = now + TOLD
+        _log.due = now + WARN_EVERY
         logger.warning("misconfigured: a gateway sends an invalid query, so every request through it is refused")
 
 

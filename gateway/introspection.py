@@ -10,7 +10,7 @@ from credentials.admission import admit
 from credentials.credential import Credential
 from credentials.kinds import Kind, kind_of
 from credentials.refusals import Refusal, RefusedError
-from gateway.asking import AsksTooOftenError, admitted, let_in, missed
+from gateway.asking import AsksTooOftenError, admit_service, count_miss, let_in
 from gateway.verdict import verdict
 from tokens.clients import Form, OAuthError, authenticated_client, oauth_endpoint, too_many
 from tokens.models import RefreshToken
@@ -33,13 +33,13 @@ def introspect(request: HttpRequest, form: Form) -> dict[str, object]:
     if "token" not in form:
         raise OAuthError("invalid_request", "The parameter token is missing.")
     address = parse_address(form.get("client_ip", ""))
-    answer, is_known = described(form["token"], address=address, audience=form.get("audience"))
-    if not is_known and (wait := missed(asker)):
+    answer, is_known = describe(form["token"], address=address, audience=form.get("audience"))
+    if not is_known and (wait := count_miss(asker)):
         raise too_many(wait)
     return answer
 
 
-def described(text: str, *, address: Address | None, audience: str | None) -> tuple[dict[str, object], bool]:
+def describe(text: str, *, address: Address | None, audience: str | None) -> tuple[dict[str, object], bool]:
     """Return RFC 7662 §2.2's response about a text, and whether it is a credential that was issued here.
 
     The response is `INACTIVE` if the credential would be refused for any reason, including a token for another service.
@@ -72,7 +72,7 @@ def _asker(request: HttpRequest, form: Form) -> Credential:
             return asker
         if form.keys() & {"client_id", "client_secret"}:
             raise OAuthError("invalid_request", "Authenticate in the header or in the body, not in both.")
-        return admitted(header, query, address=parse_address(request.META.get("REMOTE_ADDR", "")))
+        return admit_service(header, query, address=parse_address(request.META.get("REMOTE_ADDR", "")))
     except RefusedError as error:
         raise _as_oauth(error.refusal) from None
     except AsksTooOftenError as error:

@@ -11,7 +11,6 @@ from credentials.kinds import is_signed
 from credentials.refusals import RefusedError
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.record_lookup import Lookup, get_or_load
-from tokens.audiences import Asked
 from tokens.verification import TokenRecord
 from tokens.verification import check_state as check_token_state
 from tokens.verification import verify as verify_token
@@ -25,7 +24,7 @@ def verdict(
     address: Address | None,
     environment: str | None = None,
     scopes: Collection[str] = (),
-    audience: Asked = None,
+    audience: AudienceRequest = None,
     lookup: Lookup = get_or_load,
 ) -> Record:
     """Return the record of a key's secret or an access token that is good now, for all that the arguments require.

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from rest_framework.exceptions import ValidationError
 
 from audit.client_address import Address, parse_address
-from credentials.json_body import parsed, unknown_members
+from credentials.json_body import parse, unknown_members
 from vault.claims import LONGEST_TEXT
 
 LONGEST: Final = 8192
@@ -33,7 +33,7 @@ class _WrongError(Exception):
 
 def read(body: bytes | bytearray) -> VerificationRequest:
     """Return the parsed body. Raises `ParseError`, or `ValidationError` with every mistake."""
-    sent = parsed(body)
+    sent = parse(body)
     if not isinstance(sent, dict):
         raise ValidationError({"non_field_errors": ["Send one JSON object."]})
     values: dict[str, Any] = {}

@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.conf import settings
 from rest_framework.exceptions import UnsupportedMediaType
 
-from apikeys.api.serializers import described
+from apikeys.api.serializers import describe_credential
 from audit.client_address import Address
 from credentials.admission import admit
 from credentials.credential import Credential
@@ -22,7 +22,7 @@ from credentials.runtime.errors import WouldBlockError
 from credentials.scopes.models import SCOPE_NAME
 from credentials.verified_cache.freshness import freshness
 from credentials.verified_cache.record_lookup import Lookup, get_cached_unchecked, get_or_load
-from gateway.asking import admitted, admitted_again, missed
+from gateway.asking import admit_known_service, admit_service, count_miss
 from gateway.caller_cache import CallerCache
 from gateway.verdict import verdict
 from gateway.verification_request import VerificationRequest, read
@@ -72,9 +72,9 @@ class Question:
         if self.asker is None:
             try:
                 if self.known is None or lookup is get_or_load:
-                    self.asker = admitted(self.authorization, self.query, address=self.address, lookup=lookup)
+                    self.asker = admit_service(self.authorization, self.query, address=self.address, lookup=lookup)
                 else:
-                    self.asker = admitted_again(self.authorization, self.query, self.address, self.known)
+                    self.asker = admit_known_service(self.authorization, self.query, self.address, self.known)
             except RefusedError as error:
                 if lookup is not get_or_load and not freshness().glance():
                     raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
@@ -105,7 +105,7 @@ def _verdict(asked: VerificationRequest, asker: Credential, lookup: Lookup) -> b
         )
     except RefusedError as error:
         refusal = error.refusal
-        if not (refusal.about or refusal.is_foreign) and (wait := missed(asker)):
+        if not (refusal.about or refusal.is_foreign) and (wait := count_miss(asker)):
             raise CredentialRefused(Refusal(code="rate_limited", retry_after=wait)) from None
         return json.dumps({"valid": False, "code": refusal.code, "about": _about(refusal)}).encode()
     return _good(record.credential)
@@ -113,11 +113,11 @@ def _verdict(asked: VerificationRequest, asker: Credential, lookup: Lookup) -> b
 
 @lru_cache(maxsize=4096)
 def _good(credential: Credential) -> bytes:
-    told = {"valid": True, "code": "ok", "credential": described(credential), "owner": credential.owner_id}
+    told = {"valid": True, "code": "ok", "credential": describe_credential(credential), "owner": credential.owner_id}
     return json.dumps(told).encode()
 
 
-def _is_sayable(name: str) -> bool:
+def _may_be_quoted(name: str) -> bool:
     """Return whether this is a valid scope name and not a secret that was sent by mistake."""
     return _NAME.fullmatch(name) is not None and not name.startswith(f"{settings.KEYPORTAL_BRAND}_")
 
@@ -126,7 +126,7 @@ def _about(refusal: Refusal) -> dict[str, Any]:
     """Return what a service is told about a refusal: the same as the credential's holder."""
     about: dict[str, Any] = {"title": refusal.reason.title, **refusal.about}
     if refusal.code == "insufficient_scope":
-        about["scope"] = " ".join(filter(_is_sayable, refusal.lacking))
+        about["scope"] = " ".join(filter(_may_be_quoted, refusal.lacking))
     if refusal.retry_after:
         about["retry_after"] = refusal.retry_after
     return about

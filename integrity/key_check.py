@@ -32,7 +32,7 @@ def confirm_rings() -> None:
 
 
 @cache
-def rings_confirmed() -> bool:
+def confirm_rings_once() -> bool:
     """Confirm the rings once per process. Return True, or raise what `confirm_rings` raises and try again next time."""
     confirm_rings()
     return True

@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 from keyportal.http.static_files import outdated
 from keyportal.options import OPTIONS
 from keyportal.options.kinds import UnsuitableError
-from keyportal.options.reading import parsed
+from keyportal.options.reading import parse
 
 
 @register("keyportal")
@@ -26,7 +26,7 @@ def check_options(app_configs: Sequence[AppConfig] | None, **options: Any) -> li
         if written is None:
             continue
         try:
-            parsed(option, written, option.name)
+            parse(option, written, option.name)
         except UnsuitableError as error:
             hint = "docs/configuration.md says what each setting takes."
             errors.append(Error(f"{error}.", hint=hint, id=f"keyportal.{option.id}"))

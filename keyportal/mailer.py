@@ -11,7 +11,7 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
-from accounts.pending import Backlog, backlog, written
+from accounts.pending import Backlog, backlog, message_committed
 from accounts.sending import give_up_hopeless, send_due
 from credentials.runtime.database_writes import database_writes
 from credentials.verified_cache.freshness import freshness
@@ -52,7 +52,7 @@ class Mailer:
     def stop(self) -> None:
         """Stop, and wait a moment for the e-mail that is being sent, because it would otherwise be sent again."""
         self._ending.set()
-        written().set()
+        message_committed().set()
         if self._thread is not None:
             self._thread.join(AT_EXIT)
 
@@ -61,8 +61,8 @@ class Mailer:
             if self._pause:
                 self._ending.wait(self._pause)
             else:
-                written().wait(LOOK)
-            written().clear()
+                message_committed().wait(LOOK)
+            message_committed().clear()
             self._work()
 
     def _work(self) -> None:

@@ -1,9 +1,9 @@
 """What each worker does regularly in its background thread, besides answering requests."""
 
-from audit.chain import EVERY, extend_now_and_then
+from audit.chain import EVERY, extend_when_due
 from credentials.background import TASKS, PeriodicTask
 from keyportal.metrics.worker_files import worker_files
-from tokens.housekeeping import LOOK, now_and_then
+from tokens.housekeeping import LOOK, purge_when_due
 
 
 def add_periodic_tasks() -> None:
@@ -11,7 +11,7 @@ def add_periodic_tasks() -> None:
     TASKS.extend(
         (
             PeriodicTask(lambda: worker_files().write_snapshot(), at_exit=True, uses_database=False),
-            PeriodicTask(now_and_then, every=LOOK),
-            PeriodicTask(extend_now_and_then, every=EVERY),
+            PeriodicTask(purge_when_due, every=LOOK),
+            PeriodicTask(extend_when_due, every=EVERY),
         )
     )

@@ -27,7 +27,7 @@ from apikeys.models import APIKey
 from audit.origin import Origin
 from credentials.scopes.models import Scope
 from credentials.verified_cache.freshness import freshness
-from integrity.key_check import rings_confirmed
+from integrity.key_check import confirm_rings_once
 from keyportal.databases import SQLITE
 from tests.databases import portal_database
 from tests.oauth_client import OAuthClient
@@ -132,7 +132,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     """Make the database, and meet it as the start of a server does: queries are counted without those of the first."""
     with django_db_blocker.unblock():
         freshness().confirm_rings()
-        rings_confirmed()
+        confirm_rings_once()
 
 
 @pytest.fixture

@@ -115,6 +115,6 @@ def _wishes(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {"scopes": asked.get("scopes"), "resource": asked.get("resource")}
 
 
-def tokens_response(issued: services.Issued) -> Response:
+def tokens_response(issued: services.TokenResponse) -> Response:
     """Return the response of RFC 6749 §5.1, which must not be stored."""
     return Response(issued.as_answer(), headers={"Cache-Control": "no-store", "Pragma": "no-cache"})

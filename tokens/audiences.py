@@ -23,11 +23,11 @@ class AnyAudience(Enum):
 
 
 ANY: Final = AnyAudience.ANY
-Asked: TypeAlias = str | AnyAudience | None
+AudienceRequest: TypeAlias = str | AnyAudience | None
 """The audience that a token must have; None for the portal's own."""
 
 
-def expected(asked: Asked) -> str | None:
+def expected_audience(asked: AudienceRequest) -> str | None:
     """Return the `aud` that a token must have, or None if any will do."""
     if asked is None:
         own: str = settings.KEYPORTAL_AUDIENCE
@@ -35,14 +35,14 @@ def expected(asked: Asked) -> str | None:
     return None if isinstance(asked, AnyAudience) else asked
 
 
-def granted(resource: str | None) -> str:
+def grant(resource: str | None) -> str:
     """Return the audience of a token for this resource (RFC 8707 §2); empty for the portal's own.
 
     Raises `InvalidTargetError` for an audience that operators have not registered.
     """
     if resource is None or resource == settings.KEYPORTAL_AUDIENCE:
         return ""
-    if not is_kept(resource):
+    if not is_registered(resource):
         raise InvalidTargetError
     return resource
 
@@ -56,7 +56,7 @@ def refuse_another(resource: str | None, *, of_log_in: str) -> None:
     audience = of_log_in or settings.KEYPORTAL_AUDIENCE
     if resource not in (None, audience):
         raise InvalidTargetError
-    if audience != settings.KEYPORTAL_AUDIENCE and not is_kept(audience):
+    if audience != settings.KEYPORTAL_AUDIENCE and not is_registered(audience):
         raise InvalidTargetError
 
 
@@ -65,7 +65,7 @@ def is_audience(text: str) -> bool:
     return text == settings.KEYPORTAL_AUDIENCE or is_resource(text)
 
 
-def is_kept(uri: str) -> bool:
+def is_registered(uri: str) -> bool:
     """Return whether operators have registered this audience. Text that is not an absolute URI costs no query."""
     row = Audience.objects.filter(uri=uri).first() if is_resource(uri) else None
     if row is None:

@@ -14,7 +14,7 @@ from credentials.bearer import BearerAuthentication
 from credentials.kinds import Kind, kind_of
 from credentials.permissions import CredentialRefused
 from credentials.refusals import Refusal, RefusedError
-from tokens.audiences import ANY, Asked
+from tokens.audiences import ANY, AudienceRequest
 from tokens.basic import basic_credentials
 from tokens.password_login import log_in
 from tokens.verification import TokenRecord, verify
@@ -32,7 +32,7 @@ class AccessTokenAuthentication(BearerAuthentication):
     It takes tokens for the portal's own audience. A service with another audience sets `audience` in a subclass.
     """
 
-    audience: ClassVar[Asked] = None
+    audience: ClassVar[AudienceRequest] = None
 
     def is_ours(self, token: str) -> bool:
         """Return whether the token has the form of an access token."""

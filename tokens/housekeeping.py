@@ -55,7 +55,7 @@ def purge(*, by: str, batch: int = BATCH, batches: int | None = None) -> dict[st
     return removed
 
 
-def now_and_then() -> None:
+def purge_when_due() -> None:
     """Purge a little if no purge has begun for an hour, so that the portal copes without a cron job.
 
     A background thread calls this regularly (`keyportal/application.py`). A conditional update lets only one worker win

@@ -10,7 +10,7 @@ from vault.secret_format import new_id
 from vault.signing import Claims, sign
 
 
-def signed(
+def sign_access_token(
     *,
     subject: str,
     client_id: str,

@@ -52,13 +52,13 @@ def revoke(request: HttpRequest, form: Form) -> dict[str, object]:
     return {}
 
 
-def _client_credentials_grant(request: HttpRequest, form: Form) -> services.Issued:
+def _client_credentials_grant(request: HttpRequest, form: Form) -> services.TokenResponse:
     client = authenticated_client(request, form)
     origin = Origin.of_request(request, actor=f"key:{client.credential.id}")
     return services.issue_to_key(client=client, scopes=_scopes(form), origin=origin, resource=form.get("resource"))
 
 
-def _refresh_grant(request: HttpRequest, form: Form) -> services.Issued:
+def _refresh_grant(request: HttpRequest, form: Form) -> services.TokenResponse:
     """Refresh for the public client. An authenticated client is a different one, which the verb refuses."""
     if "refresh_token" not in form:
         raise OAuthError("invalid_request", "The parameter refresh_token is missing.")
@@ -74,7 +74,7 @@ def _refresh_grant(request: HttpRequest, form: Form) -> services.Issued:
     )
 
 
-GRANTS: Final[dict[str, Callable[[HttpRequest, Form], services.Issued]]] = {
+GRANTS: Final[dict[str, Callable[[HttpRequest, Form], services.TokenResponse]]] = {
     "client_credentials": _client_credentials_grant,
     "refresh_token": _refresh_grant,
 }

@@ -28,21 +28,21 @@ def log_in(request: HttpRequest, email: str, password: str) -> User:
     """Return the confirmed, active user without a second factor who has this password.
 
     Raises `RefusedError`: `invalid_login` for an unknown account, a wrong password and an inactive account alike;
-    `rate_limited`; and, only with the right password, `account_unconfirmed` and `mfa_required`.
+    `rate_limit_refusal`; and, only with the right password, `account_unconfirmed` and `mfa_required`.
     """
     email = normalize_email(email)
     guess = password_guess(request, email)
     try:
         guess.enforce()
     except TooManyAttemptsError as above:
-        raise rate_limited(above.retry_after) from None
+        raise rate_limit_refusal(above.retry_after) from None
     user = authenticate(request, email=email, password=password)
     if not isinstance(user, User) or not is_whole(user):
         _record_failure(request, email)
         raise invalid_login()
     guess.was_right()
     if wait := SUCCESSES.hit(user.pk):
-        raise rate_limited(wait)
+        raise rate_limit_refusal(wait)
     if not user.is_confirmed:
         raise RefusedError(Refusal(code="account_unconfirmed"))
     if has_second_factor(user):
@@ -50,7 +50,7 @@ def log_in(request: HttpRequest, email: str, password: str) -> User:
     return user
 
 
-def rate_limited(wait: int) -> RefusedError:
+def rate_limit_refusal(wait: int) -> RefusedError:
     """Return the refusal for an exhausted limit; `wait` is in seconds."""
     return RefusedError(Refusal(code="rate_limited", retry_after=wait))
 

@@ -28,7 +28,7 @@ _END_OF_SECRET: Final = re.compile(rf"[0-9A-Za-z]{{{HINT_CHARACTERS}}}")
 
 
 @dataclass(frozen=True, slots=True)
-class Pasted:
+class PastedText:
     """One piece of text that looks like something this portal issues."""
 
     kind: Kind
@@ -42,7 +42,7 @@ class Pasted:
         return self.kind in (Kind.API_KEY, Kind.ACCESS_TOKEN, Kind.REFRESH_TOKEN)
 
 
-def pasted_in(text: str) -> list[Pasted]:
+def pasted_in(text: str) -> list[PastedText]:
     """Return the pieces of a text that look like the portal's own, without duplicates, the most telling first.
 
     Whole credentials come first: in a curl line with a key's id and its secret, the secret is what counts. No queries.
@@ -57,7 +57,7 @@ def pasted_in(text: str) -> list[Pasted]:
     telling = [pasted for spelling in spellings for pasted in _telling(spelling)]
     found += sorted(telling, key=lambda pasted: not pasted.whole)
     if not found and _END_OF_SECRET.fullmatch(plain.strip()):
-        found = [Pasted(Kind.HINT, plain.strip())]
+        found = [PastedText(Kind.HINT, plain.strip())]
     return list(dict.fromkeys(found))
 
 
@@ -77,30 +77,30 @@ def _basic_pairs(text: str) -> Iterator[str]:
             continue
 
 
-def _whole(text: str) -> Iterator[Pasted]:
+def _whole(text: str) -> Iterator[PastedText]:
     """Yield whole credentials: secrets with a correct checksum, and text in the form of a signed token."""
     for secret in secrets_in(text):
         kind = kind_of(secret)
         if kind is not None:
-            yield Pasted(kind, secret)
+            yield PastedText(kind, secret)
     for found in _TOKEN.finditer(text):
-        yield Pasted(Kind.ACCESS_TOKEN, found[0])
+        yield PastedText(Kind.ACCESS_TOKEN, found[0])
 
 
-def _telling(text: str) -> Iterator[Pasted]:
+def _telling(text: str) -> Iterator[PastedText]:
     """Yield what names or resembles a credential: hints, public ids, fragments of secrets and tokens."""
     for found in re.finditer(_hint_pattern(), text):
-        yield Pasted(Kind.HINT, found[0])
+        yield PastedText(Kind.HINT, found[0])
     for found in _PUBLIC_ID.finditer(text):
-        yield Pasted(Kind.PUBLIC_ID, found[0], whole=kind_of(found[0]) is Kind.PUBLIC_ID)
+        yield PastedText(Kind.PUBLIC_ID, found[0], whole=kind_of(found[0]) is Kind.PUBLIC_ID)
     whole = set(secrets_in(text))
     for found in re.finditer(rf"(?<![0-9A-Za-z_]){settings.KEYPORTAL_BRAND}_\w*", text, re.IGNORECASE | re.ASCII):
         is_hint = text[found.end() : found.end() + 1] == ELLIPSIS
         if not is_hint and not any(secret in found[0] for secret in whole):
-            yield Pasted(kind_of(found[0].lower()) or Kind.API_KEY, found[0], whole=False)
+            yield PastedText(kind_of(found[0].lower()) or Kind.API_KEY, found[0], whole=False)
     for found in _PART_OF_TOKEN.finditer(text):
         if not _TOKEN.match(text, found.start()):
-            yield Pasted(Kind.ACCESS_TOKEN, found[0], whole=False)
+            yield PastedText(Kind.ACCESS_TOKEN, found[0], whole=False)
 
 
 def _hint_pattern() -> str:

@@ -22,7 +22,7 @@ REASON = "ended by its holder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Revocable:
     """A credential that was identified: the client that it was issued to, and how to end it."""
 
     client_id: str
@@ -34,7 +34,7 @@ def end_credential(text: str, *, client_id: str | None, origin: Origin) -> bool:
 
     With a `client_id`, ends only what was issued to that client, and otherwise raises `NotYoursError`.
     """
-    held = _identified(text)
+    held = _identify(text)
     if held is None:
         return False
     if client_id is not None and held.client_id != client_id:
@@ -42,7 +42,7 @@ def end_credential(text: str, *, client_id: str | None, origin: Origin) -> bool:
     return held.end(origin)
 
 
-def _identified(text: str) -> Held | None:
+def _identify(text: str) -> Revocable | None:
     """Identify the credential by its form, without a token_type_hint (RFC 7009 §2.1)."""
     kind = kind_of(text)
     if kind is Kind.ACCESS_TOKEN:
@@ -54,10 +54,10 @@ def _identified(text: str) -> Held | None:
     if secret is None:
         return None
     key = secret.key
-    return Held(client_id=key.pk, end=lambda origin: keys.revoke(key=key, reason=REASON, origin=origin))
+    return Revocable(client_id=key.pk, end=lambda origin: keys.revoke(key=key, reason=REASON, origin=origin))
 
 
-def _access_token(text: str) -> Held | None:
+def _access_token(text: str) -> Revocable | None:
     try:
         claims = read_token(text, audience=None)
     except TokenError:
@@ -67,11 +67,11 @@ def _access_token(text: str) -> Held | None:
     family = TokenFamily.objects.filter(pk=claims.family).first() if claims.family else None
     if family is not None:
         return _family(family)
-    return Held(client_id=claims.client_id, end=lambda origin: services.revoke_token(claims=claims, origin=origin))
+    return Revocable(client_id=claims.client_id, end=lambda origin: services.revoke_token(claims=claims, origin=origin))
 
 
-def _family(family: TokenFamily) -> Held:
-    return Held(
+def _family(family: TokenFamily) -> Revocable:
+    return Revocable(
         client_id=services.PORTAL_CLIENT,
         end=lambda origin: services.end_family(family=family, reason=REASON, origin=origin),
     )

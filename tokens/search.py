@@ -23,7 +23,7 @@ from integrity.rings import signing_ring
 from tokens import traces
 from tokens.identification import refresh_token_of, secret_of
 from tokens.models import RefreshToken, TokenFamily
-from tokens.pasted import Pasted, length_of_secret, pasted_in
+from tokens.pasted import PastedText, length_of_secret, pasted_in
 from tokens.traces import Finding
 from vault.errors import TokenError, UnknownKeyError
 from vault.secret_format import hint
@@ -70,7 +70,7 @@ def search(text: str, *, origin: Origin) -> Result:
     return result
 
 
-def _result(pasted: list[Pasted]) -> Result:
+def _result(pasted: list[PastedText]) -> Result:
     if not pasted:
         return Result(kind=None, words=NOTHING)
     first = pasted[0]
@@ -177,7 +177,7 @@ def _claims(token: str) -> Claims | None:
         return None
 
 
-def _damage(pasted: Pasted) -> str:
+def _damage(pasted: PastedText) -> str:
     """Return a sentence that says how the text is damaged."""
     if pasted.kind is Kind.ACCESS_TOKEN:
         ours = (
@@ -193,7 +193,7 @@ def _damage(pasted: Pasted) -> str:
     return f"It begins like a {_KINDS[pasted.kind]} and was mistyped: {how}."
 
 
-def _unknown(pasted: Pasted) -> str:
+def _unknown(pasted: PastedText) -> str:
     """Return a sentence that says why an undamaged text belongs to nothing."""
     if pasted.kind is Kind.ACCESS_TOKEN:
         if _claims(pasted.text):
@@ -218,7 +218,7 @@ def _names_our_key(token: str) -> bool:
         return False
 
 
-def _similar(pasted: Pasted) -> tuple[Finding, ...]:
+def _similar(pasted: PastedText) -> tuple[Finding, ...]:
     """Return the keys whose hint a mistyped secret would have: prefix and last four characters are often right."""
     has, wants = length_of_secret(pasted.text)
     if pasted.kind is not Kind.API_KEY or has != wants:

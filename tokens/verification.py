@@ -21,12 +21,12 @@ from apikeys.verification import KeyRecord, key_fields, record_of
 from apikeys.verification import check_state as check_key_state
 from audit.client_address import Address
 from credentials.credential import OWNER_FIELDS, Credential, Owner
-from credentials.refusals import RefusedError, foreign, insufficient_scope, refused
+from credentials.refusals import RefusedError, foreign, insufficient_scope, make_refusal
 from credentials.scopes.catalogue import catalogue, names_in
-from credentials.verdict_query.prepared import Placeholder, Prepared, fields_but
+from credentials.verdict_query.prepared import Placeholder, PreparedQuery, fields_but
 from credentials.verified_cache.record_lookup import Lookup, get_or_load
 from integrity.rings import signing_ring
-from tokens.audiences import Asked, expected, is_audience
+from tokens.audiences import expected_audience, is_audience
 from tokens.models import RevokedToken, TokenFamily
 from vault.errors import TokenForAnotherError, TokenInvalidError
 from vault.signing import Claims, TokenExpiredError, read
@@ -83,7 +83,7 @@ def verify(
     address: Address | None,
     environment: str | None = None,
     scopes: Collection[str] = (),
-    audience: Asked = None,
+    audience: AudienceRequest = None,
     lookup: Lookup = get_or_load,
 ) -> TokenRecord:
     """Return the record of a token that is good now, from this address, for this environment, scopes and audience.
@@ -91,11 +91,11 @@ def verify(
     `audience` None means the portal's own: a token for another service is as unknown as a forged one. Raises
     `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` if the database can't be queried.
     """
-    wanted = expected(audience)
+    wanted = expected_audience(audience)
     record = lookup(hashlib.sha256(token.encode()).digest(), lambda: load(token, audience=wanted))
     # A cached token may be meant for another service, which asked for it before.
     if record is None:
-        raise refused("invalid_token")
+        raise make_refusal("invalid_token")
     if wanted not in (None, record.claims.audience):
         raise foreign()
     check_state(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
@@ -110,9 +110,9 @@ def load(token: str, *, audience: str | None) -> TokenRecord | None:
         raise foreign() from None
     except TokenInvalidError as error:
         logger.info("token refused: %s", error)
-        raise refused("invalid_token") from None
+        raise make_refusal("invalid_token") from None
     except TokenExpiredError as error:
-        raise _expired(error.claims) from None
+        raise _expired_error(error.claims) from None
     return load_subject(claims)
 
 
@@ -167,21 +167,21 @@ def _load_family(claims: Claims, user_id: str, family_id: str) -> TokenRecord | 
 
 
 def _of_key(parameters: Sequence[Placeholder]) -> QuerySet[APIKey, Any]:
-    return _annotated(APIKey.objects, parameters).values_list(*key_fields(), "token_is_revoked")
+    return _annotate(APIKey.objects, parameters).values_list(*key_fields(), "token_is_revoked")
 
 
 def _of_user(parameters: Sequence[Placeholder]) -> QuerySet[User, Any]:
-    return _annotated(User.objects, parameters).values_list(*OWNER_FIELDS, "catalogue", "token_is_revoked")
+    return _annotate(User.objects, parameters).values_list(*OWNER_FIELDS, "catalogue", "token_is_revoked")
 
 
 def _of_family(parameters: Sequence[Placeholder]) -> QuerySet[TokenFamily, Any]:
     owner = [f"user__{name}" for name in OWNER_FIELDS]
-    return _annotated(TokenFamily.objects, parameters).values_list(
+    return _annotate(TokenFamily.objects, parameters).values_list(
         *FAMILY_FIELDS, *owner, "catalogue", "token_is_revoked"
     )
 
 
-def _annotated(subjects: Manager[Any], parameters: Sequence[Placeholder]) -> QuerySet[Any, Any]:
+def _annotate(subjects: Manager[Any], parameters: Sequence[Placeholder]) -> QuerySet[Any, Any]:
     subject, issuer, *named = parameters
     revoked = RevokedToken.objects.filter(issuer=issuer, token_id__in=named)
     chosen: QuerySet[Any, Any] = subjects.filter(pk=subject).order_by()
@@ -189,9 +189,9 @@ def _annotated(subjects: Manager[Any], parameters: Sequence[Placeholder]) -> Que
     return annotated
 
 
-_OF_KEY: Final = Prepared(_of_key, CharField())
-_OF_USER: Final = Prepared(_of_user, CharField())
-_OF_FAMILY: Final = Prepared(_of_family, CharField())
+_OF_KEY: Final = PreparedQuery(_of_key, CharField())
+_OF_USER: Final = PreparedQuery(_of_user, CharField())
+_OF_FAMILY: Final = PreparedQuery(_of_family, CharField())
 
 
 def check_state(
@@ -201,29 +201,29 @@ def check_state(
     credential, owner = record.credential, record.owner
     about = {"counted_as": record.counted_as, "token": credential.id, "client": credential.client_id}
     if record.claims.expires_at <= at.timestamp() - settings.KEYPORTAL_LEEWAY:
-        raise _expired(record.claims, counted_as=record.counted_as)
+        raise _expired_error(record.claims, counted_as=record.counted_as)
     if record.revoked:
-        raise refused("revoked", **about)
+        raise make_refusal("revoked", **about)
     if record.key is not None:
         check_key_state(record.key, at=at, address=address, environment=None, scopes=())
     if not owner.is_active:
-        raise refused("owner_inactive", **about)
+        raise make_refusal("owner_inactive", **about)
     if owner.confirmed_at is None:
-        raise refused("account_unconfirmed", **about)
+        raise make_refusal("account_unconfirmed", **about)
     if not (owner.seal_is_valid and record.seal_is_valid):
         logger.error("integrity_violation: the row seal of the owner or the log-in of %s does not match", credential.id)
-        raise refused("invalid_token")
+        raise make_refusal("invalid_token")
     if owner.epoch != record.claims.epoch:
-        raise refused("revoked", **about)
+        raise make_refusal("revoked", **about)
     if environment and environment != credential.environment:
-        raise refused("wrong_environment", **about, environment=credential.environment)
+        raise make_refusal("wrong_environment", **about, environment=credential.environment)
     if not credential.scopes.issuperset(scopes):
         raise insufficient_scope(scopes, credential.scopes, **about)
 
 
-def _expired(claims: Claims, *, counted_as: str = "") -> RefusedError:
+def _expired_error(claims: Claims, *, counted_as: str = "") -> RefusedError:
     over = datetime.fromtimestamp(claims.expires_at, UTC)
-    return refused("expired", counted_as=counted_as, token=claims.token_id, at=over.isoformat())
+    return make_refusal("expired", counted_as=counted_as, token=claims.token_id, at=over.isoformat())
 
 
 def _record(

@@ -14,7 +14,7 @@ from apikeys.services.scopes import refuse_scopes
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
-from integrity.key_check import rings_confirmed
+from integrity.key_check import confirm_rings_once
 from integrity.rings import index_ring, sealing_ring
 from vault.digests import index_digest
 from vault.sealing import seal
@@ -39,7 +39,7 @@ def create_key(
     `restricted` allows scopes that only operators grant. A `form_token` makes the call safe to repeat: the second call
     raises `AlreadyCreatedError`. Raises `NotAllowedError`, `TooManyKeysError`, `ScopeNotAllowedError`.
     """
-    rings_confirmed()
+    confirm_rings_once()
     key = APIKey(owner=owner, name=name, environment=environment, networks=" ".join(networks), expires_at=expires_at)
     key.scopes = " ".join(sorted(set(scopes)))
     key.form_token = form_token

@@ -13,11 +13,11 @@ from apikeys import notices
 from apikeys.errors import ChangedMeanwhileError, IntegrityViolationError
 from apikeys.models import APIKey
 from apikeys.services.scopes import refuse_scopes
-from apikeys.widening import edited_columns, widened
+from apikeys.widening import edited_columns, widened_columns
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
-from credentials.limits.rate_limit_text import parsed_limit
+from credentials.limits.rate_limit_text import parse_limit
 from integrity.sealed import TamperedRowError, swap
 
 
@@ -33,15 +33,15 @@ def edit_key(
 ) -> APIKey:
     """Change a key's name, scopes, networks and expiry. The owner is notified of what becomes wider.
 
-    A caller that acts for a person must require a fresh log-in if `widened` names anything; both compare with the key
-    as it was read. Scopes that only operators grant can be kept or dropped, not added. Raises `ScopeNotAllowedError`,
-    `ChangedMeanwhileError` (also for a revoked key), `IntegrityViolationError`.
+    A caller that acts for a person must require a fresh log-in if `widened_columns` names anything; both compare with
+    the key as it was read. Scopes that only operators grant can be kept or dropped, not added. Raises
+    `ScopeNotAllowedError`, `ChangedMeanwhileError` (also for a revoked key), `IntegrityViolationError`.
     """
     refuse_scopes(scopes, held=key.scope_list, restricted=False)
     after = edited_columns(name=name, scopes=scopes, networks=networks, expires_at=expires_at)
     before = {field: getattr(key, field) for field in after}
-    wider = widened(key, after)
-    if key.revoked_at or not _swapped(key, after):
+    wider = widened_columns(key, after)
+    if key.revoked_at or not _swap(key, after):
         raise ChangedMeanwhileError("Someone else has just changed or revoked this key.")
     changed = sorted(field for field in after if before[field] != after[field])
     record_event(EventType.KEY_EDITED, subject=f"key:{key.pk}", origin=origin, changed=changed, widened=wider)
@@ -57,18 +57,18 @@ def limit_key(*, key: APIKey, limit: str, origin: Origin) -> bool:
     not a limit, `ChangedMeanwhileError` if the key changed since it was read.
     """
     if limit:
-        parsed_limit(limit)
-    before, wider = key.rate_limit, widened(key, {"rate_limit": limit})
+        parse_limit(limit)
+    before, wider = key.rate_limit, widened_columns(key, {"rate_limit": limit})
     if before == limit:
         return False
-    if not _swapped(key, {"rate_limit": limit}):
+    if not _swap(key, {"rate_limit": limit}):
         raise ChangedMeanwhileError(f"{key.pk} has just been changed by someone else.")
     record_event(EventType.KEY_LIMITED, subject=f"key:{key.pk}", origin=origin, limit=limit, widened=wider)
     notices.key_widened(key, dict.fromkeys(wider, before), origin)
     return True
 
 
-def _swapped(key: APIKey, changes: Mapping[str, object]) -> bool:
+def _swap(key: APIKey, changes: Mapping[str, object]) -> bool:
     """Write the changes and return True; False if the key has changed since. Raises `IntegrityViolationError`."""
     try:
         return swap(key, changes)

@@ -11,7 +11,7 @@ YEAR: Final = 366 * 24 * 3600  # seconds of a window
 
 
 @lru_cache(maxsize=256)
-def parsed_limit(text: str) -> RateLimitItem:
+def parse_limit(text: str) -> RateLimitItem:
     """Return the rate limit in a text. Raises ValueError for anything but one limit within bounds."""
     if len(text) > LONGEST:
         raise ValueError("a rate limit is shorter")

@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from credentials.limits.rate_limit_text import parsed_limit
+from credentials.limits.rate_limit_text import parse_limit
 from credentials.runtime.circuit_breaker import CircuitBreaker
 from credentials.runtime.errors import WouldBlockError
 
@@ -76,7 +76,7 @@ class RateLimiter:
             return None
         if not may_block and self._shared is not None:
             raise WouldBlockError
-        item = parsed_limit(text)
+        item = parse_limit(text)
         within, reset_at, remaining = self._hit(item, name)
         return Quota(
             policy="key" if limit else "default",

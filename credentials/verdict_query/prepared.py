@@ -49,7 +49,7 @@ class Placeholder(Expression):
         return "%s", (self,)
 
 
-class Prepared:
+class PreparedQuery:
     """A query for values, whose parameters are all of one field's type and go to the database unconverted."""
 
     prepares = True
@@ -133,7 +133,7 @@ def _cursor() -> CursorWrapper:
         if isinstance(error.__cause__, psycopg.errors.ConnectionTimeout):
             breaker().failed()
         raise
-    if not Prepared.prepares:
+    if not PreparedQuery.prepares:
         return connection.cursor()
     raw = connection.connection
     raw.prepare_threshold = PREPARED_AFTER
@@ -146,7 +146,7 @@ def _deserves_another_try(error: Exception) -> bool:
     if isinstance(error, QueryTimeout):
         return False
     if isinstance(error.__cause__, UNPREPARED):
-        Prepared.prepares = False
+        PreparedQuery.prepares = False
         logger.warning("queries are not prepared from now on: %s", type(error.__cause__).__name__)
         return True
     raw = connection.connection

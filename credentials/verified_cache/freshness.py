@@ -30,7 +30,7 @@ from credentials.verified_cache.cache import VerifiedCache
 from credentials.verified_cache.database_file import DatabaseFile
 from credentials.verified_cache.database_identity import Met, Place, leads_to
 from credentials.verified_cache.listener import Listener
-from integrity.key_check import confirm_rings, rings_confirmed
+from integrity.key_check import confirm_rings, confirm_rings_once
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ class Freshness:
             self.met = Met(self.database + 1, place)
             self.disagreement = disagreement
             self.database += 1
-            rings_confirmed.cache_clear()
+            confirm_rings_once.cache_clear()
             self.revoke_lease()
 
     def hear_nothing(self) -> None:

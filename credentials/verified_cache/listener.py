@@ -22,7 +22,7 @@ from psycopg.pq.abc import PGresult
 from credentials.verified_cache.changes import AppliedChanges, Change, Position
 from credentials.verified_cache.connections import UnsuitableError, abort, refuse_pooler, way_of_notices
 from credentials.verified_cache.database_identity import leads_to, place_of
-from credentials.verified_cache.notification_connection import Ear, row_of
+from credentials.verified_cache.notification_connection import NotificationConnection, row_of
 from credentials.verified_cache.probe import Probe
 from credentials.verified_cache.trigger_health import LOOK, Look, faults, summary
 from credentials.verified_cache.triggers import CHANNEL, EVERYTHING
@@ -152,7 +152,7 @@ class Listener(threading.Thread):
 
         Raises `DisagreementError` when new connections lead elsewhere.
         """
-        ear, probe = Ear(connection), Probe(self._freshness)
+        ear, probe = NotificationConnection(connection), Probe(self._freshness)
         text, sent_at, is_as_before = "", 0.0, False
         while True:
             now = self._freshness.now()

@@ -14,7 +14,7 @@ from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGresult
 
 
-class Heard(NamedTuple):
+class Received(NamedTuple):
     """The result of one wait."""
 
     answer: PGresult | None
@@ -22,7 +22,7 @@ class Heard(NamedTuple):
     notices: list[psycopg.Notify]
 
 
-class Ear:
+class NotificationConnection:
     """A wrapper around a connection that receives notifications while it runs one query at a time."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
@@ -44,7 +44,7 @@ class Ear:
             self._ready.poll()
             self._line.consume_input()  # the server may be waiting for its output to be read
 
-    def hear(self, *, timeout: float) -> Heard:
+    def hear(self, *, timeout: float) -> Received:
         """Wait at most so many seconds; return what came. Raises `psycopg.OperationalError` if the connection broke."""
         if self._notices and self._answer is None:
             timeout = 0  # they arrived during a query of psycopg's
@@ -55,10 +55,10 @@ class Ear:
             channel, payload = notice.relname.decode(errors="replace"), notice.extra.decode(errors="replace")
             self._notices.append(psycopg.Notify(channel, payload, notice.be_pid))
         if self._answer is not None:  # not complete: later notifications come after the answer
-            return Heard(None, [])
+            return Received(None, [])
         notices = self._notices.copy()
         self._notices.clear()
-        return Heard(answer, notices)
+        return Received(answer, notices)
 
     def _take_answer(self) -> PGresult | None:
         """Return the answer once it is complete, which libpq signals by an empty result; None until then."""

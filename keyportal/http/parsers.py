@@ -5,7 +5,7 @@ from typing import IO, Any
 
 from rest_framework.parsers import JSONParser as FrameworkJSONParser
 
-from credentials.json_body import parsed
+from credentials.json_body import parse
 
 
 class JSONParser(FrameworkJSONParser):
@@ -15,5 +15,5 @@ class JSONParser(FrameworkJSONParser):
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Return the value. Raises `ParseError`."""
-        value: dict[str, Any] = parsed(stream.read())
+        value: dict[str, Any] = parse(stream.read())
         return value

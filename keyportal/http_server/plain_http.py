@@ -73,7 +73,7 @@ def is_refused(request: Request) -> bool:
 
 def refusal(request: Request, sender: Sender) -> Answer:
     """Return the response to such a request. A gateway finds the code in a header."""
-    if forward_auth.is_asked(request.path):
+    if forward_auth.is_forward_auth(request.path):
         return of_gateway((HTTPStatus.FORBIDDEN, [("X-Keyportal-Code", CODE)]), sender)
     sent = request.path.startswith(OF_TOKENS) or request.lines(b"authorization")
     return of_problem(Problem(CODE, {"detail": REPLACE if sent else ASK}), request.path, sender)

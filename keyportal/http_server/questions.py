@@ -33,7 +33,7 @@ PLAIN_ACCEPT: Final = (b"*/*", b"application/json", b"application/json, */*", b"
 
 def question_of(request: Request, sender: Sender, known: CallerCache) -> Question | None:
     """Return the function that answers a request, or None if Django answers it. `known` belongs to the connection."""
-    if forward_auth.is_asked(request.path):
+    if forward_auth.is_forward_auth(request.path):
         return _forward_auth(request, sender)
     if request.path == verify.PATH and _is_plain(request):
         return _verify(request, sender, known)

@@ -135,7 +135,7 @@ class HTTPServer:
 
     def bound_of(self, request: Request) -> int:
         """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
-        if forward_auth.is_asked(request.path) or is_refused(request):
+        if forward_auth.is_forward_auth(request.path) or is_refused(request):
             return 0
         bound = OF_MACHINES if request.path.startswith(self._of_machines) else OF_PAGES
         length = request.named.get(b"content-length", b"").strip().lstrip(b"0")
@@ -202,7 +202,7 @@ class HTTPServer:
 
     def _instead(self, request: Request, status: HTTPStatus) -> Answer:
         sender = request.sender()
-        if forward_auth.is_asked(request.path):
+        if forward_auth.is_forward_auth(request.path):
             return of_gateway(forward_auth.UNAVAILABLE, sender)
         return last_resort(request.path, status, sender)
 

@@ -87,11 +87,11 @@ def read_option(option: Option, given: Mapping[str, str]) -> Any:
         if option.name in given:
             raise UnsuitableError(f"{option.name} and {of_a_file} are both set; set only one of them")
         content = _content(of_a_file, given[of_a_file])
-        return parsed(option, content, f"{option.name} (in the file that {of_a_file} names)")
-    return parsed(option, trimmed(given.get(option.name, option.default or "")), option.name)
+        return parse(option, content, f"{option.name} (in the file that {of_a_file} names)")
+    return parse(option, trimmed(given.get(option.name, option.default or "")), option.name)
 
 
-def parsed(option: Option, value: str, named: str) -> Any:
+def parse(option: Option, value: str, named: str) -> Any:
     """Return the value of a trimmed text. Raises `UnsuitableError`, which begins with the name given here."""
     if not value and option.default == "":
         return option.kind.nothing

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from audit import chain as trail
 from audit import removal, verify_trail
 from audit.append_only import CHECKPOINTS, EVENTS
-from audit.chain import extend_chain, extend_now_and_then
+from audit.chain import extend_chain, extend_when_due
 from audit.chain_state import keep_state
 from audit.event_types import EventType
 from audit.guard_health import STATE
@@ -463,18 +463,18 @@ def test_a_planted_link_of_tomorrow_keeps_no_worker_from_extending(settings: Set
     at = datetime.now(UTC) + timedelta(days=1)
     plant(Checkpoint, number=77, at=at, ids="1", reach=1, digest=b"")
     event = write()
-    extend_now_and_then()
+    extend_when_due()
     assert Checkpoint.objects.get(number=2).ids == str(event.pk)
 
 
 def test_without_the_setting_nothing_is_chained(settings: Settings) -> None:
     write()
-    extend_now_and_then()
+    extend_when_due()
     assert not Checkpoint.objects.exists()
     settings.KEYPORTAL_AUDIT_CHAIN = True
-    extend_now_and_then()
+    extend_when_due()
     write()
-    extend_now_and_then()  # another worker has done it a moment ago
+    extend_when_due()  # another worker has done it a moment ago
     assert list(Checkpoint.objects.values_list("number", flat=True)) == [1]
 
 
@@ -484,7 +484,7 @@ def test_many_events_make_many_links(settings: Settings, monkeypatch: pytest.Mon
     monkeypatch.setattr(trail, "LATE", 3)
     for _ in range(10):
         write()
-    extend_now_and_then()
+    extend_when_due()
     assert [len(trail.ids_of(link)) for link in Checkpoint.objects.order_by("number")] == [4, 4, 2]
     assert told().is_whole
 

@@ -19,7 +19,7 @@ from apikeys import notices, services
 from apikeys.errors import ChangedMeanwhileError, IntegrityViolationError
 from apikeys.models import APIKey
 from apikeys.notices import SHOWN
-from apikeys.widening import COMPARED, HARMLESS, widened
+from apikeys.widening import COMPARED, HARMLESS, widened_columns
 from audit.models import Event
 from audit.origin import Origin
 from credentials.scopes.models import Scope
@@ -85,7 +85,7 @@ SOON, LATER = NOW + timedelta(days=1), NOW + timedelta(days=2)
     ],
 )
 def test_what_is_wider_is_judged_by_what_it_lets_through(column: str, before: Any, after: Any, wider: bool) -> None:
-    assert widened(APIKey(**{column: before}), {column: after}) == ([column] if wider else [])
+    assert widened_columns(APIKey(**{column: before}), {column: after}) == ([column] if wider else [])
 
 
 @pytest.mark.once
@@ -95,7 +95,7 @@ def test_what_is_wider_is_judged_by_what_it_lets_through(column: str, before: An
 )
 def test_an_empty_limit_is_the_portal_s_default(settings: Settings, before: str, after: str, wider: bool) -> None:
     settings.KEYPORTAL_RATE_LIMIT = "100/minute"
-    assert bool(widened(APIKey(rate_limit=before), {"rate_limit": after})) is wider
+    assert bool(widened_columns(APIKey(rate_limit=before), {"rate_limit": after})) is wider
 
 
 @pytest.mark.once
@@ -105,8 +105,8 @@ def test_every_column_of_a_key_has_been_thought_of_and_a_new_one_counts_as_wider
     assert columns == set(COMPARED) | HARMLESS | written_once
     assert set(SHOWN) >= set(COMPARED) - {"revoked_at"}  # nothing brings a revoked key back
     key = APIKey(revoked_reason="a")
-    assert widened(key, {"revoked_reason": "b"}) == ["revoked_reason"]
-    assert widened(key, {"revoked_reason": "a"}) == []
+    assert widened_columns(key, {"revoked_reason": "b"}) == ["revoked_reason"]
+    assert widened_columns(key, {"revoked_reason": "a"}) == []
 
 
 # --- the page ---

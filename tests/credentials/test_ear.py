@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from credentials.verified_cache.connections import way_of_requests
-from credentials.verified_cache.notification_connection import Ear, Heard, row_of
+from credentials.verified_cache.notification_connection import NotificationConnection, Received, row_of
 from tests.proxy import proxy_to
 from tests.waiting import DEADLINE, wait_until
 
@@ -36,9 +36,9 @@ def tell(payload: str) -> None:
     do("SELECT pg_notify('of_a_test', %s)", payload)
 
 
-def heard_until(ear: Ear, *payloads: str, answered: bool = False) -> list[Heard]:
+def heard_until(ear: NotificationConnection, *payloads: str, answered: bool = False) -> list[Received]:
     """Hear until these have come, and the answer if one is awaited; return what came, as it came."""
-    brought: list[Heard] = []
+    brought: list[Received] = []
 
     def all_has_come() -> bool:
         brought.append(ear.hear(timeout=0.1))
@@ -50,7 +50,7 @@ def heard_until(ear: Ear, *payloads: str, answered: bool = False) -> list[Heard]
 
 
 def test_notices_are_heard_while_nothing_is_asked(line: Line) -> None:
-    ear = Ear(line)
+    ear = NotificationConnection(line)
     assert ear.hear(timeout=0) == (None, [])
     tell("ü")
     ((answer, (notice,)),) = heard_until(ear, "ü")
@@ -58,7 +58,7 @@ def test_notices_are_heard_while_nothing_is_asked(line: Line) -> None:
 
 
 def test_an_answer_comes_with_or_before_what_was_told_after_its_question(line: Line) -> None:
-    ear = Ear(line)
+    ear = NotificationConnection(line)
     for n in range(20):
         ear.ask("SELECT pg_notify('of_a_test', $1), $2", str(n), "said")
         assert ear.is_asking
@@ -77,7 +77,7 @@ def test_what_was_told_after_a_question_waits_for_the_whole_answer() -> None:
     way = way_of_requests()
     with proxy_to(int(way["port"])) as proxy, psycopg.connect(**way | {"port": proxy.port}, autocommit=True) as slow:
         slow.execute("LISTEN of_a_test")
-        (line,), ear = proxy.lines, Ear(slow)
+        (line,), ear = proxy.lines, NotificationConnection(slow)
         line.kept_back = len(b"Z\0\0\0\5I")
         line.answers.clear()
         ear.ask("SELECT pg_notify('of_a_test', $1)", "told")
@@ -88,7 +88,7 @@ def test_what_was_told_after_a_question_waits_for_the_whole_answer() -> None:
 
 
 def test_what_comes_while_psycopg_asks_is_heard_once(line: Line) -> None:
-    ear = Ear(line)
+    ear = NotificationConnection(line)
     tell("meanwhile")
     assert line.execute("SELECT 1").fetchone() == (1,)
     brought = heard_until(ear, "meanwhile")
@@ -98,7 +98,7 @@ def test_what_comes_while_psycopg_asks_is_heard_once(line: Line) -> None:
 
 
 def test_a_question_that_does_not_fit_into_the_line_is_sent_whole(line: Line) -> None:
-    ear = Ear(line)
+    ear = NotificationConnection(line)
     ear.ask("SELECT length($1)", "x" * 20_000_000)
     answer = heard_until(ear, answered=True)[-1].answer
     assert answer is not None
@@ -118,7 +118,7 @@ def test_a_question_that_does_not_fit_into_the_line_is_sent_whole(line: Line) ->
 def test_a_question_that_is_refused_tells_why_and_the_next_is_answered(
     line: Line, question: str, error: type[psycopg.Error]
 ) -> None:
-    ear = Ear(line)
+    ear = NotificationConnection(line)
     ear.ask(question, *(["cAnArY" if error is psycopg.errors.InvalidTextRepresentation else "0"] * ("$1" in question)))
     refused = heard_until(ear, answered=True)[-1].answer
     assert refused is not None
@@ -132,7 +132,7 @@ def test_a_question_that_is_refused_tells_why_and_the_next_is_answered(
 
 
 def test_a_connection_that_breaks_is_told(line: Line) -> None:
-    ear = Ear(line)
+    ear = NotificationConnection(line)
     do("SELECT pg_terminate_backend(%s)", line.info.backend_pid)
     with pytest.raises(psycopg.OperationalError):
         heard_until(ear, "never")

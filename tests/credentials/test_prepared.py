@@ -12,7 +12,7 @@ from django.db.models import CharField
 from pytest_django import DjangoDbBlocker
 
 from credentials.scopes.models import Scope
-from credentials.verdict_query.prepared import PREPARED_AFTER, Prepared
+from credentials.verdict_query.prepared import PREPARED_AFTER, PreparedQuery
 from tests.with_postgres import Cluster, postgres_cluster
 
 pytestmark = [pytest.mark.once, pytest.mark.postgresql]
@@ -35,15 +35,15 @@ def connection(
     place = {"NAME": "keyportal", "HOST": "127.0.0.1", "PORT": cluster.port, "USER": "keyportal", "OPTIONS": {}}
     own = DatabaseWrapper({**default.settings_dict, **place, "PASSWORD": cluster.password}, alias="own")
     monkeypatch.setattr("credentials.verdict_query.prepared.connection", own)
-    monkeypatch.setattr(Prepared, "prepares", True)
+    monkeypatch.setattr(PreparedQuery, "prepares", True)
     with django_db_blocker.unblock():
         yield own
         own.close()
 
 
 @pytest.fixture
-def question() -> Prepared:
-    return Prepared(lambda names: Scope.objects.filter(name__in=names).values_list("description"), CharField())
+def question() -> PreparedQuery:
+    return PreparedQuery(lambda names: Scope.objects.filter(name__in=names).values_list("description"), CharField())
 
 
 def statements(connection: DatabaseWrapper) -> int:
@@ -59,7 +59,7 @@ def end(cluster: Cluster, connection: DatabaseWrapper) -> None:
         other.execute("SELECT pg_terminate_backend(%s, 2000)", [connection.connection.info.backend_pid])
 
 
-def test_the_server_plans_a_question_once_a_connection(connection: DatabaseWrapper, question: Prepared) -> None:
+def test_the_server_plans_a_question_once_a_connection(connection: DatabaseWrapper, question: PreparedQuery) -> None:
     for _ in range(PREPARED_AFTER):
         assert question.fetch("a") == [["first"]]
     assert statements(connection) == 0
@@ -68,7 +68,7 @@ def test_the_server_plans_a_question_once_a_connection(connection: DatabaseWrapp
     assert statements(connection) == 1
 
 
-def test_it_is_counted_as_one_query_and_nothing_else_is_sent(connection: DatabaseWrapper, question: Prepared) -> None:
+def test_it_is_one_query_and_nothing_else_is_sent(connection: DatabaseWrapper, question: PreparedQuery) -> None:
     question.fetch("a")
     vars(connection).update(health_check_enabled=True, health_check_done=False)  # as at the start of a request
     connection.force_debug_cursor = True
@@ -78,7 +78,7 @@ def test_it_is_counted_as_one_query_and_nothing_else_is_sent(connection: Databas
 
 
 def test_a_connection_that_was_ended_is_made_anew_and_asked_again(
-    connection: DatabaseWrapper, question: Prepared, cluster: Cluster
+    connection: DatabaseWrapper, question: PreparedQuery, cluster: Cluster
 ) -> None:
     question.fetch("a")
     first = connection.connection.info.backend_pid
@@ -88,7 +88,7 @@ def test_a_connection_that_was_ended_is_made_anew_and_asked_again(
 
 
 def test_in_a_transaction_nothing_is_asked_again(
-    connection: DatabaseWrapper, question: Prepared, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    connection: DatabaseWrapper, question: PreparedQuery, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the transaction had done is lost with its connection."""
     monkeypatch.setattr(transaction, "get_connection", lambda using=None: connection)
@@ -109,7 +109,7 @@ def test_in_a_transaction_nothing_is_asked_again(
     ids=["as a pooler does", "as a migration does"],
 )
 def test_a_statement_that_is_lost_is_asked_unprepared_from_then_on(
-    connection: DatabaseWrapper, question: Prepared, cluster: Cluster, upset: str, caplog: pytest.LogCaptureFixture
+    connection: DatabaseWrapper, question: PreparedQuery, cluster: Cluster, upset: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(PREPARED_AFTER + 1):
         question.fetch("a")

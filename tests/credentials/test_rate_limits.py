@@ -14,7 +14,7 @@ from django.test import Client as Browser
 from accounts.models import User
 from apikeys import services
 from audit.models import Event
-from credentials.limits.rate_limit_text import parsed_limit
+from credentials.limits.rate_limit_text import parse_limit
 from credentials.limits.rate_limiter import RateLimiter, rate_limiter
 from credentials.runtime.errors import WouldBlockError
 from tests.conftest import ORIGIN, MakeKey
@@ -258,7 +258,7 @@ def test_without_a_limit_there_are_no_headers(portal: Portal) -> None:
 )
 def test_what_is_no_limit_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
-        parsed_limit(text)
+        parse_limit(text)
 
 
 @pytest.mark.django_db

@@ -14,7 +14,7 @@ from credentials.scopes.models import Scope
 from credentials.verified_cache.freshness import freshness
 from credentials.verified_cache.record_lookup import get_cached
 from gateway import forward_auth, verify
-from gateway.forward_auth import PATH, Question, decide, is_asked
+from gateway.forward_auth import PATH, Question, decide, is_forward_auth
 from tests.conftest import MakeKey
 
 pytestmark = pytest.mark.django_db
@@ -137,8 +137,8 @@ def test_what_breaks_is_503_and_never_good(
 
 
 def test_the_path_and_what_is_below_it_is_asked_and_nothing_else() -> None:
-    assert [is_asked(path) for path in (PATH, f"{PATH}/", f"{PATH}/x")] == [True] * 3
-    assert [is_asked(path) for path in (f"{PATH}x", "/gateway", "/gateway/", "/", "")] == [False] * 5
+    assert [is_forward_auth(path) for path in (PATH, f"{PATH}/", f"{PATH}/x")] == [True] * 3
+    assert [is_forward_auth(path) for path in (f"{PATH}x", "/gateway", "/gateway/", "/", "")] == [False] * 5
 
 
 def test_verify_gives_the_verdict(client: Client, make_key: MakeKey, scopes: list[Scope]) -> None:

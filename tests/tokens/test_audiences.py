@@ -26,7 +26,7 @@ from tests.tokens.audiences import ORDERS, REPORTS, Swap, code_of, orders, repor
 from tests.tokens.test_endpoints import basic, bearer, log_in_for_tokens, post_form
 from tests.typos import with_another_end
 from tokens import services
-from tokens.audiences import ANY, Asked
+from tokens.audiences import ANY, AudienceRequest
 from tokens.authentication import AccessTokenAuthentication
 from tokens.models import Audience, RevokedToken, TokenFamily
 from tokens.search import search
@@ -36,11 +36,20 @@ __all__ = ["log_in_for_tokens", "orders", "reports", "swap"]  # fixtures
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H39"), pytest.mark.usefixtures("reports", "orders")]
 Refused = tuple[str, dict[str, str], str]
-OTHERS: tuple[Asked, ...] = (None, "https://portal.test", ORDERS, f"{REPORTS}/", "HTTPS://reports.test", "", "any", "*")
+OTHERS: tuple[AudienceRequest, ...] = (
+    None,
+    "https://portal.test",
+    ORDERS,
+    f"{REPORTS}/",
+    "HTTPS://reports.test",
+    "",
+    "any",
+    "*",
+)
 """What a token for `REPORTS` is not for."""
 
 
-def refusal(token: str, audience: Asked, *, lookup: Lookup = get_or_load) -> Refused:
+def refusal(token: str, audience: AudienceRequest, *, lookup: Lookup = get_or_load) -> Refused:
     """Return why a token is refused: the code, what is told about it, and under which id it is counted."""
     with pytest.raises(RefusedError) as caught:
         verify(token, address=None, audience=audience, lookup=lookup)
@@ -72,7 +81,7 @@ def test_a_token_is_good_for_the_service_that_it_is_for(swap: Swap) -> None:
 
 @pytest.mark.parametrize("first", [REPORTS, ANY])
 def test_what_is_remembered_of_a_token_makes_it_good_for_nobody_else(
-    swap: Swap, first: Asked, django_assert_num_queries: Any
+    swap: Swap, first: AudienceRequest, django_assert_num_queries: Any
 ) -> None:
     _, _, token = swap()
     get_cached = memory()

@@ -13,7 +13,7 @@ from tests.keyportal.test_admin import act
 from tests.keyportal.test_texts import BAD, GOOD
 from tests.tokens.audiences import REPORTS
 from tokens import services
-from tokens.audiences import is_kept
+from tokens.audiences import is_registered
 from tokens.models import Audience
 from vault.claims import LONGEST_TEXT
 
@@ -37,11 +37,11 @@ def add(desk: Client, uri: str, description: str = "Reports") -> str:
 def test_audiences_are_kept_through_verbs(desk: Client) -> None:
     assert "was added successfully" in add(desk, REPORTS, GOOD)
     row = Audience.objects.get()
-    assert (row.uri, row.description, row.seal_is_valid(), is_kept(REPORTS)) == (REPORTS, GOOD, True, True)
+    assert (row.uri, row.description, row.seal_is_valid(), is_registered(REPORTS)) == (REPORTS, GOOD, True, True)
     page = f"{AUDIENCES}{quote(row.pk)}/change/"
     desk.post(page, {"uri": "https://other.test", "description": "All reports"}, secure=True)
     row.refresh_from_db()
-    assert (row.uri, row.description, is_kept(REPORTS)) == (REPORTS, "All reports", True)
+    assert (row.uri, row.description, is_registered(REPORTS)) == (REPORTS, "All reports", True)
     history = desk.get(f"{AUDIENCES}{quote(row.pk)}/history/", secure=True).content.decode()
     assert "Audience added" in history
     assert "Audience description changed" in history
@@ -65,7 +65,7 @@ def test_what_no_client_can_name_is_no_audience(desk: Client, uri: str) -> None:
 
 def test_an_audience_may_be_as_long_as_a_claim(desk: Client) -> None:
     add(desk, LONG)
-    assert is_kept(LONG)
+    assert is_registered(LONG)
 
 
 def test_the_portal_s_own_audience_is_kept_by_its_setting(desk: Client, settings: Settings) -> None:

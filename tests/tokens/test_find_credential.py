@@ -29,7 +29,7 @@ from tests.typos import with_another_end
 from tokens import services
 from tokens.models import RefreshToken, RevokedToken, TokenFamily
 from tokens.search import NOTHING, search
-from tokens.services import Issued
+from tokens.services import TokenResponse
 from tokens.traces import Finding
 from vault.secret_format import new_id, new_secret
 from vault.signing_keys import new_signing_jwk
@@ -40,7 +40,7 @@ END = f"{FIND}end/"
 
 
 @pytest.fixture
-def pair(developer: User, scopes: list[Scope]) -> Issued:
+def pair(developer: User, scopes: list[Scope]) -> TokenResponse:
     """A log-in's access and refresh token."""
     return services.issue_to_user(user=developer, scopes=None, agent="a tool/1", origin=ORIGIN)
 
@@ -126,7 +126,7 @@ def test_each_end_of_a_key_is_told_with_when_and_why(make_key: MakeKey, develope
     assert found(secret).target is None
 
 
-def test_tokens_of_a_log_in_are_traced_to_it(pair: Issued, developer: User) -> None:
+def test_tokens_of_a_log_in_are_traced_to_it(pair: TokenResponse, developer: User) -> None:
     family = TokenFamily.objects.get()
     for text, what in ((pair.access_token, "Access token"), (pair.refresh_token or "", "Refresh token")):
         finding = found(text)
@@ -148,7 +148,7 @@ def test_tokens_of_a_key_are_traced_to_it(swap: Callable[..., tuple[APIKey, str,
     assert secret not in repr(found(token))
 
 
-def test_a_spent_and_an_old_refresh_token_are_told(pair: Issued, settings: Settings) -> None:
+def test_a_spent_and_an_old_refresh_token_are_told(pair: TokenResponse, settings: Settings) -> None:
     first = pair.refresh_token or ""
     second = services.refresh(secret=first, scopes=None, client_id=None, origin=ORIGIN).refresh_token or ""
     assert found(first).state.words.startswith("Used: a newer token has replaced it on ")
@@ -161,7 +161,7 @@ def test_a_spent_and_an_old_refresh_token_are_told(pair: Issued, settings: Setti
     assert found(TokenFamily.objects.get().pk).state.code == "invalid_token"
 
 
-def test_each_end_of_a_log_in_is_told(pair: Issued, developer: User, settings: Settings) -> None:
+def test_each_end_of_a_log_in_is_told(pair: TokenResponse, developer: User, settings: Settings) -> None:
     texts = (pair.access_token, pair.refresh_token or "", TokenFamily.objects.get().pk)
     settings.KEYPORTAL_REFRESH_IDLE = 0
     assert [found(text).state.code for text in texts[1:]] == ["expired", "expired"]
@@ -179,7 +179,7 @@ def test_each_end_of_a_log_in_is_told(pair: Issued, developer: User, settings: S
 
 
 def test_expired_and_revoked_tokens_are_recognised(
-    swap: Callable[..., tuple[APIKey, str, str]], pair: Issued, settings: Settings
+    swap: Callable[..., tuple[APIKey, str, str]], pair: TokenResponse, settings: Settings
 ) -> None:
     _, _, token = swap()
     for later in (timedelta(minutes=11), timedelta(days=3650)):
@@ -214,7 +214,9 @@ def test_a_token_for_another_audience_or_of_a_former_address_is_recognised(
     assert "https://portal.test" in said(found(token))
 
 
-def test_every_public_id_is_traced(pair: Issued, swap: Callable[..., tuple[APIKey, str, str]], developer: User) -> None:
+def test_every_public_id_is_traced(
+    pair: TokenResponse, swap: Callable[..., tuple[APIKey, str, str]], developer: User
+) -> None:
     key, _, token = swap()
     family, refresh = TokenFamily.objects.get(), RefreshToken.objects.get()
     expected = {
@@ -250,7 +252,7 @@ def test_a_hint_leads_to_every_key_that_has_it_and_ends_one_alone(make_key: Make
         assert "nothing here has it" in words(swapped)
 
 
-def test_what_resembles_ours_is_told_in_which_way_it_falls_short(make_key: MakeKey, pair: Issued) -> None:
+def test_what_resembles_ours_is_told_in_which_way_it_falls_short(make_key: MakeKey, pair: TokenResponse) -> None:
     key, secret = make_key()
     assert (
         words(secret[:-1]) == "It begins like a secret of a key and is cut off: 48 of 49 characters follow the prefix."
@@ -280,7 +282,7 @@ def test_of_a_line_with_an_id_and_a_damaged_secret_both_are_told(make_key: MakeK
     assert search(f"{secret} {new_secret('kp', 'live')}", origin=ORIGIN).others is True
 
 
-def test_a_token_of_somebody_who_is_gone_is_told_as_ours(pair: Issued, developer: User) -> None:
+def test_a_token_of_somebody_who_is_gone_is_told_as_ours(pair: TokenResponse, developer: User) -> None:
     developer.delete()
     assert (
         words(pair.access_token) == "This portal signed it, but the account or the key that it names no longer exists."
@@ -290,7 +292,7 @@ def test_a_token_of_somebody_who_is_gone_is_told_as_ours(pair: Issued, developer
 # The end.
 
 
-def every_credential(make: Callable[..., tuple[APIKey, str, str]], pair: Issued) -> dict[str, str]:
+def every_credential(make: Callable[..., tuple[APIKey, str, str]], pair: TokenResponse) -> dict[str, str]:
     key, secret, token = make()
     return {
         "secret": secret,
@@ -318,7 +320,7 @@ def target_on(page: str) -> str:
 def test_every_kind_is_ended_from_the_page_by_one_confirmed_post(
     desk: Client,
     swap: Callable[..., tuple[APIKey, str, str]],
-    pair: Issued,
+    pair: TokenResponse,
     kind: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -342,7 +344,7 @@ def test_every_kind_is_ended_from_the_page_by_one_confirmed_post(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_ended_at_the_command_line(
-    swap: Callable[..., tuple[APIKey, str, str]], pair: Issued, kind: str, monkeypatch: pytest.MonkeyPatch
+    swap: Callable[..., tuple[APIKey, str, str]], pair: TokenResponse, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = every_credential(swap, pair)[kind]
     told = run(monkeypatch, "findkey", stdin=f"`{text}`,\n")
@@ -421,7 +423,7 @@ def test_a_form_that_was_left_lying_ends_nothing(
 
 @pytest.mark.finding("H31")
 def test_each_search_is_on_the_record_with_kind_and_subject_and_never_the_text(
-    desk: Client, operator: User, make_key: MakeKey, pair: Issued, developer: User
+    desk: Client, operator: User, make_key: MakeKey, pair: TokenResponse, developer: User
 ) -> None:
     key, secret = make_key()
     texts = {secret: f"key:{key.pk}", pair.access_token: f"user:{developer.pk}", "hello there": "credential:none"}

@@ -18,7 +18,7 @@ from tests.conftest import ORIGIN, PASSWORD, MakeKey
 from tests.tokens.audiences import ORDERS, REPORTS, orders, reports
 from tests.tokens.test_endpoints import FORM, basic, log_in_for_tokens, post_form, refresh
 from tokens import services
-from tokens.audiences import is_kept
+from tokens.audiences import is_registered
 from tokens.models import Audience, RefreshToken, TokenFamily
 
 __all__ = ["log_in_for_tokens", "orders", "reports"]  # fixtures
@@ -180,9 +180,9 @@ def test_a_row_that_was_written_past_the_portal_gives_no_token(
 @pytest.mark.usefixtures("reports")
 def test_the_database_is_asked_about_an_audience_only_where_one_may_be_kept(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
-        assert not any(is_kept(text) for text in ("", "reports", "\0", f"{REPORTS}#", "x" * 9000))
+        assert not any(is_registered(text) for text in ("", "reports", "\0", f"{REPORTS}#", "x" * 9000))
     with django_assert_num_queries(1):
-        assert is_kept(REPORTS)
+        assert is_registered(REPORTS)
 
 
 def test_the_page_of_apps_says_for_which_service_one_is(

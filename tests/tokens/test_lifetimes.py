@@ -17,7 +17,7 @@ from tokens import services
 from tokens.errors import InvalidGrantError
 from tokens.housekeeping import purge
 from tokens.models import RefreshToken, TokenFamily
-from tokens.services import Issued
+from tokens.services import TokenResponse
 from tokens.verification import check_state, load, verify
 
 __all__ = ["clock"]  # a fixture
@@ -27,16 +27,16 @@ MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 
 
 @pytest.fixture
-def pair(clock: Clock, developer: User) -> Issued:
+def pair(clock: Clock, developer: User) -> TokenResponse:
     return services.issue_to_user(user=developer, scopes=None, agent="", origin=ORIGIN)
 
 
-def refreshed(pair: Issued) -> Issued:
+def refreshed(pair: TokenResponse) -> TokenResponse:
     """Refresh a log-in. Raises `InvalidGrantError` if it is over."""
     return services.refresh(secret=pair.refresh_token or "", scopes=None, client_id=None, origin=ORIGIN)
 
 
-def is_good(pair: Issued) -> bool:
+def is_good(pair: TokenResponse) -> bool:
     try:
         verify(pair.access_token, address=None)
     except RefusedError:
@@ -44,7 +44,7 @@ def is_good(pair: Issued) -> bool:
     return True
 
 
-def test_an_access_token_lives_for_ten_minutes_and_its_leeway(pair: Issued, clock: Clock) -> None:
+def test_an_access_token_lives_for_ten_minutes_and_its_leeway(pair: TokenResponse, clock: Clock) -> None:
     assert pair.expires_in == 10 * MINUTE
     clock.move_to(START + 10 * MINUTE + 29, tick=False)
     assert is_good(pair)
@@ -52,7 +52,7 @@ def test_an_access_token_lives_for_ten_minutes_and_its_leeway(pair: Issued, cloc
     assert not is_good(pair)
 
 
-def test_a_token_that_is_remembered_expires_all_the_same(pair: Issued, clock: Clock) -> None:
+def test_a_token_that_is_remembered_expires_all_the_same(pair: TokenResponse, clock: Clock) -> None:
     record = load(pair.access_token, audience=given.KEYPORTAL_AUDIENCE)
     assert record
     clock.move_to(START + 10 * MINUTE + 30, tick=False)
@@ -60,7 +60,7 @@ def test_a_token_that_is_remembered_expires_all_the_same(pair: Issued, clock: Cl
         check_state(record, at=timezone.now(), address=None, environment=None, scopes=())
 
 
-def test_a_log_in_ends_when_nobody_refreshes_it_for_a_week(pair: Issued, clock: Clock) -> None:
+def test_a_log_in_ends_when_nobody_refreshes_it_for_a_week(pair: TokenResponse, clock: Clock) -> None:
     clock.move_to(START + 7 * DAY - 1, tick=False)
     pair = refreshed(pair)
     clock.move_to(START + 14 * DAY - 1, tick=False)
@@ -68,7 +68,7 @@ def test_a_log_in_ends_when_nobody_refreshes_it_for_a_week(pair: Issued, clock: 
         refreshed(pair)
 
 
-def test_a_log_in_ends_after_a_month_however_often_it_is_refreshed(pair: Issued, clock: Clock) -> None:
+def test_a_log_in_ends_after_a_month_however_often_it_is_refreshed(pair: TokenResponse, clock: Clock) -> None:
     for day in range(0, 30, 6):
         clock.move_to(START + day * DAY + 1, tick=False)
         pair = refreshed(pair)
@@ -79,7 +79,7 @@ def test_a_log_in_ends_after_a_month_however_often_it_is_refreshed(pair: Issued,
         refreshed(pair)
 
 
-def test_the_last_refresh_token_of_a_log_in_ends_with_it(pair: Issued, clock: Clock) -> None:
+def test_the_last_refresh_token_of_a_log_in_ends_with_it(pair: TokenResponse, clock: Clock) -> None:
     TokenFamily.objects.update(expires_at=timezone.now() + timedelta(hours=1))
     family = TokenFamily.objects.get()
     TokenFamily.objects.update(seal=family.make_seal())
@@ -87,7 +87,7 @@ def test_the_last_refresh_token_of_a_log_in_ends_with_it(pair: Issued, clock: Cl
     assert RefreshToken.objects.get(used_at=None).expires_at == family.expires_at
 
 
-def test_a_log_in_is_over_at_its_end_whatever_its_token_says(pair: Issued, clock: Clock) -> None:
+def test_a_log_in_is_over_at_its_end_whatever_its_token_says(pair: TokenResponse, clock: Clock) -> None:
     TokenFamily.objects.update(expires_at=timezone.now())
     TokenFamily.objects.update(seal=TokenFamily.objects.get().make_seal())
     assert RefreshToken.objects.get().expires_at > timezone.now()
@@ -95,7 +95,7 @@ def test_a_log_in_is_over_at_its_end_whatever_its_token_says(pair: Issued, clock
         refreshed(pair)
 
 
-def test_a_log_in_from_before_everything_was_ended_is_over(pair: Issued, developer: User) -> None:
+def test_a_log_in_from_before_everything_was_ended_is_over(pair: TokenResponse, developer: User) -> None:
     assert is_good(pair)
     end_all_tokens(user=developer, origin=ORIGIN)
     assert not is_good(pair)
@@ -105,7 +105,7 @@ def test_a_log_in_from_before_everything_was_ended_is_over(pair: Issued, develop
     assert is_good(later)
 
 
-def test_reuse_is_forgiven_for_no_moment_unless_somebody_says_so(pair: Issued) -> None:
+def test_reuse_is_forgiven_for_no_moment_unless_somebody_says_so(pair: TokenResponse) -> None:
     assert given.KEYPORTAL_REFRESH_GRACE == 0
     second = refreshed(pair)
     for spent in (pair, second):

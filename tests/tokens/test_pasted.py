@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from credentials.kinds import Kind, kind_of
-from tokens.pasted import MAX_LENGTH, Pasted, pasted_in
+from tokens.pasted import MAX_LENGTH, PastedText, pasted_in
 from vault.secret_format import checksum, new_id
 
 pytestmark = [pytest.mark.finding("H24"), pytest.mark.once]
@@ -60,7 +60,7 @@ AROUND: Final = {
 @pytest.mark.parametrize("around", AROUND.values(), ids=AROUND.keys())
 @pytest.mark.parametrize("kind", WHOLE)
 def test_a_credential_is_found_whatever_stands_around_it(kind: Kind, around: str) -> None:
-    assert pasted_in(around.format(WHOLE[kind]))[0] == Pasted(kind, WHOLE[kind])
+    assert pasted_in(around.format(WHOLE[kind]))[0] == PastedText(kind, WHOLE[kind])
 
 
 @pytest.mark.parametrize("text", CREDENTIALS)
@@ -120,14 +120,14 @@ def test_what_begins_like_a_credential_is_told_from_a_whole_one(text: str, kind:
 
 
 def test_a_secret_with_something_glued_to_it_is_found() -> None:
-    assert pasted_in(f"{SECRET}Bearer")[0] == Pasted(Kind.API_KEY, SECRET)
-    assert pasted_in(f"x{SECRET}")[0] == Pasted(Kind.API_KEY, SECRET)
+    assert pasted_in(f"{SECRET}Bearer")[0] == PastedText(Kind.API_KEY, SECRET)
+    assert pasted_in(f"x{SECRET}")[0] == PastedText(Kind.API_KEY, SECRET)
 
 
 @pytest.mark.parametrize("hint", [f"kp_live_…{SECRET[-4:]}", f"kp_live_...{SECRET[-4:]}"])
 def test_a_hint_is_found_and_its_end_alone(hint: str) -> None:
-    assert pasted_in(f"the key {hint}, please")[0] == Pasted(Kind.HINT, f"kp_live_…{SECRET[-4:]}")
-    assert pasted_in(f" {SECRET[-4:]}\n") == [Pasted(Kind.HINT, SECRET[-4:])]
+    assert pasted_in(f"the key {hint}, please")[0] == PastedText(Kind.HINT, f"kp_live_…{SECRET[-4:]}")
+    assert pasted_in(f" {SECRET[-4:]}\n") == [PastedText(Kind.HINT, SECRET[-4:])]
 
 
 def test_the_most_telling_comes_first_and_each_once() -> None:

@@ -19,7 +19,7 @@ STATES = {
 }
 
 
-class Held(NamedTuple):
+class Credentials(NamedTuple):
     """What the owner and their servers hold when the state changes."""
 
     client: ClientKey
@@ -55,7 +55,7 @@ def test_every_pathway_knows_the_state_of_the_account(portal: Portal, oauth_clie
     portal.make_developer(email)
     client = ClientKey(*portal.make_key(email))
     pair = oauth_client.log_in(email)
-    held = Held(client, pair["refresh_token"], pair["access_token"], oauth_client.client_token(client))
+    held = Credentials(client, pair["refresh_token"], pair["access_token"], oauth_client.client_token(client))
     portal.make_developer(f"asks-about-{email}")
     asker = ClientKey(*portal.make_key(f"asks-about-{email}", "--scope", "credentials:verify", "--restricted"))
     portal.shell(HEAD.format(email=email) + STATES[state])
@@ -77,7 +77,7 @@ def others(oauth_client: OAuthClient, asker: ClientKey, credential: str) -> set[
     return {said_there, "200" if verified["valid"] else verified["code"]}
 
 
-def verdicts(oauth_client: OAuthClient, email: str, held: Held) -> Verdicts:
+def verdicts(oauth_client: OAuthClient, email: str, held: Credentials) -> Verdicts:
     answers = [
         oauth_client.post("/api/v1/tokens", Authorization=basic(email, PASSWORD)),
         oauth_client.token({"grant_type": "client_credentials"}, client=held.client),

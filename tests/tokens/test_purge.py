@@ -23,7 +23,7 @@ from tests.oauth_client import OAuthClient, json_of
 from tests.portal import Portal
 from tests.waiting import wait_until
 from tokens import housekeeping, services
-from tokens.housekeeping import BATCH, MARGIN, now_and_then, purge
+from tokens.housekeeping import BATCH, MARGIN, purge, purge_when_due
 from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
 from vault.secret_format import new_id
 from vault.signing import Claims, sign
@@ -143,12 +143,12 @@ def test_the_command_says_what_it_did_and_refuses_huge_batches(capsys: pytest.Ca
 def test_the_portal_purges_a_little_by_itself_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(housekeeping, "SMALL_BATCHES", 2)
     many_expired(1100)
-    now_and_then()
+    purge_when_due()
     assert RevokedToken.objects.count() == 1100  # its first hour begins
     Housekeeping.objects.update(started_at=timezone.now() - timedelta(hours=2))
-    now_and_then()
+    purge_when_due()
     assert RevokedToken.objects.count() == 100
-    now_and_then()
+    purge_when_due()
     assert RevokedToken.objects.count() == 100
     last = Housekeeping.objects.get()
     assert (last.by, last.removed["revoked tokens"]) == ("portal", 1000)
@@ -192,7 +192,7 @@ def test_a_purge_that_fails_is_logged_and_costs_nobody_a_token(
     monkeypatch.setattr(housekeeping, "purge", fail)
     Housekeeping.objects.create(task="purge", started_at=timezone.now() - timedelta(hours=2), by="test")
     with caplog.at_level(logging.ERROR):
-        now_and_then()
+        purge_when_due()
     assert "purge_failed" in caplog.text
 
 

@@ -4,7 +4,7 @@ from tokens.services.audiences import add_audience, describe_audience, remove_au
 from tokens.services.ending import end_family, revoke_token
 from tokens.services.tokens import (
     PORTAL_CLIENT,
-    Issued,
+    TokenResponse,
     issue_to_key,
     issue_to_user,
     redeemable,
@@ -13,7 +13,7 @@ from tokens.services.tokens import (
 
 __all__ = [
     "PORTAL_CLIENT",
-    "Issued",
+    "TokenResponse",
     "add_audience",
     "describe_audience",
     "end_family",

@@ -18,12 +18,12 @@ from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from credentials.scopes.models import Scope
-from integrity.key_check import rings_confirmed
+from integrity.key_check import confirm_rings_once
 from integrity.rings import index_ring
 from integrity.sealed import swap
 from tokens import audiences
 from tokens.errors import InvalidGrantError, InvalidScopeError
-from tokens.minting import about, signed
+from tokens.minting import about, sign_access_token
 from tokens.models import RefreshToken, TokenFamily
 from tokens.services.ending import end_family
 from vault.digests import index_digest
@@ -37,7 +37,7 @@ PORTAL_CLIENT = "portal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Issued:
+class TokenResponse:
     """The tokens issued to a client (RFC 6749 §5.1). Tokens leave this module in no other way."""
 
     access_token: str = field(repr=False)
@@ -57,16 +57,16 @@ class Issued:
 @transaction.atomic
 def issue_to_user(
     *, user: User, scopes: Collection[str] | None, agent: str, origin: Origin, resource: str | None = None
-) -> Issued:
+) -> TokenResponse:
     """Start a family for a log-in that the caller has verified, and return its first pair of tokens.
 
     `scopes` None requests all scopes that developers may take themselves; `resource` None means the portal's own
     audience. Raises `InvalidScopeError`, `InvalidTargetError`.
     """
-    rings_confirmed()
-    granted = _granted(scopes, [scope.name for scope in Scope.objects.filter(restricted=False).with_valid_seals()])
+    confirm_rings_once()
+    granted = _grant(scopes, [scope.name for scope in Scope.objects.filter(restricted=False).with_valid_seals()])
     family = TokenFamily(user=user, scopes=granted, epoch=user.auth_epoch, address=origin.address, agent=agent)
-    family.audience = audiences.granted(resource)
+    family.audience = audiences.grant(resource)
     family.expires_at = family.started_at + timedelta(seconds=settings.KEYPORTAL_REFRESH_LIFETIME)
     family.seal = family.make_seal()
     family.save(force_insert=True)
@@ -80,25 +80,25 @@ def issue_to_user(
 @transaction.atomic
 def issue_to_key(
     *, client: KeyRecord, scopes: Collection[str] | None, origin: Origin, resource: str | None = None
-) -> Issued:
+) -> TokenResponse:
     """Exchange a key, whose secret the caller has verified, for an access token.
 
     There is never a refresh token (RFC 6749 §4.4.3). `scopes` None requests all that the key has; `resource` None means
     the portal's own audience. Raises `InvalidScopeError`, `InvalidTargetError`.
     """
     key = client.credential
-    granted = _granted(scopes, key.scopes)
-    access_token, claims = signed(
+    granted = _grant(scopes, key.scopes)
+    access_token, claims = sign_access_token(
         subject=f"key:{key.id}",
         client_id=key.id,
         scope=granted,
         environment=key.environment,
-        audience=audiences.granted(resource),
+        audience=audiences.grant(resource),
         epoch=client.owner.epoch,
         not_after=key.expires_at,
     )
     record_event(EventType.TOKEN_ISSUED, subject=claims.subject, origin=origin, **about(claims))
-    return Issued(access_token=access_token, expires_in=claims.expires_at - claims.issued_at, scope=granted)
+    return TokenResponse(access_token=access_token, expires_in=claims.expires_at - claims.issued_at, scope=granted)
 
 
 def refresh(
@@ -108,7 +108,7 @@ def refresh(
     client_id: str | None,
     origin: Origin,
     resource: str | None = None,
-) -> Issued:
+) -> TokenResponse:
     """Exchange a refresh token for the next pair. One that was used before ends its whole family (RFC 9700 §4.14.2).
 
     A narrower scope applies to this access token only; `resource` can only be the log-in's. Raises `InvalidGrantError`,
@@ -124,7 +124,7 @@ def refresh(
         _end_if_used_before(token, now, origin)
         raise InvalidGrantError
     audiences.refuse_another(resource, of_log_in=family.audience)
-    granted = _granted(scopes, family.scopes.split())
+    granted = _grant(scopes, family.scopes.split())
     successor, next_secret = _new_refresh_token(family, now)
     with transaction.atomic():
         # Only conditions on the token's own row. For a condition across a join Django writes `id IN (SELECT …)`, which
@@ -152,7 +152,7 @@ def redeemable(secret: str) -> RefreshToken | None:
     return token if token.used_at is None and token.expires_at > now else None
 
 
-def _granted(asked: Collection[str] | None, available: Collection[str]) -> str:
+def _grant(asked: Collection[str] | None, available: Collection[str]) -> str:
     """Return the granted scopes as stored and answered: sorted, separated by spaces. Raises `InvalidScopeError`."""
     if asked is not None and not set(asked) <= set(available):
         raise InvalidScopeError
@@ -197,8 +197,8 @@ def _new_refresh_token(family: TokenFamily, now: datetime) -> tuple[RefreshToken
     return token, secret
 
 
-def _issued_to_family(family: TokenFamily, scope: str, refresh_token: str) -> tuple[Issued, Claims]:
-    access_token, claims = signed(
+def _issued_to_family(family: TokenFamily, scope: str, refresh_token: str) -> tuple[TokenResponse, Claims]:
+    access_token, claims = sign_access_token(
         subject=f"user:{family.user_id}",
         client_id=PORTAL_CLIENT,
         scope=scope,
@@ -208,4 +208,6 @@ def _issued_to_family(family: TokenFamily, scope: str, refresh_token: str) -> tu
         family=family.pk,
     )
     lifetime = claims.expires_at - claims.issued_at
-    return Issued(access_token=access_token, expires_in=lifetime, scope=scope, refresh_token=refresh_token), claims
+    return TokenResponse(
+        access_token=access_token, expires_in=lifetime, scope=scope, refresh_token=refresh_token
+    ), claims
