@@ -11,6 +11,7 @@ from credentials.kinds import is_signed
 from credentials.refusals import RefusedError
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.record_lookup import Lookup, get_or_load
+from tokens.audiences import AudienceRequest
 from tokens.verification import TokenRecord
 from tokens.verification import check_state as check_token_state
 from tokens.verification import verify as verify_token

@@ -26,7 +26,7 @@ from credentials.scopes.catalogue import catalogue, names_in
 from credentials.verdict_query.prepared import Placeholder, PreparedQuery, fields_but
 from credentials.verified_cache.record_lookup import Lookup, get_or_load
 from integrity.rings import signing_ring
-from tokens.audiences import expected_audience, is_audience
+from tokens.audiences import AudienceRequest, expected_audience, is_audience
 from tokens.models import RevokedToken, TokenFamily
 from vault.errors import TokenForAnotherError, TokenInvalidError
 from vault.signing import Claims, TokenExpiredError, read
