@@ -115,7 +115,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def sent_at_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have messages sent when they are committed, by the thread of the test: no worker runs here that would."""
     postman = Postman()
-    monkeypatch.setattr(pending, "written", lambda: postman)
+    monkeypatch.setattr(pending, "message_committed", lambda: postman)
 
 
 class Postman:
