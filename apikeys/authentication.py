@@ -1,9 +1,10 @@
 """API key authentication for Django REST framework: `authentication_classes = [APIKeyAuthentication]`."""
 
-from apikeys.verification import KeyRecord, verify
+from apikeys.verification import verify
 from audit.client_address import Address
 from credentials.bearer import BearerAuthentication
 from credentials.kinds import Kind, kind_of
+from credentials.record import VerifiedRecord
 
 
 class APIKeyAuthentication(BearerAuthentication):
@@ -13,6 +14,6 @@ class APIKeyAuthentication(BearerAuthentication):
         """Return whether the token has the portal's brand. A refresh token has it too, and is refused here."""
         return kind_of(token) in (Kind.API_KEY, Kind.REFRESH_TOKEN)
 
-    def verify(self, token: str, *, address: Address | None) -> KeyRecord:
+    def verify(self, token: str, *, address: Address | None) -> VerifiedRecord:
         """Return the record of an acceptable key. Raises `RefusedError`."""
         return verify(token, address=address)

@@ -1,93 +1,93 @@
-"""Admission, the same at every entry point: check the credential, apply its rate limit, count the call."""
+"""Admission, the same at every entry point: time the verdict, apply the rate limit, count the call."""
 
+import os
 import time
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from functools import cache
+from types import TracebackType
+from typing import Final
 
 from django.db import DatabaseError, InterfaceError
 
 from audit.client_address import Address
-from credentials.counting import count_call
-from credentials.credential import Credential, Owner
+from credentials.background import background
 from credentials.limits.rate_limiter import Quota, rate_limiter
+from credentials.record import VerifiedRecord
 from credentials.refusals import Refusal, RefusedError
-from credentials.usage.counters import ACCEPTED
+from credentials.usage.counters import ACCEPTED, usage_counters
+
+UNAVAILABLE: Final = "unavailable"
 
 
-class VerifiedRecord(Protocol):
-    """The record that a `verification.py` returns for a valid credential."""
+class Admission:
+    """One call, from the question to the answer; a context manager, because it is counted whatever the outcome.
 
-    @property
-    def owner(self) -> Owner:
-        """The owner of the credential."""
-
-    @property
-    def credential(self) -> Credential:
-        """The credential that was proved."""
-
-    @property
-    def counted_as(self) -> str:
-        """The id for counting and rate limits: the key's, also for its tokens; for a log-in's tokens the user's."""
-
-    @property
-    def secret_id(self) -> str:
-        """The id of the key's secret that was sent; empty for a token."""
-
-    @property
-    def limit(self) -> str:
-        """The rate limit that an operator has set for the key; empty for the default."""
-
-
-Record = TypeVar("Record", bound=VerifiedRecord)
-
-
-def admit(
-    verify: Callable[[], Record],
-    *,
-    entry_point: str,
-    address: Address | None,
-    limited: bool = True,
-    may_block: bool = True,
-) -> tuple[Record, Quota | None]:
-    """Return the record that `verify` returns and what is left of its rate limit (None if it has no limit).
-
-    The call is counted whatever the outcome. Raises `RefusedError`, with `rate_limited` once the limit is reached,
-    `django.db.Error` if the database is unavailable, and `WouldBlockError`, having counted nothing, if `may_block` is
-    False and the verdict would have to wait.
+    In the block, verify the credential and pass its record to `accept`. A call that would have to wait
+    (`WouldBlockError`) is not counted: a thread asks again.
     """
-    started = time.perf_counter()
-    try:
-        record = verify()
-        quota = _spend(record, may_block=may_block) if limited else None
-    except RefusedError as error:
-        refusal = error.refusal
-        count_call(entry_point, refusal.code, time.perf_counter() - started, credential=refusal.counted_as)
-        raise
-    except (DatabaseError, InterfaceError):
-        count_call(entry_point, "unavailable", time.perf_counter() - started)
-        raise
-    count_call(
-        entry_point,
-        ACCEPTED,
-        time.perf_counter() - started,
-        credential=record.counted_as,
-        secret=record.secret_id,
-        address=address,
-    )
-    return record, quota
 
+    __slots__ = ("_address", "_entry_point", "_record", "_started")
 
-def _spend(record: VerifiedRecord, *, may_block: bool) -> Quota | None:
-    """Count a call against the record's rate limit; return what is left. Raises as `admit` does."""
-    quota = rate_limiter().hit(record.counted_as, record.limit, may_block=may_block)
-    if quota is None or not quota.is_exceeded:
+    def __init__(self, entry_point: str, address: Address | None) -> None:
+        self._entry_point = entry_point
+        self._address = address
+        self._record: VerifiedRecord | None = None
+
+    def __enter__(self) -> "Admission":
+        self._started = time.perf_counter()
+        return self
+
+    def accept(self, record: VerifiedRecord, *, limited: bool = True, may_block: bool = True) -> Quota | None:
+        """Accept a good credential; return what is left of its rate limit (None if it has none, or is not `limited`).
+
+        Raises `RefusedError` with `rate_limited` beyond the limit, and `WouldBlockError` if `may_block` is False and
+        Redis counts.
+        """
+        quota = rate_limiter().hit(record.counted_as, record.limit, may_block=may_block) if limited else None
+        if quota is not None and quota.is_exceeded:
+            raise RefusedError(_rate_limited(record, quota))
+        self._record = record
         return quota
-    raise RefusedError(
-        Refusal(
-            code="rate_limited",
-            about={"key": record.credential.id, "name": record.credential.name},
-            counted_as=record.counted_as,
-            retry_after=quota.reset,
-            headers=quota.headers(),
-        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        took = time.perf_counter() - self._started
+        if isinstance(error, RefusedError):
+            count_call(self._entry_point, error.refusal.code, took, credential=error.refusal.counted_as)
+        elif isinstance(error, DatabaseError | InterfaceError):
+            count_call(self._entry_point, UNAVAILABLE, took)
+        elif error is None and self._record is not None:
+            name, secret = self._record.counted_as, self._record.secret_id
+            count_call(self._entry_point, ACCEPTED, took, credential=name, secret=secret, address=self._address)
+
+
+def count_call(
+    entry_point: str,
+    outcome: str,
+    seconds: float,
+    *,
+    credential: str = "",
+    secret: str = "",
+    address: Address | None = None,
+) -> None:
+    """Count a verdict in memory, and make sure that the counts are written in time."""
+    usage_counters().count(entry_point, outcome, seconds, credential=credential, secret=secret, address=address)
+    _start_background()
+
+
+@cache
+def _start_background() -> None:
+    background().start()
+
+
+os.register_at_fork(after_in_child=_start_background.cache_clear)
+
+
+def _rate_limited(record: VerifiedRecord, quota: Quota) -> Refusal:
+    return Refusal(
+        code="rate_limited",
+        about=record.about,
+        counted_as=record.counted_as,
+        retry_after=quota.reset,
+        headers=quota.headers(),
     )

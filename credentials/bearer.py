@@ -13,9 +13,10 @@ from rest_framework.request import Request
 
 from accounts.models import User
 from audit.client_address import Address, parse_address
-from credentials.admission import VerifiedRecord, admit
+from credentials.admission import Admission
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused
+from credentials.record import VerifiedRecord
 from credentials.refusals import RefusedError, make_refusal
 
 ENTRY_POINT: Final = "api"
@@ -45,7 +46,9 @@ class BearerAuthentication(BaseAuthentication, ABC):
                 return None
             # The portal's first middleware has set REMOTE_ADDR to the resolved client address.
             address = parse_address(django_request.META.get("REMOTE_ADDR", ""))
-            record, quota = admit(lambda: self.verify(token, address=address), entry_point=ENTRY_POINT, address=address)
+            with Admission(ENTRY_POINT, address) as admission:
+                record = self.verify(token, address=address)
+                quota = admission.accept(record)
         except RefusedError as error:
             raise CredentialRefused(error.refusal) from None
         django_request.quota = quota  # type: ignore[attr-defined]  # the portal's middleware writes its headers

@@ -1,9 +1,7 @@
 """The credential that a Bearer header proved, and its owner."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
 
 from accounts.models import User
 
@@ -40,10 +38,6 @@ class Credential:
         return self.client_id if self.client_id.startswith("key_") else ""
 
 
-OWNER_FIELDS: Final = User.sealed_columns()
-"""The columns that a query must select for an `Owner`, in this order: what a user's row seal covers, and the seal."""
-
-
 @dataclass(frozen=True, slots=True)
 class Owner:
     """The part of a user's row that a verdict depends on. It is immutable and holds no password."""
@@ -55,12 +49,6 @@ class Owner:
     epoch: int
     seal_is_valid: bool
     """Whether the row's seal is valid: the portal wrote the row as it is."""
-
-    @classmethod
-    def of_row(cls, values: Sequence[Any]) -> "Owner":
-        """Return the owner for the values of `OWNER_FIELDS`."""
-        user = User.from_db("default", OWNER_FIELDS, values)
-        return cls(user.pk, user.email, user.is_active, user.confirmed_at, user.auth_epoch, user.seal_is_valid())
 
     def as_user(self) -> User:
         """Return the owner as a model instance whose other fields are deferred: they are fetched when they are read."""

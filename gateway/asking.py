@@ -12,18 +12,18 @@ from django.db import DatabaseError
 
 from accounts.attempts import AttemptLimit
 from audit.client_address import Address
-from credentials.admission import admit
+from credentials.admission import Admission, count_call
 from credentials.bearer import bearer_token
-from credentials.counting import count_call
 from credentials.credential import Credential
 from credentials.limits.rate_limit_text import parse_limit
+from credentials.record import VerifiedRecord
 from credentials.refusals import insufficient_scope, make_refusal
 from credentials.runtime.database_writes import database_writes
 from credentials.usage.counters import ACCEPTED
 from credentials.verified_cache.freshness import freshness
 from credentials.verified_cache.record_lookup import Lookup, get_cached, get_or_load
 from gateway.caller_cache import CallerCache
-from gateway.verdict import Record, verdict
+from gateway.verdict import verdict
 
 logger = logging.getLogger(__name__)
 
@@ -114,13 +114,13 @@ def admit_known_service(header: str | None, query: str, address: Address | None,
     return record.credential
 
 
-def _look_up(header: str | None, query: str, address: Address | None, lookup: Lookup) -> Record:
+def _look_up(header: str | None, query: str, address: Address | None, lookup: Lookup) -> VerifiedRecord:
     text = bearer_token({"HTTP_AUTHORIZATION": header, "QUERY_STRING": query})
     if text is None:
         raise make_refusal("missing_credential")
-    record, _ = admit(
-        lambda: verdict(text, address=address, lookup=lookup), entry_point=ENTRY_POINT, address=address, limited=False
-    )
+    with Admission(ENTRY_POINT, address) as admission:
+        record = verdict(text, address=address, lookup=lookup)
+        admission.accept(record, limited=False)
     return record
 
 

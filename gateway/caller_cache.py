@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+from datetime import UTC, datetime
 from typing import Final
 
 from audit.client_address import Address
+from credentials.record import VerifiedRecord, check_state
 from credentials.refusals import RefusedError
 from credentials.verified_cache import clock
 from credentials.verified_cache.freshness import freshness
-from gateway.verdict import Record, check_state
 
 SECONDS: Final = 1.0
 """Seconds after which the credential is looked up again. Short, so that this adds almost nothing to a record's age."""
@@ -24,12 +25,12 @@ class CallerCache:
     __slots__ = ("_generation", "_mark", "_record", "_until")
 
     def __init__(self) -> None:
-        self._record: Record | None = None
+        self._record: VerifiedRecord | None = None
         self._mark = b""
         self._generation = 0
         self._until = 0.0
 
-    def get(self, header: str, address: Address | None) -> Record | None:
+    def get(self, header: str, address: Address | None) -> VerifiedRecord | None:
         """Return the record for this header if it is the header sent before, still current and acceptable now.
 
         None means that the header must be looked up, which also finds out why it is refused.
@@ -41,14 +42,14 @@ class CallerCache:
         if self._generation != cache.generation or self._until <= clock.now() or self._mark != _mark_of(header):
             return None
         try:
-            check_state(record, address=address)
+            check_state(record, at=datetime.now(UTC), address=address)
         except RefusedError:
             self._record = None
             return None
         cache.count_hit()
         return record
 
-    def put(self, header: str, record: Record, *, generation: int) -> None:
+    def put(self, header: str, record: VerifiedRecord, *, generation: int) -> None:
         """Store the record for this header. `generation` is the cache's, read before the record was looked up."""
         self._record, self._mark = record, _mark_of(header)
         self._generation, self._until = generation, clock.now() + SECONDS

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 from django.db import DatabaseError, InterfaceError, connection
 
 from audit.client_address import Address
-from credentials.admission import admit
+from credentials.admission import Admission
 from credentials.bearer import token_of
 from credentials.credential import Credential
 from credentials.limits.rate_limiter import Quota
@@ -113,19 +113,16 @@ def _verify(question: Question, lookup: Lookup) -> tuple[Credential, Quota | Non
     text = token_of(question.authorization)  # without the query, which is the gateway's
     if text is None:
         raise make_refusal("missing_credential")
-    record, quota = admit(
-        lambda: verdict(
+    with Admission(ENTRY_POINT, address) as admission:
+        record = verdict(
             text,
             address=address,
             environment=wanted.environment,
             scopes=wanted.scopes,
             audience=wanted.audience,
             lookup=lookup,
-        ),
-        entry_point=ENTRY_POINT,
-        address=address,
-        may_block=lookup is get_or_load,
-    )
+        )
+        quota = admission.accept(record, may_block=lookup is get_or_load)
     return record.credential, quota
 
 

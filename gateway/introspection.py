@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from audit.client_address import Address, parse_address
-from credentials.admission import admit
+from credentials.admission import Admission
 from credentials.credential import Credential
 from credentials.kinds import Kind, kind_of
 from credentials.refusals import Refusal, RefusedError
@@ -15,7 +15,7 @@ from gateway.verdict import verdict
 from tokens.clients import Form, OAuthError, authenticated_client, oauth_endpoint, too_many
 from tokens.models import RefreshToken
 from tokens.services import PORTAL_CLIENT, redeemable
-from tokens.verification import TokenRecord
+from vault.signing import Claims
 
 ENTRY_POINT: Final = "introspection"
 INACTIVE: Final[dict[str, object]] = {"active": False}
@@ -50,16 +50,14 @@ def describe(text: str, *, address: Address | None, audience: str | None) -> tup
         return (_refresh_token(token), True) if token else (INACTIVE, False)
     try:
         # Not rate limited: checking a credential is not a use of it.
-        record, _ = admit(
-            lambda: verdict(text, address=address, audience=audience),
-            entry_point=ENTRY_POINT,
-            address=address,
-            limited=False,
-        )
+        with Admission(ENTRY_POINT, address) as admission:
+            record = verdict(text, address=address, audience=audience)
+            admission.accept(record, limited=False)
     except RefusedError as error:
         return INACTIVE, bool(error.refusal.about) or error.refusal.is_foreign
-    about = _access_token(record) if isinstance(record, TokenRecord) else _about(record.credential, subject="key")
-    return about, True
+    if record.claims is None:
+        return _about(record.credential, subject="key"), True
+    return _access_token(record.credential, record.claims), True
 
 
 def _asker(request: HttpRequest, form: Form) -> Credential:
@@ -108,11 +106,10 @@ def _about(credential: Credential, *, subject: str) -> dict[str, object]:
     return answer
 
 
-def _access_token(record: TokenRecord) -> dict[str, object]:
-    claims = record.claims
+def _access_token(credential: Credential, claims: Claims) -> dict[str, object]:
     times = {"iat": claims.issued_at, "nbf": claims.issued_at, "exp": claims.expires_at}
     own = {"sub": claims.subject, "aud": claims.audience, "jti": claims.token_id}
-    return {**_about(record.credential, subject="user"), **own, **times}
+    return {**_about(credential, subject="user"), **own, **times}
 
 
 def _refresh_token(token: RefreshToken) -> dict[str, object]:

@@ -1,22 +1,16 @@
 """One verdict for all endpoints of the gateway: which kind of credential a text is, and whether it is good."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime
 
-from apikeys.verification import KeyRecord
-from apikeys.verification import check_state as check_key_state
 from apikeys.verification import verify as verify_key
 from audit.client_address import Address
 from credentials.kinds import is_signed
+from credentials.record import VerifiedRecord
 from credentials.refusals import RefusedError
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.record_lookup import Lookup, get_or_load
 from tokens.audiences import AudienceRequest
-from tokens.verification import TokenRecord
-from tokens.verification import check_state as check_token_state
 from tokens.verification import verify as verify_token
-
-Record = KeyRecord | TokenRecord
 
 
 def verdict(
@@ -27,7 +21,7 @@ def verdict(
     scopes: Collection[str] = (),
     audience: AudienceRequest = None,
     lookup: Lookup = get_or_load,
-) -> Record:
+) -> VerifiedRecord:
     """Return the record of a key's secret or an access token that is good now, for all that the arguments require.
 
     `audience` applies to tokens; a key has none and is good for every service. Raises `RefusedError` with a code of
@@ -44,12 +38,3 @@ def verdict(
         if lookup is get_or_load or error.refusal.about:
             raise
         raise WouldBlockError from None  # same as for an unknown credential, whose checks are counted in a thread
-
-
-def check_state(record: Record, *, address: Address | None) -> None:
-    """Return if a record of `verdict` is good now, from this address, for the portal. Raises `RefusedError`."""
-    now = datetime.now(UTC)
-    if isinstance(record, KeyRecord):
-        check_key_state(record, at=now, address=address, environment=None, scopes=())
-    else:
-        check_token_state(record, at=now, address=address, environment=None, scopes=())

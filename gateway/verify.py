@@ -14,7 +14,7 @@ from rest_framework.exceptions import UnsupportedMediaType
 
 from apikeys.api.serializers import describe_credential
 from audit.client_address import Address
-from credentials.admission import admit
+from credentials.admission import Admission
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused
 from credentials.refusals import Refusal, RefusedError
@@ -90,19 +90,16 @@ def read_media_type(content_type: str) -> None:
 
 def _verdict(asked: VerificationRequest, asker: Credential, lookup: Lookup) -> bytes:
     try:
-        record, _ = admit(
-            lambda: verdict(
+        with Admission(ENTRY_POINT, asked.address) as admission:
+            record = verdict(
                 asked.credential,
                 address=asked.address,
                 environment=asked.environment,
                 scopes=asked.scopes,
                 audience=asked.audience,
                 lookup=lookup,
-            ),
-            entry_point=ENTRY_POINT,
-            address=asked.address,
-            may_block=lookup is get_or_load,
-        )
+            )
+            admission.accept(record, may_block=lookup is get_or_load)
     except RefusedError as error:
         refusal = error.refusal
         if not (refusal.about or refusal.is_foreign) and (wait := count_miss(asker)):

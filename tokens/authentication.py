@@ -13,11 +13,12 @@ from audit.client_address import Address
 from credentials.bearer import BearerAuthentication
 from credentials.kinds import Kind, kind_of
 from credentials.permissions import CredentialRefused
+from credentials.record import VerifiedRecord
 from credentials.refusals import Refusal, RefusedError
 from tokens.audiences import ANY, AudienceRequest
 from tokens.basic import basic_credentials
 from tokens.password_login import log_in
-from tokens.verification import TokenRecord, verify
+from tokens.verification import verify
 
 REALM = Refusal(
     code="missing_credential",
@@ -38,7 +39,7 @@ class AccessTokenAuthentication(BearerAuthentication):
         """Return whether the token has the form of an access token."""
         return kind_of(token) is Kind.ACCESS_TOKEN
 
-    def verify(self, token: str, *, address: Address | None) -> TokenRecord:
+    def verify(self, token: str, *, address: Address | None) -> VerifiedRecord:
         """Return the record of an acceptable token. Raises `RefusedError`."""
         return verify(token, address=address, audience=self.audience)
 

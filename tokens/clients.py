@@ -12,9 +12,10 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 
 from accounts.attempts import AttemptLimit
 from accounts.places import address_bucket
-from apikeys.verification import KeyRecord, verify
+from apikeys.verification import verify
 from audit.client_address import parse_address
-from credentials.admission import admit
+from credentials.admission import Admission
+from credentials.record import VerifiedRecord
 from credentials.refusals import RefusedError
 from tokens.basic import basic_credentials
 from tokens.client_failures import WRONG_SECRET, record_failure
@@ -71,7 +72,7 @@ def oauth_endpoint(handler: Handler) -> Callable[[HttpRequest], HttpResponse]:
     return view
 
 
-def authenticated_client(request: HttpRequest, form: Form, *, limited: bool = True) -> KeyRecord:
+def authenticated_client(request: HttpRequest, form: Form, *, limited: bool = True) -> VerifiedRecord:
     """Return the key that the client authenticated as, by Basic or in the form. Raises `OAuthError`.
 
     `limited`: whether the request counts against the key's rate limit.
@@ -88,7 +89,9 @@ def authenticated_client(request: HttpRequest, form: Form, *, limited: bool = Tr
     if wait:
         raise too_many(wait)
     try:
-        client, _ = admit(lambda: verify(secret, address=peer), entry_point=ENTRY_POINT, address=peer, limited=limited)
+        with Admission(ENTRY_POINT, peer) as admission:
+            client = verify(secret, address=peer)
+            admission.accept(client, limited=limited)
     except RefusedError as error:
         if error.refusal.retry_after:
             raise too_many(error.refusal.retry_after) from None

@@ -9,12 +9,12 @@ from django.conf import settings
 from django.utils import timezone
 
 from apikeys.models import APIKey, KeySecret
-from apikeys.verification import KeyRecord, key_fields, record_of
-from apikeys.verification import check_state as check_key_state
+from apikeys.verification import record_of
+from credentials.record import VerifiedRecord, check_state, owner_of
 from credentials.refusals import RefusedError
-from credentials.scopes.catalogue import catalogue
+from credentials.scopes.catalogue import current_names
 from tokens.models import RefreshToken, RevokedToken, TokenFamily
-from tokens.verification import check_state, load_subject
+from tokens.verification import load_subject
 from vault.signing import Claims
 
 GOOD: Final = "good"
@@ -55,7 +55,7 @@ def state_of_key(key: APIKey, secret: KeySecret | None = None) -> State:
     """Return the state of a key, or of one of its secrets. Its networks are ignored, because there is no caller."""
     now = timezone.now()
     try:
-        check_key_state(_from_anywhere(_record(key, secret)), at=now, address=None, environment=None, scopes=())
+        check_state(_from_anywhere(_record(key, secret)), at=now, address=None)
     except RefusedError as error:
         code = error.refusal.code
         at = {"revoked": key.revoked_at, "expired": key.expires_at, "paused": key.paused_at}.get(code)
@@ -106,7 +106,7 @@ def state_of_token(claims: Claims) -> State:
         return State("invalid_token", why="the account or the key that it names no longer exists")
     key = _from_anywhere(record.key) if record.key else None
     try:
-        check_state(replace(record, key=key), at=timezone.now(), address=None, environment=None, scopes=())
+        check_state(replace(record, key=key), at=timezone.now(), address=None)
     except RefusedError as error:
         why = "all tokens of the account were ended" if error.refusal.code == "revoked" else ""
         return State(error.refusal.code, why=why)
@@ -127,10 +127,9 @@ def _end_of_token(claims: Claims) -> State | None:
     return State("revoked", key.revoked_at, f"its key, {key.revoked_reason or 'no reason given'}") if key else None
 
 
-def _record(key: APIKey, secret: KeySecret | None) -> KeyRecord:
-    row = APIKey.objects.filter(pk=key.pk).annotate(catalogue=catalogue()).values_list(*key_fields()).get()
-    return record_of(row, secret)
+def _record(key: APIKey, secret: KeySecret | None) -> VerifiedRecord:
+    return record_of(key, owner=owner_of(key.owner), catalogue=current_names(), secret=secret)
 
 
-def _from_anywhere(record: KeyRecord) -> KeyRecord:
+def _from_anywhere(record: VerifiedRecord) -> VerifiedRecord:
     return replace(record, networks=())

@@ -70,6 +70,11 @@ def catalogue() -> Combinable:
     )
 
 
+def current_names() -> frozenset[str]:
+    """Return the names of the scopes that the catalogue has now."""
+    return frozenset(scope.name for scope in Scope.objects.all().with_valid_seals())
+
+
 def names_in(entries: str | None) -> frozenset[str]:
     """Return the names of the scopes that `catalogue` selected, except those that were not written by the portal."""
     return _names(sealing_ring(), entries or "")

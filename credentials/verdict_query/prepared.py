@@ -5,9 +5,12 @@ runs it.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import islice
+from operator import itemgetter
+from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 import psycopg
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
@@ -20,7 +23,9 @@ from credentials.verdict_query.query_timeout import QueryTimeout, breaker, verdi
 
 logger = logging.getLogger(__name__)
 
-Row = list[Any]
+AnyModel = TypeVar("AnyModel", bound=Model)
+Row = TypeVar("Row")
+Value = TypeVar("Value")
 
 PREPARED_AFTER: Final = 3
 """The number of executions on a connection after which PostgreSQL prepares a statement."""
@@ -32,9 +37,27 @@ UNPREPARED: Final = (
 """PostgreSQL's errors for a statement that another session behind a pooler prepared, or whose tables have changed."""
 
 
-def fields_but(model: type[Model], *unused: str) -> tuple[str, ...]:
-    """Return the names of a model's columns except `unused`, in the order in which `Model.from_db` takes values."""
-    return tuple(field.attname for field in model._meta.concrete_fields if field.attname not in unused)
+@dataclass(frozen=True, slots=True)
+class Piece(Generic[Value]):
+    """A part of a query's rows: the columns to select, and the function that makes a value of theirs."""
+
+    columns: tuple[str, ...]
+    make: Callable[[Sequence[Any]], Value]
+
+    def under(self, path: str) -> "Piece[Value]":
+        """Return the same part, reached over a relation such as `key__owner__`."""
+        return Piece(tuple(f"{path}{column}" for column in self.columns), self.make)
+
+
+def row_of(model: type[AnyModel], *unused: str) -> Piece[AnyModel]:
+    """Return the part that becomes an instance of a model, without the fields in `unused`."""
+    columns = tuple(field.attname for field in model._meta.concrete_fields if field.attname not in unused)
+    return Piece(columns, partial(model.from_db, "default", columns))
+
+
+def value_of(column: str) -> Piece[Any]:
+    """Return the part that is one column's value."""
+    return Piece((column,), itemgetter(0))
 
 
 class Placeholder(Expression):
@@ -49,21 +72,28 @@ class Placeholder(Expression):
         return "%s", (self,)
 
 
-class PreparedQuery:
-    """A query for values, whose parameters are all of one field's type and go to the database unconverted."""
+class PreparedQuery(Generic[Row]):
+    """A query whose parameters are all of one field's type and go to the database unconverted."""
 
-    prepares = True
+    prepares: ClassVar[bool] = True
     """Whether this process has PostgreSQL prepare statements. False behind a pooler that mixes sessions."""
 
     def __init__(
-        self, build: "Callable[[Sequence[Placeholder]], QuerySet[Any, Any]]", field: "Field[Any, Any]"
+        self,
+        build: "Callable[[Sequence[Placeholder]], QuerySet[Any, Any]]",
+        field: "Field[Any, Any]",
+        row: Callable[..., Row],
+        **pieces: Piece[Any],
     ) -> None:
+        """Take the function that builds the query for its parameters, and the type of a row with its parts by name."""
         self._build = build
         self._field = field
+        self._row = row
+        self._pieces = pieces
         self._compiled = lru_cache(maxsize=8)(self._compile)
 
     def fetch(self, *parameters: str | bytes) -> list[Row]:
-        """Run the query in one round trip and return the rows as Python values. Raises `django.db.Error`."""
+        """Run the query in one round trip and return its rows. Raises `django.db.Error`."""
         compiled = self._compiled(len(parameters))
         values = [
             parameters[given.position] if isinstance(given, Placeholder) else given for given in compiled.parameters
@@ -73,10 +103,17 @@ class PreparedQuery:
             for position, functions, expression in compiled.converters:
                 for function in functions:
                     row[position] = function(row[position], expression, connection)
-        return rows
+        return [self._made(iter(row)) for row in rows]
+
+    def _made(self, values: Iterator[Any]) -> Row:
+        return self._row(
+            **{name: piece.make(list(islice(values, len(piece.columns)))) for name, piece in self._pieces.items()}
+        )
 
     def _compile(self, count: int) -> "_CompiledQuery":
-        query = self._build([Placeholder(position, self._field) for position in range(count)]).query
+        columns = [column for piece in self._pieces.values() for column in piece.columns]
+        found = self._build([Placeholder(position, self._field) for position in range(count)])
+        query = found.order_by().values_list(*columns).query
         compiler = query.get_compiler(connection=connection)
         sql, parameters = compiler.as_sql()
         converters = compiler.get_converters([column for column, _, _ in compiler.select])

@@ -20,7 +20,7 @@ MAX_AGE: Final = 60.0
 """Seconds after the start of its query at which an entry is no longer used."""
 
 
-class VerifiedRecord(Protocol):
+class Cacheable(Protocol):
     """A record that may be cached."""
 
     @property
@@ -32,7 +32,7 @@ class VerifiedRecord(Protocol):
         """Whether the credential has ended for good, so that there is no point in caching it."""
 
 
-Record = TypeVar("Record", bound=VerifiedRecord)
+Record = TypeVar("Record", bound=Cacheable)
 
 
 class _Entry(NamedTuple):
@@ -63,7 +63,7 @@ class VerifiedCache:
         entry = self._entries.get(key)
         return None if entry is None or entry.ends_at <= self._now() else entry.record
 
-    def put(self, key: bytes, record: VerifiedRecord, *, generation: int, loaded_at: float) -> bool:
+    def put(self, key: bytes, record: Cacheable, *, generation: int, loaded_at: float) -> bool:
         """Store a record whose query began in this generation, at this time by the cache's clock.
 
         Return False, and store nothing, if a change was heard since or the cache is switched off.

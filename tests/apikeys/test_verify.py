@@ -14,7 +14,8 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import User
 from apikeys import services
 from apikeys.models import APIKey, KeySecret
-from apikeys.verification import KeyRecord, verify
+from apikeys.verification import verify
+from credentials.record import VerifiedRecord
 from credentials.refusals import RefusedError
 from credentials.scopes.models import Scope
 from tests.conftest import ORIGIN, MakeKey
@@ -31,7 +32,7 @@ def code_of(secret: str, **asked: Any) -> str:
     return error.value.refusal.code
 
 
-def good(secret: str, **asked: Any) -> KeyRecord:
+def good(secret: str, **asked: Any) -> VerifiedRecord:
     return verify(secret, address=asked.pop("address", HERE), **asked)
 
 

@@ -47,7 +47,7 @@ def connection(
     own = Connections(tmp_path / "own.sqlite3")
     monkeypatch.setattr("credentials.verified_cache.freshness.connections", {"default": own})
     # What a test changes is old enough at once, whether the machine is busy or not.
-    monkeypatch.setattr("credentials.verified_cache.database_file.SETTLES", -1)
+    monkeypatch.setattr("credentials.verified_cache.database_file.STABLE_AFTER", -1)
     with django_db_blocker.unblock():
         with own.cursor() as cursor:
             cursor.execute("CREATE TABLE own (x)")

@@ -9,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from apikeys.models import APIKey, KeySecret
-from apikeys.verification import KEY_FIELDS, SECRET_FIELDS, verify
-from credentials.credential import OWNER_FIELDS
+from apikeys.verification import KEY, SECRET, verify
+from credentials.record import OWNER
 from credentials.scopes.models import Scope
 from credentials.verified_cache.triggers import NOTIFY_TRIGGERS
 from gateway.verdict import verdict
@@ -20,7 +20,7 @@ from tests.portal import Portal
 from tests.staleness import refused_everywhere
 from tokens.models import RevokedToken, TokenFamily
 from tokens.services import issue_to_key, issue_to_user
-from tokens.verification import FAMILY_FIELDS
+from tokens.verification import FAMILY
 
 VERBS = "from accounts import services as a; from apikeys import services as k; from audit.origin import Origin; "
 WHO = "o = Origin.of_command('test'); key = APIKey.objects.get(pk='{key}'); user = key.owner; "
@@ -131,12 +131,12 @@ def test_a_limit_that_an_operator_sets_holds_for_a_key_that_is_in_use(
 @pytest.mark.finding("H14")
 def test_everything_that_is_remembered_is_told_when_it_changes() -> None:
     read = {
-        User: OWNER_FIELDS,
-        APIKey: KEY_FIELDS,
-        KeySecret: SECRET_FIELDS,
+        User: OWNER.columns,
+        APIKey: KEY.columns,
+        KeySecret: SECRET.columns,
         Scope: Scope.sealed_columns(),
         RevokedToken: ("token_id",),
-        TokenFamily: FAMILY_FIELDS,
+        TokenFamily: FAMILY.columns,
     }
     told = {trigger.table: trigger for trigger in NOTIFY_TRIGGERS}
     assert set(told) == {model._meta.db_table for model in read}

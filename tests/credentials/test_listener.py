@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from credentials.verified_cache.cache import VerifiedRecord
+from credentials.verified_cache.cache import Cacheable
 from credentials.verified_cache.changes import Position
 from credentials.verified_cache.freshness import Freshness
 from credentials.verified_cache.listener import Heartbeat, Listener
@@ -30,7 +30,7 @@ class Ears:
     def remember(self) -> None:
         cache = self.freshness.cache
         for key in KEYS:
-            record = cast("VerifiedRecord", SimpleNamespace(tags=(f"key:{key.decode()}",), is_terminal=False))
+            record = cast("Cacheable", SimpleNamespace(tags=(f"key:{key.decode()}",), is_terminal=False))
             assert cache.put(key, record, generation=cache.generation, loaded_at=self.freshness.now())
 
     def hear(self, *payloads: str) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import psycopg
 import pytest
@@ -12,10 +13,17 @@ from django.db.models import CharField
 from pytest_django import DjangoDbBlocker
 
 from credentials.scopes.models import Scope
-from credentials.verdict_query.prepared import PREPARED_AFTER, PreparedQuery
+from credentials.verdict_query.prepared import PREPARED_AFTER, PreparedQuery, value_of
 from tests.with_postgres import Cluster, postgres_cluster
 
 pytestmark = [pytest.mark.once, pytest.mark.postgresql]
+
+
+class Found(NamedTuple):
+    text: str
+
+
+Question = PreparedQuery[Found]
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +50,9 @@ def connection(
 
 
 @pytest.fixture
-def question() -> PreparedQuery:
-    return PreparedQuery(lambda names: Scope.objects.filter(name__in=names).values_list("description"), CharField())
+def question() -> Question:
+    described = value_of("description")
+    return PreparedQuery(lambda names: Scope.objects.filter(name__in=names), CharField(), Found, text=described)
 
 
 def statements(connection: DatabaseWrapper) -> int:
@@ -59,16 +68,16 @@ def end(cluster: Cluster, connection: DatabaseWrapper) -> None:
         other.execute("SELECT pg_terminate_backend(%s, 2000)", [connection.connection.info.backend_pid])
 
 
-def test_the_server_plans_a_question_once_a_connection(connection: DatabaseWrapper, question: PreparedQuery) -> None:
+def test_the_server_plans_a_question_once_a_connection(connection: DatabaseWrapper, question: Question) -> None:
     for _ in range(PREPARED_AFTER):
-        assert question.fetch("a") == [["first"]]
+        assert question.fetch("a") == [Found("first")]
     assert statements(connection) == 0
-    for name, found in (("a", [["first"]]), ("b", [["second"]]), ("c", [])):
+    for name, found in (("a", [Found("first")]), ("b", [Found("second")]), ("c", [])):
         assert question.fetch(name) == found
     assert statements(connection) == 1
 
 
-def test_it_is_one_query_and_nothing_else_is_sent(connection: DatabaseWrapper, question: PreparedQuery) -> None:
+def test_it_is_one_query_and_nothing_else_is_sent(connection: DatabaseWrapper, question: Question) -> None:
     question.fetch("a")
     vars(connection).update(health_check_enabled=True, health_check_done=False)  # as at the start of a request
     connection.force_debug_cursor = True
@@ -78,17 +87,17 @@ def test_it_is_one_query_and_nothing_else_is_sent(connection: DatabaseWrapper, q
 
 
 def test_a_connection_that_was_ended_is_made_anew_and_asked_again(
-    connection: DatabaseWrapper, question: PreparedQuery, cluster: Cluster
+    connection: DatabaseWrapper, question: Question, cluster: Cluster
 ) -> None:
     question.fetch("a")
     first = connection.connection.info.backend_pid
     end(cluster, connection)
-    assert question.fetch("a") == [["first"]]
+    assert question.fetch("a") == [Found("first")]
     assert connection.connection.info.backend_pid != first
 
 
 def test_in_a_transaction_nothing_is_asked_again(
-    connection: DatabaseWrapper, question: PreparedQuery, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    connection: DatabaseWrapper, question: Question, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the transaction had done is lost with its connection."""
     monkeypatch.setattr(transaction, "get_connection", lambda using=None: connection)
@@ -109,7 +118,7 @@ def test_in_a_transaction_nothing_is_asked_again(
     ids=["as a pooler does", "as a migration does"],
 )
 def test_a_statement_that_is_lost_is_asked_unprepared_from_then_on(
-    connection: DatabaseWrapper, question: PreparedQuery, cluster: Cluster, upset: str, caplog: pytest.LogCaptureFixture
+    connection: DatabaseWrapper, question: Question, cluster: Cluster, upset: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(PREPARED_AFTER + 1):
         question.fetch("a")
@@ -119,8 +128,8 @@ def test_a_statement_that_is_lost_is_asked_unprepared_from_then_on(
     else:
         connection.cursor().execute(upset)
     with caplog.at_level(logging.WARNING):
-        assert question.fetch("a") == [["first"]]
+        assert question.fetch("a") == [Found("first")]
     assert "not prepared from now on" in caplog.text
     for _ in range(PREPARED_AFTER + 1):
-        assert question.fetch("b") == [["second"]]
+        assert question.fetch("b") == [Found("second")]
     assert statements(connection) == 0

@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apikeys.verification import verify
 from audit.client_address import parse_address
-from credentials.admission import admit
+from credentials.admission import Admission
 from credentials.refusals import RefusedError
 from credentials.usage import counters
 from credentials.usage import flusher as usage
@@ -193,15 +193,19 @@ def test_memory_stays_bounded_whatever_comes(monkeypatch: pytest.MonkeyPatch) ->
 def test_nothing_is_written_on_the_way_of_a_request(
     make_key: MakeKey, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
+    def call(secret: str, **required: Any) -> None:
+        with Admission("api", HERE) as admission:
+            admission.accept(verify(secret, address=HERE, **required))
+
     own = UsageCounters()
-    monkeypatch.setattr("credentials.counting.usage_counters", lambda: own)
+    monkeypatch.setattr("credentials.admission.usage_counters", lambda: own)
     key, secret = make_key()
     with django_assert_num_queries(1):
-        admit(lambda: verify(secret, address=HERE), entry_point="api", address=HERE)
+        call(secret)
     with django_assert_num_queries(1), pytest.raises(RefusedError):
-        admit(lambda: verify(secret, address=HERE, scopes=["no:such"]), entry_point="api", address=HERE)
+        call(secret, scopes=["no:such"])
     with django_assert_num_queries(0), pytest.raises(RefusedError):
-        admit(lambda: verify("kp_live_nothing", address=HERE), entry_point="api", address=HERE)
+        call("kp_live_nothing")
     counted = {(asked.outcome, asked.credential): seen.count for asked, seen in own.take().items()}
     assert counted == {("accepted", key.pk): 1, ("insufficient_scope", key.pk): 1}
     assert own.durations["api", "invalid_token"].seconds > 0

@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from apikeys.verification import verify
 from audit.client_address import parse_address
+from credentials.record import VerifiedRecord
 from credentials.verified_cache import clock
 from credentials.verified_cache.freshness import freshness
 from gateway.caller_cache import SECONDS, CallerCache
-from gateway.verdict import Record, verdict
+from gateway.verdict import verdict
 from tests.conftest import ORIGIN, MakeKey
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
@@ -104,7 +105,7 @@ def test_nothing_of_what_was_sent_is_kept() -> None:
     assert "secret" not in repr([getattr(known, name) for name in CallerCache.__slots__])
 
 
-def _no_record() -> Record:
+def _no_record() -> VerifiedRecord:
     return None  # type: ignore[return-value]  # nobody looks
 
 

@@ -14,7 +14,6 @@ from pytest_django import Settings
 from rest_framework.test import APIRequestFactory
 
 from apikeys import services as keys
-from apikeys.verification import KeyRecord
 from credentials.refusals import RefusedError
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.cache import VerifiedCache
@@ -30,7 +29,8 @@ from tokens.audiences import ANY, AudienceRequest
 from tokens.authentication import AccessTokenAuthentication
 from tokens.models import Audience, RevokedToken, TokenFamily
 from tokens.search import search
-from tokens.verification import TokenRecord, verify
+from tokens.verification import verify
+from vault.signing import Claims
 
 __all__ = ["log_in_for_tokens", "orders", "reports", "swap"]  # fixtures
 
@@ -67,15 +67,21 @@ def memory() -> Lookup:
     return lambda key, ask: cache.get_or_load(cache.generation, key, ask)
 
 
+def claims_of(token: str, audience: AudienceRequest) -> Claims:
+    claims = verify(token, address=None, audience=audience).claims
+    assert claims is not None
+    return claims
+
+
 def test_a_token_is_good_for_the_service_that_it_is_for(swap: Swap) -> None:
     _, _, token = swap()
     for one in (REPORTS, ANY):
-        assert verify(token, address=None, audience=one).claims.audience == REPORTS
+        assert claims_of(token, one).audience == REPORTS
     for other in OTHERS:
         assert refusal(token, other) == UNKNOWN
     _, _, own = swap(None)
     for asked in (None, "https://portal.test", ANY):
-        assert verify(own, address=None, audience=asked).claims.audience == "https://portal.test"
+        assert claims_of(own, asked).audience == "https://portal.test"
     assert refusal(own, REPORTS) == UNKNOWN
 
 
@@ -144,8 +150,8 @@ def test_the_portal_s_own_entry_points_take_their_own(
 def test_a_key_has_no_audience_and_is_good_for_every_service(swap: Swap) -> None:
     _, secret, token = swap()
     for asked in (*OTHERS, REPORTS, ANY):
-        assert isinstance(verdict(secret, address=None, audience=asked), KeyRecord)
-    assert isinstance(verdict(token, address=None, audience=REPORTS), TokenRecord)
+        assert verdict(secret, address=None, audience=asked).credential.kind == "api_key"
+    assert verdict(token, address=None, audience=REPORTS).credential.kind == "access_token"
     with pytest.raises(RefusedError):
         verdict(token, address=None)
 
@@ -260,7 +266,7 @@ def test_a_search_says_whom_a_token_is_for(
 ) -> None:
     _, _, token = swap()
     pair = log_in_for_tokens(resource=REPORTS)
-    by_id = verify(token, address=None, audience=ANY).claims.token_id
+    by_id = claims_of(token, ANY).token_id
     for text in (token, by_id, pair["access_token"], pair["refresh_token"], TokenFamily.objects.get().pk):
         (found,) = search(text, origin=ORIGIN).findings
         assert any(REPORTS in fact.text for fact in found.facts), text

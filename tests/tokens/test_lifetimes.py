@@ -10,6 +10,7 @@ from accounts import links
 from accounts.attempts import AttemptLimit
 from accounts.models import AttemptWindow, MailedLink, User
 from accounts.services import end_all_tokens
+from credentials.record import check_state
 from credentials.refusals import RefusedError
 from tests.conftest import ORIGIN
 from tests.limits import START, Clock, clock
@@ -18,7 +19,7 @@ from tokens.errors import InvalidGrantError
 from tokens.housekeeping import purge
 from tokens.models import RefreshToken, TokenFamily
 from tokens.services import TokenResponse
-from tokens.verification import check_state, load, verify
+from tokens.verification import load, verify
 
 __all__ = ["clock"]  # a fixture
 
@@ -57,7 +58,7 @@ def test_a_token_that_is_remembered_expires_all_the_same(pair: TokenResponse, cl
     assert record
     clock.move_to(START + 10 * MINUTE + 30, tick=False)
     with pytest.raises(RefusedError, match="expired"):
-        check_state(record, at=timezone.now(), address=None, environment=None, scopes=())
+        check_state(record, at=timezone.now(), address=None)
 
 
 def test_a_log_in_ends_when_nobody_refreshes_it_for_a_week(pair: TokenResponse, clock: Clock) -> None:

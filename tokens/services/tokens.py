@@ -13,10 +13,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from apikeys.verification import KeyRecord
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
+from credentials.record import VerifiedRecord
 from credentials.scopes.models import Scope
 from integrity.key_check import confirm_rings_once
 from integrity.rings import index_ring
@@ -79,7 +79,7 @@ def issue_to_user(
 
 @transaction.atomic
 def issue_to_key(
-    *, client: KeyRecord, scopes: Collection[str] | None, origin: Origin, resource: str | None = None
+    *, client: VerifiedRecord, scopes: Collection[str] | None, origin: Origin, resource: str | None = None
 ) -> TokenResponse:
     """Exchange a key, whose secret the caller has verified, for an access token.
 

@@ -1,0 +1,112 @@
+"""The record of a credential, and whether its state allows a call."""
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from accounts.models import User
+from audit.client_address import Address, Network
+from credentials.credential import Credential, Owner
+from credentials.refusals import RefusedError, insufficient_scope, make_refusal
+from credentials.scopes.catalogue import names_in
+from credentials.verdict_query.prepared import Piece
+from vault.signing import Claims
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedRecord:
+    """What a verdict about a key or token depends on, as the database has it. Holds no secret and no verdict.
+
+    Every moment is UTC, and None if it does not apply.
+    """
+
+    credential: Credential
+    owner: Owner
+    counted_as: str
+    """The id for usage and rate limits: the key's, also for its tokens and both its secrets; else the user's."""
+    tags: tuple[str, ...]
+    """The tags by which a change notification can name this record: `key:key_…`, `user:usr_…`, `token:tok_…`."""
+    about: Mapping[str, str]
+    """What a refusal tells the holder of a genuine credential: which one it is."""
+    seal_is_valid: bool
+    """Whether the portal wrote all its rows as they are, the owner's aside."""
+    is_terminal: bool
+    """Whether it has ended for good, so that there is no point in caching it."""
+    ended: Mapping[str, str] = field(default_factory=dict)
+    """For one that has ended: when and why, as far as that may be told."""
+    expires_at: datetime | None = None
+    """When it is refused from: for a token, after the leeway."""
+    retires_at: datetime | None = None
+    """When a rotated secret stops working."""
+    paused_at: datetime | None = None
+    networks: tuple[Network, ...] = ()
+    """The networks that it is allowed from; empty for any."""
+    limit: str = ""
+    """The key's own rate limit; empty for the default."""
+    secret_id: str = ""
+    """The key's secret that was sent; empty for a token."""
+    key: "VerifiedRecord | None" = None
+    """The key that a token was exchanged for."""
+    claims: Claims | None = None
+    """The claims of a token."""
+    is_outdated: bool = False
+    """Whether all tokens of the account were ended since this one was issued."""
+
+
+def owner_of(user: User) -> Owner:
+    """Return the part of a user that a verdict depends on."""
+    return Owner(user.pk, user.email, user.is_active, user.confirmed_at, user.auth_epoch, user.seal_is_valid())
+
+
+_COLUMNS: Final = User.sealed_columns()
+OWNER: Final = Piece(_COLUMNS, lambda values: owner_of(User.from_db("default", _COLUMNS, values)))
+"""The part of a query's rows that becomes the owner."""
+CATALOGUE: Final = Piece(("catalogue",), lambda values: names_in(values[0]))
+"""The part that becomes the names of all scopes, in a query annotated with `credentials.scopes.catalogue`."""
+
+
+def check_state(  # noqa: C901  # one guard a reason, in the order of the contract
+    record: VerifiedRecord,
+    *,
+    at: datetime,
+    address: Address | None,
+    environment: str | None = None,
+    scopes: Collection[str] = (),
+) -> None:
+    """Raise `RefusedError` with the first reason to refuse the record at this moment, or return if there is none."""
+    credential, owner = record.credential, record.owner
+    if record.is_terminal:
+        raise _refusal("revoked", record, **record.ended)
+    if record.expires_at and record.expires_at <= at:
+        raise _refusal("expired", record, at=str(credential.expires_at and credential.expires_at.isoformat()))
+    if record.retires_at and record.retires_at <= at:
+        raise _refusal("retired", record, at=record.retires_at.isoformat())
+    if record.paused_at:
+        raise _refusal("paused", record, at=record.paused_at.isoformat())
+    if record.key is not None:
+        check_state(record.key, at=at, address=address)
+    if not owner.is_active:
+        raise _refusal("owner_inactive", record)
+    if owner.confirmed_at is None:
+        raise _refusal("account_unconfirmed", record)
+    # A tampered row may still take rights away, so the checks above trust it. It may not grant any.
+    if not (record.seal_is_valid and owner.seal_is_valid):
+        logger.error("integrity_violation: the row seal of %s or of its owner does not match", credential.id)
+        raise make_refusal("invalid_token")
+    if record.is_outdated:
+        raise _refusal("revoked", record)
+    if environment and environment != credential.environment:
+        raise _refusal("wrong_environment", record, environment=credential.environment)
+    if record.networks and not any(address in network for network in record.networks if address):
+        seen = {"address": str(address)} if address else {}  # no address behind a Unix socket
+        raise _refusal("network_refused", record, **seen)
+    if not credential.scopes.issuperset(scopes):
+        raise insufficient_scope(scopes, credential.scopes, counted_as=record.counted_as, **record.about)
+
+
+def _refusal(code: str, record: VerifiedRecord, **more: str) -> RefusedError:
+    return make_refusal(code, counted_as=record.counted_as, **record.about, **more)
