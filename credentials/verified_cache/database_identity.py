@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from credentials.verified_cache.trigger_health import Cursor
 from credentials.verified_cache.triggers import TABLES
 
-_PLACE: Final = """
+_IDENTITY: Final = """
 SELECT extract(epoch FROM pg_catalog.pg_postmaster_start_time())::text,
     (SELECT oid::bigint FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
     ARRAY(
@@ -19,8 +19,8 @@ SELECT extract(epoch FROM pg_catalog.pg_postmaster_start_time())::text,
 """
 
 
-class Place(NamedTuple):
-    """The place that a connection leads to. Two connections to the same place see each other's commits."""
+class DatabaseIdentity(NamedTuple):
+    """What a connection leads to. Two connections with the same identity see each other's commits."""
 
     server: str
     """The server's start time in microseconds, which differs even for a copy or a replica of the server."""
@@ -29,25 +29,25 @@ class Place(NamedTuple):
     """The tables' oids by the connection's search path, in the order of `TABLES`; None for one that is missing."""
 
 
-def place_of(cursor: Cursor) -> Place:
-    """Return the place that a connection leads to, even if tables are missing. Raises the driver's database error."""
-    cursor.execute(_PLACE, [TABLES])
+def identity_of(cursor: Cursor) -> DatabaseIdentity:
+    """Return the identity of what a connection leads to, even if tables are missing. Raises the driver's error."""
+    cursor.execute(_IDENTITY, [TABLES])
     server, database, tables = cursor.fetchone()
-    return Place(server, database, tuple(tables))
+    return DatabaseIdentity(server, database, tuple(tables))
 
 
-class Met(NamedTuple):
+class HeardDatabase(NamedTuple):
     """The database that the listener met last."""
 
     number: int
     """Incremented each time it may be another database."""
-    place: Place | None
-    """The place that the listener's connection leads to; None while there is no listener."""
+    identity: DatabaseIdentity | None
+    """The identity of the database that its connection leads to; None while there is no listener."""
 
 
-def leads_to(raw: Any, place: Place | None) -> bool:
-    """Return whether psycopg's own connection leads to this place; True while no place is known.
+def leads_to(raw: Any, identity: DatabaseIdentity | None) -> bool:
+    """Return whether psycopg's own connection leads to this database; True while none is known.
 
     Bypasses Django, because the query is not part of the request. Raises `psycopg.Error`.
     """
-    return place is None or place_of(raw.cursor()) == place
+    return identity is None or identity_of(raw.cursor()) == identity

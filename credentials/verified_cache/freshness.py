@@ -2,24 +2,18 @@
 
 SQLite: `PRAGMA data_version` of a thread's connection changes with every commit of any other connection, in this
 process or elsewhere, and `total_changes` with every change of its own. If either differs from what the thread saw last,
-the cache is emptied before the next answer. So no answer is ever stale.
+the cache is emptied before the next answer. So no answer is ever stale. For this, the connection must lead to the file
+at the configured path; a file that was put in its place is opened before the next answer (`database_file.py`).
 
-For this, the connection must lead to the file at the configured path. A file that was put in its place is opened before
-the next answer (`credentials.verified_cache.database_file`).
-
-PostgreSQL: triggers send a notification of every change that a verdict depends on, whatever makes it
-(`credentials.verified_cache.triggers`). A thread of this process listens (`credentials.verified_cache.listener`) and
-holds a lease, which its heartbeats renew as long as the triggers are in place. Without a lease the cache is not used:
-every request queries the database. The listener hears of its own database and tables only. So each connection of this
-process is compared with the listener's when it is made (`credentials.verified_cache.database_identity`), and every
-thread reconnects when the listener finds other ones.
+PostgreSQL: triggers send a notification of every change that a verdict depends on, whatever makes it (`triggers.py`). A
+thread of this process listens (`listener.py`) and renews a lease (`lease.py`) as long as the triggers are in place.
+Without a lease the cache is not used: every request queries the database. The listener hears of its own database and
+tables only, so each connection of this process is compared with the listener's when it is made.
 """
 
-import logging
 import os
 import threading
 from functools import cache
-from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -28,14 +22,9 @@ from django.db.backends.signals import connection_created
 from credentials.verified_cache import clock
 from credentials.verified_cache.cache import VerifiedCache
 from credentials.verified_cache.database_file import DatabaseFile
-from credentials.verified_cache.database_identity import Met, Place, leads_to
+from credentials.verified_cache.lease import Lease
 from credentials.verified_cache.listener import Listener
-from integrity.key_check import confirm_rings, confirm_rings_once
-
-logger = logging.getLogger(__name__)
-
-LEASE: Final = 2.0  # seconds
-DISAGREE: Final = "connections to the database lead to different servers, databases or tables"
+from integrity.key_check import confirm_rings
 
 
 class _Thread(threading.local):
@@ -47,7 +36,7 @@ class _Thread(threading.local):
         self.seen: tuple[object, int, int] | None = None
         """SQLite's own connection and its two counters, as last seen."""
         self.number = 0
-        """PostgreSQL: the number of the database (`Met`) that this thread's connection was compared with when made."""
+        """PostgreSQL: the number of the database that this thread's connection was compared with when made."""
 
 
 class Freshness:
@@ -55,28 +44,23 @@ class Freshness:
 
     def __init__(self) -> None:
         self.cache = VerifiedCache()
-        self.leased_until = 0.0
-        self.fault: str | None = None
-        """Why changes can't be heard, as a message for the operator; empty if they can, None before the first look."""
-        self.database = 0
-        """Incremented when the database may have been replaced, so that nothing known about it holds any more."""
-        self.disagreement = ""
-        """Why connections of this process lead to different places, as a message for the operator; else empty."""
-        self.met = Met(0, None)
-        """The place that the listener's connection leads to."""
+        self.lease = Lease(self.cache)
         self._fits: object = None
         """The database that the key rings are known to fit."""
-        self._trusted_since = 0.0
-        self._leasing = threading.RLock()
         self._thread = _Thread()
-        self._file = DatabaseFile(changed=self.cache.clear, replaced=self.meet_another_database)
+        self._file = DatabaseFile(changed=self.cache.clear, replaced=self.lease.meet_another_database)
         self._listener: Listener | None = None
         self._starting = threading.Lock()
 
     @property
     def doubt(self) -> str:
         """Why the cache is not trusted although the triggers work, as a message for the operator; empty if it is."""
-        return self.disagreement or self._file.fault
+        return self.lease.disagreement or self._file.fault
+
+    @property
+    def database(self) -> int:
+        """A number that changes when the database may have been replaced, so that nothing known of it holds."""
+        return self.lease.heard.number
 
     def current(self) -> int | None:
         """Return the cache's generation if the cache is known to be current, otherwise None. Reads no table.
@@ -89,8 +73,8 @@ class Freshness:
             return None  # this transaction's changes are not visible to others yet
         if connection.vendor == "sqlite":
             return self._sqlite(connection)
-        generation = self.cache.generation  # read before the lease: ending the lease raises this next
-        if clock.now() < self.leased_until and thread.number == self.database:
+        generation = self.cache.generation  # read before the lease: revoking the lease raises this next
+        if clock.now() < self.lease.until and thread.number == self.lease.heard.number:
             return generation
         self._part_with_others()
         self._ensure_listening()
@@ -98,70 +82,20 @@ class Freshness:
 
     def glance(self) -> bool:
         """Return, without a query, whether cache and rings are known to be right; if not, a thread calls `current`."""
-        if self._fits != (self._file.version, self.database):
+        if self._fits != (self._file.version, self.lease.heard.number):
             return False
         if self._thread.connection.vendor == "sqlite":
             return self._file.is_unchanged()
-        return clock.now() < self.leased_until
-
-    def now(self) -> float:
-        """Return the seconds since an arbitrary start (`credentials.verified_cache.clock`)."""
-        return clock.now()
-
-    def renew(self, *, since: float) -> None:
-        """Extend the lease: everything committed up to `since` has been heard.
-
-        A heartbeat sent before the lease was last ended does not count: the change that ended it may still be unheard.
-        """
-        with self._leasing:
-            if since > self._trusted_since and not self.disagreement:
-                self.leased_until = since + LEASE
-
-    def revoke_lease(self) -> None:
-        """End the lease and empty the cache: changes may go unheard from now on."""
-        with self._leasing:
-            self._trusted_since = clock.now()
-            self.leased_until = 0.0
-        self.cache.clear()
-
-    def meet_another_database(self, place: Place | None = None, *, disagreement: str = "") -> None:
-        """Forget all that is known about the database, also that the key rings fit it: it may be another one now.
-
-        On PostgreSQL every thread reconnects, and compares where its connection leads if a place is known.
-        """
-        with self._leasing:
-            self.met = Met(self.database + 1, place)
-            self.disagreement = disagreement
-            self.database += 1
-            confirm_rings_once.cache_clear()
-            self.revoke_lease()
-
-    def hear_nothing(self) -> None:
-        """End the lease until the listener is back. Without a listener, no connection can disagree with it."""
-        with self._leasing:
-            self.met = Met(self.database, None)
-        self.revoke_lease()
-
-    def compare(self, raw: Any, met: Met) -> None:
-        """Check that psycopg's own connection leads to the place of `met`.
-
-        If it does not, the cache is no longer trusted and every thread reconnects. Raises `psycopg.Error`.
-        """
-        if leads_to(raw, met.place):
-            return
-        with self._leasing:
-            if self.met is met:  # else the listener met another place meanwhile, and this may agree with that
-                logger.warning("%s: every request asks the database", DISAGREE)
-                self.meet_another_database(disagreement=DISAGREE)
+        return clock.now() < self.lease.until
 
     def confirm_rings(self) -> None:
         """Confirm that the key rings fit this thread's database: with wrong rings no key would be found in it.
 
         Raises `integrity.key_check.RingMisfitError` if they don't, `django.db.Error` if the database can't be queried.
         """
-        if (self._file.opened, self.database) != self._fits:
+        if (self._file.opened, self.lease.heard.number) != self._fits:
             self.follow()  # this thread may still have the previous database open
-            if (asks := (self._file.opened, self.database)) != self._fits:
+            if (asks := (self._file.opened, self.lease.heard.number)) != self._fits:
                 confirm_rings()
                 self._fits = asks
 
@@ -171,8 +105,8 @@ class Freshness:
         The other processes hear of it at the same time. So a revocation is in force once the client has the answer: if
         it is not heard in time, this process queries the database until it has caught up.
         """
-        if self._listener is not None and clock.now() < self.leased_until and not self._listener.wait_until_applied():
-            self.revoke_lease()
+        if self._listener is not None and self.lease.is_held and not self._listener.wait_until_applied():
+            self.lease.revoke()
 
     def follow(self) -> None:
         """Make sure that this thread has the configured database open, and not a previous one.
@@ -193,20 +127,20 @@ class Freshness:
 
         A new connection prepares its statements again; old prepared ones could go on reading the previous tables.
         """
-        thread, number = self._thread, self.database
+        thread, number = self._thread, self.lease.heard.number
         if thread.number != number:
             thread.connection.close()
             thread.number = number
 
-    def _number(self, *, connection: BaseDatabaseWrapper, **signal: Any) -> None:
+    def _number(self, *, connection: BaseDatabaseWrapper, **signal: object) -> None:
         """Compare a connection that this thread has just made with the listener's. Raises `django.db.Error`."""
         if connection.alias != DEFAULT_DB_ALIAS or connection.vendor != "postgresql":
             return
-        met = self.met
+        heard = self.lease.heard
         try:
             with connection.wrap_database_errors:
-                self.compare(connection.connection, met)
-            self._thread.number = met.number  # may be outdated by now: then this thread reconnects
+                self.lease.compare(connection.connection, heard)
+            self._thread.number = heard.number  # may be outdated by now: then this thread reconnects
         except BaseException:
             connection.close()  # otherwise Django would go on using it
             raise
@@ -236,7 +170,7 @@ class Freshness:
         with self._starting:
             if self._listener is None:
                 connection_created.connect(self._number)
-                listener = Listener(self)
+                listener = Listener(self.lease)
                 listener.start()
                 self._listener = listener
 

@@ -12,23 +12,22 @@ import secrets
 import threading
 from collections.abc import Iterable
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from django.conf import settings
 from django.db import DatabaseError, connections
 from psycopg.pq.abc import PGresult
 
+from credentials.verified_cache import clock
 from credentials.verified_cache.changes import AppliedChanges, Change, Position
 from credentials.verified_cache.connections import UnsuitableError, abort, refuse_pooler, way_of_notices
-from credentials.verified_cache.database_identity import leads_to, place_of
+from credentials.verified_cache.database_identity import identity_of, leads_to
+from credentials.verified_cache.lease import Lease
 from credentials.verified_cache.notification_connection import NotificationConnection, row_of
 from credentials.verified_cache.probe import Probe
 from credentials.verified_cache.trigger_health import LOOK, Look, faults, summary
 from credentials.verified_cache.triggers import CHANNEL, EVERYTHING
-
-if TYPE_CHECKING:
-    from credentials.verified_cache.freshness import Freshness
 
 logger = logging.getLogger(__name__)
 
@@ -56,13 +55,13 @@ class Heartbeat(NamedTuple):
 class Listener(threading.Thread):
     """The thread that listens, renews the lease, drops what notifications name, and reconnects when necessary."""
 
-    def __init__(self, freshness: "Freshness") -> None:
+    def __init__(self, lease: Lease) -> None:
         super().__init__(name="keyportal-listener", daemon=True)
-        self._freshness = freshness
+        self._lease = lease
         self._channel = f"{CHANNEL}_{secrets.token_hex(8)}"
         self._waiting = threading.Event()
         self._connection: psycopg.Connection[Any] | None = None
-        self._heard_at = freshness.now()
+        self._heard_at = clock.now()
         self._marks: dict[str, threading.Event] = {}
         self._heartbeats: dict[str, Heartbeat] = {}
         self._changes = AppliedChanges()
@@ -90,7 +89,7 @@ class Listener(threading.Thread):
                 logger.exception("the listener failed")
             finally:
                 self._connection = None
-                self._freshness.hear_nothing()
+                self._lease.hear_nothing()
             self._waiting.wait(pause)
             attempt += 1
 
@@ -100,9 +99,9 @@ class Listener(threading.Thread):
         Called by a thread that finds the lease expired.
         """
         connection = self._connection
-        if connection is None or self._freshness.now() - self._heard_at < SILENCE:
+        if connection is None or clock.now() - self._heard_at < SILENCE:
             return
-        self._heard_at = self._freshness.now()
+        self._heard_at = clock.now()
         abort(connection)
 
     def wait_until_applied(self) -> bool:
@@ -123,7 +122,7 @@ class Listener(threading.Thread):
     def _begin(self, connection: psycopg.Connection[Any]) -> None:
         """Start to listen. Raises `UnsuitableError` if notifications would be lost on this connection."""
         # From here on `abort_if_stale` can abort the connection, if what is sent over it is swallowed.
-        self._heard_at = self._freshness.now()
+        self._heard_at = clock.now()
         self._connection = connection
         connection.execute(f"LISTEN {CHANNEL}")
         connection.execute(f"LISTEN {self._channel}")
@@ -133,18 +132,18 @@ class Listener(threading.Thread):
         # Earlier changes are not sent again. The first look differs from no look, and so empties the cache.
         self._heartbeats, self._changes, self._state = {}, AppliedChanges(), ()
         logger.info("listening for changes")
-        self._heard_at = self._freshness.now()
+        self._heard_at = clock.now()
 
     def _refuse_another_database(self, connection: psycopg.Connection[Any]) -> None:
         """Raise `UnsuitableError` unless this connection hears the portal's own, and leads to the same tables."""
         mark = secrets.token_hex(8)
         with connections["default"].cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, mark])
-            place = place_of(cursor)
+            identity = identity_of(cursor)
         connections["default"].close()
         if not any(notice.payload == mark for notice in connection.notifies(timeout=1.0)):
             raise UnsuitableError("KEYPORTAL_LISTEN_URL and DATABASE_URL lead to different databases")
-        if not leads_to(connection, place):
+        if not leads_to(connection, identity):
             raise UnsuitableError("KEYPORTAL_LISTEN_URL and DATABASE_URL lead to different tables")
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
@@ -152,16 +151,16 @@ class Listener(threading.Thread):
 
         Raises `DisagreementError` when new connections lead elsewhere.
         """
-        ear, probe = NotificationConnection(connection), Probe(self._freshness)
+        ear, probe = NotificationConnection(connection), Probe(self._lease)
         text, sent_at, is_as_before = "", 0.0, False
         while True:
-            now = self._freshness.now()
+            now = clock.now()
             due = sent_at + HEARTBEAT_EVERY if is_as_before else now
             if now >= due and not ear.is_asking:
                 text, sent_at = secrets.token_hex(8), now
                 ear.ask(LOOK, self._channel, text)
             probe.begin_when_due()
-            if is_as_before and self._freshness.disagreement:
+            if is_as_before and self._lease.disagreement:
                 raise DisagreementError  # before the first look it is about an earlier database
             heard = ear.hear(timeout=HEARTBEAT_EVERY if ear.is_asking else due - now)
             if heard.answer is not None:
@@ -176,19 +175,19 @@ class Listener(threading.Thread):
         try:
             seen = Look.of_row(row_of(answer))
         except psycopg.ProgrammingError as error:  # there is no counter, or it may not be read
-            self._heard_at = self._freshness.now()
+            self._heard_at = clock.now()
             return self._is_as_before(connection, Look(None, (type(error).__name__,)))
         is_as_before = self._is_as_before(connection, seen)
         if seen.counter and not self._changes.goes_on(seen.counter):
-            self._freshness.cache.clear()
-        self._heartbeats[text] = Heartbeat(sent_at, None if self._freshness.fault else seen.counter)
+            self._lease.cache.clear()
+        self._heartbeats[text] = Heartbeat(sent_at, None if self._lease.fault else seen.counter)
         return is_as_before
 
     def _is_as_before(self, connection: psycopg.Connection[Any], seen: Look) -> bool:
         """Return whether the last look found the same database and triggers; if not, forget all and check closely."""
         if seen.state == self._state:
             return True
-        self._freshness.meet_another_database(place_of(connection.cursor()))
+        self._lease.meet_another_database(identity_of(connection.cursor()))
         self._state = seen.state
         found = faults(connection.cursor())
         if not found and seen.counter is None:
@@ -198,7 +197,7 @@ class Listener(threading.Thread):
 
     def _note(self, fault: str) -> None:
         """Note the fault that keeps changes from being heard; log once when it begins and once when it is over."""
-        was, self._freshness.fault = self._logged, fault
+        was, self._lease.fault = self._logged, fault
         self._logged = fault
         if fault and fault != was:
             logger.warning("changes can't be detected, every request asks the database: %s", fault)
@@ -215,9 +214,9 @@ class Listener(threading.Thread):
             if change is not None:
                 tags.add(change.tag)
         if not is_whole or EVERYTHING in tags or len(tags) >= MANY:
-            self._freshness.cache.clear()
+            self._lease.cache.clear()
         elif tags:
-            self._freshness.cache.drop(tags)
+            self._lease.cache.drop(tags)
 
     def _on_own_notification(self, text: str) -> None:
         """Handle a heartbeat, or the mark of a waiting thread, that came back on the listener's own channel."""
@@ -226,8 +225,8 @@ class Listener(threading.Thread):
             mark.set()
         if heartbeat is None:  # a mark, a heartbeat from before, or not sent by this process
             return
-        self._heard_at = self._freshness.now()
+        self._heard_at = clock.now()
         if heartbeat.counter is not None:
             if not self._changes.reaches(heartbeat.counter):
-                self._freshness.cache.clear()
-            self._freshness.renew(since=heartbeat.sent_at)
+                self._lease.cache.clear()
+            self._lease.renew(since=heartbeat.sent_at)

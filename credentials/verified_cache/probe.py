@@ -4,14 +4,13 @@ import logging
 import threading
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psycopg
 
+from credentials.verified_cache import clock
 from credentials.verified_cache.connections import way_of_requests
-
-if TYPE_CHECKING:
-    from credentials.verified_cache.freshness import Freshness
+from credentials.verified_cache.lease import Lease
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +21,14 @@ ANSWER_WITHIN: Final = 5.0  # seconds for an answer: a probe that waited for eve
 class Probe:
     """A probe that makes a new connection every `PAUSE` seconds. The threads of a quiet worker keep their old ones."""
 
-    def __init__(self, freshness: "Freshness") -> None:
-        self._freshness = freshness
-        self._due = freshness.now() + PAUSE
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._due = clock.now() + PAUSE
         self._under_way = threading.Lock()
 
     def begin_when_due(self) -> None:
         """Start a probing thread, unless it is too early or another one is still running."""
-        if self._freshness.now() < self._due or not self._under_way.acquire(blocking=False):
+        if clock.now() < self._due or not self._under_way.acquire(blocking=False):
             return
         try:
             threading.Thread(target=self._look, name="keyportal-probe", daemon=True).start()
@@ -38,17 +37,17 @@ class Probe:
             self._end()
 
     def _look(self) -> None:
-        """Compare a new connection with the listener's; `Freshness.compare` acts on the result."""
-        met = self._freshness.met  # read before connecting: the connection need not agree with a place met meanwhile
+        """Compare a new connection with the listener's; `Lease.compare` acts on the result."""
+        heard = self._lease.heard  # read before connecting: the connection need not agree with one met meanwhile
         try:
             with closing(psycopg.connect(**way_of_requests(), autocommit=True)) as new:
                 new.wait = partial(new.wait, timeout=ANSWER_WITHIN)  # type: ignore[method-assign]
-                self._freshness.compare(new, met)
+                self._lease.compare(new, heard)
         except (psycopg.Error, OSError):
             logger.warning("no new connection to the database can be made")
         finally:
             self._end()
 
     def _end(self) -> None:
-        self._due = self._freshness.now() + PAUSE
+        self._due = clock.now() + PAUSE
         self._under_way.release()

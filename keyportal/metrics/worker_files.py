@@ -20,6 +20,7 @@ from accounts.sending import counts
 from credentials.runtime.database_writes import database_writes
 from credentials.usage.counters import Durations, usage_counters
 from credentials.usage.flusher import flusher
+from credentials.verified_cache import clock
 from credentials.verified_cache.freshness import freshness
 from keyportal.http_server.load import meter
 from keyportal.local.private_files import open_private, private_folder
@@ -97,14 +98,14 @@ class WorkerMetrics:
 
 def own_metrics() -> WorkerMetrics:
     """Return this worker's current metrics."""
-    cache, now = freshness().cache, freshness().now()
+    cache, now = freshness().cache, clock.now()
     return WorkerMetrics(
         durations=dict(usage_counters().durations),  # a copy, because it grows meanwhile
         hits=cache.hits,
         misses=cache.misses,
         entries=len(cache),
-        lease=max(0.0, freshness().leased_until - now) if connection.vendor == "postgresql" else None,
-        hears=None if freshness().fault is None else not freshness().fault,
+        lease=max(0.0, freshness().lease.until - now) if connection.vendor == "postgresql" else None,
+        hears=None if freshness().lease.fault is None else not freshness().lease.fault,
         writable=not database_writes().fault,
         lag=flusher().lag,
         **asdict(meter().read()),

@@ -21,9 +21,10 @@ from pytest_django import DjangoDbBlocker
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache import clock, freshness, record_lookup
 from credentials.verified_cache.database_file import LOOK
-from credentials.verified_cache.database_identity import Place
+from credentials.verified_cache.database_identity import DatabaseIdentity
 from credentials.verified_cache.database_log import UnusableFileError
 from credentials.verified_cache.freshness import Freshness
+from credentials.verified_cache.lease import SECONDS, Lease
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off
@@ -105,7 +106,7 @@ def test_a_new_connection_does_not_trust_what_others_kept(connection: Connection
     thread.join()
     assert seen != [before]
     fresh.wait_until_applied()  # nothing to wait for: the next request looks by itself
-    fresh.revoke_lease()
+    fresh.lease.revoke()
     assert fresh.current() != before
 
 
@@ -366,8 +367,8 @@ def test_what_is_not_known_to_be_current_is_not_answered_at_once(connection: Con
 class Ear:
     """What a listener is to the freshness under test: it hears nothing and notes what it is asked for."""
 
-    def __init__(self, freshness: Freshness) -> None:
-        self.of = freshness
+    def __init__(self, lease: Lease) -> None:
+        self.of = lease
         self.asked: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -382,7 +383,7 @@ def leased(monkeypatch: pytest.MonkeyPatch) -> tuple[Freshness, list[Ear], list[
     clock = [1000.0]
     monkeypatch.setattr("credentials.verified_cache.freshness.connections", {"default": line})
 
-    def listener(of: Freshness) -> Ear:
+    def listener(of: Lease) -> Ear:
         ears.append(Ear(of))
         return ears[-1]
 
@@ -399,13 +400,13 @@ def test_who_asks_without_a_lease_makes_one_listener_and_then_wakes_it(leased: L
     fresh, ears, _ = leased
     assert [fresh.current() for _ in range(3)] == [None] * 3
     [ear] = ears
-    assert (ear.of, ear.asked) == (fresh, ["start", "abort_if_stale", "abort_if_stale"])
+    assert (ear.of, ear.asked) == (fresh.lease, ["start", "abort_if_stale", "abort_if_stale"])
 
 
 def test_a_lease_holds_for_two_seconds_from_what_was_heard_and_no_moment_longer(leased: Leased) -> None:
     fresh, ears, clock = leased
     assert fresh.current() is None
-    fresh.renew(since=999.0)
+    fresh.lease.renew(since=999.0)
     assert fresh.current() == fresh.cache.generation
     clock[0] = 1000.999
     assert fresh.current() == fresh.cache.generation
@@ -419,27 +420,27 @@ def test_a_glance_is_good_for_as_long_as_the_lease(leased: Leased, monkeypatch: 
     monkeypatch.setattr(freshness, "confirm_rings", lambda: None)
     fresh.confirm_rings()
     assert not fresh.glance()
-    fresh.renew(since=999.0)
+    fresh.lease.renew(since=999.0)
     assert fresh.glance()
     clock[0] = 1001.0
     assert not fresh.glance()
-    fresh.renew(since=1000.5)
+    fresh.lease.renew(since=1000.5)
     assert fresh.glance()
-    fresh.meet_another_database()
-    fresh.renew(since=1001.5)
+    fresh.lease.meet_another_database()
+    fresh.lease.renew(since=1001.5)
     assert not fresh.glance()  # whose rings nobody has compared
 
 
 def test_a_lease_that_is_lost_is_over_at_once_and_everything_is_forgotten(leased: Leased) -> None:
     fresh, _, _ = leased
-    fresh.renew(since=1000.0)
+    fresh.lease.renew(since=1000.0)
     before = fresh.current()
     assert before is not None
-    fresh.revoke_lease()
+    fresh.lease.revoke()
     assert fresh.current() is None
-    fresh.renew(since=1000.0)  # a heartbeat from before
+    fresh.lease.renew(since=1000.0)  # a heartbeat from before
     assert fresh.current() is None
-    fresh.renew(since=1000.001)
+    fresh.lease.renew(since=1000.001)
     assert fresh.current() not in (before, None)
 
 
@@ -449,11 +450,11 @@ def test_an_answer_waits_for_its_change_only_while_somebody_listens(leased: Leas
     fresh.current()
     fresh.wait_until_applied()  # somebody does, and has no lease
     assert ears[0].asked == ["start"]
-    fresh.renew(since=1000.0)
+    fresh.lease.renew(since=1000.0)
     fresh.wait_until_applied()
     assert ears[0].asked == ["start", "wait_until_applied"]
-    assert fresh.leased_until == 0.0  # it was not heard in time
-    fresh.renew(since=1000.5)
+    assert fresh.lease.until == 0.0  # it was not heard in time
+    fresh.lease.renew(since=1000.5)
     clock[0] = 1002.5
     fresh.wait_until_applied()
     assert ears[0].asked == ["start", "wait_until_applied"]
@@ -471,7 +472,7 @@ def test_only_the_answer_to_what_may_change_something_waits(client: Client, monk
 
 def test_nobody_has_looked_yet() -> None:
     fresh = Freshness()
-    assert (fresh.fault, fresh.disagreement) == (None, "")
+    assert (fresh.lease.fault, fresh.lease.disagreement) == (None, "")
 
 
 def test_the_rings_are_compared_once_with_each_database(leased: Leased, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -481,16 +482,16 @@ def test_the_rings_are_compared_once_with_each_database(leased: Leased, monkeypa
     for _ in range(2):
         fresh.confirm_rings()
     assert len(asked) == 1
-    fresh.meet_another_database()
+    fresh.lease.meet_another_database()
     for _ in range(2):
         fresh.confirm_rings()
     assert len(asked) == 2
 
 
-HERE, THERE = Place("1.5", 1, (1, 2)), Place("1.5", 1, (1, 3))
+HERE, THERE = DatabaseIdentity("1.5", 1, (1, 2)), DatabaseIdentity("1.5", 1, (1, 3))
 
 
-def is_made(place: Place | Exception, meanwhile: Callable[[], None] = lambda: None) -> None:
+def is_made(place: DatabaseIdentity | Exception, meanwhile: Callable[[], None] = lambda: None) -> None:
     """Have Django tell of a connection that leads to this place; something else happens before it has said so."""
 
     def fetchone() -> Any:
@@ -511,9 +512,9 @@ ANY = nullcontext()
 def test_a_connection_that_leads_elsewhere_ends_the_trust_until_all_agree(leased: Leased) -> None:
     fresh, _, clock = leased
     fresh.current()
-    fresh.meet_another_database(HERE)
+    fresh.lease.meet_another_database(HERE)
     clock[0] += 1
-    fresh.renew(since=clock[0])
+    fresh.lease.renew(since=clock[0])
     assert fresh.current() is None  # this thread's connection may be an old one
     is_made(HERE)
     kept_in = fresh.current()
@@ -521,27 +522,27 @@ def test_a_connection_that_leads_elsewhere_ends_the_trust_until_all_agree(leased
     is_made(THERE)
     assert fresh.cache.generation != kept_in  # what was being asked meanwhile is not kept
     clock[0] += 1
-    fresh.renew(since=clock[0])
+    fresh.lease.renew(since=clock[0])
     assert [fresh.current() for _ in range(3)] == [None] * 3
-    assert fresh.disagreement == "connections to the database lead to different servers, databases or tables"
-    fresh.meet_another_database(THERE)
+    assert fresh.lease.disagreement == "connections to the database lead to different servers, databases or tables"
+    fresh.lease.meet_another_database(THERE)
     is_made(THERE)
     clock[0] += 1
-    fresh.renew(since=clock[0])
+    fresh.lease.renew(since=clock[0])
     assert fresh.current() is not None
-    assert fresh.disagreement == ""
+    assert fresh.lease.disagreement == ""
 
 
 @pytest.mark.finding("H43")
 def test_while_nobody_listens_no_connection_disagrees(leased: Leased) -> None:
     fresh, _, clock = leased
     fresh.current()
-    fresh.meet_another_database(HERE)
-    fresh.hear_nothing()
+    fresh.lease.meet_another_database(HERE)
+    fresh.lease.hear_nothing()
     is_made(THERE)
-    fresh.renew(since=clock[0] + 1)
+    fresh.lease.renew(since=clock[0] + 1)
     assert fresh.current() is not None
-    assert fresh.disagreement == ""
+    assert fresh.lease.disagreement == ""
 
 
 @pytest.mark.finding("H43")
@@ -549,15 +550,15 @@ def test_whoever_was_compared_with_a_place_that_is_over_ends_nothing(leased: Lea
     """While the connection says where it leads, the listener meets that very place."""
     fresh, _, clock = leased
     fresh.current()
-    fresh.meet_another_database(HERE)
+    fresh.lease.meet_another_database(HERE)
     clock[0] += 1
 
     def moves() -> None:
-        fresh.meet_another_database(THERE)
-        fresh.renew(since=clock[0] + 1)
+        fresh.lease.meet_another_database(THERE)
+        fresh.lease.renew(since=clock[0] + 1)
 
     is_made(THERE, meanwhile=moves)
-    assert (fresh.disagreement, fresh.leased_until) == ("", clock[0] + 1 + freshness.LEASE)
+    assert (fresh.lease.disagreement, fresh.lease.until) == ("", clock[0] + 1 + SECONDS)
     assert fresh.current() is None  # this one was compared with the other place
 
 
@@ -570,7 +571,7 @@ def test_a_thread_makes_its_connection_anew_until_it_leads_to_the_right_place(
     monkeypatch.setattr(fresh._thread.connection, "close", lambda: closed.append("it"))
     fresh.current()
     assert closed == []
-    fresh.meet_another_database(HERE)
+    fresh.lease.meet_another_database(HERE)
     for _ in range(2):
         fresh.current()
     assert closed == ["it"]
@@ -583,7 +584,7 @@ def test_a_thread_makes_its_connection_anew_until_it_leads_to_the_right_place(
 def test_a_disagreement_is_told_once(leased: Leased, caplog: pytest.LogCaptureFixture) -> None:
     fresh, _, _ = leased
     fresh.current()
-    fresh.meet_another_database(HERE)
+    fresh.lease.meet_another_database(HERE)
     for _ in range(3):
         is_made(THERE)
     assert caplog.text.count("lead to different servers") == 1
@@ -594,7 +595,7 @@ def test_a_connection_made_before_anything_is_met_counts_for_that(leased: Leased
     fresh, _, _ = leased
     fresh._ensure_listening()
     is_made(HERE)
-    fresh.renew(since=1000.0)
+    fresh.lease.renew(since=1000.0)
     assert fresh.current() is not None
 
 
@@ -602,9 +603,9 @@ def test_a_connection_made_before_anything_is_met_counts_for_that(leased: Leased
 def test_a_connection_that_does_not_say_where_it_leads_is_none(leased: Leased) -> None:
     fresh, _, clock = leased
     fresh.current()
-    fresh.meet_another_database(HERE)
+    fresh.lease.meet_another_database(HERE)
     with pytest.raises(OperationalError):
         is_made(OperationalError())
     clock[0] += 1
-    fresh.renew(since=clock[0])
+    fresh.lease.renew(since=clock[0])
     assert fresh.current() is None

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from django.db import connection
 
+from credentials.verified_cache import clock
 from credentials.verified_cache.cache import Cacheable
 from credentials.verified_cache.changes import Position
 from credentials.verified_cache.freshness import Freshness
@@ -24,21 +25,21 @@ class Ears:
 
     def __init__(self) -> None:
         self.freshness = Freshness()
-        self.listener = Listener(self.freshness)
+        self.listener = Listener(self.freshness.lease)
         self.remember()
 
     def remember(self) -> None:
         cache = self.freshness.cache
         for key in KEYS:
             record = cast("Cacheable", SimpleNamespace(tags=(f"key:{key.decode()}",), is_terminal=False))
-            assert cache.put(key, record, generation=cache.generation, loaded_at=self.freshness.now())
+            assert cache.put(key, record, generation=cache.generation, loaded_at=clock.now())
 
     def hear(self, *payloads: str) -> None:
         self.listener._on_notifications(payloads)
 
     def come_round(self, counter: Position | None) -> None:
         """Let a heartbeat come back that was sent a moment ago, when the change counter said this."""
-        self.listener._heartbeats["beat"] = Heartbeat(self.freshness.now(), counter)
+        self.listener._heartbeats["beat"] = Heartbeat(clock.now(), counter)
         self.listener._on_own_notification("beat")
 
     @property
@@ -47,7 +48,7 @@ class Ears:
 
     @property
     def is_leased(self) -> bool:
-        return self.freshness.leased_until > self.freshness.now()
+        return self.freshness.lease.until > clock.now()
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_a_look_that_differs_from_the_last_one_makes_it_forget_everything(ears: 
     assert not looks_alike("one")
     ears.remember()
     assert looks_alike("one")
-    assert (ears.known, ears.freshness.database, ears.freshness.fault) == (list(KEYS), 1, "")
+    assert (ears.known, ears.freshness.database, ears.freshness.lease.fault) == (list(KEYS), 1, "")
     assert not looks_alike("another")
     assert (ears.known, ears.freshness.database) == ([], 2)
 

@@ -10,9 +10,10 @@ import psycopg
 import pytest
 
 from credentials.verified_cache import probe
+from credentials.verified_cache.cache import VerifiedCache
 from credentials.verified_cache.connections import way_of_requests
-from credentials.verified_cache.database_identity import Met, Place
-from credentials.verified_cache.freshness import Freshness
+from credentials.verified_cache.database_identity import DatabaseIdentity, HeardDatabase
+from credentials.verified_cache.lease import Lease
 from tests.proxy import proxy_to
 from tests.waiting import DEADLINE, wait_until
 
@@ -47,17 +48,17 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Line:
 
 
 @pytest.fixture
-def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Met]]:
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, HeardDatabase]]:
     """What was compared with what."""
-    made: list[tuple[Any, Met]] = []
-    monkeypatch.setattr(Freshness, "compare", lambda self, raw, met: made.append((raw, met)))
+    made: list[tuple[Any, HeardDatabase]] = []
+    monkeypatch.setattr(Lease, "compare", lambda self, raw, heard: made.append((raw, heard)))
     return made
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(Freshness, "now", lambda self: now[0])
+    monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: now[0])
     return now
 
 
@@ -66,10 +67,10 @@ def wait_until_it_has_looked() -> None:
 
 
 def test_it_looks_when_it_is_time_and_not_twice_at_once(
-    line: Line, compared: list[tuple[Any, Met]], clock: list[float]
+    line: Line, compared: list[tuple[Any, HeardDatabase]], clock: list[float]
 ) -> None:
-    fresh = Freshness()
-    looks = probe.Probe(fresh)
+    lease = Lease(VerifiedCache())
+    looks = probe.Probe(lease)
     looks.begin_when_due()
     assert line.asked == 0
     clock[0] += probe.PAUSE
@@ -79,7 +80,7 @@ def test_it_looks_when_it_is_time_and_not_twice_at_once(
     line.answers.set()
     wait_until_it_has_looked()
     looks.begin_when_due()
-    assert (line.asked, compared) == (1, [(line.connection, fresh.met)])
+    assert (line.asked, compared) == (1, [(line.connection, lease.heard)])
     line.connection.close.assert_called_once_with()
     clock[0] += probe.PAUSE
     looks.begin_when_due()
@@ -88,14 +89,14 @@ def test_it_looks_when_it_is_time_and_not_twice_at_once(
 
 
 def test_what_is_met_while_it_connects_is_not_what_it_compares_with(
-    line: Line, compared: list[tuple[Any, Met]], clock: list[float]
+    line: Line, compared: list[tuple[Any, HeardDatabase]], clock: list[float]
 ) -> None:
-    fresh = Freshness()
-    looks, met = probe.Probe(fresh), fresh.met
+    lease = Lease(VerifiedCache())
+    looks, met = probe.Probe(lease), lease.heard
     clock[0] += probe.PAUSE
     looks.begin_when_due()
     wait_until(lambda: line.asked)
-    fresh.meet_another_database()
+    lease.meet_another_database()
     line.answers.set()
     wait_until_it_has_looked()
     ((_, with_what),) = compared
@@ -103,9 +104,9 @@ def test_what_is_met_while_it_connects_is_not_what_it_compares_with(
 
 
 def test_who_can_t_connect_says_so_and_looks_again(
-    line: Line, compared: list[tuple[Any, Met]], clock: list[float], caplog: pytest.LogCaptureFixture
+    line: Line, compared: list[tuple[Any, HeardDatabase]], clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    looks = probe.Probe(Freshness())
+    looks = probe.Probe(Lease(VerifiedCache()))
     line.fails = True
     line.answers.set()
     for _ in range(2):
@@ -123,9 +124,9 @@ def test_who_gets_no_answer_gives_up_and_looks_again(
 ) -> None:
     """Something on the way makes connections, and swallows what is asked over them."""
     way = way_of_requests()
-    fresh = Freshness()
-    looks = probe.Probe(fresh)
-    fresh.meet_another_database(Place("another", 0, ()))
+    lease = Lease(VerifiedCache())
+    looks = probe.Probe(lease)
+    lease.meet_another_database(DatabaseIdentity("another", 0, ()))
     with proxy_to(int(way["port"])) as proxy:
         proxy.deaf_to = b"pg_postmaster_start_time"
         monkeypatch.setattr(probe, "way_of_requests", lambda: way | {"port": proxy.port})
@@ -139,12 +140,12 @@ def test_who_gets_no_answer_gives_up_and_looks_again(
 
 def test_who_gets_no_thread_says_so_and_looks_again(
     line: Line,
-    compared: list[tuple[Any, Met]],
+    compared: list[tuple[Any, HeardDatabase]],
     clock: list[float],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    looks = probe.Probe(Freshness())
+    looks = probe.Probe(Lease(VerifiedCache()))
     line.answers.set()
     clock[0] += probe.PAUSE
     with monkeypatch.context() as short:

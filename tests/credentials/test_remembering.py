@@ -6,8 +6,10 @@ import uuid
 import pytest
 import time_machine
 
+from credentials.verified_cache import clock
 from credentials.verified_cache.cache import MAX_AGE
-from credentials.verified_cache.freshness import LEASE, Freshness
+from credentials.verified_cache.freshness import Freshness
+from credentials.verified_cache.lease import SECONDS
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
 
@@ -82,17 +84,17 @@ def test_a_forked_process_trusts_nothing_that_came_along_and_remembers_by_itself
 @pytest.mark.parametrize("step", [3600.0, -3600.0])
 def test_a_clock_that_somebody_sets_neither_prolongs_nor_ends_the_lease(step: float) -> None:
     fresh = Freshness()
-    began = fresh.now()
-    fresh.renew(since=began)
+    began = clock.now()
+    fresh.lease.renew(since=began)
     with time_machine.travel(time.time() + step):
-        assert 0 <= fresh.now() - began < abs(step) / 2
-        assert fresh.leased_until == began + LEASE
+        assert 0 <= clock.now() - began < abs(step) / 2
+        assert fresh.lease.until == began + SECONDS
 
 
 @pytest.mark.once
 def test_the_clock_goes_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "clock_gettime", {time.CLOCK_BOOTTIME: 2000.0, time.CLOCK_MONOTONIC: 1000.0}.get)
-    assert Freshness().now() == 2000.0
+    assert clock.now() == 2000.0
 
 
 @pytest.mark.once
@@ -100,15 +102,15 @@ def test_the_clock_goes_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPa
 def test_a_heartbeat_from_before_the_trust_ended_does_not_bring_it_back() -> None:
     """What ended it was committed after that heartbeat, and may still be on its way."""
     fresh = Freshness()
-    before = fresh.now()
-    fresh.revoke_lease()
-    fresh.renew(since=before)
-    assert fresh.leased_until == 0
-    fresh.renew(since=fresh.now() + 0.001)
-    assert fresh.leased_until > fresh.now()
+    before = clock.now()
+    fresh.lease.revoke()
+    fresh.lease.renew(since=before)
+    assert fresh.lease.until == 0
+    fresh.lease.renew(since=clock.now() + 0.001)
+    assert fresh.lease.until > clock.now()
     generation = fresh.cache.generation
-    fresh.revoke_lease()
-    assert (fresh.leased_until, fresh.cache.generation) == (0, generation + 1)
+    fresh.lease.revoke()
+    assert (fresh.lease.until, fresh.cache.generation) == (0, generation + 1)
 
 
 AGED = """

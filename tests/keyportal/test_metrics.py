@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from credentials.usage.counters import Durations
-from credentials.verified_cache.freshness import LEASE
+from credentials.verified_cache.lease import SECONDS as LEASE
 from keyportal.metrics import worker_files
 from keyportal.metrics.views import Workers
 from keyportal.metrics.worker_files import EXITED_AFTER, WorkerFiles, WorkerMetrics, total
