@@ -126,6 +126,7 @@ def test_tables_that_come_before_the_portal_s_are_read_by_every_thread(site: Sit
     site.prepare()
     site.copy_to("keyportal")
     wait_until(lambda: site.has_forgotten)  # and no thread has asked since
+    assert site.ask(client) == 200  # one thread finds that the rings fit; the others still have their connections
     site.is_taken_by_all(client)
     site.sql(REVOKE.format(schema="keyportal"), client.id)
     site.is_refused_by_all(client)
