@@ -18,7 +18,7 @@ from credentials.record import CATALOGUE, OWNER, VerifiedRecord, check_state
 from credentials.refusals import make_refusal
 from credentials.scopes.catalogue import catalogue
 from credentials.verdict_query.prepared import Placeholder, PreparedQuery, row_of
-from credentials.verified_cache.record_lookup import Lookup, get_or_load
+from credentials.verified_cache.freshness import Lookup, get_or_load
 from integrity.rings import index_ring
 from vault.digests import index_digest, index_digests
 from vault.secret_format import is_well_formed

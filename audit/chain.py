@@ -25,7 +25,7 @@ from audit.chain_state import hold_state, keep_state
 from audit.id_ranges import REASONABLE, IdRanges
 from audit.models import ChainState, Checkpoint, Event
 from integrity.hostile_rows import fits, read_row, read_rows, seal_of
-from vault.framing import frame
+from vault.digests import frame
 
 logger = logging.getLogger(__name__)
 

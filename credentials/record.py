@@ -12,6 +12,7 @@ from credentials.credential import Credential, Owner
 from credentials.refusals import RefusedError, insufficient_scope, make_refusal
 from credentials.scopes.catalogue import names_in
 from credentials.verdict_query.prepared import Piece
+from integrity.rings import sealing_ring
 from vault.signing import Claims
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def owner_of(user: User) -> Owner:
 _COLUMNS: Final = User.sealed_columns()
 OWNER: Final = Piece(_COLUMNS, lambda values: owner_of(User.from_db("default", _COLUMNS, values)))
 """The part of a query's rows that becomes the owner."""
-CATALOGUE: Final = Piece(("catalogue",), lambda values: names_in(values[0]))
+CATALOGUE: Final = Piece(("catalogue",), lambda values: names_in(sealing_ring(), values[0] or ""))
 """The part that becomes the names of all scopes, in a query annotated with `credentials.scopes.catalogue`."""
 
 

@@ -20,8 +20,7 @@ from credentials.record import VerifiedRecord
 from credentials.refusals import insufficient_scope, make_refusal
 from credentials.runtime.database_writes import database_writes
 from credentials.usage.counters import ACCEPTED
-from credentials.verified_cache.freshness import freshness
-from credentials.verified_cache.record_lookup import Lookup, get_cached, get_or_load
+from credentials.verified_cache.freshness import Lookup, freshness, get_cached, get_or_load
 from gateway.caller_cache import CallerCache
 from gateway.verdict import verdict
 

@@ -25,8 +25,7 @@ from credentials.credential import Credential
 from credentials.limits.rate_limiter import Quota
 from credentials.refusals import Refusal, RefusedError, make_refusal
 from credentials.runtime.errors import WouldBlockError
-from credentials.verified_cache.freshness import freshness
-from credentials.verified_cache.record_lookup import Lookup, get_cached, get_or_load
+from credentials.verified_cache.freshness import Lookup, freshness, get_cached, get_or_load
 from gateway.verdict import verdict
 from vault.errors import VaultError
 

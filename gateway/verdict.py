@@ -8,7 +8,7 @@ from credentials.kinds import is_signed
 from credentials.record import VerifiedRecord
 from credentials.refusals import RefusedError
 from credentials.runtime.errors import WouldBlockError
-from credentials.verified_cache.record_lookup import Lookup, get_or_load
+from credentials.verified_cache.freshness import Lookup, get_or_load
 from tokens.audiences import AudienceRequest
 from tokens.verification import verify as verify_token
 

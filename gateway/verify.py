@@ -20,8 +20,7 @@ from credentials.permissions import CredentialRefused
 from credentials.refusals import Refusal, RefusedError
 from credentials.runtime.errors import WouldBlockError
 from credentials.scopes.models import SCOPE_NAME
-from credentials.verified_cache.freshness import freshness
-from credentials.verified_cache.record_lookup import Lookup, get_cached_unchecked, get_or_load
+from credentials.verified_cache.freshness import Lookup, freshness, get_cached_unchecked, get_or_load
 from gateway.asking import admit_known_service, admit_service, count_miss
 from gateway.caller_cache import CallerCache
 from gateway.verdict import verdict

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from django.db import models, transaction
 
 from integrity.rings import sealing_ring
-from vault.rowseal import row_seal, row_seal_fits
+from vault.digests import row_seal, row_seal_fits
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from credentials.record import CATALOGUE, OWNER, VerifiedRecord, check_state
 from credentials.refusals import RefusedError, foreign, make_refusal
 from credentials.scopes.catalogue import catalogue
 from credentials.verdict_query.prepared import Placeholder, PreparedQuery, row_of, value_of
-from credentials.verified_cache.record_lookup import Lookup, get_or_load
+from credentials.verified_cache.freshness import Lookup, get_or_load
 from integrity.rings import signing_ring
 from tokens.audiences import AudienceRequest, expected_audience, is_audience
 from tokens.models import RevokedToken, TokenFamily

@@ -51,12 +51,12 @@ class RingKey:
 
     @cached_property
     def for_row_seals(self) -> bytes:
-        """The HMAC key of `vault.rowseal`."""
+        """The HMAC key of row seals (`vault.digests`)."""
         return self.subkey("row seal v1")
 
     @cached_property
     def for_digests(self) -> bytes:
-        """The HMAC key of `vault.digests`."""
+        """The HMAC key of index digests (`vault.digests`)."""
         return self.subkey("index digest v1")
 
     @cached_property
@@ -80,22 +80,23 @@ class KeyRing:
 
     def __init__(self, name: str, keys: list[RingKey]) -> None:
         self.name = name
-        self._keys = {key.id: key for key in keys}
+        self.keys = tuple(keys)
         self.primary = keys[0]
+        self.by_id = {key.id: key for key in keys}
 
     def __repr__(self) -> str:
-        return f"KeyRing({self.name!r}, ids={list(self._keys)})"
+        return f"KeyRing({self.name!r}, ids={list(self.by_id)})"
 
     def __iter__(self) -> Iterator[RingKey]:
-        return iter(self._keys.values())
+        return iter(self.keys)
 
     def __contains__(self, key_id: object) -> bool:
-        return key_id in self._keys
+        return key_id in self.by_id
 
     def __getitem__(self, key_id: str) -> RingKey:
         """Return the key with this id. Raises `UnknownKeyError` if the ring has none."""
         try:
-            return self._keys[key_id]
+            return self.by_id[key_id]
         except KeyError:
             raise UnknownKeyError(self.name, key_id) from None
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from vault.digests import frame, read_stamp, stamp
 from vault.errors import SealBrokenError
-from vault.framing import frame, read_stamp, stamp
 from vault.rings import KeyRing
 
 VERSION = 1

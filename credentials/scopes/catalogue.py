@@ -10,9 +10,8 @@ from django.db.models.expressions import Combinable
 from django.db.models.sql.compiler import SQLCompiler
 
 from credentials.scopes.models import Scope, is_built_in
-from integrity.rings import sealing_ring
+from vault.digests import row_seal_fits
 from vault.rings import KeyRing
-from vault.rowseal import row_seal_fits
 
 logger = logging.getLogger(__name__)
 
@@ -75,14 +74,12 @@ def current_names() -> frozenset[str]:
     return frozenset(scope.name for scope in Scope.objects.all().with_valid_seals())
 
 
-def names_in(entries: str | None) -> frozenset[str]:
-    """Return the names of the scopes that `catalogue` selected, except those that were not written by the portal."""
-    return _names(sealing_ring(), entries or "")
-
-
 @lru_cache(maxsize=16)
-def _names(ring: KeyRing, entries: str) -> frozenset[str]:
-    """Return the names. Cached by the text, because the catalogue is the same for every key and seldom changes."""
+def names_in(ring: KeyRing, entries: str) -> frozenset[str]:
+    """Return the names of the scopes that `catalogue` selected, except those that were not written by the portal.
+
+    Cached by the text, because the catalogue is the same for every key and seldom changes.
+    """
     parts = entries.split(" ")
     names = set()
     for name, restricted, seal in zip(parts[0::3], parts[1::3], parts[2::3], strict=False):

@@ -4,11 +4,7 @@ It keeps running while the machine sleeps, and does not follow the wall clock wh
 """
 
 import time
-from typing import Final
+from functools import partial
 
-_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def now() -> float:
-    """Return the seconds since this clock's arbitrary start."""
-    return time.clock_gettime(_CLOCK)
+now = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""Return the seconds since this clock's arbitrary start."""

@@ -59,7 +59,7 @@ class FileVersion(NamedTuple):
         return other is not None and self[:2] == other[:2]
 
 
-class _Opened(threading.local):
+class _OpenFile(threading.local):
     """SQLite's own connection that this thread has open, and the file that it leads to."""
 
     raw: object = None
@@ -78,18 +78,14 @@ class DatabaseFile:
         """The file's path with links resolved, as of the last change."""
         self._look_at = 0.0
         self._looking = threading.RLock()
-        self._opened = _Opened()
+        self.here = _OpenFile()
+        """The file that this thread has open."""
         self._logs = OpenLogs()
         self._guard: Guard | None = None
         self.index: WalIndex | None = None
         """The index that shows commits without a query; None if there is no such file."""
         self.fault = ""
         """Why writes may go unnoticed by this process, as a message for the operator; empty if they can't."""
-
-    @property
-    def opened(self) -> FileVersion | None:
-        """The file that this thread has open."""
-        return self._opened.version
 
     @property
     def version(self) -> FileVersion | None:
@@ -110,7 +106,7 @@ class DatabaseFile:
         Looks at the path only every `LOOK` seconds, unless `at_once`. Raises `UnusableFileError` if the file can't be
         used, for example because there is none.
         """
-        opened, raw = self._opened, connection.connection
+        opened, raw = self.here, connection.connection
         is_known = raw is not None and opened.raw is raw and opened.version is self._version
         if is_known and not at_once and clock.now() < self._look_at:
             return
@@ -139,7 +135,7 @@ class DatabaseFile:
             self._look(path)
             if version is not None and version.is_same_file(self._version):
                 # Opening may have changed the file: by a checkpoint, or by switching it to a write-ahead log.
-                self._opened.raw, self._opened.version = connection.connection, self._version
+                self.here.raw, self.here.version = connection.connection, self._version
                 self._map_index()
 
     def _map_index(self) -> None:

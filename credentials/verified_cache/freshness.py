@@ -1,4 +1,4 @@
-"""Whether the verified cache is current. The cache may be used only while this is known.
+"""Whether the verified cache is current, and the record of a credential: from the cache only while it is current.
 
 SQLite: `PRAGMA data_version` of a thread's connection changes with every commit of any other connection, in this
 process or elsewhere, and `total_changes` with every change of its own. If either differs from what the thread saw last,
@@ -13,17 +13,21 @@ tables only, so each connection of this process is compared with the listener's 
 
 import os
 import threading
+from collections.abc import Callable
 from functools import cache
+from typing import Protocol
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache import clock
-from credentials.verified_cache.cache import VerifiedCache
+from credentials.verified_cache.cache import Record, VerifiedCache
 from credentials.verified_cache.database_file import DatabaseFile
 from credentials.verified_cache.lease import Lease
 from credentials.verified_cache.listener import Listener
+from credentials.verified_cache.wal_index import HEADER
 from integrity.key_check import confirm_rings
 
 
@@ -93,9 +97,9 @@ class Freshness:
 
         Raises `integrity.key_check.RingMisfitError` if they don't, `django.db.Error` if the database can't be queried.
         """
-        if (self._file.opened, self.lease.heard.number) != self._fits:
+        if (self._file.here.version, self.lease.heard.number) != self._fits:
             self.follow()  # this thread may still have the previous database open
-            if (asks := (self._file.opened, self.lease.heard.number)) != self._fits:
+            if (asks := (self._file.here.version, self.lease.heard.number)) != self._fits:
                 confirm_rings()
                 self._fits = asks
 
@@ -150,7 +154,7 @@ class Freshness:
         if self._file.fault:
             return None
         index = self._file.index
-        header = index.header() if index else b""  # before SQLite is asked: a commit in between is noticed later
+        header = index.map[:HEADER] if index else b""  # before SQLite is asked: a commit in between is noticed later
         raw = connection.connection
         with connection.wrap_database_errors:
             seen = (raw, raw.execute("PRAGMA data_version").fetchone()[0], raw.total_changes)
@@ -183,3 +187,36 @@ def freshness() -> Freshness:
 
 os.register_at_fork(after_in_child=freshness.cache_clear)
 freshness()  # made while there is one thread: a second one would have a listener of its own
+
+
+class Lookup(Protocol):
+    """A way to get a record: `get_or_load`, `get_cached` or `get_cached_unchecked`."""
+
+    def __call__(self, key: bytes, load: Callable[[], Record | None]) -> Record | None:
+        """Return the record that `load` would return now for the credential with this digest."""
+
+
+def get_or_load(key: bytes, load: Callable[[], Record | None]) -> Record | None:
+    """Return the record that `load` would return now for this digest, from the cache if that is current."""
+    generation = freshness().current()
+    freshness().confirm_rings()
+    return freshness().cache.get_or_load(generation, key, load)
+
+
+def get_cached(key: bytes, load: Callable[[], Record | None]) -> Record | None:
+    """Return the same from the cache alone. Raises `WouldBlockError` if it is not there or may not be current."""
+    if not freshness().glance():
+        raise WouldBlockError
+    return get_cached_unchecked(key, load)
+
+
+def get_cached_unchecked(key: bytes, load: Callable[[], Record | None]) -> Record | None:
+    """Return the same, within a request for which `get_cached` has just returned another record.
+
+    Freshness is not checked again: a change heard since then has dropped the record. Raises `WouldBlockError` as well.
+    """
+    record: Record | None = freshness().cache.get(key)
+    if record is None:
+        raise WouldBlockError
+    freshness().cache.count_hit()
+    return record

@@ -31,18 +31,14 @@ class WalIndex:
         descriptor = os.open(f"{real}-shm", os.O_RDONLY)
         _kept.append(descriptor)
         self.inode = os.fstat(descriptor).st_ino
-        self._map = mmap.mmap(descriptor, HEADER, prot=mmap.PROT_READ)
-        _kept.append(self._map)  # it has a descriptor of its own
+        self.map = mmap.mmap(descriptor, HEADER, prot=mmap.PROT_READ)
+        _kept.append(self.map)  # it has a descriptor of its own
         self.seen = b""
         """The header as of which the verified cache is current. Empty, which no header is, until there is one."""
 
-    def header(self) -> bytes:
-        """Return both copies of the header as they are now."""
-        return self._map[:HEADER]
-
     def is_as_seen(self) -> bool:
         """Return whether nothing was committed since `seen` was read."""
-        return self._map[:HEADER] == self.seen
+        return self.map[:HEADER] == self.seen
 
     def close(self) -> None:
         """Close the connection. The map stays, but is not used any more."""

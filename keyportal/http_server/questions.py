@@ -12,8 +12,7 @@ from typing import Final
 from django.db import DatabaseError, InterfaceError, connection
 
 from credentials.runtime.errors import WouldBlockError
-from credentials.verified_cache.freshness import freshness
-from credentials.verified_cache.record_lookup import Lookup, get_or_load
+from credentials.verified_cache.freshness import Lookup, freshness, get_or_load
 from gateway import forward_auth, verify
 from gateway.caller_cache import CallerCache
 from keyportal.errors.problems import problem_of

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from credentials.background import background
 from credentials.runtime.errors import WouldBlockError
-from credentials.verified_cache.record_lookup import get_cached
+from credentials.verified_cache.freshness import get_cached
 from gateway import forward_auth
 from keyportal.http_server.answer import Answer, Writer
 from keyportal.http_server.connection import Connection

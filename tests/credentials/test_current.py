@@ -19,7 +19,7 @@ from django.test import Client
 from pytest_django import DjangoDbBlocker
 
 from credentials.runtime.errors import WouldBlockError
-from credentials.verified_cache import clock, freshness, record_lookup
+from credentials.verified_cache import clock, freshness
 from credentials.verified_cache.database_file import LOOK
 from credentials.verified_cache.database_identity import DatabaseIdentity
 from credentials.verified_cache.database_log import UnusableFileError
@@ -270,7 +270,7 @@ def test_what_is_looked_up_is_of_its_own_digest_and_asked_once(
     connection: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = Freshness()
-    monkeypatch.setattr(record_lookup, "freshness", lambda: own)
+    monkeypatch.setattr(freshness, "freshness", lambda: own)
     monkeypatch.setattr(freshness, "confirm_rings", lambda: None)  # of which this database knows nothing
     asked: list[bytes] = []
 
@@ -279,7 +279,7 @@ def test_what_is_looked_up_is_of_its_own_digest_and_asked_once(
             asked.append(digest)
             return SimpleNamespace(digest=digest, tags=(), is_terminal=False)
 
-        return record_lookup.get_or_load(digest, load)
+        return freshness.get_or_load(digest, load)
 
     assert [looked_up(digest).digest for digest in (b"1", b"2", b"1", b"2")] == [b"1", b"2", b"1", b"2"]
     assert asked == [b"1", b"2"]
@@ -295,7 +295,7 @@ def glancing(connection: Connections, monkeypatch: pytest.MonkeyPatch) -> Freshn
     monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: moment)
     fresh = Freshness()
     monkeypatch.setattr(freshness, "confirm_rings", lambda: None)
-    monkeypatch.setattr(record_lookup, "freshness", lambda: fresh)
+    monkeypatch.setattr(freshness, "freshness", lambda: fresh)
     assert not fresh.glance()
     assert fresh.current() is not None
     assert not fresh.glance()
@@ -355,13 +355,13 @@ def test_what_is_not_known_to_be_current_is_not_answered_at_once(connection: Con
         return SimpleNamespace(tags=(), is_terminal=False)
 
     with pytest.raises(WouldBlockError):
-        record_lookup.get_cached(b"1", load)
-    kept = record_lookup.get_or_load(b"1", load)
-    assert record_lookup.get_cached(b"1", load) is kept
+        freshness.get_cached(b"1", load)
+    kept = freshness.get_or_load(b"1", load)
+    assert freshness.get_cached(b"1", load) is kept
     assert (glancing.cache.hits, glancing.cache.misses) == (1, 1)
     commit_elsewhere(connection, 1)
     with pytest.raises(WouldBlockError):
-        record_lookup.get_cached(b"1", load)
+        freshness.get_cached(b"1", load)
 
 
 class Ear:

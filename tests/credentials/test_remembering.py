@@ -92,9 +92,8 @@ def test_a_clock_that_somebody_sets_neither_prolongs_nor_ends_the_lease(step: fl
 
 
 @pytest.mark.once
-def test_the_clock_goes_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "clock_gettime", {time.CLOCK_BOOTTIME: 2000.0, time.CLOCK_MONOTONIC: 1000.0}.get)
-    assert clock.now() == 2000.0
+def test_the_clock_goes_on_while_the_machine_sleeps() -> None:
+    assert (clock.now.func, clock.now.args) == (time.clock_gettime, (time.CLOCK_BOOTTIME,))
 
 
 @pytest.mark.once

@@ -13,7 +13,7 @@ from apikeys import services
 from credentials.runtime.errors import WouldBlockError
 from credentials.usage.counters import usage_counters
 from credentials.verified_cache.cache import Record
-from credentials.verified_cache.record_lookup import Lookup
+from credentials.verified_cache.freshness import Lookup
 from gateway.asking import Allowance, AsksTooOftenError
 from gateway.verify import Question
 from integrity.rings import index_ring

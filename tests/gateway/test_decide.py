@@ -11,8 +11,7 @@ from django.test import Client
 from audit.client_address import parse_address
 from credentials.runtime.errors import WouldBlockError
 from credentials.scopes.models import Scope
-from credentials.verified_cache.freshness import freshness
-from credentials.verified_cache.record_lookup import get_cached
+from credentials.verified_cache.freshness import freshness, get_cached
 from gateway import forward_auth, verify
 from gateway.forward_auth import PATH, Question, decide, is_forward_auth
 from tests.conftest import MakeKey

@@ -17,7 +17,7 @@ from apikeys import services as keys
 from credentials.refusals import RefusedError
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.cache import VerifiedCache
-from credentials.verified_cache.record_lookup import Lookup, get_or_load
+from credentials.verified_cache.freshness import Lookup, get_or_load
 from gateway.forward_auth import PATH, Question, decide
 from gateway.verdict import verdict
 from tests.conftest import ORIGIN, MakeKey

@@ -12,11 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.portal import ROOT
-from vault.digests import DIGEST_BYTES, index_digest, index_digests
+from vault.digests import DIGEST_BYTES, frame, index_digest, index_digests, read_stamp, row_seal, row_seal_fits, stamp
 from vault.errors import SealBrokenError, UnknownKeyError
-from vault.framing import frame, read_stamp, stamp
 from vault.rings import KeyRing, new_entry
-from vault.rowseal import row_seal, row_seal_fits
 from vault.sealing import seal, unseal
 
 pytestmark = pytest.mark.once
