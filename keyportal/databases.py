@@ -6,10 +6,14 @@ from typing import Any, Final
 
 from django.db import connections
 
+from credentials.verdict_query.postgresql.base import Connection
+from credentials.verdict_query.query_timeout import QUERY_TIMEOUT
 from keyportal.local.private_files import PrivateConnection
 from keyportal.options.addresses import as_address
 
 SQLITE: Final = "django.db.backends.sqlite3"
+POSTGRESQL: Final = "credentials.verdict_query.postgresql"
+"""The portal's own backend: Django's, with a timeout for each answer."""
 OF_SQLITE: Final[Mapping[str, Any]] = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 5,
@@ -36,7 +40,8 @@ def with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     variables = {"options": given["PGOPTIONS"], "connect_timeout": given["PGCONNECT_TIMEOUT"]}
     options = {**OF_POSTGRESQL, **{name: value for name, value in variables.items() if value != ""}, **entry["OPTIONS"]}
     # The server deletes PGPASSWORD from its environment, where libpq would look for it.
-    return {**always, "OPTIONS": options, "PASSWORD": entry["PASSWORD"] or given["PGPASSWORD"]}
+    password = entry["PASSWORD"] or given["PGPASSWORD"]
+    return {**always, "ENGINE": POSTGRESQL, "OPTIONS": options, "PASSWORD": password}
 
 
 def listen_address(given: Mapping[str, Any]) -> str:
@@ -45,8 +50,12 @@ def listen_address(given: Mapping[str, Any]) -> str:
     return as_address({**entry, "PASSWORD": entry["PASSWORD"] or given["PGPASSWORD"]}) if entry else ""
 
 
-def limit_statements() -> None:
-    """Set PostgreSQL's timeouts for this process. Only servers call this: a management command may take longer."""
+def limit_queries() -> None:
+    """Limit the time of queries to PostgreSQL in this process, by the server and by the client.
+
+    Only servers call this: a management command may take longer.
+    """
+    Connection.timeout = QUERY_TIMEOUT
     for connection in connections.all():
         if connection.vendor == "postgresql":
             options = connection.settings_dict["OPTIONS"]  # shared by the connections of all threads

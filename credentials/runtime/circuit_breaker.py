@@ -17,28 +17,28 @@ class CircuitBreaker:
         self._cool_downs = cool_downs
         self._probe = probe
         self._failures = 0
-        self._retry_at = 0.0
-        """When the next caller may try, by the monotonic clock; 0 while it is closed."""
+        self.retry_at = 0.0
+        """When the next caller may try, in seconds of the monotonic clock; 0 while it is closed."""
         self._lock = threading.Lock()
 
     def allows(self) -> bool:
         """Return whether the caller may ask the service now."""
-        if not self._retry_at:
+        if not self.retry_at:
             return True
         with self._lock:
             now = time.monotonic()
-            if now < self._retry_at:
+            if now < self.retry_at:
                 return False
-            self._retry_at = now + self._probe
+            self.retry_at = now + self._probe
             return True
 
     def succeeded(self) -> None:
         """Close it: the service answers."""
-        if self._retry_at:
-            self._retry_at, self._failures = 0.0, 0
+        if self.retry_at:
+            self.retry_at, self._failures = 0.0, 0
 
     def failed(self) -> None:
         """Open it: the service did not answer."""
         with self._lock:
-            self._retry_at = time.monotonic() + self._cool_downs[min(self._failures, len(self._cool_downs) - 1)]
+            self.retry_at = time.monotonic() + self._cool_downs[min(self._failures, len(self._cool_downs) - 1)]
             self._failures += 1

@@ -19,7 +19,8 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
-from credentials.verdict_query.query_timeout import QueryTimeout, breaker, verdict_timeout
+from credentials.verdict_query.postgresql.base import Connection
+from credentials.verdict_query.query_timeout import VERDICT_TIMEOUT, QueryTimeout, breaker
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ def _execute(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any,
 
     A connection broken by a restart of the database is noticed in use; then the query runs again over a fresh one.
     """
-    if connection.vendor == "postgresql" and not breaker().allows():
+    if connection.vendor == "postgresql" and breaker().retry_at and not breaker().allows():
         raise OperationalError("the database did not answer a moment ago")
     try:
         return _fetch(compiled, values)
@@ -146,36 +147,43 @@ def _execute(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any,
 
 
 def _fetch(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    is_plain = connection.vendor == "sqlite" and not connection.queries_logged  # its log needs Django's placeholders
-    with _plain_cursor() if is_plain else _cursor() as cursor, verdict_timeout():
-        cursor.execute(compiled.plain if is_plain else compiled.sql, values)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    rows = _fetch_from_postgresql(compiled, values) if connection.vendor == "postgresql" else _run(compiled, values)
     connection.health_check_done = True  # type: ignore[attr-defined]  # Django's own attribute, unknown to its stubs
     return rows
 
 
-def _plain_cursor() -> CursorWrapper:
-    """Return Django's cursor around SQLite's own, which executes a statement unchanged."""
+def _run(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Run the query on SQLite, whose own cursor executes a statement unchanged."""
+    if connection.queries_logged:  # the log needs Django's placeholders
+        return _rows(connection.cursor(), compiled.sql, values)
     connection.ensure_connection()
-    return connection.make_cursor(connection.connection.cursor())
+    return _rows(connection.make_cursor(connection.connection.cursor()), compiled.plain, values)
 
 
-def _cursor() -> CursorWrapper:
-    """Return Django's cursor; on PostgreSQL around one with server-side parameters, as prepared statements need."""
-    if connection.vendor != "postgresql":
-        return connection.cursor()
+def _fetch_from_postgresql(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Run the query within `VERDICT_TIMEOUT`, over a cursor with server-side parameters, which preparing needs."""
     try:
         connection.ensure_connection()
     except OperationalError as error:
         if isinstance(error.__cause__, psycopg.errors.ConnectionTimeout):
             breaker().failed()
         raise
-    if not PreparedQuery.prepares:
-        return connection.cursor()
-    raw = connection.connection
-    raw.prepare_threshold = PREPARED_AFTER
-    wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    return wrapped(psycopg.Cursor(raw))  # type: ignore[arg-type]  # the stubs take the wrapped one for the wrapper
+    raw: Connection = connection.connection
+    if PreparedQuery.prepares:
+        raw.prepare_threshold = PREPARED_AFTER
+        wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+        cursor = wrapped(psycopg.Cursor(raw))  # type: ignore[arg-type]  # the stubs take the wrapped one for the wrapper
+    else:
+        cursor = connection.cursor()
+    with raw.answer_within(VERDICT_TIMEOUT):
+        return _rows(cursor, compiled.sql, values)
+
+
+def _rows(cursor: CursorWrapper, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with cursor:
+        cursor.execute(sql, values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def _deserves_another_try(error: Exception) -> bool:

@@ -8,11 +8,11 @@ import psycopg
 import pytest
 from django.db import OperationalError, transaction
 from django.db import connection as default
-from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.models import CharField
 from pytest_django import DjangoDbBlocker
 
 from credentials.scopes.models import Scope
+from credentials.verdict_query.postgresql.base import DatabaseWrapper
 from credentials.verdict_query.prepared import PREPARED_AFTER, PreparedQuery, value_of
 from tests.with_postgres import Cluster, postgres_cluster
 
