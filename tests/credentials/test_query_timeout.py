@@ -1,0 +1,88 @@
+"""Queries to PostgreSQL that get no answer: they are given up, verdicts' first, and their connection with them."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import OperationalError
+from django.db import connection as default
+from pytest_django import DjangoDbBlocker
+
+from credentials.verdict_query.postgresql.base import Connection, DatabaseWrapper
+from credentials.verdict_query.query_timeout import QueryTimeout, breaker
+from tests.proxy import Proxy, proxy_to
+from tests.with_postgres import Cluster, postgres_cluster
+
+pytestmark = [pytest.mark.once, pytest.mark.postgresql]
+HANGS = b"the proxy swallows this"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with postgres_cluster() as started:
+        yield started
+
+
+@pytest.fixture
+def proxy(cluster: Cluster) -> Iterator[Proxy]:
+    with proxy_to(cluster.port) as way:
+        way.deaf_to = HANGS
+        yield way
+
+
+@pytest.fixture
+def connection(
+    cluster: Cluster, proxy: Proxy, django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DatabaseWrapper]:
+    place = {"NAME": "keyportal", "HOST": "127.0.0.1", "PORT": proxy.port, "USER": "keyportal", "OPTIONS": {}}
+    own = DatabaseWrapper({**default.settings_dict, **place, "PASSWORD": cluster.password}, alias="own")
+    monkeypatch.setattr(Connection, "timeout", 60.0)
+    with django_db_blocker.unblock():
+        yield own
+        own.close()
+    breaker.cache_clear()
+
+
+def hang(connection: DatabaseWrapper) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT 1 /* {HANGS.decode()} */")
+
+
+def test_a_query_without_an_answer_is_given_up_with_its_connection(
+    connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.ensure_connection()
+    monkeypatch.setattr(Connection, "timeout", 0.05)
+    with pytest.raises(QueryTimeout):
+        hang(connection)
+    assert connection.connection.closed
+    assert breaker().retry_at
+
+
+def test_a_verdict_gives_up_sooner_than_a_page(connection: DatabaseWrapper) -> None:
+    """The limit of the others would be a minute, in which the answer never comes."""
+    connection.ensure_connection()
+    with connection.connection.answer_within(0.05), pytest.raises(QueryTimeout):
+        hang(connection)
+
+
+def test_a_command_waits_as_long_as_it_takes(connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migration may, and so may what it calls."""
+    monkeypatch.setattr(Connection, "timeout", None)
+    connection.ensure_connection()
+    with connection.connection.answer_within(0.001), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(0.1)")
+
+
+def test_an_answer_closes_the_circuit(connection: DatabaseWrapper) -> None:
+    connection.ensure_connection()
+    breaker().failed()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    assert breaker().allows()
+    assert not breaker().retry_at
+
+
+def test_an_error_of_the_database_is_no_timeout(connection: DatabaseWrapper) -> None:
+    with pytest.raises(OperationalError) as raised, connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 1; SELECT pg_sleep(10)")
+    assert not isinstance(raised.value, QueryTimeout)
