@@ -1,14 +1,18 @@
 """Queries to PostgreSQL that get no answer: they are given up, verdicts' first, and their connection with them."""
 
 from collections.abc import Iterator
+from typing import Any
 
+import psycopg
 import pytest
 from django.db import OperationalError
 from django.db import connection as default
+from django.db.utils import ConnectionHandler
 from pytest_django import DjangoDbBlocker
 
 from credentials.verdict_query.postgresql.base import Connection, DatabaseWrapper
-from credentials.verdict_query.query_timeout import QueryTimeout, breaker
+from credentials.verdict_query.query_timeout import QUERY_TIMEOUT, VERDICT_TIMEOUT, QueryTimeout, breaker
+from keyportal.databases import limit_queries
 from tests.proxy import Proxy, proxy_to
 from tests.with_postgres import Cluster, postgres_cluster
 
@@ -58,11 +62,31 @@ def test_a_query_without_an_answer_is_given_up_with_its_connection(
     assert breaker().retry_at
 
 
-def test_a_verdict_gives_up_sooner_than_a_page(connection: DatabaseWrapper) -> None:
-    """The limit of the others would be a minute, in which the answer never comes."""
+def test_a_verdict_and_a_health_check_give_up_sooner_than_a_page(
+    connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connection.ensure_connection()
-    with connection.connection.answer_within(0.05), pytest.raises(QueryTimeout):
-        hang(connection)
+    raw, given = connection.connection, []
+    wait = psycopg.Connection.wait
+
+    def noted(self: Any, gen: Any, interval: float, timeout: float | None) -> Any:
+        given.append(timeout)
+        return wait(self, gen, interval, timeout)
+
+    monkeypatch.setattr(psycopg.Connection, "wait", noted)
+    raw.execute("SELECT 1")
+    with raw.answer_within(VERDICT_TIMEOUT):
+        raw.execute("SELECT 1")
+    assert connection.is_usable()
+    raw.execute("SELECT 1")
+    assert given == [60.0, VERDICT_TIMEOUT, VERDICT_TIMEOUT, 60.0]
+
+
+def test_a_server_process_waits_for_no_answer_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "timeout", None)
+    monkeypatch.setattr("keyportal.databases.connections", ConnectionHandler({}))
+    limit_queries()
+    assert Connection.timeout == QUERY_TIMEOUT
 
 
 def test_a_command_waits_as_long_as_it_takes(connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
