@@ -14,6 +14,7 @@ from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from typing_extensions import override
 
 from accounts import services
 from accounts.backends import is_whole
@@ -37,21 +38,25 @@ MFA_CONTEXT = ("mfa secret",)
 class AccountAdapter(DefaultAccountAdapter):
     """The adapter that passes sign-up, log-in and password changes on to `accounts.services`, and records them."""
 
+    @override
     def clean_email(self, email: str) -> str:
         """Return the normalized address. Raises `ValidationError` for a colon, which HTTP Basic can't carry."""
         refuse_colon(email)
         return normalize_email(email)
 
+    @override
     def new_user(self, request: HttpRequest) -> User:
         """Raise TypeError: only `accounts.forms.SignUpForm` creates accounts, with equal queries for every address."""
         raise TypeError("accounts are made by accounts.services")
 
+    @override
     def get_login_stages(self) -> list[str]:
         """Return the stages of a log-in, with the portal's `ConfirmationStage` in place of the library's."""
         library = "allauth.account.stages.EmailVerificationStage"
         stages: list[str] = super().get_login_stages()
         return ["accounts.stages.ConfirmationStage" if stage == library else stage for stage in stages]
 
+    @override
     def pre_login(self, request: HttpRequest, user: User, **hook: Any) -> HttpResponse | None:
         """Refuse an account that was changed outside the portal, however it logs in. Raises `TamperedRowError`."""
         if not (hook["signup"] or is_whole(user)):  # a new account is whole
@@ -59,16 +64,19 @@ class AccountAdapter(DefaultAccountAdapter):
         response: HttpResponse | None = super().pre_login(request, user, **hook)
         return response
 
+    @override
     def set_password(self, user: User, password: str) -> None:
         """Set the password through `accounts.services`, which ends signed tokens too."""
         origin = Origin.of_request(self.request, actor=f"user:{user.pk}")
         services.set_password(user=user, password=password, origin=origin)
 
+    @override
     def login(self, request: HttpRequest, user: User) -> None:
         """Log in, and note the time, from which the session's absolute lifetime counts."""
         super().login(request, user)
         request.session[STARTED] = time.time()
 
+    @override
     def post_login(self, request: HttpRequest, user: User, **hook: Any) -> HttpResponse:
         """Record the log-in and remember the device."""
         response: HttpResponse = super().post_login(request, user, **hook)
@@ -77,6 +85,7 @@ class AccountAdapter(DefaultAccountAdapter):
         remember_device(request, response, user.email)
         return response
 
+    @override
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         """Record the failure, also for an address without an account: the time that writing takes can be measured."""
         email = normalize_email(credentials.get("email") or "")
@@ -84,11 +93,13 @@ class AccountAdapter(DefaultAccountAdapter):
         origin = Origin.of_request(request, actor="anonymous")
         record_event(EventType.LOGIN_FAILED, subject=f"user:{user_id}", origin=origin)
 
+    @override
     def logout(self, request: HttpRequest) -> None:
         """Record the log-out and end the session."""
         record_event(EventType.LOGGED_OUT, subject=f"user:{request.user.pk}", origin=Origin.of_request(request))
         super().logout(request)
 
+    @override
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Return the user if the password is right, else None. Raises `TooManyAttemptsError` after too many guesses."""
         guess = password_guess(request, normalize_email(credentials.get("email") or ""))
@@ -98,11 +109,13 @@ class AccountAdapter(DefaultAccountAdapter):
             guess.was_right()
         return user
 
+    @override
     def reauthenticate(self, user: User, password: str) -> bool:
         """Return whether this is the user's password. Guesses count as they do at log-in."""
         known = self.authenticate(self.request, email=user.email, password=password)
         return known is not None and known.pk == user.pk
 
+    @override
     def send_notification_mail(
         self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
     ) -> None:
@@ -115,6 +128,7 @@ class AccountAdapter(DefaultAccountAdapter):
             record_event(verb, subject=f"user:{user.pk}", origin=Origin.of_request(self.request))
             super().send_notification_mail(template_prefix, user, context, user.email)
 
+    @override
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a message whose links begin with KEYPORTAL_URL, whatever the request's Host header was."""
         base = urlsplit(settings.KEYPORTAL_URL)
@@ -130,6 +144,7 @@ class AccountAdapter(DefaultAccountAdapter):
 class SessionsAdapter(DefaultUserSessionsAdapter):
     """The adapter that extends “Sign out everywhere else” to apps, and to sessions unknown to the library's table."""
 
+    @override
     def end_sessions(self, sessions: Iterable[UserSession]) -> None:
         """End all tokens of the current user, and all sessions except the current one."""
         super().end_sessions(sessions)
@@ -141,18 +156,21 @@ class SessionsAdapter(DefaultUserSessionsAdapter):
 class MFAAdapter(DefaultMFAAdapter):
     """The adapter that seals one-time-code secrets and recovery seeds, so that a database dump holds none in clear."""
 
+    @override
     def encrypt(self, text: str) -> str:
         """Return the secret sealed, in base64."""
         return base64.b64encode(seal(sealing_ring(), text, MFA_CONTEXT)).decode()
 
+    @override
     def decrypt(self, encrypted_text: str) -> str:
         """Return the plaintext of a sealed secret. Raises `vault.errors.VaultError`."""
         return unseal(sealing_ring(), base64.b64decode(encrypted_text), MFA_CONTEXT)
 
+    @override
     def get_totp_issuer(self) -> str:
-        """Return the portal's name for the authenticator app."""
         return "keyportal"
 
+    @override
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         """Return the portal's name and host for the browser's passkey dialogue. The host is the configured one."""
         host = self.request_host() if settings.KEYPORTAL_LOCAL else urlsplit(settings.KEYPORTAL_URL).hostname

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from typing_extensions import override
 
 from accounts import services
 from accounts.models import PendingMessage, User
@@ -29,8 +30,8 @@ class UserAdmin(ReadOnlyAdmin):
     actions = ("confirm", "unconfirm", "deactivate", "reactivate", "end_tokens")
     subject_type = "user"
 
+    @override
     def owner_of(self, obj: User) -> User:
-        """Return the account itself."""
         return obj
 
     @admin.action(permissions=["act"], description="Confirm the e-mail address")

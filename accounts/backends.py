@@ -6,6 +6,7 @@ from allauth.account.auth_backends import AuthenticationBackend
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Permission
 from django.db.models import QuerySet
+from typing_extensions import override
 
 from accounts.emails import normalize_email
 from accounts.models import User
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 class SealedBackend(AuthenticationBackend):  # type: ignore[misc]  # untyped
     """django-allauth's backend with `User.email` as the only log-in name: its own table holds unproved addresses."""
 
+    @override
     def user_can_authenticate(self, user: AbstractBaseUser | None) -> bool:
         """Return whether the account is active and its row seal valid. Called at log-in and at every request."""
         if not isinstance(user, User) or not super().user_can_authenticate(user):
@@ -26,14 +28,17 @@ class SealedBackend(AuthenticationBackend):  # type: ignore[misc]  # untyped
         logger.error("integrity_violation: the row seal of %s does not match", user.pk)
         return False
 
+    @override
     def _authenticate_by_email(self, email: str, password: str) -> AbstractBaseUser | None:
         user = User.objects.filter(email=normalize_email(email)).first()
         known: AbstractBaseUser | None = self._check_password(user, password)
         return known
 
+    @override
     def _get_user_permissions(self, user_obj: User) -> QuerySet[Permission]:
         return super()._get_user_permissions(user_obj) if fits(user_obj, RIGHTS) else Permission.objects.none()
 
+    @override
     def _get_group_permissions(self, user_obj: User) -> QuerySet[Permission]:
         return super()._get_group_permissions(user_obj) if fits(user_obj, RIGHTS) else Permission.objects.none()
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from typing_extensions import override
 
 from accounts.models import CacheEntry
 
@@ -21,11 +22,12 @@ class JSONCache(BaseCache):
     def __init__(self, location: str, params: Mapping[str, Any]) -> None:
         super().__init__(dict(params))
 
+    @override
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
-        """Return the value under the key, or `default` if there is none or it has expired."""
         entry = self._current(key, version)
         return default if entry is None else entry.value
 
+    @override
     def add(
         self, key: str, value: Any, timeout: float | object | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
@@ -39,10 +41,10 @@ class JSONCache(BaseCache):
             return False
         return True
 
+    @override
     def set(
         self, key: str, value: Any, timeout: float | object | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> None:
-        """Store a value, replacing any other."""
         entry = CacheEntry(
             key=self.make_and_validate_key(key, version=version), value=value, expires_at=self._end(timeout)
         )
@@ -50,20 +52,20 @@ class JSONCache(BaseCache):
             [entry], update_conflicts=True, unique_fields=["key"], update_fields=["value", "expires_at"]
         )
 
+    @override
     def touch(self, key: str, timeout: float | object | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        """Set an entry's timeout; return whether there is one."""
         entry = self._current(key, version)
         if entry is None:
             return False
         return bool(CacheEntry.objects.filter(pk=entry.pk).update(expires_at=self._end(timeout)))
 
+    @override
     def delete(self, key: str, version: int | None = None) -> bool:
-        """Remove an entry; return whether there was one."""
         removed, _ = CacheEntry.objects.filter(pk=self.make_and_validate_key(key, version=version)).delete()
         return bool(removed)
 
+    @override
     def clear(self) -> None:
-        """Remove all entries."""
         CacheEntry.objects.all().delete()
 
     def _current(self, key: str, version: int | None) -> CacheEntry | None:

@@ -13,6 +13,7 @@ from allauth.core import context
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
+from typing_extensions import override
 
 from accounts import link_mail, links, services
 from accounts.attempts import AttemptLimit
@@ -27,10 +28,12 @@ SIGN_UPS: Final = AttemptLimit("KEYPORTAL_LIMIT_SIGNUP", "Too many accounts were
 class SignUpForm(SignupForm):  # type: ignore[misc]  # untyped
     """A sign-up form that does the same work and gives the same answer whether the address has an account or not."""
 
+    @override
     def validate_unique_email(self, value: str) -> str:
         """Return the address unchecked: the insert finds out whether it is taken."""
         return value
 
+    @override
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         """Insert the account and return it; if the address has one already, return None and the usual response.
 
@@ -48,6 +51,7 @@ class SignUpForm(SignupForm):  # type: ignore[misc]  # untyped
 class ChangePasswordForm(LibraryChangePasswordForm):  # type: ignore[misc]  # untyped
     """A form that asks for the current password; guesses count as they do at log-in."""
 
+    @override
     def clean_oldpassword(self) -> str:
         """Return the current password. Raises `ValidationError` if it is wrong, and `TooManyAttemptsError`."""
         password: str = self.cleaned_data["oldpassword"]
@@ -72,6 +76,7 @@ class AddressForm(forms.Form):
 class ResetPasswordForm(AddressForm, LibraryResetPasswordForm):  # type: ignore[misc]  # untyped
     """A form that sends the link for a reset, also to an unconfirmed account: reading its mailbox proves ownership."""
 
+    @override
     def save(self, request: HttpRequest, **options: Any) -> str:
         """Send the message and return the address. Raises `TooManyAttemptsError`."""
         email: str = self.cleaned_data["email"]
@@ -84,6 +89,7 @@ class ResetPasswordForm(AddressForm, LibraryResetPasswordForm):  # type: ignore[
 class ResetTokenForm(UserTokenForm):  # type: ignore[misc]  # untyped
     """A form that checks whether the link of a password reset is valid, without using it up."""
 
+    @override
     def clean(self) -> dict[str, Any]:
         """Set `reset_user`. Raises `ValidationError` if the link expired, was used, is forged or for another user."""
         data: dict[str, Any] = self.cleaned_data
@@ -98,6 +104,7 @@ class ResetTokenForm(UserTokenForm):  # type: ignore[misc]  # untyped
 class ResetPasswordKeyForm(LibraryResetPasswordKeyForm):  # type: ignore[misc]  # untyped
     """A form that sets a new password for the user who followed a link."""
 
+    @override
     def save(self) -> None:
         """Use the link up and set the password. Raises `accounts.errors.LinkOverError` if it was used meanwhile."""
         link = links.find(links.RESET, self.temp_key)
@@ -113,6 +120,7 @@ class NewAddressForm(AddressForm):
         self._user = user
         self.fields["email"].label = "New e-mail address"
 
+    @override
     def clean_email(self) -> str:
         """Return the new address. Raises `ValidationError` if the account has it already."""
         email = super().clean_email()

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from typing_extensions import override
 
 from accounts.leaks import holds_secret
 
@@ -10,6 +11,7 @@ from accounts.leaks import holds_secret
 class ForgetsSecrets(forms.BaseForm):
     """A form mixin that does not show a secret again if the user entered one by mistake."""
 
+    @override
     def full_clean(self) -> None:
         """Clean the form, then blank the fields that the page must not repeat."""
         super().full_clean()

@@ -14,6 +14,7 @@ from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from typing_extensions import override
 
 from accounts.browser_users import remember_user
 from accounts.drafts import Why, fill_in, keep_draft, take_draft
@@ -26,10 +27,12 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 class SessionMiddleware(DjangoSessionMiddleware):
     """Django's middleware, with the token in the cookie and its digest in the database."""
 
+    @override
     def process_request(self, request: HttpRequest) -> None:
         """Attach the session that the cookie names."""
         request.session = SessionStore.of_cookie(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
 
+    @override
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Save the session as Django does, but put the token in the cookie in place of the session key."""
         response = super().process_response(request, response)

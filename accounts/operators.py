@@ -22,6 +22,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.views.decorators.debug import sensitive_post_parameters
+from typing_extensions import override
 
 from accounts.leaks import holds_secret
 from accounts.models import User
@@ -58,10 +59,12 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
     subject_type: ClassVar[str] = ""
     """The subject type of a row in the audit trail; empty if there are no events about its rows."""
 
+    @override
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return whether the operator may view this model. Unlike in Django, the right to change does not suffice."""
         return self._has_right(request, "view")
 
+    @override
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return whether the operator may edit rows of this model in its form."""
         return self._has_right(request, "view") and self._has_right(request, "change")
@@ -87,11 +90,13 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
             messages.error(request, f"{len(refused)} skipped: the account has more rights than you.")
         return allowed
 
+    @override
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Return the actions that the operator may carry out. An action without a permission is never offered."""
         offered = super().get_actions(request)
         return {name: action for name, action in offered.items() if _permissions(action)}
 
+    @override
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list, or carry out an action. Raises `ActionRefusedError` for an action that was not offered."""
         asked = set(filter(None, request.POST.getlist("action"))) - set(self.get_actions(request))
@@ -104,18 +109,21 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         response: HttpResponse = super().changelist_view(request, extra_context)
         return response
 
+    @override
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Allow the lookups of the list's own filters only. Raises `SuspiciousOperation`, which quotes no value."""
         if request is not None and lookup in set(self._filter_parameters(request)):
             return True
         raise SuspiciousOperation("a filter that this list does not offer")
 
+    @override
     def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
         """Allow the primary key only. Raises `SuspiciousOperation` for any other field."""
         if to_field == self.opts.pk.name:
             return True
         raise SuspiciousOperation("a field that names no row")
 
+    @override
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -134,6 +142,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         """Return the events for a row's history."""
         return Event.objects.filter(subject_type=self.subject_type, subject_id=row.pk)
 
+    @override
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs with the extra pages, each guarded by the permission that it names."""
         prefix = f"{self.opts.app_label}_{self.opts.model_name}"
@@ -152,16 +161,20 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         )
         return list(found)
 
+    @override
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Do nothing: the audit trail is the only log."""
 
+    @override
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Do nothing: the audit trail is the only log."""
 
+    @override
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         """Do nothing: the audit trail is the only log."""
 
-    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+    @override
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:  # type: ignore[misc]  # unknown to the stubs
         # Django's own message would quote the URL, and the session would store it.
         raise Http404
 
@@ -198,16 +211,17 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
 class ReadOnlyAdmin(OperatorAdmin):
     """A model whose rows can't be added, edited or deleted. Changes are possible by actions only."""
 
+    @override
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False."""
         return False
 
+    @override
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return False, because there is no form."""
         return False
 
+    @override
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Return False."""
         return False
 
 

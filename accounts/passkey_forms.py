@@ -3,6 +3,7 @@
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
 from django.core.exceptions import ValidationError
+from typing_extensions import override
 
 from accounts.factor_forms import ConfirmedOnly
 from accounts.forms_of_texts import ForgetsSecrets
@@ -14,6 +15,7 @@ LONGEST = 100
 class AddPasskeyForm(ConfirmedOnly, AddWebAuthnForm):  # type: ignore[misc]  # untyped
     """A new passkey. The browser has created it already, so a bad name is cleaned up and not refused."""
 
+    @override
     def clean_name(self) -> str:
         """Return the displayable part of the name, or django-allauth's default if nothing is left."""
         sent = self.cleaned_data["name"]

@@ -18,6 +18,7 @@ from django.contrib.sessions.serializers import JSONSerializer
 from django.core import signing
 from django.db import DatabaseError
 from django.utils.crypto import get_random_string
+from typing_extensions import override
 
 from integrity.rings import sealing_ring
 from vault.errors import VaultError
@@ -50,6 +51,7 @@ class SessionStore(DatabaseStore):
         """Return the session that the cookie names; an empty one if there is no cookie."""
         return cls(token=token) if token else cls()
 
+    @override
     def save(self, must_create: bool = False) -> None:
         """Write the session. Raises `UpdateError` if its row is gone, and database errors unchanged.
 
@@ -63,6 +65,7 @@ class SessionStore(DatabaseStore):
                 raise cause from cause.__cause__
             raise
 
+    @override
     def encode(self, session_dict: Mapping[str, Any]) -> str:
         """Return the stored form: the session's members as JSON, signed for this session with the current time."""
         context = self._context()
@@ -73,6 +76,7 @@ class SessionStore(DatabaseStore):
                 members[name] = base64.b64encode(sealed).decode()
         return signing.dumps(members, salt=" ".join(context), serializer=JSONSerializer, compress=True)
 
+    @override
     def decode(self, session_data: bytes | str) -> dict[str, Any]:
         """Return the members that `encode` stored for this session within the idle time; otherwise an empty dict."""
         context, idle = self._context(), settings.SESSION_COOKIE_AGE
@@ -95,6 +99,7 @@ class SessionStore(DatabaseStore):
     def _context(self) -> list[str]:
         return ["session", self.session_key or ""]
 
-    def _get_new_session_key(self) -> str:
+    @override
+    def _get_new_session_key(self) -> str:  # type: ignore[misc]  # unknown to the stubs
         self.token = get_random_string(TOKEN_LENGTH)
         return session_digest(self.token)

@@ -5,6 +5,7 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from allauth.account.stages import EmailVerificationStage
 from django.http import HttpResponse
+from typing_extensions import override
 
 from accounts import link_mail, links
 
@@ -15,6 +16,7 @@ class ConfirmationStage(EmailVerificationStage):  # type: ignore[misc]  # untype
     After a sign-up with a taken address there is no user, but the same amount of work.
     """
 
+    @override
     def handle(self) -> tuple[HttpResponse | None, bool]:
         """Return None to go on with the log-in, or the page that says where the link was sent; each with True.
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_POST, require_safe
+from typing_extensions import override
 
 from accounts import services
 from accounts.attempts import AttemptLimit
@@ -59,6 +60,7 @@ def end_session(request: AuthenticatedRequest, session_id: int) -> HttpResponse:
 class PasskeyLogInView(LoginWebAuthnView):  # type: ignore[misc]  # untyped
     """A log-in by passkey alone. It is limited because a challenge costs a row and an answer a signature check."""
 
+    @override
     def dispatch(self, request: HttpRequest, *arguments: Any, **names: Any) -> HttpResponse:
         """Count the request before handling it. Raises `TooManyAttemptsError`."""
         PASSKEYS.enforce(bucket_of(request))

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from typing_extensions import override
 
 from accounts.drafts import Draft, take_draft
 from accounts.fresh_login import require_fresh_login
@@ -39,12 +40,12 @@ class StateFilter(admin.SimpleListFilter):
     title = "state"
     parameter_name = "state"
 
+    @override
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        """Return the states to choose from."""
         return [(state, state.title()) for state in ("active", "paused", "expired", "revoked")]
 
+    @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> QuerySet[APIKey]:
-        """Return the keys in the chosen state."""
         return queryset & APIKey.objects.in_state(self.value() or "") if self.value() else queryset
 
 
@@ -67,16 +68,17 @@ class APIKeyAdmin(ReadOnlyAdmin):
         "changelist": WayBack(keepable=("action", "_selected_action", "reason", "limit")),
     }
 
+    @override
     def owner_of(self, obj: APIKey) -> User:
-        """Return the key's owner."""
         return obj.owner
 
+    @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[APIKey]:
         """Return the keys, with their secrets prefetched and `used_at` annotated."""
         return APIKey.objects.prefetch_related("secrets").annotate(used_at=usage.last_use())
 
+    @override
     def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> tuple[str, ...]:
-        """Return the fields that a key's page shows."""
         return (*self.fields, "paused_at", "revoked_at", "revoked_reason", "rate_limit", "seal_is_valid")
 
     @admin.display(description="hints")
@@ -136,6 +138,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
         messages.success(request, f"{changed} changed.")
         return None
 
+    @override
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list, or an action's confirmation page again if a fresh log-in had interrupted it."""
         may_see = request.method == "GET" and self.has_view_permission(request)

@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.crypto import get_random_string
+from typing_extensions import override
 
 from accounts.forms_of_texts import ForgetsSecrets
 from accounts.names import clean_text
@@ -100,6 +101,7 @@ class KeyForm(ForgetsSecrets, forms.Form):
             )
             raise ValidationError(message, code="network") from error
 
+    @override
     def clean(self) -> dict[str, Any]:
         """Add `expires_at`: the end of the chosen day in UTC, or None for never."""
         data = super().clean() or self.cleaned_data

@@ -101,8 +101,7 @@ class APIKey(SealedRow):
     objects: ClassVar[models.Manager["APIKey"]] = APIKeyQuerySet.as_manager()
 
     class Meta:
-        """The indexes serve the keys page (an owner's keys, newest first) and the purge (revoked keys)."""
-
+        # The indexes serve the keys page (an owner's keys, newest first) and the purge (revoked keys).
         verbose_name = "API key"
         indexes: ClassVar = [
             models.Index(fields=["owner", "-created_at"], name="keys_of_an_owner"),
@@ -184,8 +183,7 @@ class KeySecret(SealedRow):
     objects: ClassVar[models.Manager["KeySecret"]] = KeySecretQuerySet.as_manager()
 
     class Meta:
-        """Newest first, so that the secret in use is at the top."""
-
+        # Newest first, so that the secret in use is at the top.
         ordering: ClassVar = ["-created_at"]
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
+from typing_extensions import override
 
 from audit.event_types import sentence_of
 from integrity.sealed import SealedRow, canonical
@@ -35,8 +36,7 @@ class Event(SealedRow):
     )
 
     class Meta:
-        """Indexes for a key's timeline (by subject) and a user's history (by actor), newest first, and for removal."""
-
+        # Indexes for a key's timeline (by subject) and a user's history (by actor), newest first, and for removal.
         indexes: ClassVar = [
             models.Index(fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"),
             models.Index(fields=["actor", "-at"], name="audit_by_actor"),
@@ -51,6 +51,7 @@ class Event(SealedRow):
         """The event's description on pages."""
         return sentence_of(self.verb)
 
+    @override
     def sealed_fields(self) -> list[str | bytes]:
         """Return all fields, in the form that the database returns. Raises ValueError for an invalid address."""
         addresses = {name: str(ip_address(text)) for name in ("address", "peer") if (text := getattr(self, name))}
@@ -78,12 +79,10 @@ class Checkpoint(SealedRow):
     before = b""
     """The seal of the previous link, which this link's seal covers; empty for the first."""
 
-    class Meta:
-        """Written once, by `audit.chain`."""
-
     def __str__(self) -> str:
         return f"{self.number}: {self.ids}"
 
+    @override
     def sealed_fields(self) -> list[str | bytes]:
         """Return all fields, and the seal of the previous link."""
         return [*super().sealed_fields(), self.before]
@@ -105,8 +104,7 @@ class ChainState(SealedRow):
     SEALED = ("id", "count", "earliest", "latest", "head", "head_seal")
 
     class Meta:
-        """A single row, which is locked while the chain is extended."""
-
+        # A single row, which is locked while the chain is extended.
         constraints: ClassVar = [models.CheckConstraint(condition=models.Q(id=1), name="one_chain_state")]
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from typing_extensions import override
 
 from accounts.forms_of_texts import ForgetsSecrets
 from accounts.names import clean_text
@@ -23,8 +24,6 @@ class ScopeForm(ForgetsSecrets, forms.ModelForm):  # type: ignore[type-arg]  # n
     """The form in which an operator adds or describes a scope."""
 
     class Meta:
-        """The fields of the form."""
-
         model = Scope
         fields = ("name", "description", "restricted")
 
@@ -46,24 +45,24 @@ class ScopeAdmin(OperatorAdmin):
         ("add", "change"), WayBack(press="Save", keepable=("name", "description", "restricted"))
     )
 
+    @override
     def get_readonly_fields(self, request: HttpRequest, obj: Scope | None = None) -> tuple[str, ...]:
-        """Return the name as read-only once the scope exists."""
         return ("name",) if obj else ()
 
+    @override
     def save_model(self, request: HttpRequest, obj: Scope, form: Any, change: bool) -> None:
-        """Add the scope, or change its description and restriction."""
         origin = Origin.of_request(request)
         if change:
             services.describe_scope(scope=obj, description=obj.description, restricted=obj.restricted, origin=origin)
         else:
             services.add_scope(name=obj.name, description=obj.description, restricted=obj.restricted, origin=origin)
 
+    @override
     def delete_model(self, request: HttpRequest, obj: Scope) -> None:
-        """Remove one scope."""
         services.remove_scope(scope=obj, origin=Origin.of_request(request))
 
+    @override
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Scope]) -> None:
-        """Remove several scopes."""
         for scope in queryset:
             services.remove_scope(scope=scope, origin=Origin.of_request(request))
 

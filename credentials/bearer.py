@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
+from typing_extensions import override
 
 from accounts.models import User
 from audit.client_address import Address, resolved_address
@@ -33,6 +34,7 @@ class BearerAuthentication(BaseAuthentication, ABC):
     Returns None for a header that is not ours (no credential, or another kind) and raises for a bad one of ours.
     """
 
+    @override
     def authenticate(self, request: Request) -> tuple[User, Credential] | None:
         """Return owner and credential. Raises `CredentialRefused`, and `django.db.Error` if the database is away."""
         django_request = request._request  # REST framework's wrapper looks every attribute up in two places
@@ -55,6 +57,7 @@ class BearerAuthentication(BaseAuthentication, ABC):
         # Lazy, because most views never look at the user.
         return cast("User", SimpleLazyObject(record.owner.as_user)), record.credential
 
+    @override
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge for a request without a credential (RFC 6750 §3)."""
         return 'Bearer realm="keyportal"'

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError, ValidationError
+from typing_extensions import override
 
 MEANT: Final = {
     "token": "credential",
@@ -60,8 +61,8 @@ def unknown_members(sent: Iterable[str], known: Collection[str]) -> dict[str, li
 class StrictSerializer(serializers.Serializer[Any]):
     """A serializer that refuses unknown members. `null` for an optional member is the same as leaving it out."""
 
+    @override
     def to_internal_value(self, data: Any) -> Any:
-        """Return the validated values. Raises `ValidationError`."""
         if not isinstance(data, Mapping):
             return super().to_internal_value(data)
         optional = {name for name, field in self.fields.items() if not field.required}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
+from typing_extensions import override
 
 from credentials.credential import Credential
 from credentials.refusals import Refusal
@@ -29,6 +30,7 @@ class CredentialRefused(APIException):  # named like REST framework's NotAuthent
 class HasCredential(BasePermission):
     """Allows requests with a valid credential, whatever its scopes. The default of every API view."""
 
+    @override
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Return whether an authentication class accepted a credential."""
         return isinstance(request.auth, Credential)
@@ -37,6 +39,7 @@ class HasCredential(BasePermission):
 class _HasScopes(HasCredential):
     scopes: tuple[str, ...] = ()
 
+    @override
     def has_permission(self, request: Request, view: APIView) -> bool:
         credential = request.auth
         if not isinstance(credential, Credential):

@@ -15,8 +15,6 @@ class KeyCheck(models.Model):
     seen_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        """One row per key."""
-
         constraints: ClassVar = [models.UniqueConstraint(fields=["ring", "key_id"], name="one_check_a_key")]
 
     def __str__(self) -> str:

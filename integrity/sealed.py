@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
 from django.db import models, transaction
+from typing_extensions import override
 
 from integrity.rings import sealing_ring
 from vault.digests import row_seal, row_seal_fits
@@ -37,10 +38,9 @@ class SealedRow(models.Model):
     """The columns that the seal covers: all that authorise, none that only describe."""
 
     class Meta:
-        """Abstract: without a table of its own."""
-
         abstract = True
 
+    @override
     def save(self, *, update_fields: Iterable[str] | None = None, **options: Any) -> None:
         """Write the row, sealed. For new rows, libraries and shells; services use `swap` instead.
 

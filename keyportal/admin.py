@@ -12,6 +12,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver
+from typing_extensions import override
 
 from accounts.operators import OperatorAdmin
 from audit.models import Event
@@ -36,6 +37,7 @@ class PortalAdminSite(AdminSite):
     site_title = "keyportal operators"
     index_title = "Operator tasks"
 
+    @override
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """Register the models that operators see. Raises `ImproperlyConfigured` for pages that name no permission."""
         models: Iterable[type[Model]] = (
@@ -46,10 +48,12 @@ class PortalAdminSite(AdminSite):
             raise ImproperlyConfigured(f"The admin of {shown[0]._meta.label} must be an OperatorAdmin, or hidden.")
         super().register(shown, admin_class, **options)
 
+    @override
     def has_permission(self, request: HttpRequest) -> bool:
         """Return whether the user is an operator: staff, active, and confirmed like all whose rights count here."""
         return super().has_permission(request) and request.user.is_confirmed  # type: ignore[union-attr]
 
+    @override
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         """Return the guarded view: 403 for a logged-in user who is no operator, the log-in page for anonymous users."""
         guarded = super().admin_view(view, cacheable)
@@ -62,21 +66,25 @@ class PortalAdminSite(AdminSite):
 
         return inner
 
+    @override
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Return the URLs of the models' pages, and the few of Django's own that stay."""
         urls: list[Any] = super().get_urls()
         return [url for url in urls if getattr(url, "name", None) in (*PAGES, None)]  # a model's pages have no name
 
+    @override
     def get_log_entries(self, request: HttpRequest) -> Any:
         """Return the operator's latest actions from the audit trail, which replaces Django's own log."""
         return Event.objects.filter(actor=f"user:{request.user.pk}").order_by("-at", "-id")[:LATEST]
 
+    @override
     def password_change(  # type: ignore[override]  # a redirect instead of a page
         self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Redirect to the portal's page, which records the change and ends signed tokens."""
         return redirect("account_change_password")
 
+    @override
     def logout(  # type: ignore[override]  # a redirect instead of a page
         self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
@@ -84,6 +92,7 @@ class PortalAdminSite(AdminSite):
         response: HttpResponse = LogoutView.as_view()(request)
         return response
 
+    @override
     def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
         """Redirect an anonymous user to the portal's log-in and an operator to the site; 403 for other users.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.admin.apps import AdminConfig
+from typing_extensions import override
 
 from keyportal.local.private_files import OTHERS, make_private, make_tree_private, private_folder
 
@@ -15,6 +16,7 @@ class FrameConfig(AppConfig):
 
     name = "keyportal"
 
+    @override
     def ready(self) -> None:
         """Remove other users' access to existing files, and set the umask for new ones."""
         if not settings.KEYPORTAL_LOCAL:

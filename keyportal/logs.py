@@ -6,6 +6,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from typing_extensions import override
+
 from keyportal.errors.quiet_errors import QUIET, format_quietly, in_short
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
@@ -19,6 +21,7 @@ class RequestFilter(logging.Filter):
     another service is logged without its text, which may quote a setting.
     """
 
+    @override
     def filter(self, record: logging.LogRecord) -> bool:
         """Amend the record. Return True, because every record passes."""
         record.request_id = request_id.get()
@@ -35,8 +38,8 @@ class RequestFilter(logging.Filter):
 class TextFormatter(logging.Formatter):
     """Lines for people. Tracebacks leave out the texts of other services' errors."""
 
-    def formatException(self, exc_info: Any) -> str:  # noqa: N802  # logging's name
-        """Return the traceback."""
+    @override
+    def formatException(self, exc_info: Any) -> str:  # logging's name
         return format_quietly(exc_info[1]) if exc_info[1] else ""
 
 
@@ -46,8 +49,8 @@ class JSONFormatter(TextFormatter):
     Written by hand, because every request logs a line and a library's formatter takes three times as long.
     """
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,

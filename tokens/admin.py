@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from typing_extensions import override
 
 from accounts.models import User
 from accounts.operators import OperatorAdmin, ReadOnlyAdmin, operators_page
@@ -33,10 +34,11 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
     actions = ("end",)
     change_list_template = "admin/credentials_list.html"
 
+    @override
     def owner_of(self, obj: TokenFamily) -> User:
-        """Return the user who logged in."""
         return obj.user
 
+    @override
     def trail_of(self, row: TokenFamily) -> QuerySet[Event]:
         """Return the events of this log-in, which are recorded under its user."""
         mine = Event.objects.filter(subject_type="user", subject_id=row.user_id)
@@ -88,10 +90,12 @@ class AudienceAdmin(OperatorAdmin):
         """Return whether the row is as the portal wrote it. If not, no token is issued for it."""
         return audience.seal_is_valid()
 
+    @override
     def get_readonly_fields(self, request: HttpRequest, obj: Audience | None = None) -> tuple[str, ...]:
         """Return the read-only fields: the URI, once the audience exists."""
         return ("uri",) if obj else ()
 
+    @override
     def save_model(self, request: HttpRequest, obj: Audience, form: Any, change: bool) -> None:
         """Add the audience or change its description. The admin then links to the row by its id."""
         origin = Origin.of_request(request)
@@ -100,12 +104,12 @@ class AudienceAdmin(OperatorAdmin):
         else:
             obj.pk = services.add_audience(uri=obj.uri, description=obj.description, origin=origin).pk
 
+    @override
     def delete_model(self, request: HttpRequest, obj: Audience) -> None:
-        """Remove one audience."""
         services.remove_audience(audience=obj, origin=Origin.of_request(request))
 
+    @override
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Audience]) -> None:
-        """Remove several audiences."""
         for audience in queryset:
             services.remove_audience(audience=audience, origin=Origin.of_request(request))
 

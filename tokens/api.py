@@ -12,6 +12,7 @@ from rest_framework.permissions import AllowAny, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from typing_extensions import override
 
 from accounts.models import User
 from accounts.names import printable
@@ -39,6 +40,7 @@ REFUSALS: Final[Mapping[type[TokensError], Refusal]] = {
 class HasLoggedIn(BasePermission):
     """Allow requests that have just proved a password."""
 
+    @override
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Return True if there is a user. Raises `CredentialRefused` with the Basic challenge if there is none."""
         if not isinstance(request.user, User):
@@ -49,6 +51,7 @@ class HasLoggedIn(BasePermission):
 class TokensView(APIView):
     """`POST` issues an access and a refresh token for a password. `DELETE` revokes the credential that calls it."""
 
+    @override
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Answer 404 to POST if it is switched off, and refuse content types that an HTML form can send.
 
@@ -61,12 +64,14 @@ class TokensView(APIView):
                 raise UnsupportedMediaType(request._request.content_type or "")
         super().initial(request, *args, **kwargs)
 
+    @override
     def get_authenticators(self) -> list[BaseAuthentication]:
         """Return password authentication for POST, else any Bearer credential: a token of any audience can be ended."""
         if self.request.method == "POST":
             return [PasswordAuthentication()]
         return [APIKeyAuthentication(), AnyAudienceAuthentication()]
 
+    @override
     def get_permissions(self) -> Sequence[Any]:
         """Return the permission that fits the method's authentication."""
         return [HasLoggedIn()] if self.request.method == "POST" else [HasCredential()]

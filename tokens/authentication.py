@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
+from typing_extensions import override
 
 from accounts.models import User
 from audit.client_address import Address
@@ -35,12 +36,13 @@ class AccessTokenAuthentication(BearerAuthentication):
 
     audience: ClassVar[AudienceRequest] = None
 
+    @override
     def is_ours(self, token: str) -> bool:
         """Return whether the token has the form of an access token."""
         return kind_of(token) is Kind.ACCESS_TOKEN
 
+    @override
     def verify(self, token: str, *, address: Address | None) -> VerifiedRecord:
-        """Return the record of an acceptable token. Raises `RefusedError`."""
         return verify(token, address=address, audience=self.audience)
 
 
@@ -53,6 +55,7 @@ class AnyAudienceAuthentication(AccessTokenAuthentication):
 class PasswordAuthentication(BaseAuthentication):
     """HTTP Basic (RFC 7617) with an account's e-mail address and password, accepted by the auth endpoint only."""
 
+    @override
     def authenticate(self, request: Request) -> tuple[User, None] | None:
         """Return the user, or None for a request without Basic. Raises `CredentialRefused`."""
         header: str | None = request.META.get("HTTP_AUTHORIZATION")
@@ -64,6 +67,7 @@ class PasswordAuthentication(BaseAuthentication):
         except RefusedError as error:
             raise CredentialRefused(error.refusal) from None
 
+    @override
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge of RFC 7617 §2."""
         return REALM.challenge()

@@ -25,8 +25,6 @@ class AudienceForm(ForgetsSecrets, forms.ModelForm):  # type: ignore[type-arg]  
     """An audience, as operators add or describe it."""
 
     class Meta:
-        """The fields of the form."""
-
         model = Audience
         fields = ("uri", "description")
 

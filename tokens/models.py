@@ -68,8 +68,7 @@ class TokenFamily(SealedRow):
     objects: ClassVar[models.Manager["TokenFamily"]] = TokenFamilyQuerySet.as_manager()
 
     class Meta:
-        """The indexes serve the list of a user's apps and the purge."""
-
+        # The indexes serve the list of a user's apps and the purge.
         verbose_name_plural = "token families"
         indexes: ClassVar = [
             models.Index(fields=["user", "-refreshed_at"], name="families_of_a_user"),
@@ -118,8 +117,6 @@ class RevokedToken(models.Model):
     expires_at = models.DateTimeField(db_index=True, help_text="When the last token that it names expires.")
 
     class Meta:
-        """One row per token."""
-
         constraints: ClassVar = [models.UniqueConstraint(fields=["issuer", "token_id"], name="revoked_once")]
 
     def __str__(self) -> str:
@@ -148,8 +145,6 @@ class Audience(SealedRow):
     SEALED = ("id", "uri")
 
     class Meta:
-        """Sorted by URI."""
-
         ordering: ClassVar = ["uri"]
 
     def __str__(self) -> str:
@@ -166,8 +161,6 @@ class Housekeeping(models.Model):
     removed = models.JSONField(default=dict)
 
     class Meta:
-        """The admin uses the name “housekeeping” in singular and plural."""
-
         verbose_name_plural = "housekeeping"
 
     def __str__(self) -> str:

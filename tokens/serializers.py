@@ -3,6 +3,7 @@
 from typing import Any
 
 from rest_framework import serializers
+from typing_extensions import override
 
 from credentials.json_body import StrictSerializer
 
@@ -12,12 +13,12 @@ MOST_SCOPES = 100
 class ScopeField(serializers.CharField):
     """Names separated by spaces (RFC 6749 §3.3), as a list. An empty text counts as absent."""
 
+    @override
     def to_internal_value(self, data: Any) -> Any:
-        """Return the names as a list."""
         return super().to_internal_value(data).split()
 
+    @override
     def to_representation(self, value: Any) -> str:
-        """Return the names as one text."""
         return " ".join(value)
 
 
@@ -28,6 +29,7 @@ class LogInSerializer(StrictSerializer):
     scopes = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=MOST_SCOPES)
     resource = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
 
+    @override
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the values with the names under `scopes`. An empty list means no scopes; an empty text, absent."""
         if "scope" in attrs and "scopes" in attrs:

@@ -11,9 +11,6 @@ class AttemptWindow(models.Model):
     ends_at = models.DateTimeField(db_index=True)
     blocked_until = models.DateTimeField(null=True)
 
-    class Meta:
-        """Written by `accounts.attempts`."""
-
     def __str__(self) -> str:
         return self.id
 
@@ -26,8 +23,6 @@ class CacheEntry(models.Model):
     expires_at = models.DateTimeField(null=True, db_index=True)
 
     class Meta:
-        """Written by `accounts.cache`."""
-
         verbose_name_plural = "cache entries"
 
     def __str__(self) -> str:

@@ -32,8 +32,7 @@ class PendingMessage(models.Model):
     given_up_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
-        """Written by `accounts.pending`. The index finds the messages that are due."""
-
+        # The index finds the messages that are due.
         indexes: ClassVar = [
             models.Index(fields=["due_at"], name="messages_by_due", condition=models.Q(given_up_at=None))
         ]

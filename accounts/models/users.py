@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from typing_extensions import override
 
 from accounts.emails import normalize_email, refuse_colon
 from accounts.passwords import normalize_password
@@ -35,6 +36,7 @@ class UserManager(BaseUserManager["User"]):
         """Insert an operator with all rights and return it."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
+    @override
     def get_by_natural_key(self, username: str | None) -> "User":
         """Return the user with an e-mail address, in any case and Unicode form. Raises `User.DoesNotExist`."""
         return self.get(email=normalize_email(username or ""))
@@ -80,8 +82,7 @@ class User(SealedRow, AbstractBaseUser, PermissionsMixin):
     objects: ClassVar[UserManager] = UserManager()
 
     class Meta:
-        """The database, too, enforces that addresses are lower case."""
-
+        # The database, too, enforces that addresses are lower case.
         constraints: ClassVar = [
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_is_lower_case")
         ]
@@ -89,14 +90,17 @@ class User(SealedRow, AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
+    @override
     def clean(self) -> None:
         """Normalize the address before the form checks whether it is taken."""
         self.email = normalize_email(self.email)
 
+    @override
     def set_password(self, raw_password: str | None) -> None:
         """Set the hash of the normalized password."""
         super().set_password(None if raw_password is None else normalize_password(raw_password))
 
+    @override
     def check_password(self, raw_password: str | None) -> bool:
         """Return whether this is the password, in any Unicode form (RFC 7617 §2.1, NIST SP 800-63B-4 §3.1.1.2).
 
@@ -110,7 +114,8 @@ class User(SealedRow, AbstractBaseUser, PermissionsMixin):
             None if raw_password is None else normalize_password(raw_password), self.password, upgrade
         )
 
-    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+    @override
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:  # type: ignore[misc]  # unknown to the stubs
         """Return the hash that binds a session to this account; a new password or epoch changes it."""
         bound = f"{self.session_epoch} {self.password}"
         return salted_hmac("keyportal.session", bound, secret=secret, algorithm="sha256").hexdigest()
@@ -139,9 +144,6 @@ class MailedLink(SealedRow):
 
     PURPOSE = "mailed link"
     SEALED = ("id", "purpose", "user_id", "email", "digest", "issued_at", "expires_at")
-
-    class Meta:
-        """Written by `accounts.links`."""
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.user_id}"

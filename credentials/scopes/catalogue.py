@@ -8,6 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Aggregate, Case, CharField, Func, Subquery, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.sql.compiler import SQLCompiler
+from typing_extensions import override
 
 from credentials.scopes.models import Scope, is_built_in
 from vault.digests import row_seal_fits
@@ -25,8 +26,8 @@ class JoinedTexts(Aggregate):
     template = "%(function)s(%(expressions)s, ' ')"
     output_field = TextField()
 
+    @override
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
-        """Return the SQL for SQLite."""
         return self.as_sql(compiler, connection, function="GROUP_CONCAT", **context)
 
 
@@ -36,8 +37,8 @@ class Hexadecimal(Func):
     template = "encode(%(expressions)s, 'hex')"
     output_field = TextField()
 
+    @override
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
-        """Return the SQL for SQLite."""
         return self.as_sql(compiler, connection, template="hex(%(expressions)s)", **context)
 
 

@@ -4,6 +4,7 @@ from typing import ClassVar, Final
 
 from django.core.validators import RegexValidator
 from django.db import models
+from typing_extensions import override
 
 from integrity.sealed import SealedRow
 
@@ -46,13 +47,12 @@ class Scope(SealedRow):
     SEALED = ("name", "restricted")
 
     class Meta:
-        """Ordered by name."""
-
         ordering: ClassVar = ["name"]
 
     def __str__(self) -> str:
         return self.name
 
+    @override
     def seal_is_valid(self) -> bool:
         """Return whether the row's seal is valid, or the scope is one of `BUILT_IN`."""
         return is_built_in(self.name, restricted=self.restricted) or super().seal_is_valid()

@@ -17,8 +17,6 @@ class Usage(models.Model):
     count = models.PositiveBigIntegerField()
 
     class Meta:
-        """Rows are written by `credentials.scopes.services.add_usage`."""
-
         verbose_name_plural = "usage"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["credential", "hour", "entry_point", "outcome"], name="usage_counted_once"),
@@ -39,8 +37,6 @@ class SourceAddress(models.Model):
     last_at = models.DateTimeField(db_index=True)
 
     class Meta:
-        """Rows are written by `credentials.scopes.services.add_usage`."""
-
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["credential", "secret", "address"], name="one_source_address"),
         ]
@@ -56,8 +52,7 @@ class UsageBatch(models.Model):
     at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:
-        """Kept for a day; no process retries a batch for longer."""
-
+        # Kept for a day; no process retries a batch for longer.
         verbose_name_plural = "usage batches"
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
+from typing_extensions import override
 
 from credentials.verdict_query.postgresql.base import Connection
 from credentials.verdict_query.query_timeout import VERDICT_TIMEOUT, QueryTimeout, breaker
@@ -68,6 +69,7 @@ class Placeholder(Expression):
         super().__init__(output_field=output_field)
         self.position = position
 
+    @override
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, Any]:
         """Return a placeholder, with the slot itself as its parameter."""
         return "%s", (self,)

@@ -18,6 +18,7 @@ import psycopg
 from django.conf import settings
 from django.db import DatabaseError, connections
 from psycopg.pq.abc import PGresult
+from typing_extensions import override
 
 from credentials.verified_cache import clock
 from credentials.verified_cache.changes import AppliedChanges, Change, Position
@@ -68,8 +69,8 @@ class Listener(threading.Thread):
         self._state: tuple[object, ...] = ()
         self._logged = ""
 
+    @override
     def run(self) -> None:
-        """Listen until the process ends."""
         attempt = 0
         while True:
             pause = BACK_OFF[min(attempt, len(BACK_OFF) - 1)]

@@ -19,8 +19,6 @@ class ChangeCounter(models.Model):
     raised_at = models.DateTimeField(null=True)
 
     class Meta:
-        """Written by the triggers of `credentials.verified_cache.triggers` only."""
-
         constraints: ClassVar = [models.CheckConstraint(condition=models.Q(id=1), name="one_change_counter")]
 
     def __str__(self) -> str:

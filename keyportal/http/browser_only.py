@@ -15,6 +15,7 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware as DjangoXFra
 from django.middleware.common import CommonMiddleware as DjangoCommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrfViewMiddleware
 from django.template.response import TemplateResponse
+from typing_extensions import override
 
 from accounts.middleware import SessionLifetimeMiddleware as AccountsSessionLifetimeMiddleware
 from accounts.middleware import SessionMiddleware as AccountsSessionMiddleware
@@ -45,6 +46,7 @@ class PagesOnly:
 class CommonMiddleware(DjangoCommonMiddleware):
     """Redirects to the URL with a slash at its end if there is one, but never a request that sends data."""
 
+    @override
     def should_redirect_with_slash(self, request: HttpRequest) -> bool:
         """Return whether the URL lacks only the slash."""
         return request.method in ("GET", "HEAD") and super().should_redirect_with_slash(request)
@@ -61,6 +63,7 @@ class SessionMiddleware(PagesOnly, AccountsSessionMiddleware):
 class CsrfViewMiddleware(PagesOnly, DjangoCsrfViewMiddleware):
     """No CSRF check where no cookie is a credential."""
 
+    @override
     def process_view(self, request: HttpRequest, *view: Any) -> Any:
         """Check the token of a form."""
         return None if is_for_machines(request) else super().process_view(request, *view)
@@ -85,6 +88,7 @@ class XFrameOptionsMiddleware(PagesOnly, DjangoXFrameOptionsMiddleware):
 class WayBackMiddleware(PagesOnly, AccountsWayBackMiddleware):
     """Machines are refused, and never redirected to a log-in."""
 
+    @override
     def process_template_response(self, request: HttpRequest, response: TemplateResponse) -> TemplateResponse:
         """Fill a draft into a page. REST framework's responses are rendered late too, but have no session."""
         return response if is_for_machines(request) else super().process_template_response(request, response)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from rest_framework.parsers import JSONParser as FrameworkJSONParser
+from typing_extensions import override
 
 from credentials.json_body import parse
 
@@ -11,9 +12,9 @@ from credentials.json_body import parse
 class JSONParser(FrameworkJSONParser):
     """REST framework's JSON parser, made strict."""
 
+    @override
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return the value. Raises `ParseError`."""
         value: dict[str, Any] = parse(stream.read())
         return value

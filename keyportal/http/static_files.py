@@ -20,6 +20,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import call_command
 from django.http import Http404, HttpRequest, HttpResponseBase
+from typing_extensions import override
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
@@ -34,6 +35,7 @@ UNCOLLECTED: Final = (
 class StaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # untyped
     """Names collected files with a hash of their content, and others by their plain names."""
 
+    @override
     def load_manifest(self) -> tuple[dict[str, str], str]:
         """Return the hashed names by the names of files; none if the collected files can't be read."""
         try:
@@ -42,6 +44,7 @@ class StaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[
             return {}, ""
         return loaded
 
+    @override
     def stored_name(self, name: str) -> str:
         """Return the hashed name if the file was collected, else the plain name."""
         try:
@@ -56,6 +59,7 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # unty
 
     _told = False
 
+    @override
     def serve(self, static_file: Any, request: HttpRequest) -> HttpResponseBase:
         """Return the file. Raises `Http404` if it does not exist."""
         try:

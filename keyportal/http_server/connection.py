@@ -9,6 +9,8 @@ import logging
 from http import HTTPStatus
 from typing import cast
 
+from typing_extensions import override
+
 from audit.client_address import parse_address
 from keyportal.http_server.answer import CONTINUE, Answer
 from keyportal.http_server.bounds import BODY_WITHIN, HEAD_WITHIN, IDLE, LINGER
@@ -31,6 +33,7 @@ class Connection(Reader, asyncio.Protocol):
         """Whether no request of this connection is being answered."""
         return not self.turns or not self.turns[0].is_taken
 
+    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first head."""
         self.transport = cast("asyncio.Transport", transport)
@@ -40,6 +43,7 @@ class Connection(Reader, asyncio.Protocol):
         self.until = self.host.now + HEAD_WITHIN
         self.host.add(self)
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         """Drop unfinished requests. A request that a thread has started on runs to its end."""
         self.host.remove(self)
@@ -50,6 +54,7 @@ class Connection(Reader, asyncio.Protocol):
         self.turns.clear()
         self.ahead.clear()
 
+    @override
     def ended(self) -> None:
         """Answer the complete requests, then close. Half a request changes nothing."""
         if self.is_lingering:
@@ -60,24 +65,29 @@ class Connection(Reader, asyncio.Protocol):
         if not self.turns:
             self._close_at_once()
 
+    @override
     def bound_of(self, request: Request) -> int:
         """Return the host's bound."""
         return self.host.bound_of(request)
 
+    @override
     def keep(self, request: Request, count: int) -> None:
         """Count bytes with the host."""
         self.host.keep(request, count)
 
+    @override
     def begun(self, request: Request) -> None:
         """Queue the request for its turn."""
         self.turns.append(request)
 
+    @override
     def awaited(self, request: Request) -> None:
         """Wait for the body, and send 100 Continue to a client that expects it."""
         self.until = self.host.now + BODY_WITHIN
         if b"expect" in request.named and request.version != "1.0" and len(self.turns) == 1:
             self.transport.write(CONTINUE)
 
+    @override
     def take(self, request: Request) -> None:
         """Have the host answer a request."""
         request.is_taken = True
@@ -85,6 +95,7 @@ class Connection(Reader, asyncio.Protocol):
         if request.answer is None:
             self.until = self.host.now + within
 
+    @override
     def refuse(self, request: Request, why: UnreadableError) -> None:
         """Have the host refuse a request. Nothing after it is read."""
         request.is_taken = self.is_deaf = self._is_ending = True
@@ -92,6 +103,7 @@ class Connection(Reader, asyncio.Protocol):
         if request.answer is None:
             self.until = self.host.now + within
 
+    @override
     def completed(self) -> None:
         """Wait for the next request, if this one was answered before all of it arrived."""
         if not (self.turns or self.is_lingering):
@@ -135,6 +147,7 @@ class Connection(Reader, asyncio.Protocol):
         elif self.request is not None:
             self.until = min(self.until, self.host.now + LINGER)
 
+    @override
     def cut(self, why: UnreadableError) -> None:
         """Answer a request that can't be read any further, and stop reading."""
         request, self.request = self.request, None

@@ -10,6 +10,7 @@ import uvloop
 from gunicorn import sock
 from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.base import Worker as GunicornWorker
+from typing_extensions import override
 
 from keyportal.http_server.bounds import HEAD_WITHIN, LINGER
 
@@ -21,6 +22,7 @@ TICK: Final = 0.1  # seconds between two checks of deadlines
 class Logger(GunicornLogger):
     """Passes gunicorn's lines to the portal's own log, as text or JSON, as the settings say."""
 
+    @override
     def setup(self, cfg: Any) -> None:
         """Set the level, and add no handler of gunicorn's own."""
         self.cfg = cfg
@@ -35,12 +37,14 @@ class Worker(GunicornWorker):
     """The application, `keyportal.http_server.server.HTTPServer`. gunicorn loads this class before Django is set up."""
     alive: bool
 
+    @override
     def init_process(self) -> None:
         """Create the event loop, then continue as every gunicorn worker."""
         self.loop = uvloop.new_event_loop()
         asyncio.set_event_loop(self.loop)
         super().init_process()
 
+    @override
     def init_signals(self) -> None:
         """Handle signals in the event loop."""
         for number in self.SIGNALS:
@@ -51,8 +55,8 @@ class Worker(GunicornWorker):
         self.loop.add_signal_handler(signal.SIGWINCH, lambda: None)
         self.loop.add_signal_handler(signal.SIGABRT, self.handle_abort, signal.SIGABRT, None)
 
+    @override
     def run(self) -> None:
-        """Serve until the worker ends."""
         sys.setswitchinterval(SWITCH)
         self.wsgi.start(self.loop)
         self.loop.run_until_complete(self._serve())

@@ -15,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
+from typing_extensions import override
 
 from audit.client_address import parse_address, parse_network
 from credentials.usage.counters import BOUNDS
@@ -57,8 +58,8 @@ class Workers(Collector):
         self._workers = [worker for worker in workers if worker.is_alive]
         self._total = total(workers)
 
+    @override
     def collect(self) -> Iterable[Metric]:
-        """Yield every metric."""
         yield from self._verdicts()
         yield from self._requests()
         yield from self._messages()

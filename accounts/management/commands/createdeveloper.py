@@ -8,6 +8,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
+from typing_extensions import override
 
 from accounts import services
 from accounts.emails import normalize_email
@@ -20,12 +21,13 @@ class Command(BaseCommand):
 
     help = "Create a developer's account."
 
+    @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the address, and whether it is confirmed and the password comes from standard input."""
         parser.add_argument("email")
         parser.add_argument("--confirmed", action="store_true", help="the address is known to be theirs")
         parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Create the account and print its id. Raises `CommandError` for a bad or taken address or a weak password."""
         candidate = User(email=normalize_email(options["email"]))

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
+from typing_extensions import override
 
 from vault.rings import new_entry
 from vault.signing_keys import KEY_TYPES, new_signing_jwk
@@ -17,12 +18,13 @@ class Command(BaseCommand):
     help = "Print a fresh ring entry."
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django declares it so  # the command must run while a ring is missing
 
+    @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the ring, an id in place of the default, and the algorithm."""
         parser.add_argument("ring", choices=["sealing", "index", "signing"])
         parser.add_argument("--id", help="the entry's id; by default the ring's first letter and the time")
         parser.add_argument("--alg", choices=list(KEY_TYPES), default="ES256", help="algorithm of a signing key")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Print a fresh entry."""
         if options["ring"] == "signing":

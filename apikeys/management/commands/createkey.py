@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
+from typing_extensions import override
 
 from accounts.emails import normalize_email
 from accounts.models import User
@@ -23,8 +24,8 @@ class Command(BaseCommand):
 
     help = "Create a key and print its secret."
 
+    @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the owner's address and what the key is to have."""
         parser.add_argument("email")
         parser.add_argument("--name", required=True)
         parser.add_argument("--environment", choices=Environment.values, default=Environment.LIVE)
@@ -32,6 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--expires", metavar="DATE", help="2027-01-31 (to its end, UTC), or 2027-01-31T12:00:00Z")
         parser.add_argument("--restricted", action="store_true", help="allow scopes that only operators can grant")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Create the key. Raises `CommandError` with the reason if it can't."""
         owner = User.objects.filter(email=normalize_email(options["email"])).first()

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.checks import ERROR, run_checks
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from typing_extensions import override
 
 from accounts.models import User
 from accounts.services import create_user
@@ -26,6 +27,7 @@ class Command(BaseCommand):
     help = "Set up a local portal to try out."
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django declares it so  # the server prints the warnings
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Create what is missing; nothing if the portal has users. Raises `CommandError` outside local mode."""
         if not settings.KEYPORTAL_LOCAL:

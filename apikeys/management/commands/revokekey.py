@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
+from typing_extensions import override
 
 from apikeys import services
 from apikeys.forms import clean_reason
@@ -17,11 +18,12 @@ class Command(BaseCommand):
 
     help = "Revoke a key."
 
+    @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the key id and the reason."""
         parser.add_argument("key_id")
         parser.add_argument("--reason", required=True)
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Revoke the key and print whether it was active. Raises `CommandError` for an unknown id or a bad reason."""
         try:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
+from typing_extensions import override
 
 from audit.id_ranges import IdRanges
 from audit.verify_trail import verify_trail
@@ -18,6 +19,7 @@ class Command(BaseCommand):
 
     help = "Check the seal of every event in the audit trail, and the trail's chain."
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Print what was read and what does not fit. Raises `CommandError` if anything does not."""
         report = verify_trail()

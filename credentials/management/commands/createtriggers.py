@@ -5,6 +5,7 @@ from typing import Any
 from django.apps import apps
 from django.core.management.base import BaseCommand
 from django.db import connection
+from typing_extensions import override
 
 from audit.append_only import create_refusals
 from credentials.verified_cache.triggers import create_triggers
@@ -15,6 +16,7 @@ class Command(BaseCommand):
 
     help = "Recreate the triggers that announce changes (PostgreSQL) and keep the audit trail append-only."
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Create the triggers in one transaction. Raises `django.db.Error`."""
         with connection.schema_editor() as editor:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import psycopg
 from django.db.backends.postgresql import base
+from typing_extensions import override
 
 from credentials.verdict_query.query_timeout import VERDICT_TIMEOUT, QueryTimeout, breaker
 
@@ -32,6 +33,7 @@ class Connection(psycopg.Connection[Any]):
         finally:
             self._limit = None
 
+    @override
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Return the result of an exchange with the server, all of which go through here. Raises `QueryTimeout`."""
         limit = timeout if timeout is not None or self.timeout is None else self._limit or self.timeout
@@ -55,6 +57,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     Database = _psycopg
 
+    @override
     def is_usable(self) -> bool:
         """Return whether the server answers, within the timeout of a verdict: a health check precedes it."""
         raw = self.connection

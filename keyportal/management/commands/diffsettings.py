@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.core.management.commands import diffsettings
+from typing_extensions import override
 
 from keyportal.options import OPTIONS
 
@@ -13,16 +14,16 @@ HIDDEN: Final = frozenset(option.name for option in OPTIONS if option.secret) | 
 class Command(diffsettings.Command):
     """Show the settings that differ from Django's, without secrets: terminals are recorded, and listings are pasted."""
 
+    @override
     def output_hash(
         self, user_settings: Mapping[str, str], default_settings: dict[str, str], **options: Any
     ) -> list[str]:
-        """Return the lines, without secrets."""
         return super().output_hash(_hidden(user_settings), default_settings, **options)
 
+    @override
     def output_unified(
         self, user_settings: Mapping[str, str], default_settings: dict[str, str], **options: Any
     ) -> list[str]:
-        """Return the lines, without secrets."""
         return super().output_unified(_hidden(user_settings), default_settings, **options)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.views.decorators.debug import sensitive_variables
+from typing_extensions import override
 
 from accounts.names import printable
 from apikeys.forms import clean_reason
@@ -25,13 +26,14 @@ class Command(BaseCommand):
 
     help = "Identify the credential on standard input, its owner and its state; with --end, end it."
 
+    @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare `--end` and its `--reason`."""
         parser.add_argument(
             "--end", action="store_true", help="end what is found: the key, the log-in, or only the token"
         )
         parser.add_argument("--reason", default="", help="why; the owner sees it")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the findings, and end them on request. Raises `CommandError` if nothing was found or ended."""
         if bool(options["reason"]) is not options["end"]:

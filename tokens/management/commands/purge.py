@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from typing_extensions import override
 
 from tokens.housekeeping import BATCH, purge
 
@@ -13,10 +14,11 @@ class Command(BaseCommand):
 
     help = "Delete expired rows in batches while the portal serves traffic, and say how many."
 
+    @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the batch size."""
         parser.add_argument("--batch", type=int, default=BATCH, help=f"rows in one statement, at most {BATCH}")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Purge, and print the number of rows of each kind. Raises `CommandError` if the batch size is out of range."""
         if not 1 <= options["batch"] <= BATCH:
