@@ -3,23 +3,18 @@
 Each class is the one that it is named after, and skips `KEYPORTAL_MACHINE_PATHS`.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from allauth.usersessions import middleware as usersessions
-from csp.middleware import CSPMiddleware as DjangoCSPMiddleware
+from csp import middleware as csp
 from django.conf import settings
-from django.contrib.auth.middleware import AuthenticationMiddleware as DjangoAuthenticationMiddleware
-from django.contrib.messages.middleware import MessageMiddleware as DjangoMessageMiddleware
-from django.http import HttpRequest
-from django.middleware.clickjacking import XFrameOptionsMiddleware as DjangoXFrameOptionsMiddleware
-from django.middleware.common import CommonMiddleware as DjangoCommonMiddleware
-from django.middleware.csrf import CsrfViewMiddleware as DjangoCsrfViewMiddleware
-from django.template.response import TemplateResponse
+from django.contrib.auth import middleware as auth
+from django.contrib.messages import middleware as messages
+from django.http import HttpRequest, HttpResponse
+from django.middleware import clickjacking, common, csrf
 from typing_extensions import override
 
-from accounts.middleware import SessionLifetimeMiddleware as AccountsSessionLifetimeMiddleware
-from accounts.middleware import SessionMiddleware as AccountsSessionMiddleware
-from accounts.middleware import WayBackMiddleware as AccountsWayBackMiddleware
+from accounts import middleware as accounts
 
 
 def is_for_machines(request: HttpRequest) -> bool:
@@ -31,68 +26,42 @@ def is_for_machines(request: HttpRequest) -> bool:
     return known
 
 
-class PagesOnly:
-    """Mixin for a middleware that requests of machines skip."""
+def skipped_by_machines(middleware: type[Any]) -> type[Any]:
+    """Return a subclass of a middleware that lets requests of machines past it, past its hooks too."""
 
-    get_response: Any
+    def call(self: Any, request: HttpRequest) -> Any:
+        return self.get_response(request) if is_for_machines(request) else middleware.__call__(self, request)
 
-    def __call__(self, request: HttpRequest) -> Any:
-        """Pass the request to the middleware, or past it."""
-        if is_for_machines(request):
-            return self.get_response(request)
-        return super().__call__(request)  # type: ignore[misc]  # of the class that it is mixed into
+    def view(self: Any, request: HttpRequest, *view: Any) -> Any:
+        return None if is_for_machines(request) else middleware.process_view(self, request, *view)
+
+    def template_response(self: Any, request: HttpRequest, response: HttpResponse) -> Any:
+        # REST framework's responses are rendered late too, but have no session.
+        return response if is_for_machines(request) else middleware.process_template_response(self, request, response)
+
+    hooks = {"process_view": view, "process_template_response": template_response}
+    present = {name: hook for name, hook in hooks.items() if hasattr(middleware, name)}
+    return type(middleware.__name__, (middleware,), {"__call__": call, "__module__": __name__, **present})
 
 
-class CommonMiddleware(DjangoCommonMiddleware):
+# Machines have a credential, and no session that would name a user: a cookie that is sent there is never read.
+SessionMiddleware: Final = skipped_by_machines(accounts.SessionMiddleware)
+AuthenticationMiddleware: Final = skipped_by_machines(auth.AuthenticationMiddleware)
+SessionLifetimeMiddleware: Final = skipped_by_machines(accounts.SessionLifetimeMiddleware)
+UserSessionsMiddleware: Final = skipped_by_machines(usersessions.UserSessionsMiddleware)
+# Where no cookie is a credential, a form of another site can do nothing.
+CsrfViewMiddleware: Final = skipped_by_machines(csrf.CsrfViewMiddleware)
+MessageMiddleware: Final = skipped_by_machines(messages.MessageMiddleware)
+# Machines get one policy and one header for all responses: `keyportal.http.middleware.ResponseHeadersMiddleware`.
+CSPMiddleware: Final = skipped_by_machines(csp.CSPMiddleware)
+XFrameOptionsMiddleware: Final = skipped_by_machines(clickjacking.XFrameOptionsMiddleware)
+# Machines are refused, and never redirected to a log-in.
+WayBackMiddleware: Final = skipped_by_machines(accounts.WayBackMiddleware)
+
+
+class CommonMiddleware(common.CommonMiddleware):
     """Redirects to the URL with a slash at its end if there is one, but never a request that sends data."""
 
     @override
     def should_redirect_with_slash(self, request: HttpRequest) -> bool:
-        """Return whether the URL lacks only the slash."""
         return request.method in ("GET", "HEAD") and super().should_redirect_with_slash(request)
-
-
-class CSPMiddleware(PagesOnly, DjangoCSPMiddleware):
-    """Machines get one policy for all responses: `keyportal.http.middleware.ResponseHeadersMiddleware`."""
-
-
-class SessionMiddleware(PagesOnly, AccountsSessionMiddleware):
-    """A session cookie that is sent to a path for machines is never read."""
-
-
-class CsrfViewMiddleware(PagesOnly, DjangoCsrfViewMiddleware):
-    """No CSRF check where no cookie is a credential."""
-
-    @override
-    def process_view(self, request: HttpRequest, *view: Any) -> Any:
-        """Check the token of a form."""
-        return None if is_for_machines(request) else super().process_view(request, *view)
-
-
-class AuthenticationMiddleware(PagesOnly, DjangoAuthenticationMiddleware):
-    """Machines have a credential, and no session that would name a user."""
-
-
-class SessionLifetimeMiddleware(PagesOnly, AccountsSessionLifetimeMiddleware):
-    """Ends a session at its absolute lifetime."""
-
-
-class MessageMiddleware(PagesOnly, DjangoMessageMiddleware):
-    """Machines read no messages."""
-
-
-class XFrameOptionsMiddleware(PagesOnly, DjangoXFrameOptionsMiddleware):
-    """Machines get the header from `keyportal.http.middleware.ResponseHeadersMiddleware`."""
-
-
-class WayBackMiddleware(PagesOnly, AccountsWayBackMiddleware):
-    """Machines are refused, and never redirected to a log-in."""
-
-    @override
-    def process_template_response(self, request: HttpRequest, response: TemplateResponse) -> TemplateResponse:
-        """Fill a draft into a page. REST framework's responses are rendered late too, but have no session."""
-        return response if is_for_machines(request) else super().process_template_response(request, response)
-
-
-class UserSessionsMiddleware(PagesOnly, usersessions.UserSessionsMiddleware):  # type: ignore[misc]  # untyped
-    """Records when a session was last used."""
