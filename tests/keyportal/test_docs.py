@@ -12,26 +12,10 @@ from tests.portal import ROOT
 from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.once
-WALK_1 = [
-    "apikeys/authentication.py",
-    "credentials/bearer.py",
-    "apikeys/verification.py",
-    "vault/secret_format.py",
-    "vault/digests.py",
-]
-
-
 def test_every_code_is_documented_with_its_status() -> None:
     text = (ROOT / "docs/errors.md").read_text()
     documented = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", text, re.MULTILINE))
     assert documented == {code: str(reason.status) for code, reason in CODES.items()}
-
-
-def test_the_walk_of_a_bearer_header_is_five_files_and_four_hundred_lines() -> None:
-    architecture = (ROOT / "docs/architecture.md").read_text()
-    walk = architecture.partition("## Walk 1")[2].partition("## Walk 2")[0]
-    assert re.findall(r"^\d\. `([\w/]+\.py)`", walk, re.MULTILINE) == WALK_1
-    assert sum(len((ROOT / file).read_text().splitlines()) for file in WALK_1) <= 400
 
 
 def test_every_system_check_is_documented() -> None:
