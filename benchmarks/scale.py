@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benchmarks.load import each_in_turn, load
 from benchmarks.rows import Row, Table, spread
-from tests.person import Person
 from tests.portal import ROOT, Portal
+from tests.portal_user import PortalUser
 from tests.with_postgres import postgres_cluster
 
 MANY = int(os.environ.get("KEYS", "10000000"))
@@ -105,13 +105,13 @@ def page_of_many() -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="keyportal-bench-") as name, postgres_cluster() as cluster:
         portal = OneThread(Path(name), cluster.url)
         with portal.running(workers=1):
-            people = {count: Person(portal, f"owner-{count}@example.com") for count in counts}
+            people = {count: PortalUser(portal, f"owner-{count}@example.com") for count in counts}
             for count in people:
                 fill(portal, count, count, Path(name) / "unused")
                 owner = f"User.objects.get(email='owner-{count}@example.com')"
                 portal.shell(f"APIKey.objects.filter(owner__email__startswith='many-').update(owner={owner})")
             portal.shell("from django.db import connection; connection.cursor().execute('VACUUM ANALYZE')")
-            rounds = [{count: median_time(person) for count, person in people.items()} for _ in range(ROUNDS)]
+            rounds = [{count: median_time(portal_user) for count, portal_user in people.items()} for _ in range(ROUNDS)]
     what = "keys page of 10,000 keys, 25 of them shown / of {}, time of the server"
     return [
         Row("12", what.format("10 keys, all shown"), spread([times[10_000] / times[10] for times in rounds]), "≤ 1.3"),
@@ -119,11 +119,11 @@ def page_of_many() -> list[Row]:
     ]
 
 
-def median_time(person: Person) -> float:
+def median_time(portal_user: PortalUser) -> float:
     """Return the median time of the keys page, in seconds."""
     took = []
     for _ in range(15):
         started = time.perf_counter()
-        person.get("/keys/")
+        portal_user.get("/keys/")
         took.append(time.perf_counter() - started)
     return statistics.median(took)

@@ -14,8 +14,8 @@ from django.db import connection, transaction
 
 from credentials.runtime.database_writes import READ_ONLY, UNWRITABLE
 from tests.oauth_client import ClientKey, OAuthClient
-from tests.person import Person
 from tests.portal import Answer, Portal
+from tests.portal_user import PortalUser
 
 OWNER, OPERATOR = "unwritten@example.com", "operator@example.com"
 MAKE: Final = (
@@ -27,7 +27,7 @@ LIMIT: Final = 2**21
 """Bytes that a file may have: more than the server's log, less than the database's."""
 
 
-class Visitor(Person):
+class Visitor(PortalUser):
     """Somebody who is logged in, and sends what their pages would."""
 
     def __init__(self, portal: Portal, email: str, *, make: bool) -> None:

@@ -14,8 +14,8 @@ from django.test import Client
 
 from accounts.models import User
 from tests.conftest import PASSWORD
-from tests.person import Person
 from tests.portal import Portal
+from tests.portal_user import PortalUser
 
 pytestmark = [pytest.mark.once, pytest.mark.django_db]
 Enter = Callable[..., Client]
@@ -106,14 +106,14 @@ def test_a_second_factor_is_changed_after_a_fresh_log_in_only(log_in: Enter, dev
 
 @pytest.mark.security("L-02")
 def test_a_second_factor_is_added_on_the_record_and_its_owner_is_told(portal: Portal) -> None:
-    person = Person(portal, "factor@example.com")
-    person.post("/accounts/reauthenticate/", password=PASSWORD)
-    page = person.get("/accounts/2fa/totp/activate/")
+    portal_user = PortalUser(portal, "factor@example.com")
+    portal_user.post("/accounts/reauthenticate/", password=PASSWORD)
+    page = portal_user.get("/accounts/2fa/totp/activate/")
     secret, token = re.search(r'value="([A-Z2-7]{32,})"', page), re.search(r'csrfmiddlewaretoken" value="(\w+)"', page)
     assert secret
     assert token
-    person.post("/accounts/2fa/totp/activate/", token=token[1], code=code_of(secret[1]))
-    assert "Authenticator app added" in person.get("/account/history/")
+    portal_user.post("/accounts/2fa/totp/activate/", token=token[1], code=code_of(secret[1]))
+    assert "Authenticator app added" in portal_user.get("/account/history/")
     told = [message for message in portal.messages() if "To: factor@example.com" in message]
     assert len(told) >= 1
     assert not [message for message in told if secret[1] in message]

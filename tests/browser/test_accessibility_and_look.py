@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import PASSWORD, faults_of, sign_up
 from tests.oauth_client import OAuthClient
-from tests.person import Person
 from tests.portal import Portal, shared_folder
+from tests.portal_user import PortalUser
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once
@@ -84,7 +84,7 @@ def test_pages_of_keys_and_of_the_account(audited: Callable[[str], list[str]], p
 
 
 def test_pages_that_messages_lead_to(audited: Callable[[str], list[str]], portal: Portal) -> None:
-    stranger = Person(portal, "axe-mail@example.com")
+    stranger = PortalUser(portal, "axe-mail@example.com")
     stranger.post("/accounts/logout/")
     stranger.post("/accounts/password/reset/", email="axe-mail@example.com")
     stranger.post("/accounts/signup/", email="axe-new@example.com", password1=PASSWORD)
@@ -122,7 +122,7 @@ def test_pages_of_a_key_in_use_and_of_what_went_wrong(
 
 
 def test_the_page_that_asks_for_the_second_factor(page: Page, portal: Portal) -> None:
-    Person(portal, "axe-mfa@example.com")
+    PortalUser(portal, "axe-mfa@example.com")
     portal.shell(
         "from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret; "
         "TOTP.activate(User.objects.get(email='axe-mfa@example.com'), generate_totp_secret())"

@@ -5,8 +5,8 @@ import base64
 import pytest
 
 from tests.oauth_client import FORGET_GUESSES, PASSWORD, OAuthClient, basic, json_of
-from tests.person import Person
 from tests.portal import Answer, Portal
+from tests.portal_user import PortalUser
 from tokens.basic import basic_credentials
 
 OWNER = "basic@example.com"
@@ -149,7 +149,7 @@ def test_an_unconfirmed_account_is_told_so_with_the_right_password_only(oauth_cl
 @pytest.mark.conformance("PD-06")
 @pytest.mark.usefixtures("fresh_counts")
 def test_guesses_end_in_429_and_the_owner_s_session_and_keys_go_on(portal: Portal, oauth_client: OAuthClient) -> None:
-    guessed = Person(portal, "guess-basic@example.com")
+    guessed = PortalUser(portal, "guess-basic@example.com")
     secret = portal.make_key("guess-basic@example.com")[1]
     statuses = [oauth_client.password("guess-basic@example.com", f"guess {number}").status for number in range(11)]
     assert statuses == [401] * 10 + [429]
@@ -186,8 +186,8 @@ def test_no_form_of_another_site_mints_tokens(portal: Portal, kind: str) -> None
 
 @pytest.mark.conformance("BA-12")
 def test_a_session_mints_no_tokens(portal: Portal, oauth_client: OAuthClient) -> None:
-    person = Person(portal, "session-basic@example.com")
-    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in person.cookies)
+    portal_user = PortalUser(portal, "session-basic@example.com")
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in portal_user.cookies)
     is_refused(send(oauth_client, Cookie=cookies))
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.keyportal.test_sweep import every_route
+from tests.keyportal.test_every_route import every_route
 from tests.oauth_client import FORM
 from tests.portal import Portal
 from tests.staleness import refused_everywhere

@@ -12,6 +12,8 @@ from tests.portal import ROOT
 from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.once
+
+
 def test_every_code_is_documented_with_its_status() -> None:
     text = (ROOT / "docs/errors.md").read_text()
     documented = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", text, re.MULTILINE))

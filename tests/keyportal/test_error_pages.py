@@ -15,7 +15,7 @@ from accounts.models import User
 from keyportal.errors import error_views as errors
 from keyportal.errors.problems import CODES
 from keyportal.http import middleware
-from tests.keyportal.test_sweep import METHODS, every_route
+from tests.keyportal.test_every_route import METHODS, every_route
 from tests.portal import ROOT, Portal
 
 pytestmark = pytest.mark.finding("H23")

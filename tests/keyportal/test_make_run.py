@@ -12,8 +12,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.keyportal.test_private_files import open_to_others
-from tests.person import Person
 from tests.portal import Portal
+from tests.portal_user import PortalUser
 from tests.project_copy import copy_project
 from tests.waiting import DEADLINE, wait_until
 
@@ -71,8 +71,8 @@ def test_the_first_start_makes_accounts_and_secrets_and_the_second_keeps_them(co
         assert len(set(accounts.values())) == 2
         assert portal.url in first.read_text()
         for email, password in accounts.items():
-            person = Person(portal, email, password, make=False)
-            assert "No keys yet" in person.get("/keys/")
+            portal_user = PortalUser(portal, email, password, make=False)
+            assert "No keys yet" in portal_user.get("/keys/")
         secrets = (copied / ".env").read_bytes()
         assert open_to_others(copied / ".env", copied / "var") == []
         assert "keyportal warning" not in first.read_text()
@@ -81,7 +81,7 @@ def test_the_first_start_makes_accounts_and_secrets_and_the_second_keeps_them(co
     with make_run(copied, second) as portal:
         assert not re.search("|".join(map(re.escape, accounts.values())), second.read_text())
         for email, password in accounts.items():
-            assert "No keys yet" in Person(portal, email, password, make=False).get("/keys/")
+            assert "No keys yet" in PortalUser(portal, email, password, make=False).get("/keys/")
         assert open_to_others(copied / ".env", copied / "var") == []
     assert (copied / ".env").read_bytes() == secrets
 

@@ -11,7 +11,7 @@ from django.test import Client
 
 from accounts.models import User
 from tests.conftest import MakeKey
-from tests.keyportal.test_sweep import every_route
+from tests.keyportal.test_every_route import every_route
 from tests.oauth_client import FORM
 from tests.odd import BYTES
 

@@ -24,8 +24,8 @@ from keyportal.errors.denied import REFUSED
 from tests.conftest import ORIGIN, MakeKey, MakeUser
 from tests.keyportal.rights import grant
 from tests.oauth_client import ClientKey, OAuthClient, json_of
-from tests.person import Person
 from tests.portal import ROOT, Portal
+from tests.portal_user import PortalUser
 from tests.rows import rewrite
 from tokens.client_failures import OF_CLIENT
 from vault.secret_format import new_id
@@ -286,12 +286,12 @@ def test_a_reveal_of_a_broken_ciphertext_is_on_the_record(
 
 
 def test_the_event_of_a_broken_ciphertext_is_committed(portal: Portal) -> None:
-    person = Person(portal, "broken@example.com")
+    portal_user = PortalUser(portal, "broken@example.com")
     key, _ = portal.make_key("broken@example.com")
     portal.shell(f"KeySecret.objects.filter(key='{key}').update(ciphertext=b'broken')")
-    [reveal] = set(re.findall(rf"/keys/{key}/secrets/sec_\w+/reveal/", person.get(f"/keys/{key}/")))
+    [reveal] = set(re.findall(rf"/keys/{key}/secrets/sec_\w+/reveal/", portal_user.get(f"/keys/{key}/")))
     with pytest.raises(HTTPError, match="500"):
-        person.post(reveal, form_at=f"/keys/{key}/")
+        portal_user.post(reveal, form_at=f"/keys/{key}/")
     told_of = portal.shell(
         f"print(*Event.objects.filter(subject_id='{key}').order_by('id').values_list('verb', flat=True))"
     )

@@ -11,8 +11,8 @@ from accounts.models import User
 from audit.models import Event
 from tests.conftest import ORIGIN, MakeUser
 from tests.oauth_client import ENDED, OAuthClient
-from tests.person import Person
 from tests.portal import Portal
+from tests.portal_user import PortalUser
 from tokens import services
 from tokens.models import RevokedToken, TokenFamily
 
@@ -79,8 +79,8 @@ def test_operators_list_and_end_log_ins(log_in: Callable[..., Client], developer
 
 
 def test_sign_out_everywhere_ends_other_browsers_and_signed_tokens(portal: Portal, oauth_client: OAuthClient) -> None:
-    here = Person(portal, "everywhere@example.com")
-    there = Person.again(portal, "everywhere@example.com")
+    here = PortalUser(portal, "everywhere@example.com")
+    there = PortalUser.again(portal, "everywhere@example.com")
     pair = oauth_client.log_in("everywhere@example.com")
     secret = portal.make_key("everywhere@example.com")[1]
     assert "everywhere@example.com" in there.get("/account/")
@@ -93,9 +93,9 @@ def test_sign_out_everywhere_ends_other_browsers_and_signed_tokens(portal: Porta
 
 
 def test_one_session_is_ended_and_nobody_else_s(portal: Portal) -> None:
-    here = Person(portal, "one-session@example.com")
-    there = Person.again(portal, "one-session@example.com")
-    stranger = Person(portal, "no-session@example.com")
+    here = PortalUser(portal, "one-session@example.com")
+    there = PortalUser.again(portal, "one-session@example.com")
+    stranger = PortalUser(portal, "no-session@example.com")
     (end,) = re.findall(r'action="(/account/sessions/\d+/end/)"', here.get("/accounts/sessions/"))
     with pytest.raises(Exception, match="404"):
         stranger.post(end, form_at="/accounts/sessions/")

@@ -11,7 +11,7 @@ from tests.waiting import DEADLINE
 PASSWORD = "correct horse battery staple"
 
 
-class Person:
+class PortalUser:
     """A confirmed developer who is logged in."""
 
     def __init__(self, portal: Portal, email: str, password: str = PASSWORD, *, make: bool = True) -> None:
@@ -24,7 +24,7 @@ class Person:
         self.post("/accounts/login/", login=email, password=password)
 
     @classmethod
-    def again(cls, portal: Portal, email: str) -> "Person":
+    def again(cls, portal: Portal, email: str) -> "PortalUser":
         """Log the same developer in with another browser."""
         portal.forget_guesses()
         return cls(portal, email, make=False)

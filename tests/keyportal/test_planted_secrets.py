@@ -11,8 +11,8 @@ import pytest
 
 from tests.databases import portal_database
 from tests.oauth_client import ClientKey, OAuthClient, json_of
-from tests.person import Person
 from tests.portal import Portal
+from tests.portal_user import PortalUser
 
 EVERY_ROW = (
     "from django.apps import apps; "
@@ -42,10 +42,10 @@ def spellings(secret: str) -> list[str]:
     ]
 
 
-def use_in_every_way(site: Portal, person: Person) -> list[str]:
+def use_in_every_way(site: Portal, portal_user: PortalUser) -> list[str]:
     """Make two keys, and send their secrets wherever a person or a client might; give them."""
-    form = person.field("/keys/new/", "form_token")
-    page = person.post("/keys/new/", name="canary", environment="live", expiry="never", form_token=form).decode()
+    form = portal_user.field("/keys/new/", "form_token")
+    page = portal_user.post("/keys/new/", name="canary", environment="live", expiry="never", form_token=form).decode()
     secret = re.findall(r"kp_live_\w{49}", page)[0]
     key = re.findall(r"key_\w{22}", page)[0]
     _, printed = site.make_key("canary@example.com")
@@ -65,11 +65,11 @@ def use_in_every_way(site: Portal, person: Person) -> list[str]:
         )
         site.command("findkey", stdin=one)
         site.command("findkey", one, check=False)
-    reveal = re.findall(rf"/keys/{key}/secrets/sec_\w+/reveal/", person.get(f"/keys/{key}/"))[0]
-    person.post("/accounts/reauthenticate/", password=PASSWORD)
-    assert secret in person.post(reveal, form_at=f"/keys/{key}/").decode()
+    reveal = re.findall(rf"/keys/{key}/secrets/sec_\w+/reveal/", portal_user.get(f"/keys/{key}/"))[0]
+    portal_user.post("/accounts/reauthenticate/", password=PASSWORD)
+    assert secret in portal_user.post(reveal, form_at=f"/keys/{key}/").decode()
     with suppress(HTTPError):
-        person.post("/keys/new/", name=secret * 3, environment="live", expiry="never", form_token=form)
+        portal_user.post("/keys/new/", name=secret * 3, environment="live", expiry="never", form_token=form)
     return [secret, printed, *use_as_a_client(site, ClientKey(key, secret))]
 
 
@@ -109,18 +109,18 @@ def use_as_a_client(site: Portal, client: ClientKey) -> list[str]:
 @pytest.mark.security("L-01")
 @pytest.mark.security("L-07")
 def test_no_log_message_table_or_page_holds_a_secret(site: Portal) -> None:
-    person = Person(site, "canary@example.com", PASSWORD)
-    session = next(cookie.value or "" for cookie in person.cookies if cookie.name == "sessionid")
-    canaries = use_in_every_way(site, person)
+    portal_user = PortalUser(site, "canary@example.com", PASSWORD)
+    session = next(cookie.value or "" for cookie in portal_user.cookies if cookie.name == "sessionid")
+    canaries = use_in_every_way(site, portal_user)
     site.shell("from apikeys.models import KeySecret; KeySecret.objects.update(ciphertext=b'broken')")
-    page = person.get("/keys/")
+    page = portal_user.get("/keys/")
     for key in set(re.findall(r"/keys/(key_\w{22})/", page)):
-        detail = person.get(f"/keys/{key}/")
+        detail = portal_user.get(f"/keys/{key}/")
         for reveal in re.findall(r'action="(\S+/reveal/)"', detail):
             with pytest.raises(HTTPError, match="500"):
-                person.post(reveal, form_at=f"/keys/{key}/")
-        page += detail + person.get(f"/keys/{key}/edit/") + person.get(f"/keys/{key}/revoke/")
-    page += person.get("/account/history/")
+                portal_user.post(reveal, form_at=f"/keys/{key}/")
+        page += detail + portal_user.get(f"/keys/{key}/edit/") + portal_user.get(f"/keys/{key}/revoke/")
+    page += portal_user.get("/account/history/")
     left_behind = {
         "log": site.log.read_text(),
         "messages": "\n".join(site.messages()).replace("=\n", ""),

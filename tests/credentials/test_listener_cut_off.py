@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.oauth_client import ClientKey, OAuthClient
-from tests.person import Person
 from tests.portal import Portal
+from tests.portal_user import PortalUser
 from tests.proxy import Proxy
 from tests.staleness import IN_A_ROW, refused_everywhere
 from tests.waiting import DEADLINE, wait_until, wait_until_steady
@@ -177,13 +177,13 @@ class Storm:
         line.close()
 
 
-def operator_of(portal: Portal) -> Person:
+def operator_of(portal: Portal) -> PortalUser:
     """Log an operator in."""
-    person = Person(portal, "storm-operator@example.com")
+    portal_user = PortalUser(portal, "storm-operator@example.com")
     portal.shell(
         "u = User.objects.get(email='storm-operator@example.com'); u.is_staff = u.is_superuser = True; u.save()"
     )
-    return person
+    return portal_user
 
 
 @pytest.mark.security("R-24")

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.oauth_client import ClientKey, OAuthClient
-from tests.person import Person
 from tests.portal import Portal
+from tests.portal_user import PortalUser
 from tests.proxy import Proxy
 from tests.staleness import IN_A_ROW
 from tests.waiting import wait_until
@@ -50,14 +50,14 @@ def by_the_api(site: Portal, client: ClientKey) -> Revoke:
 
 
 def on_its_page(site: Portal, client: ClientKey) -> Revoke:
-    owner = Person.again(site, OWNER)
+    owner = PortalUser.again(site, OWNER)
     token = owner.field(f"/keys/{client.id}/", "csrfmiddlewaretoken")
     # Its name must be typed as soon as somebody has counted that it is used.
     return lambda: owner.post(f"/keys/{client.id}/revoke/", token=token, reason="test", typed="a key")
 
 
 def in_the_admin(site: Portal, client: ClientKey) -> Revoke:
-    operator, form = Person.again(site, OPERATOR), "/admin/apikeys/apikey/"
+    operator, form = PortalUser.again(site, OPERATOR), "/admin/apikeys/apikey/"
     token = operator.field(form, "csrfmiddlewaretoken")
     return lambda: operator.post(form, token=token, action="revoke_keys", reason="x", _selected_action=client.id)
 
