@@ -3,7 +3,7 @@
 from typing import Any
 
 from accounts.operators import OperatorAdmin
-from keyportal.admin import PortalAdminSite
+from keyportal.admin_site import PortalAdminSite
 
 
 class PeersAdminSite(PortalAdminSite):

@@ -31,4 +31,4 @@ class FrameConfig(AppConfig):
 class PortalAdminConfig(AdminConfig):
     """Django's admin behind the portal's log-in, with the same limits and the same second factor."""
 
-    default_site = "keyportal.admin.PortalAdminSite"
+    default_site = "keyportal.admin_site.PortalAdminSite"

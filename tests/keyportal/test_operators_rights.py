@@ -25,7 +25,7 @@ from apikeys.models import APIKey
 from audit.models import Event
 from credentials.scopes.models import Scope
 from credentials.usage.models import SourceAddress, Usage
-from keyportal.admin import PAGES, PortalAdminSite
+from keyportal.admin_site import PAGES, PortalAdminSite
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
 from tests.keyportal.rights import HOLDING, RIGHTS, grant, registered, snapshot, with_rights
 from tests.rows import rewrite
