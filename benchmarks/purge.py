@@ -22,7 +22,7 @@ def main() -> None:
             with portal_database(folder) as database_url:
                 portal = Portal(folder, database_url)
                 portal.command("migrate", "--verbosity=0")
-                portal.shell(f"from tests.tokens.test_purge import many_expired; many_expired({count})")
+                portal.shell(f"from tests.keyportal.test_purge import many_expired; many_expired({count})")
                 started = time.perf_counter()
                 purging = portal.begin("purge")
                 _, _, used = os.wait4(purging.pid, 0)

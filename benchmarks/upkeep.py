@@ -61,7 +61,7 @@ def purge_beside_traffic(portal: Portal) -> Row:
     ratios = []
     for _ in range(3):
         idle = load(ask, f"Bearer {secret}", seconds=PACE, connections=1).p99
-        portal.shell(f"from tests.tokens.test_purge import many_expired; many_expired({EXPIRED})")
+        portal.shell(f"from tests.keyportal.test_purge import many_expired; many_expired({EXPIRED})")
         purging = portal.begin("purge")
         time.sleep(1)  # until its interpreter has started
         busy = []

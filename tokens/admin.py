@@ -1,4 +1,4 @@
-"""Signed tokens in the admin site: audiences, log-ins and how to end them, revocations, and the last purge."""
+"""Signed tokens in the admin site: audiences, log-ins and how to end them, and revocations."""
 
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from audit.models import Event
 from audit.origin import Origin
 from tokens import find_pages, services
 from tokens.forms import AudienceForm
-from tokens.models import Audience, Housekeeping, RevokedToken, TokenFamily
+from tokens.models import Audience, RevokedToken, TokenFamily
 
 ENDED = "ended by an operator"
 
@@ -124,11 +124,3 @@ class RevokedTokenAdmin(ReadOnlyAdmin):
     search_help_text = "The `jti` or `sid` of a token."
     ordering = ("-revoked_at",)
     show_full_result_count = False
-
-
-@admin.register(Housekeeping)
-class HousekeepingAdmin(ReadOnlyAdmin):
-    """The last purge of expired rows: by the `purge` command (cron), or a small one by the portal itself."""
-
-    list_display = ("task", "started_at", "finished_at", "by", "removed")
-    fields = list_display

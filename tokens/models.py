@@ -149,19 +149,3 @@ class Audience(SealedRow):
 
     def __str__(self) -> str:
         return self.uri
-
-
-class Housekeeping(models.Model):
-    """The last purge: when, by what, and how many rows. It shows operators whether the cron job runs."""
-
-    task = models.CharField(primary_key=True, max_length=20)
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField(null=True)
-    by = models.CharField(max_length=20)
-    removed = models.JSONField(default=dict)
-
-    class Meta:
-        verbose_name_plural = "housekeeping"
-
-    def __str__(self) -> str:
-        return self.task

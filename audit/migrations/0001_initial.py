@@ -23,6 +23,9 @@ class Migration(migrations.Migration):
                 ("reach", models.PositiveBigIntegerField()),
                 ("digest", models.BinaryField(max_length=32)),
             ],
+            options={
+                "abstract": False,
+            },
         ),
         migrations.CreateModel(
             name="ChainState",

@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from accounts.models import CacheEntry
-from tokens.housekeeping import purge
+from keyportal.purge import purge
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H1")]
 

@@ -26,10 +26,10 @@ from audit.removal import remove_expired_events
 from audit.services import record_event
 from audit.verify_trail import TrailReport
 from integrity.sealed import SealedRow
+from keyportal.purge import purge
 from tests.conftest import ORIGIN
 from tests.settings_reader import read_settings
 from tests.staleness import ON_SQLITE
-from tokens.housekeeping import purge
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H15")]
 

@@ -19,10 +19,11 @@ from apikeys.models import APIKey
 from audit.models import Event
 from credentials.scopes.models import Scope
 from credentials.usage.models import SourceAddress, Usage
+from keyportal.models import TaskRun
 from tests.conftest import MakeKey
 from tests.keyportal.rights import grant, registered
 from tests.rows import rewrite
-from tokens.models import Audience, Housekeeping, RevokedToken
+from tokens.models import Audience, RevokedToken
 
 pytestmark = [pytest.mark.sweep, pytest.mark.django_db, pytest.mark.once, pytest.mark.finding("H7")]
 LogIn = Callable[..., Client]
@@ -176,7 +177,7 @@ def rows(make_key: MakeKey, developer: User) -> None:
     Usage.objects.create(credential=key.pk, hour=now, entry_point="api", outcome="accepted", count=1)
     SourceAddress.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now)
     RevokedToken.objects.create(issuer="x", token_id="tok_x", expires_at=now + timedelta(days=1))
-    Housekeeping.objects.create(task="purge", started_at=now, by="test")
+    TaskRun.objects.create(task="purge", started_at=now, by="test")
     family = registered()["tokens.tokenfamily"].model
     family.objects.create(user=developer, epoch=0, expires_at=now, seal=b"x")
 
@@ -230,9 +231,9 @@ def test_djangos_pages_that_look_up_rows_are_not_there(desk: Client, path: str) 
 def test_somebody_with_few_rights_sees_only_what_they_may(log_in: LogIn, operator: User, make_key: MakeKey) -> None:
     make_key()
     rewrite(operator, is_superuser=False)
-    browser = log_in(grant(operator, "tokens.view_housekeeping"))
+    browser = log_in(grant(operator, "keyportal.view_taskrun"))
     index = browser.get("/admin/", secure=True).content.decode()
-    assert "/admin/tokens/housekeeping/" in index
+    assert "/admin/keyportal/taskrun/" in index
     for hidden in ("/admin/accounts/", "/admin/apikeys/", "/admin/credentials/", "/tokenfamily/", "/find/"):
         assert hidden not in index
     for path in ("accounts/", "apikeys/", "credentials/"):

@@ -38,13 +38,14 @@ from credentials.scopes.services import remove_scope
 from credentials.usage.models import SourceAddress, Usage
 from integrity.models import KeyCheck
 from integrity.sealed import SealedRow, TamperedRowError
+from keyportal.models import TaskRun
 from tests.accounts.mailbox import get, post
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
 from tests.gadget import RAN, Gadget
 from tests.oauth_client import basic
 from tokens import services as tokens
 from tokens.errors import InvalidGrantError
-from tokens.models import Audience, Housekeeping, RefreshToken, RevokedToken, TokenFamily
+from tokens.models import Audience, RefreshToken, RevokedToken, TokenFamily
 
 pytestmark = pytest.mark.django_db
 Enter = Callable[..., Client]
@@ -75,7 +76,7 @@ UNSEALED = {
     "credentials.SourceAddress": "counts",
     "credentials.UsageBatch": "counts",
     "tokens.RevokedToken": "its deletion is that of a row (docs/threat-model.md)",
-    "tokens.Housekeeping": "when the last purge ran",
+    "keyportal.TaskRun": "when the last purge ran",
 }
 """The tables of the portal without a seal, and why that lets nobody in."""
 
@@ -150,10 +151,10 @@ def plain_rows(key: APIKey) -> None:
     Usage.objects.create(credential=key.pk, hour=now, entry_point="api", outcome="accepted", count=1)
     SourceAddress.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now)
     RevokedToken.objects.create(issuer="x", token_id="tok_x", expires_at=now + timedelta(hours=1))
-    Housekeeping.objects.create(task="purge", started_at=now, finished_at=now, by="test")
+    TaskRun.objects.create(task="purge", started_at=now, finished_at=now, by="test")
 
 
-HOSTILE_TABLES = (User, APIKey, KeySecret, Scope, TokenFamily, RefreshToken, Housekeeping, CacheEntry, Session)
+HOSTILE_TABLES = (User, APIKey, KeySecret, Scope, TokenFamily, RefreshToken, TaskRun, CacheEntry, Session)
 HOSTILE = (
     *HOSTILE_TABLES,
     Audience,

@@ -26,11 +26,12 @@ from audit.models import Event
 from credentials.scopes.models import Scope
 from credentials.usage.models import SourceAddress, Usage
 from keyportal.admin_site import PAGES, PortalAdminSite
+from keyportal.models import TaskRun
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
 from tests.keyportal.rights import HOLDING, RIGHTS, grant, registered, snapshot, with_rights
 from tests.rows import rewrite
 from tokens.ending import Target
-from tokens.models import Audience, Housekeeping, RevokedToken, TokenFamily
+from tokens.models import Audience, RevokedToken, TokenFamily
 from tokens.services import issue_to_user
 
 pytestmark = [pytest.mark.sweep, pytest.mark.django_db, pytest.mark.once, pytest.mark.finding("H7")]
@@ -82,7 +83,7 @@ def rows(make_key: MakeKey, developer: User, make_user: MakeUser) -> dict[str, M
         Usage.objects.create(credential=key.pk, hour=now, entry_point="api", outcome="accepted", count=1),
         SourceAddress.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now),
         RevokedToken.objects.create(issuer="x", token_id="tok_x", expires_at=now + timedelta(days=1)),
-        Housekeeping.objects.create(task="purge", started_at=now, by="test"),
+        TaskRun.objects.create(task="purge", started_at=now, by="test"),
     ]
     return {row._meta.label_lower: row for row in every}
 

@@ -21,9 +21,10 @@ from apikeys.models import APIKey
 from audit.models import Event
 from credentials.scopes.models import Scope
 from credentials.usage.models import SourceAddress, Usage
+from keyportal.models import TaskRun
 from tests.conftest import ORIGIN, PASSWORD, MakeKey
 from tests.portal import ROOT
-from tokens.models import Audience, Housekeeping, RevokedToken, TokenFamily
+from tokens.models import Audience, RevokedToken, TokenFamily
 
 pytestmark = pytest.mark.finding("H30")
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -92,7 +93,7 @@ def lived_in(operator: User, make_key: MakeKey) -> APIKey:
     TokenFamily.objects.create(user=operator, audience="https://reports.test", **common)
     Audience.objects.create(uri="https://reports.test", description="Reports")
     RevokedToken.objects.create(issuer="i", token_id="t", expires_at=now)
-    Housekeeping.objects.get_or_create(task="purge", defaults={"started_at": now})
+    TaskRun.objects.get_or_create(task="purge", defaults={"started_at": now})
     return key
 
 
@@ -114,7 +115,7 @@ def pages_of(key: APIKey) -> list[str]:
         "tokens/tokenfamily",
         "tokens/audience",
         "tokens/revokedtoken",
-        "tokens/housekeeping",
+        "keyportal/taskrun",
     ]
     admin = [f"/admin/{name}/" for name in lists] + ["/admin/", f"/admin/accounts/user/{quote(key.owner_id)}/change/"]
     admin += [f"/admin/apikeys/apikey/{quote(other.pk)}/change/" for other in APIKey.objects.all()]

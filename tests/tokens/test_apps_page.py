@@ -74,7 +74,7 @@ def test_operators_list_and_end_log_ins(log_in: Callable[..., Client], developer
     page = desk.post(base, {"action": "end", "_selected_action": [family.pk]}, secure=True, follow=True)
     assert "1 ended." in page.content.decode()
     assert family.pk in desk.get("/admin/tokens/revokedtoken/", secure=True).content.decode()
-    assert desk.get("/admin/tokens/housekeeping/", secure=True).status_code == 200
+    assert desk.get("/admin/keyportal/taskrun/", secure=True).status_code == 200
     assert desk.post(f"{base}{family.pk}/delete/", {"post": "yes"}, secure=True).status_code == 403
 
 

@@ -12,11 +12,11 @@ from accounts.models import AttemptWindow, MailedLink, User
 from accounts.services import end_all_tokens
 from credentials.record import check_state
 from credentials.refusals import RefusedError
+from keyportal.purge import purge
 from tests.conftest import ORIGIN
 from tests.limits import START, Clock, clock
 from tokens import services
 from tokens.errors import InvalidGrantError
-from tokens.housekeeping import purge
 from tokens.models import RefreshToken, TokenFamily
 from tokens.services import TokenResponse
 from tokens.verification import load, verify

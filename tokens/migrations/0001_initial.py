@@ -49,19 +49,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Housekeeping",
-            fields=[
-                ("task", models.CharField(max_length=20, primary_key=True, serialize=False)),
-                ("started_at", models.DateTimeField()),
-                ("finished_at", models.DateTimeField(null=True)),
-                ("by", models.CharField(max_length=20)),
-                ("removed", models.JSONField(default=dict)),
-            ],
-            options={
-                "verbose_name_plural": "housekeeping",
-            },
-        ),
-        migrations.CreateModel(
             name="RevokedToken",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),

@@ -17,14 +17,17 @@ from django.utils import timezone
 from accounts.forms import SIGN_UPS
 from accounts.models import AttemptWindow, PendingMessage, User
 from apikeys.models import APIKey, KeySecret
+from keyportal import purge as purging
+from keyportal.models import TaskRun
+from keyportal.purge import BATCH, purge, purge_when_due
 from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
 from tests.oauth_client import OAuthClient, json_of
 from tests.portal import Portal
 from tests.waiting import wait_until
-from tokens import housekeeping, services
-from tokens.housekeeping import BATCH, MARGIN, purge, purge_when_due
-from tokens.models import Housekeeping, RefreshToken, RevokedToken, TokenFamily
+from tokens import services
+from tokens.expired_rows import MARGIN
+from tokens.models import RefreshToken, RevokedToken, TokenFamily
 from vault.secret_format import new_id
 from vault.signing import Claims, sign
 from vault.signing_keys import SigningRing
@@ -133,7 +136,7 @@ def test_the_command_says_what_it_did_and_refuses_huge_batches(capsys: pytest.Ca
     revoked("over", ago=timedelta(days=1))
     call_command("purge")
     assert "revoked tokens: 1 removed" in capsys.readouterr().out
-    assert Housekeeping.objects.get().by == "command"
+    assert TaskRun.objects.get().by == "command"
     for batch in ("0", str(BATCH + 1)):
         with pytest.raises(CommandError, match="1 to 5000"):
             call_command("purge", "--batch", batch)
@@ -141,17 +144,17 @@ def test_the_command_says_what_it_did_and_refuses_huge_batches(capsys: pytest.Ca
 
 @pytest.mark.django_db
 def test_the_portal_purges_a_little_by_itself_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(housekeeping, "SMALL_BATCHES", 2)
+    monkeypatch.setattr(purging, "SMALL_BATCHES", 2)
     many_expired(1100)
     purge_when_due()
     assert RevokedToken.objects.count() == 1100  # its first hour begins
-    Housekeeping.objects.update(started_at=timezone.now() - timedelta(hours=2))
+    TaskRun.objects.update(started_at=timezone.now() - timedelta(hours=2))
     purge_when_due()
     assert RevokedToken.objects.count() == 100
     purge_when_due()
     assert RevokedToken.objects.count() == 100
-    last = Housekeeping.objects.get()
-    assert (last.by, last.removed["revoked tokens"]) == ("portal", 1000)
+    last = TaskRun.objects.get()
+    assert (last.by, last.result["revoked tokens"]) == ("portal", 1000)
     assert last.finished_at
 
 
@@ -161,11 +164,11 @@ def test_a_portal_that_nobody_asks_for_tokens_purges_too(tmp_path: Path) -> None
         site = Portal(tmp_path, database_url)
         site.make_developer("keys-only@example.com")
         _, secret = site.make_key("keys-only@example.com")
-        site.shell("from tests.tokens.test_purge import many_expired; many_expired(700)")
+        site.shell("from tests.keyportal.test_purge import many_expired; many_expired(700)")
         site.shell("""
 from datetime import timedelta
 from django.utils import timezone
-Housekeeping.objects.create(task="purge", by="test", started_at=timezone.now() - timedelta(hours=2))
+TaskRun.objects.create(task="purge", by="test", started_at=timezone.now() - timedelta(hours=2))
 """)
         with site.running(workers=1):  # which looks at its start
             assert site.get("/gateway/auth", Authorization=f"Bearer {secret}").status == 200
@@ -189,8 +192,8 @@ def test_a_purge_that_fails_is_logged_and_costs_nobody_a_token(
     def fail(**options: Any) -> None:
         raise DatabaseError("no room")
 
-    monkeypatch.setattr(housekeeping, "purge", fail)
-    Housekeeping.objects.create(task="purge", started_at=timezone.now() - timedelta(hours=2), by="test")
+    monkeypatch.setattr(purging, "purge", fail)
+    TaskRun.objects.create(task="purge", started_at=timezone.now() - timedelta(hours=2), by="test")
     with caplog.at_level(logging.ERROR):
         purge_when_due()
     assert "purge_failed" in caplog.text
@@ -202,7 +205,7 @@ def test_two_purges_at_once_and_traffic_beside_them_do_not_disturb_each_other(
 ) -> None:
     portal.make_developer("traffic@example.com")
     refresh_token: str = oauth_client.log_in("traffic@example.com")["refresh_token"]
-    portal.shell("from tests.tokens.test_purge import many_expired; many_expired(50_000)")
+    portal.shell("from tests.keyportal.test_purge import many_expired; many_expired(50_000)")
     purges = [portal.begin("purge", "--batch", "500") for _ in range(2)]
     refreshed = 0
     while any(purging.poll() is None for purging in purges):

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
-from tokens.housekeeping import BATCH, purge
+from keyportal.purge import BATCH, purge
 
 
 class Command(BaseCommand):
