@@ -15,6 +15,7 @@ class FrameConfig(AppConfig):
     """The project as an app. In local mode it keeps other users of the machine from reading the portal's files."""
 
     name = "keyportal"
+    verbose_name = "Operation"
 
     @override
     def ready(self) -> None:

@@ -238,7 +238,7 @@ def test_somebody_with_few_rights_sees_only_what_they_may(log_in: LogIn, operato
         assert hidden not in index
     for path in ("accounts/", "apikeys/", "credentials/"):
         assert browser.get(f"/admin/{path}", secure=True).status_code == 404
-    assert browser.get("/admin/tokens/", secure=True).status_code == 200
+    assert browser.get("/admin/keyportal/", secure=True).status_code == 200
     assert browser.get("/admin/jsi18n/", secure=True).status_code == 200
     assert browser.get("/admin/tokens/tokenfamily/find/", secure=True).status_code == 403
 
