@@ -1,6 +1,5 @@
 """A portal as a user would start it: its own folder, database, port and secrets; gunicorn with two workers."""
 
-import base64
 import json
 import os
 import re
@@ -23,6 +22,7 @@ from tests.console import Console
 from tests.folders import folder_of_this_process
 from tests.ports import free_port
 from tests.waiting import DEADLINE, wait_until
+from vault.rings import new_entry
 from vault.signing_keys import new_signing_jwk
 
 FORM = "application/x-www-form-urlencoded"
@@ -33,11 +33,6 @@ WAITING = "print(PendingMessage.objects.filter(given_up_at=None).count())"
 ROOT = processes.ROOT
 SETTINGS = {name for option in OPTIONS for name in (option.name, f"{option.name}_FILE")}
 """What the shell that started the tests may have: no portal of theirs reads it."""
-
-
-def new_ring(key_id: str) -> str:
-    """Give a ring of one fresh key."""
-    return f"{key_id}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
 class Answer(NamedTuple):
@@ -78,8 +73,8 @@ class Portal:
         self.log = folder / "server.log"
         self.environment = {
             "SECRET_KEY": secrets.token_urlsafe(50),
-            "KEYPORTAL_SEALING_KEYS": new_ring("s1"),
-            "KEYPORTAL_INDEX_KEYS": new_ring("i1"),
+            "KEYPORTAL_SEALING_KEYS": new_entry("s1"),
+            "KEYPORTAL_INDEX_KEYS": new_entry("i1"),
             "KEYPORTAL_SIGNING_KEYS": json.dumps({"keys": [new_signing_jwk("ES256")]}),
             "KEYPORTAL_URL": self.url,
             "KEYPORTAL_LOCAL": "true",

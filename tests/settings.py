@@ -1,19 +1,15 @@
 """Settings of tests that run inside pytest: the portal's own, with secrets of this run and a quick password hash."""
 
-import base64
 import json
 import os
 import secrets
 
 from tests.folders import folder_of_this_process
 from tests.portal import SETTINGS
+from vault.rings import new_entry
 from vault.signing_keys import new_signing_jwk
 
 RUN_DIR = folder_of_this_process("keyportal-tests-")
-
-
-def _ring(key_id: str) -> str:
-    return f"{key_id}:{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
 for _name in SETTINGS - {"DATABASE_URL"}:
@@ -21,8 +17,8 @@ for _name in SETTINGS - {"DATABASE_URL"}:
 (RUN_DIR / "no.env").touch()
 os.environ["KEYPORTAL_ENV_FILE"] = str(RUN_DIR / "no.env")
 os.environ["SECRET_KEY"] = secrets.token_urlsafe(50)
-os.environ["KEYPORTAL_SEALING_KEYS"] = _ring("s1")
-os.environ["KEYPORTAL_INDEX_KEYS"] = _ring("i1")
+os.environ["KEYPORTAL_SEALING_KEYS"] = new_entry("s1")
+os.environ["KEYPORTAL_INDEX_KEYS"] = new_entry("i1")
 os.environ["KEYPORTAL_SIGNING_KEYS"] = json.dumps(new_signing_jwk("ES256"))
 os.environ["KEYPORTAL_URL"] = "https://portal.test"
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{RUN_DIR / 'portal.sqlite3'}")

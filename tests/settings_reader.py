@@ -15,7 +15,8 @@ from unittest import mock
 from keyportal.options import OPTIONS
 from keyportal.options.kinds import UnsuitableError
 from keyportal.options.option import Option
-from tests.portal import ROOT, empty_file, new_ring
+from tests.portal import ROOT, empty_file
+from vault.rings import new_entry
 from vault.signing_keys import new_signing_jwk
 
 SAMPLES = ("sample-text", "json", "30", "/srv/sample")
@@ -42,8 +43,8 @@ def base() -> Mapping[str, str]:
     return {
         "SECRET_KEY": "0123456789 abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ",
         "KEYPORTAL_URL": "https://portal.example.org",
-        "KEYPORTAL_SEALING_KEYS": new_ring("s1"),
-        "KEYPORTAL_INDEX_KEYS": new_ring("i1"),
+        "KEYPORTAL_SEALING_KEYS": new_entry("s1"),
+        "KEYPORTAL_INDEX_KEYS": new_entry("i1"),
         "KEYPORTAL_SIGNING_KEYS": json.dumps({"keys": [new_signing_jwk("ES256")]}),
         "KEYPORTAL_ENV_FILE": str(empty_file()),
     }

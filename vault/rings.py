@@ -72,7 +72,7 @@ class RingKey:
     @cached_property
     def check(self) -> bytes:
         """32 bytes that identify this key and reveal nothing about it."""
-        return self.subkey("canary v1")
+        return self.subkey("check value v1")
 
 
 class KeyRing:

@@ -15,9 +15,10 @@ from credentials.verified_cache.database_file import LOOK
 from tests.databases import portal_database
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.parallel import all_at_once
-from tests.portal import Portal, new_ring
+from tests.portal import Portal
 from tests.staleness import IN_A_ROW, ON_SQLITE, refused_for_good
 from tests.waiting import wait_until
+from vault.rings import new_entry
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H43")]
 
@@ -227,7 +228,7 @@ def test_a_file_that_other_rings_have_written_makes_nobody_throw_a_key_away(site
 
 def test_a_portal_that_starts_without_a_file_says_so(tmp_path: Path) -> None:
     """Whoever migrates it later finds it ready."""
-    site = Site(tmp_path, f"sqlite:///{tmp_path / 'none' / 'portal.sqlite3'}", KEYPORTAL_SEALING_KEYS=new_ring("s1"))
+    site = Site(tmp_path, f"sqlite:///{tmp_path / 'none' / 'portal.sqlite3'}", KEYPORTAL_SEALING_KEYS=new_entry("s1"))
     site.start()
     try:
         assert site.get("/readyz").status == 503

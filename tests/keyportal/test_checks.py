@@ -12,7 +12,7 @@ from pytest_django import Settings
 from integrity.key_check import confirm_rings
 from integrity.models import KeyCheck
 from keyportal.options import guards
-from tests.portal import new_ring
+from vault.rings import new_entry
 from vault.signing_keys import new_signing_jwk
 
 
@@ -139,7 +139,7 @@ def test_rings_that_do_not_fit_the_database_are_found(settings: Settings) -> Non
     confirm_rings()
     assert database_ids() == set()
     assert KeyCheck.objects.count() == 2
-    settings.KEYPORTAL_INDEX_KEYS = new_ring("i1")
+    settings.KEYPORTAL_INDEX_KEYS = new_entry("i1")
     assert database_ids() == {"keyportal.E008"}
-    settings.KEYPORTAL_INDEX_KEYS = new_ring("i2")
+    settings.KEYPORTAL_INDEX_KEYS = new_entry("i2")
     assert database_ids() == {"keyportal.E008"}

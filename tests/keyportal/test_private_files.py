@@ -204,4 +204,4 @@ def test_write_env_reads_the_file_as_the_portal_does(tmp_path: Path) -> None:
     file.write_text("SECRET_KEY=mine\ncAnArY7q\n")
     ended = write_env(file)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.splitlines() == ["The file .env must hold lines of NAME=value, and line 2 is none"]
+    assert ended.stderr.splitlines() == ["The file .env must hold lines of NAME=value, and line 2 is not one"]

@@ -19,15 +19,16 @@ from keyportal.databases import with_defaults
 from keyportal.errors.quiet_errors import DATABASE, format_quietly, in_short
 from keyportal.logs import JSONFormatter, RequestFilter, TextFormatter
 from keyportal.options.addresses import postgresql
-from tests.portal import Portal, new_ring
+from tests.portal import Portal
 from tests.waiting import wait_until
 from tests.with_postgres import Cluster, postgres_cluster
+from vault.rings import new_entry
 from vault.secret_format import new_secret
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H12")]
 
 CANARY = "cAnArY7q"
-RINGS = {"KEYPORTAL_SEALING_KEYS": new_ring("s1"), "KEYPORTAL_INDEX_KEYS": new_ring("i1")}
+RINGS = {"KEYPORTAL_SEALING_KEYS": new_entry("s1"), "KEYPORTAL_INDEX_KEYS": new_entry("i1")}
 OPTIONS = [
     f"options={quote(f'-c {CANARY}=1')}",
     f"options={quote(f'-c search_path=a -c lock_timeout={CANARY}')}",

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.databases import portal_database
-from tests.portal import Portal, new_ring
+from tests.portal import Portal
 from tests.waiting import DEADLINE
+from vault.rings import new_entry
 from vault.signing_keys import base64url, new_signing_jwk
 
 
@@ -53,7 +54,7 @@ def test_without_a_ring_it_does_not_start(site: Portal) -> None:
 def test_with_a_short_a_doubled_or_a_shared_key_it_does_not_start(site: Portal) -> None:
     short = base64.b64encode(secrets.token_bytes(31)).decode()
     assert "entry 1 of the sealing ring has 31 bytes" in refusal(site, KEYPORTAL_SEALING_KEYS=f"s9:{short}")
-    doubled = f"{new_ring('s1')},{new_ring('s1')}"
+    doubled = f"{new_entry('s1')},{new_entry('s1')}"
     assert "has the id 's1' twice" in refusal(site, KEYPORTAL_SEALING_KEYS=doubled)
     shared = site.environment["KEYPORTAL_INDEX_KEYS"].replace("i1:", "s1:")
     assert "index:i1 and sealing:s1 are the same secret" in refusal(site, KEYPORTAL_SEALING_KEYS=shared)
@@ -63,17 +64,17 @@ def test_with_a_short_a_doubled_or_a_shared_key_it_does_not_start(site: Portal) 
 def test_with_another_key_under_the_same_id_it_does_not_start(site: Portal) -> None:
     site.make_developer("canary@example.com")
     site.make_key("canary@example.com")
-    printed = refusal(site, KEYPORTAL_INDEX_KEYS=new_ring("i1"))
+    printed = refusal(site, KEYPORTAL_INDEX_KEYS=new_entry("i1"))
     assert "keyportal.E008" in printed
     assert "key 'i1' of the index ring is not the one" in printed
-    assert "lacks the key 's1'" in refusal(site, KEYPORTAL_SEALING_KEYS=new_ring("s2"))
+    assert "lacks the key 's1'" in refusal(site, KEYPORTAL_SEALING_KEYS=new_entry("s2"))
 
 
 def test_with_a_new_key_in_front_it_starts_and_the_old_secrets_work(site: Portal) -> None:
     site.make_developer("rings@example.com")
     _, secret = site.make_key("rings@example.com")
     for name, key_id in (("KEYPORTAL_SEALING_KEYS", "s2"), ("KEYPORTAL_INDEX_KEYS", "i2")):
-        site.environment[name] = f"{new_ring(key_id)},{site.environment[name]}"
+        site.environment[name] = f"{new_entry(key_id)},{site.environment[name]}"
     site.start(workers=1)
     assert site.get("/api/v1/me", Authorization=f"Bearer {secret}").status == 200
     _, newer = site.make_key("rings@example.com")
