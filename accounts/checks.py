@@ -91,7 +91,7 @@ def check_mail(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[
 
 
 @register(Tags.database)
-def check_canaries(
+def check_key_rings(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **options: Any
 ) -> list[CheckMessage]:
     """Return E008 if the rings are not those that the database was written with."""

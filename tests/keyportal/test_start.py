@@ -124,6 +124,22 @@ def test_production_starts_with_no_account(site: Portal) -> None:
 
 
 @pytest.mark.once
+def test_a_database_of_another_version_is_not_touched(site: Portal) -> None:
+    site.shell("""
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('tokens', '0009_later', '2030-01-01')")
+""")
+    said = "keyportal.E043 The database was made by another version of keyportal: it has tokens.0009_later"
+    assert said in refusal(site)
+    for command in ("localsetup", "migrate"):
+        ended = site.command(command, check=False)
+        assert ended.returncode != 0
+        assert "tokens.0009_later" in ended.stderr
+        assert "start with an empty database" in ended.stderr
+
+
+@pytest.mark.once
 def test_a_secret_can_be_a_file(site: Portal) -> None:
     names = ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS", "KEYPORTAL_SIGNING_KEYS", "DATABASE_URL")
     for name in names:

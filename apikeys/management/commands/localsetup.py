@@ -4,9 +4,10 @@ import secrets
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import ERROR, run_checks
+from django.core.checks import ERROR, Tags, run_checks
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DEFAULT_DB_ALIAS
 from typing_extensions import override
 
 from accounts.models import User
@@ -32,7 +33,8 @@ class Command(BaseCommand):
         """Create what is missing; nothing if the portal has users. Raises `CommandError` outside local mode."""
         if not settings.KEYPORTAL_LOCAL:
             raise CommandError("Only for local mode (KEYPORTAL_LOCAL=true): production starts without accounts.")
-        errors = [f"{message.id} {message.msg}" for message in run_checks() if message.level >= ERROR]
+        found = [*run_checks(), *run_checks(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS])]
+        errors = [f"{message.id} {message.msg} {message.hint or ''}" for message in found if message.level >= ERROR]
         if errors:
             raise CommandError("\n".join(errors))
         # One process runs all three commands, so that a second start takes only seconds.
