@@ -1,13 +1,35 @@
-"""What a connection needs from its process."""
+"""What a connection needs from its process, and the process from a connection."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from gateway.caller_cache import CallerCache
 from keyportal.http_server.answer import Answer, Writer
 from keyportal.http_server.request import Request, UnreadableError
 
-if TYPE_CHECKING:
-    from keyportal.http_server.connection import Connection
+
+class ClientConnection(Protocol):
+    """A connection (`keyportal.http_server.connection.Connection`) as the application uses it."""
+
+    until: float
+    """The deadline of its current step, by the host's clock."""
+    caller_cache: CallerCache
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether no request of this connection is being answered."""
+
+    def answer(self, request: Request, answer: Answer | None) -> None:
+        """Send the response to a request when it is its turn; None means that it failed."""
+
+    def expire(self) -> None:
+        """Act on a passed deadline."""
+
+    def give_way(self) -> None:
+        """Abort, because there are too many connections."""
+
+    def end(self) -> None:
+        """Close as soon as the requests at hand are answered."""
 
 
 class Host(Protocol):
@@ -20,10 +42,10 @@ class Host(Protocol):
     soon: Callable[[Callable[[], None]], object]
     """Calls a function in the loop's next turn."""
 
-    def add(self, connection: "Connection") -> None:
+    def add(self, connection: ClientConnection) -> None:
         """Add a new connection."""
 
-    def remove(self, connection: "Connection") -> None:
+    def remove(self, connection: ClientConnection) -> None:
         """Remove a closed connection."""
 
     def bound_of(self, request: Request) -> int:
@@ -32,10 +54,10 @@ class Host(Protocol):
     def keep(self, request: Request, count: int) -> None:
         """Count `count` more (or fewer) buffered bytes of a request. Raises `UnreadableError`."""
 
-    def receive(self, request: Request, connection: "Connection") -> float:
+    def receive(self, request: Request, connection: ClientConnection) -> float:
         """Start answering a request. Return the seconds within which the answer is due."""
 
-    def refuse(self, request: Request, connection: "Connection", why: UnreadableError) -> float:
+    def refuse(self, request: Request, connection: ClientConnection, why: UnreadableError) -> float:
         """Start refusing a request that can't be received. Return the seconds within which the answer is due."""
 
     def refused_at_once(self, request: Request, why: UnreadableError) -> Answer:

@@ -22,6 +22,7 @@ from gateway import forward_auth
 from keyportal.http_server.answer import Answer, Writer
 from keyportal.http_server.connection import Connection
 from keyportal.http_server.environ import environ_of, environ_of_refused
+from keyportal.http_server.host import ClientConnection
 from keyportal.http_server.last_resort import healthy, last_resort
 from keyportal.http_server.load import Load, meter
 from keyportal.http_server.plain_http import is_refused, refusal
@@ -69,7 +70,7 @@ class HTTPServer:
         self.is_ending = False
         self.most = MOST
         """The most connections: `MOST`, or fewer if the limit of descriptors is lower."""
-        self.connections: set[Connection] = set()
+        self.connections: set[ClientConnection] = set()
         self.kept = [0, 0, 0]
         """Bytes of unfinished requests: bodies of pages, bodies of machines, and long heads."""
         self.soon: Callable[[Callable[[], None]], object]
@@ -109,7 +110,7 @@ class HTTPServer:
         for connection in list(self.connections):
             connection.end()
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: ClientConnection) -> None:
         """Add a connection. If there are too many, drop some that have waited longest for their client."""
         if len(self.connections) >= self.most:
             waiting = [one for one in self.connections if one.waits_for_client]
@@ -119,7 +120,7 @@ class HTTPServer:
                 one.give_way()
         self.connections.add(connection)
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: ClientConnection) -> None:
         """Remove a closed connection."""
         self.connections.discard(connection)
 
@@ -143,7 +144,7 @@ class HTTPServer:
             raise too_large(bound)
         return bound
 
-    def receive(self, request: Request, connection: Connection) -> float:
+    def receive(self, request: Request, connection: ClientConnection) -> float:
         """Start answering a request. Return the seconds within which the answer is due."""
         sender = request.sender()
         if is_refused(request):
@@ -162,7 +163,7 @@ class HTTPServer:
             return self.refuse(request, connection, error)
         return self._ask_django(request, connection, environ)
 
-    def refuse(self, request: Request, connection: Connection, why: UnreadableError) -> float:
+    def refuse(self, request: Request, connection: ClientConnection, why: UnreadableError) -> float:
         """Start refusing a request that can't be received. Return the seconds within which the answer is due."""
         request.keep_alive = False  # the bytes that follow may belong to it
         if why.status in AT_ONCE or request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
@@ -206,7 +207,7 @@ class HTTPServer:
             return of_gateway(forward_auth.UNAVAILABLE, sender)
         return last_resort(request.path, status, sender)
 
-    def _ask(self, question: Question, sender: Sender, request: Request, connection: Connection) -> None:
+    def _ask(self, question: Question, sender: Sender, request: Request, connection: ClientConnection) -> None:
         try:
             connection.answer(request, question(get_cached))
         except WouldBlockError:
@@ -217,7 +218,7 @@ class HTTPServer:
             logger.exception("a question failed")
             connection.answer(request, self.broken(request))
 
-    def _ask_django(self, request: Request, connection: Connection, environ: dict[str, Any]) -> float:
+    def _ask_django(self, request: Request, connection: ClientConnection, environ: dict[str, Any]) -> float:
         is_verdict = request.path.startswith(OF_VERDICTS)
         threads = self.verdicts if is_verdict or request.path.startswith(OF_MONITORING) else self.others
         if not threads.take(partial(self._asked, request), environ, partial(connection.answer, request)):
