@@ -22,11 +22,11 @@ class CallerCache:
     It holds no secret and no verdict, only a digest of the header under a key that exists in this process alone.
     """
 
-    __slots__ = ("_generation", "_mark", "_record", "_until")
+    __slots__ = ("_digest", "_generation", "_record", "_until")
 
     def __init__(self) -> None:
         self._record: VerifiedRecord | None = None
-        self._mark = b""
+        self._digest = b""
         self._generation = 0
         self._until = 0.0
 
@@ -39,7 +39,7 @@ class CallerCache:
         if record is None or not freshness().glance():
             return None
         cache = freshness().cache
-        if self._generation != cache.generation or self._until <= clock.now() or self._mark != _mark_of(header):
+        if self._generation != cache.generation or self._until <= clock.now() or self._digest != _digest_of(header):
             return None
         try:
             check_state(record, at=datetime.now(UTC), address=address)
@@ -51,9 +51,9 @@ class CallerCache:
 
     def put(self, header: str, record: VerifiedRecord, *, generation: int) -> None:
         """Store the record for this header. `generation` is the cache's, read before the record was looked up."""
-        self._record, self._mark = record, _mark_of(header)
+        self._record, self._digest = record, _digest_of(header)
         self._generation, self._until = generation, clock.now() + SECONDS
 
 
-def _mark_of(header: str) -> bytes:
+def _digest_of(header: str) -> bytes:
     return hashlib.blake2b(header.encode("latin-1"), key=_KEY).digest()

@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                 ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 ("identity", models.CharField(max_length=36)),
                 ("n", models.PositiveBigIntegerField(default=0)),
-                ("mark", models.CharField(max_length=36)),
+                ("nonce", models.CharField(max_length=36)),
                 ("raised_by", models.BigIntegerField(default=0)),
                 ("raised_at", models.DateTimeField(null=True)),
             ],

@@ -63,7 +63,8 @@ class Listener(threading.Thread):
         self._waiting = threading.Event()
         self._connection: psycopg.Connection[Any] | None = None
         self._heard_at = clock.now()
-        self._marks: dict[str, threading.Event] = {}
+        self._waiters: dict[str, threading.Event] = {}
+        """By the payload that each waiting thread sent."""
         self._heartbeats: dict[str, Heartbeat] = {}
         self._changes = AppliedChanges()
         self._state: tuple[object, ...] = ()
@@ -106,19 +107,19 @@ class Listener(threading.Thread):
         abort(connection)
 
     def wait_until_applied(self) -> bool:
-        """Send a mark after everything that this thread has committed; return whether it came back in time."""
-        mark, heard = secrets.token_hex(8), threading.Event()
-        self._marks[mark] = heard
+        """Send a notification after all commits of this thread; return whether it came back in time."""
+        payload, applied = secrets.token_hex(8), threading.Event()
+        self._waiters[payload] = applied
         try:
             with connections["default"].cursor() as cursor:
-                cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, mark])
-            return heard.wait(APPLIED_WITHIN)
+                cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, payload])
+            return applied.wait(APPLIED_WITHIN)
         except DatabaseError:
             # The change itself is committed; only the wait for it is cut short.
             logger.warning("could not wait until a change was applied")
             return False
         finally:
-            del self._marks[mark]
+            del self._waiters[payload]
 
     def _begin(self, connection: psycopg.Connection[Any]) -> None:
         """Start to listen. Raises `UnsuitableError` if notifications would be lost on this connection."""
@@ -137,12 +138,12 @@ class Listener(threading.Thread):
 
     def _refuse_another_database(self, connection: psycopg.Connection[Any]) -> None:
         """Raise `UnsuitableError` unless this connection hears the portal's own, and leads to the same tables."""
-        mark = secrets.token_hex(8)
+        payload = secrets.token_hex(8)
         with connections["default"].cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, mark])
+            cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, payload])
             identity = identity_of(cursor)
         connections["default"].close()
-        if not any(notice.payload == mark for notice in connection.notifies(timeout=1.0)):
+        if not any(notice.payload == payload for notice in connection.notifies(timeout=1.0)):
             raise UnsuitableError("KEYPORTAL_LISTEN_URL and DATABASE_URL lead to different databases")
         if not leads_to(connection, identity):
             raise UnsuitableError("KEYPORTAL_LISTEN_URL and DATABASE_URL lead to different tables")
@@ -168,8 +169,8 @@ class Listener(threading.Thread):
                 is_as_before = self._take(connection, heard.answer, text, sent_at)
             self._on_notifications(notice.payload for notice in heard.notices if notice.channel == CHANNEL)
             # Heartbeats last: what came before them must have been dropped.
-            for mark in (notice.payload for notice in heard.notices if notice.channel == self._channel):
-                self._on_own_notification(mark)
+            for payload in (notice.payload for notice in heard.notices if notice.channel == self._channel):
+                self._on_own_notification(payload)
 
     def _take(self, connection: psycopg.Connection[Any], answer: PGresult, text: str, sent_at: float) -> bool:
         """Handle what a heartbeat's look saw; return whether nothing has changed, so that the next one can wait."""
@@ -219,12 +220,12 @@ class Listener(threading.Thread):
         elif tags:
             self._lease.cache.drop(tags)
 
-    def _on_own_notification(self, text: str) -> None:
-        """Handle a heartbeat, or the mark of a waiting thread, that came back on the listener's own channel."""
-        mark, heartbeat = self._marks.get(text), self._heartbeats.pop(text, None)
-        if mark is not None:
-            mark.set()
-        if heartbeat is None:  # a mark, a heartbeat from before, or not sent by this process
+    def _on_own_notification(self, payload: str) -> None:
+        """Handle a notification on the listener's own channel: a heartbeat, or that of a waiting thread."""
+        applied, heartbeat = self._waiters.get(payload), self._heartbeats.pop(payload, None)
+        if applied is not None:
+            applied.set()
+        if heartbeat is None:  # of a waiting thread, from an earlier connection, or not sent by this process
             return
         self._heard_at = clock.now()
         if heartbeat.counter is not None:

@@ -12,8 +12,8 @@ class ChangeCounter(models.Model):
     identity = models.CharField(max_length=36)
     """The random identity of the database."""
     n = models.PositiveBigIntegerField(default=0)
-    mark = models.CharField(max_length=36)
-    """A random mark for this value of `n`."""
+    nonce = models.CharField(max_length=36)
+    """Random for each value of `n`, so that a number that occurs twice can be detected."""
     raised_by = models.BigIntegerField(default=0)
     """The transaction that raised it last. A transaction raises it once, however many rows it changes."""
     raised_at = models.DateTimeField(null=True)

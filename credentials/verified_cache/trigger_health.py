@@ -39,8 +39,8 @@ class Look(NamedTuple):
         _, counter, *versions = row
         if counter is None:
             return cls(None, tuple(versions))
-        identity, n, mark = counter.split(" ", 2)
-        return cls(Position(int(n), mark), (identity, *versions))
+        identity, n, nonce = counter.split(" ", 2)
+        return cls(Position(int(n), nonce), (identity, *versions))
 
 
 _NAMES: Final = [f"'{table}'" for table in TABLES]
@@ -57,7 +57,7 @@ WITH watched AS MATERIALIZED (
 LOOK: Final = f"""{_WATCHED}
 SELECT
     pg_catalog.pg_notify($1, $2),
-    (SELECT concat_ws(' ', identity, n, mark) FROM {COUNTER}),
+    (SELECT concat_ws(' ', identity, n, nonce) FROM {COUNTER}),
     (SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM watched),
     (SELECT string_agg(concat(oid, ':', version), ' ' ORDER BY oid) FROM triggers),
     (SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM pg_catalog.pg_proc

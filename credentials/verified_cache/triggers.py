@@ -7,9 +7,9 @@ read.
 Every change is announced, whatever makes it: a page, the admin site, SQL by hand, a replicating session (ENABLE ALWAYS)
 or another role (SECURITY DEFINER). The triggers are deferred constraint triggers: at commit, the first one raises the
 change counter by one and so locks its row until the commit is done. Thus the numbers are in the order of the commits.
-Each notification holds the number, its mark (random, so that a repeated number can be told apart) and a tag:
-`key:key_…`, or `*` if the record can't be named. A savepoint that is rolled back takes its number and notifications
-with it.
+Each notification holds the number, a nonce (random for each number, so that a repeated number can be detected) and a
+tag: `key:key_…`, or `*` if the record can't be named. A savepoint that is rolled back takes its number and
+notifications with it.
 
 SQLite needs no triggers, because it has a version counter of its own (`credentials.verified_cache.freshness`).
 """
@@ -42,10 +42,10 @@ BEGIN
     END IF;
     -- Who has raised it is in the row and not in a setting of the session, which anyone can set. The time is there
     -- because a dump may be restored into a cluster where the transaction's number comes again.
-    SELECT n || ' ' || mark INTO change FROM {counter} WHERE raised_by = this_one AND raised_at = now();
+    SELECT n || ' ' || nonce INTO change FROM {counter} WHERE raised_by = this_one AND raised_at = now();
     IF NOT FOUND THEN
-        UPDATE {counter} SET n = n + 1, mark = gen_random_uuid(), raised_by = this_one, raised_at = now()
-        RETURNING n || ' ' || mark INTO change;
+        UPDATE {counter} SET n = n + 1, nonce = gen_random_uuid(), raised_by = this_one, raised_at = now()
+        RETURNING n || ' ' || nonce INTO change;
     END IF;
     IF change IS NULL THEN change := '0 -'; END IF; -- no counter, no trust; but a revocation must still be possible
     IF TG_LEVEL = 'STATEMENT' OR TG_ARGV[0] = '' THEN
@@ -73,7 +73,7 @@ END
 BODIES: Final[Mapping[str, str]] = {NOTIFY: _NOTIFY_BODY, GUARD: _GUARD_BODY}
 
 _BEGIN_TO_COUNT: Final = (
-    f"INSERT INTO {COUNTER} (id, identity, n, mark, raised_by) "  # noqa: S608  # a name of ours
+    f"INSERT INTO {COUNTER} (id, identity, n, nonce, raised_by) "  # noqa: S608  # a name of ours
     "VALUES (1, gen_random_uuid(), 0, '-', 0) ON CONFLICT DO NOTHING"
 )
 

@@ -185,7 +185,7 @@ def test_a_name_that_is_too_long_or_none_means_everything(url: str, name: str) -
         f"UPDATE {COUNTER} SET identity = 'another', n = n + 1",
         f"DELETE FROM {COUNTER}",
         f"TRUNCATE {COUNTER}",
-        f"INSERT INTO {COUNTER} SELECT 2, identity, n, mark, raised_by FROM {COUNTER}",
+        f"INSERT INTO {COUNTER} SELECT 2, identity, n, nonce, raised_by FROM {COUNTER}",
         f"INSERT INTO {COUNTER} SELECT * FROM {COUNTER} ON CONFLICT (id) DO UPDATE SET n = 0",
     ],
 )
@@ -199,15 +199,15 @@ def test_nobody_puts_the_counter_back(url: str, statement: str) -> None:
 @pytest.mark.once
 @pytest.mark.finding("H14")
 def test_what_does_not_continue_the_order_is_noticed() -> None:
-    one, two, three = (Position(number, f"mark-{number}") for number in (1, 2, 3))
+    one, two, three = (Position(number, f"nonce-{number}") for number in (1, 2, 3))
     changes = AppliedChanges()
     assert changes.on_notification(one)
     assert changes.on_notification(one)  # of the same transaction
     assert changes.on_notification(two)
     assert changes.on_notification(Position(2, "made up")) is False  # the number of a transaction that was another one
-    assert changes.on_notification(Position(9, "mark-9")) is False
+    assert changes.on_notification(Position(9, "nonce-9")) is False
     assert changes.on_notification(three) is False
-    assert changes.on_notification(Position(4, "mark-4"))
+    assert changes.on_notification(Position(4, "nonce-4"))
 
 
 @pytest.mark.once
@@ -232,7 +232,7 @@ def test_a_counter_that_says_more_than_was_heard_is_noticed_and_one_that_says_le
 @pytest.mark.finding("H14")
 @pytest.mark.parametrize(
     "payload",
-    ["", "*", "key:key_1", "1", "1 mark", "1 mark ", "x mark *", "-1 mark *", "٣ mark *", "1" * 20 + " mark *"],
+    ["", "*", "key:key_1", "1", "1 nonce", "1 nonce ", "x nonce *", "-1 nonce *", "٣ nonce *", "1" * 20 + " nonce *"],
 )
 def test_a_notice_that_no_trigger_sent_is_not_read(payload: str) -> None:
     assert Change.parse(payload) is None
@@ -240,4 +240,4 @@ def test_a_notice_that_no_trigger_sent_is_not_read(payload: str) -> None:
 
 @pytest.mark.once
 def test_a_notice_is_read() -> None:
-    assert Change.parse("12 mark key:key_1 x") == Change(Position(12, "mark"), "key:key_1 x")
+    assert Change.parse("12 nonce key:key_1 x") == Change(Position(12, "nonce"), "key:key_1 x")

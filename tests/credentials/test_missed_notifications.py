@@ -266,9 +266,9 @@ def test_columns_that_change_their_names_are_noticed(site: Site) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        f"UPDATE {COUNTER} SET n = n + 1, mark = 'nobody told'",
-        "SELECT pg_notify('keyportal', '999999999 mark key:none')",
-        "SELECT pg_notify('keyportal', '1 mark key:none')",
+        f"UPDATE {COUNTER} SET n = n + 1, nonce = 'nobody told'",
+        "SELECT pg_notify('keyportal', '999999999 nonce key:none')",
+        "SELECT pg_notify('keyportal', '1 nonce key:none')",
         "SELECT pg_notify('keyportal', 'anything')",
     ],
 )

@@ -23,7 +23,7 @@ VIOLATIONS: Final = {
     "key_environment_is_known": "UPDATE apikeys_apikey SET environment = 'prod'",
     "key_has_a_name": "UPDATE apikeys_apikey SET name = ''",
     "one_change_counter": (
-        "INSERT INTO credentials_changecounter (id, identity, n, mark, raised_by) VALUES (2, '', 0, '', 0)"
+        "INSERT INTO credentials_changecounter (id, identity, n, nonce, raised_by) VALUES (2, '', 0, '', 0)"
     ),
     "usage_counted_once": "INSERT INTO credentials_usage ({columns}) SELECT {columns} FROM credentials_usage",
     "one_source_address": (
