@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
-from apikeys import notices
+from apikeys import emails
 from apikeys.errors import AlreadyCreatedError, NotAllowedError, TooManyKeysError
 from apikeys.models import APIKey, KeySecret
 from apikeys.services.scopes import refuse_scopes
@@ -53,7 +53,7 @@ def create_key(
         secret = _add_secret(key, show_once=show_once)
         about = {"owner": owner.pk, "environment": environment}
         record_event(EventType.KEY_CREATED, subject=f"key:{key.pk}", origin=origin, **about)
-        notices.key_created(key, origin)
+        emails.send_key_created(key, origin)
     return key, secret
 
 

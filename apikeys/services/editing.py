@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from apikeys import notices
+from apikeys import emails
 from apikeys.errors import ChangedMeanwhileError, IntegrityViolationError
 from apikeys.models import APIKey
 from apikeys.services.scopes import refuse_scopes
@@ -45,7 +45,7 @@ def edit_key(
         raise ChangedMeanwhileError("Someone else has just changed or revoked this key.")
     changed = sorted(field for field in after if before[field] != after[field])
     record_event(EventType.KEY_EDITED, subject=f"key:{key.pk}", origin=origin, changed=changed, widened=wider)
-    notices.key_widened(key, {field: before[field] for field in wider}, origin)
+    emails.send_key_widened(key, {field: before[field] for field in wider}, origin)
     return key
 
 
@@ -64,7 +64,7 @@ def limit_key(*, key: APIKey, limit: str, origin: Origin) -> bool:
     if not _swap(key, {"rate_limit": limit}):
         raise ChangedMeanwhileError(f"{key.pk} has just been changed by someone else.")
     record_event(EventType.KEY_LIMITED, subject=f"key:{key.pk}", origin=origin, limit=limit, widened=wider)
-    notices.key_widened(key, dict.fromkeys(wider, before), origin)
+    emails.send_key_widened(key, dict.fromkeys(wider, before), origin)
     return True
 
 

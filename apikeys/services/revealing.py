@@ -5,7 +5,7 @@ import logging
 from django.conf import settings
 from django.db import transaction
 
-from apikeys import notices
+from apikeys import emails
 from apikeys.errors import IntegrityViolationError, NotRevealableError
 from apikeys.models import KeySecret
 from audit.event_types import EventType
@@ -29,7 +29,7 @@ def reveal(*, secret: KeySecret, origin: Origin) -> str:
     try:
         with transaction.atomic():
             record_event(EventType.KEY_REVEALED, subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
-            notices.key_revealed(key, origin)
+            emails.send_key_revealed(key, origin)
             return unseal(sealing_ring(), bytes(secret.ciphertext), secret.sealing_context(key))
     except VaultError as error:
         logger.exception("integrity_violation: the ciphertext of %s can't be decrypted", key.pk)

@@ -3,7 +3,7 @@
 from django.db import transaction
 from django.utils import timezone
 
-from apikeys import notices
+from apikeys import emails
 from apikeys.models import APIKey, KeySecret
 from audit.event_types import EventType
 from audit.origin import Origin
@@ -26,5 +26,5 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
     KeySecret.objects.filter(key=key).update(ciphertext=None)
     insist(KeySecret.objects.filter(key=key, ciphertext__isnull=False), are_there=False)
     record_event(EventType.KEY_REVOKED, subject=f"key:{key.pk}", origin=origin, reason=reason)
-    notices.key_revoked(current, origin)
+    emails.send_key_revoked(current, origin)
     return True

@@ -135,7 +135,7 @@ class _CompiledQuery(NamedTuple):
 def _execute(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run the query without a health check of the connection first, which would be another round trip.
 
-    A connection broken by a restart of the database is noticed in use; then the query runs again over a fresh one.
+    A connection broken by a restart of the database is detected in use; then the query runs again over a fresh one.
     """
     if connection.vendor == "postgresql" and breaker().retry_at and not breaker().allows():
         raise OperationalError("the database did not answer a moment ago")

@@ -1,4 +1,4 @@
-"""The order in which PostgreSQL delivers changes, and how a listener notices that it missed one."""
+"""The order in which PostgreSQL delivers changes, and how a listener detects that it missed one."""
 
 from typing import NamedTuple, Self
 

@@ -19,16 +19,16 @@ class UnsuitableError(Exception):
     """Some changes would not be heard over this connection. The message says why, for the log."""
 
 
-def way_of_notices() -> dict[str, Any]:
+def listen_parameters() -> dict[str, Any]:
     """Return psycopg's parameters for the connection that listens: KEYPORTAL_LISTEN_URL if set, else as requests."""
     if not settings.KEYPORTAL_LISTEN_URL:
-        return way_of_requests()
+        return request_parameters()
     known = connections["default"].get_connection_params()
     waits = ("connect_timeout", "tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count")
     return {"conninfo": settings.KEYPORTAL_LISTEN_URL, **{name: known[name] for name in waits if name in known}}
 
 
-def way_of_requests() -> dict[str, Any]:
+def request_parameters() -> dict[str, Any]:
     """Return psycopg's parameters for the portal's database, as requests connect to it."""
     return {name: value for name, value in connections["default"].get_connection_params().items() if name not in OURS}
 

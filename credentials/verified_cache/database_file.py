@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 LOOK: Final = 0.2  # seconds between two looks at the file on the verdict path
 STABLE_AFTER: Final = 50_000_000
 """Nanoseconds. Change times are as coarse as the kernel's tick: two changes in quick succession may have the same."""
-LINKED: Final = "the database file has another name (a hard link), and changes through that name are not noticed"
+LINKED: Final = "the database file has another name (a hard link), and changes through that name are not detected"
 
 
 class FileVersion(NamedTuple):
@@ -52,7 +52,7 @@ class FileVersion(NamedTuple):
     names: int = 1
     """The number of the file's hard links."""
     is_stable: bool = True
-    """False just after a change: another change may have the same time, and a reader in between would not notice it."""
+    """False just after a change: another change may have the same time, and a reader in between would not detect it."""
 
     def is_same_file(self, other: "FileVersion | None") -> bool:
         """Return whether both are the same file, whatever was written to it in between."""

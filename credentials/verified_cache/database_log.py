@@ -58,7 +58,7 @@ class OpenLogs:
         path = path_of(connection) if connection.vendor == "sqlite" else None
         if path is None:
             return
-        with self._noting, suppress(OSError):  # `DatabaseFile` notices that the file is gone
+        with self._noting, suppress(OSError):  # `DatabaseFile` reports that the file is missing
             found = path.stat()
             self._noted[connection.connection] = Noted((found.st_dev, found.st_ino), inodes_beside(path))
 

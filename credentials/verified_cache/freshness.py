@@ -154,7 +154,7 @@ class Freshness:
         if self._file.fault:
             return None
         index = self._file.index
-        header = index.map[:HEADER] if index else b""  # before SQLite is asked: a commit in between is noticed later
+        header = index.map[:HEADER] if index else b""  # read before the query: a commit in between is detected later
         raw = connection.connection
         with connection.wrap_database_errors:
             seen = (raw, raw.execute("PRAGMA data_version").fetchone()[0], raw.total_changes)

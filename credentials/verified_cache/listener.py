@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from credentials.verified_cache import clock
 from credentials.verified_cache.changes import AppliedChanges, Change, Position
-from credentials.verified_cache.connections import UnsuitableError, abort, refuse_pooler, way_of_notices
+from credentials.verified_cache.connections import UnsuitableError, abort, listen_parameters, refuse_pooler
 from credentials.verified_cache.database_identity import identity_of, leads_to
 from credentials.verified_cache.lease import Lease
 from credentials.verified_cache.notification_connection import NotificationConnection, row_of
@@ -76,7 +76,7 @@ class Listener(threading.Thread):
         while True:
             pause = BACK_OFF[min(attempt, len(BACK_OFF) - 1)]
             try:
-                with closing(psycopg.connect(**way_of_notices(), autocommit=True)) as connection:
+                with closing(psycopg.connect(**listen_parameters(), autocommit=True)) as connection:
                     self._begin(connection)
                     attempt = 0
                     self._listen(connection)
@@ -143,7 +143,7 @@ class Listener(threading.Thread):
             cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, payload])
             identity = identity_of(cursor)
         connections["default"].close()
-        if not any(notice.payload == payload for notice in connection.notifies(timeout=1.0)):
+        if not any(notification.payload == payload for notification in connection.notifies(timeout=1.0)):
             raise UnsuitableError("KEYPORTAL_LISTEN_URL and DATABASE_URL lead to different databases")
         if not leads_to(connection, identity):
             raise UnsuitableError("KEYPORTAL_LISTEN_URL and DATABASE_URL lead to different tables")
@@ -167,9 +167,9 @@ class Listener(threading.Thread):
             heard = ear.hear(timeout=HEARTBEAT_EVERY if ear.is_asking else due - now)
             if heard.answer is not None:
                 is_as_before = self._take(connection, heard.answer, text, sent_at)
-            self._on_notifications(notice.payload for notice in heard.notices if notice.channel == CHANNEL)
+            self._on_notifications(_payloads(heard.notifications, CHANNEL))
             # Heartbeats last: what came before them must have been dropped.
-            for payload in (notice.payload for notice in heard.notices if notice.channel == self._channel):
+            for payload in _payloads(heard.notifications, self._channel):
                 self._on_own_notification(payload)
 
     def _take(self, connection: psycopg.Connection[Any], answer: PGresult, text: str, sent_at: float) -> bool:
@@ -232,3 +232,7 @@ class Listener(threading.Thread):
             if not self._changes.reaches(heartbeat.counter):
                 self._lease.cache.clear()
             self._lease.renew(since=heartbeat.sent_at)
+
+
+def _payloads(notifications: Iterable[psycopg.Notify], channel: str) -> list[str]:
+    return [notification.payload for notification in notifications if notification.channel == channel]

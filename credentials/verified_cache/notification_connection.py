@@ -19,7 +19,7 @@ class Received(NamedTuple):
 
     answer: PGresult | None
     """The answer to the running query. A notification sent after the query never comes before its answer."""
-    notices: list[psycopg.Notify]
+    notifications: list[psycopg.Notify]
 
 
 class NotificationConnection:
@@ -30,11 +30,11 @@ class NotificationConnection:
         self._readable, self._ready = select.poll(), select.poll()  # `select` fails for descriptors above 1023
         self._readable.register(self._line.socket, select.POLLIN)
         self._ready.register(self._line.socket, select.POLLIN | select.POLLOUT)
-        self._notices: list[psycopg.Notify] = []
+        self._notifications: list[psycopg.Notify] = []
         self._answer: PGresult | None = None
         self.is_asking = False
         # Notifications that psycopg receives while another query runs over this connection.
-        connection.add_notify_handler(self._notices.append)
+        connection.add_notify_handler(self._notifications.append)
 
     def ask(self, question: str, *parameters: str) -> None:
         """Send a query with parameters `$1`, `$2` …. Raises `psycopg.OperationalError` if the connection is broken."""
@@ -46,19 +46,19 @@ class NotificationConnection:
 
     def hear(self, *, timeout: float) -> Received:
         """Wait at most so many seconds; return what came. Raises `psycopg.OperationalError` if the connection broke."""
-        if self._notices and self._answer is None:
+        if self._notifications and self._answer is None:
             timeout = 0  # they arrived during a query of psycopg's
         if self._readable.poll(math.ceil(timeout * 1000)):
             self._line.consume_input()
         answer = self._take_answer()
-        while notice := self._line.notifies():
-            channel, payload = notice.relname.decode(errors="replace"), notice.extra.decode(errors="replace")
-            self._notices.append(psycopg.Notify(channel, payload, notice.be_pid))
+        while notification := self._line.notifies():
+            channel, payload = (raw.decode(errors="replace") for raw in (notification.relname, notification.extra))
+            self._notifications.append(psycopg.Notify(channel, payload, notification.be_pid))
         if self._answer is not None:  # not complete: later notifications come after the answer
             return Received(None, [])
-        notices = self._notices.copy()
-        self._notices.clear()
-        return Received(answer, notices)
+        notifications = self._notifications.copy()
+        self._notifications.clear()
+        return Received(answer, notifications)
 
     def _take_answer(self) -> PGresult | None:
         """Return the answer once it is complete, which libpq signals by an empty result; None until then."""

@@ -9,7 +9,7 @@ from typing import Final
 import psycopg
 
 from credentials.verified_cache import clock
-from credentials.verified_cache.connections import way_of_requests
+from credentials.verified_cache.connections import request_parameters
 from credentials.verified_cache.lease import Lease
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Probe:
         """Compare a new connection with the listener's; `Lease.compare` acts on the result."""
         heard = self._lease.heard  # read before connecting: the connection need not agree with one met meanwhile
         try:
-            with closing(psycopg.connect(**way_of_requests(), autocommit=True)) as new:
+            with closing(psycopg.connect(**request_parameters(), autocommit=True)) as new:
                 new.wait = partial(new.wait, timeout=ANSWER_WITHIN)  # type: ignore[method-assign]
                 self._lease.compare(new, heard)
         except (psycopg.Error, OSError):

@@ -55,7 +55,7 @@ BEGIN
     FOREACH image IN ARRAY ARRAY[before, after] LOOP
         CONTINUE WHEN image IS NULL;
         tag := TG_ARGV[0] || ':' || (image ->> TG_ARGV[1]);
-        IF tag IS NULL OR octet_length(tag) > 1000 THEN tag := '*'; END IF; -- a notice holds 8000 bytes
+        IF tag IS NULL OR octet_length(tag) > 1000 THEN tag := '*'; END IF; -- a payload holds 8000 bytes
         PERFORM pg_notify('keyportal', change || ' ' || tag);
     END LOOP;
     RETURN NULL;

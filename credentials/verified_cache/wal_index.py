@@ -1,4 +1,4 @@
-"""Notice commits to an SQLite database without a query, by the index of its write-ahead log.
+"""Detect commits to an SQLite database without a query, by the index of its write-ahead log.
 
 A database in WAL mode has the index of its log (`-shm`) beside it, which every connection maps into memory. It begins
 with two copies of a header that each commit in any process rewrites before it returns (“WAL-Index Format” in

@@ -89,7 +89,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "KEYPORTAL_AUDIT_CHAIN",
             flag(),
             "true",
-            "whether a worker records every minute which events exist, so that a missing one is noticed",
+            "whether a worker records every minute which events exist, so that a missing one is detected",
         ),
     ),
     "Limits, usage and memory": (

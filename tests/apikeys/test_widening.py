@@ -15,10 +15,10 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.models import User
-from apikeys import notices, services
+from apikeys import emails, services
+from apikeys.emails import FORMATS
 from apikeys.errors import ChangedMeanwhileError, IntegrityViolationError
 from apikeys.models import APIKey
-from apikeys.notices import SHOWN
 from apikeys.widening import COMPARED, HARMLESS, widened_columns
 from audit.models import Event
 from audit.origin import Origin
@@ -103,7 +103,7 @@ def test_every_column_of_a_key_has_been_thought_of_and_a_new_one_counts_as_wider
     written_once = {"id", "owner", "environment", "created_at", "form_token", "seal", "revoked_reason"}
     columns = {field.name for field in APIKey._meta.concrete_fields}
     assert columns == set(COMPARED) | HARMLESS | written_once
-    assert set(SHOWN) >= set(COMPARED) - {"revoked_at"}  # nothing brings a revoked key back
+    assert set(FORMATS) >= set(COMPARED) - {"revoked_at"}  # nothing brings a revoked key back
     key = APIKey(revoked_reason="a")
     assert widened_columns(key, {"revoked_reason": "b"}) == ["revoked_reason"]
     assert widened_columns(key, {"revoked_reason": "a"}) == []
@@ -256,7 +256,7 @@ def test_a_column_that_nobody_has_thought_of_is_told_as_well(
 ) -> None:
     key, _ = make_key()
     with django_capture_on_commit_callbacks(execute=True):
-        notices.key_widened(key, {"revoked_reason": "leaked"}, ORIGIN)
+        emails.send_key_widened(key, {"revoked_reason": "leaked"}, ORIGIN)
     assert "Revoked reason: none (before: leaked)" in str(mail.outbox[-1].body)
 
 

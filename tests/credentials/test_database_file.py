@@ -336,7 +336,7 @@ def test_a_file_with_another_name_is_a_fault_and_nothing_is_remembered(site: Sit
     [fault] = wait_until(lambda: json.loads(site.get("/readyz").body)["faults"])
     assert fault == (
         "changes can't be detected: the database file has another name (a hard link), and changes through that name "
-        "are not noticed"
+        "are not detected"
     )
     wait_until(lambda: site.statuses(client) == {200} and site.said(NOTHING_IS_REMEMBERED) == 2)  # of two workers
     assert site.sql(other, REVOKE, client.id) == 1

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from credentials.verified_cache.connections import way_of_requests
+from credentials.verified_cache.connections import request_parameters
 from credentials.verified_cache.notification_connection import NotificationConnection, Received, row_of
 from tests.proxy import proxy_to
 from tests.waiting import DEADLINE, wait_until
@@ -21,14 +21,14 @@ OWN_CODE = "DO $$BEGIN RAISE 'cAnArY' USING ERRCODE = '{}'; END$$"
 @pytest.fixture
 def line() -> Iterator[Line]:
     """A connection that listens."""
-    with psycopg.connect(**way_of_requests(), autocommit=True) as made:
+    with psycopg.connect(**request_parameters(), autocommit=True) as made:
         made.execute("LISTEN of_a_test")
         yield made
 
 
 def do(statement: str, *values: object) -> None:
     """Run a statement over another connection."""
-    with psycopg.connect(**way_of_requests(), autocommit=True) as other:
+    with psycopg.connect(**request_parameters(), autocommit=True) as other:
         other.execute(statement, values)
 
 
@@ -42,7 +42,7 @@ def heard_until(ear: NotificationConnection, *payloads: str, answered: bool = Fa
 
     def all_has_come() -> bool:
         brought.append(ear.hear(timeout=0.1))
-        told = {notice.payload for heard in brought for notice in heard.notices}
+        told = {notice.payload for heard in brought for notice in heard.notifications}
         return told >= set(payloads) and any(heard.answer for heard in brought) is answered
 
     wait_until(all_has_come)
@@ -65,7 +65,7 @@ def test_an_answer_comes_with_or_before_what_was_told_after_its_question(line: L
         brought = heard_until(ear, str(n), answered=True)
         assert not ear.is_asking
         answered = next(turn for turn, heard in enumerate(brought) if heard.answer is not None)
-        told = next(turn for turn, heard in enumerate(brought) if heard.notices)
+        told = next(turn for turn, heard in enumerate(brought) if heard.notifications)
         assert answered <= told
         answer = brought[answered].answer
         assert answer is not None
@@ -74,7 +74,7 @@ def test_an_answer_comes_with_or_before_what_was_told_after_its_question(line: L
 
 def test_what_was_told_after_a_question_waits_for_the_whole_answer() -> None:
     """The last bytes of an answer, by which PostgreSQL is ready for the next question, are slow to come."""
-    way = way_of_requests()
+    way = request_parameters()
     with proxy_to(int(way["port"])) as proxy, psycopg.connect(**way | {"port": proxy.port}, autocommit=True) as slow:
         slow.execute("LISTEN of_a_test")
         (line,), ear = proxy.lines, NotificationConnection(slow)
@@ -94,7 +94,7 @@ def test_what_comes_while_psycopg_asks_is_heard_once(line: Line) -> None:
     brought = heard_until(ear, "meanwhile")
     tell("after")
     brought += heard_until(ear, "after")
-    assert [notice.payload for heard in brought for notice in heard.notices] == ["meanwhile", "after"]
+    assert [notice.payload for heard in brought for notice in heard.notifications] == ["meanwhile", "after"]
 
 
 def test_a_question_that_does_not_fit_into_the_line_is_sent_whole(line: Line) -> None:

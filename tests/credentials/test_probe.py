@@ -11,7 +11,7 @@ import pytest
 
 from credentials.verified_cache import probe
 from credentials.verified_cache.cache import VerifiedCache
-from credentials.verified_cache.connections import way_of_requests
+from credentials.verified_cache.connections import request_parameters
 from credentials.verified_cache.database_identity import DatabaseIdentity, HeardDatabase
 from credentials.verified_cache.lease import Lease
 from tests.proxy import proxy_to
@@ -43,7 +43,7 @@ class Line:
 def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     made = Line()
     monkeypatch.setattr(psycopg, "connect", made.connect)
-    monkeypatch.setattr(probe, "way_of_requests", dict)
+    monkeypatch.setattr(probe, "request_parameters", dict)
     return made
 
 
@@ -123,13 +123,13 @@ def test_who_gets_no_answer_gives_up_and_looks_again(
     monkeypatch: pytest.MonkeyPatch, clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Something on the way makes connections, and swallows what is asked over them."""
-    way = way_of_requests()
+    way = request_parameters()
     lease = Lease(VerifiedCache())
     looks = probe.Probe(lease)
     lease.meet_another_database(DatabaseIdentity("another", 0, ()))
     with proxy_to(int(way["port"])) as proxy:
         proxy.deaf_to = b"pg_postmaster_start_time"
-        monkeypatch.setattr(probe, "way_of_requests", lambda: way | {"port": proxy.port})
+        monkeypatch.setattr(probe, "request_parameters", lambda: way | {"port": proxy.port})
         monkeypatch.setattr(probe, "ANSWER_WITHIN", 0.1)
         for _ in range(2):
             clock[0] += probe.PAUSE

@@ -27,33 +27,33 @@ class Widening(NamedTuple):
     before: str
 
 
-def key_created(key: APIKey, origin: Origin) -> None:
+def send_key_created(key: APIKey, origin: Origin) -> None:
     """Notify the owner of a new live key."""
     if key.environment == Environment.LIVE:
-        _after_commit("created", f"Key created: {key.name}", key, origin)
+        _send("created", f"Key created: {key.name}", key, origin)
 
 
-def key_revealed(key: APIKey, origin: Origin) -> None:
+def send_key_revealed(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a secret was revealed."""
-    _after_commit("revealed", f"Secret revealed: {key.name}", key, origin)
+    _send("revealed", f"Secret revealed: {key.name}", key, origin)
 
 
-def key_revoked(key: APIKey, origin: Origin) -> None:
+def send_key_revoked(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a key was revoked."""
-    _after_commit("revoked", f"Key revoked: {key.name}", key, origin)
+    _send("revoked", f"Key revoked: {key.name}", key, origin)
 
 
-def key_widened(key: APIKey, before: Mapping[str, Any], origin: Origin) -> None:
+def send_key_widened(key: APIKey, before: Mapping[str, Any], origin: Origin) -> None:
     """Notify the owner that a key was given wider rights; `before` maps each widened column to its former value."""
     lines = []
     for column, value in before.items():
-        label, show = SHOWN.get(column, (column.replace("_", " ").capitalize(), _anything))
+        label, show = FORMATS.get(column, (column.replace("_", " ").capitalize(), _text_or_none))
         lines.append(Widening(label, show(getattr(key, column)), show(value)))
     if lines:
-        _after_commit("changed", f"Key changed: {key.name}", key, origin, wider=lines)
+        _send("changed", f"Key changed: {key.name}", key, origin, wider=lines)
 
 
-def _anything(value: object) -> str:
+def _text_or_none(value: object) -> str:
     return str(value or "none")
 
 
@@ -75,21 +75,21 @@ def _pause(at: datetime | None) -> str:
     return f"since {_time(at)}" if at else "no longer"
 
 
-def _limit(limit: str) -> str:
+def _rate_limit(limit: str) -> str:
     return limit or f"{settings.KEYPORTAL_RATE_LIMIT or 'none'}, the portal's default"
 
 
-SHOWN: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
+FORMATS: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
     "scopes": ("Scopes", _names("none")),
     "networks": ("Allowed networks", _names("any")),
     "expires_at": ("Expires", _expiry),
-    "rate_limit": ("Rate limit", _limit),
+    "rate_limit": ("Rate limit", _rate_limit),
     "paused_at": ("Paused", _pause),
 }
 """For each column of which the owner is notified: its label, and how to format its values."""
 
 
-def _after_commit(what: str, subject: str, key: APIKey, origin: Origin, **more: object) -> None:
+def _send(what: str, subject: str, key: APIKey, origin: Origin, **more: object) -> None:
     context = {
         **more,
         "key": key,
