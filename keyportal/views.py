@@ -100,11 +100,11 @@ _migrated: set[int] = set()
 
 def _is_migrated() -> bool:
     # Reading every migration takes a while and probes ask every second, so the result is cached for this database.
-    if freshness().database not in _migrated:
+    if freshness().database_number not in _migrated:
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             return False
-        _migrated.add(freshness().database)
+        _migrated.add(freshness().database_number)
     return True
 
 
@@ -114,7 +114,7 @@ def _faults() -> list[str]:
         if not _is_migrated():
             return ["migrations are not applied"]
         confirm_rings()
-        return [f"changes can't be detected: {fault}" for fault in _unheard()]
+        return [f"changes can't be detected: {fault}" for fault in _undetected()]
     except DatabaseError as error:
         return [str(error) if isinstance(error, UnusableFileError) else "the database can't be reached"]
     except VaultError as misfit:
@@ -130,7 +130,7 @@ def _unshown(request: HttpRequest) -> list[str]:
     return []
 
 
-def _unheard() -> list[str]:
+def _undetected() -> list[str]:
     connection = connections[DEFAULT_DB_ALIAS]
     found = []
     if connection.vendor == "postgresql":

@@ -4,8 +4,8 @@ It holds verdict data under digests, never a secret and never a verdict: expiry,
 every request. `credentials.verified_cache.freshness` knows whether the cache may be trusted. No entry outlives
 `MAX_AGE` in any case, as the last safeguard against a mistake in freshness or a change that got round it.
 
-The fill race: a record is stored only if no change was heard between the start of its query and its storing. Otherwise
-an answer from before a change could be stored after the change had been heard, and would stay.
+The fill race: a record is stored only if no change became known between the start of its query and its storing.
+Otherwise an answer from before a change could be stored after the change became known, and would stay.
 """
 
 import threading
@@ -48,7 +48,7 @@ class VerifiedCache:
     def __init__(self, now: Callable[[], float] = clock.now) -> None:
         self._now = now
         self.generation = 0
-        """Incremented by every change that is heard."""
+        """Incremented by every change that becomes known."""
         self.hits = 0
         self.misses = 0
         self._counting = threading.Lock()
@@ -66,7 +66,7 @@ class VerifiedCache:
     def put(self, key: bytes, record: Cacheable, *, generation: int, loaded_at: float) -> bool:
         """Store a record whose query began in this generation, at this time by the cache's clock.
 
-        Return False, and store nothing, if a change was heard since or the cache is switched off.
+        Return False, and store nothing, if a change became known since or the cache is switched off.
         """
         with self._lock:
             if self.generation != generation or settings.KEYPORTAL_CACHE_ENTRIES < 1:

@@ -29,14 +29,14 @@ class Change(NamedTuple):
 
 
 class AppliedChanges:
-    """The position up to which changes were heard without a gap."""
+    """The position up to which notifications arrived without a gap."""
 
     def __init__(self) -> None:
         self.last: Position | None = None
         """None until the listener knows where the order begins for it."""
 
     def on_notification(self, position: Position) -> bool:
-        """Note the position of a notification; return False if it does not follow the last one without a gap."""
+        """Store the position of a notification; return False if it does not follow the last one without a gap."""
         last, self.last = self.last, position
         return last is None or position == last or position.n == last.n + 1
 
@@ -48,7 +48,7 @@ class AppliedChanges:
         return False
 
     def reaches(self, counter: Position) -> bool:
-        """Return whether everything up to this counter was heard. It was read when the heartbeat now back was sent."""
+        """Return whether everything up to this counter has arrived. It was read when that heartbeat was sent."""
         if self.last is None:
             self.last = counter
         if self.last.n > counter.n or self.last == counter:

@@ -1,4 +1,4 @@
-"""Parameters for the listener's own connections, and the check that changes can be heard over one."""
+"""Parameters for the listener's own connections, and the check that notifications arrive over one."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ OURS: Final = (
 
 
 class UnsuitableError(Exception):
-    """Some changes would not be heard over this connection. The message says why, for the log."""
+    """Some notifications would be lost on this connection. The message says why, for the log."""
 
 
 def listen_parameters() -> dict[str, Any]:
@@ -37,7 +37,7 @@ def refuse_pooler(connection: psycopg.Connection[Any]) -> None:
     """Raise `UnsuitableError` if a pooler stands between this connection and its backend.
 
     A pooler such as PgBouncer gives its clients backend ids of its own. In transaction pooling it passes on the answer
-    to a heartbeat but loses notifications in between: the lease would be renewed although a revocation was not heard.
+    to a heartbeat but loses notifications in between: the lease would be renewed although a revocation was lost.
     """
     row = connection.execute("SELECT pg_backend_pid()").fetchone()
     if row != (connection.info.backend_pid,):

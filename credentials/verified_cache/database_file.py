@@ -221,7 +221,7 @@ class DatabaseFile:
         """Log once that the file has a second name: SQLite derives the log's name from it, so each has its own log."""
         fault = LINKED if version.names > 1 else ""
         if fault and not self.fault:
-            logger.error("the cache is off, every request asks the database: %s", fault)
+            logger.error("the cache is off, every request queries the database: %s", fault)
         self.fault = fault
 
 

@@ -1,8 +1,8 @@
 """The database that a connection leads to, and the tables in it.
 
-A listener hears only of changes in its own database. A thread's connection may lead elsewhere, for example if a proxy
-sends new connections to a restored database, or if a search path finds copies of the tables. The listener would not
-hear of changes there.
+A listener is notified only of changes in its own database. A thread's connection may lead elsewhere, for example if a
+proxy sends new connections to a restored database, or if a search path finds copies of the tables. The listener would
+not be notified of changes there.
 """
 
 from typing import Any, Final, NamedTuple
@@ -36,8 +36,8 @@ def identity_of(cursor: Cursor) -> DatabaseIdentity:
     return DatabaseIdentity(server, database, tuple(tables))
 
 
-class HeardDatabase(NamedTuple):
-    """The database that the listener met last."""
+class ListenerDatabase(NamedTuple):
+    """The database that the listener is connected to, or was last."""
 
     number: int
     """Incremented each time it may be another database."""

@@ -7,8 +7,8 @@ at the configured path; a file that was put in its place is opened before the ne
 
 PostgreSQL: triggers send a notification of every change that a verdict depends on, whatever makes it (`triggers.py`). A
 thread of this process listens (`listener.py`) and renews a lease (`lease.py`) as long as the triggers are in place.
-Without a lease the cache is not used: every request queries the database. The listener hears of its own database and
-tables only, so each connection of this process is compared with the listener's when it is made.
+Without a lease the cache is not used: every request queries the database. The listener is notified of its own database
+and tables only, so each connection of this process is compared with the listener's when it is made.
 """
 
 import os
@@ -49,10 +49,10 @@ class Freshness:
     def __init__(self) -> None:
         self.cache = VerifiedCache()
         self.lease = Lease(self.cache)
-        self._fits: object = None
-        """The database that the key rings are known to fit."""
+        self._confirmed_for: object = None
+        """The database for which the key rings are known to be the right ones."""
         self._thread = _Thread()
-        self._file = DatabaseFile(changed=self.cache.clear, replaced=self.lease.meet_another_database)
+        self._file = DatabaseFile(changed=self.cache.clear, replaced=self.lease.switch_database)
         self._listener: Listener | None = None
         self._starting = threading.Lock()
 
@@ -62,9 +62,9 @@ class Freshness:
         return self.lease.disagreement or self._file.fault
 
     @property
-    def database(self) -> int:
+    def database_number(self) -> int:
         """A number that changes when the database may have been replaced, so that nothing known of it holds."""
-        return self.lease.heard.number
+        return self.lease.database.number
 
     def current(self) -> int | None:
         """Return the cache's generation if the cache is known to be current, otherwise None. Reads no table.
@@ -76,17 +76,17 @@ class Freshness:
         if connection.in_atomic_block:
             return None  # this transaction's changes are not visible to others yet
         if connection.vendor == "sqlite":
-            return self._sqlite(connection)
+            return self._current_on_sqlite(connection)
         generation = self.cache.generation  # read before the lease: revoking the lease raises this next
-        if clock.now() < self.lease.until and thread.number == self.lease.heard.number:
+        if clock.now() < self.lease.until and thread.number == self.lease.database.number:
             return generation
-        self._part_with_others()
+        self._close_outdated_connection()
         self._ensure_listening()
         return None
 
     def glance(self) -> bool:
         """Return, without a query, whether cache and rings are known to be right; if not, a thread calls `current`."""
-        if self._fits != (self._file.version, self.lease.heard.number):
+        if self._confirmed_for != (self._file.version, self.lease.database.number):
             return False
         if self._thread.connection.vendor == "sqlite":
             return self._file.is_unchanged()
@@ -97,17 +97,17 @@ class Freshness:
 
         Raises `integrity.key_check.RingMisfitError` if they don't, `django.db.Error` if the database can't be queried.
         """
-        if (self._file.here.version, self.lease.heard.number) != self._fits:
+        if (self._file.here.version, self.lease.database.number) != self._confirmed_for:
             self.follow()  # this thread may still have the previous database open
-            if (asks := (self._file.here.version, self.lease.heard.number)) != self._fits:
+            if (database := (self._file.here.version, self.lease.database.number)) != self._confirmed_for:
                 confirm_rings()
-                self._fits = asks
+                self._confirmed_for = database
 
     def wait_until_applied(self) -> None:
-        """Wait, for a moment at most, until this process has heard of what this thread has just committed.
+        """Wait, for a moment at most, until this process has applied what this thread has just committed.
 
-        The other processes hear of it at the same time. So a revocation is in force once the client has the answer: if
-        it is not heard in time, this process queries the database until it has caught up.
+        The other processes are notified at the same time. So a revocation is in force once the client has the response:
+        if it is not applied in time, this process queries the database until it has caught up.
         """
         if self._listener is not None and self.lease.is_held and not self._listener.wait_until_applied():
             self.lease.revoke()
@@ -124,32 +124,32 @@ class Freshness:
         if connection.vendor == "sqlite":
             self._file.follow(connection, at_once=True)
         else:
-            self._part_with_others()
+            self._close_outdated_connection()
 
-    def _part_with_others(self) -> None:
-        """Close this thread's connection if it was made before the listener last met a database.
+    def _close_outdated_connection(self) -> None:
+        """Close this thread's connection if it was made before the listener's database last changed.
 
         A new connection prepares its statements again; old prepared ones could go on reading the previous tables.
         """
-        thread, number = self._thread, self.lease.heard.number
+        thread, number = self._thread, self.lease.database.number
         if thread.number != number:
             thread.connection.close()
             thread.number = number
 
-    def _number(self, *, connection: BaseDatabaseWrapper, **signal: object) -> None:
+    def _on_connection_created(self, *, connection: BaseDatabaseWrapper, **signal: object) -> None:
         """Compare a connection that this thread has just made with the listener's. Raises `django.db.Error`."""
         if connection.alias != DEFAULT_DB_ALIAS or connection.vendor != "postgresql":
             return
-        heard = self.lease.heard
+        database = self.lease.database
         try:
             with connection.wrap_database_errors:
-                self.lease.compare(connection.connection, heard)
-            self._thread.number = heard.number  # may be outdated by now: then this thread reconnects
+                self.lease.compare(connection.connection, database)
+            self._thread.number = database.number  # may be outdated by now: then this thread reconnects
         except BaseException:
             connection.close()  # otherwise Django would go on using it
             raise
 
-    def _sqlite(self, connection: BaseDatabaseWrapper) -> int | None:
+    def _current_on_sqlite(self, connection: BaseDatabaseWrapper) -> int | None:
         self._file.follow(connection)
         if self._file.fault:
             return None
@@ -173,7 +173,7 @@ class Freshness:
             return
         with self._starting:
             if self._listener is None:
-                connection_created.connect(self._number)
+                connection_created.connect(self._on_connection_created)
                 listener = Listener(self.lease)
                 listener.start()
                 self._listener = listener
@@ -213,7 +213,8 @@ def get_cached(key: bytes, load: Callable[[], Record | None]) -> Record | None:
 def get_cached_unchecked(key: bytes, load: Callable[[], Record | None]) -> Record | None:
     """Return the same, within a request for which `get_cached` has just returned another record.
 
-    Freshness is not checked again: a change heard since then has dropped the record. Raises `WouldBlockError` as well.
+    Freshness is not checked again: a change that became known since then has dropped the record. Raises
+    `WouldBlockError` as well.
     """
     record: Record | None = freshness().cache.get(key)
     if record is None:

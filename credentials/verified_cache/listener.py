@@ -1,10 +1,10 @@
 """The thread that listens for changes in PostgreSQL, over one connection per process.
 
 A heartbeat is a notification that the listener sends to itself. PostgreSQL delivers notifications in the order of their
-commits, so when the heartbeat is back, everything committed before it was sent has been heard too. This is what the
+commits, so when the heartbeat is back, everything committed before it was sent has arrived too. This is what the
 lease guarantees, but only if every commit also sent its notification. So the statement that sends the heartbeat also
-reads the change counter and looks at the triggers (`credentials.verified_cache.trigger_health`): if a number was not
-heard, the cache is emptied, and without the triggers there is no lease.
+reads the change counter and looks at the triggers (`credentials.verified_cache.trigger_health`): if a number has not
+arrived, the cache is emptied, and without the triggers there is no lease.
 """
 
 import logging
@@ -25,7 +25,7 @@ from credentials.verified_cache.changes import AppliedChanges, Change, Position
 from credentials.verified_cache.connections import UnsuitableError, abort, listen_parameters, refuse_pooler
 from credentials.verified_cache.database_identity import identity_of, leads_to
 from credentials.verified_cache.lease import Lease
-from credentials.verified_cache.notification_connection import NotificationConnection, row_of
+from credentials.verified_cache.notification_connection import NotificationConnection, read_row
 from credentials.verified_cache.probe import Probe
 from credentials.verified_cache.trigger_health import LOOK, Look, faults, summary
 from credentials.verified_cache.triggers import CHANNEL, EVERYTHING
@@ -34,15 +34,15 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_EVERY: Final = 0.5  # seconds
 BACK_OFF: Final = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts to connect; the last one again and again
-APPLIED_WITHIN: Final = 0.25  # seconds that a response may wait for its change to be heard
+APPLIED_WITHIN: Final = 0.25  # seconds that a response may wait for its change to be applied
 MANY: Final = 100
 """From this many tags at once, emptying the cache is quicker than searching it for them."""
-UNSUITABLE: Final = 60.0  # seconds until a connection that can't hear everything is tried again
+UNSUITABLE: Final = 60.0  # seconds until a connection that would lose notifications is tried again
 SILENCE: Final = 4.0  # seconds without a heartbeat after which the connection is given up
 
 
 class DisagreementError(Exception):
-    """New connections lead elsewhere than the listener's, which hears of another database or other tables then."""
+    """New connections lead to another database or other tables than the listener's."""
 
 
 class Heartbeat(NamedTuple):
@@ -50,7 +50,7 @@ class Heartbeat(NamedTuple):
 
     sent_at: float
     counter: Position | None
-    """The change counter when it was sent; None if changes can't be heard reliably."""
+    """The change counter when it was sent; None if changes can't be detected reliably."""
 
 
 class Listener(threading.Thread):
@@ -62,7 +62,7 @@ class Listener(threading.Thread):
         self._channel = f"{CHANNEL}_{secrets.token_hex(8)}"
         self._waiting = threading.Event()
         self._connection: psycopg.Connection[Any] | None = None
-        self._heard_at = clock.now()
+        self._silent_since = clock.now()
         self._waiters: dict[str, threading.Event] = {}
         """By the payload that each waiting thread sent."""
         self._heartbeats: dict[str, Heartbeat] = {}
@@ -83,15 +83,15 @@ class Listener(threading.Thread):
             except (psycopg.Error, OSError) as error:
                 logger.warning("changes can't be detected: %s", type(error).__name__)
             except UnsuitableError as error:
-                logger.warning("the cache is off, every request asks the database: %s", error)
+                logger.warning("the cache is off, every request queries the database: %s", error)
                 pause = UNSUITABLE
             except DisagreementError:
                 pause = BACK_OFF[-1]
-            except Exception:  # a thread that ended would never hear again
+            except Exception:  # a thread that ended would never listen again
                 logger.exception("the listener failed")
             finally:
                 self._connection = None
-                self._lease.hear_nothing()
+                self._lease.on_listener_stopped()
             self._waiting.wait(pause)
             attempt += 1
 
@@ -101,9 +101,9 @@ class Listener(threading.Thread):
         Called by a thread that finds the lease expired.
         """
         connection = self._connection
-        if connection is None or clock.now() - self._heard_at < SILENCE:
+        if connection is None or clock.now() - self._silent_since < SILENCE:
             return
-        self._heard_at = clock.now()
+        self._silent_since = clock.now()
         abort(connection)
 
     def wait_until_applied(self) -> bool:
@@ -124,7 +124,7 @@ class Listener(threading.Thread):
     def _begin(self, connection: psycopg.Connection[Any]) -> None:
         """Start to listen. Raises `UnsuitableError` if notifications would be lost on this connection."""
         # From here on `abort_if_stale` can abort the connection, if what is sent over it is swallowed.
-        self._heard_at = clock.now()
+        self._silent_since = clock.now()
         self._connection = connection
         connection.execute(f"LISTEN {CHANNEL}")
         connection.execute(f"LISTEN {self._channel}")
@@ -134,10 +134,10 @@ class Listener(threading.Thread):
         # Earlier changes are not sent again. The first look differs from no look, and so empties the cache.
         self._heartbeats, self._changes, self._state = {}, AppliedChanges(), ()
         logger.info("listening for changes")
-        self._heard_at = clock.now()
+        self._silent_since = clock.now()
 
     def _refuse_another_database(self, connection: psycopg.Connection[Any]) -> None:
-        """Raise `UnsuitableError` unless this connection hears the portal's own, and leads to the same tables."""
+        """Raise `UnsuitableError` unless this connection and the portal's own lead to the same database and tables."""
         payload = secrets.token_hex(8)
         with connections["default"].cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, payload])
@@ -153,56 +153,56 @@ class Listener(threading.Thread):
 
         Raises `DisagreementError` when new connections lead elsewhere.
         """
-        ear, probe = NotificationConnection(connection), Probe(self._lease)
-        text, sent_at, is_as_before = "", 0.0, False
+        receiver, probe = NotificationConnection(connection), Probe(self._lease)
+        payload, sent_at, is_as_before = "", 0.0, False
         while True:
             now = clock.now()
             due = sent_at + HEARTBEAT_EVERY if is_as_before else now
-            if now >= due and not ear.is_asking:
-                text, sent_at = secrets.token_hex(8), now
-                ear.ask(LOOK, self._channel, text)
+            if now >= due and not receiver.is_query_running:
+                payload, sent_at = secrets.token_hex(8), now
+                receiver.send_query(LOOK, self._channel, payload)
             probe.begin_when_due()
             if is_as_before and self._lease.disagreement:
                 raise DisagreementError  # before the first look it is about an earlier database
-            heard = ear.hear(timeout=HEARTBEAT_EVERY if ear.is_asking else due - now)
-            if heard.answer is not None:
-                is_as_before = self._take(connection, heard.answer, text, sent_at)
-            self._on_notifications(_payloads(heard.notifications, CHANNEL))
+            received = receiver.receive(timeout=HEARTBEAT_EVERY if receiver.is_query_running else due - now)
+            if received.result is not None:
+                is_as_before = self._on_look(connection, received.result, payload, sent_at)
+            self._on_notifications(_payloads(received.notifications, CHANNEL))
             # Heartbeats last: what came before them must have been dropped.
-            for payload in _payloads(heard.notifications, self._channel):
-                self._on_own_notification(payload)
+            for own in _payloads(received.notifications, self._channel):
+                self._on_own_notification(own)
 
-    def _take(self, connection: psycopg.Connection[Any], answer: PGresult, text: str, sent_at: float) -> bool:
+    def _on_look(self, connection: psycopg.Connection[Any], result: PGresult, payload: str, sent_at: float) -> bool:
         """Handle what a heartbeat's look saw; return whether nothing has changed, so that the next one can wait."""
         try:
-            seen = Look.of_row(row_of(answer))
+            seen = Look.of_row(read_row(result))
         except psycopg.ProgrammingError as error:  # there is no counter, or it may not be read
-            self._heard_at = clock.now()
+            self._silent_since = clock.now()
             return self._is_as_before(connection, Look(None, (type(error).__name__,)))
         is_as_before = self._is_as_before(connection, seen)
         if seen.counter and not self._changes.goes_on(seen.counter):
             self._lease.cache.clear()
-        self._heartbeats[text] = Heartbeat(sent_at, None if self._lease.fault else seen.counter)
+        self._heartbeats[payload] = Heartbeat(sent_at, None if self._lease.fault else seen.counter)
         return is_as_before
 
     def _is_as_before(self, connection: psycopg.Connection[Any], seen: Look) -> bool:
         """Return whether the last look found the same database and triggers; if not, forget all and check closely."""
         if seen.state == self._state:
             return True
-        self._lease.meet_another_database(identity_of(connection.cursor()))
+        self._lease.switch_database(identity_of(connection.cursor()))
         self._state = seen.state
         found = faults(connection.cursor())
         if not found and seen.counter is None:
             found = ["the change counter can't be read"]
-        self._note(summary(found))
+        self._set_fault(summary(found))
         return False
 
-    def _note(self, fault: str) -> None:
-        """Note the fault that keeps changes from being heard; log once when it begins and once when it is over."""
+    def _set_fault(self, fault: str) -> None:
+        """Set the fault that keeps changes from being detected; log it once, and once that it is over."""
         was, self._lease.fault = self._logged, fault
         self._logged = fault
         if fault and fault != was:
-            logger.warning("changes can't be detected, every request asks the database: %s", fault)
+            logger.warning("changes can't be detected, every request queries the database: %s", fault)
         elif was and not fault:
             logger.info("changes can be detected again")
 
@@ -227,7 +227,7 @@ class Listener(threading.Thread):
             applied.set()
         if heartbeat is None:  # of a waiting thread, from an earlier connection, or not sent by this process
             return
-        self._heard_at = clock.now()
+        self._silent_since = clock.now()
         if heartbeat.counter is not None:
             if not self._changes.reaches(heartbeat.counter):
                 self._lease.cache.clear()

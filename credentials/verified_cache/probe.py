@@ -31,18 +31,18 @@ class Probe:
         if clock.now() < self._due or not self._under_way.acquire(blocking=False):
             return
         try:
-            threading.Thread(target=self._look, name="keyportal-probe", daemon=True).start()
+            threading.Thread(target=self._compare, name="keyportal-probe", daemon=True).start()
         except RuntimeError:  # the process has reached its limit of threads
             logger.warning("no thread can be started to make a new connection to the database")
             self._end()
 
-    def _look(self) -> None:
+    def _compare(self) -> None:
         """Compare a new connection with the listener's; `Lease.compare` acts on the result."""
-        heard = self._lease.heard  # read before connecting: the connection need not agree with one met meanwhile
+        database = self._lease.database  # read before connecting: the connection need not agree with a later one
         try:
             with closing(psycopg.connect(**request_parameters(), autocommit=True)) as new:
                 new.wait = partial(new.wait, timeout=ANSWER_WITHIN)  # type: ignore[method-assign]
-                self._lease.compare(new, heard)
+                self._lease.compare(new, database)
         except (psycopg.Error, OSError):
             logger.warning("no new connection to the database can be made")
         finally:

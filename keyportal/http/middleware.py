@@ -124,7 +124,7 @@ class RingsMiddleware:
 
 
 class ReadYourWritesMiddleware:
-    """Delays the response to a request that may have changed something until this process has heard of the change."""
+    """Delays the response to a request that may have changed something until this process has applied the change."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

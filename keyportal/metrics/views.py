@@ -70,12 +70,12 @@ class Workers(Collector):
         yield GaugeMetricFamily("keyportal_workers", "Workers on this machine that report metrics.", len(self._workers))
         leases = [worker.lease for worker in self._workers if worker.lease is not None]
         if leases:
-            text = "Seconds for which the worst worker knows its cache to be current; 0: it asks the database."
+            text = "Seconds for which the worst worker knows its cache to be current; 0: it queries the database."
             yield GaugeMetricFamily("keyportal_freshness_lease_seconds", text, min(leases))
-        hears = [worker.hears for worker in self._workers if worker.hears is not None]
-        if hears:
-            text = "1 while the triggers that announce changes are in place; 0: every request asks the database."
-            yield GaugeMetricFamily("keyportal_change_triggers_in_place", text, min(hears))
+        in_place = [worker.triggers_in_place for worker in self._workers if worker.triggers_in_place is not None]
+        if in_place:
+            text = "1 while the triggers that announce changes are in place; 0: every request queries the database."
+            yield GaugeMetricFamily("keyportal_change_triggers_in_place", text, min(in_place))
         writable = min((worker.writable for worker in self._workers), default=True)
         text = "1 while the database accepts writes; 0: a full disk, a standby. Verdicts continue."
         yield GaugeMetricFamily("keyportal_database_takes_writes", text, writable)

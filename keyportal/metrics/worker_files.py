@@ -49,7 +49,7 @@ class WorkerMetrics:
     entries: int = 0
     lease: float | None = None
     """Seconds; None if no lease is needed."""
-    hears: bool | None = None
+    triggers_in_place: bool | None = None
     """Whether the triggers that notify of changes are in place; None if that is unknown."""
     writable: bool = True
     """Whether the database accepted the last write."""
@@ -105,7 +105,7 @@ def own_metrics() -> WorkerMetrics:
         misses=cache.misses,
         entries=len(cache),
         lease=max(0.0, freshness().lease.until - now) if connection.vendor == "postgresql" else None,
-        hears=None if freshness().lease.fault is None else not freshness().lease.fault,
+        triggers_in_place=None if freshness().lease.fault is None else not freshness().lease.fault,
         writable=not database_writes().fault,
         lag=flusher().lag,
         **asdict(meter().read()),

@@ -1,4 +1,4 @@
-"""Find names that look like a setting but are none, so that an operator hears of a misspelled one."""
+"""Find names that look like a setting but are none, so that a misspelled one is reported."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -275,7 +275,7 @@ def test_a_file_in_a_folder_that_nobody_may_enter_is_no_file(site: Site) -> None
     site.is_taken_by_all(client)
 
 
-NOTHING_IS_REMEMBERED = "the cache is off, every request asks the database"
+NOTHING_IS_REMEMBERED = "the cache is off, every request queries the database"
 LOG_IS_ANOTHER = "the log of the database file was removed or replaced"
 
 

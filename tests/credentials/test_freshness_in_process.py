@@ -134,7 +134,7 @@ def test_a_log_that_can_not_be_set_aside_ends_every_answer(
             with pytest.raises(UnusableFileError):
                 fresh.current()
     assert fresh.current() is not None
-    assert fresh.database == 1
+    assert fresh.database_number == 1
 
 
 @pytest.mark.finding("H43")
@@ -148,7 +148,7 @@ def test_what_is_written_past_sqlite_into_the_file_makes_it_forget(connection: C
     wait_until(lambda: file.write_bytes(content) and file.stat().st_ctime_ns != written_at)
     fresh.follow()
     assert fresh.cache.generation != before
-    assert fresh.database == 0
+    assert fresh.database_number == 0
 
 
 @pytest.mark.finding("H43")
@@ -191,7 +191,7 @@ def test_a_folder_that_was_moved_with_its_log_holds_the_database_that_it_held(
     link.unlink()
     link.symlink_to(second)
     fresh.follow()
-    assert (fresh.current(), connection.connection, fresh.database) == (generation, raw, 0)
+    assert (fresh.current(), connection.connection, fresh.database_number) == (generation, raw, 0)
     commit_elsewhere(connection, 1)
     assert fresh.current() != generation
     assert not caplog.records
@@ -426,7 +426,7 @@ def test_a_glance_is_good_for_as_long_as_the_lease(leased: Leased, monkeypatch: 
     assert not fresh.glance()
     fresh.lease.renew(since=1000.5)
     assert fresh.glance()
-    fresh.lease.meet_another_database()
+    fresh.lease.switch_database()
     fresh.lease.renew(since=1001.5)
     assert not fresh.glance()  # whose rings nobody has compared
 
@@ -482,7 +482,7 @@ def test_the_rings_are_compared_once_with_each_database(leased: Leased, monkeypa
     for _ in range(2):
         fresh.confirm_rings()
     assert len(asked) == 1
-    fresh.lease.meet_another_database()
+    fresh.lease.switch_database()
     for _ in range(2):
         fresh.confirm_rings()
     assert len(asked) == 2
@@ -512,7 +512,7 @@ ANY = nullcontext()
 def test_a_connection_that_leads_elsewhere_ends_the_trust_until_all_agree(leased: Leased) -> None:
     fresh, _, clock = leased
     fresh.current()
-    fresh.lease.meet_another_database(HERE)
+    fresh.lease.switch_database(HERE)
     clock[0] += 1
     fresh.lease.renew(since=clock[0])
     assert fresh.current() is None  # this thread's connection may be an old one
@@ -525,7 +525,7 @@ def test_a_connection_that_leads_elsewhere_ends_the_trust_until_all_agree(leased
     fresh.lease.renew(since=clock[0])
     assert [fresh.current() for _ in range(3)] == [None] * 3
     assert fresh.lease.disagreement == "connections to the database lead to different servers, databases or tables"
-    fresh.lease.meet_another_database(THERE)
+    fresh.lease.switch_database(THERE)
     is_made(THERE)
     clock[0] += 1
     fresh.lease.renew(since=clock[0])
@@ -537,8 +537,8 @@ def test_a_connection_that_leads_elsewhere_ends_the_trust_until_all_agree(leased
 def test_while_nobody_listens_no_connection_disagrees(leased: Leased) -> None:
     fresh, _, clock = leased
     fresh.current()
-    fresh.lease.meet_another_database(HERE)
-    fresh.lease.hear_nothing()
+    fresh.lease.switch_database(HERE)
+    fresh.lease.on_listener_stopped()
     is_made(THERE)
     fresh.lease.renew(since=clock[0] + 1)
     assert fresh.current() is not None
@@ -550,11 +550,11 @@ def test_whoever_was_compared_with_a_place_that_is_over_ends_nothing(leased: Lea
     """While the connection says where it leads, the listener meets that very place."""
     fresh, _, clock = leased
     fresh.current()
-    fresh.lease.meet_another_database(HERE)
+    fresh.lease.switch_database(HERE)
     clock[0] += 1
 
     def moves() -> None:
-        fresh.lease.meet_another_database(THERE)
+        fresh.lease.switch_database(THERE)
         fresh.lease.renew(since=clock[0] + 1)
 
     is_made(THERE, meanwhile=moves)
@@ -571,7 +571,7 @@ def test_a_thread_makes_its_connection_anew_until_it_leads_to_the_right_place(
     monkeypatch.setattr(fresh._thread.connection, "close", lambda: closed.append("it"))
     fresh.current()
     assert closed == []
-    fresh.lease.meet_another_database(HERE)
+    fresh.lease.switch_database(HERE)
     for _ in range(2):
         fresh.current()
     assert closed == ["it"]
@@ -584,7 +584,7 @@ def test_a_thread_makes_its_connection_anew_until_it_leads_to_the_right_place(
 def test_a_disagreement_is_told_once(leased: Leased, caplog: pytest.LogCaptureFixture) -> None:
     fresh, _, _ = leased
     fresh.current()
-    fresh.lease.meet_another_database(HERE)
+    fresh.lease.switch_database(HERE)
     for _ in range(3):
         is_made(THERE)
     assert caplog.text.count("lead to different servers") == 1
@@ -603,7 +603,7 @@ def test_a_connection_made_before_anything_is_met_counts_for_that(leased: Leased
 def test_a_connection_that_does_not_say_where_it_leads_is_none(leased: Leased) -> None:
     fresh, _, clock = leased
     fresh.current()
-    fresh.lease.meet_another_database(HERE)
+    fresh.lease.switch_database(HERE)
     with pytest.raises(OperationalError):
         is_made(OperationalError())
     clock[0] += 1

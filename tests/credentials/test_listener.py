@@ -102,9 +102,9 @@ def test_a_look_that_differs_from_the_last_one_makes_it_forget_everything(ears: 
     assert not looks_alike("one")
     ears.remember()
     assert looks_alike("one")
-    assert (ears.known, ears.freshness.database, ears.freshness.lease.fault) == (list(KEYS), 1, "")
+    assert (ears.known, ears.freshness.database_number, ears.freshness.lease.fault) == (list(KEYS), 1, "")
     assert not looks_alike("another")
-    assert (ears.known, ears.freshness.database) == ([], 2)
+    assert (ears.known, ears.freshness.database_number) == ([], 2)
 
 
 @pytest.mark.second

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from credentials.verified_cache.connections import request_parameters
-from credentials.verified_cache.notification_connection import NotificationConnection, Received, row_of
+from credentials.verified_cache.notification_connection import NotificationConnection, WaitResult, read_row
 from tests.proxy import proxy_to
 from tests.waiting import DEADLINE, wait_until
 
@@ -36,40 +36,40 @@ def tell(payload: str) -> None:
     do("SELECT pg_notify('of_a_test', %s)", payload)
 
 
-def heard_until(ear: NotificationConnection, *payloads: str, answered: bool = False) -> list[Received]:
+def heard_until(receiver: NotificationConnection, *payloads: str, answered: bool = False) -> list[WaitResult]:
     """Hear until these have come, and the answer if one is awaited; return what came, as it came."""
-    brought: list[Received] = []
+    brought: list[WaitResult] = []
 
     def all_has_come() -> bool:
-        brought.append(ear.hear(timeout=0.1))
+        brought.append(receiver.receive(timeout=0.1))
         told = {notice.payload for heard in brought for notice in heard.notifications}
-        return told >= set(payloads) and any(heard.answer for heard in brought) is answered
+        return told >= set(payloads) and any(heard.result for heard in brought) is answered
 
     wait_until(all_has_come)
     return [heard for heard in brought if heard != (None, [])]
 
 
 def test_notices_are_heard_while_nothing_is_asked(line: Line) -> None:
-    ear = NotificationConnection(line)
-    assert ear.hear(timeout=0) == (None, [])
+    receiver = NotificationConnection(line)
+    assert receiver.receive(timeout=0) == (None, [])
     tell("ü")
-    ((answer, (notice,)),) = heard_until(ear, "ü")
+    ((answer, (notice,)),) = heard_until(receiver, "ü")
     assert (answer, notice.channel, notice.payload) == (None, "of_a_test", "ü")
 
 
 def test_an_answer_comes_with_or_before_what_was_told_after_its_question(line: Line) -> None:
-    ear = NotificationConnection(line)
+    receiver = NotificationConnection(line)
     for n in range(20):
-        ear.ask("SELECT pg_notify('of_a_test', $1), $2", str(n), "said")
-        assert ear.is_asking
-        brought = heard_until(ear, str(n), answered=True)
-        assert not ear.is_asking
-        answered = next(turn for turn, heard in enumerate(brought) if heard.answer is not None)
+        receiver.send_query("SELECT pg_notify('of_a_test', $1), $2", str(n), "said")
+        assert receiver.is_query_running
+        brought = heard_until(receiver, str(n), answered=True)
+        assert not receiver.is_query_running
+        answered = next(turn for turn, heard in enumerate(brought) if heard.result is not None)
         told = next(turn for turn, heard in enumerate(brought) if heard.notifications)
         assert answered <= told
-        answer = brought[answered].answer
+        answer = brought[answered].result
         assert answer is not None
-        assert row_of(answer) == ["", "said"]
+        assert read_row(answer) == ["", "said"]
 
 
 def test_what_was_told_after_a_question_waits_for_the_whole_answer() -> None:
@@ -77,32 +77,32 @@ def test_what_was_told_after_a_question_waits_for_the_whole_answer() -> None:
     way = request_parameters()
     with proxy_to(int(way["port"])) as proxy, psycopg.connect(**way | {"port": proxy.port}, autocommit=True) as slow:
         slow.execute("LISTEN of_a_test")
-        (line,), ear = proxy.lines, NotificationConnection(slow)
+        (line,), receiver = proxy.lines, NotificationConnection(slow)
         line.kept_back = len(b"Z\0\0\0\5I")
         line.answers.clear()
-        ear.ask("SELECT pg_notify('of_a_test', $1)", "told")
-        assert ear.hear(timeout=DEADLINE) == (None, [])
+        receiver.send_query("SELECT pg_notify('of_a_test', $1)", "told")
+        assert receiver.receive(timeout=DEADLINE) == (None, [])
         line.answers.set()
-        (heard,) = heard_until(ear, "told", answered=True)
-        assert heard.answer is not None
+        (heard,) = heard_until(receiver, "told", answered=True)
+        assert heard.result is not None
 
 
 def test_what_comes_while_psycopg_asks_is_heard_once(line: Line) -> None:
-    ear = NotificationConnection(line)
+    receiver = NotificationConnection(line)
     tell("meanwhile")
     assert line.execute("SELECT 1").fetchone() == (1,)
-    brought = heard_until(ear, "meanwhile")
+    brought = heard_until(receiver, "meanwhile")
     tell("after")
-    brought += heard_until(ear, "after")
+    brought += heard_until(receiver, "after")
     assert [notice.payload for heard in brought for notice in heard.notifications] == ["meanwhile", "after"]
 
 
 def test_a_question_that_does_not_fit_into_the_line_is_sent_whole(line: Line) -> None:
-    ear = NotificationConnection(line)
-    ear.ask("SELECT length($1)", "x" * 20_000_000)
-    answer = heard_until(ear, answered=True)[-1].answer
+    receiver = NotificationConnection(line)
+    receiver.send_query("SELECT length($1)", "x" * 20_000_000)
+    answer = heard_until(receiver, answered=True)[-1].result
     assert answer is not None
-    assert row_of(answer) == ["20000000"]
+    assert read_row(answer) == ["20000000"]
 
 
 @pytest.mark.parametrize(
@@ -118,21 +118,23 @@ def test_a_question_that_does_not_fit_into_the_line_is_sent_whole(line: Line) ->
 def test_a_question_that_is_refused_tells_why_and_the_next_is_answered(
     line: Line, question: str, error: type[psycopg.Error]
 ) -> None:
-    ear = NotificationConnection(line)
-    ear.ask(question, *(["cAnArY" if error is psycopg.errors.InvalidTextRepresentation else "0"] * ("$1" in question)))
-    refused = heard_until(ear, answered=True)[-1].answer
+    receiver = NotificationConnection(line)
+    receiver.send_query(
+        question, *(["cAnArY" if error is psycopg.errors.InvalidTextRepresentation else "0"] * ("$1" in question))
+    )
+    refused = heard_until(receiver, answered=True)[-1].result
     assert refused is not None
     with pytest.raises(error) as told:
-        row_of(refused)
+        read_row(refused)
     assert "cAnArY" not in str(told.value)
-    ear.ask("SELECT NULL::text, $1", "1")
-    answer = heard_until(ear, answered=True)[-1].answer
+    receiver.send_query("SELECT NULL::text, $1", "1")
+    answer = heard_until(receiver, answered=True)[-1].result
     assert answer is not None
-    assert row_of(answer) == [None, "1"]
+    assert read_row(answer) == [None, "1"]
 
 
 def test_a_connection_that_breaks_is_told(line: Line) -> None:
-    ear = NotificationConnection(line)
+    receiver = NotificationConnection(line)
     do("SELECT pg_terminate_backend(%s)", line.info.backend_pid)
     with pytest.raises(psycopg.OperationalError):
-        heard_until(ear, "never")
+        heard_until(receiver, "never")

@@ -12,7 +12,7 @@ import pytest
 from credentials.verified_cache import probe
 from credentials.verified_cache.cache import VerifiedCache
 from credentials.verified_cache.connections import request_parameters
-from credentials.verified_cache.database_identity import DatabaseIdentity, HeardDatabase
+from credentials.verified_cache.database_identity import DatabaseIdentity, ListenerDatabase
 from credentials.verified_cache.lease import Lease
 from tests.proxy import proxy_to
 from tests.waiting import DEADLINE, wait_until
@@ -48,9 +48,9 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Line:
 
 
 @pytest.fixture
-def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, HeardDatabase]]:
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ListenerDatabase]]:
     """What was compared with what."""
-    made: list[tuple[Any, HeardDatabase]] = []
+    made: list[tuple[Any, ListenerDatabase]] = []
     monkeypatch.setattr(Lease, "compare", lambda self, raw, heard: made.append((raw, heard)))
     return made
 
@@ -67,7 +67,7 @@ def wait_until_it_has_looked() -> None:
 
 
 def test_it_looks_when_it_is_time_and_not_twice_at_once(
-    line: Line, compared: list[tuple[Any, HeardDatabase]], clock: list[float]
+    line: Line, compared: list[tuple[Any, ListenerDatabase]], clock: list[float]
 ) -> None:
     lease = Lease(VerifiedCache())
     looks = probe.Probe(lease)
@@ -80,7 +80,7 @@ def test_it_looks_when_it_is_time_and_not_twice_at_once(
     line.answers.set()
     wait_until_it_has_looked()
     looks.begin_when_due()
-    assert (line.asked, compared) == (1, [(line.connection, lease.heard)])
+    assert (line.asked, compared) == (1, [(line.connection, lease.database)])
     line.connection.close.assert_called_once_with()
     clock[0] += probe.PAUSE
     looks.begin_when_due()
@@ -89,14 +89,14 @@ def test_it_looks_when_it_is_time_and_not_twice_at_once(
 
 
 def test_what_is_met_while_it_connects_is_not_what_it_compares_with(
-    line: Line, compared: list[tuple[Any, HeardDatabase]], clock: list[float]
+    line: Line, compared: list[tuple[Any, ListenerDatabase]], clock: list[float]
 ) -> None:
     lease = Lease(VerifiedCache())
-    looks, met = probe.Probe(lease), lease.heard
+    looks, met = probe.Probe(lease), lease.database
     clock[0] += probe.PAUSE
     looks.begin_when_due()
     wait_until(lambda: line.asked)
-    lease.meet_another_database()
+    lease.switch_database()
     line.answers.set()
     wait_until_it_has_looked()
     ((_, with_what),) = compared
@@ -104,7 +104,7 @@ def test_what_is_met_while_it_connects_is_not_what_it_compares_with(
 
 
 def test_who_can_t_connect_says_so_and_looks_again(
-    line: Line, compared: list[tuple[Any, HeardDatabase]], clock: list[float], caplog: pytest.LogCaptureFixture
+    line: Line, compared: list[tuple[Any, ListenerDatabase]], clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     looks = probe.Probe(Lease(VerifiedCache()))
     line.fails = True
@@ -126,7 +126,7 @@ def test_who_gets_no_answer_gives_up_and_looks_again(
     way = request_parameters()
     lease = Lease(VerifiedCache())
     looks = probe.Probe(lease)
-    lease.meet_another_database(DatabaseIdentity("another", 0, ()))
+    lease.switch_database(DatabaseIdentity("another", 0, ()))
     with proxy_to(int(way["port"])) as proxy:
         proxy.deaf_to = b"pg_postmaster_start_time"
         monkeypatch.setattr(probe, "request_parameters", lambda: way | {"port": proxy.port})
@@ -140,7 +140,7 @@ def test_who_gets_no_answer_gives_up_and_looks_again(
 
 def test_who_gets_no_thread_says_so_and_looks_again(
     line: Line,
-    compared: list[tuple[Any, HeardDatabase]],
+    compared: list[tuple[Any, ListenerDatabase]],
     clock: list[float],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,

@@ -19,7 +19,7 @@ def secret(make_key: MakeKey) -> str:
     secret: str = make_key()[1]
     assert verify(secret, address=None).credential.name
     assert KeyCheck.objects.filter(ring="index").update(value=bytes(32)) == 1
-    freshness().lease.meet_another_database()
+    freshness().lease.switch_database()
     return secret
 
 

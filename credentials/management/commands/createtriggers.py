@@ -12,7 +12,7 @@ from credentials.verified_cache.triggers import create_triggers
 
 
 class Command(BaseCommand):
-    """A command to run when `/readyz` says that changes can't be heard, or `verifyaudit` misses triggers."""
+    """A command to run when `/readyz` says that changes can't be detected, or `verifyaudit` misses triggers."""
 
     help = "Recreate the triggers that announce changes (PostgreSQL) and keep the audit trail append-only."
 
