@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from audit.append_only import PATH, REFUSES, TABLES, body, postgresql_triggers, sqlite_triggers
 
 STATE: Final = "audit_chainstate"
-WATCHED: Final = (*TABLES, STATE)
+GUARDED: Final = (*TABLES, STATE)
 _ON_SQLITE: Final = """
 SELECT type, name, lower(tbl_name), sql FROM (SELECT * FROM sqlite_master UNION ALL SELECT * FROM sqlite_temp_master)
 WHERE lower(tbl_name) IN (%s, %s, %s) AND type <> 'index'
@@ -45,30 +45,30 @@ def faults(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def _on_sqlite(cursor: Any) -> Iterator[str]:
-    cursor.execute(_ON_SQLITE, WATCHED)
+    cursor.execute(_ON_SQLITE, GUARDED)
     rows = cursor.fetchall()
     tables = {name for kind, name, _, _ in rows if kind == "table"}
-    yield from (f"the table {name} is missing" for name in WATCHED if name not in tables)
+    yield from (f"the table {name} is missing" for name in GUARDED if name not in tables)
     triggers = {name: (table, sql) for kind, name, table, sql in rows if kind == "trigger"}
-    wanted = {name: (table, sql) for table in TABLES for name, sql in sqlite_triggers(table).items()}
-    for name, made in wanted.items():
+    expected = {name: (table, sql) for table in TABLES for name, sql in sqlite_triggers(table).items()}
+    for name, made in expected.items():
         if name not in triggers:
             yield f"the trigger {name} is missing"
         elif triggers[name] != made:
             yield f"the trigger {name} is not the one that the migrations created"
     yield from (
-        f"{name} is a trigger on {triggers[name][0]} that is not the portal's" for name in triggers.keys() - wanted
+        f"{name} is a trigger on {triggers[name][0]} that is not the portal's" for name in triggers.keys() - expected
     )
 
 
 def _on_postgresql(cursor: Any) -> Iterator[str]:
-    given = {"tables": list(WATCHED), "body": body(), "settings": [PATH]}
+    given = {"tables": list(GUARDED), "body": body(), "settings": [PATH]}
     cursor.execute(_TABLES, given)
     yield from _table_faults({name: rest for name, *rest in cursor.fetchall()})
     cursor.execute(_TRIGGERS, given)
     found = {(table, name): rest for table, name, *rest in cursor.fetchall()}
-    wanted = {(table, trigger.name): trigger for table in TABLES for trigger in postgresql_triggers(table)}
-    for key, trigger in wanted.items():
+    expected = {(table, trigger.name): trigger for table in TABLES for trigger in postgresql_triggers(table)}
+    for key, trigger in expected.items():
         if key not in found:
             yield f"the trigger {trigger.name} is missing"
             continue
@@ -80,11 +80,11 @@ def _on_postgresql(cursor: Any) -> Iterator[str]:
             yield f"the trigger {trigger.name} is not the one that the migrations created"
         elif not is_as_made:
             yield f"the function {REFUSES} is not the one that the migrations created"
-    yield from (f"{name} is a trigger on {table} that is not the portal's" for table, name in found.keys() - wanted)
+    yield from (f"{name} is a trigger on {table} that is not the portal's" for table, name in found.keys() - expected)
 
 
 def _table_faults(found: dict[str, list[bool]]) -> Iterator[str]:
-    for name in WATCHED:
+    for name in GUARDED:
         if name not in found:
             yield f"the table {name} is missing"
             continue

@@ -20,7 +20,7 @@ from keyportal.errors.quiet_errors import in_short
 
 logger = logging.getLogger(__name__)
 
-LOOK: Final = 1.0  # seconds between two checks for e-mails that other processes have queued
+CHECK_EVERY: Final = 1.0  # seconds between two checks for e-mails that other processes have queued
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 10.0
 """Seconds to wait for an unavailable server, doubled each time."""
@@ -61,7 +61,7 @@ class Mailer:
             if self._pause:
                 self._ending.wait(self._pause)
             else:
-                message_committed().wait(LOOK)
+                message_committed().wait(CHECK_EVERY)
             message_committed().clear()
             self._work()
 

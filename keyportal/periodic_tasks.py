@@ -3,7 +3,7 @@
 from audit.chain import EVERY, extend_when_due
 from credentials.background import TASKS, PeriodicTask
 from keyportal.metrics.worker_files import worker_files
-from keyportal.purge import CHECKED_EVERY, purge_when_due
+from keyportal.purge import CHECK_EVERY, purge_when_due
 
 
 def add_periodic_tasks() -> None:
@@ -11,7 +11,7 @@ def add_periodic_tasks() -> None:
     TASKS.extend(
         (
             PeriodicTask(lambda: worker_files().write_snapshot(), at_exit=True, uses_database=False),
-            PeriodicTask(purge_when_due, every=CHECKED_EVERY),
+            PeriodicTask(purge_when_due, every=CHECK_EVERY),
             PeriodicTask(extend_when_due, every=EVERY),
         )
     )

@@ -34,7 +34,7 @@ BATCH: Final = 5000
 SMALL_BATCH: Final = 500
 SMALL_BATCHES: Final = 40
 EVERY: Final = timedelta(hours=1)
-CHECKED_EVERY: Final = 300
+CHECK_EVERY: Final = 300
 """Seconds between two checks of a worker whether a purge is due."""
 
 

@@ -36,7 +36,7 @@ from credentials.verified_cache.wal_index import WalIndex
 
 logger = logging.getLogger(__name__)
 
-LOOK: Final = 0.2  # seconds between two looks at the file on the verdict path
+CHECK_EVERY: Final = 0.2  # seconds between two checks of the file on the verdict path
 STABLE_AFTER: Final = 50_000_000
 """Nanoseconds. Change times are as coarse as the kernel's tick: two changes in quick succession may have the same."""
 LINKED: Final = "the database file has another name (a hard link), and changes through that name are not detected"
@@ -76,8 +76,8 @@ class DatabaseFile:
         self._beside: Mapping[str, int] = {}
         self._real = ""
         """The file's path with links resolved, as of the last change."""
-        self._look_at = 0.0
-        self._looking = threading.RLock()
+        self._check_at = 0.0
+        self._checking = threading.RLock()
         self.here = _OpenFile()
         """The file that this thread has open."""
         self._logs = OpenLogs()
@@ -89,34 +89,34 @@ class DatabaseFile:
 
     @property
     def version(self) -> FileVersion | None:
-        """The file at the path, as of the last look."""
+        """The file at the path, as of the last check."""
         return self._version
 
     def is_unchanged(self) -> bool:
-        """Return whether it is certain, without a look at the file, that nothing changed since the cache was current.
+        """Return whether it is certain, without checking the file, that nothing changed since the cache was current.
 
-        Never queries and never blocks. Also False when the next look at the file is due.
+        Never queries and never blocks. Also False when the next check of the file is due.
         """
         index = self.index
-        return index is not None and not self.fault and clock.now() < self._look_at and index.is_as_seen()
+        return index is not None and not self.fault and clock.now() < self._check_at and index.is_as_seen()
 
     def follow(self, connection: BaseDatabaseWrapper, *, at_once: bool = False) -> None:
         """Open this thread's connection, or reopen it if its file is not the one at the path now.
 
-        Looks at the path only every `LOOK` seconds, unless `at_once`. Raises `UnusableFileError` if the file can't be
-        used, for example because there is none.
+        Checks the path only every `CHECK_EVERY` seconds, unless `at_once`. Raises `UnusableFileError` if the file can't
+        be used, for example because there is none.
         """
         opened, raw = self.here, connection.connection
         is_known = raw is not None and opened.raw is raw and opened.version is self._version
-        if is_known and not at_once and clock.now() < self._look_at:
+        if is_known and not at_once and clock.now() < self._check_at:
             return
         path = path_of(connection)
         if path is None:
             connection.ensure_connection()
-            opened.raw, self._look_at = connection.connection, clock.now() + LOOK
+            opened.raw, self._check_at = connection.connection, clock.now() + CHECK_EVERY
             return
         try:
-            self._look(path)
+            self._check(path)
             while opened.raw is not connection.connection or opened.version is not self._version:
                 self._open(connection, path)
         except OperationalError:
@@ -124,15 +124,15 @@ class DatabaseFile:
             raise
 
     def _open(self, connection: BaseDatabaseWrapper, path: Path) -> None:
-        """Open the file between two looks at the path, so that it is certain which file was opened.
+        """Open the file between two checks of the path, so that it is certain which file was opened.
 
         One thread at a time, because SQLite removes the log when the last of all connections is closed.
         """
-        with self._looking:
+        with self._checking:
             self._close(connection, path)
             version = self._version
             connection.ensure_connection()
-            self._look(path)
+            self._check(path)
             if version is not None and version.is_same_file(self._version):
                 # Opening may have changed the file: by a checkpoint, or by switching it to a write-ahead log.
                 self.here.raw, self.here.version = connection.connection, self._version
@@ -143,7 +143,7 @@ class DatabaseFile:
         inode = self._beside.get("-shm")
         if inode is None or (self.index is not None and self.index.inode == inode):
             return
-        self._part_with_index()
+        self._close_index()
         try:
             index = WalIndex(self._real)
         except (sqlite3.Error, OSError, ValueError):  # for example just removed: then every verdict asks SQLite
@@ -154,7 +154,7 @@ class DatabaseFile:
         else:
             index.close()
 
-    def _part_with_index(self) -> None:
+    def _close_index(self) -> None:
         """Close the connection that holds the index, because the index is no longer the one beside the file."""
         index, self.index = self.index, None
         if index is not None:
@@ -165,59 +165,59 @@ class DatabaseFile:
         if self._version is None or self._guard is None:
             connection.close()
             return
-        lying = inodes_beside(path)
-        if "-wal" not in lying and connection.connection in self._logs.left(self._version[:2], lying):
+        present = inodes_beside(path)
+        if "-wal" not in present and connection.connection in self._logs.stale_connections(self._version[:2], present):
             save(connection.connection)  # not if another log is there: that one began without this one
         connection.close()
-        if self._logs.left(self._version[:2], lying):
+        if self._logs.stale_connections(self._version[:2], present):
             raise UnusableFileError("the log of the database file was replaced, and not every thread has closed it yet")
         self._guard.release()
 
-    def _look(self, path: Path) -> None:
-        with self._looking:
-            now, self._look_at = clock.now(), 0.0  # until the look succeeds, every thread looks for itself
+    def _check(self, path: Path) -> None:
+        with self._checking:
+            now, self._check_at = clock.now(), 0.0  # until the check succeeds, every thread checks for itself
             try:
                 self._compare(path, _version_of(path))
             except UnusableFileError:
                 self._changed()
                 raise
             if not self.fault:
-                self._look_at = now + LOOK
+                self._check_at = now + CHECK_EVERY
 
     def _compare(self, path: Path, version: FileVersion) -> None:
-        """Note which file is at the path now; if it was replaced, let go of the old file and its log."""
-        before, lying = self._version, self._lying(path, version)
+        """Store which file is at the path now; if it was replaced, let go of the old file and its log."""
+        before, present = self._version, self._present_inodes(path, version)
         if before is not None and not version.is_same_file(before):
             if self._guard is not None:
                 self._guard.hold()  # else the last thread to close the old file removes the new one's log
-            self._part_with_index()
+            self._close_index()
             set_aside(path, self._beside)
-            lying = inodes_beside(path)
+            present = inodes_beside(path)
             self._version, self._guard = version, Guard(path)
             logger.warning("the database file was replaced, and the cache is cleared")
             self._replaced()
-        elif self._guard is not None and not self._guard.is_held and self._logs.left(version[:2], lying):
+        elif self._guard is not None and not self._guard.is_held and self._logs.stale_connections(version[:2], present):
             self._guard.hold()
-            self._part_with_index()
+            self._close_index()
             self._version = version
             logger.error("the log of the database file was removed or replaced, so every thread reopens the file")
             self._changed()
         elif version != before:
             self._version, self._guard = version, self._guard or Guard(path)
             self._changed()
-        self._note_names(version)
-        self._beside = lying
+        self._check_names(version)
+        self._beside = present
 
-    def _lying(self, path: Path, version: FileVersion) -> Mapping[str, int]:
+    def _present_inodes(self, path: Path, version: FileVersion) -> Mapping[str, int]:
         """Return the inodes of log and index; links are resolved again unless nothing has moved."""
         if version == self._version and self._beside:
-            lying = inodes_at(self._real)
-            if lying == self._beside:
-                return lying
+            present = inodes_at(self._real)
+            if present == self._beside:
+                return present
         self._real = os.path.realpath(path)
         return inodes_at(self._real)
 
-    def _note_names(self, version: FileVersion) -> None:
+    def _check_names(self, version: FileVersion) -> None:
         """Log once that the file has a second name: SQLite derives the log's name from it, so each has its own log."""
         fault = LINKED if version.names > 1 else ""
         if fault and not self.fault:

@@ -37,7 +37,7 @@ class UnusableFileError(OperationalError):
     """
 
 
-class Noted(NamedTuple):
+class OpenFiles(NamedTuple):
     """The files that a connection has open."""
 
     file: tuple[int, int]
@@ -50,26 +50,26 @@ class OpenLogs:
     """The log that each connection of this process has open, whichever thread made the connection."""
 
     def __init__(self) -> None:
-        self._noted: WeakKeyDictionary[sqlite3.Connection, Noted] = WeakKeyDictionary()
-        self._noting = threading.Lock()
-        connection_created.connect(self._note)
+        self._files: WeakKeyDictionary[sqlite3.Connection, OpenFiles] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+        connection_created.connect(self._on_connection_created)
 
-    def _note(self, *, connection: BaseDatabaseWrapper, **signal: Any) -> None:
+    def _on_connection_created(self, *, connection: BaseDatabaseWrapper, **signal: Any) -> None:
         path = path_of(connection) if connection.vendor == "sqlite" else None
         if path is None:
             return
-        with self._noting, suppress(OSError):  # `DatabaseFile` reports that the file is missing
+        with self._lock, suppress(OSError):  # `DatabaseFile` reports that the file is missing
             found = path.stat()
-            self._noted[connection.connection] = Noted((found.st_dev, found.st_ino), inodes_beside(path))
+            self._files[connection.connection] = OpenFiles((found.st_dev, found.st_ino), inodes_beside(path))
 
-    def left(self, file: tuple[int, int], lying: Mapping[str, int]) -> list[sqlite3.Connection]:
-        """Return the open connections to this file whose log or index is not the one beside it now (`lying`)."""
-        with self._noting:
-            noted = list(self._noted.items())
+    def stale_connections(self, file: tuple[int, int], present: Mapping[str, int]) -> list[sqlite3.Connection]:
+        """Return the open connections to this file whose log or index is not the one beside it now (`present`)."""
+        with self._lock:
+            opened = list(self._files.items())
         return [
             raw
-            for raw, (of, beside) in noted
-            if of == file and any(lying.get(ending) != inode for ending, inode in beside.items()) and _is_open(raw)
+            for raw, (of, beside) in opened
+            if of == file and any(present.get(ending) != inode for ending, inode in beside.items()) and _is_open(raw)
         ]
 
 
@@ -117,11 +117,11 @@ def inodes_beside(path: Path) -> dict[str, int]:
 
 
 def inodes_at(real: str) -> dict[str, int]:
-    """Return the same for a path without links, in a tenth of the time: resolving links takes longer than the look."""
+    """Return the same for a path without links, in a tenth of the time: resolving links takes longer than the check."""
     found = {}
     for ending in BESIDE:
         try:
-            found[ending] = os.stat(real + ending).st_ino  # noqa: PTH116  # every request looks
+            found[ending] = os.stat(real + ending).st_ino  # noqa: PTH116  # every request checks
         except OSError:
             continue
     return found
@@ -140,7 +140,7 @@ def set_aside(path: Path, left: Mapping[str, int]) -> None:
     """
     real = path.resolve()
     try:
-        with _held(real.parent):  # another worker may have been first, and the new file have its own log
+        with _lock_folder(real.parent):  # another worker may have been first, and the new file have its own log
             for ending, inode in inodes_beside(path).items():
                 if left.get(ending) == inode:
                     Path(f"{real}{ending}").rename(f"{real}{ending}.set-aside-{inode}")
@@ -150,7 +150,7 @@ def set_aside(path: Path, left: Mapping[str, int]) -> None:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     """Lock a folder against other processes. Not a database file: closing one would drop SQLite's locks."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

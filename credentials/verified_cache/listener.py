@@ -3,7 +3,7 @@
 A heartbeat is a notification that the listener sends to itself. PostgreSQL delivers notifications in the order of their
 commits, so when the heartbeat is back, everything committed before it was sent has arrived too. This is what the
 lease guarantees, but only if every commit also sent its notification. So the statement that sends the heartbeat also
-reads the change counter and looks at the triggers (`credentials.verified_cache.trigger_health`): if a number has not
+reads the change counter and the triggers' versions (`credentials.verified_cache.trigger_health`): if a number has not
 arrived, the cache is emptied, and without the triggers there is no lease.
 """
 
@@ -27,7 +27,7 @@ from credentials.verified_cache.database_identity import identity_of, leads_to
 from credentials.verified_cache.lease import Lease
 from credentials.verified_cache.notification_connection import NotificationConnection, read_row
 from credentials.verified_cache.probe import Probe
-from credentials.verified_cache.trigger_health import LOOK, Look, faults, summary
+from credentials.verified_cache.trigger_health import HEARTBEAT_QUERY, DatabaseState, faults, summary
 from credentials.verified_cache.triggers import CHANNEL, EVERYTHING
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Listener(threading.Thread):
         """By the payload that each waiting thread sent."""
         self._heartbeats: dict[str, Heartbeat] = {}
         self._changes = AppliedChanges()
-        self._state: tuple[object, ...] = ()
+        self._versions: tuple[object, ...] = ()
         self._logged = ""
 
     @override
@@ -131,8 +131,8 @@ class Listener(threading.Thread):
         refuse_pooler(connection)
         if settings.KEYPORTAL_LISTEN_URL:
             self._refuse_another_database(connection)
-        # Earlier changes are not sent again. The first look differs from no look, and so empties the cache.
-        self._heartbeats, self._changes, self._state = {}, AppliedChanges(), ()
+        # Earlier changes are not sent again. The first state differs from none, and so empties the cache.
+        self._heartbeats, self._changes, self._versions = {}, AppliedChanges(), ()
         logger.info("listening for changes")
         self._silent_since = clock.now()
 
@@ -160,39 +160,39 @@ class Listener(threading.Thread):
             due = sent_at + HEARTBEAT_EVERY if is_as_before else now
             if now >= due and not receiver.is_query_running:
                 payload, sent_at = secrets.token_hex(8), now
-                receiver.send_query(LOOK, self._channel, payload)
+                receiver.send_query(HEARTBEAT_QUERY, self._channel, payload)
             probe.begin_when_due()
             if is_as_before and self._lease.disagreement:
-                raise DisagreementError  # before the first look it is about an earlier database
+                raise DisagreementError  # before the first state it is about an earlier database
             received = receiver.receive(timeout=HEARTBEAT_EVERY if receiver.is_query_running else due - now)
             if received.result is not None:
-                is_as_before = self._on_look(connection, received.result, payload, sent_at)
+                is_as_before = self._on_state(connection, received.result, payload, sent_at)
             self._on_notifications(_payloads(received.notifications, CHANNEL))
             # Heartbeats last: what came before them must have been dropped.
             for own in _payloads(received.notifications, self._channel):
                 self._on_own_notification(own)
 
-    def _on_look(self, connection: psycopg.Connection[Any], result: PGresult, payload: str, sent_at: float) -> bool:
-        """Handle what a heartbeat's look saw; return whether nothing has changed, so that the next one can wait."""
+    def _on_state(self, connection: psycopg.Connection[Any], result: PGresult, payload: str, sent_at: float) -> bool:
+        """Handle the state that a heartbeat read; return whether nothing has changed, so that the next one can wait."""
         try:
-            seen = Look.of_row(read_row(result))
+            state = DatabaseState.of_row(read_row(result))
         except psycopg.ProgrammingError as error:  # there is no counter, or it may not be read
             self._silent_since = clock.now()
-            return self._is_as_before(connection, Look(None, (type(error).__name__,)))
-        is_as_before = self._is_as_before(connection, seen)
-        if seen.counter and not self._changes.goes_on(seen.counter):
+            return self._is_as_before(connection, DatabaseState(None, (type(error).__name__,)))
+        is_as_before = self._is_as_before(connection, state)
+        if state.counter and not self._changes.goes_on(state.counter):
             self._lease.cache.clear()
-        self._heartbeats[payload] = Heartbeat(sent_at, None if self._lease.fault else seen.counter)
+        self._heartbeats[payload] = Heartbeat(sent_at, None if self._lease.fault else state.counter)
         return is_as_before
 
-    def _is_as_before(self, connection: psycopg.Connection[Any], seen: Look) -> bool:
-        """Return whether the last look found the same database and triggers; if not, forget all and check closely."""
-        if seen.state == self._state:
+    def _is_as_before(self, connection: psycopg.Connection[Any], state: DatabaseState) -> bool:
+        """Return whether database and triggers are the same as before; if not, forget all and check closely."""
+        if state.versions == self._versions:
             return True
         self._lease.switch_database(identity_of(connection.cursor()))
-        self._state = seen.state
+        self._versions = state.versions
         found = faults(connection.cursor())
-        if not found and seen.counter is None:
+        if not found and state.counter is None:
             found = ["the change counter can't be read"]
         self._set_fault(summary(found))
         return False

@@ -1,8 +1,8 @@
 """Check that the triggers that announce changes are as the migrations made them, in the same database as before.
 
-A listener can't tell a trigger that does not fire from a database in which nothing changes. So each heartbeat looks at
+A listener can't tell a trigger that does not fire from a database in which nothing changes. So each heartbeat reads
 the rows of PostgreSQL's catalogue on which the guarantee rests: their ids and versions, which is cheap. Only if these
-differ from the last look is the catalogue compared with `credentials.verified_cache.triggers`.
+differ from the last heartbeat's is the catalogue compared with `credentials.verified_cache.triggers`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,17 +25,17 @@ class Cursor(Protocol):
         """Return all remaining rows."""
 
 
-class Look(NamedTuple):
-    """The state that a heartbeat saw."""
+class DatabaseState(NamedTuple):
+    """The state of the database that a heartbeat read."""
 
     counter: Position | None
     """The change counter; None if its row is missing."""
-    state: tuple[object, ...]
+    versions: tuple[object, ...]
     """The identity of the database, and ids and versions of all catalogue rows that the guarantee rests on."""
 
     @classmethod
     def of_row(cls, row: Sequence[str | None]) -> Self:
-        """Return the look for the row that the query `LOOK` selects."""
+        """Return the state for the row that `HEARTBEAT_QUERY` selects."""
         _, counter, *versions = row
         if counter is None:
             return cls(None, tuple(versions))
@@ -44,45 +44,45 @@ class Look(NamedTuple):
 
 
 _NAMES: Final = [f"'{table}'" for table in TABLES]
-_WATCHED: Final = f"""
-WITH watched AS MATERIALIZED (
+_VERDICT_TABLES: Final = f"""
+WITH verdict_tables AS MATERIALIZED (
     SELECT c.oid, c.xmin, c.relname, c.relkind, c.relnamespace, c.relrowsecurity
     FROM pg_catalog.pg_class c
     WHERE c.oid = ANY (ARRAY(SELECT to_regclass(name)::oid FROM unnest(ARRAY[{", ".join(_NAMES)}]) AS name))
 ), triggers AS MATERIALIZED (
     SELECT t.*, t.xmin AS version, w.relname, w.relnamespace
-    FROM pg_catalog.pg_trigger t JOIN watched w ON w.oid = t.tgrelid WHERE NOT t.tgisinternal
+    FROM pg_catalog.pg_trigger t JOIN verdict_tables w ON w.oid = t.tgrelid WHERE NOT t.tgisinternal
 )
 """  # noqa: S608  # names of ours
-LOOK: Final = f"""{_WATCHED}
+HEARTBEAT_QUERY: Final = f"""{_VERDICT_TABLES}
 SELECT
     pg_catalog.pg_notify($1, $2),
     (SELECT concat_ws(' ', identity, n, nonce) FROM {COUNTER}),
-    (SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM watched),
+    (SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM verdict_tables),
     (SELECT string_agg(concat(oid, ':', version), ' ' ORDER BY oid) FROM triggers),
     (SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM pg_catalog.pg_proc
         WHERE oid = ANY (ARRAY(SELECT tgfoid FROM triggers))),
     (SELECT md5(string_agg(xmin::text, ' ' ORDER BY attrelid, attnum)) FROM pg_catalog.pg_attribute
-        WHERE attrelid = ANY (ARRAY(SELECT oid FROM watched)) AND attnum > 0),
-    (SELECT count(*) FROM pg_catalog.pg_inherits WHERE inhparent = ANY (ARRAY(SELECT oid FROM watched))),
+        WHERE attrelid = ANY (ARRAY(SELECT oid FROM verdict_tables)) AND attnum > 0),
+    (SELECT count(*) FROM pg_catalog.pg_inherits WHERE inhparent = ANY (ARRAY(SELECT oid FROM verdict_tables))),
     (SELECT string_agg(concat(oid, ':', xmin), ' ' ORDER BY oid) FROM pg_catalog.pg_rewrite
-        WHERE ev_class = ANY (ARRAY(SELECT oid FROM watched)))
+        WHERE ev_class = ANY (ARRAY(SELECT oid FROM verdict_tables)))
 """  # noqa: S608
-"""Send a heartbeat ($2) to a channel ($1) and look, in one statement; `Look.of_row` parses the row."""
-_TABLES: Final = f"""{_WATCHED}
-SELECT relname, relkind, EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = watched.oid),
-    relrowsecurity, EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = watched.oid),
+"""Send a heartbeat ($2) to a channel ($1) and read the state, in one statement."""
+_TABLES: Final = f"""{_VERDICT_TABLES}
+SELECT relname, relkind, EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = verdict_tables.oid),
+    relrowsecurity, EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = verdict_tables.oid),
     relnamespace::regnamespace::text || '.{COUNTER}'
-FROM watched
+FROM verdict_tables
 """  # noqa: S608
-_TRIGGERS: Final = f"""{_WATCHED}
+_TRIGGERS: Final = f"""{_VERDICT_TABLES}
 SELECT t.relname, t.tgname, t.tgenabled, p.proname,
     ARRAY[t.tgtype::int, t.tgdeferrable::int, t.tginitdeferred::int, (t.tgqual IS NOT NULL)::int, t.tgattr[0]],
     encode(t.tgargs, 'escape'),
     has_table_privilege(p.proowner, c.oid, 'SELECT') AND has_table_privilege(p.proowner, c.oid, 'UPDATE'),
     p.prosrc, p.pronamespace = t.relnamespace AND p.prosecdef AND l.lanname = 'plpgsql' AND p.proconfig = %(settings)s
 FROM triggers t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-    LEFT JOIN watched c ON c.relname = '{COUNTER}'
+    LEFT JOIN verdict_tables c ON c.relname = '{COUNTER}'
 """  # noqa: S608
 
 
@@ -135,8 +135,8 @@ def _trigger_faults(tables: dict[str, list[Any]], found: dict[tuple[str, str], l
 def _fault(trigger: Trigger, enabled: str | bytes, function: str, how: Sequence[int | None], arguments: str) -> str:
     if enabled not in ("A", b"A"):
         return "is disabled" if enabled in ("D", b"D") else "does not always fire"
-    wanted = [trigger.type, int(trigger.deferred), int(trigger.deferred), 0, None]
+    expected = [trigger.type, int(trigger.deferred), int(trigger.deferred), 0, None]
     given = "".join(f"{argument}\\000" for argument in trigger.arguments)
-    if (function, list(how), arguments) != (trigger.function, wanted, given):
+    if (function, list(how), arguments) != (trigger.function, expected, given):
         return "is not the one that the migrations created"
     return ""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from credentials.verified_cache.database_file import LOOK
+from credentials.verified_cache.database_file import CHECK_EVERY
 from tests.databases import portal_database
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.parallel import all_at_once
@@ -83,7 +83,7 @@ class Site(Portal):
 
         Between two looks of a worker one of its threads may have a page of the file of before, and another one not.
         """
-        refused_for_good(lambda: self.ask(client), lasting=2 * LOOK)
+        refused_for_good(lambda: self.ask(client), lasting=2 * CHECK_EVERY)
         assert self.statuses(client) == {401}
 
     def is_taken_by_all(self, client: ClientKey) -> None:

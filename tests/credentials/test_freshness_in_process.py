@@ -20,7 +20,7 @@ from pytest_django import DjangoDbBlocker
 
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache import clock, freshness
-from credentials.verified_cache.database_file import LOOK
+from credentials.verified_cache.database_file import CHECK_EVERY
 from credentials.verified_cache.database_identity import DatabaseIdentity
 from credentials.verified_cache.database_log import UnusableFileError
 from credentials.verified_cache.freshness import Freshness
@@ -331,7 +331,7 @@ def test_a_glance_sees_a_commit_whoever_closes_its_connection(connection: Connec
 def test_a_glance_is_good_for_as_long_only_as_a_look_at_the_file(
     connection: Connections, glancing: Freshness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    later = clock.now() + LOOK
+    later = clock.now() + CHECK_EVERY
     monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: later)
     assert not glancing.glance()
     assert glancing.current() is not None
@@ -340,7 +340,7 @@ def test_a_glance_is_good_for_as_long_only_as_a_look_at_the_file(
     with closing(sqlite3.connect(file)) as live, closing(sqlite3.connect(file.with_name("copy"))) as target:
         live.backup(target)
     file.with_name("copy").replace(file)
-    monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: later + LOOK)
+    monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: later + CHECK_EVERY)
     assert not glancing.glance()
     assert glancing.current() is not None
     assert not glancing.glance()  # nobody knows whether the rings fit the new one

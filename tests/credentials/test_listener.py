@@ -12,7 +12,7 @@ from credentials.verified_cache.cache import Cacheable
 from credentials.verified_cache.changes import Position
 from credentials.verified_cache.freshness import Freshness
 from credentials.verified_cache.listener import Heartbeat, Listener
-from credentials.verified_cache.trigger_health import Look
+from credentials.verified_cache.trigger_health import DatabaseState
 from tests.looking import look
 
 pytestmark = pytest.mark.finding("H14")
@@ -97,7 +97,9 @@ def test_a_heartbeat_without_a_counter_gives_no_lease(ears: Ears) -> None:
 @pytest.mark.django_db
 def test_a_look_that_differs_from_the_last_one_makes_it_forget_everything(ears: Ears) -> None:
     def looks_alike(state: str) -> bool:
-        return ears.listener._is_as_before(cast("psycopg.Connection", connection), Look(Position(1, "a"), (state,)))
+        return ears.listener._is_as_before(
+            cast("psycopg.Connection", connection), DatabaseState(Position(1, "a"), (state,))
+        )
 
     assert not looks_alike("one")
     ears.remember()
@@ -124,10 +126,10 @@ def test_a_look_that_differs_from_the_last_one_makes_it_forget_everything(ears: 
 )
 def test_a_look_sees_each_change_of_what_it_rests_on(statement: str) -> None:
     with connection.cursor() as cursor:
-        first, second = (look().state for _ in range(2))
+        first, second = (look().versions for _ in range(2))
         assert first == second
         cursor.execute(statement)
-        assert look().state != first
+        assert look().versions != first
 
 
 @pytest.mark.second
@@ -139,7 +141,7 @@ def test_a_look_sees_another_database_of_the_same_tables() -> None:
         cursor.execute("UPDATE credentials_changecounter SET identity = 'another'")
         after = look()
         assert after.counter == before.counter
-        assert after.state != before.state
+        assert after.versions != before.versions
 
 
 @pytest.mark.second
@@ -151,4 +153,4 @@ def test_a_look_sees_an_heir_of_a_table_that_had_one_before() -> None:
         cursor.execute("DROP TABLE heir")
         before = look()
         cursor.execute("CREATE TABLE heir () INHERITS (apikeys_apikey)")
-        assert look().state != before.state
+        assert look().versions != before.versions

@@ -109,7 +109,7 @@ class Site:
     @property
     def looks(self) -> set[datetime]:
         """When workers have looked last."""
-        looking = "SELECT query_start FROM pg_stat_activity WHERE query LIKE '%%WITH watched%%' AND datname = %s"
+        looking = "SELECT query_start FROM pg_stat_activity WHERE query LIKE '%%WITH verdict_tables%%' AND datname = %s"
         with psycopg.connect(self.url) as connection:
             return {at for (at,) in connection.execute(looking, [connection.info.dbname])}
 
