@@ -15,6 +15,6 @@ class AccountsConfig(AppConfig):
 
     @override
     def ready(self) -> None:
-        """Load `checks.py` of each application, as the admin does with `admin.py`, and watch the libraries' rows."""
+        """Load `checks.py` of each application, as the admin does with `admin.py`, and connect signals."""
         autodiscover_modules("checks")
-        import_module("accounts.outside").watch()  # not before: it needs the libraries' models
+        import_module("accounts.outside").connect_signals()  # not before: it needs the libraries' models

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 FACTORS: Final = "factors_digest"
 RIGHTS: Final = "rights_digest"
-NOTED: Final = "_sets_that_fitted"
+_MATCHED: Final = "_users_whose_sets_matched"
 """The attribute that holds, between the two signals of a change, the ids of users whose sets matched."""
 
 
@@ -66,7 +66,7 @@ def seal_anew(user_id: str, column: str) -> User:
     return current
 
 
-def watch() -> None:
+def connect_signals() -> None:
     """Connect the signal handlers, once, when the applications are ready."""
     for before in (pre_save, pre_delete):
         before.connect(_before_factor, sender=Authenticator, dispatch_uid="keyportal factors")
@@ -84,23 +84,23 @@ def _digest(rows: list[Any]) -> str:
 
 
 def _before_factor(sender: type[Model], instance: Authenticator, **signal: Any) -> None:
-    _note(instance, {instance.user_id}, FACTORS)
+    _keep_matching(instance, {instance.user_id}, FACTORS)
 
 
 def _after_factor(sender: type[Model], instance: Authenticator, **signal: Any) -> None:
-    _seal_noted(instance, FACTORS)
+    _seal_matching(instance, FACTORS)
 
 
 def _around_rights(
     sender: type[Model], instance: Model, action: str, model: type[Model], pk_set: set[Any] | None, **signal: Any
 ) -> None:
     if action.startswith("pre_"):
-        _note(instance, _affected(instance, model, pk_set), RIGHTS)
+        _keep_matching(instance, _affected_users(instance, model, pk_set), RIGHTS)
     else:
-        _seal_noted(instance, RIGHTS)
+        _seal_matching(instance, RIGHTS)
 
 
-def _affected(instance: Model, model: type[Model], pk_set: set[Any] | None) -> Collection[str]:
+def _affected_users(instance: Model, model: type[Model], pk_set: set[Any] | None) -> Collection[str]:
     """Return the ids of the users whose rights change, from whichever end of the relation the change is made."""
     if isinstance(instance, User):
         return {instance.pk}
@@ -112,15 +112,15 @@ def _affected(instance: Model, model: type[Model], pk_set: set[Any] | None) -> C
     return set(User.objects.filter(groups__in=groups).values_list("pk", flat=True))
 
 
-def _note(instance: Model, user_ids: Collection[str], column: str) -> None:
-    fitted = {user.pk for user in User.objects.filter(pk__in=user_ids) if fits(user, column)}
-    vars(instance)[NOTED] = fitted
+def _keep_matching(instance: Model, user_ids: Collection[str], column: str) -> None:
+    matched = {user.pk for user in User.objects.filter(pk__in=user_ids) if fits(user, column)}
+    vars(instance)[_MATCHED] = matched
 
 
-def _seal_noted(instance: Model, column: str) -> None:
+def _seal_matching(instance: Model, column: str) -> None:
     """Seal the sets that matched before the change. Other sets stay as they are, and their accounts refused."""
-    noted: set[str] = vars(instance).pop(NOTED, set())
-    for user_id in User.objects.filter(pk__in=noted).values_list("pk", flat=True):  # one may just have been deleted
+    matched: set[str] = vars(instance).pop(_MATCHED, set())
+    for user_id in User.objects.filter(pk__in=matched).values_list("pk", flat=True):  # one may just have been deleted
         sealed = seal_anew(user_id, column)
         if isinstance(instance, User) and instance.pk == user_id:
             vars(instance).update({column: getattr(sealed, column), "seal": sealed.seal})
