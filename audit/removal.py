@@ -27,7 +27,7 @@ def remove_expired_events(*, origin: Origin, batch: int, batches: int | None = N
         rounds += 1
         if taken < batch:
             break
-    _tell_of_removal(origin)
+    _record_removal(origin)
     return removed
 
 
@@ -55,10 +55,10 @@ def _times(ids: list[int]) -> list[datetime | None]:
 
 
 @transaction.atomic
-def _tell_of_removal(origin: Origin) -> None:
-    told, _ = hold_state()
-    if told.earliest is None or told.latest is None:
+def _record_removal(origin: Origin) -> None:
+    state, _ = hold_state()
+    if state.earliest is None or state.latest is None:
         return
-    span = {"earliest": told.earliest.isoformat(), "latest": told.latest.isoformat()}
-    record_event(EventType.EVENTS_REMOVED, subject="trail:audit", origin=origin, count=told.count, **span)
-    keep_state(told, count=0, earliest=None, latest=None)
+    span = {"earliest": state.earliest.isoformat(), "latest": state.latest.isoformat()}
+    record_event(EventType.EVENTS_REMOVED, subject="trail:audit", origin=origin, count=state.count, **span)
+    keep_state(state, count=0, earliest=None, latest=None)

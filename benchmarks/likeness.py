@@ -38,7 +38,7 @@ def measured() -> list[Table]:
         portal.shell(UNUSABLE)
         key, secret = portal.make_key(OWNER)
         rows = [_passwords(portal), _clients(portal, key), _hanging(portal, cluster, secret)]
-    return [Table("Answers that must not tell, and a database that hangs, PostgreSQL", rows)]
+    return [Table("Answers that must reveal nothing, and a database that hangs, PostgreSQL", rows)]
 
 
 def _passwords(portal: Portal) -> Row:

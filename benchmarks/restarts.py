@@ -67,9 +67,9 @@ def measured() -> list[Table]:
                 second.stop()
     asked = sum(good.values()) + sum(revoked.values())
     wrong = asked - good.get(200, 0) - revoked.get(401, 0)
-    told = f"{wrong} wrong (good key: {good}; revoked key: {revoked})"
+    reached = f"{wrong} wrong (good key: {good}; revoked key: {revoked})"
     what = f"{asked:,} requests through nginx during {restarts} restarts of the two portals"
-    return [Table("Restarts, PostgreSQL", [Row("-", what, told, "0 wrong")])]
+    return [Table("Restarts, PostgreSQL", [Row("-", what, reached, "0 wrong")])]
 
 
 def _storm(folder: Path, port: int, portals: list[Portal]) -> Storm:

@@ -1,4 +1,4 @@
-"""A server that calls an API behind keyportal and waits when it is told to: requests with urllib3's retries.
+"""A server that calls an API behind keyportal and waits as long as Retry-After says: requests with urllib3's retries.
 
     API_KEY=kp_live_… python examples/patient_client.py https://api.example.com/reports/1
 
@@ -43,8 +43,8 @@ def main() -> None:
     """GET the URL from the command line and print the response."""
     answer = session(os.environ["API_KEY"]).get(sys.argv[1], timeout=TIMEOUT, allow_redirects=False)
     if answer.status_code in (401, 403):
-        told = answer.headers.get("WWW-Authenticate", "")
-        sys.exit(f"The key was refused ({answer.status_code}): {told}\n{answer.text}")
+        challenge = answer.headers.get("WWW-Authenticate", "")
+        sys.exit(f"The key was refused ({answer.status_code}): {challenge}\n{answer.text}")
     answer.raise_for_status()
     print(answer.text)
 

@@ -109,8 +109,8 @@ def _verdict(asked: VerificationRequest, asker: Credential, lookup: Lookup) -> b
 
 @lru_cache(maxsize=4096)
 def _good(credential: Credential) -> bytes:
-    told = {"valid": True, "code": "ok", "credential": describe_credential(credential), "owner": credential.owner_id}
-    return json.dumps(told).encode()
+    members = {"valid": True, "code": "ok", "credential": describe_credential(credential), "owner": credential.owner_id}
+    return json.dumps(members).encode()
 
 
 def _may_be_quoted(name: str) -> bool:
@@ -119,7 +119,7 @@ def _may_be_quoted(name: str) -> bool:
 
 
 def _about(refusal: Refusal) -> dict[str, Any]:
-    """Return what a service is told about a refusal: the same as the credential's holder."""
+    """Return what a service learns about a refusal: the same as the credential's holder."""
     about: dict[str, Any] = {"title": refusal.reason.title, **refusal.about}
     if refusal.code == "insufficient_scope":
         about["scope"] = " ".join(filter(_may_be_quoted, refusal.lacking))

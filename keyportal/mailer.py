@@ -25,7 +25,7 @@ FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 10.0
 """Seconds to wait for an unavailable server, doubled each time."""
 SURVEY: Final = 5.0  # seconds between two counts of waiting e-mails
-TOLD: Final = 60.0  # seconds between two log lines about an unavailable server
+WARN_EVERY: Final = 60.0  # seconds between two log lines about an unavailable server
 AT_EXIT: Final = 3.0  # seconds that the end of the process waits for an e-mail that is being sent
 
 
@@ -37,7 +37,7 @@ class Mailer:
         """What waits, counted a few seconds ago."""
         self._pause = 0.0
         self._survey_at = 0.0
-        self._told_at = -TOLD
+        self._warned_at = -WARN_EVERY
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -67,25 +67,25 @@ class Mailer:
 
     def _work(self) -> None:
         """Send what is due, and now and then count what waits. If a server is unavailable, pause for a moment."""
-        is_well = self._does(self._send)
-        self._pause = 0.0 if is_well else min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+        has_answered = self._run_task(self._send)
+        self._pause = 0.0 if has_answered else min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
         if time.monotonic() >= self._survey_at:
             self._survey_at = time.monotonic() + SURVEY
-            if self._does(self._follow):
-                self._does(self._survey)
+            if self._run_task(self._follow):
+                self._run_task(self._survey)
 
-    def _does(self, task: Callable[[], None]) -> bool:
+    def _run_task(self, task: Callable[[], None]) -> bool:
         """Run a task; return whether all services that it needs have answered."""
         try:
             task()
         except (DatabaseError, InterfaceError) as error:
             connection.close()
             database_writes().note(error)
-            self._tell("messages are waiting for the database: %s", error)
+            self._warn("messages are waiting for the database: %s", error)
         except RingMisfitError as error:
-            self._tell("messages are waiting for matching key rings: %s", error)
+            self._warn("messages are waiting for matching key rings: %s", error)
         except OSError as error:
-            self._tell("messages are waiting for the mail server: %s", error)
+            self._warn("messages are waiting for the mail server: %s", error)
         except Exception:  # a thread that ended would never send again
             logger.exception("messages can't be sent")
         else:
@@ -107,10 +107,10 @@ class Mailer:
         close_old_connections()
         freshness().follow()
 
-    def _tell(self, words: str, error: Exception) -> None:
-        if time.monotonic() >= self._told_at + TOLD:
-            self._told_at = time.monotonic()
-            logger.warning(words, in_short(error))
+    def _warn(self, message: str, error: Exception) -> None:
+        if time.monotonic() >= self._warned_at + WARN_EVERY:
+            self._warned_at = time.monotonic()
+            logger.warning(message, in_short(error))
 
 
 @cache

@@ -75,11 +75,11 @@ def readyz(request: HttpRequest) -> HttpResponse:
     A database that accepts no writes is only a warning: it still answers verdicts, and other processes use the same
     one.
     """
-    faults = [*_faults(), *_unshown(request)]
+    faults = [*_faults(), *_page_faults(request)]
     warnings = [f"the database accepts no writes: {database_writes().fault}"] if database_writes().fault else []
-    told = {"status": "unready" if faults else "ready", "faults": faults}
-    told |= {"warnings": warnings} if warnings else {}
-    return JsonResponse(told, status=503 if faults else 200)
+    body = {"status": "unready" if faults else "ready", "faults": faults}
+    body |= {"warnings": warnings} if warnings else {}
+    return JsonResponse(body, status=503 if faults else 200)
 
 
 def clears_site_data(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -114,14 +114,14 @@ def _faults() -> list[str]:
         if not _is_migrated():
             return ["migrations are not applied"]
         confirm_rings()
-        return [f"changes can't be detected: {fault}" for fault in _undetected()]
+        return [f"changes can't be detected: {fault}" for fault in _detection_faults()]
     except DatabaseError as error:
         return [str(error) if isinstance(error, UnusableFileError) else "the database can't be reached"]
     except VaultError as misfit:
         return [str(misfit)]
 
 
-def _unshown(request: HttpRequest) -> list[str]:
+def _page_faults(request: HttpRequest) -> list[str]:
     """Return why no page can be shown, if so. One page that needs no database stands for all."""
     try:
         render_to_string("errors/404.html", {"request_id": ""}, request)
@@ -130,7 +130,7 @@ def _unshown(request: HttpRequest) -> list[str]:
     return []
 
 
-def _undetected() -> list[str]:
+def _detection_faults() -> list[str]:
     connection = connections[DEFAULT_DB_ALIAS]
     found = []
     if connection.vendor == "postgresql":

@@ -58,9 +58,9 @@ end
 local function refuse(txn, answer)
   local reply = txn:reply { status = answer.status }
   for _, name in ipairs(REFUSAL) do
-    local told = value(answer, name)
-    if told then
-      reply:add_header(name, told)
+    local text = value(answer, name)
+    if text then
+      reply:add_header(name, text)
     end
   end
   for_browsers(txn, reply)
@@ -86,15 +86,15 @@ core.register_action("keyportal", { "http-req" }, function(txn, asked)
     return unavailable(txn)
   end
   for _, name in ipairs(IDENTITY) do
-    local told = value(answer, name)
-    if told then
-      txn.http:req_set_header(name, told)
+    local text = value(answer, name)
+    if text then
+      txn.http:req_set_header(name, text)
     end
   end
   for _, name in ipairs(LIMITS) do
-    local told = value(answer, name)
-    if told then
-      txn:set_var("txn." .. name:gsub("-", "_"), told)
+    local text = value(answer, name)
+    if text then
+      txn:set_var("txn." .. name:gsub("-", "_"), text)
     end
   end
   txn:set_var("txn.keyportal", "ok")

@@ -57,7 +57,7 @@ class StaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[
 class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # untyped
     """Serves the collected files. If one has disappeared since, it serves the code's own, and logs that once."""
 
-    _told = False
+    _has_warned = False
 
     @override
     def serve(self, static_file: Any, request: HttpRequest) -> HttpResponseBase:
@@ -65,7 +65,7 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # unty
         try:
             return self._served(static_file, request)
         except OSError as error:
-            self._tell(error)
+            self._warn(error)
             plain = self.files.get(self._plain_names().get(request.path_info))
         if plain is None:
             raise Http404
@@ -75,9 +75,9 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # unty
         response: HttpResponseBase = WhiteNoiseMiddleware.serve(static_file, request)
         return response
 
-    def _tell(self, error: OSError) -> None:
-        if not self._told:
-            self._told = True
+    def _warn(self, error: OSError) -> None:
+        if not self._has_warned:
+            self._has_warned = True
             logger.error(
                 "files in KEYPORTAL_STATIC_ROOT can't be read (%s), so the code's own are served. "
                 "`manage.py collectstatic` restores them",

@@ -43,7 +43,7 @@ def readable(content_type: str, body: bytes) -> tuple[str, bytes]:
     boundaries = {value for name, value in parameters if name == "boundary"}
     if len(boundaries) > 1 or not all(map(_BOUNDARY.fullmatch, boundaries)):
         raise UnreadableError(HTTPStatus.BAD_REQUEST, "The Content-Type header has an invalid boundary.")
-    told = "; ".join([media, *(f'boundary="{value}"' for value in boundaries)])
+    rebuilt = "; ".join([media, *(f'boundary="{value}"' for value in boundaries)])
     charsets = {CHARSETS.get(value.lower()) for name, value in parameters if name == "charset" and body}
     if None in charsets or len(charsets) > 1 or (charsets - {"utf-8"} and len(body) > LONGEST):
         detail = "The Content-Type header names an unsupported charset. Use UTF-8."
@@ -53,5 +53,5 @@ def readable(content_type: str, body: bytes) -> tuple[str, bytes]:
         text = body.decode(codec, "replace")
         if text.count("&") >= MOST_FIELDS:
             raise UnreadableError(HTTPStatus.BAD_REQUEST, "The form has too many fields.")
-        return told, urlencode(parse_qsl(text, keep_blank_values=True, encoding=codec)).encode()
-    return f"{told}; charset={codec}" if media == "multipart/form-data" else told, body
+        return rebuilt, urlencode(parse_qsl(text, keep_blank_values=True, encoding=codec)).encode()
+    return f"{rebuilt}; charset={codec}" if media == "multipart/form-data" else rebuilt, body

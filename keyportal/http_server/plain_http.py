@@ -29,19 +29,19 @@ ASK: Final = "Send the request again over https."
 EVERY: Final = 60.0  # seconds between two lines of the log
 
 
-class Log:
+class RefusalLog:
     """Logs at most once a minute which client is refused, and which setting would allow it. For the event loop only."""
 
     def __init__(self) -> None:
         self.due = 0.0
 
-    def tell(self, request: Request) -> None:
+    def write(self, request: Request) -> None:
         """Write a line, unless the last one was less than a minute ago."""
         now = time.monotonic()
         if now < self.due:
             return
         self.due = now + EVERY
-        if request.told_scheme():
+        if request.forwarded_scheme():
             logger.warning("refused: the proxy %s reports that its client uses plain http", request.peer or "unix")
         else:
             logger.warning(
@@ -49,7 +49,7 @@ class Log:
             )
 
 
-log: Final = Log()
+refusal_log: Final = RefusalLog()
 
 
 def is_private(peer: Address | None) -> bool:
@@ -67,7 +67,7 @@ def is_refused(request: Request) -> bool:
     path = request.path
     if not settings.HTTPS or not path.startswith(settings.KEYPORTAL_MACHINE_PATHS) or path.startswith(EXCEPTED):
         return False
-    log.tell(request)
+    refusal_log.write(request)
     return True
 
 

@@ -133,29 +133,29 @@ class Request:
         return Sender(
             self.peer,
             client_address(self.peer, ",".join(self.lines(b"x-forwarded-for"))),
-            self.told_scheme() or self.scheme,
+            self.forwarded_scheme() or self.scheme,
             ids[0] if len(ids) == 1 and is_request_id(ids[0]) else new_request_id(),
         )
 
-    def told_scheme(self) -> str:
+    def forwarded_scheme(self) -> str:
         """Return the scheme that a trusted proxy reports for its client; empty if it reports none."""
-        said = ",".join(self.lines(b"x-forwarded-proto")) if self.is_trusted else ""
-        return _told_scheme(said) if said else ""
+        value = ",".join(self.lines(b"x-forwarded-proto")) if self.is_trusted else ""
+        return _parse_forwarded_proto(value) if value else ""
 
     def came_in_clear(self) -> bool:
         """Return whether others could have read it. A proxy's report on its client counts more than the connection."""
-        told = self.told_scheme() if self.is_trusted else ""
-        return told == "http" if told else self.in_clear
+        forwarded = self.forwarded_scheme() if self.is_trusted else ""
+        return forwarded == "http" if forwarded else self.in_clear
 
 
 @lru_cache(maxsize=64)
-def _told_scheme(said: str) -> str:
+def _parse_forwarded_proto(value: str) -> str:
     """Return what X-Forwarded-Proto says: https if every value does, http for anything else, empty for nothing.
 
     A proxy that appends to the header may pass on false values before its own, and one hop in clear is enough to be
     read.
     """
-    schemes = {scheme.strip().lower() for scheme in said.split(",")} - {""}
+    schemes = {scheme.strip().lower() for scheme in value.split(",")} - {""}
     if not schemes:
         return ""
     return "https" if schemes <= ENCRYPTED else "http"

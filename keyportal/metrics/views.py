@@ -37,8 +37,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
         raise Http404
     workers = Workers(all_workers())
     if _prefers_openmetrics(request):
-        told: bytes = openmetrics.generate_latest(workers)  # type: ignore[no-untyped-call]  # the library has no types
-        return HttpResponse(told, content_type=openmetrics.CONTENT_TYPE_LATEST)
+        text: bytes = openmetrics.generate_latest(workers)  # type: ignore[no-untyped-call]  # the library has no types
+        return HttpResponse(text, content_type=openmetrics.CONTENT_TYPE_LATEST)
     return HttpResponse(generate_latest(workers), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -174,6 +174,6 @@ def test_a_row_that_somebody_has_written_into_hides_no_other(server: MailServer,
         assert connection.vendor == "postgresql"  # which takes no such value: nobody can have written it
         return
     mailer = Mailer()
-    mailer._does(mailer._survey)
-    assert mailer._does(send_all)
+    mailer._run_task(mailer._survey)
+    assert mailer._run_task(send_all)
     assert server.recipients()[-1:] == ["good@example.com"]

@@ -126,7 +126,7 @@ def can_not_be_written(*given: object, **named: object) -> None:
 @pytest.mark.once
 def test_a_message_that_can_not_be_taken_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_writes(), "fault", "")
-    assert not Mailer()._does(can_not_be_written)
+    assert not Mailer()._run_task(can_not_be_written)
     assert database_writes().fault == READ_ONLY
 
 

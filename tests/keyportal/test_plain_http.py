@@ -191,7 +191,7 @@ def test_the_log_says_now_and_then_who_is_refused_and_what_lets_them_in(
         (line,) = caplog.messages
         assert STRANGER in line
         assert "KEYPORTAL_PLAIN_HTTP_NETWORKS" in line
-        plain_http.log.due = 0.0
+        plain_http.refusal_log.due = 0.0
         assert not is_let_through("/api/v1/me", "X-Forwarded-Proto: http", end=OtherEnd("127.0.0.1"))
         assert "the proxy 127.0.0.1" in caplog.messages[-1]
 
