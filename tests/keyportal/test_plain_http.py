@@ -184,7 +184,7 @@ def test_the_log_says_now_and_then_who_is_refused_and_what_lets_them_in(
     settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.KEYPORTAL_TRUSTED_PROXIES = ("127.0.0.1",)
-    monkeypatch.setattr(plain_http, "log", plain_http.Log())
+    monkeypatch.setattr(plain_http, "refusal_log", plain_http.RefusalLog())
     with caplog.at_level(logging.WARNING, "keyportal.http_server.plain_http"):
         for _ in range(3):
             assert not is_let_through("/api/v1/me", end=OtherEnd(STRANGER))
