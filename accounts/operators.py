@@ -99,9 +99,9 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
     @override
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list, or carry out an action. Raises `ActionRefusedError` for an action that was not offered."""
-        asked = set(filter(None, request.POST.getlist("action"))) - set(self.get_actions(request))
-        if asked:
-            known = asked & {*map(str, self.actions or ()), *(name for name, _ in self.admin_site.actions)}
+        refused = set(filter(None, request.POST.getlist("action"))) - set(self.get_actions(request))
+        if refused:
+            known = refused & {*map(str, self.actions or ()), *(name for name, _ in self.admin_site.actions)}
             raise ActionRefusedError(" ".join(sorted(known)) or "unknown", self.opts.label_lower)
         if any(holds_secret(str(value)) for value in request.GET.values()):
             messages.warning(request, MISPLACED)

@@ -30,7 +30,7 @@ from audit.origin import Origin
 MOST_AT_ONCE = 200
 """The most keys that a confirmation page can name, and the most that a list shows."""
 REVOKED_BY_OPERATOR = "revoked by an operator"
-ASKING = ("revoke_keys", "limit_keys")
+ACTIONS_WITH_FORM = ("revoke_keys", "limit_keys")
 """Actions that show a page with a form before they change anything."""
 
 
@@ -102,14 +102,14 @@ class APIKeyAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
     ) -> HttpResponse | None:
         """Show a confirmation that names the keys, then revoke each of them."""
-        keys = self._chosen(request, queryset, "revoke")
+        keys = self._permitted_keys(request, queryset, "revoke")
         form = ReasonForm(request.POST if "reason" in request.POST else None, initial=_typed(draft, "reason"))
         if not keys:
             return None
         if not form.is_valid():
             recent = usage.recent_usage([key.pk for key in keys])
             chosen = [(key, recent[key.pk]) for key in keys]
-            return self._ask(request, "revoke", form, {"chosen": chosen, "title": "Revoke keys"})
+            return self._form_page(request, "revoke", form, {"chosen": chosen, "title": "Revoke keys"})
         reason, origin = form.cleaned_data["reason"] or REVOKED_BY_OPERATOR, Origin.of_request(request)
         revoked = sum(services.revoke(key=key, reason=reason, origin=origin) for key in keys)
         messages.success(request, f"{revoked} revoked.")
@@ -120,13 +120,13 @@ class APIKeyAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
     ) -> HttpResponse | None:
         """Show a form that names the keys, then set the limit on each. A higher limit needs a fresh log-in."""
-        keys = self._chosen(request, queryset, "limit_key")
+        keys = self._permitted_keys(request, queryset, "limit_key")
         form = LimitForm(request.POST if "limit" in request.POST else None, initial=_typed(draft, "limit"))
         if not keys:
             return None
         context = {"keys": keys, "title": "Set the rate limit", "default": settings.KEYPORTAL_RATE_LIMIT}
         if not form.is_valid():
-            return self._ask(request, "limit", form, context)
+            return self._form_page(request, "limit", form, context)
         limit, origin = form.cleaned_data["limit"], Origin.of_request(request)
         if any(widened_columns(key, {"rate_limit": limit}) for key in keys):
             require_fresh_login(request)
@@ -134,7 +134,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
             changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in keys)
         except APIKeyError as error:
             form.add_error(None, str(error))
-            return self._ask(request, "limit", form, context, status=409)
+            return self._form_page(request, "limit", form, context, status=409)
         messages.success(request, f"{changed} changed.")
         return None
 
@@ -146,22 +146,22 @@ class APIKeyAdmin(ReadOnlyAdmin):
         if draft is None:
             return super().changelist_view(request, extra_context)
         name = draft.first("action")
-        asks = name in ASKING and name in self.get_actions(request)
-        messages.warning(request, draft.message(typed=asks))
-        if not asks:
+        has_form = name in ACTIONS_WITH_FORM and name in self.get_actions(request)
+        messages.warning(request, draft.message(typed=has_form))
+        if not has_form:
             return super().changelist_view(request, extra_context)
         chosen = filter(str.isprintable, draft.fields["_selected_action"])
         page: HttpResponse = getattr(self, name)(request, self.get_queryset(request).filter(pk__in=list(chosen)), draft)
         return page
 
-    def _chosen(self, request: HttpRequest, keys: QuerySet[APIKey], action: str) -> list[APIKey]:
+    def _permitted_keys(self, request: HttpRequest, keys: QuerySet[APIKey], action: str) -> list[APIKey]:
         """Return the keys to act on. Return none, with a message, if there are more than a form can name."""
         if keys.count() > MOST_AT_ONCE:
             messages.error(request, f"Too many keys are selected. Select up to {MOST_AT_ONCE}.")
             return []
         return self.permitted(request, keys.select_related("owner"), action)
 
-    def _ask(
+    def _form_page(
         self, request: HttpRequest, page: str, form: Form, context: dict[str, Any], status: int = 400
     ) -> HttpResponse:
         """Show the page that names the keys, with this status if the submitted form is invalid."""

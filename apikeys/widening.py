@@ -23,12 +23,12 @@ HARMLESS: Final = frozenset({"name"})
 def widened_columns(key: APIKey, changes: Mapping[str, object]) -> list[str]:
     """Return the names of the columns that these changes make wider than they are in `key`.
 
-    A column that is missing from `COMPARED` counts as wider whenever it changes, until its comparison is added.
+    A column that is missing from `COMPARISONS` counts as wider whenever it changes, until its comparison is added.
     """
     return sorted(
         field
         for field, after in changes.items()
-        if field not in HARMLESS and COMPARED.get(field, _differs)(getattr(key, field), after)
+        if field not in HARMLESS and COMPARISONS.get(field, _differs)(getattr(key, field), after)
     )
 
 
@@ -58,10 +58,10 @@ def _lets_more_addresses_in(before: str, after: str) -> bool:
         return False
     try:
         allowed = [parse_network(text) for text in before.split()]
-        asked = [parse_network(text) for text in after.split()]
+        requested = [parse_network(text) for text in after.split()]
     except ValueError:
         return before != after  # the row was not written by the portal, and the verb refuses to change it
-    return not asked or not all(_is_within(network, allowed) for network in asked)
+    return not requested or not all(_is_within(network, allowed) for network in requested)
 
 
 def _is_within(network: Network, allowed: Sequence[Network]) -> bool:
@@ -98,7 +98,7 @@ def _lifts(before: datetime | None, after: datetime | None) -> bool:
     return before is not None and after is None
 
 
-COMPARED: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "scopes": _adds_a_scope,
     "networks": _lets_more_addresses_in,
     "expires_at": _ends_later,

@@ -48,7 +48,7 @@ NOTE = "One worker of one thread, {rounds} rounds of {seconds:g} s a variant, in
 EVERY_DAY = {
     "KEYPORTAL_USAGE_FLUSH": "5",
     "KEYPORTAL_ACCESS_LIFETIME": "3600",
-    "KEYPORTAL_LIMIT_ASKING": "100000000 per minute",
+    "KEYPORTAL_LIMIT_SERVICE": "100000000 per minute",
 }
 """The portal's own defaults, which tests shorten; a token that outlives the run; and no limit that wrk could reach."""
 

@@ -19,10 +19,10 @@ UNAVAILABLE: Final = "unavailable"
 
 
 class Admission:
-    """One call, from the question to the answer; a context manager, because it is counted whatever the outcome.
+    """One call, from the request to its verdict; a context manager, because it is counted whatever the outcome.
 
     In the block, verify the credential and pass its record to `accept`. A call that would have to wait
-    (`WouldBlockError`) is not counted: a thread asks again.
+    (`WouldBlockError`) is not counted: a thread tries again.
     """
 
     __slots__ = ("_address", "_entry_point", "_record", "_started")

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from audit.client_address import parse_address
-from gateway.verify import JSON, Question, read_media_type
+from gateway.verify import JSON, VerifyCall, read_media_type
 
 
 class VerifyView(APIView):
@@ -19,7 +19,7 @@ class VerifyView(APIView):
         django_request = request._request
         meta = django_request.META
         address = parse_address(meta.get("REMOTE_ADDR", ""))
-        question = Question(meta.get("HTTP_AUTHORIZATION"), meta.get("QUERY_STRING", ""), django_request.body, address)
-        question.let_in()
+        call = VerifyCall(meta.get("HTTP_AUTHORIZATION"), meta.get("QUERY_STRING", ""), django_request.body, address)
+        call.authenticate()
         read_media_type(meta.get("CONTENT_TYPE", ""))
-        return HttpResponse(question.answer(), content_type=JSON)
+        return HttpResponse(call.respond(), content_type=JSON)

@@ -28,19 +28,19 @@ logger = logging.getLogger(__name__)
 
 SCOPE: Final = "credentials:verify"
 ENTRY_POINT: Final = "api"
-MISSES: Final = AttemptLimit("KEYPORTAL_LIMIT_MISSES", "Too many questions about unknown credentials.")
+MISSES: Final = AttemptLimit("KEYPORTAL_LIMIT_MISSES", "Too many unknown credentials.")
 """Limits services that try to find good credentials by checking random ones (RFC 7662 §4)."""
-TOO_OFTEN: Final = (
-    "Your service asks more often than this portal allows. No credential was checked. Try again after the seconds in "
-    "Retry-After."
+LIMIT_MESSAGE: Final = (
+    "Your service sends more requests than this portal allows. No credential was checked. Try again after the number "
+    "of seconds in Retry-After."
 )
 
 
-class AsksTooOftenError(Exception):
+class CallerLimitError(Exception):
     """A service is over its limit. This says nothing about any credential and must not look like a verdict."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(TOO_OFTEN)
+        super().__init__(LIMIT_MESSAGE)
         self.retry_after = retry_after
 
 
@@ -53,19 +53,19 @@ class Allowance:
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def spend(self, asker: str) -> None:
-        """Count one request of a service. Raises `AsksTooOftenError` over the limit."""
+    def spend(self, service: str) -> None:
+        """Count one request of a service. Raises `CallerLimitError` over the limit."""
         now = time.time()
         with self._lock:
             if not self._began <= now < self._ends:
                 self._begin(now)
-            count = self._counts[asker] = self._counts.get(asker, 0) + 1
+            count = self._counts[service] = self._counts.get(service, 0) + 1
         if count > self._amount:
-            raise AsksTooOftenError(int(self._ends - now) + 1)
+            raise CallerLimitError(int(self._ends - now) + 1)
 
     def _begin(self, now: float) -> None:
         """Start the window that contains this moment, with the limit that the settings have now."""
-        limit = parse_limit(settings.KEYPORTAL_LIMIT_ASKING)
+        limit = parse_limit(settings.KEYPORTAL_LIMIT_SERVICE)
         self._amount, seconds = limit.amount, limit.get_expiry()
         self._began = now - now % seconds
         self._ends = self._began + seconds
@@ -81,35 +81,37 @@ def allowance() -> Allowance:
 os.register_at_fork(after_in_child=allowance.cache_clear)
 
 
-def admit_service(
+def authenticate_caller(
     header: str | None, query: str, *, address: Address | None, lookup: Lookup = get_or_load
 ) -> Credential:
-    """Return the credential of the service that asks.
+    """Return the credential of the service that calls.
 
     Its own rate limit does not apply, because that limits the calls that it makes for itself. Raises `RefusedError`,
-    `AsksTooOftenError`, `django.db.Error`, and `WouldBlockError` if `lookup` uses memory alone.
+    `CallerLimitError`, `django.db.Error`, and `WouldBlockError` if `lookup` uses memory alone.
     """
     credential = _look_up(header, query, address, lookup).credential
-    let_in(credential)
+    authorize_caller(credential)
     return credential
 
 
-def admit_known_service(header: str | None, query: str, address: Address | None, known: CallerCache) -> Credential:
-    """Return the same from memory alone, reusing what is known of this connection. Raises as `admit_service` does.
+def authenticate_known_caller(
+    header: str | None, query: str, address: Address | None, caller_cache: CallerCache
+) -> Credential:
+    """Return the same from memory alone, and from what this connection sent before. Raises the same errors.
 
     For the event loop.
     """
     started = time.perf_counter()
-    record = None if header is None or query else known.get(header, address)
+    record = None if header is None or query else caller_cache.get(header, address)
     if record is None:
         generation = freshness().cache.generation
         record = _look_up(header, query, address, get_cached)
         if header is not None:
-            known.put(header, record, generation=generation)
+            caller_cache.put(header, record, generation=generation)
     else:
         took, name = time.perf_counter() - started, record.counted_as
         count_call(ENTRY_POINT, ACCEPTED, took, credential=name, secret=record.secret_id, address=address)
-    let_in(record.credential)
+    authorize_caller(record.credential)
     return record.credential
 
 
@@ -123,28 +125,28 @@ def _look_up(header: str | None, query: str, address: Address | None, lookup: Lo
     return record
 
 
-def let_in(asker: Credential) -> None:
-    """Return if this credential may ask now. Raises `RefusedError` without the scope, or `AsksTooOftenError`."""
-    if SCOPE not in asker.scopes:
-        raise insufficient_scope((SCOPE,), asker.scopes)
-    allowance().spend(caller_of(asker))
+def authorize_caller(caller: Credential) -> None:
+    """Check the service's scope and count its request. Raises `RefusedError` or `CallerLimitError`."""
+    if SCOPE not in caller.scopes:
+        raise insufficient_scope((SCOPE,), caller.scopes)
+    allowance().spend(caller_id(caller))
 
 
-def caller_of(asker: Credential) -> str:
+def caller_id(caller: Credential) -> str:
     """Return the id under which a service is counted: its key's, also for tokens of that key."""
-    return asker.key_id or asker.owner_id
+    return caller.key_id or caller.owner_id
 
 
-def count_miss(asker: Credential) -> int:
+def count_miss(caller: Credential) -> int:
     """Count a check of an unknown credential; return the seconds to wait if the service has made too many, else 0.
 
     Known credentials are still answered. Otherwise a stranger who sends random credentials to a service could lock out
     its clients.
     """
-    caller = caller_of(asker)
+    name = caller_id(caller)
     try:
-        return MISSES.retry_after(caller) or MISSES.hit(caller)
+        return MISSES.retry_after(name) or MISSES.hit(name)
     except DatabaseError as error:
         database_writes().note(error)
-        logger.warning("a guess is not counted: %s", error)  # the log shows the error's class and code, not its text
+        logger.warning("an unknown credential is not counted: %s", error)  # the log has only its class and code
         return 0  # if the database takes no writes, verdicts go on

@@ -1,4 +1,4 @@
-"""Forward-auth, `/gateway/auth`: before each request, a gateway asks whether its credential is good.
+"""Forward-auth, `/gateway/auth`: a gateway sends each request's credential here, to have it checked.
 
 For nginx `auth_request`, Caddy `forward_auth`, Traefik ForwardAuth and Envoy `ext_authz`. Answered before Django's
 request cycle by the same verification as everywhere else: in the event loop if memory knows the answer
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 Headers = Sequence[tuple[str, str]]
 """A tuple if the next request with the same credential gets the same headers, so that they can be cached."""
 
-KNOWN: Final = frozenset({"scope", "environment", "audience", "deny"})
+PARAMETERS: Final = frozenset({"scope", "environment", "audience", "deny"})
 """The parameters that a gateway's configuration may use."""
 ENVIRONMENTS: Final = frozenset({"live", "test"})
 LONGEST_KEPT: Final = 512
@@ -44,12 +44,12 @@ MOST_COMPARED: Final = 8
 WARN_EVERY: Final = 60.0  # seconds between two log lines about a misconfigured gateway
 ENTRY_POINT: Final = "forward_auth"
 PATH: Final = "/gateway/auth"
-NEVER_STORED: Final = ("Cache-Control", "no-store")
+NO_STORE: Final = ("Cache-Control", "no-store")
 """The header that every answer has."""
 UNAVAILABLE: Final[tuple[HTTPStatus, Headers]] = (HTTPStatus.SERVICE_UNAVAILABLE, [("Retry-After", "2")])
 
 
-class Question(NamedTuple):
+class ForwardAuthRequest(NamedTuple):
     """One request of a gateway."""
 
     authorization: str | None
@@ -76,11 +76,11 @@ def is_forward_auth(path: str) -> bool:
     return path.startswith(PATH) and path[len(PATH) : len(PATH) + 1] in ("", "/")
 
 
-def decide(question: Question) -> tuple[HTTPStatus, Headers]:
+def decide(request: ForwardAuthRequest) -> tuple[HTTPStatus, Headers]:
     """Return status and headers for a request; 503 if anything goes wrong here, never 200."""
     try:
         freshness().confirm_rings()
-        return _decide(question, lookup=get_or_load)
+        return _decide(request, lookup=get_or_load)
     except (DatabaseError, InterfaceError, VaultError):
         connection.close()
         logger.exception("unavailable")
@@ -89,36 +89,36 @@ def decide(question: Question) -> tuple[HTTPStatus, Headers]:
     return UNAVAILABLE
 
 
-def decide_at_once(question: Question) -> tuple[HTTPStatus, Headers]:
+def decide_at_once(request: ForwardAuthRequest) -> tuple[HTTPStatus, Headers]:
     """Return what `decide` would, from memory. Raises `WouldBlockError` if memory does not know."""
-    return _decide(question, lookup=get_cached)
+    return _decide(request, lookup=get_cached)
 
 
-def _decide(question: Question, *, lookup: Lookup) -> tuple[HTTPStatus, Headers]:
+def _decide(request: ForwardAuthRequest, *, lookup: Lookup) -> tuple[HTTPStatus, Headers]:
     try:
-        credential, quota = _verify(question, lookup)
+        credential, quota = _verify(request, lookup)
     except RefusedError as error:
         if lookup is not get_or_load and not freshness().glance():
             raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
-        return _refusal(error.refusal, question.query)
+        return _refusal(error.refusal, request.query)
     identity = _identity(credential)
     return HTTPStatus.OK, [*identity, *quota.headers().items()] if quota else identity
 
 
-def _verify(question: Question, lookup: Lookup) -> tuple[Credential, Quota | None]:
-    wanted, address = _requirements(question), question.address
-    if wanted.is_mistaken:
+def _verify(request: ForwardAuthRequest, lookup: Lookup) -> tuple[Credential, Quota | None]:
+    requirements, address = _requirements(request), request.address
+    if requirements.is_mistaken:
         raise make_refusal("misconfigured")
-    text = token_of(question.authorization)  # without the query, which is the gateway's
+    text = token_of(request.authorization)  # without the query, which is the gateway's
     if text is None:
         raise make_refusal("missing_credential")
     with Admission(ENTRY_POINT, address) as admission:
         record = verdict(
             text,
             address=address,
-            environment=wanted.environment,
-            scopes=wanted.scopes,
-            audience=wanted.audience,
+            environment=requirements.environment,
+            scopes=requirements.scopes,
+            audience=requirements.audience,
             lookup=lookup,
         )
         quota = admission.accept(record, may_block=lookup is get_or_load)
@@ -154,16 +154,16 @@ def _refusal(refusal: Refusal, query: str) -> tuple[HTTPStatus, Headers]:
     return HTTPStatus.FORBIDDEN if status == HTTPStatus.FORBIDDEN else HTTPStatus.UNAUTHORIZED, headers
 
 
-def _requirements(question: Question) -> Requirements:
+def _requirements(request: ForwardAuthRequest) -> Requirements:
     """Return the parsed query. A location always sends the same one, so it is cached; a client's can be any length."""
     # A longer query would fill the cache: parse it past the cache.
-    read = _read if len(question.query) <= LONGEST_KEPT else _read.__wrapped__
-    behind = question.path[len(PATH) :]
-    return read(question.query, behind if behind in ("", "/") else BELOW)
+    read = _parse_query if len(request.query) <= LONGEST_KEPT else _parse_query.__wrapped__
+    behind = request.path[len(PATH) :]
+    return read(request.query, behind if behind in ("", "/") else BELOW)
 
 
 @lru_cache(maxsize=1024)
-def _read(query: str, behind: str) -> Requirements:
+def _parse_query(query: str, behind: str) -> Requirements:
     """Return the parsed query. `behind` is what follows `/gateway/auth` in the path: nothing, a slash, or more.
 
     On a longer path the query may be the client's (Envoy appends path and query): unknown names are ignored, and no
@@ -171,15 +171,15 @@ def _read(query: str, behind: str) -> Requirements:
     configuration, so an unknown name is a mistake that would open what it was meant to close. A path that ends with a
     slash can be either: there, a name that is nearly one of ours is a mistake.
     """
-    asked = parse_qs(query, keep_blank_values=True)
-    environments, audiences = asked.get("environment", []), asked.get("audience", [])
-    scopes = tuple(name for text in asked.get("scope", []) for name in text.split(" "))
+    parameters = parse_qs(query, keep_blank_values=True)
+    environments, audiences = parameters.get("environment", []), parameters.get("audience", [])
+    scopes = tuple(name for text in parameters.get("scope", []) for name in text.split(" "))
     # A query with two environments or two audiences contradicts itself.
     is_mistaken = "" in scopes or "" in audiences or max(len(environments), len(audiences)) > 1
     is_mistaken = is_mistaken or not ENVIRONMENTS.issuperset(environments)
-    unknown = asked.keys() - KNOWN
+    unknown = parameters.keys() - PARAMETERS
     if not behind:
-        is_mistaken = is_mistaken or bool(unknown) or asked.get("deny", ["403"]) != ["403"]
+        is_mistaken = is_mistaken or bool(unknown) or parameters.get("deny", ["403"]) != ["403"]
         if is_mistaken:
             _warn_operators()
     else:
@@ -189,7 +189,7 @@ def _read(query: str, behind: str) -> Requirements:
 
 
 def _is_nearly_ours(name: str) -> bool:
-    return bool(get_close_matches(name[:64].lower(), KNOWN, n=1, cutoff=0.8))
+    return bool(get_close_matches(name[:64].lower(), PARAMETERS, n=1, cutoff=0.8))
 
 
 def _warn_operators() -> None:

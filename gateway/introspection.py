@@ -1,4 +1,4 @@
-"""Introspection (RFC 7662): a service asks whether a credential is good, with the verdict of every other endpoint."""
+"""Introspection (RFC 7662): whether a credential is good, with the verdict of every other endpoint."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from credentials.admission import Admission
 from credentials.credential import Credential
 from credentials.kinds import Kind, kind_of
 from credentials.refusals import Refusal, RefusedError
-from gateway.asking import AsksTooOftenError, admit_service, count_miss, let_in
+from gateway.callers import CallerLimitError, authenticate_caller, authorize_caller, count_miss
 from gateway.verdict import verdict
 from tokens.clients import Form, OAuthError, authenticated_client, oauth_endpoint, too_many
 from tokens.models import RefreshToken
@@ -29,12 +29,12 @@ def introspect(request: HttpRequest, form: Form) -> dict[str, object]:
     that is restricted to networks is not active, because its origin is unknown. `audience` is the service's own;
     without it, only tokens for `KEYPORTAL_AUDIENCE` are active.
     """
-    asker = _asker(request, form)
+    caller = _caller(request, form)
     if "token" not in form:
         raise OAuthError("invalid_request", "The parameter token is missing.")
     address = parse_address(form.get("client_ip", ""))
     answer, is_known = describe(form["token"], address=address, audience=form.get("audience"))
-    if not is_known and (wait := count_miss(asker)):
+    if not is_known and (wait := count_miss(caller)):
         raise too_many(wait)
     return answer
 
@@ -60,20 +60,20 @@ def describe(text: str, *, address: Address | None, audience: str | None) -> tup
     return _access_token(record.credential, record.claims), True
 
 
-def _asker(request: HttpRequest, form: Form) -> Credential:
-    """Return the service that asks: by Basic, in the form, or by Bearer (RFC 7662 §2.1). Raises `OAuthError`."""
+def _caller(request: HttpRequest, form: Form) -> Credential:
+    """Return the service's own credential: by Basic, in the form, or by Bearer (RFC 7662 §2.1). Raises `OAuthError`."""
     header, query = request.META.get("HTTP_AUTHORIZATION"), request.META.get("QUERY_STRING", "")
     try:
         if not _is_bearer(header):
-            asker = authenticated_client(request, form, limited=False).credential
-            let_in(asker)
-            return asker
+            caller = authenticated_client(request, form, limited=False).credential
+            authorize_caller(caller)
+            return caller
         if form.keys() & {"client_id", "client_secret"}:
             raise OAuthError("invalid_request", "Authenticate in the header or in the body, not in both.")
-        return admit_service(header, query, address=parse_address(request.META.get("REMOTE_ADDR", "")))
+        return authenticate_caller(header, query, address=parse_address(request.META.get("REMOTE_ADDR", "")))
     except RefusedError as error:
         raise _as_oauth(error.refusal) from None
-    except AsksTooOftenError as error:
+    except CallerLimitError as error:
         raise OAuthError("temporarily_unavailable", str(error), status=503, retry_after=error.retry_after) from None
 
 
@@ -82,7 +82,7 @@ def _is_bearer(header: str | None) -> bool:
 
 
 def _as_oauth(refusal: Refusal) -> OAuthError:
-    """Return the OAuth error for a service that may not ask, with the codes of RFC 6750 §3.1."""
+    """Return the OAuth error for a service that may not introspect, with the codes of RFC 6750 §3.1."""
     reason = refusal.reason
     return OAuthError(
         reason.error or "invalid_token", reason.title, status=reason.status, challenge=refusal.challenge()

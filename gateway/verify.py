@@ -1,4 +1,4 @@
-"""`POST /api/v1/verify`: a service asks whether a credential that it received is good.
+"""`POST /api/v1/verify`: a service has a credential checked that it received.
 
 Answered before Django's request cycle by the same verification as everywhere else: in the event loop if memory knows
 both credentials, else in a thread.
@@ -21,8 +21,8 @@ from credentials.refusals import Refusal, RefusedError
 from credentials.runtime.errors import WouldBlockError
 from credentials.scopes.models import SCOPE_NAME
 from credentials.verified_cache.freshness import Lookup, freshness, get_cached_unchecked, get_or_load
-from gateway.asking import admit_known_service, admit_service, count_miss
 from gateway.caller_cache import CallerCache
+from gateway.callers import authenticate_caller, authenticate_known_caller, count_miss
 from gateway.verdict import verdict
 from gateway.verification_request import VerificationRequest, read
 
@@ -32,10 +32,10 @@ JSON: Final = "application/json"
 _NAME: Final = re.compile(SCOPE_NAME)
 
 
-class Question:
+class VerifyCall:
     """One request of a service, and how far it has been processed."""
 
-    __slots__ = ("address", "asker", "authorization", "body", "known", "query")
+    __slots__ = ("address", "authorization", "body", "caller", "caller_cache", "query")
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Question:
         query: str,
         body: bytes | bytearray,
         address: Address | None,
-        known: CallerCache | None = None,
+        caller_cache: CallerCache | None = None,
     ) -> None:
         self.authorization = authorization
         """The Authorization header; several lines are joined by commas."""
@@ -51,34 +51,35 @@ class Question:
         self.body = body
         self.address = address
         """The address of the service."""
-        self.known = known
-        """What is known of this connection; None if it is not tracked."""
-        self.asker: Credential | None = None
+        self.caller_cache = caller_cache
+        """What the event loop knows of this connection; None for a request that Django handles."""
+        self.caller: Credential | None = None
         """The service, once admitted, so that it is counted only once."""
 
-    def answer(self, lookup: Lookup = get_or_load) -> bytes:
+    def respond(self, lookup: Lookup = get_or_load) -> bytes:
         """Return the body of a 200.
 
         Raises `CredentialRefused` about the service's own credential or after too many unknown ones,
-        `AsksTooOftenError`, REST framework's `APIException` for an invalid body, `django.db.Error`, and
+        `CallerLimitError`, REST framework's `APIException` for an invalid body, `django.db.Error`, and
         `WouldBlockError` if `lookup` uses memory alone.
         """
-        asker = self.let_in(lookup)
-        return _verdict(read(self.body), asker, lookup if lookup is get_or_load else get_cached_unchecked)
+        caller = self.authenticate(lookup)
+        return _verdict(read(self.body), caller, lookup if lookup is get_or_load else get_cached_unchecked)
 
-    def let_in(self, lookup: Lookup = get_or_load) -> Credential:
-        """Return the service's credential, which needs the scope `credentials:verify`. Raises as `answer` does."""
-        if self.asker is None:
+    def authenticate(self, lookup: Lookup = get_or_load) -> Credential:
+        """Return the service's credential, which needs the scope `credentials:verify`. Raises as `respond` does."""
+        if self.caller is None:
+            header, query, address = self.authorization, self.query, self.address
             try:
-                if self.known is None or lookup is get_or_load:
-                    self.asker = admit_service(self.authorization, self.query, address=self.address, lookup=lookup)
+                if self.caller_cache is None or lookup is get_or_load:
+                    self.caller = authenticate_caller(header, query, address=address, lookup=lookup)
                 else:
-                    self.asker = admit_known_service(self.authorization, self.query, self.address, self.known)
+                    self.caller = authenticate_known_caller(header, query, address, self.caller_cache)
             except RefusedError as error:
                 if lookup is not get_or_load and not freshness().glance():
                     raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
                 raise CredentialRefused(error.refusal) from None
-        return self.asker
+        return self.caller
 
 
 def read_media_type(content_type: str) -> None:
@@ -87,21 +88,21 @@ def read_media_type(content_type: str) -> None:
         raise UnsupportedMediaType("", "Send JSON.")
 
 
-def _verdict(asked: VerificationRequest, asker: Credential, lookup: Lookup) -> bytes:
+def _verdict(body: VerificationRequest, caller: Credential, lookup: Lookup) -> bytes:
     try:
-        with Admission(ENTRY_POINT, asked.address) as admission:
+        with Admission(ENTRY_POINT, body.address) as admission:
             record = verdict(
-                asked.credential,
-                address=asked.address,
-                environment=asked.environment,
-                scopes=asked.scopes,
-                audience=asked.audience,
+                body.credential,
+                address=body.address,
+                environment=body.environment,
+                scopes=body.scopes,
+                audience=body.audience,
                 lookup=lookup,
             )
             admission.accept(record, may_block=lookup is get_or_load)
     except RefusedError as error:
         refusal = error.refusal
-        if not (refusal.about or refusal.is_foreign) and (wait := count_miss(asker)):
+        if not (refusal.about or refusal.is_foreign) and (wait := count_miss(caller)):
             raise CredentialRefused(Refusal(code="rate_limited", retry_after=wait)) from None
         return json.dumps({"valid": False, "code": refusal.code, "about": _about(refusal)}).encode()
     return _good(record.credential)

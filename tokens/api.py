@@ -78,15 +78,15 @@ class TokensView(APIView):
 
     def post(self, request: Request) -> Response:
         """Return 200 with a pair of tokens in the format of RFC 6749 §5.1."""
-        asked = LogInSerializer.checked(request.data)
+        values = LogInSerializer.validate_data(request.data)
         user = cast("User", request.user)
         origin = Origin.of_request(request._request, actor=f"user:{user.pk}")
         agent = printable(request.META.get("HTTP_USER_AGENT", ""))[:AGENT_LENGTH]
         try:
-            issued = services.issue_to_user(user=user, agent=agent, origin=origin, **_wishes(asked))
+            tokens = services.issue_to_user(user=user, agent=agent, origin=origin, **_optional_members(values))
         except TokensError as error:
             raise CredentialRefused(REFUSALS[type(error)]) from None
-        return tokens_response(issued)
+        return tokens_response(tokens)
 
     def delete(self, request: Request) -> Response:
         """Return 204 after revoking the credential in the header, with everything issued from the same log-in."""
@@ -106,20 +106,22 @@ class RefreshView(APIView):
 
     def post(self, request: Request) -> Response:
         """Return 200 with the next pair, or 400 `invalid_grant` for any token that can't be refreshed."""
-        asked = RefreshSerializer.checked(request.data)
+        values = RefreshSerializer.validate_data(request.data)
         origin = Origin.of_request(request._request, actor="client:portal")
         try:
-            issued = services.refresh(secret=asked["refresh_token"], client_id=None, origin=origin, **_wishes(asked))
+            tokens = services.refresh(
+                secret=values["refresh_token"], client_id=None, origin=origin, **_optional_members(values)
+            )
         except TokensError as error:
             raise CredentialRefused(REFUSALS[type(error)]) from None
-        return tokens_response(issued)
+        return tokens_response(tokens)
 
 
-def _wishes(asked: Mapping[str, Any]) -> dict[str, Any]:
+def _optional_members(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the requested scopes and resource; None for each that was not requested."""
-    return {"scopes": asked.get("scopes"), "resource": asked.get("resource")}
+    return {"scopes": values.get("scopes"), "resource": values.get("resource")}
 
 
-def tokens_response(issued: services.TokenResponse) -> Response:
+def tokens_response(tokens: services.TokenResponse) -> Response:
     """Return the response of RFC 6749 §5.1, which must not be stored."""
-    return Response(issued.as_answer(), headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+    return Response(tokens.members(), headers={"Cache-Control": "no-store", "Pragma": "no-cache"})

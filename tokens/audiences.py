@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class AnyAudience(Enum):
-    """The wish for any audience, which no request can express: for inspecting or ending a token, not for using it."""
+    """A request for any audience, which no client can make: for inspecting or ending a token, not for using it."""
 
     ANY = "any"
 
@@ -27,12 +27,12 @@ AudienceRequest: TypeAlias = str | AnyAudience | None
 """The audience that a token must have; None for the portal's own."""
 
 
-def expected_audience(asked: AudienceRequest) -> str | None:
+def expected_audience(requested: AudienceRequest) -> str | None:
     """Return the `aud` that a token must have, or None if any will do."""
-    if asked is None:
+    if requested is None:
         own: str = settings.KEYPORTAL_AUDIENCE
         return own
-    return None if isinstance(asked, AnyAudience) else asked
+    return None if isinstance(requested, AnyAudience) else requested
 
 
 def grant(resource: str | None) -> str:

@@ -26,14 +26,14 @@ def token(request: HttpRequest, form: Form) -> dict[str, object]:
     if grant is None:
         raise OAuthError("unsupported_grant_type", f"The grant types are {' and '.join(GRANTS)}.")
     try:
-        issued = grant(request, form)
+        tokens = grant(request, form)
     except InvalidScopeError:
         raise OAuthError("invalid_scope", "Not all of these scopes can be granted.") from None
     except InvalidTargetError:
         raise OAuthError("invalid_target", "No token is issued for this resource.") from None
     except InvalidGrantError:
         raise OAuthError("invalid_grant", "This refresh token is not valid.") from None
-    return dict(issued.as_answer())
+    return dict(tokens.members())
 
 
 @oauth_endpoint

@@ -34,12 +34,12 @@ def end_credential(text: str, *, client_id: str | None, origin: Origin) -> bool:
 
     With a `client_id`, ends only what was issued to that client, and otherwise raises `NotYoursError`.
     """
-    held = _identify(text)
-    if held is None:
+    revocable = _identify(text)
+    if revocable is None:
         return False
-    if client_id is not None and held.client_id != client_id:
+    if client_id is not None and revocable.client_id != client_id:
         raise NotYoursError
-    return held.end(origin)
+    return revocable.end(origin)
 
 
 def _identify(text: str) -> Revocable | None:

@@ -31,7 +31,7 @@ from vault.signing import Claims, read
 
 SIMILAR: Final = 10
 """The most keys shown for one hint."""
-FOREVER: Final = 10**10  # seconds: when a token was good is another question than what it is
+FOREVER: Final = 10**10  # seconds: this is about what a token is, not when it was good
 NOTHING: Final = "This portal issues nothing like this. It is not a secret, a token, a public id or a hint."
 _ISSUES: Final = (EventType.TOKEN_ISSUED, EventType.APP_LOGGED_IN, EventType.TOKEN_REFRESHED)
 _KINDS: Final = {

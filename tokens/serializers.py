@@ -39,7 +39,7 @@ class LogInSerializer(StrictSerializer):
         return attrs
 
     @classmethod
-    def checked(cls, data: Any) -> dict[str, Any]:
+    def validate_data(cls, data: Any) -> dict[str, Any]:
         """Return the validated values. Raises `rest_framework.exceptions.ValidationError`."""
         serializer = cls(data=data)
         serializer.is_valid(raise_exception=True)

@@ -65,7 +65,7 @@ def of_key(key: APIKey) -> Finding:
 
 def of_refresh_token(token: RefreshToken) -> Finding:
     """Trace a refresh token to its log-in."""
-    facts = [Fact("TokenResponse", f"{_time(token.issued_at)}, valid until {_time(token.expires_at)}")]
+    facts = [Fact("Issued", f"{_time(token.issued_at)}, valid until {_time(token.expires_at)}")]
     return _of_family(token.family, what="Refresh token", state=state_of_refresh_token(token), facts=facts)
 
 

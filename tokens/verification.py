@@ -50,12 +50,12 @@ def verify(
     `audience` None means the portal's own: a token for another service is as unknown as a forged one. Raises
     `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` if the database can't be queried.
     """
-    wanted = expected_audience(audience)
-    record = lookup(hashlib.sha256(token.encode()).digest(), lambda: load(token, audience=wanted))
+    expected = expected_audience(audience)
+    record = lookup(hashlib.sha256(token.encode()).digest(), lambda: load(token, audience=expected))
     if record is None or record.claims is None:
         raise make_refusal("invalid_token")
-    # A cached token may be meant for another service, which asked for it before, or have expired meanwhile.
-    if wanted not in (None, record.claims.audience):
+    # A cached token may be meant for another service, which had it checked before, or have expired meanwhile.
+    if expected not in (None, record.claims.audience):
         raise foreign()
     now = datetime.now(UTC)
     if record.expires_at and record.expires_at <= now:

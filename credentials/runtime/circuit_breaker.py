@@ -22,7 +22,7 @@ class CircuitBreaker:
         self._lock = threading.Lock()
 
     def allows(self) -> bool:
-        """Return whether the caller may ask the service now."""
+        """Return whether the caller may call the service now."""
         if not self.retry_at:
             return True
         with self._lock:

@@ -56,7 +56,7 @@ class Durations:
 
 
 class UsageCounters:
-    """The counts since the last `take`. Thread-safe."""
+    """The counts since the last `drain`. Thread-safe."""
 
     def __init__(self) -> None:
         self.durations: dict[tuple[str, str], Durations] = {}
@@ -85,18 +85,18 @@ class UsageCounters:
             if credential:
                 if len(self._calls) >= MANY:
                     address = None
-                asked = (int(now // HOUR), entry_point, outcome, credential, secret, address)
-                calls = self._calls.get(asked)
+                key = (int(now // HOUR), entry_point, outcome, credential, secret, address)
+                calls = self._calls.get(key)
                 if calls is None:
-                    calls = self._calls[asked] = CallCount(now)
+                    calls = self._calls[key] = CallCount(now)
                 calls.count += 1
                 calls.last = now
 
-    def take(self) -> Mapping[CounterKey, CallCount]:
+    def drain(self) -> Mapping[CounterKey, CallCount]:
         """Return the counts by credential, and start over."""
         with self._lock:
-            taken, self._calls = self._calls, {}
-        return {CounterKey(*asked): calls for asked, calls in taken.items()}
+            drained, self._calls = self._calls, {}
+        return {CounterKey(*key): calls for key, calls in drained.items()}
 
 
 @cache

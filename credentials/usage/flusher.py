@@ -50,7 +50,7 @@ class Flusher:
         with self._flushing:
             began = time.monotonic()
             if self._batch is None:
-                self._batch = Batch(secrets.token_hex(16), usage_counters().take())
+                self._batch = Batch(secrets.token_hex(16), usage_counters().drain())
             if self._batch.calls or database_writes().fault or began - self._wrote_at > LONGEST:
                 self._add(self._batch)
                 self._wrote_at = began

@@ -33,26 +33,26 @@ def add_usage(*, batch_id: str, calls: Mapping[CounterKey, CallCount]) -> bool:
 
 def _add_counts(calls: Mapping[CounterKey, CallCount]) -> None:
     counts: Counter[tuple[str, datetime, str, str]] = Counter()
-    for asked, seen in calls.items():
-        counts[asked.credential, _time(asked.hour * HOUR), asked.entry_point, asked.outcome] += seen.count
+    for key, call in calls.items():
+        counts[key.credential, _time(key.hour * HOUR), key.entry_point, key.outcome] += call.count
     rows = ((*what, count) for what, count in sorted(counts.items()))
     fields = ("credential", "hour", "entry_point", "outcome", "count")
     upsert(Usage, fields, rows, unique="credential, hour, entry_point, outcome", change="count = old.count + new.count")
 
 
 def _add_source_addresses(calls: Mapping[CounterKey, CallCount]) -> None:
-    """Note the addresses of accepted calls. Times only move forward, even if a worker's batch arrives late."""
+    """Store the addresses of accepted calls. Times only move forward, even if a worker's batch arrives late."""
     times: dict[Place, Span] = {}
-    for asked, seen in calls.items():
-        if asked.outcome == ACCEPTED:
-            place = (asked.credential, asked.secret, str(asked.address or ""))
-            first, last = times.get(place, (seen.first, seen.last))
-            times[place] = (min(first, seen.first), max(last, seen.last))
+    for key, call in calls.items():
+        if key.outcome == ACCEPTED:
+            place = (key.credential, key.secret, str(key.address or ""))
+            first, last = times.get(place, (call.first, call.last))
+            times[place] = (min(first, call.first), max(last, call.last))
     rows = ((*place, _time(first), _time(last)) for place, (first, last) in sorted(_newest(times).items()))
     fields = ("credential", "secret", "address", "first_at", "last_at")
     later = "CASE WHEN new.last_at > old.last_at THEN new.last_at ELSE old.last_at END"
     upsert(SourceAddress, fields, rows, unique="credential, secret, address", change=f"last_at = {later}")
-    _forget_old_addresses({credential for credential, _, _ in times})
+    _delete_old_addresses({credential for credential, _, _ in times})
 
 
 def _newest(
@@ -62,15 +62,15 @@ def _newest(
     of_secret: dict[tuple[str, str], list[tuple[float, str]]] = defaultdict(list)
     for (credential, secret, address), (_, last) in times.items():
         of_secret[credential, secret].append((last, address))
-    kept = [
+    newest = [
         (*secret, address)
         for secret, seen in of_secret.items()
         for _, address in sorted(seen, reverse=True)[:ADDRESSES]
     ]
-    return {place: times[place] for place in kept}
+    return {place: times[place] for place in newest}
 
 
-def _forget_old_addresses(credentials: Collection[str]) -> None:
+def _delete_old_addresses(credentials: Collection[str]) -> None:
     names = sorted(credentials)
     nth = Window(RowNumber(), partition_by=[F("credential"), F("secret")], order_by=F("last_at").desc())
     for start in range(0, len(names), 500):

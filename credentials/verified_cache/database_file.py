@@ -146,7 +146,7 @@ class DatabaseFile:
         self._close_index()
         try:
             index = WalIndex(self._real)
-        except (sqlite3.Error, OSError, ValueError):  # for example just removed: then every verdict asks SQLite
+        except (sqlite3.Error, OSError, ValueError):  # for example just removed: then every verdict queries SQLite
             logger.warning("the index of the database's log can't be read", exc_info=True)
             return
         if index.inode == inode:

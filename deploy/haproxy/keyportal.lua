@@ -1,7 +1,7 @@
 -- Asks keyportal whether a request's credential is good: `http-request lua.keyportal "scope=reports:read"`.
 --
 -- The script opens nothing by itself: it sets txn.keyportal, and haproxy.cfg refuses every request for which that is not "ok".
--- An error in here, or an unexpected answer, therefore lets no request in.
+-- An error in here, or an unexpected response, therefore lets no request in.
 
 local WITHIN = 8000 -- milliseconds: longer than all the time that haproxy.cfg gives keyportal
 local IDENTITY = {
@@ -16,9 +16,9 @@ local EXPOSED = "WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy, X-K
 local REFUSALS = { [401] = true, [403] = true, [429] = true }
 local SOCKET = os.getenv("KEYPORTAL_SOCKET")
 
--- The value of a header of the answer; nil if it is missing or empty.
-local function value(answer, name)
-  local values = answer.headers and answer.headers[name]
+-- The value of a header of the response; nil if it is missing or empty.
+local function value(response, name)
+  local values = response.headers and response.headers[name]
   local first = values and values[0]
   return first ~= "" and first or nil
 end
@@ -32,9 +32,9 @@ local function authorization(txn)
   return #lines > 0 and lines or nil
 end
 
-local function ask(txn, asked)
+local function check(txn, query)
   return core.httpclient():get {
-    url = "http://keyportal/gateway/auth?" .. asked,
+    url = "http://keyportal/gateway/auth?" .. query,
     dst = SOCKET,
     timeout = WITHIN,
     headers = {
@@ -55,10 +55,10 @@ local function for_browsers(txn, reply)
   end
 end
 
-local function refuse(txn, answer)
-  local reply = txn:reply { status = answer.status }
+local function refuse(txn, response)
+  local reply = txn:reply { status = response.status }
   for _, name in ipairs(REFUSAL) do
-    local text = value(answer, name)
+    local text = value(response, name)
     if text then
       reply:add_header(name, text)
     end
@@ -77,22 +77,22 @@ local function unavailable(txn)
   txn:done(reply)
 end
 
-core.register_action("keyportal", { "http-req" }, function(txn, asked)
-  local answer = ask(txn, asked)
-  if REFUSALS[answer.status] then
-    return refuse(txn, answer)
+core.register_action("keyportal", { "http-req" }, function(txn, query)
+  local response = check(txn, query)
+  if REFUSALS[response.status] then
+    return refuse(txn, response)
   end
-  if answer.status ~= 200 then
+  if response.status ~= 200 then
     return unavailable(txn)
   end
   for _, name in ipairs(IDENTITY) do
-    local text = value(answer, name)
+    local text = value(response, name)
     if text then
       txn.http:req_set_header(name, text)
     end
   end
   for _, name in ipairs(LIMITS) do
-    local text = value(answer, name)
+    local text = value(response, name)
     if text then
       txn:set_var("txn." .. name:gsub("-", "_"), text)
     end

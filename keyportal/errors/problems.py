@@ -18,7 +18,7 @@ from rest_framework.views import set_rollback
 from credentials.permissions import CredentialRefused
 from credentials.refusals import REASONS, Reason, Refusal
 from credentials.runtime.database_writes import database_writes
-from gateway.asking import AsksTooOftenError
+from gateway.callers import CallerLimitError
 from keyportal.errors.quiet_errors import in_short
 from vault.errors import VaultError
 
@@ -98,8 +98,8 @@ class Problem:
     @classmethod
     def of_refusal(cls, refusal: Refusal) -> "Problem":
         """Return the problem that says why a credential was refused, with its challenge."""
-        asks = refusal.reason.error or refusal.reason.status == HTTPStatus.UNAUTHORIZED
-        headers = {"WWW-Authenticate": refusal.challenge()} if asks else {}
+        has_challenge = refusal.reason.error or refusal.reason.status == HTTPStatus.UNAUTHORIZED
+        headers = {"WWW-Authenticate": refusal.challenge()} if has_challenge else {}
         headers |= refusal.headers
         if refusal.retry_after:
             headers["Retry-After"] = str(refusal.retry_after)
@@ -154,7 +154,7 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
     """Return the problem for an exception, or None if it has none."""
     if isinstance(exc, CredentialRefused):
         return Problem.of_refusal(exc.refusal)
-    if isinstance(exc, AsksTooOftenError):
+    if isinstance(exc, CallerLimitError):
         return Problem("unavailable", {"detail": str(exc)}, {"Retry-After": str(exc.retry_after)})
     if isinstance(exc, exceptions.NotAuthenticated) and request is not None:
         return Problem.of_refusal(Refusal(code=_without_credential(request)))

@@ -1,6 +1,6 @@
-"""Requests of other services about credentials, answered before Django's request cycle.
+"""Requests that check credentials, answered before Django's request cycle.
 
-The event loop first asks memory. If memory does not know, a thread asks again and may wait.
+The event loop first looks in memory. If the answer is not there, a thread looks in the database and may wait.
 """
 
 import logging
@@ -23,46 +23,46 @@ from keyportal.logs import request_id
 
 logger = logging.getLogger(__name__)
 
-Question = Callable[[Lookup], Answer]
+Responder = Callable[[Lookup], Answer]
 """Raises `WouldBlockError` if it may use memory alone, and memory does not know."""
 
 PLAIN_TYPES: Final = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
 PLAIN_ACCEPT: Final = (b"*/*", b"application/json", b"application/json, */*", b"application/json, text/plain, */*")
 
 
-def question_of(request: Request, sender: Sender, known: CallerCache) -> Question | None:
-    """Return the function that answers a request, or None if Django answers it. `known` belongs to the connection."""
+def responder_of(request: Request, sender: Sender, caller_cache: CallerCache) -> Responder | None:
+    """Return the function that answers a request, or None if Django answers it. The cache is the connection's."""
     if forward_auth.is_forward_auth(request.path):
         return _forward_auth(request, sender)
     if request.path == verify.PATH and _is_plain(request):
-        return _verify(request, sender, known)
+        return _verify(request, sender, caller_cache)
     return None
 
 
-def asked_in_thread(question: Question, sender: Sender) -> Answer:
+def respond_in_thread(respond: Responder, sender: Sender) -> Answer:
     """Return the response, however long it takes. Raises whatever goes wrong."""
     token = request_id.set(sender.request_id)
     try:
-        return question(get_or_load)
+        return respond(get_or_load)
     finally:
         request_id.reset(token)
 
 
-def _forward_auth(request: Request, sender: Sender) -> Question:
-    asked = forward_auth.Question(request.joined(b"authorization"), request.query, request.path, sender.address)
+def _forward_auth(request: Request, sender: Sender) -> Responder:
+    header = request.joined(b"authorization")
+    gateway_request = forward_auth.ForwardAuthRequest(header, request.query, request.path, sender.address)
 
-    def answer(lookup: Lookup) -> Answer:
-        return of_gateway(
-            forward_auth.decide(asked) if lookup is get_or_load else forward_auth.decide_at_once(asked), sender
-        )
+    def respond(lookup: Lookup) -> Answer:
+        decide = forward_auth.decide if lookup is get_or_load else forward_auth.decide_at_once
+        return gateway_response(decide(gateway_request), sender)
 
-    return answer
+    return respond
 
 
-def of_gateway(decided: tuple[HTTPStatus, forward_auth.Headers], sender: Sender) -> Answer:
+def gateway_response(decided: tuple[HTTPStatus, forward_auth.Headers], sender: Sender) -> Answer:
     """Return a decision as a response to a gateway."""
     status, headers = decided
-    every = (("x-request-id", sender.request_id), forward_auth.NEVER_STORED)
+    every = (("x-request-id", sender.request_id), forward_auth.NO_STORE)
     if isinstance(headers, tuple):  # a tuple is the same for the next request
         return Answer(status, every, lines=_of_identity(headers))
     return Answer(status, (*headers, *every))
@@ -71,15 +71,15 @@ def of_gateway(decided: tuple[HTTPStatus, forward_auth.Headers], sender: Sender)
 _of_identity = lru_cache(maxsize=4096)(header_lines)
 
 
-def _verify(request: Request, sender: Sender, known: CallerCache) -> Question:
+def _verify(request: Request, sender: Sender, caller_cache: CallerCache) -> Responder:
     authorization = request.joined(b"authorization")
-    asked = verify.Question(authorization, request.query, request.body, sender.address, known)
+    call = verify.VerifyCall(authorization, request.query, request.body, sender.address, caller_cache)
 
-    def answer(lookup: Lookup) -> Answer:
+    def respond(lookup: Lookup) -> Answer:
         try:
             if lookup is get_or_load:
                 freshness().confirm_rings()
-            told = asked.answer(lookup)
+            body = call.respond(lookup)
         except WouldBlockError:
             raise
         except Exception as error:
@@ -90,9 +90,9 @@ def _verify(request: Request, sender: Sender, known: CallerCache) -> Question:
                 logger.exception("verify failed")
                 return last_resort(request.path, HTTPStatus.INTERNAL_SERVER_ERROR, sender)
             return of_problem(problem, request.path, sender)
-        return Answer(HTTPStatus.OK, (), told, None, f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n")
+        return Answer(HTTPStatus.OK, (), body, None, f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n")
 
-    return answer
+    return respond
 
 
 @lru_cache(maxsize=2)

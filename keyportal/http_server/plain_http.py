@@ -14,8 +14,8 @@ from audit.client_address import Address, is_in
 from gateway import forward_auth
 from keyportal.errors.problems import Problem
 from keyportal.http_server.answer import Answer
+from keyportal.http_server.fast_path import gateway_response
 from keyportal.http_server.last_resort import of_problem
-from keyportal.http_server.questions import of_gateway
 from keyportal.http_server.request import Request, Sender
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ EXCEPTED: Final = ("/healthz", "/readyz", "/metrics")
 OF_TOKENS: Final = ("/api/v1/tokens", "/api/v1/verify", "/oauth/")
 """Paths with credentials in the body."""
 REPLACE: Final = "The credential crossed the network unencrypted. Replace it, then use https."
-ASK: Final = "Send the request again over https."
+USE_HTTPS: Final = "Send the request again over https."
 EVERY: Final = 60.0  # seconds between two lines of the log
 
 
@@ -74,6 +74,6 @@ def is_refused(request: Request) -> bool:
 def refusal(request: Request, sender: Sender) -> Answer:
     """Return the response to such a request. A gateway finds the code in a header."""
     if forward_auth.is_forward_auth(request.path):
-        return of_gateway((HTTPStatus.FORBIDDEN, [("X-Keyportal-Code", CODE)]), sender)
+        return gateway_response((HTTPStatus.FORBIDDEN, [("X-Keyportal-Code", CODE)]), sender)
     sent = request.path.startswith(OF_TOKENS) or request.lines(b"authorization")
-    return of_problem(Problem(CODE, {"detail": REPLACE if sent else ASK}), request.path, sender)
+    return of_problem(Problem(CODE, {"detail": REPLACE if sent else USE_HTTPS}), request.path, sender)

@@ -22,11 +22,11 @@ from gateway import forward_auth
 from keyportal.http_server.answer import Answer, Writer
 from keyportal.http_server.connection import Connection
 from keyportal.http_server.environ import environ_of, environ_of_refused
+from keyportal.http_server.fast_path import Responder, gateway_response, respond_in_thread, responder_of
 from keyportal.http_server.host import ClientConnection
 from keyportal.http_server.last_resort import healthy, last_resort
 from keyportal.http_server.load import Load, meter
 from keyportal.http_server.plain_http import is_refused, refusal
-from keyportal.http_server.questions import Question, asked_in_thread, of_gateway, question_of
 from keyportal.http_server.receiving import too_large
 from keyportal.http_server.request import Request, Sender, UnreadableError
 from keyportal.http_server.threads import Threads
@@ -150,9 +150,9 @@ class HTTPServer:
         if is_refused(request):
             connection.answer(request, refusal(request, sender))
             return self.within
-        question = question_of(request, sender, connection.caller_cache)
-        if question is not None:
-            self._ask(question, sender, request, connection)
+        respond = responder_of(request, sender, connection.caller_cache)
+        if respond is not None:
+            self._check_credential(respond, sender, request, connection)
             return self.verdict_within
         if request.path == HEALTH and request.method in SAFE:
             connection.answer(request, healthy(sender))
@@ -161,7 +161,7 @@ class HTTPServer:
             environ = environ_of(request, sender)
         except UnreadableError as error:
             return self.refuse(request, connection, error)
-        return self._ask_django(request, connection, environ)
+        return self._pass_to_django(request, connection, environ)
 
     def refuse(self, request: Request, connection: ClientConnection, why: UnreadableError) -> float:
         """Start refusing a request that can't be received. Return the seconds within which the answer is due."""
@@ -169,7 +169,7 @@ class HTTPServer:
         if why.status in AT_ONCE or request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
             connection.answer(request, self.refused_at_once(request, why))
             return self.within
-        return self._ask_django(request, connection, environ_of_refused(request, request.sender(), why))
+        return self._pass_to_django(request, connection, environ_of_refused(request, request.sender(), why))
 
     def refused_at_once(self, request: Request, why: UnreadableError) -> Answer:
         """Return the refusal of a request without using a thread. Even its head may be incomplete."""
@@ -204,28 +204,28 @@ class HTTPServer:
     def _instead(self, request: Request, status: HTTPStatus) -> Answer:
         sender = request.sender()
         if forward_auth.is_forward_auth(request.path):
-            return of_gateway(forward_auth.UNAVAILABLE, sender)
+            return gateway_response(forward_auth.UNAVAILABLE, sender)
         return last_resort(request.path, status, sender)
 
-    def _ask(self, question: Question, sender: Sender, request: Request, connection: ClientConnection) -> None:
+    def _check_credential(self, respond: Responder, sender: Sender, request: Request, connection: ClientConnection) -> None:
         try:
-            connection.answer(request, question(get_cached))
+            connection.answer(request, respond(get_cached))
         except WouldBlockError:
             task = partial(_unless_abandoned, request, sender)
-            if not self.verdicts.take(task, question, partial(connection.answer, request)):
+            if not self.verdicts.take(task, respond, partial(connection.answer, request)):
                 connection.answer(request, self.busy(request))
-        except Exception:  # whoever asks must get an answer, and it must not be a good one
-            logger.exception("a question failed")
+        except Exception:  # the client must get an answer, and it must not be a good one
+            logger.exception("a verdict failed")
             connection.answer(request, self.broken(request))
 
-    def _ask_django(self, request: Request, connection: ClientConnection, environ: dict[str, Any]) -> float:
+    def _pass_to_django(self, request: Request, connection: ClientConnection, environ: dict[str, Any]) -> float:
         is_verdict = request.path.startswith(OF_VERDICTS)
         threads = self.verdicts if is_verdict or request.path.startswith(OF_MONITORING) else self.others
-        if not threads.take(partial(self._asked, request), environ, partial(connection.answer, request)):
+        if not threads.take(partial(self._call_django, request), environ, partial(connection.answer, request)):
             connection.answer(request, self.busy(request))
         return self.verdict_within if is_verdict else self.within
 
-    def _asked(self, request: Request, environ: dict[str, Any]) -> Answer | None:
+    def _call_django(self, request: Request, environ: dict[str, Any]) -> Answer | None:
         """Call Django, in a thread. Return its response, or None if the client no longer waits."""
         if request.is_abandoned:
             return None
@@ -247,5 +247,5 @@ class HTTPServer:
         return Answer(int(status[:3]), others, body, lengths[0] if lengths and not body else None)
 
 
-def _unless_abandoned(request: Request, sender: Sender, question: Question) -> Answer | None:
-    return None if request.is_abandoned else asked_in_thread(question, sender)
+def _unless_abandoned(request: Request, sender: Sender, respond: Responder) -> Answer | None:
+    return None if request.is_abandoned else respond_in_thread(respond, sender)

@@ -64,7 +64,7 @@ class Workers(Collector):
         yield from self._requests()
         yield from self._messages()
         yield CounterMetricFamily("keyportal_cache_hits", "Verdicts from the cache.", value=self._total.hits)
-        yield CounterMetricFamily("keyportal_cache_misses", "Verdicts that asked the database.", self._total.misses)
+        yield CounterMetricFamily("keyportal_cache_misses", "Verdicts that queried the database.", self._total.misses)
         entries = sum(worker.entries for worker in self._workers)
         yield GaugeMetricFamily("keyportal_cache_entries", "Credentials in the cache.", entries)
         yield GaugeMetricFamily("keyportal_workers", "Workers on this machine that report metrics.", len(self._workers))

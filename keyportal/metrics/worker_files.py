@@ -1,4 +1,4 @@
-"""Metrics that each worker writes to a file, for the worker that is asked for `/metrics`."""
+"""Metrics that each worker writes to a file, for the worker that serves `/metrics`."""
 
 import fcntl
 import json
@@ -139,7 +139,7 @@ class WorkerFiles:
         self._tidied = False
 
     def write_snapshot(self) -> WorkerMetrics:
-        """Write this worker's current metrics to its file, if any network may ask for them, and return them."""
+        """Write this worker's current metrics to its file, if any network may read them, and return them."""
         metrics = own_metrics()
         if not settings.KEYPORTAL_METRICS_NETWORKS:
             return metrics

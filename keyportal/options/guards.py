@@ -46,8 +46,8 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
         _limit(
             "MISSES",
             "100 per minute",
-            "unknown credentials that one service asks about; beyond that, it is told of known ones only",
+            "unknown credentials that one service sends; beyond that, only known ones are checked for it",
         ),
-        _limit("ASKING", "600000 per minute", "questions of one service about credentials, per worker"),
+        _limit("SERVICE", "600000 per minute", "requests of one service to check credentials, per worker"),
     ),
 }

@@ -19,7 +19,7 @@ from apikeys import emails, services
 from apikeys.emails import FORMATS
 from apikeys.errors import ChangedMeanwhileError, IntegrityViolationError
 from apikeys.models import APIKey
-from apikeys.widening import COMPARED, HARMLESS, widened_columns
+from apikeys.widening import COMPARISONS, HARMLESS, widened_columns
 from audit.models import Event
 from audit.origin import Origin
 from credentials.scopes.models import Scope
@@ -102,8 +102,8 @@ def test_an_empty_limit_is_the_portal_s_default(settings: Settings, before: str,
 def test_every_column_of_a_key_has_been_thought_of_and_a_new_one_counts_as_wider() -> None:
     written_once = {"id", "owner", "environment", "created_at", "form_token", "seal", "revoked_reason"}
     columns = {field.name for field in APIKey._meta.concrete_fields}
-    assert columns == set(COMPARED) | HARMLESS | written_once
-    assert set(FORMATS) >= set(COMPARED) - {"revoked_at"}  # nothing brings a revoked key back
+    assert columns == set(COMPARISONS) | HARMLESS | written_once
+    assert set(FORMATS) >= set(COMPARISONS) - {"revoked_at"}  # nothing brings a revoked key back
     key = APIKey(revoked_reason="a")
     assert widened_columns(key, {"revoked_reason": "b"}) == ["revoked_reason"]
     assert widened_columns(key, {"revoked_reason": "a"}) == []

@@ -48,14 +48,14 @@ usage_counters().count("api", "accepted", 0.1, credential="key_x")
 assert len(freshness().cache) >= 1
 child = os.fork()
 if not child:
-    known = [len(freshness().cache), len(usage_counters().take()), freshness()._listener, background()._thread]
+    known = [len(freshness().cache), len(usage_counters().drain()), freshness()._listener, background()._thread]
     connection = freshness()._thread.connection
     connection.connection = None  # the parent's: nobody may speak over it
     verdict({secret!r}, address=None)
     wait_until(lambda: freshness().current() is not None)
     verdict({secret!r}, address=None)
     os._exit(0 if known == [0, 0, None, None] and len(freshness().cache) == 1 else 1)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(usage_counters().take()))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(usage_counters().drain()))
 """
 
 

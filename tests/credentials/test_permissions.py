@@ -103,9 +103,9 @@ def test_a_key_is_judged_and_counted_by_the_address_of_its_caller(
     make_key: MakeKey, scopes: list[Scope], address: str, status: int
 ) -> None:
     key, secret = make_key(scopes=["reports:read"], networks=["192.0.2.0/24"])
-    usage_counters().take()
+    usage_counters().drain()
     assert answer(secret, REMOTE_ADDR=address).status_code == status
-    [(asked, calls)] = usage_counters().take().items()
+    [(asked, calls)] = usage_counters().drain().items()
     outcome = "accepted" if status == 200 else "network_refused"
     assert (asked.entry_point, asked.outcome, asked.credential, calls.count) == ("api", outcome, key.pk, 1)
     assert asked.address == (parse_address(address) if status == 200 else None)

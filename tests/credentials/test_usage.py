@@ -183,10 +183,10 @@ def test_memory_stays_bounded_whatever_comes(monkeypatch: pytest.MonkeyPatch) ->
         own.count(
             "api", "accepted", 0.1, credential=f"key_{number % 3}", address=parse_address(f"2001:db8::{number:x}")
         )
-    taken = own.take()
+    taken = own.drain()
     assert len(taken) <= MANY + 3
     assert sum(seen.count for seen in taken.values()) == MANY + 50
-    assert own.take() == {}
+    assert own.drain() == {}
 
 
 @pytest.mark.django_db
@@ -206,7 +206,7 @@ def test_nothing_is_written_on_the_way_of_a_request(
         call(secret, scopes=["no:such"])
     with django_assert_num_queries(0), pytest.raises(RefusedError):
         call("kp_live_nothing")
-    counted = {(asked.outcome, asked.credential): seen.count for asked, seen in own.take().items()}
+    counted = {(asked.outcome, asked.credential): seen.count for asked, seen in own.drain().items()}
     assert counted == {("accepted", key.pk): 1, ("insufficient_scope", key.pk): 1}
     assert own.durations["api", "invalid_token"].seconds > 0
 

@@ -14,8 +14,8 @@ from credentials.runtime.errors import WouldBlockError
 from credentials.usage.counters import usage_counters
 from credentials.verified_cache.cache import Record
 from credentials.verified_cache.freshness import Lookup
-from gateway.asking import Allowance, AsksTooOftenError
-from gateway.verify import Question
+from gateway.callers import Allowance, CallerLimitError
+from gateway.verify import VerifyCall
 from integrity.rings import index_ring
 from tests.conftest import ORIGIN, MakeKey
 from tests.limits import START, Clock, clock
@@ -34,7 +34,7 @@ Ask = Callable[[str], Any]
 def _anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin a window of its own for each test: how much is allowed is read when one begins."""
     fresh = Allowance()
-    monkeypatch.setattr("gateway.asking.allowance", lambda: fresh)
+    monkeypatch.setattr("gateway.callers.allowance", lambda: fresh)
 
 
 def verify(client: Client, credential: str, *, by: str) -> Any:
@@ -95,7 +95,7 @@ def test_the_limit_that_counts_is_that_of_the_credential(client: Client, make_ke
 def test_who_asks_too_often_is_told_that_nothing_was_judged(
     ask: Ask, make_key: MakeKey, settings: Settings, client: Client
 ) -> None:
-    settings.KEYPORTAL_LIMIT_ASKING = "3 per hour"
+    settings.KEYPORTAL_LIMIT_SERVICE = "3 per hour"
     _, shown = make_key()
     assert [ask(shown).status_code for _ in range(4)] == [200, 200, 200, 503]
     told = ask(shown)
@@ -108,7 +108,7 @@ def test_who_asks_too_often_is_told_that_nothing_was_judged(
 
 
 def test_a_service_and_its_tokens_are_one(client: Client, make_key: MakeKey, settings: Settings) -> None:
-    settings.KEYPORTAL_LIMIT_ASKING = "2 per hour"
+    settings.KEYPORTAL_LIMIT_SERVICE = "2 per hour"
     key, secret = make_key(**ASKER)
     head = {"Authorization": basic(key.pk, secret)}
     grant = client.post("/oauth/token", "grant_type=client_credentials", FORM, secure=True, headers=head)
@@ -119,15 +119,15 @@ def test_a_service_and_its_tokens_are_one(client: Client, make_key: MakeKey, set
 
 def test_a_service_is_counted_once_where_a_thread_goes_on(make_key: MakeKey) -> None:
     (asking, secret), (_, shown) = make_key(**ASKER), make_key()
-    Question(
+    VerifyCall(
         f"Bearer {secret}", "", json.dumps({"credential": "x"}).encode(), None
-    ).answer()  # the service is known now
-    question = Question(f"Bearer {secret}", "", json.dumps({"credential": shown}).encode(), None)
-    usage_counters().take()
+    ).respond()  # the service is known now
+    question = VerifyCall(f"Bearer {secret}", "", json.dumps({"credential": shown}).encode(), None)
+    usage_counters().drain()
     with pytest.raises(WouldBlockError):
-        question.answer(known_but(shown))
-    assert json.loads(question.answer())["valid"] is True
-    counts = {(asked.entry_point, asked.credential): calls.count for asked, calls in usage_counters().take().items()}
+        question.respond(known_but(shown))
+    assert json.loads(question.respond())["valid"] is True
+    counts = {(asked.entry_point, asked.credential): calls.count for asked, calls in usage_counters().drain().items()}
     assert counts["api", asking.pk] == 1
 
 
@@ -152,16 +152,16 @@ def test_a_guess_that_can_not_be_counted_is_answered_all_the_same(
     monkeypatch.setattr("accounts.attempts.AttemptLimit.hit", lambda limit, key: read_only(key))
     answer = ask(new_secret("kp", "live"))
     assert (answer.status_code, is_good(answer)) == (200, False)
-    assert "a guess is not counted" in caplog.text
+    assert "an unknown credential is not counted" in caplog.text
 
 
 def test_an_allowance_begins_anew_with_each_window(clock: Clock, settings: Settings) -> None:
-    settings.KEYPORTAL_LIMIT_ASKING = "2 per minute"
+    settings.KEYPORTAL_LIMIT_SERVICE = "2 per minute"
     allowance = Allowance()
     for _ in range(2):
         allowance.spend("one")
         allowance.spend("two")
-    with pytest.raises(AsksTooOftenError) as error:
+    with pytest.raises(CallerLimitError) as error:
         allowance.spend("one")
     assert 0 < error.value.retry_after <= 61
     clock.move_to(START + error.value.retry_after, tick=False)

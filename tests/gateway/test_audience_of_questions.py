@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from django.test import Client
 
-from gateway.forward_auth import PATH, Question, decide
+from gateway.forward_auth import PATH, ForwardAuthRequest, decide
 from tests.conftest import MakeKey
 from tests.tokens.audiences import ORDERS, REPORTS, Swap, orders, reports, swap
 
@@ -32,7 +32,7 @@ def ask(request: pytest.FixtureRequest, client: Client, make_key: MakeKey) -> As
 
     def by_forward_auth(credential: str, audience: str | None) -> str:
         query = urlencode({"audience": audience}) if audience else ""
-        status, headers = decide(Question(f"Bearer {credential}", query, path=PATH, address=None))
+        status, headers = decide(ForwardAuthRequest(f"Bearer {credential}", query, path=PATH, address=None))
         return "ok" if status == 200 else dict(headers)["X-Keyportal-Code"]
 
     return by_verify if request.param == "verify" else by_forward_auth

@@ -13,15 +13,15 @@ from credentials.runtime.errors import WouldBlockError
 from credentials.scopes.models import Scope
 from credentials.verified_cache.freshness import freshness, get_cached
 from gateway import forward_auth, verify
-from gateway.forward_auth import PATH, Question, decide, is_forward_auth
+from gateway.forward_auth import PATH, ForwardAuthRequest, decide, is_forward_auth
 from tests.conftest import MakeKey
 
 pytestmark = pytest.mark.django_db
 
 
-def asked(credential: str | None, query: str = "", path: str = PATH, address: str = "192.0.2.7") -> Question:
+def asked(credential: str | None, query: str = "", path: str = PATH, address: str = "192.0.2.7") -> ForwardAuthRequest:
     authorization = None if credential is None else f"Bearer {credential}"
-    return Question(authorization, query, path, parse_address(address))
+    return ForwardAuthRequest(authorization, query, path, parse_address(address))
 
 
 def test_the_identity_is_the_credential_s(make_key: MakeKey, scopes: list[Scope]) -> None:
@@ -86,19 +86,19 @@ def test_a_slash_at_the_end_forgives_no_mistake(make_key: MakeKey) -> None:
 
 def test_strangers_fill_neither_memory_nor_log(caplog: pytest.LogCaptureFixture) -> None:
     forward_auth._log.due = 0.0
-    before = forward_auth._read.cache_info().currsize
+    before = forward_auth._parse_query.cache_info().currsize
     for number in range(20):
         decide(asked("x", f"nonsense{number}=" + "x" * 2000))
-    assert forward_auth._read.cache_info().currsize == before
+    assert forward_auth._parse_query.cache_info().currsize == before
     assert caplog.text.count("misconfigured") == 1
 
 
 def test_a_path_of_the_client_s_fills_no_memory() -> None:
     """Envoy appends it to its own."""
-    forward_auth._read.cache_clear()
+    forward_auth._parse_query.cache_clear()
     for number in range(20):
         decide(asked("x", "scope=a", path=f"{PATH}/{number}" + "x" * 2000))
-    assert forward_auth._read.cache_info().currsize == 1
+    assert forward_auth._parse_query.cache_info().currsize == 1
 
 
 @pytest.mark.parametrize(("header", "query"), [("Bearer a b", ""), ("Bearer x", "nonsense=1"), (None, "")])
@@ -107,10 +107,10 @@ def test_where_memory_is_not_trusted_nothing_is_said_from_it(
 ) -> None:
     monkeypatch.setattr(freshness(), "glance", lambda: False)
     with pytest.raises(WouldBlockError):
-        forward_auth.decide_at_once(Question(header, query, PATH, None))
-    service = verify.Question(header, "", b"{}", None)
+        forward_auth.decide_at_once(ForwardAuthRequest(header, query, PATH, None))
+    service = verify.VerifyCall(header, "", b"{}", None)
     with pytest.raises(WouldBlockError):
-        service.answer(get_cached)
+        service.respond(get_cached)
 
 
 def test_a_bad_credential_is_401_and_tells_how_to_send_a_good_one() -> None:

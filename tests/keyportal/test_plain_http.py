@@ -108,7 +108,7 @@ def test_everything_else_for_machines_is_refused_too(method: str, path: str) -> 
     answer = asked(method, path, end=OtherEnd(STRANGER))
     assert (answer.status, answer.header("location")) == (403, "")
     if method != "HEAD":
-        assert (answer.json["code"], answer.json["detail"]) == (plain_http.CODE, plain_http.ASK)
+        assert (answer.json["code"], answer.json["detail"]) == (plain_http.CODE, plain_http.USE_HTTPS)
         with_key = asked(method, path, "Authorization: Bearer x", end=OtherEnd(STRANGER))
         assert with_key.json["detail"] == plain_http.REPLACE
 

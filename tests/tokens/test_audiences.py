@@ -18,7 +18,7 @@ from credentials.refusals import RefusedError
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.cache import VerifiedCache
 from credentials.verified_cache.freshness import Lookup, get_or_load
-from gateway.forward_auth import PATH, Question, decide
+from gateway.forward_auth import PATH, ForwardAuthRequest, decide
 from gateway.verdict import verdict
 from tests.conftest import ORIGIN, MakeKey
 from tests.tokens.audiences import ORDERS, REPORTS, Swap, code_of, orders, reports, swap
@@ -136,7 +136,7 @@ def test_the_portal_s_own_entry_points_take_their_own(
             client.post("/api/v1/verify", body, "application/json", secure=True, headers=bearer(caller))
             for caller in (service, credential)
         ]
-        gate = decide(Question(f"Bearer {credential}", "", path=PATH, address=None))
+        gate = decide(ForwardAuthRequest(f"Bearer {credential}", "", path=PATH, address=None))
         return [(one.status_code, one.content, one.get("WWW-Authenticate")) for one in (me, *asked)], gate
 
     assert [status for status, *_ in answers(own)[0]] == [200, 200, 200]  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from accounts.attempts import AttemptLimit
 from accounts.models import User
 from apikeys import services
-from gateway.forward_auth import PATH, Question, decide
+from gateway.forward_auth import PATH, ForwardAuthRequest, decide
 from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
 from tests.limits import START, Clock, clock, is_limited
 from tests.oauth_client import FORM, basic
@@ -248,7 +248,7 @@ def test_the_limit_of_a_key_holds_at_each_endpoint_and_for_its_tokens(
 
     def is_let_in() -> bool:
         if "gateway" in entry_point:
-            return decide(Question(f"Bearer {credential}", "", path=PATH, address=None))[0] == 200
+            return decide(ForwardAuthRequest(f"Bearer {credential}", "", path=PATH, address=None))[0] == 200
         if entry_point == "token endpoint":
             return bool(swap().status_code == 200)
         if entry_point == "verify":

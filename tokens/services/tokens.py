@@ -45,13 +45,13 @@ class TokenResponse:
     scope: str
     refresh_token: str | None = field(default=None, repr=False)
 
-    def as_answer(self) -> dict[str, str | int]:
+    def members(self) -> dict[str, str | int]:
         """Return the members of the response (RFC 6749 §5.1)."""
-        answer: dict[str, str | int] = {"access_token": self.access_token, "token_type": "Bearer"}
-        answer |= {"expires_in": self.expires_in, "scope": self.scope}
+        members: dict[str, str | int] = {"access_token": self.access_token, "token_type": "Bearer"}
+        members |= {"expires_in": self.expires_in, "scope": self.scope}
         if self.refresh_token is not None:
-            answer["refresh_token"] = self.refresh_token
-        return answer
+            members["refresh_token"] = self.refresh_token
+        return members
 
 
 @transaction.atomic
@@ -72,9 +72,9 @@ def issue_to_user(
     family.save(force_insert=True)
     token, secret = _new_refresh_token(family, family.started_at)
     token.save(force_insert=True)
-    issued, claims = _issued_to_family(family, granted, secret)
+    response, claims = _issue_access_token(family, granted, secret)
     record_event(EventType.APP_LOGGED_IN, subject=claims.subject, origin=origin, **about(claims))
-    return issued
+    return response
 
 
 @transaction.atomic
@@ -114,12 +114,12 @@ def refresh(
     A narrower scope applies to this access token only; `resource` can only be the log-in's. Raises `InvalidGrantError`,
     `InvalidScopeError`, `InvalidTargetError`.
     """
-    token = _found(secret)
+    token = _find_token(secret)
     if client_id not in (None, PORTAL_CLIENT):
         raise InvalidGrantError  # issued to another client: refused, and not spent
     family = token.family
     now = timezone.now()
-    _refuse_over(family, now)
+    _refuse_ended(family, now)
     if token.used_at is not None:  # possible theft: reveal nothing else, and end the family
         _end_if_used_before(token, now, origin)
         raise InvalidGrantError
@@ -134,9 +134,9 @@ def refresh(
         if unspent and swap(token, {"used_at": now, "replaced_by": successor.pk}):
             successor.save(force_insert=True)
             TokenFamily.objects.filter(pk=family.pk, refreshed_at__lt=now).update(refreshed_at=now)
-            issued, claims = _issued_to_family(family, granted, next_secret)
+            response, claims = _issue_access_token(family, granted, next_secret)
             record_event(EventType.TOKEN_REFRESHED, subject=claims.subject, origin=origin, **about(claims))
-            return issued
+            return response
     _end_if_used_before(token, now, origin)
     raise InvalidGrantError
 
@@ -145,21 +145,21 @@ def redeemable(secret: str) -> RefreshToken | None:
     """Return the row of a refresh token that `refresh` would accept now, or None. Spends nothing."""
     now = timezone.now()
     try:
-        token = _found(secret)
-        _refuse_over(token.family, now)
+        token = _find_token(secret)
+        _refuse_ended(token.family, now)
     except InvalidGrantError:
         return None
     return token if token.used_at is None and token.expires_at > now else None
 
 
-def _grant(asked: Collection[str] | None, available: Collection[str]) -> str:
+def _grant(requested: Collection[str] | None, available: Collection[str]) -> str:
     """Return the granted scopes as stored and answered: sorted, separated by spaces. Raises `InvalidScopeError`."""
-    if asked is not None and not set(asked) <= set(available):
+    if requested is not None and not set(requested) <= set(available):
         raise InvalidScopeError
-    return " ".join(sorted(set(available if asked is None else asked)))
+    return " ".join(sorted(set(available if requested is None else requested)))
 
 
-def _found(secret: str) -> RefreshToken:
+def _find_token(secret: str) -> RefreshToken:
     known = is_well_formed(settings.KEYPORTAL_BRAND, secret, (REFRESH,))
     token = RefreshToken.objects.holding(secret).select_related("family__user").first() if known else None
     if token is None:
@@ -170,10 +170,10 @@ def _found(secret: str) -> RefreshToken:
     return token
 
 
-def _refuse_over(family: TokenFamily, now: datetime) -> None:
+def _refuse_ended(family: TokenFamily, now: datetime) -> None:
     user = family.user
-    over = family.ended_at or family.expires_at <= now or family.epoch != user.auth_epoch
-    if over or not user.is_active or not user.is_confirmed:
+    has_ended = family.ended_at or family.expires_at <= now or family.epoch != user.auth_epoch
+    if has_ended or not user.is_active or not user.is_confirmed:
         raise InvalidGrantError
     if not user.seal_is_valid():
         logger.error("integrity_violation: the row seal of %s does not match", user.pk)
@@ -197,7 +197,7 @@ def _new_refresh_token(family: TokenFamily, now: datetime) -> tuple[RefreshToken
     return token, secret
 
 
-def _issued_to_family(family: TokenFamily, scope: str, refresh_token: str) -> tuple[TokenResponse, Claims]:
+def _issue_access_token(family: TokenFamily, scope: str, refresh_token: str) -> tuple[TokenResponse, Claims]:
     access_token, claims = sign_access_token(
         subject=f"user:{family.user_id}",
         client_id=PORTAL_CLIENT,
