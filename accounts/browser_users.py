@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 YEAR = 365 * 24 * 3600
 SALT = "keyportal.browser_users"
-KEPT = 2  # enough to tell one user from more than one
+MAX_USERS = 2  # enough to tell one user from more than one
 
 
 def users_of_browser(request: HttpRequest) -> list[str]:
@@ -24,7 +24,7 @@ def remember_user(request: HttpRequest, response: HttpResponse) -> None:
     known = users_of_browser(request)
     if known[:1] == [request.user.pk]:
         return
-    newest = list(dict.fromkeys([request.user.pk, *known]))[:KEPT]
+    newest = list(dict.fromkeys([request.user.pk, *known]))[:MAX_USERS]
     response.set_signed_cookie(
         settings.KEYPORTAL_USERS_COOKIE,
         ".".join(newest),

@@ -23,8 +23,8 @@ from accounts.places import bucket_of
 from accounts.way_back import WayBack, page_of, way_back_of
 
 KEY: Final = "keyportal_draft"
-MOST_BYTES: Final = 16 * 1024  # of all drafts of a session
-MOST_FOR_ONE: Final = 15 * 1024
+MAX_BYTES: Final = 16 * 1024  # of all drafts of a session
+MAX_BYTES_OF_ONE: Final = 15 * 1024
 LIFETIME: Final = 3600  # seconds
 LIMIT: Final = AttemptLimit("drafts of an address", fixed="60 per hour")
 LOOKS_SECRET: Final = re.compile(r"_(?:live|test|refresh)_[0-9A-Za-z]{40}|\beyJ[\w-]{10,}\.[\w-]{10,}\.")
@@ -54,7 +54,7 @@ class Draft:
     at: float
 
     @property
-    def is_typed(self) -> bool:
+    def has_text(self) -> bool:
         """Whether the draft holds any text."""
         return any(self.fields.values())
 
@@ -74,8 +74,8 @@ class Draft:
         return f"{self.why} {state} Press {f'“{self.press}”' if self.press else 'the button'} again."
 
 
-def keep_draft(request: HttpRequest, why: Why, *, stale: bool = False) -> Draft | None:
-    """Keep the keepable fields of the POST and the name of its button. Return the draft, or None if none is kept.
+def save_draft(request: HttpRequest, why: Why, *, stale: bool = False) -> Draft | None:
+    """Save the keepable fields of the POST and the name of its button. Return the draft, or None if none is saved.
 
     `stale` means that the form's CSRF token did not match. Then the author is unknown, unless only one user has ever
     logged in in this browser.
@@ -85,33 +85,36 @@ def keep_draft(request: HttpRequest, why: Why, *, stale: bool = False) -> Draft 
         return None
     back = way_back_of(request)
     path = urlsplit(page_of(request)).path
-    draft = Draft(path=path, why=why, press=back.press, fields=_typed(request, back), author=author, at=time.time())
-    kept = _kept(request)
-    if draft.is_typed or all(other.path != path for other in kept):  # a bare button does not replace text
-        kept = [*(other for other in kept if other.path != path), draft]
-    _store(request, kept)
+    fields = _keepable_fields(request, back)
+    draft = Draft(path=path, why=why, press=back.press, fields=fields, author=author, at=time.time())
+    drafts = _load_drafts(request)
+    if draft.has_text or all(other.path != path for other in drafts):  # a bare button does not replace text
+        drafts = [*(other for other in drafts if other.path != path), draft]
+    _store(request, drafts)
     return draft
 
 
-def take_draft(request: HttpRequest) -> Draft | None:
+def pop_draft(request: HttpRequest) -> Draft | None:
     """Return the draft for this page, once. Old drafts and other users' are dropped, whatever the page."""
     if KEY not in request.session:
         return None
-    kept = [draft for draft in _kept(request) if time.time() - draft.at < LIFETIME and draft.belongs_to(request)]
-    mine = [draft for draft in kept if draft.path == request.path]
-    _store(request, [draft for draft in kept if draft.path != request.path])
-    return mine[-1] if mine else None
+    drafts = [
+        draft for draft in _load_drafts(request) if time.time() - draft.at < LIFETIME and draft.belongs_to(request)
+    ]
+    of_page = [draft for draft in drafts if draft.path == request.path]
+    _store(request, [draft for draft in drafts if draft.path != request.path])
+    return of_page[-1] if of_page else None
 
 
-def _kept(request: HttpRequest) -> list[Draft]:
+def _load_drafts(request: HttpRequest) -> list[Draft]:
     # A session may be older than this code: drafts of another shape are dropped.
-    return [Draft(**kept) for kept in request.session.get(KEY, ()) if kept.keys() == Draft.__dataclass_fields__.keys()]
+    return [Draft(**row) for row in request.session.get(KEY, ()) if row.keys() == Draft.__dataclass_fields__.keys()]
 
 
 def _store(request: HttpRequest, drafts: Sequence[Draft]) -> None:
     """Store the drafts in the session, dropping the oldest until they fit together."""
     rows = [asdict(draft) for draft in drafts]
-    while rows and len(json.dumps(rows)) > MOST_BYTES:
+    while rows and len(json.dumps(rows)) > MAX_BYTES:
         rows.pop(0)
     if rows:
         request.session[KEY] = rows
@@ -150,8 +153,8 @@ def _within_limit(request: HttpRequest) -> bool:
     return LIMIT.hit(bucket_of(request)) == 0
 
 
-def _typed(request: HttpRequest, back: WayBack) -> dict[str, list[str]]:
-    """Return what may be kept: the declared fields that hold no secret; nothing if they are too long together."""
+def _keepable_fields(request: HttpRequest, back: WayBack) -> dict[str, list[str]]:
+    """Return the declared fields that hold no secret; nothing if they are too long together."""
     fields = {name: request.POST.getlist(name) for name in back.keepable}
     fields = {name: values for name, values in fields.items() if not any(map(LOOKS_SECRET.search, values))}
-    return fields if len(json.dumps(fields)) <= MOST_FOR_ONE else {}
+    return fields if len(json.dumps(fields)) <= MAX_BYTES_OF_ONE else {}

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from accounts.attempts import TooManyAttemptsError
-from accounts.drafts import Why, keep_draft
+from accounts.drafts import Why, save_draft
 from accounts.errors import LinkOverError
 from accounts.guessing import AccountDelayedError
 from accounts.way_back import page_of
@@ -40,7 +40,7 @@ class AccountErrorsMiddleware:
 
 def _too_many(request: HttpRequest, above: TooManyAttemptsError) -> HttpResponse:
     if request.method == "POST" and request.user.is_authenticated:  # no extra work for anonymous clients
-        keep_draft(request, Why.LIMITED)
+        save_draft(request, Why.LIMITED)
     wait, delayed = above.retry_after, isinstance(above, AccountDelayedError)
     context = {
         "words": above.words,

@@ -17,7 +17,7 @@ from django.urls import reverse
 from typing_extensions import override
 
 from accounts.browser_users import remember_user
-from accounts.drafts import Why, fill_in, keep_draft, take_draft
+from accounts.drafts import Why, fill_in, pop_draft, save_draft
 from accounts.sessions import STARTED, SessionStore
 from accounts.way_back import page_of
 
@@ -96,7 +96,7 @@ class WayBackMiddleware:
 
         Not before the view, because another log-in may come before any page is shown.
         """
-        draft = take_draft(request) if request.method == "GET" else None
+        draft = pop_draft(request) if request.method == "GET" else None
         if draft is None:
             return response
         context = response.context_data or {}
@@ -109,7 +109,7 @@ def _to_log_in(request: HttpRequest, log_in: str) -> HttpResponse:
     """Return a redirect to a log-in page, with the page to come back to; keep the draft of a POST."""
     signed_out = not request.user.is_authenticated
     if request.method == "POST":
-        keep_draft(request, Why.SIGNED_OUT if signed_out else Why.NOT_FRESH)
+        save_draft(request, Why.SIGNED_OUT if signed_out else Why.NOT_FRESH)
         if signed_out:
             messages.warning(request, "You were signed out. Log in to continue where you left off.")
     return HttpResponseRedirect(f"{log_in}?{urlencode({REDIRECT_FIELD_NAME: page_of(request)})}")

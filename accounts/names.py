@@ -37,7 +37,7 @@ def clean_text(text: str, *, what: str = "A name", longest: int, needed: bool = 
     """
     if len(text) > 4 * longest:  # normalization of very long texts is slow
         raise ValidationError(f"{what} can have up to {longest} characters.", code="too_long")
-    text = _trimmed(_BLANKS.sub(" ", unicodedata.normalize("NFC", text)))
+    text = _trim(_BLANKS.sub(" ", unicodedata.normalize("NFC", text)))
     if not text and not needed:
         return ""
     _refuse_faults(text, what)
@@ -56,13 +56,13 @@ def printable(text: str) -> str:
     Characters that `clean_text` refuses are left out, and a secret is replaced by its hint.
     """
     text = _BLANKS.sub(" ", unicodedata.normalize("NFC", text[:2000]))
-    kept = "".join(character for place, character in enumerate(text) if fault_at(text, place) is None)
-    while (end := _end_of_pile(kept)) is not None:
-        kept = kept[:end] + kept[end + 1 :]
-    return with_hints(kept.strip())
+    shown = "".join(character for place, character in enumerate(text) if fault_at(text, place) is None)
+    while (end := _end_of_pile(shown)) is not None:
+        shown = shown[:end] + shown[end + 1 :]
+    return with_hints(shown.strip())
 
 
-def _trimmed(text: str) -> str:
+def _trim(text: str) -> str:
     """Return the text without blanks and invisible characters at its ends, except parts of a word or an emoji."""
     while text and (text[0].isspace() or fault_at(text, 0) is Fault.INVISIBLE):
         text = text[1:]

@@ -1,9 +1,9 @@
-"""Pending messages: stored in the caller's transaction, taken by one worker at a time, never lost.
+"""Pending messages: stored in the caller's transaction, claimed by one worker at a time, never lost.
 
 An action that is rolled back sends nothing, and one that commits does not wait for the mail server. `accounts.sending`
 sends the messages. Times are the database's own, which all machines share.
 
-A conditional UPDATE decides which worker takes a message. It raises `tries`, which then identifies the worker that has
+A conditional UPDATE decides which worker claims a message. It raises `tries`, which then identifies the worker that has
 the message, and moves `due_at` past the longest time that handing it over may take. If the process dies meanwhile, the
 message is tried again after that time. If the mail server had accepted it already, it is sent twice, under the same
 `Message-ID`.
@@ -44,7 +44,7 @@ TRIES: Final = len(DELAYS) + 1
 LONGEST_WAIT: Final = timedelta(days=3)
 """After a mail server has been away for this long, a message is no longer useful: its link has expired."""
 CANDIDATES: Final = 10
-"""How many due messages a worker looks at to find one that no other worker takes."""
+"""How many due messages a worker tries, to find one that no other worker claims."""
 
 
 @cache
@@ -61,8 +61,8 @@ os.register_at_fork(
 )  # a thread of the parent may have held the old one's lock
 
 
-class TakenMessage(NamedTuple):
-    """A message that this worker has taken."""
+class ClaimedMessage(NamedTuple):
+    """A message that this worker has claimed."""
 
     id: str
     what: str
@@ -103,17 +103,17 @@ def is_any_due() -> bool:
     return _due().exists()
 
 
-def take(*, during: timedelta) -> TakenMessage | None:
-    """Take the message that has been due longest, for this time; None if no due message is free."""
+def claim(*, during: timedelta) -> ClaimedMessage | None:
+    """Claim the message that has been due longest, for this time; None if no due message is free."""
     for pk in list(_due().order_by("due_at").values_list("pk", flat=True)[:CANDIDATES]):
-        if (taken := _take(pk, during)) is not None:
-            return taken
+        if (claimed := _claim(pk, during)) is not None:
+            return claimed
     return None
 
 
-def unseal_message(taken: TakenMessage) -> EmailMessage:
+def unseal_message(claimed: ClaimedMessage) -> EmailMessage:
     """Return the e-mail. Raises `vault.errors.VaultError` if the portal did not write this content into this row."""
-    members: dict[str, Any] = json.loads(unseal(sealing_ring(), taken.content, _context(taken.id, taken.what)))
+    members: dict[str, Any] = json.loads(unseal(sealing_ring(), claimed.content, _context(claimed.id, claimed.what)))
     return Message(**members["message"]).as_email(members["headers"])
 
 
@@ -122,17 +122,17 @@ def remove(ids: set[str]) -> None:
     PendingMessage.objects.filter(pk__in=ids).delete()
 
 
-def put_back(taken: TakenMessage, error: Exception) -> bool:
+def reschedule(claimed: ClaimedMessage, error: Exception) -> bool:
     """Schedule the next try; return whether there is one. A broken seal, or the last try, ends the message."""
     if isinstance(error, SealBrokenError):
-        logger.error("integrity_violation: the content of %s was not written for it", taken.id)
-    elif taken.tries < TRIES:
-        logger.warning("mail_delayed: %s (%s, try %d): %s", taken.what, taken.id, taken.tries, _in_short(error))
-        taken.rows().update(due_at=Now() + DELAYS[taken.tries - 1])
+        logger.error("integrity_violation: the content of %s was not written for it", claimed.id)
+    elif claimed.tries < TRIES:
+        logger.warning("mail_delayed: %s (%s, try %d): %s", claimed.what, claimed.id, claimed.tries, _in_short(error))
+        claimed.rows().update(due_at=Now() + DELAYS[claimed.tries - 1])
         return True
     said = _in_short(error)
-    logger.error("mail_unsent: %s (%s, try %d): %s", taken.what, taken.id, taken.tries, said, exc_info=error)
-    _give_up(taken.rows())
+    logger.error("mail_unsent: %s (%s, try %d): %s", claimed.what, claimed.id, claimed.tries, said, exc_info=error)
+    _give_up(claimed.rows())
     return False
 
 
@@ -164,18 +164,18 @@ def _due() -> "QuerySet[PendingMessage]":
     return PendingMessage.objects.filter(given_up_at=None, due_at__lte=Now())
 
 
-def _take(pk: str, during: timedelta) -> TakenMessage | None:
-    """Take a message, unless another worker does. Its row may hold anything, if the database was written to by hand."""
+def _claim(pk: str, during: timedelta) -> ClaimedMessage | None:
+    """Claim a message, unless another worker does. Its row may hold anything, if the database was edited by hand."""
     read = _due().filter(pk=pk).values_list("what", "tries", "content").first()
     if read is None or not isinstance(read[1], int):
         return None
-    taken = TakenMessage(pk, str(read[0]), read[1] + 1, seal_of(read[2]))
+    claimed = ClaimedMessage(pk, str(read[0]), read[1] + 1, seal_of(read[2]))
     with transaction.atomic():
         free = PendingMessage.objects.filter(pk=pk, tries=read[1], tries__lt=TRIES, given_up_at=None)
         if free.update(tries=F("tries") + 1, due_at=Now() + during) != 1:
             return None
-        insist(taken.rows())  # if `tries` did not grow, it would be sent for ever
-    return taken
+        insist(claimed.rows())  # if `tries` did not grow, it would be sent for ever
+    return claimed
 
 
 def _in_short(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Hand due messages over to the mail server, one after the other, over one connection.
 
-A message is taken only after the server has answered. So a server that is away, or accepts connections and says
+A message is claimed only after the server has answered. So a server that is away, or accepts connections and says
 nothing, uses up no tries, and each waiting message is sent once when it is back. Nothing is sent within a transaction.
 """
 
@@ -18,7 +18,7 @@ from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 
 from accounts import pending
-from accounts.pending import TakenMessage
+from accounts.pending import ClaimedMessage
 
 AT_ONCE: Final = 50
 """Messages over one connection, because servers close a connection that goes on for too long."""
@@ -41,7 +41,7 @@ class Counts:
 
 
 @dataclass
-class _Sent:
+class _SentMessages:
     """Sent messages whose rows are not deleted yet."""
 
     ids: set[str] = field(default_factory=set)
@@ -60,12 +60,12 @@ def counts() -> Counts:
 
 
 @cache
-def _sent() -> _Sent:
-    return _Sent()
+def _sent_messages() -> _SentMessages:
+    return _SentMessages()
 
 
 os.register_at_fork(after_in_child=counts.cache_clear)
-os.register_at_fork(after_in_child=_sent.cache_clear)
+os.register_at_fork(after_in_child=_sent_messages.cache_clear)
 
 
 def send_due(*, is_ending: Callable[[], bool] = lambda: False) -> bool:
@@ -73,15 +73,15 @@ def send_due(*, is_ending: Callable[[], bool] = lambda: False) -> bool:
 
     Raises OSError if the mail server can't be reached or does not answer, `django.db.Error` if the database does not.
     """
-    _sent().remove()
+    _sent_messages().remove()
     if is_ending() or not pending.is_any_due():
         return False
     with _listening_server() as server:
         for _ in range(AT_ONCE):
-            taken = None if is_ending() else pending.take(during=_longest_hand_over())
-            if taken is None:
+            claimed = None if is_ending() else pending.claim(during=_longest_hand_over())
+            if claimed is None:
                 return False
-            if not _send(server, taken):
+            if not _send(server, claimed):
                 break  # a new connection comes next: this one's state is unknown
     return True
 
@@ -112,17 +112,17 @@ def _listening_server() -> Iterator[BaseEmailBackend]:
         server.close()
 
 
-def _send(server: BaseEmailBackend, taken: TakenMessage) -> bool:
+def _send(server: BaseEmailBackend, claimed: ClaimedMessage) -> bool:
     """Hand a message over and note the outcome; return whether the server accepted it."""
     try:
-        server.send_messages([pending.unseal_message(taken)])
+        server.send_messages([pending.unseal_message(claimed)])
     except Exception as error:  # noqa: BLE001  # a fault in one message must not keep others from being sent
         counts().failed += 1
-        counts().given_up += not pending.put_back(taken, error)
+        counts().given_up += not pending.reschedule(claimed, error)
         return False
     counts().sent += 1
-    _sent().ids.add(taken.id)
-    _sent().remove()
+    _sent_messages().ids.add(claimed.id)
+    _sent_messages().remove()
     return True
 
 

@@ -54,9 +54,9 @@ def way_back_of(request: HttpRequest) -> WayBack:
     match = request.resolver_match
     if match is None:
         return WayBack()
-    said: WayBack | None = getattr(match.func, "way_back", None)
+    declared: WayBack | None = getattr(match.func, "way_back", None)
     of_admin = getattr(getattr(match.func, "model_admin", None), "ways_back", {})  # admin views have this attribute
-    return said or of_admin.get(match.view_name.rpartition("_")[2]) or OF_LIBRARIES.get(match.view_name, WayBack())
+    return declared or of_admin.get(match.view_name.rpartition("_")[2]) or OF_LIBRARIES.get(match.view_name, WayBack())
 
 
 def page_of(request: HttpRequest) -> str:
@@ -72,8 +72,8 @@ def page_with_button(request: HttpRequest) -> str:
     return reverse(page) if isinstance(page, str) else page(request, **request.resolver_match.kwargs)
 
 
-def wanted_page(request: HttpRequest, **arguments: object) -> str:
-    """Return the page that the user wanted before the log-in, by default the keys page."""
+def page_after_log_in(request: HttpRequest, **arguments: object) -> str:
+    """Return the page to show after a log-in: the one that the user came from, by default the keys page."""
     return get_next_redirect_url(request) or resolve_url(settings.LOGIN_REDIRECT_URL)
 
 
@@ -90,9 +90,9 @@ OF_LIBRARIES: Final[Mapping[str, WayBack]] = {
     "account_reset_password": WayBack(press="Send the link", keepable=("email",)),
     "account_reset_password_from_key": WayBack(press="Set password"),
     "account_logout": WayBack(press="Log out"),
-    "account_reauthenticate": WayBack(page=wanted_page),
-    "mfa_reauthenticate": WayBack(page=wanted_page),
-    "mfa_reauthenticate_webauthn": WayBack(page=wanted_page),
+    "account_reauthenticate": WayBack(page=page_after_log_in),
+    "mfa_reauthenticate": WayBack(page=page_after_log_in),
+    "mfa_reauthenticate_webauthn": WayBack(page=page_after_log_in),
     "account_change_password": WayBack(press="Change password"),
     "usersessions_list": WayBack(press="Sign out everywhere else"),
     "mfa_activate_totp": WayBack(press="Add the app"),

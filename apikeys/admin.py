@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from typing_extensions import override
 
-from accounts.drafts import Draft, take_draft
+from accounts.drafts import Draft, pop_draft
 from accounts.fresh_login import require_fresh_login
 from accounts.models import User
 from accounts.operators import ReadOnlyAdmin
@@ -142,7 +142,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list, or an action's confirmation page again if a fresh log-in had interrupted it."""
         may_see = request.method == "GET" and self.has_view_permission(request)
-        draft = take_draft(request) if may_see else None
+        draft = pop_draft(request) if may_see else None
         if draft is None:
             return super().changelist_view(request, extra_context)
         name = draft.first("action")

@@ -37,7 +37,7 @@ Headers = Sequence[tuple[str, str]]
 PARAMETERS: Final = frozenset({"scope", "environment", "audience", "deny"})
 """The parameters that a gateway's configuration may use."""
 ENVIRONMENTS: Final = frozenset({"live", "test"})
-LONGEST_KEPT: Final = 512
+MAX_CACHED_QUERY: Final = 512
 """The longest query, in characters, whose parsed form is cached."""
 BELOW: Final = "/…"
 MOST_COMPARED: Final = 8
@@ -157,7 +157,7 @@ def _refusal(refusal: Refusal, query: str) -> tuple[HTTPStatus, Headers]:
 def _requirements(request: ForwardAuthRequest) -> Requirements:
     """Return the parsed query. A location always sends the same one, so it is cached; a client's can be any length."""
     # A longer query would fill the cache: parse it past the cache.
-    read = _parse_query if len(request.query) <= LONGEST_KEPT else _parse_query.__wrapped__
+    read = _parse_query if len(request.query) <= MAX_CACHED_QUERY else _parse_query.__wrapped__
     behind = request.path[len(PATH) :]
     return read(request.query, behind if behind in ("", "/") else BELOW)
 

@@ -26,7 +26,7 @@ def check_options(app_configs: Sequence[AppConfig] | None, **options: Any) -> li
     """Return E004 to E040 for settings that their table rejects, also in settings modules based on the portal's own."""
     errors: list[CheckMessage] = []
     for option in OPTIONS:
-        written = _as_written(getattr(settings, option.name, None))
+        written = _as_text(getattr(settings, option.name, None))
         if written is None:
             continue
         try:
@@ -48,7 +48,7 @@ def check_names(app_configs: Sequence[AppConfig] | None, **options: Any) -> list
 def check_middleware(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
     """Return E041 for what Django's security.W002, W003, W016 and W019 ask, which know middleware only by its name."""
     present = [import_string(path) for path in settings.MIDDLEWARE]
-    wanted = {
+    expected = {
         "X-Frame-Options: DENY": _has(present, XFrameOptionsMiddleware) and settings.X_FRAME_OPTIONS == "DENY",
         "the CSRF check of forms": _has(present, CsrfViewMiddleware),
         "a CSRF cookie for https only": settings.CSRF_COOKIE_SECURE or not settings.HTTPS,
@@ -56,7 +56,7 @@ def check_middleware(app_configs: Sequence[AppConfig] | None, **options: Any) ->
     hint = "MIDDLEWARE in keyportal/settings.py has it, but the settings in use do not."
     return [
         Error(f"Pages would be served without {what}.", hint=hint, id="keyportal.E041")
-        for what, is_there in wanted.items()
+        for what, is_there in expected.items()
         if not is_there
     ]
 
@@ -110,7 +110,7 @@ def _has(present: Sequence[object], middleware: type) -> bool:
     return any(isinstance(other, type) and issubclass(other, middleware) for other in present)
 
 
-def _as_written(value: object) -> str | None:
+def _as_text(value: object) -> str | None:
     """Return a value as an operator would write it, or None for a type that has no such text."""
     if isinstance(value, bool):
         return str(value).lower()

@@ -26,9 +26,9 @@ class PendingMessage(models.Model):
     """None once the message was given up."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     due_at = models.DateTimeField(db_default=Now(), editable=False)
-    """When a worker may take it. Taking it moves this time on, so that no other worker does meanwhile."""
+    """When a worker may claim it. Claiming moves this time on, so that no other worker does meanwhile."""
     tries = models.PositiveSmallIntegerField(default=0, editable=False)
-    """How often a worker took it. The number of a try identifies the worker that has it."""
+    """How often a worker claimed it. The number of a try identifies the worker that has it."""
     given_up_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:

@@ -60,11 +60,11 @@ def confirm_change(*, link: MailedLink, origin: Origin) -> User:
 
     The caller must check that the request has the account's own session. Raises `LinkOverError`, `AddressTakenError`.
     """
-    user = _held(link)
+    user = _lock_account(link)
     if user is None or not links.spend(link):
         raise LinkOverError
     before = user.email
-    _take(user, link.email)
+    _assign_address(user, link.email)
     links.withdraw(user, links.RESET, links.UNLOCK, links.CONFIRM)
     record_event(EventType.EMAIL_CHANGED, subject=f"user:{user.pk}", origin=origin)
     link_mail.send_undo(user=user, email=before)
@@ -73,17 +73,17 @@ def confirm_change(*, link: MailedLink, origin: Origin) -> User:
 
 @transaction.atomic
 def undo_change(*, link: MailedLink, origin: Origin) -> User:
-    """Use the link up, give the account back to its old address and end all access of whoever changed it.
+    """Use the link up, give the account back to its old address and end all access of the person who changed it.
 
     Sessions, tokens, the password, links that would undo this, and second factors added since a week before the change
     all end, because they may be an intruder's. Older second factors stay, because the old mailbox may be in other
     hands. Both addresses are notified. Return the user. Raises `LinkOverError`, `AddressTakenError`.
     """
-    user, since = _held(link), suspect_since(link)
+    user, since = _lock_account(link), suspect_since(link)
     if user is None or user.closed_at or not links.spend(link):
         raise LinkOverError
     lost = user.email
-    _take(user, link.email)
+    _assign_address(user, link.email)
     unusable = make_password(None)
     change(user, lambda current: {"password": unusable, **all_epochs(current)})
     end_sessions(user)
@@ -96,7 +96,7 @@ def undo_change(*, link: MailedLink, origin: Origin) -> User:
     return user
 
 
-def _held(link: MailedLink) -> User | None:
+def _lock_account(link: MailedLink) -> User | None:
     """Return the link's account as it is now, locked, so that a change and its undoing can't run at the same time."""
     return User.objects.select_for_update().filter(pk=link.user_id).first()
 
@@ -113,14 +113,14 @@ def _remove_factors(user: User, since: datetime) -> int:
     return len(over)
 
 
-def _take(user: User, email: str) -> None:
+def _assign_address(user: User, email: str) -> None:
     """Make a proved address the account's. Raises `AddressTakenError` if another account has confirmed it."""
     other = User.objects.select_for_update().filter(email=email).exclude(pk=user.pk).first()
     if other is not None:
         if other.confirmed_at:
             raise AddressTakenError("This address now belongs to another account.")
-        nobody = f"{new_id('released').lower()}@released.invalid"
-        change(other, lambda _: {"email": nobody})
+        placeholder = f"{new_id('released').lower()}@released.invalid"
+        change(other, lambda _: {"email": placeholder})
         EmailAddress.objects.filter(user=other).delete()
         record_event(EventType.EMAIL_RELEASED, subject=f"user:{other.pk}", origin=Origin(actor="system"))
     change(user, lambda _: {"email": email, "confirmed_at": timezone.now()})

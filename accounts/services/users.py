@@ -67,7 +67,7 @@ def confirm_user(*, user: User, origin: Origin) -> bool:
     now = timezone.now()
     changed = change(user, lambda current: None if current.confirmed_at else {"confirmed_at": now})
     mirror_address(user, verified=True)
-    return _recorded(EventType.EMAIL_CONFIRMED, changed, user, origin)
+    return _record_change(EventType.EMAIL_CONFIRMED, changed, user, origin)
 
 
 @transaction.atomic
@@ -77,7 +77,7 @@ def unconfirm_user(*, user: User, origin: Origin) -> bool:
         user, lambda current: {"confirmed_at": None, **next_epoch(current)} if current.confirmed_at else None
     )
     mirror_address(user, verified=False)
-    return _recorded(EventType.EMAIL_UNCONFIRMED, changed, user, origin)
+    return _record_change(EventType.EMAIL_UNCONFIRMED, changed, user, origin)
 
 
 @transaction.atomic
@@ -92,26 +92,26 @@ def deactivate_user(*, user: User, origin: Origin) -> bool:
         changed = change(
             user, lambda current: {"is_active": False, **all_epochs(current)} if current.is_active else None
         )
-    return _recorded(EventType.USER_DEACTIVATED, changed, user, origin)
+    return _record_change(EventType.USER_DEACTIVATED, changed, user, origin)
 
 
 @transaction.atomic
 def reactivate_user(*, user: User, origin: Origin) -> bool:
     """Switch an account on, unless it was closed. Its keys work again, its earlier signed tokens do not."""
     changed = change(user, lambda current: None if current.is_active or current.closed_at else {"is_active": True})
-    return _recorded(EventType.USER_REACTIVATED, changed, user, origin)
+    return _record_change(EventType.USER_REACTIVATED, changed, user, origin)
 
 
 @transaction.atomic
 def end_all_tokens(*, user: User, origin: Origin) -> bool:
     """End all signed tokens of the user at once, by raising the epoch."""
-    return _recorded(EventType.TOKENS_ENDED, change(user, next_epoch), user, origin)
+    return _record_change(EventType.TOKENS_ENDED, change(user, next_epoch), user, origin)
 
 
 @transaction.atomic
 def sign_out_everywhere(*, user: User, origin: Origin) -> bool:
     """End all sessions and signed tokens of the user. The caller must bind the current session again to keep it."""
-    return _recorded(EventType.SIGNED_OUT_EVERYWHERE, change(user, all_epochs), user, origin)
+    return _record_change(EventType.SIGNED_OUT_EVERYWHERE, change(user, all_epochs), user, origin)
 
 
 @transaction.atomic
@@ -127,14 +127,14 @@ def erase_user(*, user: User, origin: Origin) -> bool:
 
     Return False if it was closed. The caller must end its keys and tokens.
     """
-    now, nobody = timezone.now(), f"{new_id('closed').lower()}@closed.invalid"
+    now, placeholder = timezone.now(), f"{new_id('closed').lower()}@closed.invalid"
 
-    def erased(current: User) -> Changes | None:
-        gone = {"email": nobody, "password": make_password(None), "closed_at": now, "confirmed_at": None}
+    def erase(current: User) -> Changes | None:
+        personal = {"email": placeholder, "password": make_password(None), "closed_at": now, "confirmed_at": None}
         roles = {"is_active": False, "is_staff": False, "is_superuser": False}
-        return None if current.closed_at else {**gone, **roles, **next_epoch(current)}
+        return None if current.closed_at else {**personal, **roles, **next_epoch(current)}
 
-    changed = change(user, erased)
+    changed = change(user, erase)
     if changed:
         end_sessions(user)
         user.mailed_links.all().delete()
@@ -143,7 +143,7 @@ def erase_user(*, user: User, origin: Origin) -> bool:
         for factor in Authenticator.objects.filter(user=user):
             factor.delete()
         EmailAddress.objects.filter(user=user).delete()
-    return _recorded(EventType.ACCOUNT_CLOSED, changed, user, origin)
+    return _record_change(EventType.ACCOUNT_CLOSED, changed, user, origin)
 
 
 def mirror_address(user: User, *, verified: bool) -> None:
@@ -167,11 +167,11 @@ def change(user: User, changes: Callable[[User], Changes | None]) -> bool:
     Raises `integrity.sealed.TamperedRowError`.
     """
     for current in until_unchanged(User, user.pk):
-        wanted = changes(current)
-        if wanted is None:
+        changed = changes(current)
+        if changed is None:
             return False
-        if swap(current, wanted):
-            for field, value in {**wanted, "seal": current.seal}.items():
+        if swap(current, changed):
+            for field, value in {**changed, "seal": current.seal}.items():
                 setattr(user, field, value)
             break
     return True
@@ -187,7 +187,7 @@ def all_epochs(current: User) -> Changes:
     return {**next_epoch(current), "session_epoch": current.session_epoch + 1}
 
 
-def _recorded(verb: EventType, changed: bool, user: User, origin: Origin) -> bool:
+def _record_change(verb: EventType, changed: bool, user: User, origin: Origin) -> bool:
     if changed:
         record_event(verb, subject=f"user:{user.pk}", origin=origin)
     return changed

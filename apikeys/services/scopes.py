@@ -6,14 +6,14 @@ from apikeys.errors import ScopeNotAllowedError
 from credentials.scopes.models import Scope
 
 
-def refuse_scopes(wanted: Collection[str], *, held: Collection[str], restricted: bool) -> None:
-    """Raise `ScopeNotAllowedError` unless all wanted scopes that the key does not hold yet may be taken.
+def refuse_scopes(requested: Collection[str], *, held: Collection[str], restricted: bool) -> None:
+    """Raise `ScopeNotAllowedError` unless all requested scopes that the key does not have yet may be added.
 
     `restricted` allows those that only operators grant.
     """
-    taken = set(wanted) - set(held)
-    known = {scope.name: scope for scope in Scope.objects.filter(name__in=taken).with_valid_seals()}
-    unknown = taken - set(known)
+    added = set(requested) - set(held)
+    known = {scope.name: scope for scope in Scope.objects.filter(name__in=added).with_valid_seals()}
+    unknown = added - set(known)
     if unknown:
         raise ScopeNotAllowedError(f"Not in the catalogue: {', '.join(sorted(unknown))}.")
     reserved = sorted(name for name, scope in known.items() if scope.restricted)

@@ -16,7 +16,7 @@ from typing import Final
 HEADER: Final = 96
 """Bytes: two copies of 48."""
 
-_kept: Final[list[mmap.mmap | int]] = []
+_never_closed: Final[list[mmap.mmap | int]] = []
 """Descriptors and maps that are never closed: closing any descriptor of a file drops all locks that the process holds
 on it (POSIX), SQLite's among them. Two entries for each index that was ever mapped."""
 
@@ -29,10 +29,10 @@ class WalIndex:
         self._anchor = sqlite3.connect(real, check_same_thread=False)
         self._anchor.execute("SELECT 1 FROM sqlite_schema").fetchone()  # opens the index as well
         descriptor = os.open(f"{real}-shm", os.O_RDONLY)
-        _kept.append(descriptor)
+        _never_closed.append(descriptor)
         self.inode = os.fstat(descriptor).st_ino
         self.map = mmap.mmap(descriptor, HEADER, prot=mmap.PROT_READ)
-        _kept.append(self.map)  # it has a descriptor of its own
+        _never_closed.append(self.map)  # it has a descriptor of its own
         self.seen = b""
         """The header as of which the verified cache is current. Empty, which no header is, until there is one."""
 

@@ -10,7 +10,7 @@ from django.core.exceptions import BadRequest, DisallowedHost, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from accounts.drafts import Why, keep_draft
+from accounts.drafts import Why, save_draft
 from accounts.way_back import page_of, page_with_button
 from keyportal.errors.denied import record_denied
 from keyportal.errors.plain_page import POLICY, plain_page
@@ -70,7 +70,7 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Return 429: log-in and related forms are limited per account and per address."""
     if request.method == "POST" and not is_for_machines(request) and request.user.is_authenticated:
-        keep_draft(request, Why.LIMITED)  # for an anonymous client, a limit does no more work than it must
+        save_draft(request, Why.LIMITED)  # for an anonymous client, a limit does no more work than it must
     return error_response(request, 429, {"Retry-After": RETRY_AFTER}, back=page_of(request))
 
 

@@ -7,25 +7,25 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from accounts.drafts import Why, keep_draft
-from accounts.way_back import page_of, wanted_page
+from accounts.drafts import Why, save_draft
+from accounts.way_back import page_after_log_in, page_of
 from keyportal.errors.error_views import error_response
 
 ENTRANCES: Final = frozenset({"account_login", "mfa_login_webauthn", "mfa_authenticate", "account_signup"})
 """Forms whose purpose is fulfilled once the user is logged in."""
 
 
-def failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Return 403 with a way back to the form, or a redirect if the form wanted to log in and the user now is.
 
-    What another site sent is neither kept nor shown.
+    What another site sent is neither stored nor shown.
     """
     if not is_from_our_page(request):
         return error_response(request, 403, page="csrf", ours=False)
     view = request.resolver_match.view_name if request.resolver_match else ""
     if view in ENTRANCES and request.user.is_authenticated:
         return _already_in(request)
-    draft = keep_draft(request, Why.STALE, stale=True)
+    draft = save_draft(request, Why.STALE, stale=True)
     has_cookie = settings.CSRF_COOKIE_NAME in request.COOKIES
     if view == "account_login" and has_cookie:
         return HttpResponseRedirect(page_of(request))
@@ -51,4 +51,4 @@ def _already_in(request: HttpRequest) -> HttpResponse:
     email = request.user.get_username()
     if request.POST.get("login", email).strip().casefold() != email:
         messages.info(request, f"You are already logged in as {email}. Log out first to use another account.")
-    return HttpResponseRedirect(wanted_page(request))
+    return HttpResponseRedirect(page_after_log_in(request))

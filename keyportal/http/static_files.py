@@ -63,15 +63,15 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]  # unty
     def serve(self, static_file: Any, request: HttpRequest) -> HttpResponseBase:
         """Return the file. Raises `Http404` if it does not exist."""
         try:
-            return self._served(static_file, request)
+            return self._serve_file(static_file, request)
         except OSError as error:
             self._warn(error)
             plain = self.files.get(self._plain_names().get(request.path_info))
         if plain is None:
             raise Http404
-        return self._served(plain, request)
+        return self._serve_file(plain, request)
 
-    def _served(self, static_file: Any, request: HttpRequest) -> HttpResponseBase:
+    def _serve_file(self, static_file: Any, request: HttpRequest) -> HttpResponseBase:
         response: HttpResponseBase = WhiteNoiseMiddleware.serve(static_file, request)
         return response
 
@@ -101,7 +101,7 @@ def collect_if_outdated() -> str:
     try:
         if not outdated():
             return ""
-        with _alone(Path(settings.STATIC_ROOT)):
+        with _lock_folder(Path(settings.STATIC_ROOT)):
             storage.hashed_files, storage.manifest_hash = storage.load_manifest()  # another process may have written it
             names = outdated()
             for name in names:
@@ -168,12 +168,12 @@ def _of_code() -> dict[str, FileSystemStorage]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     """Keep other processes of this machine from collecting into the folder meanwhile. Raises `OSError`."""
     folder.mkdir(parents=True, exist_ok=True)
-    held = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(held)
+        os.close(descriptor)

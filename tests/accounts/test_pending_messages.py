@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from accounts import pending, sending
 from accounts.models import PendingMessage
-from accounts.pending import take
+from accounts.pending import claim
 from accounts.sending import send_due
 from integrity.hostile_rows import seal_of
 from integrity.sealed import UndoneChangeError
@@ -96,11 +96,11 @@ def test_of_two_workers_one_takes_a_message(monkeypatch: pytest.MonkeyPatch) -> 
 
     def meanwhile(value: object) -> bytes:
         monkeypatch.setattr("accounts.pending.seal_of", seal_of)
-        takers.append(take(during=WHILE))  # another worker, between this one's look and its UPDATE
+        takers.append(claim(during=WHILE))  # another worker, between this one's look and its UPDATE
         return seal_of(value)
 
     monkeypatch.setattr("accounts.pending.seal_of", meanwhile)
-    takers.append(take(during=WHILE))
+    takers.append(claim(during=WHILE))
     assert [taker is not None for taker in takers] == [True, False]
     assert PendingMessage.objects.get().tries == 1
 
@@ -108,9 +108,9 @@ def test_of_two_workers_one_takes_a_message(monkeypatch: pytest.MonkeyPatch) -> 
 def test_who_loses_one_takes_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     write()
     second = write()
-    original = pending._take
-    monkeypatch.setattr(pending, "_take", lambda pk, during: original(pk, during) if pk == second.pk else None)
-    taken = take(during=WHILE)
+    original = pending._claim
+    monkeypatch.setattr(pending, "_claim", lambda pk, during: original(pk, during) if pk == second.pk else None)
+    taken = claim(during=WHILE)
     assert taken is not None
     assert taken.id == second.pk
 
@@ -118,17 +118,17 @@ def test_who_loses_one_takes_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nobody_takes_it_before_a_hand_over_is_over_at_the_latest(settings: Settings) -> None:
     row = write()
     earliest = database_time()
-    mine = take(during=WHILE)
+    mine = claim(during=WHILE)
     assert mine is not None
     assert not pending.is_any_due()
-    assert take(during=WHILE) is None
+    assert claim(during=WHILE) is None
     assert PendingMessage.objects.get().due_at >= earliest + WHILE
     let_time_pass()
-    theirs = take(during=WHILE)  # of a process that died nobody hears
+    theirs = claim(during=WHILE)  # of a process that died nobody hears
     assert theirs is not None
     assert (mine.tries, theirs.tries) == (1, 2)
     due = PendingMessage.objects.get().due_at
-    pending.put_back(mine, OSError())  # it was not dead, but slow: the message is another's by now
+    pending.reschedule(mine, OSError())  # it was not dead, but slow: the message is another's by now
     assert PendingMessage.objects.get(pk=row.pk).due_at == due
     settings.EMAIL_TIMEOUT = 300
     assert sending._longest_hand_over() > timedelta(seconds=4 * 300)
