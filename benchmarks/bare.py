@@ -6,9 +6,9 @@
 import hmac
 
 from keyportal.application import django_application  # isort: skip  # sets Django up, for what comes next
-from keyportal.http_server.answer import Answer
 from keyportal.http_server.host import ClientConnection
 from keyportal.http_server.request import Request
+from keyportal.http_server.response import Response
 from keyportal.http_server.server import HTTPServer
 
 
@@ -18,7 +18,7 @@ class Bare(HTTPServer):
     def receive(self, request: Request, connection: ClientConnection) -> float:
         """Compute the digest of the header and answer 200. Return the seconds within which an answer is due."""
         hmac.digest(b"k" * 32, (request.joined(b"authorization") or "").encode(), "sha256")
-        connection.answer(request, Answer(200, ()))
+        connection.respond(request, Response(200, ()))
         return 1.0
 
 

@@ -74,7 +74,7 @@ def work_off(http_server: Any) -> None:
     http_server.go_on.set()
 
     async def until_done() -> None:
-        while http_server.verdicts.inside or http_server.others.inside:
+        while http_server.verdicts.in_progress or http_server.others.in_progress:
             await asyncio.sleep(0)
 
     http_server.loop.run_until_complete(until_done())

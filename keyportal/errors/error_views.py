@@ -97,7 +97,7 @@ def error_response(
     """
     if is_for_machines(request):
         members = {"detail": detail} if detail else {}
-        return Problem(CODE_OF[status], members, headers or {}).answer(request.path_info)
+        return Problem(CODE_OF[status], members, headers or {}).response_for(request.path_info)
     context["detail"] = detail
     context["request_id"] = getattr(request, "request_id", "")
     response = _page(request, f"errors/{page or status}.html", context, status)

@@ -108,7 +108,7 @@ class Problem:
             members["errors"] = [{"pointer": refusal.pointer, "detail": refusal.reason.title}]
         return cls(refusal.code, members, headers)
 
-    def answer(self, path: str) -> HttpResponse:
+    def response_for(self, path: str) -> HttpResponse:
         """Return the response in the format of the path: RFC 6749 §5.2 under /oauth/, else problem details."""
         return self.oauth_response() if path.startswith("/oauth/") else self.response()
 

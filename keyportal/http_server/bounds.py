@@ -2,7 +2,7 @@
 
 from typing import Final
 
-MOST_TURNS: Final = 8
+MAX_TURNS: Final = 8
 """Requests that a client may send ahead before the server stops reading."""
 
 SLICE: Final = 1024
@@ -10,16 +10,16 @@ SLICE: Final = 1024
 SLICES: Final = 8
 """Slices read from one client before others have their turn."""
 
-MOST_HEAD: Final = 64 * 1024
+MAX_HEAD: Final = 64 * 1024
 """Bytes of a head, all its lines together."""
-MOST_TARGET: Final = 16 * 1024
-MOST_LINES: Final = 100
+MAX_TARGET: Final = 16 * 1024
+MAX_LINES: Final = 100
 USUAL_HEAD: Final = 16 * 1024
 """Bytes of an incomplete head up to which it does not count as buffered."""
 
 HEAD_WITHIN: Final = 10.0
 BODY_WITHIN: Final = 10.0
-TAKEN_WITHIN: Final = 30.0
+READ_WITHIN: Final = 30.0
 """Seconds for a client to read a response."""
 IDLE: Final = 75.0
 """Seconds, longer than nginx keeps its connections (60). If nginx closes first, no request is lost on its way."""

@@ -12,11 +12,11 @@ from typing import cast
 from typing_extensions import override
 
 from audit.client_address import parse_address
-from keyportal.http_server.answer import CONTINUE, Answer
 from keyportal.http_server.bounds import BODY_WITHIN, HEAD_WITHIN, IDLE, LINGER
 from keyportal.http_server.host import Host
 from keyportal.http_server.reading import CUT, Reader
 from keyportal.http_server.request import Request, UnreadableError
+from keyportal.http_server.response import CONTINUE, Response
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Connection(Reader, asyncio.Protocol):
     @property
     def waits_for_client(self) -> bool:
         """Whether no request of this connection is being answered."""
-        return not self.turns or not self.turns[0].is_taken
+        return not self.turns or not self.turns[0].is_dispatched
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -39,7 +39,7 @@ class Connection(Reader, asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         address = parse_address(peer[0]) if isinstance(peer, tuple) else None  # a Unix socket has no address
-        self.meet(address, "https" if transport.get_extra_info("sslcontext") else "http")
+        self.set_peer(address, "https" if transport.get_extra_info("sslcontext") else "http")
         self.until = self.host.now + HEAD_WITHIN
         self.host.add(self)
 
@@ -55,7 +55,7 @@ class Connection(Reader, asyncio.Protocol):
         self.ahead.clear()
 
     @override
-    def ended(self) -> None:
+    def end_input(self) -> None:
         """Answer the complete requests, then close. Half a request changes nothing."""
         if self.is_lingering:
             return
@@ -66,56 +66,56 @@ class Connection(Reader, asyncio.Protocol):
             self._close_at_once()
 
     @override
-    def bound_of(self, request: Request) -> int:
+    def max_body(self, request: Request) -> int:
         """Return the host's bound."""
-        return self.host.bound_of(request)
+        return self.host.max_body(request)
 
     @override
-    def keep(self, request: Request, count: int) -> None:
+    def count_bytes(self, request: Request, count: int) -> None:
         """Count bytes with the host."""
-        self.host.keep(request, count)
+        self.host.count_bytes(request, count)
 
     @override
-    def begun(self, request: Request) -> None:
+    def queue(self, request: Request) -> None:
         """Queue the request for its turn."""
         self.turns.append(request)
 
     @override
-    def awaited(self, request: Request) -> None:
+    def await_body(self, request: Request) -> None:
         """Wait for the body, and send 100 Continue to a client that expects it."""
         self.until = self.host.now + BODY_WITHIN
         if b"expect" in request.named and request.version != "1.0" and len(self.turns) == 1:
             self.transport.write(CONTINUE)
 
     @override
-    def take(self, request: Request) -> None:
+    def dispatch(self, request: Request) -> None:
         """Have the host answer a request."""
-        request.is_taken = True
+        request.is_dispatched = True
         within = self.host.receive(request, self)
-        if request.answer is None:
+        if request.response is None:
             self.until = self.host.now + within
 
     @override
     def refuse(self, request: Request, why: UnreadableError) -> None:
         """Have the host refuse a request. Nothing after it is read."""
-        request.is_taken = self.is_deaf = self._is_ending = True
+        request.is_dispatched = self.ignores_input = self._is_ending = True
         within = self.host.refuse(request, self, why)
-        if request.answer is None:
+        if request.response is None:
             self.until = self.host.now + within
 
     @override
-    def completed(self) -> None:
+    def on_complete(self) -> None:
         """Wait for the next request, if this one was answered before all of it arrived."""
         if not (self.turns or self.is_lingering):
             self.until = self.host.now + IDLE
 
-    def answer(self, request: Request, answer: Answer | None) -> None:
+    def respond(self, request: Request, response: Response | None) -> None:
         """Send a response when it is its turn. None means that the request failed."""
-        if request.answer is not None or request.is_abandoned:
+        if request.response is not None or request.is_abandoned:
             return
-        request.answer = answer if answer is not None else self.host.broken(request)
+        request.response = response if response is not None else self.host.error_response(request)
         turns = self.turns
-        while turns and (first := turns[0].answer) is not None:
+        while turns and (first := turns[0].response) is not None:
             self._write(turns.popleft(), first)
         if self._is_paused:
             self.go_on()
@@ -124,18 +124,18 @@ class Connection(Reader, asyncio.Protocol):
         """Act on a passed deadline. A connection that is already closing is aborted, or it could take forever."""
         if self.is_stalled or self.is_lingering or self.transport.is_closing():
             self.transport.abort()
-        elif self.request is not None and not (self.request.is_taken or self.ahead):
+        elif self.request is not None and not (self.request.is_dispatched or self.ahead):
             what, seconds = ("body", BODY_WITHIN) if self.request in self.turns else ("head", HEAD_WITHIN)
             detail = f"The {what} of the request did not arrive within {seconds:.0f} seconds."
             self.cut(UnreadableError(HTTPStatus.REQUEST_TIMEOUT, detail))
         elif self.turns:
             late = self.turns[0]
-            self.answer(late, self.host.late(late))
+            self.respond(late, self.host.timeout_response(late))
             late.is_abandoned = True
         else:
             self._close_at_once()
 
-    def give_way(self) -> None:
+    def abort(self) -> None:
         """Abort, because there are too many connections."""
         self.transport.abort()
 
@@ -151,8 +151,8 @@ class Connection(Reader, asyncio.Protocol):
     def cut(self, why: UnreadableError) -> None:
         """Answer a request that can't be read any further, and stop reading."""
         request, self.request = self.request, None
-        self.is_deaf = self._is_ending = True
-        if request is None or request.is_taken:
+        self.ignores_input = self._is_ending = True
+        if request is None or request.is_dispatched:
             if not self.turns:
                 self.transport.close()
         elif request in self.turns:
@@ -160,36 +160,36 @@ class Connection(Reader, asyncio.Protocol):
             self.refuse(request, why)
         else:
             self.drop(request)
-            self.aim_roughly(request)
+            self.set_partial_target(request)
             self.turns.append(request)
-            self.answer(request, self.host.refused_at_once(request, why))
+            self.respond(request, self.host.immediate_refusal(request, why))
 
-    def _write(self, request: Request, answer: Answer) -> None:
+    def _write(self, request: Request, response: Response) -> None:
         if self._is_ending or self.host.is_ending or not request.keep_alive or request.is_half():
-            self._write_last(request, answer)
+            self._write_last(request, response)
             return
-        self._send(request, answer, "keep-alive" if request.version == "1.0" else "")
+        self._send(request, response, "keep-alive" if request.version == "1.0" else "")
         if not self.turns and not self.is_stalled:
             self.until = self.host.now + IDLE
 
-    def _write_last(self, request: Request, answer: Answer) -> None:
+    def _write_last(self, request: Request, response: Response) -> None:
         """Send the last response, or one of several that were requested before the end."""
         self._is_ending = True
         if self.turns and request.keep_alive and not request.is_half():
-            self._send(request, answer, "")
+            self._send(request, response, "")
             return
         for other in self.turns:  # bytes behind the last request may be part of it
             other.is_abandoned = True
         self.turns.clear()
-        self._send(request, answer, "close")
+        self._send(request, response, "close")
         self._close(request)
 
-    def _send(self, request: Request, answer: Answer, connection: str) -> None:
+    def _send(self, request: Request, response: Response, connection: str) -> None:
         try:
-            self.transport.write(self.host.writer.written(answer, method=request.method, connection=connection))
+            self.transport.write(self.host.writer.serialize(response, method=request.method, connection=connection))
         except (ValueError, UnicodeEncodeError):
             logger.exception("a response can't be sent")
-            self.is_deaf = True
+            self.ignores_input = True
             self.transport.abort()
 
     def _close(self, request: Request) -> None:
@@ -197,11 +197,11 @@ class Connection(Reader, asyncio.Protocol):
         if request.is_complete or not self.transport.can_write_eof():
             self._close_at_once()
             return
-        self.is_deaf = self.is_lingering = True
+        self.ignores_input = self.is_lingering = True
         self.until = self.host.now + LINGER
         self.transport.write_eof()
 
     def _close_at_once(self) -> None:
         """Close at once. Requests behind the last one are not answered (RFC 9112 §9.6)."""
-        self.is_deaf = True
+        self.ignores_input = True
         self.transport.close()

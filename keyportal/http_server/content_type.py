@@ -29,9 +29,9 @@ CHARSETS: Final = {
 }
 """Harmless codecs by the labels that clients write (https://encoding.spec.whatwg.org/#names-and-labels)."""
 FORM: Final = "application/x-www-form-urlencoded"
-LONGEST: Final = 8 * 1024
+MAX_RECODED: Final = 8 * 1024
 """Bytes of a form that the event loop re-encodes as UTF-8, the only encoding that Django accepts."""
-MOST_FIELDS: Final = 1000
+MAX_FIELDS: Final = 1000
 """The number of fields that Django accepts."""
 
 
@@ -45,13 +45,13 @@ def readable(content_type: str, body: bytes) -> tuple[str, bytes]:
         raise UnreadableError(HTTPStatus.BAD_REQUEST, "The Content-Type header has an invalid boundary.")
     rebuilt = "; ".join([media, *(f'boundary="{value}"' for value in boundaries)])
     charsets = {CHARSETS.get(value.lower()) for name, value in parameters if name == "charset" and body}
-    if None in charsets or len(charsets) > 1 or (charsets - {"utf-8"} and len(body) > LONGEST):
+    if None in charsets or len(charsets) > 1 or (charsets - {"utf-8"} and len(body) > MAX_RECODED):
         detail = "The Content-Type header names an unsupported charset. Use UTF-8."
         raise UnreadableError(HTTPStatus.BAD_REQUEST, detail)
     codec = next(iter(charsets), None) or "utf-8"
     if media == FORM and codec != "utf-8":
         text = body.decode(codec, "replace")
-        if text.count("&") >= MOST_FIELDS:
+        if text.count("&") >= MAX_FIELDS:
             raise UnreadableError(HTTPStatus.BAD_REQUEST, "The form has too many fields.")
         return rebuilt, urlencode(parse_qsl(text, keep_blank_values=True, encoding=codec)).encode()
     return f"{rebuilt}; charset={codec}" if media == "multipart/form-data" else rebuilt, body

@@ -15,7 +15,7 @@ REQUEST_ID: Final = "keyportal.request_id"
 REFUSAL: Final = "keyportal.refusal"
 """The `UnreadableError` with which `keyportal.http.middleware` refuses the request."""
 
-SETTLED: Final = frozenset(
+INTERPRETED: Final = frozenset(
     {
         b"content-length",
         b"forwarded",
@@ -30,7 +30,7 @@ SETTLED: Final = frozenset(
 """Headers that the server has already interpreted. Django must not interpret them again, differently."""
 ONCE: Final = frozenset({b"host", b"content-type"})
 """Headers that make no sense twice."""
-LONGEST_NAME: Final = 128
+MAX_NAME: Final = 128
 """Bytes; every header that Django reads has a shorter name."""
 UNPREFIXED: Final = ("CONTENT_TYPE",)
 _ALLOWED: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -40,7 +40,7 @@ def environ_of(request: Request, sender: Sender) -> dict[str, Any]:
     """Return the environ of a request. Raises `UnreadableError` for a repeated header or a missing Host."""
     environ = _without_headers(request, sender)
     for name, value in request.headers:
-        key = _key_of(name) if len(name) <= LONGEST_NAME else None
+        key = _key_of(name) if len(name) <= MAX_NAME else None
         if key is None:
             continue
         text = value.decode("latin-1")
@@ -98,7 +98,7 @@ def _key_of(name: bytes) -> str | None:
     A name with characters other than letters, digits and hyphens is left out, because as an environ key it could pass
     for another.
     """
-    if name in SETTLED or not _ALLOWED.issuperset(name):
+    if name in INTERPRETED or not _ALLOWED.issuperset(name):
         return None
     key = name.decode().replace("-", "_").upper()
     return key if key in UNPREFIXED else f"HTTP_{key}"

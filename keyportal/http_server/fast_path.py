@@ -16,14 +16,14 @@ from credentials.verified_cache.freshness import Lookup, freshness, get_or_load
 from gateway import forward_auth, verify
 from gateway.caller_cache import CallerCache
 from keyportal.errors.problems import problem_of
-from keyportal.http_server.answer import Answer, header_lines
 from keyportal.http_server.last_resort import always, last_resort, of_problem
 from keyportal.http_server.request import Request, Sender
+from keyportal.http_server.response import Response, header_lines
 from keyportal.logs import request_id
 
 logger = logging.getLogger(__name__)
 
-Responder = Callable[[Lookup], Answer]
+Responder = Callable[[Lookup], Response]
 """Raises `WouldBlockError` if it may use memory alone, and memory does not know."""
 
 PLAIN_TYPES: Final = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
@@ -39,7 +39,7 @@ def responder_of(request: Request, sender: Sender, caller_cache: CallerCache) ->
     return None
 
 
-def respond_in_thread(respond: Responder, sender: Sender) -> Answer:
+def respond_in_thread(respond: Responder, sender: Sender) -> Response:
     """Return the response, however long it takes. Raises whatever goes wrong."""
     token = request_id.set(sender.request_id)
     try:
@@ -52,20 +52,20 @@ def _forward_auth(request: Request, sender: Sender) -> Responder:
     header = request.joined(b"authorization")
     gateway_request = forward_auth.ForwardAuthRequest(header, request.query, request.path, sender.address)
 
-    def respond(lookup: Lookup) -> Answer:
+    def respond(lookup: Lookup) -> Response:
         decide = forward_auth.decide if lookup is get_or_load else forward_auth.decide_at_once
         return gateway_response(decide(gateway_request), sender)
 
     return respond
 
 
-def gateway_response(decided: tuple[HTTPStatus, forward_auth.Headers], sender: Sender) -> Answer:
+def gateway_response(decided: tuple[HTTPStatus, forward_auth.Headers], sender: Sender) -> Response:
     """Return a decision as a response to a gateway."""
     status, headers = decided
     every = (("x-request-id", sender.request_id), forward_auth.NO_STORE)
     if isinstance(headers, tuple):  # a tuple is the same for the next request
-        return Answer(status, every, lines=_of_identity(headers))
-    return Answer(status, (*headers, *every))
+        return Response(status, every, lines=_of_identity(headers))
+    return Response(status, (*headers, *every))
 
 
 _of_identity = lru_cache(maxsize=4096)(header_lines)
@@ -75,7 +75,7 @@ def _verify(request: Request, sender: Sender, caller_cache: CallerCache) -> Resp
     authorization = request.joined(b"authorization")
     call = verify.VerifyCall(authorization, request.query, request.body, sender.address, caller_cache)
 
-    def respond(lookup: Lookup) -> Answer:
+    def respond(lookup: Lookup) -> Response:
         try:
             if lookup is get_or_load:
                 freshness().confirm_rings()
@@ -90,7 +90,9 @@ def _verify(request: Request, sender: Sender, caller_cache: CallerCache) -> Resp
                 logger.exception("verify failed")
                 return last_resort(request.path, HTTPStatus.INTERNAL_SERVER_ERROR, sender)
             return of_problem(problem, request.path, sender)
-        return Answer(HTTPStatus.OK, (), body, None, f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n")
+        return Response(
+            HTTPStatus.OK, (), body, None, f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n"
+        )
 
     return respond
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gateway.caller_cache import CallerCache
-from keyportal.http_server.answer import Answer, Writer
 from keyportal.http_server.request import Request, UnreadableError
+from keyportal.http_server.response import Response, Writer
 
 
 class ClientConnection(Protocol):
@@ -19,13 +19,13 @@ class ClientConnection(Protocol):
     def waits_for_client(self) -> bool:
         """Whether no request of this connection is being answered."""
 
-    def answer(self, request: Request, answer: Answer | None) -> None:
+    def respond(self, request: Request, response: Response | None) -> None:
         """Send the response to a request when it is its turn; None means that it failed."""
 
     def expire(self) -> None:
         """Act on a passed deadline."""
 
-    def give_way(self) -> None:
+    def abort(self) -> None:
         """Abort, because there are too many connections."""
 
     def end(self) -> None:
@@ -48,10 +48,10 @@ class Host(Protocol):
     def remove(self, connection: ClientConnection) -> None:
         """Remove a closed connection."""
 
-    def bound_of(self, request: Request) -> int:
+    def max_body(self, request: Request) -> int:
         """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
 
-    def keep(self, request: Request, count: int) -> None:
+    def count_bytes(self, request: Request, count: int) -> None:
         """Count `count` more (or fewer) buffered bytes of a request. Raises `UnreadableError`."""
 
     def receive(self, request: Request, connection: ClientConnection) -> float:
@@ -60,11 +60,11 @@ class Host(Protocol):
     def refuse(self, request: Request, connection: ClientConnection, why: UnreadableError) -> float:
         """Start refusing a request that can't be received. Return the seconds within which the answer is due."""
 
-    def refused_at_once(self, request: Request, why: UnreadableError) -> Answer:
+    def immediate_refusal(self, request: Request, why: UnreadableError) -> Response:
         """Return the refusal of a request whose head may be incomplete."""
 
-    def late(self, request: Request) -> Answer:
+    def timeout_response(self, request: Request) -> Response:
         """Return the response to a request whose deadline has passed."""
 
-    def broken(self, request: Request) -> Answer:
+    def error_response(self, request: Request) -> Response:
         """Return the response to a request that failed."""

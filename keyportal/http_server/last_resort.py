@@ -8,8 +8,8 @@ from keyportal.errors.error_views import CODE_OF
 from keyportal.errors.plain_page import POLICY, plain_page
 from keyportal.errors.problems import RETRY_AFTER, Problem
 from keyportal.http.policies import MACHINE_POLICY
-from keyportal.http_server.answer import Answer
 from keyportal.http_server.request import Sender
+from keyportal.http_server.response import Response
 
 
 def plain(sender: Sender) -> dict[str, str]:
@@ -32,19 +32,19 @@ def always(scheme: str) -> dict[str, str]:
     return headers
 
 
-def healthy(sender: Sender) -> Answer:
+def healthy(sender: Sender) -> Response:
     """Return the response of `/healthz`: 200, because the process answers."""
-    return Answer(HTTPStatus.OK, [*plain(sender).items(), ("content-type", "application/json")], b'{"status": "ok"}')
+    return Response(HTTPStatus.OK, [*plain(sender).items(), ("content-type", "application/json")], b'{"status": "ok"}')
 
 
-def of_problem(problem: Problem, path: str, sender: Sender) -> Answer:
+def of_problem(problem: Problem, path: str, sender: Sender) -> Response:
     """Return a problem as a response to a machine."""
-    response = problem.answer(path)
+    response = problem.response_for(path)
     headers = plain(sender) | {name.lower(): value for name, value in response.items()}
-    return Answer(response.status_code, list(headers.items()), response.content)
+    return Response(response.status_code, list(headers.items()), response.content)
 
 
-def last_resort(path: str, status: HTTPStatus, sender: Sender, detail: str = "") -> Answer:
+def last_resort(path: str, status: HTTPStatus, sender: Sender, detail: str = "") -> Response:
     """Return an error in the format of this path: a problem for machines, a plain page for browsers."""
     if path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
         return of_problem(Problem(CODE_OF[status], {"detail": detail} if detail else {}), path, sender)
@@ -52,4 +52,4 @@ def last_resort(path: str, status: HTTPStatus, sender: Sender, detail: str = "")
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = str(RETRY_AFTER)
     headers |= {"content-type": "text/html; charset=utf-8", "content-security-policy": POLICY}
-    return Answer(status, list(headers.items()), plain_page(status, sender.request_id, detail))
+    return Response(status, list(headers.items()), plain_page(status, sender.request_id, detail))

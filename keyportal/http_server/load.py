@@ -10,9 +10,9 @@ from functools import cache
 class Load:
     """Counts since the process started, and current values."""
 
-    verdicts_inside: int = 0
+    verdicts_in_progress: int = 0
     """Requests that a thread is working on, or that wait for one."""
-    others_inside: int = 0
+    others_in_progress: int = 0
     verdicts_refused: int = 0
     """Requests for which the queue had no place."""
     others_refused: int = 0

@@ -13,10 +13,10 @@ from django.conf import settings
 from audit.client_address import Address, is_in
 from gateway import forward_auth
 from keyportal.errors.problems import Problem
-from keyportal.http_server.answer import Answer
 from keyportal.http_server.fast_path import gateway_response
 from keyportal.http_server.last_resort import of_problem
 from keyportal.http_server.request import Request, Sender
+from keyportal.http_server.response import Response
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def is_private(peer: Address | None) -> bool:
 
 def is_refused(request: Request) -> bool:
     """Return whether a request may carry a credential and others could have read it on its way."""
-    if not request.came_in_clear():
+    if not request.arrived_in_clear():
         return False
     path = request.path
     if not settings.HTTPS or not path.startswith(settings.KEYPORTAL_MACHINE_PATHS) or path.startswith(EXCEPTED):
@@ -71,7 +71,7 @@ def is_refused(request: Request) -> bool:
     return True
 
 
-def refusal(request: Request, sender: Sender) -> Answer:
+def refusal(request: Request, sender: Sender) -> Response:
     """Return the response to such a request. A gateway finds the code in a header."""
     if forward_auth.is_forward_auth(request.path):
         return gateway_response((HTTPStatus.FORBIDDEN, [("X-Keyportal-Code", CODE)]), sender)

@@ -13,16 +13,16 @@ from keyportal.http_server.bounds import (
     HEAD_WITHIN,
     IDLE,
     LINGER,
-    MOST_HEAD,
-    MOST_TARGET,
-    MOST_TURNS,
+    MAX_HEAD,
+    MAX_TARGET,
+    MAX_TURNS,
+    READ_WITHIN,
     SLICE,
     SLICES,
-    TAKEN_WITHIN,
     USUAL_HEAD,
 )
 from keyportal.http_server.host import Host
-from keyportal.http_server.receiving import Receiver, blamed
+from keyportal.http_server.receiving import Receiver, explain_fault
 from keyportal.http_server.request import Request, UnreadableError
 
 logger = logging.getLogger(__name__)
@@ -57,32 +57,32 @@ class Reader(Receiver):
         """Answer a request that can't be read any further, and stop reading."""
 
     @abstractmethod
-    def ended(self) -> None:
+    def end_input(self) -> None:
         """Answer the complete requests, because the client sends nothing more."""
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes as far as there is room. Bytes sent further ahead wait."""
-        if self.is_deaf:
+        if self.ignores_input:
             return
         if len(data) > SLICE or self.ahead:
             self.ahead.extend(data[place : place + SLICE] for place in range(0, len(data), SLICE))
             self.go_on()
             return
         self._read(data)
-        if self._is_paused or len(self.turns) >= MOST_TURNS:
-            self._steer()
+        if self._is_paused or len(self.turns) >= MAX_TURNS:
+            self._update_reading()
 
     def eof_received(self) -> bool:
         """Answer the complete requests, then close. Half a request changes nothing."""
         self._has_ended = True
-        self._steer()
+        self._update_reading()
         return bool(self.turns or self.ahead)
 
     def pause_writing(self) -> None:
         """Stop reading from a client that does not read its responses."""
         self.is_stalled = True
-        self.until = self.host.now + TAKEN_WITHIN
-        self._steer()
+        self.until = self.host.now + READ_WITHIN
+        self._update_reading()
 
     def resume_writing(self) -> None:
         """Start reading again."""
@@ -104,7 +104,7 @@ class Reader(Receiver):
         if self.ahead and not (self._is_due or self._is_full()):
             self._is_due = True
             self.host.soon(self._go_on_soon)
-        self._steer()
+        self._update_reading()
 
     def _go_on_soon(self) -> None:
         self._is_due = False
@@ -119,40 +119,40 @@ class Reader(Receiver):
             self.feed(data)
         except HttpParserCallbackError:
             logger.exception("the HTTP server failed")
-            self.is_deaf = True
+            self.ignores_input = True
             self.transport.abort()
         except HttpParserError:
             in_head = self.request is not None and not self.request.method
-            self.cut(UnreadableError(HTTPStatus.BAD_REQUEST, blamed(data if in_head else b"")))
+            self.cut(UnreadableError(HTTPStatus.BAD_REQUEST, explain_fault(data if in_head else b"")))
         else:
             if self.request is not None:
-                self._look_at_bounds(self.request)
+                self._check_bounds(self.request)
         finally:
             self._is_feeding = False
 
-    def _look_at_bounds(self, request: Request) -> None:
+    def _check_bounds(self, request: Request) -> None:
         """Count the bytes of an incomplete request, and refuse it if they are too many."""
         if request.method:
             # What is not body is chunk sizes, chunk extensions and trailers; beyond this they have no end.
-            kept, is_endless = request.size, self.received - 1.5 * request.size > 3 * MOST_HEAD
+            buffered, is_endless = request.size, self.received - 1.5 * request.size > 3 * MAX_HEAD
         else:
-            kept = max(0, self.received - USUAL_HEAD)
-            is_endless = self.received > MOST_HEAD + MOST_TARGET + 2 * SLICE
+            buffered = max(0, self.received - USUAL_HEAD)
+            is_endless = self.received > MAX_HEAD + MAX_TARGET + 2 * SLICE
         if is_endless:
             self.cut(ENDLESS)
-        elif kept != request.kept:
+        elif buffered != request.buffered:
             try:
-                self.count(request, kept)
+                self.count(request, buffered)
             except UnreadableError as error:
                 self.cut(error)
 
     def _is_full(self) -> bool:
         """Return whether to stop reading for now. If nothing counts any more, bytes are read and discarded."""
-        return not self.is_deaf and (self.is_stalled or len(self.turns) >= MOST_TURNS)
+        return not self.ignores_input and (self.is_stalled or len(self.turns) >= MAX_TURNS)
 
-    def _steer(self) -> None:
+    def _update_reading(self) -> None:
         """Pause or resume the transport by the room that there is; at the end of input, answer what is complete."""
-        if self.is_deaf:
+        if self.ignores_input:
             self.ahead.clear()
         is_full = bool(self.ahead) or self._is_full()
         if is_full != self._is_paused and not self.transport.is_closing():
@@ -163,4 +163,4 @@ class Reader(Receiver):
                 self.transport.resume_reading()
         if self._has_ended and not self.ahead:
             self._has_ended = False
-            self.ended()
+            self.end_input()

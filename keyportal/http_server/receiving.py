@@ -9,7 +9,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, par
 
 from audit.client_address import Address, is_trusted_proxy
 from gateway.caller_cache import CallerCache
-from keyportal.http_server.bounds import MOST_HEAD, MOST_LINES, MOST_TARGET
+from keyportal.http_server.bounds import MAX_HEAD, MAX_LINES, MAX_TARGET
 from keyportal.http_server.plain_http import is_private
 from keyportal.http_server.request import Request, UnreadableError
 
@@ -29,37 +29,37 @@ class Receiver(ABC):
         self.request: Request | None = None
         self.received = 0
         """Bytes since the request began."""
-        self.is_deaf = False
+        self.ignores_input = False
         """Whether further bytes are ignored."""
         self._target = b""
         self._bound = 0
         self._is_repeating = False
         """Whether a new parser is being fed a head that was already parsed."""
 
-    def meet(self, peer: Address | None, scheme: str) -> None:
+    def set_peer(self, peer: Address | None, scheme: str) -> None:
         """Set the peer of the connection; None over a Unix socket."""
         self.peer, self.scheme = peer, scheme
         self.is_trusted = is_trusted_proxy(peer)
         self.in_clear = scheme == "http" and not is_private(peer)
 
     @abstractmethod
-    def bound_of(self, request: Request) -> int:
+    def max_body(self, request: Request) -> int:
         """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
 
     @abstractmethod
-    def keep(self, request: Request, count: int) -> None:
+    def count_bytes(self, request: Request, count: int) -> None:
         """Count `count` more (or fewer) buffered bytes of a request. Raises `UnreadableError`."""
 
     @abstractmethod
-    def begun(self, request: Request) -> None:
+    def queue(self, request: Request) -> None:
         """Queue a request for its turn, now that its head is complete."""
 
     @abstractmethod
-    def awaited(self, request: Request) -> None:
+    def await_body(self, request: Request) -> None:
         """Wait for the body."""
 
     @abstractmethod
-    def take(self, request: Request) -> None:
+    def dispatch(self, request: Request) -> None:
         """Have a request answered."""
 
     @abstractmethod
@@ -67,7 +67,7 @@ class Receiver(ABC):
         """Have a request refused that can't be received."""
 
     @abstractmethod
-    def completed(self) -> None:
+    def on_complete(self) -> None:
         """Note that a request that is already being answered has arrived completely."""
 
     def feed(self, data: bytes) -> None:
@@ -81,7 +81,7 @@ class Receiver(ABC):
         """Start a request."""
         if self._is_repeating:
             return
-        self.request = None if self.is_deaf else Request(self.peer, self.is_trusted, self.scheme, self.in_clear)
+        self.request = None if self.ignores_input else Request(self.peer, self.is_trusted, self.scheme, self.in_clear)
         self._target = b""
 
     def on_url(self, url: bytes) -> None:
@@ -92,7 +92,7 @@ class Receiver(ABC):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Store a header line. Trailers after a chunked body are ignored (RFC 9110 §6.5.1)."""
         request = self.request
-        if request is not None and not request.method and len(request.headers) <= MOST_LINES:
+        if request is not None and not request.method and len(request.headers) <= MAX_LINES:
             request.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -101,7 +101,7 @@ class Receiver(ABC):
         if request is None or self._is_repeating:
             return
         parser = self.parser
-        if request.kept:
+        if request.buffered:
             self.count(request, 0)
         request.method = parser.get_method().decode()
         request.version = parser.get_http_version()
@@ -110,24 +110,24 @@ class Receiver(ABC):
         request.keep_alive = parser.should_keep_alive() and not parser.should_upgrade()
         if request.version == "1.0" and b"transfer-encoding" in request.named:
             request.keep_alive = False  # a proxy on the way may have found another end of it (RFC 9112 §6.1)
-        self.begun(request)
+        self.queue(request)
         try:
-            self._aim(request)
+            self._check_head(request)
             if request.has_body():
-                self._bound = self.bound_of(request)
+                self._bound = self.max_body(request)
                 if self._bound:
-                    self.awaited(request)
+                    self.await_body(request)
                 else:
-                    self.take(request)
+                    self.dispatch(request)
         except UnreadableError as error:
             if not request.path:
-                self.aim_roughly(request)
+                self.set_partial_target(request)
             self.refuse(request, error)
 
     def on_body(self, body: bytes) -> None:
         """Store a piece of the body, unless the request is already being answered."""
         request = self.request
-        if request is None or request.is_taken:
+        if request is None or request.is_dispatched:
             return
         request.size += len(body)
         request.body += body
@@ -144,12 +144,12 @@ class Receiver(ABC):
         if request is None:
             return
         request.is_complete = True
-        if request.is_taken:
-            self.completed()
+        if request.is_dispatched:
+            self.on_complete()
             return
-        if request.kept:
+        if request.buffered:
             self.count(request, 0)
-        self.take(request)
+        self.dispatch(request)
 
     def drop(self, request: Request) -> None:
         """Discard what has arrived of a request that will not be completed."""
@@ -159,13 +159,13 @@ class Receiver(ABC):
 
     def count(self, request: Request, size: int) -> None:
         """Report to the host how many bytes of a request are buffered. Raises `UnreadableError`."""
-        count, request.kept = size - request.kept, size
+        count, request.buffered = size - request.buffered, size
         if count:
-            self.keep(request, count)
+            self.count_bytes(request, count)
 
     def _leaves_a_body(self, request: Request) -> bool:
         """Return whether the parser leaves the body to another protocol that the request wants to upgrade to."""
-        return bool(self.parser.should_upgrade()) and not request.is_taken and request.has_body()
+        return bool(self.parser.should_upgrade()) and not request.is_dispatched and request.has_body()
 
     def _go_on_in_http(self, rest: bytes) -> None:
         """Read the body of a request that wants to upgrade, since no other protocol is supported (RFC 9110 §7.8).
@@ -173,8 +173,8 @@ class Receiver(ABC):
         A new parser gets the headers that say how long the body is. Nothing after the body is read.
         """
         request = self.request
-        if request is None or request.is_taken:
-            self.is_deaf = True
+        if request is None or request.is_dispatched:
+            self.ignores_input = True
             return
         framing = [b"%s: %s\r\n" % line for line in request.headers if line[0] in FRAMING]
         self.parser, self._is_repeating = HttpRequestParser(self), True
@@ -182,22 +182,22 @@ class Receiver(ABC):
         self._is_repeating = False
         self.parser.feed_data(rest)
 
-    def _aim(self, request: Request) -> None:
+    def _check_head(self, request: Request) -> None:
         target = self._target
-        if len(target) > MOST_TARGET:
-            detail = f"Send an address shorter than {MOST_TARGET // 1024} KiB."
+        if len(target) > MAX_TARGET:
+            detail = f"Send an address shorter than {MAX_TARGET // 1024} KiB."
             raise UnreadableError(HTTPStatus.REQUEST_URI_TOO_LONG, detail)
         headers = request.headers
-        is_long = self.received > MOST_HEAD and sum(len(name) + len(value) for name, value in headers) > MOST_HEAD
-        if is_long or len(headers) > MOST_LINES:
-            detail = f"Send up to {MOST_LINES} header lines, {MOST_HEAD // 1024} KiB in all."
+        is_long = self.received > MAX_HEAD and sum(len(name) + len(value) for name, value in headers) > MAX_HEAD
+        if is_long or len(headers) > MAX_LINES:
+            detail = f"Send up to {MAX_LINES} header lines, {MAX_HEAD // 1024} KiB in all."
             raise UnreadableError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
-        request.aim_at(target if target[:1] == b"/" else _path_of(target))
+        request.set_target(target if target[:1] == b"/" else _path_of(target))
 
-    def aim_roughly(self, request: Request) -> None:
+    def set_partial_target(self, request: Request) -> None:
         """Take what fits of the target, although the head can't be read, so that the response has the right format."""
         if self._target[:1] == b"/":
-            request.aim_at(self._target[:MOST_TARGET])
+            request.set_target(self._target[:MAX_TARGET])
 
 
 def too_large(bound: int) -> UnreadableError:
@@ -205,7 +205,7 @@ def too_large(bound: int) -> UnreadableError:
     return UnreadableError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Send less than {bound // 1024} KiB.")
 
 
-def blamed(data: bytes) -> str:
+def explain_fault(data: bytes) -> str:
     """Return a sentence about an unreadable head. It names the header at fault, if there is one, never its value."""
     for line in data.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")

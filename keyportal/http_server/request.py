@@ -1,6 +1,6 @@
 """A request as the client sent it, and how much of it the portal believes.
 
-Every header line is kept under the name that was sent, in lower case. So `X_Forwarded_For` and `X-Forwarded-For` are
+Every header line is stored under the name that was sent, in lower case. So `X_Forwarded_For` and `X-Forwarded-For` are
 different headers; WSGI alone would merge them.
 """
 
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from audit.client_address import Address, client_address, is_request_id, new_request_id
-from keyportal.http_server.answer import Answer
+from keyportal.http_server.response import Response
 
 logger = logging.getLogger(__name__)
 
@@ -44,21 +44,21 @@ class Request:
     """A request, as far as it has arrived."""
 
     __slots__ = (
-        "answer",
         "body",
+        "buffered",
         "headers",
         "in_clear",
         "is_abandoned",
         "is_complete",
-        "is_taken",
+        "is_dispatched",
         "is_trusted",
         "keep_alive",
-        "kept",
         "method",
         "named",
         "path",
         "peer",
         "query",
+        "response",
         "scheme",
         "size",
         "version",
@@ -86,18 +86,18 @@ class Request:
         self.body = bytearray()
         self.size = 0
         """Bytes of the body that have arrived."""
-        self.kept = 0
+        self.buffered = 0
         """Bytes that the host counts as buffered."""
         self.keep_alive = True
         self.is_complete = False
         """Whether all of it has arrived."""
-        self.is_taken = False
+        self.is_dispatched = False
         """Whether it is being answered, or has been."""
         self.is_abandoned = False
         """Whether the client no longer waits for the response."""
-        self.answer: Answer | None = None
+        self.response: Response | None = None
 
-    def aim_at(self, target: bytes) -> None:
+    def set_target(self, target: bytes) -> None:
         """Set path and query from a target in its usual form (RFC 9112 §3.2.1)."""
         raw, _, query = target.partition(b"?")
         self.path = (unquote_to_bytes(raw) if b"%" in raw else raw).decode("latin-1")
@@ -142,7 +142,7 @@ class Request:
         value = ",".join(self.lines(b"x-forwarded-proto")) if self.is_trusted else ""
         return _parse_forwarded_proto(value) if value else ""
 
-    def came_in_clear(self) -> bool:
+    def arrived_in_clear(self) -> bool:
         """Return whether others could have read it. A proxy's report on its client counts more than the connection."""
         forwarded = self.forwarded_scheme() if self.is_trusted else ""
         return forwarded == "http" if forwarded else self.in_clear

@@ -84,13 +84,13 @@ class Workers(Collector):
 
     def _requests(self) -> Iterator[Metric]:
         text = "Requests that a thread is handling, or that wait for one."
-        inside = GaugeMetricFamily("keyportal_requests_inside", text, labels=["kind"])
+        in_progress = GaugeMetricFamily("keyportal_requests_in_progress", text, labels=["kind"])
         text = "Requests that got 503 because too many others waited."
         refused = CounterMetricFamily("keyportal_requests_refused", text, labels=["kind"])
         for kind in ("verdicts", "others"):
-            inside.add_metric([kind], sum(getattr(worker, f"{kind}_inside") for worker in self._workers))
+            in_progress.add_metric([kind], sum(getattr(worker, f"{kind}_in_progress") for worker in self._workers))
             refused.add_metric([kind], getattr(self._total, f"{kind}_refused"))
-        yield from (inside, refused)
+        yield from (in_progress, refused)
         yield CounterMetricFamily(
             "keyportal_requests_late", "Requests that got 503 at their deadline.", self._total.late
         )

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 ALIVE: Final = 30.0  # seconds; a worker writes every few
 EXITED_AFTER: Final = 300.0  # seconds after which a file's metrics are added to those of all ended workers
-OF_EXITED: Final = "gone.json"
+OF_EXITED: Final = "exited.json"
 COUNTERS: Final = (
     *("hits", "misses", "verdicts_refused", "others_refused", "late"),
     *("messages_sent", "messages_failed", "messages_given_up"),
@@ -55,8 +55,8 @@ class WorkerMetrics:
     """Whether the database accepted the last write."""
     lag: float = 0.0
     """Seconds since everything that was counted had been written."""
-    verdicts_inside: int = 0
-    others_inside: int = 0
+    verdicts_in_progress: int = 0
+    others_in_progress: int = 0
     verdicts_refused: int = 0
     others_refused: int = 0
     late: int = 0
@@ -147,7 +147,7 @@ class WorkerFiles:
             folder = _folder()
             if not self._tidied:
                 self._tidied = True
-                _add_up_the_gone(folder)
+                _merge_exited(folder)
             _write(folder / self.own, metrics)
         except OSError as error:
             logger.warning("metrics can't be written to %s: %s", settings.KEYPORTAL_METRICS_DIR, type(error).__name__)
@@ -215,7 +215,7 @@ def _write(path: Path, metrics: WorkerMetrics) -> None:
     new.replace(path)
 
 
-def _add_up_the_gone(folder: Path) -> None:
+def _merge_exited(folder: Path) -> None:
     """Merge the files of workers that have ended into one."""
     with _locked(folder, fcntl.LOCK_EX):
         exited = [(path, metrics) for path, metrics in _files(folder) if time.time() - metrics.at > EXITED_AFTER]

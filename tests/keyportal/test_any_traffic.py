@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from keyportal.http_server.server import OF_HEADS, HTTPServer
+from keyportal.http_server.server import HEADS, HTTPServer
 from tests.http_server import OtherEnd
 
 pytestmark = pytest.mark.once
@@ -35,10 +35,10 @@ class Later:
         self.refused = 0
 
     @property
-    def inside(self) -> int:
+    def in_progress(self) -> int:
         return len(self.waiting)
 
-    def take(self, task: Any, given: Any, done: Any) -> bool:
+    def submit(self, task: Any, given: Any, done: Any) -> bool:
         if len(self.waiting) > 20:
             return False
         self.waiting.append((task, given, done))
@@ -112,7 +112,7 @@ class Traffic:
         for request in (end.line.request for end in self.ends if not end.is_lost):
             if request is not None:
                 is_of_machines = request.path.startswith(self.http_server._of_machines)
-                rooms[is_of_machines if request.method else OF_HEADS] += request.kept
+                rooms[is_of_machines if request.method else HEADS] += request.buffered
         return rooms
 
 
@@ -170,7 +170,7 @@ def test_nothing_stays_and_nothing_comes_after_the_last_answer(seed: int, caplog
     for _ in range(600):
         step(rnd, traffic, *rnd.choice(clients))
         clients = [client for client in clients if not client[0].is_lost]
-        assert traffic.http_server.kept == traffic.kept()
+        assert traffic.http_server.buffered == traffic.kept()
         if not clients:
             break
     for _ in range(100):
@@ -180,7 +180,7 @@ def test_nothing_stays_and_nothing_comes_after_the_last_answer(seed: int, caplog
             if end.is_closing() and not end.is_lost:
                 end.lose()
     assert all(end.is_lost for end in traffic.ends)
-    assert traffic.http_server.kept == [0, 0, 0]
+    assert traffic.http_server.buffered == [0, 0, 0]
     assert "the HTTP server failed" not in caplog.text
     for end in traffic.ends:
         assert not re.search(rb"connection: close.*HTTP/1.1 \d", end.came, re.DOTALL)
@@ -207,7 +207,7 @@ def outcome(sent: list[bytes]) -> tuple[list[int], list[tuple[str, str, bytes]],
         if end.is_closing():
             break
         end.line.data_received(piece)
-    while traffic.soon or traffic.verdicts.inside or traffic.others.inside:
+    while traffic.soon or traffic.verdicts.in_progress or traffic.others.in_progress:
         traffic.turn()
     return (
         [status for status in end.statuses if status != 100],

@@ -4,7 +4,7 @@ import pytest
 
 from keyportal.http_server import bounds
 from keyportal.http_server import server as application
-from keyportal.http_server.answer import Answer, Writer
+from keyportal.http_server.response import Response, Writer
 from keyportal.http_server.server import HTTPServer
 from tests.http_server import CHUNKED, HALF, HEALTH, PAGE, connect, go_round, http_server, work_off
 
@@ -59,7 +59,7 @@ def test_an_answer_with_a_line_break_in_a_header_is_never_sent(http_server: HTTP
     writer = Writer()
     for value in ("a\r\nx-other: b", "a\nb", "a\rb"):
         with pytest.raises(ValueError, match="line break"):
-            writer.written(Answer(200, [("x-name", value)]), method="GET", connection="")
+            writer.serialize(Response(200, [("x-name", value)]), method="GET", connection="")
     http_server._django = lambda environ, start_response: start_response("200 OK", [("X-A", "a\nb")]) or []
     _, end = connect(http_server, PAGE)
     work_off(http_server)
@@ -72,7 +72,7 @@ def test_a_head_is_bounded_while_it_arrives(http_server: HTTPServer) -> None:
     go_round(http_server)
     assert end.statuses == []
     assert line.request is not None
-    assert len(line.request.headers) <= bounds.MOST_LINES + 1
+    assert len(line.request.headers) <= bounds.MAX_LINES + 1
     line.data_received(b"a:\r\n" * 20_000)
     go_round(http_server)
     assert end.statuses == [431]
@@ -97,17 +97,17 @@ def test_who_sends_too_long_a_head_is_answered_as_who_asks_there(
 
 @pytest.mark.finding("H8")
 def test_long_heads_have_a_bound_in_all(http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(application, "OF_ALL", 8000)
+    monkeypatch.setattr(application, "MAX_BUFFERED", 8000)
     long, short = (b"GET / HTTP/1.1\r\nX: " + b"a" * count for count in (22_000, 15_000))
     first, one = connect(http_server, long)
     ends = [connect(http_server, head)[1] for head in (long, short, short, HALF)]
     go_round(http_server)
     assert [end.statuses for end in (one, *ends)] == [[], [503], [], [], []]
     first.data_received(b"\r\n\r\n")
-    assert http_server.kept[application.OF_HEADS] == 0
+    assert http_server.buffered[application.HEADS] == 0
     third, _ = connect(http_server, long)
     go_round(http_server)
-    assert http_server.kept[application.OF_HEADS] > 0
+    assert http_server.buffered[application.HEADS] > 0
     third.connection_lost(None)
     assert http_server.load().body_bytes == 3
 
@@ -116,7 +116,7 @@ def test_nothing_behind_the_last_answer_is_done(http_server: HTTPServer) -> None
     http_server.is_ending = True
     _, end = connect(http_server, HEALTH + b"DELETE /keys/1 HTTP/1.1\r\nHost: a\r\n\r\n")
     assert (end.statuses, end.done) == ([200], ["close"])
-    assert http_server.others.inside == 0
+    assert http_server.others.in_progress == 0
 
 
 def test_a_length_of_any_length_is_read(http_server: HTTPServer) -> None:
@@ -179,4 +179,4 @@ def test_the_bound_on_connections_follows_the_process(http_server: HTTPServer, m
     monkeypatch.setattr("resource.getrlimit", lambda which: (1000, 1000))
     monkeypatch.setattr("keyportal.mailer.Mailer.start", lambda self: None)
     http_server.start(http_server.loop)  # type: ignore[attr-defined]
-    assert http_server.most == 1000 - application.DESCRIPTORS
+    assert http_server.max_connections == 1000 - application.DESCRIPTORS

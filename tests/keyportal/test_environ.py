@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.once, pytest.mark.finding("H2")]
 def environ(*headers: tuple[bytes, bytes]) -> dict[str, object]:
     request = Request(parse_address("192.0.2.1"), is_trusted=False, scheme="http")
     request.method, request.version, request.headers = "GET", "1.0", list(headers)
-    request.aim_at(b"/a%2Fb%FF?c=%C3%A9")
+    request.set_target(b"/a%2Fb%FF?c=%C3%A9")
     return environ_of(request, request.sender())
 
 

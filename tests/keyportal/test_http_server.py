@@ -17,12 +17,12 @@ pytestmark = pytest.mark.once
 
 def test_who_is_late_is_told_and_what_has_not_begun_never_does(http_server: HTTPServer) -> None:
     late = [connect(http_server, PAGE) for _ in range(6)]
-    assert http_server.others.inside == 6
+    assert http_server.others.in_progress == 6
     http_server.tick(1000.0 + http_server.within - 1)
     assert [end.statuses for _, end in late] == [[]] * 6
     http_server.tick(1000.0 + http_server.within)
     assert [end.statuses for _, end in late] == [[503]] * 6
-    assert (http_server.load().late, http_server.load().others_inside, http_server.load().connections) == (6, 6, 6)
+    assert (http_server.load().late, http_server.load().others_in_progress, http_server.load().connections) == (6, 6, 6)
     assert b"retry-after: 2" in late[0][1].came
     asked: list[str] = []
     http_server._django = lambda environ, start_response: asked.append(environ["PATH_INFO"]) or []  # type: ignore[func-returns-value]
@@ -61,7 +61,7 @@ def test_who_is_too_slow_takes_no_thread(http_server: HTTPServer) -> None:
     slow = [connect(http_server, half)[1] for half in (page, HALF)]
     http_server.tick(http_server.now + bounds.BODY_WITHIN)
     assert [end.statuses for end in slow] == [[408], [408]]
-    assert (http_server.others.inside, http_server.verdicts.inside) == (0, 0)
+    assert (http_server.others.in_progress, http_server.verdicts.in_progress) == (0, 0)
 
 
 def test_health_is_answered_whoever_waits(http_server: HTTPServer) -> None:
@@ -74,7 +74,7 @@ def test_health_is_answered_whoever_waits(http_server: HTTPServer) -> None:
 
 
 def test_bodies_on_their_way_have_a_bound_in_all(http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(application, "OF_ALL", 8)
+    monkeypatch.setattr(application, "MAX_BUFFERED", 8)
     first, one = connect(http_server, HALF)
     _, two = connect(http_server, HALF)
     assert http_server.load().body_bytes == 6
@@ -88,7 +88,7 @@ def test_bodies_on_their_way_have_a_bound_in_all(http_server: HTTPServer, monkey
 
 
 def test_bodies_of_pages_leave_room_for_machines(http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(application, "OF_ALL", 4)
+    monkeypatch.setattr(application, "MAX_BUFFERED", 4)
     page = HALF.replace(b"/oauth/token", b"/nowhere")
     pages = [connect(http_server, page)[1] for _ in range(2)]
     assert [end.statuses for end in pages] == [[], [503]]
@@ -98,7 +98,7 @@ def test_bodies_of_pages_leave_room_for_machines(http_server: HTTPServer, monkey
 def test_of_too_many_connections_the_one_goes_that_has_waited_longest(
     http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_server, "most", 3)
+    monkeypatch.setattr(http_server, "max_connections", 3)
     _, busy = connect(http_server, PAGE)
     http_server.now += 1
     _, oldest = connect(http_server, HALF)

@@ -109,7 +109,7 @@ def test_it_speaks_for_every_worker_and_goes_on_after_a_restart(tmp_path: Path) 
             assert seen["keyportal_cache_hits_total",] + seen["keyportal_cache_misses_total",] == 31
             assert seen["keyportal_cache_hits_total",] >= 1
             assert seen["keyportal_workers",] >= 1
-            assert seen["keyportal_requests_inside", "verdicts"] >= 1  # this one
+            assert seen["keyportal_requests_in_progress", "verdicts"] >= 1  # this one
             assert seen["keyportal_connections",] >= 1
             assert seen["keyportal_requests_late_total",] == seen["keyportal_requests_refused_total", "others"] == 0
             wait_until(lambda: samples(site)["keyportal_messages_sent_total",])  # that there is a new key

@@ -65,7 +65,7 @@ def asked(method: str, path: str, *lines: str, end: OtherEnd, body: bytes = b"")
     connection.data_received(head(method, path, *lines, host="portal.test") + body)
 
     async def until_done() -> None:
-        while http_server.verdicts.inside or http_server.others.inside:
+        while http_server.verdicts.in_progress or http_server.others.in_progress:
             await asyncio.sleep(0)
 
     loop.run_until_complete(until_done())

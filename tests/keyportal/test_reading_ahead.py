@@ -17,20 +17,20 @@ pytestmark = pytest.mark.once
 def test_a_client_that_takes_no_answer_is_left(http_server: HTTPServer) -> None:
     line, end = connect(http_server)
     line.pause_writing()
-    http_server.tick(1000.0 + bounds.TAKEN_WITHIN - 1)
+    http_server.tick(1000.0 + bounds.READ_WITHIN - 1)
     assert end.done == ["pause_reading"]
     line.resume_writing()
-    http_server.tick(1000.0 + bounds.TAKEN_WITHIN)
+    http_server.tick(1000.0 + bounds.READ_WITHIN)
     assert end.done == ["pause_reading", "resume_reading"]
     line.pause_writing()
-    http_server.tick(1000.0 + 3 * bounds.TAKEN_WITHIN)
+    http_server.tick(1000.0 + 3 * bounds.READ_WITHIN)
     assert end.done[-1] == "abort"
 
 
 def test_nothing_is_read_ahead_without_end(http_server: HTTPServer) -> None:
     line, end = connect(http_server, PAGE * 1000)
     assert end.done == ["pause_reading"]
-    assert http_server.others.inside <= bounds.MOST_TURNS + bounds.SLICE // len(PAGE)
+    assert http_server.others.in_progress <= bounds.MAX_TURNS + bounds.SLICE // len(PAGE)
     while len(end.statuses) < 1000:
         work_off(http_server)
     assert end.statuses == [200] * 1000

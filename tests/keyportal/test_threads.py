@@ -31,10 +31,10 @@ def test_threads_do_no_more_at_a_time_than_they_are() -> None:
     threads = Threads("test", threads=2, queue=10)
     threads.start(loop)
     tell: Callable[[Any], None] = done.append
-    assert all(threads.take(task, number, tell) for number in range(6))
+    assert all(threads.submit(task, number, tell) for number in range(6))
 
     async def until_done() -> None:
-        while threads.inside:
+        while threads.in_progress:
             await asyncio.sleep(0)
 
     loop.run_until_complete(until_done())

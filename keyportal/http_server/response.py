@@ -10,7 +10,7 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A response: status, headers and body."""
 
     status: int
@@ -43,17 +43,17 @@ class Writer:
         """Update the date, which every response has until the next update."""
         self.date = f"date: {formatdate(usegmt=True)}\r\n"
 
-    def written(self, answer: Answer, *, method: str, connection: str) -> bytes:
+    def serialize(self, response: Response, *, method: str, connection: str) -> bytes:
         """Return a response as bytes. `connection` is the value of that header; empty for none.
 
         Raises ValueError for a header with a line break in it.
         """
-        others = header_lines(answer.headers) if answer.headers else ""
-        head = f"{STATUS_LINES[answer.status]}{answer.lines}{others}{self.date}"
+        others = header_lines(response.headers) if response.headers else ""
+        head = f"{STATUS_LINES[response.status]}{response.lines}{others}{self.date}"
         if connection:
             head += f"connection: {connection}\r\n"
-        is_bodiless = answer.status in BODILESS
+        is_bodiless = response.status in BODILESS
         if not is_bodiless:
-            head += f"content-length: {len(answer.body) if answer.length is None else answer.length}\r\n"
+            head += f"content-length: {len(response.body) if response.length is None else response.length}\r\n"
         encoded = f"{head}\r\n".encode("latin-1")
-        return encoded if is_bodiless or method == "HEAD" else encoded + answer.body
+        return encoded if is_bodiless or method == "HEAD" else encoded + response.body
