@@ -26,16 +26,16 @@ LONGEST_DELAY: Final = 900  # seconds
 class TooManyAttemptsError(Exception):
     """A limit is used up. Carries the message for the user, and the seconds until another attempt is allowed."""
 
-    def __init__(self, words: str, retry_after: int) -> None:
-        super().__init__(words)
-        self.words = words
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.message = message
         self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
     setting: str
-    words: str = ""
+    message: str = ""
     """The message for the user; the page adds how long to wait."""
     fixed: str = ""
     """The rate of a limit that is no setting because it blocks no user, but bounds how often something is recorded."""
@@ -70,7 +70,7 @@ class AttemptLimit(_Limit):
     def enforce(self, key: str) -> None:
         """Count an attempt. Raises `TooManyAttemptsError` above the limit."""
         if wait := self.hit(key):
-            raise TooManyAttemptsError(self.words, wait)
+            raise TooManyAttemptsError(self.message, wait)
 
     def refund(self, key: str) -> None:
         """Take an attempt back, because it was not a guess."""

@@ -43,7 +43,7 @@ def _too_many(request: HttpRequest, above: TooManyAttemptsError) -> HttpResponse
         save_draft(request, Why.LIMITED)
     wait, delayed = above.retry_after, isinstance(above, AccountDelayedError)
     context = {
-        "words": above.words,
+        "message": above.message,
         "wait": wait,
         "minutes": -(-wait // 60),
         "delayed": delayed,

@@ -51,7 +51,7 @@ class Guess:
                 transaction.set_rollback(True)
         if wait:
             kind = AccountDelayedError if isinstance(limit, GrowingDelay) else TooManyAttemptsError
-            raise kind(limit.words, wait)
+            raise kind(limit.message, wait)
 
     def was_right(self) -> None:
         """Take the attempt back from all limits, because it was right."""

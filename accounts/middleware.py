@@ -53,12 +53,12 @@ class SessionLifetimeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Log the user out if the log-in is older than `KEYPORTAL_SESSION_LIFETIME` seconds."""
-        if request.session.session_key and request.user.is_authenticated and _is_over(request):
+        if request.session.session_key and request.user.is_authenticated and _has_expired(request):
             logout(request)
         return self.get_response(request)
 
 
-def _is_over(request: HttpRequest) -> bool:
+def _has_expired(request: HttpRequest) -> bool:
     # A session without a start time was not made by our log-in.
     started: float = request.session.get(STARTED, 0)
     return time.time() - started > float(settings.KEYPORTAL_SESSION_LIFETIME)

@@ -89,11 +89,11 @@ def _table_faults(found: dict[str, list[bool]]) -> Iterator[str]:
             yield f"the table {name} is missing"
             continue
         is_table, is_kept, hides, has_rules, inherits = found[name]
-        words = {
+        checks = {
             "is not a table": not is_table,
             "does not survive a crash": not is_kept,
             "may hide rows: it has row-level security": hides,
             "has rules, which can rewrite statements": is_table and has_rules,
             "shares rows with a table that inherits": inherits,
         }
-        yield from (f"{name} {fault}" for fault, is_so in words.items() if is_so)
+        yield from (f"{name} {fault}" for fault, is_so in checks.items() if is_so)

@@ -59,9 +59,9 @@ def find(site_page: ModelAdmin, request: HttpRequest) -> HttpResponse:  # type: 
     text = request.POST.get("credential", "")
     result = search(text, origin=Origin.of_request(request))
     visible = [finding for finding in result.findings if _has_right(request, "view", finding.model)]
-    words = result.words if len(visible) == len(result.findings) else f"{result.words} {HIDDEN}".strip()
+    sentence = result.sentence if len(visible) == len(result.findings) else f"{result.sentence} {HIDDEN}".strip()
     shown = [_shown(request, finding, alone=len(result.findings) == 1) for finding in visible]
-    return _page(site_page, request, found=shown, words=words, others=result.others, searched=True)
+    return _page(site_page, request, found=shown, sentence=sentence, others=result.others, searched=True)
 
 
 def end_found(site_page: ModelAdmin, request: HttpRequest) -> HttpResponse:  # type: ignore[type-arg]  # as above

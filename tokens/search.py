@@ -49,7 +49,7 @@ class Result:
 
     kind: Kind | None
     findings: tuple[Finding, ...] = ()
-    words: str = ""
+    sentence: str = ""
     others: bool = False
     """Whether the text held more than one credential. Only the first was looked up."""
 
@@ -72,16 +72,16 @@ def search(text: str, *, origin: Origin) -> Result:
 
 def _result(pasted: list[PastedText]) -> Result:
     if not pasted:
-        return Result(kind=None, words=NOTHING)
+        return Result(kind=None, sentence=NOTHING)
     first = pasted[0]
     others = sum(one.is_credential and one.whole for one in pasted) > 1
     if not first.whole:
-        return Result(kind=first.kind, words=_damage(first), findings=_similar(first), others=others)
+        return Result(kind=first.kind, sentence=_explain_damage(first), findings=_similar_keys(first), others=others)
     findings = _FINDERS[first.kind](first.text)
-    words = "" if findings else _unknown(first)
+    sentence = "" if findings else _explain_unknown(first)
     if not first.is_credential and any(one.is_credential for one in pasted):
-        words = " ".join(filter(None, (words, "The credential next to it is mistyped or cut off.")))
-    return Result(kind=first.kind, findings=findings, words=words, others=others)
+        sentence = " ".join(filter(None, (sentence, "The credential next to it is mistyped or cut off.")))
+    return Result(kind=first.kind, findings=findings, sentence=sentence, others=others)
 
 
 def _of_secret(text: str) -> tuple[Finding, ...]:
@@ -177,7 +177,7 @@ def _claims(token: str) -> Claims | None:
         return None
 
 
-def _damage(pasted: PastedText) -> str:
+def _explain_damage(pasted: PastedText) -> str:
     """Return a sentence that says how the text is damaged."""
     if pasted.kind is Kind.ACCESS_TOKEN:
         ours = (
@@ -193,7 +193,7 @@ def _damage(pasted: PastedText) -> str:
     return f"It begins like a {_KINDS[pasted.kind]} and was mistyped: {how}."
 
 
-def _unknown(pasted: PastedText) -> str:
+def _explain_unknown(pasted: PastedText) -> str:
     """Return a sentence that says why an undamaged text belongs to nothing."""
     if pasted.kind is Kind.ACCESS_TOKEN:
         if _claims(pasted.text):
@@ -218,7 +218,7 @@ def _names_our_key(token: str) -> bool:
         return False
 
 
-def _similar(pasted: PastedText) -> tuple[Finding, ...]:
+def _similar_keys(pasted: PastedText) -> tuple[Finding, ...]:
     """Return the keys whose hint a mistyped secret would have: prefix and last four characters are often right."""
     has, wants = length_of_secret(pasted.text)
     if pasted.kind is not Kind.API_KEY or has != wants:

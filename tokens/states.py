@@ -18,7 +18,7 @@ from tokens.verification import load_subject
 from vault.signing import Claims
 
 GOOD: Final = "good"
-_WORDS: Final = {
+_LABELS: Final = {
     GOOD: "Accepted",
     "account_unconfirmed": "Refused: the owner has not confirmed their e-mail address",
     "expired": "Expired",
@@ -40,10 +40,10 @@ class State:
     why: str = ""
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """The text that pages show: `Ended on 3 Feb 2026, 12:00 UTC: leaked`."""
         at = f" on {self.at.astimezone(UTC):%-d %b %Y, %H:%M} UTC" if self.at else ""
-        return f"{_WORDS.get(self.code, self.code)}{at}{f': {self.why}' if self.why else ''}"
+        return f"{_LABELS.get(self.code, self.code)}{at}{f': {self.why}' if self.why else ''}"
 
     @property
     def is_terminal(self) -> bool:

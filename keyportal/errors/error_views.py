@@ -50,7 +50,7 @@ RETRY_AFTER: Final = "60"  # seconds, for limits per account and address
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Return 400, or 413 for a body over the limit: unknown host, bad form, too much data."""
-    detail = next((words for kind, words in DETAILS.items() if isinstance(exception, kind)), "")
+    detail = next((sentence for kind, sentence in DETAILS.items() if isinstance(exception, kind)), "")
     logger.info("400: %s", detail or type(exception).__name__)
     return error_response(request, 413 if isinstance(exception, RequestDataTooBig) else 400, detail=detail)
 
@@ -121,13 +121,13 @@ def _page(request: HttpRequest, template: str, context: Mapping[str, Any], statu
     return HttpResponse(content, status=status, headers=headers)
 
 
-def with_words(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+def with_body(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """Add the page or the problem to an error without a body, keeping its status and headers."""
     status = response.status_code
     other = 400 if status < HTTPStatus.INTERNAL_SERVER_ERROR else 500
-    said = error_response(request, status if status in CODE_OF else other, back=page_with_button(request))
-    response.content = said.content
-    for name, value in said.items():
+    page = error_response(request, status if status in CODE_OF else other, back=page_with_button(request))
+    response.content = page.content
+    for name, value in page.items():
         if name == "Content-Type" or name not in response:
             response[name] = value
     return response

@@ -6,7 +6,7 @@ from html import escape
 from http import HTTPStatus
 from typing import Final
 
-WORDS: Final = {
+MESSAGES: Final = {
     HTTPStatus.REQUEST_TIMEOUT: (
         "That took too long",
         "Only part of the request arrived. Check your connection and try again.",
@@ -33,12 +33,12 @@ POLICY: Final = (
 PAGE: Final = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     '<meta name="color-scheme" content="light dark"><title>{title} · keyportal</title><style>{style}</style>'
-    "<main><h1>{title}</h1><p>{words}</p><p>Request <code>{request_id}</code></p>"
+    "<main><h1>{title}</h1><p>{message}</p><p>Request <code>{request_id}</code></p>"
     '<p><a href="/">Go to the start page</a></p></main></html>'
 )
 
 
 def plain_page(status: int, request_id: str, detail: str = "") -> bytes:
     """Return the page of a status, for a response with `POLICY`. `detail` says more than the status does."""
-    title, words = WORDS.get(HTTPStatus(status), (HTTPStatus(status).phrase, detail or OTHERWISE))
-    return PAGE.format(title=title, style=STYLE, words=escape(words), request_id=escape(request_id)).encode()
+    title, message = MESSAGES.get(HTTPStatus(status), (HTTPStatus(status).phrase, detail or OTHERWISE))
+    return PAGE.format(title=title, style=STYLE, message=escape(message), request_id=escape(request_id)).encode()

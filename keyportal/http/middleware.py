@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from audit.client_address import new_request_id
 from credentials.limits.rate_limiter import Quota
 from credentials.verified_cache.freshness import freshness
-from keyportal.errors.error_views import error_response, with_words
+from keyportal.errors.error_views import error_response, with_body
 from keyportal.http.browser_only import is_for_machines
 from keyportal.http.policies import MACHINE_POLICY
 from keyportal.http_server.environ import PEER, REFUSAL, REQUEST_ID
@@ -102,7 +102,7 @@ class ErrorPagesMiddleware:
         response = self.get_response(request)
         if response.status_code < HTTPStatus.BAD_REQUEST or response.streaming or response.content:
             return response
-        return with_words(request, response)
+        return with_body(request, response)
 
 
 class RingsMiddleware:

@@ -68,7 +68,7 @@ def test_a_limit_says_its_own_words() -> None:
         LIMIT.enforce("me")
     with pytest.raises(TooManyAttemptsError) as stopped:
         LIMIT.enforce("me")
-    assert stopped.value.words == "Too many."
+    assert stopped.value.message == "Too many."
     assert stopped.value.retry_after > 0
 
 

@@ -64,7 +64,7 @@ def desk(log_in: Callable[..., Client], operator: User) -> Client:
 
 def found(text: str) -> Finding:
     result = search(text, origin=ORIGIN)
-    assert result.words == ""
+    assert result.sentence == ""
     [finding] = result.findings
     return finding
 
@@ -72,7 +72,7 @@ def found(text: str) -> Finding:
 def words(text: str) -> str:
     result = search(text, origin=ORIGIN)
     assert result.findings == ()
-    return result.words
+    return result.sentence
 
 
 def said(finding: Finding) -> str:
@@ -92,7 +92,7 @@ def test_a_secret_is_traced_to_its_key_and_owner(make_key: MakeKey, developer: U
     key, secret = make_key(name="billing", environment=environment)
     finding = found(secret)
     assert (finding.what, finding.subject, finding.owner) == ("Secret of an API key", f"key:{key.pk}", developer)
-    assert finding.state.words == "Accepted"
+    assert finding.state.label == "Accepted"
     for fact in (f"kp_{environment}_…{secret[-4:]}", "billing", key.pk, "dev@example.com", developer.pk, environment):
         assert fact in said(finding)
     assert secret not in said(finding) + repr(finding)
@@ -101,28 +101,28 @@ def test_a_secret_is_traced_to_its_key_and_owner(make_key: MakeKey, developer: U
 def test_each_end_of_a_key_is_told_with_when_and_why(make_key: MakeKey, developer: User) -> None:
     soon = timezone.now() + timedelta(hours=1)
     key, secret = make_key(networks=["192.0.2.0/24"], expires_at=soon)
-    assert found(secret).state.words == "Accepted"  # nobody called: no network is the wrong one
+    assert found(secret).state.label == "Accepted"  # nobody called: no network is the wrong one
     row = rewrite(KeySecret.objects.get(), retires_at=timezone.now())
     assert found(secret).state.code == "retired"
-    assert "Replaced by a newer secret of its key on " in found(secret).state.words
+    assert "Replaced by a newer secret of its key on " in found(secret).state.label
     rewrite(row, retires_at=None)
     rewrite(key, paused_at=timezone.now())
-    assert found(secret).state.words.startswith("Paused on ")
+    assert found(secret).state.label.startswith("Paused on ")
     rewrite(key, paused_at=None)
     unconfirm_user(user=developer, origin=ORIGIN)
     assert found(secret).state.code == "account_unconfirmed"
     deactivate_user(user=developer, origin=ORIGIN)
     assert found(secret).state.code == "owner_inactive"
     rewrite(key, expires_at=timezone.now() - timedelta(days=1))
-    assert found(secret).state.words.startswith("Expired on ")
+    assert found(secret).state.label.startswith("Expired on ")
     APIKey.objects.update(expires_at=timezone.now() + timedelta(days=1))
     assert found(secret).state.code == "owner_inactive"
     rewrite(User.objects.get(), is_active=True, confirmed_at=timezone.now())
-    assert "changed outside the portal" in found(secret).state.words
+    assert "changed outside the portal" in found(secret).state.label
     assert found(secret).target
     keys.revoke(key=key, reason="leaked in a log", origin=ORIGIN)
-    assert found(secret).state.words.startswith("Ended on ")
-    assert found(secret).state.words.endswith(" UTC: leaked in a log")
+    assert found(secret).state.label.startswith("Ended on ")
+    assert found(secret).state.label.endswith(" UTC: leaked in a log")
     assert found(secret).target is None
 
 
@@ -143,7 +143,7 @@ def test_tokens_of_a_key_are_traced_to_it(swap: Callable[..., tuple[APIKey, str,
     for fact in (key.pk, "billing", "exchanged", claim(token, "jti"), "dev@example.com"):
         assert fact in said(finding)
     keys.revoke(key=key, reason="leaked", origin=ORIGIN)
-    assert found(token).state.words.endswith("UTC: its key, leaked")
+    assert found(token).state.label.endswith("UTC: its key, leaked")
     assert found(token).target is None
     assert secret not in repr(found(token))
 
@@ -151,7 +151,7 @@ def test_tokens_of_a_key_are_traced_to_it(swap: Callable[..., tuple[APIKey, str,
 def test_a_spent_and_an_old_refresh_token_are_told(pair: TokenResponse, settings: Settings) -> None:
     first = pair.refresh_token or ""
     second = services.refresh(secret=first, scopes=None, client_id=None, origin=ORIGIN).refresh_token or ""
-    assert found(first).state.words.startswith("Used: a newer token has replaced it on ")
+    assert found(first).state.label.startswith("Used: a newer token has replaced it on ")
     assert found(second).state.code == "good"
     RefreshToken.objects.filter(used_at=None).update(expires_at=timezone.now())
     assert found(second).state.code == "invalid_token"
@@ -172,7 +172,7 @@ def test_each_end_of_a_log_in_is_told(pair: TokenResponse, developer: User, sett
         assert {found(text).state.code for text in texts} == {code}
     rewrite(developer, is_active=True, confirmed_at=timezone.now())
     end_all_tokens(user=developer, origin=ORIGIN)
-    assert {found(text).state.words for text in texts} == {"Ended: all tokens of the account were ended"}
+    assert {found(text).state.label for text in texts} == {"Ended: all tokens of the account were ended"}
     services.end_family(family=TokenFamily.objects.get(), reason="lost laptop", origin=ORIGIN)
     assert {found(text).state.why for text in texts} == {"lost laptop"}
     assert {found(text).target for text in texts} == {None}
@@ -185,13 +185,13 @@ def test_expired_and_revoked_tokens_are_recognised(
     for later in (timedelta(minutes=11), timedelta(days=3650)):
         with time_machine.travel(timezone.now() + later):
             for text in (token, pair.access_token):
-                assert found(text).state.words.startswith("Expired on ")
+                assert found(text).state.label.startswith("Expired on ")
             assert found(token).target is None
             assert found(pair.access_token).target  # of its log-in nobody has said that it is over
     RevokedToken.objects.create(
         issuer=settings.KEYPORTAL_URL, token_id=claim(token, "jti"), expires_at=timezone.now() + timedelta(hours=1)
     )
-    assert found(token).state.words.startswith("Ended on ")
+    assert found(token).state.label.startswith("Ended on ")
 
 
 def test_a_token_of_a_former_signing_key_is_recognised_while_that_is_in_the_ring(
@@ -234,7 +234,7 @@ def test_every_public_id_is_traced(
     assert family.pk in said(found(claim(renewed.access_token, "jti")))
     end_all_tokens(user=developer, origin=ORIGIN)
     for token_id in (claim(token, "jti"), claim(pair.access_token, "jti")):
-        assert found(token_id).state.words == "Ended: all tokens of the account were ended"
+        assert found(token_id).state.label == "Ended: all tokens of the account were ended"
     for kind in ("key", "sec", "usr", "fam", "ref", "tok"):
         assert words(new_id(kind)) == "It has the form of a public id, but nothing here has it, or it no longer exists."
 
@@ -260,7 +260,7 @@ def test_what_resembles_ours_is_told_in_which_way_it_falls_short(make_key: MakeK
     assert "cut off: 0 of 49" in words("kp_live_")
     wrong = secret[:20] + ("a" if secret[20] != "a" else "b") + secret[21:]
     mistyped = search(wrong, origin=ORIGIN)
-    assert mistyped.words == "It begins like a secret of a key and was mistyped: its checksum is wrong."
+    assert mistyped.sentence == "It begins like a secret of a key and was mistyped: its checksum is wrong."
     assert [finding.subject for finding in mistyped.findings] == [f"key:{key.pk}"]  # by its last characters
     assert "mistyped: 50 characters follow the prefix instead of 49" in words(wrong + "a")
     assert "refresh token and is cut off" in words((pair.refresh_token or "")[:-5])
@@ -278,7 +278,7 @@ def test_of_a_line_with_an_id_and_a_damaged_secret_both_are_told(make_key: MakeK
     key, secret = make_key()
     result = search(f"curl -u {key.pk}:{secret[:-3]} https://portal", origin=ORIGIN)
     assert [finding.subject for finding in result.findings] == [f"key:{key.pk}"]
-    assert result.words == "The credential next to it is mistyped or cut off."
+    assert result.sentence == "The credential next to it is mistyped or cut off."
     assert search(f"{secret} {new_secret('kp', 'live')}", origin=ORIGIN).others is True
 
 

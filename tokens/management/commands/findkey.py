@@ -46,15 +46,15 @@ class Command(BaseCommand):
         result = search(_read(), origin=origin)
         for finding in result.findings:
             self._print(finding)
-        if result.words or not result.findings:
-            raise CommandError(result.words)
+        if result.sentence or not result.findings:
+            raise CommandError(result.sentence)
         if result.others:
             self.stderr.write("The input contains more than one credential. Only the first was looked up.")
         if options["end"]:
             self._end(result, reason, origin)
 
     def _print(self, finding: Finding) -> None:
-        self.stdout.write(f"{finding.what}: {printable(finding.state.words)}")
+        self.stdout.write(f"{finding.what}: {printable(finding.state.label)}")
         for fact in finding.facts:
             self.stdout.write(f"  {fact.label}: {printable(fact.text)}")
 
