@@ -131,7 +131,7 @@ def test_tokens_of_a_log_in_are_traced_to_it(pair: TokenResponse, developer: Use
     for text, what in ((pair.access_token, "Access token"), (pair.refresh_token or "", "Refresh token")):
         finding = found(text)
         assert (finding.what, finding.subject, finding.state.code) == (what, f"user:{developer.pk}", "good")
-        for fact in (family.pk, "192.0.2.1", "a tool/1", "dev@example.com"):
+        for fact in ("Issued", family.pk, "192.0.2.1", "a tool/1", "dev@example.com"):
             assert fact in said(finding)
         assert text not in said(finding) + repr(finding)
 
