@@ -4,17 +4,17 @@ They are queued in the verb's transaction and sent after it commits. A mail serv
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateformat import format as format_date
 
 from accounts.mail import Message
 from accounts.pending import send_after_commit
+from accounts.times import in_words
 from apikeys.models import APIKey, Environment
 from audit.origin import Origin
 
@@ -61,18 +61,14 @@ def _names(none: str) -> Callable[[str], str]:
     return lambda text: ", ".join(text.split()) or none
 
 
-def _time(at: datetime) -> str:
-    return f"{format_date(at.astimezone(UTC), 'j M Y, H:i')} UTC"
-
-
 def _expiry(at: datetime | None) -> str:
     if at is None:
         return "never"
-    return f"{_time(at)}, in the past" if at <= timezone.now() else _time(at)
+    return f"{in_words(at)}, in the past" if at <= timezone.now() else in_words(at)
 
 
 def _pause(at: datetime | None) -> str:
-    return f"since {_time(at)}" if at else "no longer"
+    return f"since {in_words(at)}" if at else "no longer"
 
 
 def _rate_limit(limit: str) -> str:

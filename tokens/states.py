@@ -8,6 +8,7 @@ from typing import Final
 from django.conf import settings
 from django.utils import timezone
 
+from accounts.times import in_words
 from apikeys.models import APIKey, KeySecret
 from apikeys.verification import record_of
 from credentials.record import VerifiedRecord, check_state, owner_of
@@ -42,7 +43,7 @@ class State:
     @property
     def label(self) -> str:
         """The text that pages show: `Ended on 3 Feb 2026, 12:00 UTC: leaked`."""
-        at = f" on {self.at.astimezone(UTC):%-d %b %Y, %H:%M} UTC" if self.at else ""
+        at = f" on {in_words(self.at)}" if self.at else ""
         return f"{_LABELS.get(self.code, self.code)}{at}{f': {self.why}' if self.why else ''}"
 
     @property

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from accounts.models import User
+from accounts.times import in_words
 from apikeys import usage
 from apikeys.models import APIKey, KeySecret
 from credentials.usage.models import SourceAddress
@@ -49,8 +50,8 @@ def of_secret(secret: KeySecret, *, what: str = "Secret of an API key") -> Findi
     state = state_of_key(secret.key, secret)
     seen = SourceAddress.objects.filter(credential=secret.key_id, secret=secret.pk).order_by("-last_at").first()
     facts = [
-        Fact("Secret", f"{secret.hint} ({secret.pk}), created {_time(secret.created_at)}"),
-        Fact("Last used", f"{_time(seen.last_at)} from {seen.address or 'an unknown address'}" if seen else "never"),
+        Fact("Secret", f"{secret.hint} ({secret.pk}), created {in_words(secret.created_at)}"),
+        Fact("Last used", f"{in_words(seen.last_at)} from {seen.address or 'an unknown address'}" if seen else "never"),
     ]
     return _of_key(secret.key, what=what, state=state, facts=facts)
 
@@ -65,7 +66,7 @@ def of_key(key: APIKey) -> Finding:
 
 def of_refresh_token(token: RefreshToken) -> Finding:
     """Trace a refresh token to its log-in."""
-    facts = [Fact("Issued", f"{_time(token.issued_at)}, valid until {_time(token.expires_at)}")]
+    facts = [Fact("Issued", f"{in_words(token.issued_at)}, valid until {in_words(token.expires_at)}")]
     return _of_family(token.family, what="Refresh token", state=state_of_refresh_token(token), facts=facts)
 
 
@@ -88,7 +89,7 @@ def of_user(user: User) -> Finding:
 def of_claims(claims: Claims, *, what: str = "Access token") -> Finding | None:
     """Trace an access token to the key or log-in that it comes from; None if neither exists any more."""
     state = state_of_token(claims)
-    times = (_time(datetime.fromtimestamp(at, UTC)) for at in (claims.issued_at, claims.expires_at))
+    times = (in_words(datetime.fromtimestamp(at, UTC)) for at in (claims.issued_at, claims.expires_at))
     facts = [
         Fact("Token", f"{claims.token_id}, for {claims.audience}"),
         Fact("Issued, expires", " and ".join(times)),
@@ -147,7 +148,7 @@ def _of_token_of_key(key: APIKey, claims: Claims, *, what: str, state: State, fa
 
 
 def _of_family(family: TokenFamily, *, what: str, state: State, facts: list[Fact]) -> Finding:
-    since = f"{_time(family.started_at)} from {family.address or 'an unknown address'}"
+    since = f"{in_words(family.started_at)} from {family.address or 'an unknown address'}"
     return Finding(
         what=what,
         subject=f"user:{family.user_id}",
@@ -167,7 +168,7 @@ def _of_family(family: TokenFamily, *, what: str, state: State, facts: list[Fact
 
 
 def _key(key: APIKey) -> Iterable[Fact]:
-    yield Fact("Key", f"{key.name} ({key.pk}), {key.environment}, created {_time(key.created_at)}", KEY, key.pk)
+    yield Fact("Key", f"{key.name} ({key.pk}), {key.environment}, created {in_words(key.created_at)}", KEY, key.pk)
     yield Fact("Scopes of the key", key.scopes or "none")
     if key.networks:
         yield Fact("Only from", ", ".join(key.network_list))
@@ -176,7 +177,3 @@ def _key(key: APIKey) -> Iterable[Fact]:
 
 def _owner(user: User) -> Iterable[Fact]:
     yield Fact("Owner", f"{user.email} ({user.pk})", USER, user.pk)
-
-
-def _time(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
