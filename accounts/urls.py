@@ -10,6 +10,7 @@ urlpatterns = [
     path("history/", views.history, name="account_history"),
 ]
 log_in_urlpatterns = [
+    path("sessions/", views.SessionsView.as_view(), name="usersessions_list"),
     path("2fa/webauthn/login/", views.PasskeyLogInView.as_view(), name="mfa_login_webauthn"),
     path("confirm-email/<str:key>/", link_views.confirm_email, name="account_confirm_email"),
     path("email/", link_views.address, name="account_email"),

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from allauth.mfa.webauthn.views import LoginWebAuthnView
 from allauth.usersessions.models import UserSession
+from allauth.usersessions.views import ListUserSessionsView
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -18,6 +19,7 @@ from accounts import services
 from accounts.attempts import AttemptLimit
 from accounts.places import bucket_of
 from accounts.requests import AuthenticatedRequest
+from accounts.view_models import history_entry, session_row
 from accounts.way_back import way_back
 from audit.event_types import EventType
 from audit.models import Event
@@ -43,7 +45,8 @@ def history(request: AuthenticatedRequest) -> HttpResponse:
     # Apps refresh their token every few minutes: recorded, but of no interest on this page.
     events = mine.exclude(verb=EventType.TOKEN_REFRESHED).order_by("-at", "-id")
     page = Paginator(events, PAGE).get_page(request.GET.get("page"))
-    return TemplateResponse(request, "accounts/history.html", {"page": page})
+    entries = [history_entry(event, request.user) for event in page]
+    return TemplateResponse(request, "accounts/history.html", {"page": page, "entries": entries})
 
 
 @require_POST
@@ -66,3 +69,14 @@ class PasskeyLogInView(LoginWebAuthnView):  # type: ignore[misc]  # untyped
         PASSKEYS.enforce(bucket_of(request))
         response: HttpResponse = super().dispatch(request, *arguments, **names)
         return response
+
+
+class SessionsView(ListUserSessionsView):  # type: ignore[misc]  # untyped
+    """The list of the user's sessions; a POST ends all but this one."""
+
+    @override
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        """Return the context, with the sessions as rows of this page."""
+        context = super().get_context_data(**context)
+        tracked = context["show_last_seen_at"]
+        return {**context, "sessions": [session_row(session, tracked=tracked) for session in context["sessions"]]}

@@ -26,6 +26,31 @@ class KeyStatus:
     """`active`, `paused` (amber) or `revoked` (red)."""
     hint: str
 
+    @property
+    def is_revoked(self) -> bool:
+        """Whether the key was ended for good."""
+        return self.code == "revoked"
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the key's time is over."""
+        return self.code == "expired"
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the key is paused."""
+        return self.code == "paused"
+
+    @property
+    def expires_soon(self) -> bool:
+        """Whether the key works now, and its time is over within days."""
+        return self.code == "expires_soon"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the key works, and there is nothing else to say about it."""
+        return self.code == "active"
+
 
 ACTIVE: Final = KeyStatus("active", "Active", "active", "Calls with this key are accepted.")
 REVOKED: Final = KeyStatus(

@@ -1,6 +1,5 @@
 """The pages of a developer's keys. One URL, one view, one action; every write goes through `apikeys.services`."""
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -20,12 +19,11 @@ from apikeys.errors import AlreadyCreatedError, APIKeyError, IntegrityViolationE
 from apikeys.forms import KeyForm, NewKeyForm, RevokeForm, key_initial
 from apikeys.models import APIKey, Environment, KeySecret
 from apikeys.snippets import snippets
+from apikeys.view_models import KeyList, key_page, key_rows, options
 from apikeys.widening import edited_columns, widened_columns
-from audit.models import Event
 from audit.origin import Origin
 
 PAGE = 25
-EVENTS = 20
 STATES = (("active", "Active"), ("paused", "Paused"), ("expired", "Expired"), ("revoked", "Revoked"))
 
 
@@ -39,18 +37,16 @@ def list_keys(request: AuthenticatedRequest) -> HttpResponse:
     if environment in Environment.values:
         found = found.filter(environment=environment)
     page = Paginator(found.prefetch_related("secrets"), PAGE).get_page(request.GET.get("page"))
-    usage.describe(list(page), request.user)
-    context = {
-        "page": page,
-        "query": query,
-        "state": state,
-        "states": STATES,
-        "environment": environment,
-        "environments": Environment.choices,
-        "filtered": bool(query or state or environment),
-        "any": page.paginator.count or mine.exists(),
-    }
-    return TemplateResponse(request, "keys/list.html", context)
+    shown = KeyList(
+        page=page,
+        rows=key_rows(list(page), request.user),
+        query=query,
+        states=options(STATES, state),
+        environments=options(Environment.choices, environment),
+        is_filtered=bool(query or state or environment),
+        has_keys=bool(page.paginator.count) or mine.exists(),
+    )
+    return TemplateResponse(request, "keys/list.html", shown._asdict())
 
 
 @login_required
@@ -87,20 +83,8 @@ def new_key(request: AuthenticatedRequest) -> HttpResponse:
 @require_safe
 def detail(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     """Show one key: its state, secrets, settings and timeline."""
-    key = _mine(request, key_id)
-    events = Event.objects.filter(subject_type="key", subject_id=key.pk).order_by("-at", "-id")[:EVENTS]
-    usage.describe([key], request.user)
-    chart = usage.chart_by_hour(key.pk) if request.GET.get("by") == "hour" else vars(key)["chart"]
-    context = {
-        "key": key,
-        "secrets": usage.with_last_use(key.secrets.all()),
-        "events": events,
-        "chart": chart,
-        "outcomes": usage.outcomes(key.pk, chart),
-        "source_addresses": usage.source_addresses(key.pk),
-        "default_limit": settings.KEYPORTAL_RATE_LIMIT,
-    }
-    return TemplateResponse(request, "keys/detail.html", context)
+    shown = key_page(_mine(request, key_id), request.user, by_hour=request.GET.get("by") == "hour")
+    return TemplateResponse(request, "keys/detail.html", shown._asdict())
 
 
 @login_required
@@ -170,8 +154,8 @@ def revoke(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
         return redirect("keys:detail", key.pk)
     if key.revoked_at:
         return redirect("keys:detail", key.pk)
-    usage.describe([key], request.user)
-    context = {"key": key, "form": form, "recent_usage": recent_usage}
+    [row] = key_rows([key], request.user)
+    context = {"row": row, "form": form, "recent_usage": recent_usage}
     return TemplateResponse(request, "keys/revoke.html", context, status=400 if form.is_bound else 200)
 
 

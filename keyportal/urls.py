@@ -30,7 +30,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="account_reset_password_from_key",
     ),
     path("accounts/logout/", views.clears_site_data(LogoutView.as_view()), name="account_logout"),
-    path("accounts/sessions/", include("allauth.usersessions.urls")),
     path("accounts/", include(log_in_urlpatterns)),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/", include("allauth.account.urls")),

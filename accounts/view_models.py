@@ -1,0 +1,70 @@
+"""What the account's pages show of events and sessions."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from allauth.usersessions.models import UserSession
+
+from accounts.models import User
+from accounts.names import printable
+from audit.models import Event
+
+
+class ByWhom(NamedTuple):
+    """Who caused an event, as the account's user may know it: operators without their names and addresses."""
+
+    words: str
+    """`by you`, `by an operator`; empty if it was nobody that is known."""
+    address: str | None
+    """The address that it came from."""
+
+
+class HistoryEntry(NamedTuple):
+    """One event of the security history."""
+
+    sentence: str
+    key_id: str
+    """The key that the event is about; empty if it is about none."""
+    by: ByWhom
+    at: datetime
+
+
+class SessionRow(NamedTuple):
+    """One session of the list."""
+
+    id: int
+    address: str
+    browser: str
+    is_current: bool
+    started_at: datetime
+    seen_at: datetime | None
+    """When it was last used; None if that is not tracked."""
+
+
+def by_whom(event: Event, user: User) -> ByWhom:
+    """Return who caused an event, as this user may know it."""
+    if event.actor == f"user:{user.pk}":
+        return ByWhom("by you", event.address)
+    if event.actor.startswith("user:"):
+        return ByWhom("by an operator", None)
+    if event.actor.startswith("command:"):
+        return ByWhom("by an operator at the command line", None)
+    return ByWhom("", event.address)
+
+
+def history_entry(event: Event, user: User) -> HistoryEntry:
+    """Return an event as this user's history shows it."""
+    key_id = event.subject_id if event.subject_type == "key" else ""
+    return HistoryEntry(event.sentence, key_id, by_whom(event, user), event.at)
+
+
+def session_row(session: UserSession, *, tracked: bool) -> SessionRow:
+    """Return a session as its user's list shows it. `tracked` means that each use is recorded."""
+    return SessionRow(
+        id=session.pk,
+        address=session.ip,
+        browser=printable(session.user_agent) or "Unknown browser",
+        is_current=session.is_current(),
+        started_at=session.created_at,
+        seen_at=session.last_seen_at if tracked else None,
+    )
