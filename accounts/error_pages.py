@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,6 +15,8 @@ from accounts.way_back import page_of
 from integrity.sealed import TamperedRowError
 
 logger = logging.getLogger(__name__)
+
+MINUTE: Final = 60
 
 
 class AccountErrorsMiddleware:
@@ -41,14 +44,19 @@ class AccountErrorsMiddleware:
 def _too_many(request: HttpRequest, above: TooManyAttemptsError) -> HttpResponse:
     if request.method == "POST" and request.user.is_authenticated:  # no extra work for anonymous clients
         save_draft(request, Why.LIMITED)
-    wait, delayed = above.retry_after, isinstance(above, AccountDelayedError)
+    delayed = isinstance(above, AccountDelayedError)
     context = {
         "message": above.message,
-        "wait": wait,
-        "minutes": -(-wait // 60),
+        "wait": _in_words(above.retry_after),
         "delayed": delayed,
         "back": page_of(request),
     }
     response = render(request, "accounts/too_many.html", context, status=429)
-    response["Retry-After"] = str(wait)
+    response["Retry-After"] = str(above.retry_after)
     return response
+
+
+def _in_words(seconds: int) -> str:
+    """Return a wait as `59 seconds` or, rounded up, `2 minutes`."""
+    number, unit = (seconds, "second") if seconds < MINUTE else (-(-seconds // MINUTE), "minute")
+    return f"{number} {unit}{'' if number == 1 else 's'}"

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, NamedTuple
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.forms.boundfield import BoundWidget
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 from typing_extensions import override
@@ -29,6 +30,14 @@ MAX_NETWORKS = 50
 NAME_INPUT = forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
 FORM_TOKEN_LENGTH = 43
 REASON_LENGTH = 200
+PURPOSES: Final = {Environment.LIVE: "For real data", Environment.TEST: "For testing"}
+
+
+class EnvironmentRadio(NamedTuple):
+    """The radio button of an environment, and what the environment is for."""
+
+    button: BoundWidget
+    purpose: str
 
 
 def clean_name(name: str) -> str:
@@ -83,6 +92,11 @@ class KeyForm(ForgetsSecrets, forms.Form):
         field = self.fields["scopes"]
         assert isinstance(field, ScopeField)  # noqa: S101  # for the type checker: it is declared a few lines above
         field.offer(held)
+
+    @property
+    def has_field_errors(self) -> bool:
+        """Whether a field has an error, and not just the form as a whole."""
+        return any(name != NON_FIELD_ERRORS for name in self.errors)
 
     def clean_name(self) -> str:
         """Return the name, normalized."""
@@ -139,6 +153,16 @@ class NewKeyForm(KeyForm):
     form_token = forms.CharField(widget=forms.HiddenInput, min_length=FORM_TOKEN_LENGTH, max_length=FORM_TOKEN_LENGTH)
 
     field_order = ("name", "environment", "scopes", "expiry", "expiry_date", "networks", "show_once", "form_token")
+
+    @property
+    def environment_radios(self) -> list[EnvironmentRadio]:
+        """The radio buttons of the environments."""
+        return [EnvironmentRadio(button, PURPOSES[button.data["value"]]) for button in self["environment"]]
+
+    @property
+    def uses_more_options(self) -> bool:
+        """Whether one of the fields that the page folds away has a value or an error."""
+        return bool(self["networks"].errors or self["networks"].value() or self["show_once"].value())
 
     @staticmethod
     def new_token() -> str:

@@ -1,8 +1,9 @@
 """The admin site of the portal's operators."""
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from allauth.account.decorators import secure_admin_login
 from allauth.account.views import LogoutView
@@ -28,6 +29,15 @@ HIDDEN: Final = {
 PAGES: Final = frozenset(("index", "login", "logout", "password_change", "jsi18n", "app_list"))
 """Django's pages that stay although they belong to no model. Others can look up rows of any model, and are removed."""
 LATEST: Final = 10
+
+
+class LogEntry(NamedTuple):
+    """One of the operator's latest actions."""
+
+    sentence: str
+    subject_id: str
+    """Whom or what it concerned; empty if that has no id."""
+    at: datetime
 
 
 class PortalAdminSite(AdminSite):
@@ -73,9 +83,10 @@ class PortalAdminSite(AdminSite):
         return [url for url in urls if getattr(url, "name", None) in (*PAGES, None)]  # a model's pages have no name
 
     @override
-    def get_log_entries(self, request: HttpRequest) -> Any:
+    def get_log_entries(self, request: HttpRequest) -> Any:  # Django's own are rows of its log
         """Return the operator's latest actions from the audit trail, which replaces Django's own log."""
-        return Event.objects.filter(actor=f"user:{request.user.pk}").order_by("-at", "-id")[:LATEST]
+        events = Event.objects.filter(actor=f"user:{request.user.pk}").order_by("-at", "-id")[:LATEST]
+        return [_log_entry(event) for event in events]
 
     @override
     def password_change(  # type: ignore[override]  # a redirect instead of a page
@@ -105,3 +116,7 @@ class PortalAdminSite(AdminSite):
         if not self.has_permission(request):
             raise PermissionDenied
         return redirect("admin:index")
+
+
+def _log_entry(event: Event) -> LogEntry:
+    return LogEntry(event.sentence, "" if event.subject_type == "credential" else event.subject_id, event.at)

@@ -6,7 +6,7 @@ credential sends back a signed target with public ids (`tokens.ending.Target`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
@@ -37,13 +37,21 @@ REASON: Final = "ended by an operator"
 HIDDEN: Final = "It was found, but you don't have permission to see what it belongs to."
 
 
+class ShownFact(NamedTuple):
+    """One line of a finding."""
+
+    label: str
+    text: str
+    url: str
+    """The page of what the line names; empty if there is none for this operator."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A finding as this operator may see it."""
 
     finding: Finding
-    facts: list[tuple[Fact, str]]
-    """Each with the URL of its page, or an empty text."""
+    facts: list[ShownFact]
     target: str = ""
     """The signed target that the form sends back; empty if there is nothing to end, or not by this operator."""
     why_not: str = ""
@@ -96,7 +104,7 @@ def _page(site_page: Any, request: HttpRequest, *, status: int = 200, **found: o
 
 
 def _shown(request: HttpRequest, finding: Finding, *, alone: bool, errors: Sequence[str] = ()) -> Shown:
-    facts = [(fact, _link(request, fact)) for fact in finding.facts]
+    facts = [ShownFact(fact.label, fact.text, _link(request, fact)) for fact in finding.facts]
     if finding.target is None or not alone:
         return Shown(finding, facts, why_not="" if alone else "To end it, look it up by its id.")
     if not _has_right(request, "change", finding.model):

@@ -47,6 +47,11 @@ class State:
         return f"{_LABELS.get(self.code, self.code)}{at}{f': {self.why}' if self.why else ''}"
 
     @property
+    def is_good(self) -> bool:
+        """Whether it is accepted."""
+        return self.code == GOOD
+
+    @property
     def is_terminal(self) -> bool:
         """Whether it is refused for good, so that there is nothing left to end."""
         return self.code in ("revoked", "expired", "spent")

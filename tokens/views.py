@@ -22,6 +22,7 @@ from tokens import services
 from tokens.closing import close_account
 from tokens.forms import CloseForm
 from tokens.models import TokenFamily
+from tokens.view_models import app_row
 
 PAGE = 25
 
@@ -31,7 +32,8 @@ PAGE = 25
 def list_apps(request: AuthenticatedRequest) -> HttpResponse:
     """Show where tokens of this account are in use: since when, from where, last refreshed."""
     page = Paginator(TokenFamily.objects.alive().of(request.user), PAGE).get_page(request.GET.get("page"))
-    return TemplateResponse(request, "tokens/apps.html", {"page": page})
+    apps = [app_row(family) for family in page]
+    return TemplateResponse(request, "tokens/apps.html", {"page": page, "apps": apps})
 
 
 @require_POST

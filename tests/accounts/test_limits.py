@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.contrib.auth.models import AnonymousUser
 from django.core import mail
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from pytest_django import Settings
 
+from accounts.attempts import TooManyAttemptsError
+from accounts.error_pages import AccountErrorsMiddleware
 from accounts.models import User
 from audit.models import Event
 from tests.accounts.mailbox import get, link_to, messages_to, post
@@ -378,3 +382,24 @@ def test_a_stranger_can_not_lock_an_address_out_that_has_no_account(make_user: M
     post(client, "/accounts/login/unlock/", email="later@example.com")
     post(client, link_to("later@example.com", "/accounts/login/unlock/"))
     assert log_in(client, "later@example.com", PASSWORD).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1, "1 second"),
+        (59, "59 seconds"),
+        (60, "1 minute"),
+        (61, "2 minutes"),
+        (120, "2 minutes"),
+        (3600, "60 minutes"),
+    ],
+)
+def test_the_page_says_how_long_to_wait(rf: RequestFactory, seconds: int, words: str) -> None:
+    request = rf.get("/accounts/login/")
+    request.user = AnonymousUser()
+    above = TooManyAttemptsError("Too many attempts.", seconds)
+    answer = AccountErrorsMiddleware(lambda _: HttpResponse()).process_exception(request, above)
+    assert answer is not None
+    assert f"Too many attempts. Try again in {words}. Your keys" in answer.content.decode()
+    assert answer["Retry-After"] == str(seconds)

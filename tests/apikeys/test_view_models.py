@@ -7,6 +7,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from accounts.view_models import ByWhom
+from apikeys.forms import NewKeyForm
 from apikeys.models import APIKey
 from apikeys.view_models import Option, TimelineEntry, key_page, key_rows, options, timeline_entry
 from audit.event_types import EventType
@@ -41,6 +42,40 @@ def test_one_option_is_chosen_or_none() -> None:
     choices = (("live", "Live"), ("test", "Test"))
     assert options(choices, "test") == [Option("live", "Live", False), Option("test", "Test", True)]
     assert not any(option.is_chosen for option in options(choices, "nonsense"))
+
+
+def test_each_environment_says_what_it_is_for() -> None:
+    radios = NewKeyForm().environment_radios
+    assert [(radio.button.data["value"], radio.purpose) for radio in radios] == [
+        ("live", "For real data"),
+        ("test", "For testing"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "used"),
+    [
+        ({}, False),
+        ({"name": ""}, False),
+        ({"networks": "192.0.2.1"}, True),
+        ({"networks": "nonsense"}, True),
+        ({"show_once": "on"}, True),
+    ],
+    ids=str,
+)
+def test_options_that_are_used_are_not_folded_away(fields: dict[str, str], used: bool) -> None:
+    assert NewKeyForm(fields).uses_more_options == used
+
+
+def test_an_error_of_the_form_as_a_whole_is_none_of_a_field() -> None:
+    token = NewKeyForm.new_token()
+    form = NewKeyForm({"name": "x", "environment": "live", "expiry": "never", "form_token": token})
+    assert form.is_valid()
+    form.add_error(None, "You have too many keys.")
+    form.add_error(None, "And another reason.")
+    assert not form.has_field_errors
+    form.add_error("name", "Too odd.")
+    assert form.has_field_errors
 
 
 @pytest.mark.parametrize(

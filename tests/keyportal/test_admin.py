@@ -1,5 +1,6 @@
 """What operators can do, what they can't, and what developers see of it."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -166,3 +167,10 @@ def test_password_and_log_out_are_the_portals_own(desk: Client) -> None:
     desk.post("/admin/logout/", secure=True)
     assert Event.objects.filter(verb="logged_out").count() == 1
     assert desk.get("/admin/", secure=True).status_code == 302
+
+
+def test_the_latest_actions_name_what_they_concerned(desk: Client, developer: User) -> None:
+    desk.post(FIND, {"credential": developer.pk}, secure=True)
+    desk.post(FIND, {"credential": "kp_live_nonsense"}, secure=True)
+    page = re.sub(r"\s+", " ", desk.get("/admin/", secure=True).content.decode())
+    assert re.findall(r'Credential looked up<br> <span class="quiet">(\w+,)?', page) == ["", f"{developer.pk},"]

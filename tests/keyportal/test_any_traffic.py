@@ -111,7 +111,7 @@ class Traffic:
         rooms = [0, 0, 0]
         for request in (end.line.request for end in self.ends if not end.is_lost):
             if request is not None:
-                is_of_machines = request.path.startswith(self.http_server._of_machines)
+                is_of_machines = request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS)
                 rooms[is_of_machines if request.method else HEADS] += request.buffered
         return rooms
 
