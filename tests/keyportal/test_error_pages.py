@@ -40,7 +40,7 @@ def test_each_status_has_a_page_that_says_what_happened_what_to_do_and_how_to_go
     assert answer["Content-Type"] == "text/html; charset=utf-8"
     [heading] = re.findall(r"<h1>(.+?)</h1>", page)
     assert f"<title>{heading} · keyportal</title>" in page
-    assert len(re.findall(r"<p>(.{30,}?)</p>", page)) >= 1
+    assert re.search(r"<p>[^<]{30,}</p>", page)
     assert f"<code>{answer['X-Request-ID']}</code>" in page
     assert 'href="/">Go to the start page</a>' in page
 
