@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
+from django.conf import settings
 
 from keyportal.http_server.server import HEADS, HTTPServer
 from tests.http_server import OtherEnd
