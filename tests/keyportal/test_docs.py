@@ -35,8 +35,8 @@ NAME_AND_FILE = re.compile(r"`(\w+)`\s+\(`([\w/]+\.py)`|`([\w/]+\.py)`\s+`(\w+)`
 SETTING = re.compile(r"\bKEYPORTAL_[A-Z_]*[A-Z](?![A-Z_…])")
 
 
-def name_of(page: Path) -> str:
-    return str(page.relative_to(ROOT))
+def name_of(document: Path) -> str:
+    return str(document.relative_to(ROOT))
 
 
 @cache
@@ -99,16 +99,16 @@ def test_every_dependency_has_a_line_that_says_why_it_is_there() -> None:
         assert {name.lower() for name in wanted} - named == set()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_file_that_a_page_names_is_there(page: Path) -> None:
-    text = page.read_text()
+@pytest.mark.parametrize("document", PAGES, ids=name_of)
+def test_every_file_that_a_page_names_is_there(document: Path) -> None:
+    text = document.read_text()
     named = set(FILE.findall(text)) | set(FOLDER.findall(text)) - MADE
-    assert name_of(page) in GONE or named - files() == set()
+    assert name_of(document) in GONE or named - files() == set()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_name_that_a_page_looks_for_in_a_file_is_in_it(page: Path) -> None:
-    for before, file, other, after in NAME_AND_FILE.findall(page.read_text()):
+@pytest.mark.parametrize("document", PAGES, ids=name_of)
+def test_every_name_that_a_page_looks_for_in_a_file_is_in_it(document: Path) -> None:
+    for before, file, other, after in NAME_AND_FILE.findall(document.read_text()):
         path, name = ROOT / (file or other), before or after
         if path.exists():  # else the page names a file by the end of its path
             assert re.search(rf"\b{name}\b", path.read_text()), (name, path)
@@ -119,17 +119,17 @@ def test_every_test_that_a_page_names_is_there() -> None:
     known = {path.stem for path in tests}
     for path in tests:
         known.update(re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE))
-    for page in PAGES:
-        assert name_of(page) in GONE or set(re.findall(r"\btest_\w+", page.read_text())) - known == set(), page
+    for document in PAGES:
+        assert name_of(document) in GONE or set(re.findall(r"\btest_\w+", document.read_text())) - known == set(), document
 
 
 def test_every_setting_that_a_page_names_is_one() -> None:
     names = {name for option in OPTIONS for name in (option.name, f"{option.name}_FILE")}
     for file in (path for path in (ROOT / "deploy").rglob("*") if path.is_file()):
         names.update(SETTING.findall(file.read_text()))  # addresses that a gateway's configuration takes
-    for page in PAGES:
-        unknown = set(SETTING.findall(page.read_text())) - names
-        assert {name for name in unknown if not hasattr(settings, name)} == set(), page
+    for document in PAGES:
+        unknown = set(SETTING.findall(document.read_text())) - names
+        assert {name for name in unknown if not hasattr(settings, name)} == set(), document
 
 
 def test_the_columns_of_every_row_seal_are_documented() -> None:
@@ -157,8 +157,8 @@ def test_one_template_alone_prints_a_secret() -> None:
     assert printing == ["_secret.html"]
 
 
-@pytest.mark.parametrize("page", ["tests.conformance.report", "tests.findings_page"])
-def test_the_pages_of_marks_are_what_the_tests_say(page: str) -> None:
-    command = [sys.executable, "-m", page, "--check"]
+@pytest.mark.parametrize("document", ["tests.conformance.report", "tests.findings_page"])
+def test_the_pages_of_marks_are_what_the_tests_say(module: str) -> None:
+    command = [sys.executable, "-m", module, "--check"]
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEADLINE)
     assert (checked.returncode, checked.stderr) == (0, "")
