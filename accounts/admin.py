@@ -66,7 +66,7 @@ class UserAdmin(ReadOnlyAdmin):
 
     def _each(self, request: HttpRequest, users: QuerySet[User], verb: Verb, done: str) -> None:
         origin = Origin.of_request(request)
-        changed = sum(verb(user=user, origin=origin) for user in self.permitted(request, users, verb.__name__))
+        changed = sum(verb(user=user, origin=origin) for user in self.filter_permitted(request, users, verb.__name__))
         messages.success(request, f"{changed} {done}.")
 
 

@@ -39,7 +39,7 @@ def check_rings(app_configs: Sequence[AppConfig] | None, **options: Any) -> list
         except RingError as error:
             hint = "Without it, keys can't be created, found or checked. `manage.py newkey` makes an entry."
             errors.append(Error(f"{name}: {error}.", hint=hint, id="keyportal.E001"))
-    return errors or _shared_material([sealing_ring(), index_ring()], signing_ring())
+    return errors or _find_shared_material([sealing_ring(), index_ring()], signing_ring())
 
 
 @register("keyportal")
@@ -91,7 +91,7 @@ def check_mail(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[
 
 
 @register(Tags.database)
-def check_key_rings(
+def check_key_rings_fit(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **options: Any
 ) -> list[CheckMessage]:
     """Return E008 if the rings are not those that the database was written with."""
@@ -107,7 +107,7 @@ def check_key_rings(
     return []
 
 
-def _shared_material(rings: Sequence[KeyRing], signing: SigningRing) -> list[CheckMessage]:
+def _find_shared_material(rings: Sequence[KeyRing], signing: SigningRing) -> list[CheckMessage]:
     named = [(f"{ring.name}:{key.id}", key) for ring in rings for key in ring]
     of_django = [raw for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS) for raw in _spellings(secret)]
     messages = [

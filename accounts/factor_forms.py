@@ -18,7 +18,7 @@ from audit.origin import Origin
 from audit.services import record_event
 
 
-class LimitedCode:
+class LimitCodesMixin:
     """A form mixin that counts a code before checking it, and records a wrong one."""
 
     user: User
@@ -37,7 +37,7 @@ class LimitedCode:
         return code
 
 
-class ConfirmedOnly:
+class ConfirmedUserMixin:
     """A form mixin that requires a confirmed account, so that a stranger's factor can't lock the mailbox's owner out.
 
     The sealed confirmation of the user counts; allauth would ask its own table (`MFA_ALLOW_UNVERIFIED_EMAIL`).
@@ -52,7 +52,7 @@ class ConfirmedOnly:
         return super().clean()  # type: ignore[misc]  # defined by the form
 
 
-class RecordedPasskey:
+class RecordFailedPasskeysMixin:
     """A form mixin that records a failed passkey, if the account is known."""
 
     user: User | None
@@ -67,29 +67,29 @@ class RecordedPasskey:
             raise
 
 
-class AuthenticateForm(LimitedCode, LibraryAuthenticateForm):  # type: ignore[misc]  # untyped
+class AuthenticateForm(LimitCodesMixin, LibraryAuthenticateForm):  # type: ignore[misc]  # untyped
     """A code at log-in."""
 
 
-class ReauthenticateForm(LimitedCode, LibraryReauthenticateForm):  # type: ignore[misc]  # untyped
+class ReauthenticateForm(LimitCodesMixin, LibraryReauthenticateForm):  # type: ignore[misc]  # untyped
     """A code for a fresh log-in."""
 
 
-class ActivateTOTPForm(ConfirmedOnly, LimitedCode, LibraryActivateTOTPForm):  # type: ignore[misc]  # untyped
+class ActivateTOTPForm(ConfirmedUserMixin, LimitCodesMixin, LibraryActivateTOTPForm):  # type: ignore[misc]  # untyped
     """The first code of a new authenticator app."""
 
     event = EventType.SECOND_FACTOR_REFUSED
 
 
-class AuthenticateWebAuthnForm(RecordedPasskey, LibraryAuthenticateWebAuthnForm):  # type: ignore[misc]  # untyped
+class AuthenticateWebAuthnForm(RecordFailedPasskeysMixin, LibraryAuthenticateWebAuthnForm):  # type: ignore[misc]  # untyped
     """A passkey at log-in, after the password."""
 
 
-class ReauthenticateWebAuthnForm(RecordedPasskey, LibraryReauthenticateWebAuthnForm):  # type: ignore[misc]  # untyped
+class ReauthenticateWebAuthnForm(RecordFailedPasskeysMixin, LibraryReauthenticateWebAuthnForm):  # type: ignore[misc]  # untyped
     """A passkey for a fresh log-in."""
 
 
-class LoginWebAuthnForm(RecordedPasskey, LibraryLoginWebAuthnForm):  # type: ignore[misc]  # untyped
+class LoginWebAuthnForm(RecordFailedPasskeysMixin, LibraryLoginWebAuthnForm):  # type: ignore[misc]  # untyped
     """A passkey as the only factor of a log-in."""
 
 

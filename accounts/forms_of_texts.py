@@ -8,7 +8,7 @@ from typing_extensions import override
 from accounts.leaks import holds_secret
 
 
-class ForgetsSecrets(forms.BaseForm):
+class HideSecretsMixin(forms.BaseForm):
     """A form mixin that does not show a secret again if the user entered one by mistake."""
 
     @override

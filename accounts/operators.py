@@ -78,7 +78,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         """Return the account that a row belongs to; None if it belongs to no account."""
         return None
 
-    def permitted(self, request: HttpRequest, rows: QuerySet[Any], action: str) -> list[Any]:
+    def filter_permitted(self, request: HttpRequest, rows: QuerySet[Any], action: str) -> list[Any]:
         """Return the rows that the operator may act on. Refused ones are recorded, and a message gives their number."""
         allowed: list[Any] = []
         refused: list[Any] = []
@@ -147,9 +147,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         """Return the URLs with the extra pages, each guarded by the permission that it names."""
         prefix = f"{self.opts.app_label}_{self.opts.model_name}"
         pages = [
-            path(
-                page.operators_route, self.admin_site.admin_view(self._guarded(page)), name=f"{prefix}_{page.__name__}"
-            )
+            path(page.operators_route, self.admin_site.admin_view(self._guard(page)), name=f"{prefix}_{page.__name__}")
             for page in self.pages()
         ]
         return [*pages, *super().get_urls()]
@@ -178,7 +176,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         # Django's own message would quote the URL, and the session would store it.
         raise Http404
 
-    def _guarded(self, page: Any) -> Page:
+    def _guard(self, page: Any) -> Page:
         @wraps(page)  # `accounts.way_back` reads the page's attributes
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not getattr(self, f"has_{page.operators_permission}_permission")(request):

@@ -5,14 +5,14 @@ from django import forms
 from django.core.exceptions import ValidationError
 from typing_extensions import override
 
-from accounts.factor_forms import ConfirmedOnly
-from accounts.forms_of_texts import ForgetsSecrets
+from accounts.factor_forms import ConfirmedUserMixin
+from accounts.forms_of_texts import HideSecretsMixin
 from accounts.names import clean_text, printable
 
 LONGEST = 100
 
 
-class AddPasskeyForm(ConfirmedOnly, AddWebAuthnForm):  # type: ignore[misc]  # untyped
+class AddPasskeyForm(ConfirmedUserMixin, AddWebAuthnForm):  # type: ignore[misc]  # untyped
     """A new passkey. The browser has created it already, so a bad name is cleaned up and not refused."""
 
     @override
@@ -27,7 +27,7 @@ class AddPasskeyForm(ConfirmedOnly, AddWebAuthnForm):  # type: ignore[misc]  # u
         return name
 
 
-class EditPasskeyForm(ForgetsSecrets, EditWebAuthnForm):  # type: ignore[misc]  # untyped
+class EditPasskeyForm(HideSecretsMixin, EditWebAuthnForm):  # type: ignore[misc]  # untyped
     """A new name for a passkey."""
 
     name = forms.CharField(max_length=LONGEST)

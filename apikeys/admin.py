@@ -103,7 +103,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
     ) -> HttpResponse | None:
         """Show a confirmation that names the keys, then revoke each of them."""
         keys = self._permitted_keys(request, queryset, "revoke")
-        form = ReasonForm(request.POST if "reason" in request.POST else None, initial=_typed(draft, "reason"))
+        form = ReasonForm(request.POST if "reason" in request.POST else None, initial=_initial(draft, "reason"))
         if not keys:
             return None
         if not form.is_valid():
@@ -121,7 +121,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
     ) -> HttpResponse | None:
         """Show a form that names the keys, then set the limit on each. A higher limit needs a fresh log-in."""
         keys = self._permitted_keys(request, queryset, "limit_key")
-        form = LimitForm(request.POST if "limit" in request.POST else None, initial=_typed(draft, "limit"))
+        form = LimitForm(request.POST if "limit" in request.POST else None, initial=_initial(draft, "limit"))
         if not keys:
             return None
         context = {"keys": keys, "title": "Set the rate limit", "default": settings.KEYPORTAL_RATE_LIMIT}
@@ -159,7 +159,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
         if keys.count() > MOST_AT_ONCE:
             messages.error(request, f"Too many keys are selected. Select up to {MOST_AT_ONCE}.")
             return []
-        return self.permitted(request, keys.select_related("owner"), action)
+        return self.filter_permitted(request, keys.select_related("owner"), action)
 
     def _form_page(
         self, request: HttpRequest, page: str, form: Form, context: dict[str, Any], status: int = 400
@@ -169,6 +169,6 @@ class APIKeyAdmin(ReadOnlyAdmin):
         return render(request, f"admin/apikeys/{page}.html", context, status=status if form.is_bound else 200)
 
 
-def _typed(draft: Draft | None, field: str) -> dict[str, str]:
+def _initial(draft: Draft | None, field: str) -> dict[str, str]:
     """Return what the operator had typed into this field before a fresh log-in interrupted."""
     return {field: draft.first(field)} if draft else {}

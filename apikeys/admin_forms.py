@@ -3,14 +3,14 @@
 from django import forms
 from django.core.exceptions import ValidationError
 
-from accounts.forms_of_texts import ForgetsSecrets
+from accounts.forms_of_texts import HideSecretsMixin
 from apikeys.forms import REASON_LENGTH, clean_reason
 from credentials.limits.rate_limit_text import LONGEST, parse_limit
 
 WIDE = {"class": "vTextField", "autocomplete": "off"}
 
 
-class ReasonForm(ForgetsSecrets, forms.Form):
+class ReasonForm(HideSecretsMixin, forms.Form):
     """The reason for which an operator ends a credential."""
 
     reason = forms.CharField(
@@ -25,7 +25,7 @@ class ReasonForm(ForgetsSecrets, forms.Form):
         return clean_reason(self.cleaned_data["reason"])
 
 
-class LimitForm(ForgetsSecrets, forms.Form):
+class LimitForm(HideSecretsMixin, forms.Form):
     """A key's rate limit."""
 
     limit = forms.CharField(

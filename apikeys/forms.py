@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 from typing_extensions import override
 
-from accounts.forms_of_texts import ForgetsSecrets
+from accounts.forms_of_texts import HideSecretsMixin
 from accounts.names import clean_text
 from apikeys.models import NAME_LENGTH, APIKey, Environment
 from audit.client_address import parse_network
@@ -62,7 +62,7 @@ class ScopeField(forms.MultipleChoiceField):
         self.choices = [(scope.name, scope.description) for scope in self.scopes]
 
 
-class KeyForm(ForgetsSecrets, forms.Form):
+class KeyForm(HideSecretsMixin, forms.Form):
     """What a developer decides about a key, when it is created and later."""
 
     keepable: ClassVar[tuple[str, ...]] = ("name", "scopes", "expiry", "expiry_date", "networks")
@@ -170,7 +170,7 @@ class NewKeyForm(KeyForm):
         return get_random_string(FORM_TOKEN_LENGTH)
 
 
-class RevokeForm(ForgetsSecrets, forms.Form):
+class RevokeForm(HideSecretsMixin, forms.Form):
     """The reason for revoking a key, which is optional. For a key in use, the developer must also type its name."""
 
     keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")

@@ -160,7 +160,7 @@ class APIKey(SealedRow):
 class KeySecretQuerySet(models.QuerySet["KeySecret"]):
     """Selections of secrets."""
 
-    def holding(self, secret: str) -> Self:
+    def with_secret(self, secret: str) -> Self:
         """Return the row of this secret, looked up by its digest under each key of the index ring."""
         return self.filter(digest__in=index_digests(index_ring(), secret))
 

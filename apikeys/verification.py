@@ -59,7 +59,7 @@ def load(secret: str) -> VerifiedRecord | None:
     return None
 
 
-class _Found(NamedTuple):
+class _Row(NamedTuple):
     secret: KeySecret
     key: APIKey
     owner: Owner
@@ -73,7 +73,7 @@ def _by_digest(digests: Sequence[Placeholder]) -> QuerySet[KeySecret, Any]:
 _BY_DIGEST: Final = PreparedQuery(
     _by_digest,
     BinaryField(),
-    _Found,
+    _Row,
     secret=SECRET,
     key=KEY.under("key__"),
     owner=OWNER.under("key__owner__"),

@@ -44,7 +44,7 @@ def extend_when_due() -> None:
     if not settings.KEYPORTAL_AUDIT_CHAIN:
         return
     try:
-        if not _was_just_extended():
+        if not _is_recent():
             while extend_chain() == BATCH:
                 continue
     except DatabaseError as error:
@@ -123,7 +123,7 @@ def digest_of(seals: Iterable[bytes]) -> bytes:
     return hashlib.sha256(frame(seals)).digest()
 
 
-def _was_just_extended() -> bool:
+def _is_recent() -> bool:
     """Return whether the newest link is recent: the link that the sealed state names, as others may be forged."""
     state = read_row(ChainState, 1)
     if state is None or not fits(state):

@@ -67,11 +67,11 @@ def is_in(address: Address, networks: Iterable[str]) -> bool:
 
 def parse_address(text: str) -> Address | None:
     """Return the IPv4 or IPv6 address in a text with or without a port, or None. ::ffff:1.2.3.4 becomes 1.2.3.4."""
-    return resolved_address(text) if len(text) <= LONGEST else None
+    return parse_short_address(text) if len(text) <= LONGEST else None
 
 
 @lru_cache(maxsize=4096)
-def resolved_address(text: str) -> Address | None:
+def parse_short_address(text: str) -> Address | None:
     """Return the same for a text that is known to be short, such as a resolved address: each is kept in memory."""
     bare = text
     if text.startswith("["):

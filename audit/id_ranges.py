@@ -21,13 +21,13 @@ class IdRanges:
     @classmethod
     def of(cls, ids: Iterable[int]) -> Self:
         """Return the set of these ids, which must be distinct and in ascending order."""
-        return cls(tuple(_joined((number, number) for number in ids)))
+        return cls(tuple(_join((number, number) for number in ids)))
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse the form that `str` gives. Raises ValueError for any other."""
         spans = [(int(first), int(last or first)) for first, _, last in (part.partition("-") for part in text.split())]
-        read = cls(tuple(_joined(spans)))
+        read = cls(tuple(_join(spans)))
         if str(read) != text or any(first > last for first, last in read.spans):
             raise ValueError("no ascending ranges")
         return read
@@ -35,7 +35,7 @@ class IdRanges:
     @classmethod
     def union(cls, sets: "Iterable[IdRanges]") -> Self:
         """Return the union of the sets."""
-        return cls(tuple(_joined(sorted(span for ids in sets for span in ids.spans))))
+        return cls(tuple(_join(sorted(span for ids in sets for span in ids.spans))))
 
     @property
     def last(self) -> int:
@@ -53,10 +53,10 @@ class IdRanges:
         return any(first <= number <= last for first, last in self.spans[max(at, 0) : at + 2])
 
     def __sub__(self, other: "IdRanges") -> "IdRanges":
-        return IdRanges(tuple(_without(self.spans, other.spans)))
+        return IdRanges(tuple(_subtract(self.spans, other.spans)))
 
 
-def _joined(spans: Iterable[Span]) -> Iterator[Span]:
+def _join(spans: Iterable[Span]) -> Iterator[Span]:
     """Yield the spans, joined where they touch or overlap. They must be ordered by their starts."""
     begun: Span | None = None
     for first, last in spans:
@@ -70,7 +70,7 @@ def _joined(spans: Iterable[Span]) -> Iterator[Span]:
         yield begun
 
 
-def _without(spans: Iterable[Span], others: tuple[Span, ...]) -> Iterator[Span]:
+def _subtract(spans: Iterable[Span], others: tuple[Span, ...]) -> Iterator[Span]:
     position = 0
     for span in spans:
         first, last = span

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.load import asking_about, each_in_turn, load
+from benchmarks.load import each_in_turn, load, verify_script
 from benchmarks.rows import Row, Table, spread
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
@@ -78,7 +78,7 @@ class Bare(Bench):
         return [*super().server(workers), "benchmarks.bare:application"]
 
 
-def measured() -> list[Table]:
+def measure() -> list[Table]:
     """Return the tables for both databases."""
     tables = []
     with tempfile.TemporaryDirectory(prefix="keyportal-bench-") as folder:
@@ -94,8 +94,8 @@ def _rates(database_url: str, folder: Path) -> dict[str, list[float]]:
     with Bench(folder, database_url, **EVERY_DAY).running(workers=1) as portal, _variants(portal, folder) as variants:
         for _ in range(ROUNDS):
             for name, variant in variants.items():
-                asked = load(variant.url, variant.authorization, script=variant.script, seconds=SECONDS)
-                rates.setdefault(name, []).append(asked.rate)
+                result = load(variant.url, variant.authorization, script=variant.script, seconds=SECONDS)
+                rates.setdefault(name, []).append(result.rate)
     return rates
 
 
@@ -115,8 +115,8 @@ def _variants(portal: Portal, folder: Path) -> Iterator[dict[str, Variant]]:
         bare.start(workers=1)
         variants = {name: Variant(f"{portal.url}/api/bench/{name}", header) for name, header in headers.items()}
         variants["forward-auth"] = Variant(f"{portal.url}/gateway/auth", headers["keyportal-key"])
-        asker = portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted")[1]
-        variants["verify"] = Variant(f"{portal.url}/api/v1/verify", f"Bearer {asker}", asking_about(folder, secret))
+        service = portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted")[1]
+        variants["verify"] = Variant(f"{portal.url}/api/v1/verify", f"Bearer {service}", verify_script(folder, secret))
         variants["bare"] = Variant(bare.url, headers["keyportal-key"])
         in_turn = each_in_turn(folder, both)
         variants["keyportal-key, cold"] = Variant(f"{cold.url}/api/bench/keyportal-key", script=in_turn)

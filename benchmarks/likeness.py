@@ -27,7 +27,7 @@ UNUSABLE: Final = (
 )
 
 
-def measured() -> list[Table]:
+def measure() -> list[Table]:
     """Return the table for PostgreSQL, where each write costs a commit to disk."""
     with (
         TemporaryDirectory(prefix="keyportal-bench-") as name,
@@ -37,26 +37,28 @@ def measured() -> list[Table]:
         portal.make_developer(OWNER)
         portal.shell(UNUSABLE)
         key, secret = portal.make_key(OWNER)
-        rows = [_passwords(portal), _clients(portal, key), _hanging(portal, cluster, secret)]
+        rows = [_measure_passwords(portal), _measure_clients(portal, key), _measure_hanging(portal, cluster, secret)]
     return [Table("Answers that must reveal nothing, and a database that hangs, PostgreSQL", rows)]
 
 
-def _passwords(portal: Portal) -> Row:
+def _measure_passwords(portal: Portal) -> Row:
     oauth_client = OAuthClient(portal)
     emails = {"a wrong password": OWNER, "no such account": "nobody@example.com", "no password": "unusable@example.com"}
     guesses = {name: partial(oauth_client.password, email, "wrong") for name, email in emails.items()}
     what = f"the slowest / the quickest of {', '.join(emails)}, by HTTP Basic"
-    return Row("-", what, f"{_unlikeness(portal, guesses):.3f}", "≤ 1.15")
+    return Row("-", what, f"{_slowest_to_quickest(portal, guesses):.3f}", "≤ 1.15")
 
 
-def _clients(portal: Portal, key: str) -> Row:
+def _measure_clients(portal: Portal, key: str) -> Row:
     wrong, grant = new_secret("kp", "live"), {"grant_type": "client_credentials"}
-    ask = OAuthClient(portal).token
-    tries = {name: partial(ask, grant, client=ClientKey(name, wrong)) for name in (key, new_id("key"))}
-    return Row("-", "the same of an unknown client and a wrong secret", f"{_unlikeness(portal, tries):.3f}", "≤ 1.2")
+    send = OAuthClient(portal).token
+    tries = {name: partial(send, grant, client=ClientKey(name, wrong)) for name in (key, new_id("key"))}
+    return Row(
+        "-", "the same of an unknown client and a wrong secret", f"{_slowest_to_quickest(portal, tries):.3f}", "≤ 1.2"
+    )
 
 
-def _hanging(portal: Portal, cluster: Cluster, secret: str) -> Row:
+def _measure_hanging(portal: Portal, cluster: Cluster, secret: str) -> Row:
     ratios = []
     for _ in range(FROZEN_TRIES):
         cluster.freeze()
@@ -72,7 +74,7 @@ def _hanging(portal: Portal, cluster: Cluster, secret: str) -> Row:
     return Row("-", f"a verdict while the database hangs / the wait of {VERDICT_TIMEOUT} s", spread(ratios), "≤ 1.2")
 
 
-def _unlikeness(portal: Portal, actions: Mapping[str, Callable[[], object]]) -> float:
+def _slowest_to_quickest(portal: Portal, actions: Mapping[str, Callable[[], object]]) -> float:
     """Return the ratio of the slowest to the quickest, each measured by its fastest try."""
     fastest = dict.fromkeys(actions, float("inf"))
     for _ in range(TRIES):

@@ -33,9 +33,9 @@ def load(
     return Load(float(rate[1]), float(p99[1]) * UNITS[p99[2]])
 
 
-def asking_about(folder: Path, secret: str) -> Path:
+def verify_script(folder: Path, secret: str) -> Path:
     """Write and return a script with which wrk sends a credential to `/api/v1/verify`."""
-    script = folder / "asking.lua"
+    script = folder / "verify.lua"
     body = json.dumps({"credential": secret})
     script.write_text(f"wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = '{body}'\n")
     return script

@@ -16,7 +16,7 @@ from tests.portal import Portal
 from tests.ports import free_port
 from tests.with_postgres import postgres_cluster
 
-QUESTIONS = int(os.environ.get("QUESTIONS", "1000000"))
+REQUESTS = int(os.environ.get("REQUESTS", "1000000"))
 OWNER = "restarts@example.com"
 COUNT = """
 local threads = {}
@@ -42,7 +42,7 @@ class Storm(NamedTuple):
     restarts: int
 
 
-def measured() -> list[Table]:
+def measure() -> list[Table]:
     """Return the table, after a million answers."""
     good: dict[int, int] = {}
     revoked: dict[int, int] = {}
@@ -57,7 +57,7 @@ def measured() -> list[Table]:
         with first.running(), nginx(folder, port, [first.port, second.port], api, beside=answering):
             second.start()
             try:
-                while sum(good.values()) + sum(revoked.values()) < QUESTIONS:
+                while sum(good.values()) + sum(revoked.values()) < REQUESTS:
                     storm = _storm(folder, port, [first, second])
                     restarts += storm.restarts
                     for total, seen in ((good, storm.good), (revoked, storm.revoked)):
@@ -65,10 +65,10 @@ def measured() -> list[Table]:
                             total[status] = total.get(status, 0) + count
             finally:
                 second.stop()
-    asked = sum(good.values()) + sum(revoked.values())
-    wrong = asked - good.get(200, 0) - revoked.get(401, 0)
+    sent = sum(good.values()) + sum(revoked.values())
+    wrong = sent - good.get(200, 0) - revoked.get(401, 0)
     reached = f"{wrong} wrong (good key: {good}; revoked key: {revoked})"
-    what = f"{asked:,} requests through nginx during {restarts} restarts of the two portals"
+    what = f"{sent:,} requests through nginx during {restarts} restarts of the two portals"
     return [Table("Restarts, PostgreSQL", [Row("-", what, reached, "0 wrong")])]
 
 
@@ -81,18 +81,18 @@ def _storm(folder: Path, port: int, portals: list[Portal]) -> Storm:
     _, good = portals[0].make_key(OWNER, "--scope", "reports:read")
     key, revoked = portals[0].make_key(OWNER, "--scope", "reports:read")
     portals[0].command("revokekey", key, "--reason", "bench")
-    askers = [_ask(folder, port, secret) for secret in (good, revoked)]
+    senders = [_send(folder, port, secret) for secret in (good, revoked)]
     restarts = 0
-    while any(asker.poll() is None for asker in askers):
+    while any(sender.poll() is None for sender in senders):
         portal = portals[restarts % len(portals)]
         portal.stop()
         portal.start()
         restarts += 1
-    answers = [_statuses(asker.communicate()[0]) for asker in askers]
+    answers = [_statuses(sender.communicate()[0]) for sender in senders]
     return Storm(answers[0], answers[1], restarts)
 
 
-def _ask(folder: Path, port: int, secret: str) -> subprocess.Popen[str]:
+def _send(folder: Path, port: int, secret: str) -> subprocess.Popen[str]:
     head = f"Authorization: Bearer {secret}"
     command = ["wrk", "-t1", "-c4", "-d20s", "-H", head, "-s", str(folder / "count.lua")]
     return subprocess.Popen([*command, f"http://127.0.0.1:{port}/reports/1"], stdout=subprocess.PIPE, text=True)

@@ -30,7 +30,7 @@ class OneThread(Portal):
     threads = 1
 
 
-def measured() -> list[Table]:
+def measure() -> list[Table]:
     """Return the table with all three, on PostgreSQL."""
     return [Table("Many keys, PostgreSQL", [*cold_with_many(), *page_of_many()])]
 
@@ -42,7 +42,7 @@ def fill(portal: Portal, count: int, good: int, file: Path) -> None:
 
 
 @contextmanager
-def filled(folder: Path, count: int, good: int) -> Iterator[tuple[OneThread, Path]]:
+def portal_with_keys(folder: Path, count: int, good: int) -> Iterator[tuple[OneThread, Path]]:
     """Yield a portal whose cache holds one key, on its own PostgreSQL with so many keys, and the file of secrets."""
     folder.mkdir()
     with postgres_cluster() as cluster:
@@ -56,7 +56,10 @@ def cold_with_many() -> list[Row]:
     """Compare cold verifications with few and with many keys, in turn; then measure the memory with the many."""
     with tempfile.TemporaryDirectory(prefix="keyportal-bench-") as name:
         folder = Path(name)
-        with filled(folder / "few", FEW, FEW) as (few, known), filled(folder / "many", MANY, GOOD) as (many, all_known):
+        with (
+            portal_with_keys(folder / "few", FEW, FEW) as (few, known),
+            portal_with_keys(folder / "many", MANY, GOOD) as (many, all_known),
+        ):
             some = folder / "some"
             some.write_text("\n".join(all_known.read_text().split("\n")[:: GOOD // FEW]))
             scripts = {few: each_in_turn(folder, known), many: each_in_turn(folder, some)}
@@ -78,16 +81,16 @@ def memory(many: Portal, folder: Path, secrets: Path) -> Row:
     portal.log = folder / "memory.log"
     portal.start(workers=1)
     try:
-        before, sizes, asked = resident(portal), [], 0.0
+        before, sizes, verified = resident(portal), [], 0.0
         script = each_in_turn(folder, secrets)
-        while asked < VERIFICATIONS:
-            asked += load(f"{portal.url}/gateway/auth", seconds=5, script=script).rate * 5
+        while verified < VERIFICATIONS:
+            verified += load(f"{portal.url}/gateway/auth", seconds=5, script=script).rate * 5
             sizes.append(resident(portal))
     finally:
         portal.stop()
     half = sizes[len(sizes) // 2]
     reached = f"{max(sizes):.0f} MB (at the start {before:.0f}, half-way {half:.0f}, at the end {sizes[-1]:.0f})"
-    return Row("11", f"one worker's memory, {asked:,.0f} verifications of {GOOD:,} keys", reached, "≤ 150 MB, flat")
+    return Row("11", f"one worker's memory, {verified:,.0f} verifications of {GOOD:,} keys", reached, "≤ 150 MB, flat")
 
 
 def resident(portal: Portal) -> float:

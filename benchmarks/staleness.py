@@ -21,16 +21,18 @@ LINES = 6  # connections to each server, so that some reach each of its workers
 OWNER = "stale@example.com"
 
 
-class Watch:
-    """Sends a key to both servers over and over, and notes when it was last accepted."""
+class KeyPoller:
+    """Sends a key to both servers over and over, and stores when it was last accepted."""
 
     def __init__(self, portals: list[Portal], secret: str) -> None:
         self.last_good = 0.0
-        self.asked = 0
+        self.sent = 0
         self.refused = threading.Event()
         self._head = {"Authorization": f"Bearer {secret}"}
         self._over = False
-        self._threads = [threading.Thread(target=self._ask, args=(portal,)) for portal in portals for _ in range(LINES)]
+        self._threads = [
+            threading.Thread(target=self._send, args=(portal,)) for portal in portals for _ in range(LINES)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -40,13 +42,13 @@ class Watch:
         for thread in self._threads:
             thread.join()
 
-    def _ask(self, portal: Portal) -> None:
+    def _send(self, portal: Portal) -> None:
         line = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=10)
         while not self._over:
             line.request("GET", "/gateway/auth", headers=self._head)
             answer = line.getresponse()
             answer.read()
-            self.asked += 1
+            self.sent += 1
             if answer.status == HTTPStatus.OK:
                 self.last_good = time.monotonic()
         line.close()
@@ -74,29 +76,29 @@ def two_servers() -> Iterator[tuple[list[Portal], Proxy]]:
                 second.stop()
 
 
-def staleness_of(portals: list[Portal], *, pause: float, watch_for: float) -> float:
+def staleness_of(portals: list[Portal], *, pause: float, poll_for: float) -> float:
     """Revoke a key that both servers know; return the seconds from the answer to the last 200, 0 if there was none."""
     _, secret = portals[0].make_key(OWNER)
-    watch = Watch(portals, secret)
+    poller = KeyPoller(portals, secret)
     time.sleep(pause)
     answer = portals[0].request("DELETE", "/api/v1/tokens", headers={"Authorization": f"Bearer {secret}"})
     revoked = time.monotonic()
     if answer.status != HTTPStatus.NO_CONTENT:
         raise RuntimeError(f"the key was not revoked: {answer.status}")
-    time.sleep(watch_for)
-    watch.stop()
-    return max(0.0, watch.last_good - revoked)
+    time.sleep(poll_for)
+    poller.stop()
+    return max(0.0, poller.last_good - revoked)
 
 
-def measured() -> list[Table]:
+def measure() -> list[Table]:
     """Return the table: under normal conditions, and with the second server's connection to the database silenced."""
     with two_servers() as (portals, proxy):
-        stale = [staleness_of(portals, pause=0.05, watch_for=0.3) for _ in range(REVOCATIONS)]
+        stale = [staleness_of(portals, pause=0.05, poll_for=0.3) for _ in range(REVOCATIONS)]
         cut_off = []
         for _ in range(CUTS):
             while not proxy.silence(b"keyportal_"):  # the channel of the heartbeats
                 time.sleep(0.05)
-            cut_off.append(staleness_of(portals, pause=0.1, watch_for=3.0))
+            cut_off.append(staleness_of(portals, pause=0.1, poll_for=3.0))
     reached = f"p99 {percentile(stale, 99) * 1000:.0f} ms, worst {max(stale) * 1000:.0f} ms"
     without = f"worst {max(cut_off):.2f} s"
     what = f"from the answer to a revocation to the last 200 of two servers with two workers each, {REVOCATIONS} times"

@@ -20,12 +20,12 @@ from tests.portal import ROOT, Portal
 RESULTS: Final = ROOT / "benchmarks" / "results.json"
 PAGE: Final = ROOT / "benchmarks" / "results.md"
 PARTS: Final[dict[str, Callable[[], list[Table]]]] = {
-    "checks": checks.measured,
-    "scale": scale.measured,
-    "staleness": staleness.measured,
-    "likeness": likeness.measured,
-    "upkeep": upkeep.measured,
-    "restarts": restarts.measured,
+    "checks": checks.measure,
+    "scale": scale.measure,
+    "staleness": staleness.measure,
+    "likeness": likeness.measure,
+    "upkeep": upkeep.measure,
+    "restarts": restarts.measure,
 }
 
 

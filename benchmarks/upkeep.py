@@ -19,7 +19,7 @@ PACE = 3  # seconds of each measurement without a purge
 RATE = 200  # requests per second
 
 
-def measured() -> list[Table]:
+def measure() -> list[Table]:
     """Return the tables for PostgreSQL, and the steady rate on SQLite too."""
     with tempfile.TemporaryDirectory(prefix="keyportal-bench-") as name:
         portal = OneThread(Path(name), f"sqlite:///{name}/bench.sqlite3")
@@ -57,16 +57,16 @@ def purge_beside_traffic(portal: Portal) -> Row:
     """Compare the p99 of verifications with and without a purge, over one connection."""
     portal.make_developer("bench@example.com")
     _, secret = portal.make_key("bench@example.com")
-    ask = f"{portal.url}/gateway/auth"
+    url = f"{portal.url}/gateway/auth"
     ratios = []
     for _ in range(3):
-        idle = load(ask, f"Bearer {secret}", seconds=PACE, connections=1).p99
+        idle = load(url, f"Bearer {secret}", seconds=PACE, connections=1).p99
         portal.shell(f"from tests.keyportal.test_purge import many_expired; many_expired({EXPIRED})")
         purging = portal.begin("purge")
         time.sleep(1)  # until its interpreter has started
         busy = []
         while purging.poll() is None:
-            busy.append(load(ask, f"Bearer {secret}", seconds=1, connections=1).p99)
+            busy.append(load(url, f"Bearer {secret}", seconds=1, connections=1).p99)
         ratios.append(max(busy) / idle)
     what = f"p99 of verifications while {EXPIRED:,} expired rows are purged / idle"
     return Row("13", what, spread(ratios), "≤ 1.5")

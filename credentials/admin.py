@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from typing_extensions import override
 
-from accounts.forms_of_texts import ForgetsSecrets
+from accounts.forms_of_texts import HideSecretsMixin
 from accounts.names import clean_text
 from accounts.operators import OperatorAdmin, ReadOnlyAdmin
 from accounts.way_back import WayBack
@@ -20,7 +20,7 @@ from credentials.usage.models import SourceAddress, Usage
 DESCRIPTION_LENGTH = 200
 
 
-class ScopeForm(ForgetsSecrets, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class ScopeForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """The form in which an operator adds or describes a scope."""
 
     class Meta:

@@ -44,7 +44,7 @@ class Admission:
         """
         quota = rate_limiter().hit(record.counted_as, record.limit, may_block=may_block) if limited else None
         if quota is not None and quota.is_exceeded:
-            raise RefusedError(_rate_limited(record, quota))
+            raise RefusedError(_rate_limit_refusal(record, quota))
         self._record = record
         return quota
 
@@ -83,7 +83,7 @@ def _start_background() -> None:
 os.register_at_fork(after_in_child=_start_background.cache_clear)
 
 
-def _rate_limited(record: VerifiedRecord, quota: Quota) -> Refusal:
+def _rate_limit_refusal(record: VerifiedRecord, quota: Quota) -> Refusal:
     return Refusal(
         code="rate_limited",
         about=record.about,

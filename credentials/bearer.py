@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from typing_extensions import override
 
 from accounts.models import User
-from audit.client_address import Address, resolved_address
+from audit.client_address import Address, parse_short_address
 from credentials.admission import Admission
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused
@@ -47,7 +47,7 @@ class BearerAuthentication(BaseAuthentication, ABC):
             if not self.is_ours(token):
                 return None
             # The portal's first middleware has set REMOTE_ADDR to the resolved client address.
-            address = resolved_address(django_request.META.get("REMOTE_ADDR", ""))
+            address = parse_short_address(django_request.META.get("REMOTE_ADDR", ""))
             with Admission(ENTRY_POINT, address) as admission:
                 record = self.verify(token, address=address)
                 quota = admission.accept(record)

@@ -41,7 +41,7 @@ def check_proxies(app_configs: Sequence[AppConfig] | None, **options: Any) -> li
         if settings.KEYPORTAL_LOCAL or settings.KEYPORTAL_ENDS_TLS:
             return []
         return [checks.Warning("KEYPORTAL_TRUSTED_PROXIES is empty.", hint=NO_PROXY, id="keyportal.W021")]
-    if any(_holds_everybody(text) for text in settings.KEYPORTAL_TRUSTED_PROXIES):
+    if any(_holds_every_address(text) for text in settings.KEYPORTAL_TRUSTED_PROXIES):
         hint = "Any client could then forge the address that it comes from. Name the proxy's own address or network."
         return [Error("KEYPORTAL_TRUSTED_PROXIES trusts everyone.", hint=hint, id="keyportal.E021")]
     return []
@@ -51,12 +51,12 @@ def check_proxies(app_configs: Sequence[AppConfig] | None, **options: Any) -> li
 def check_plain_http(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
     """Return E026 if KEYPORTAL_PLAIN_HTTP_NETWORKS holds every address, W022 if it reaches beyond private networks."""
     networks = settings.KEYPORTAL_PLAIN_HTTP_NETWORKS
-    if any(map(_holds_everybody, networks)):
+    if any(map(_holds_every_address, networks)):
         hint = (
             "Keys, passwords and tokens would cross the internet unencrypted. Name the networks of your own services."
         )
         return [Error("KEYPORTAL_PLAIN_HTTP_NETWORKS allows everyone.", hint=hint, id="keyportal.E026")]
-    if all(map(_is_inside, networks)):
+    if all(map(_is_private, networks)):
         return []
     hint = "What its hosts send over plain http can be read in transit. Give them an https address."
     text = "KEYPORTAL_PLAIN_HTTP_NETWORKS names a network that is not private."
@@ -64,7 +64,7 @@ def check_plain_http(app_configs: Sequence[AppConfig] | None, **options: Any) ->
 
 
 @register("keyportal")
-def check_counting(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
+def check_rate_limit_counting(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
     """Return W020 if there are several workers and each counts rate limits by itself."""
     workers = settings.KEYPORTAL_WORKERS
     if not settings.KEYPORTAL_RATE_LIMIT or settings.CACHE_URL or workers == 1:
@@ -73,7 +73,7 @@ def check_counting(app_configs: Sequence[AppConfig] | None, **options: Any) -> l
     return [checks.Warning("Each worker counts rate limits separately.", hint=hint, id="keyportal.W020")]
 
 
-def _is_inside(text: str) -> bool:
+def _is_private(text: str) -> bool:
     try:
         network = parse_network(text)
     except ValueError:
@@ -81,7 +81,7 @@ def _is_inside(text: str) -> bool:
     return any(network.version == other.version and network.subnet_of(other) for other in PRIVATE)  # type: ignore[arg-type]  # of one version
 
 
-def _holds_everybody(text: str) -> bool:
+def _holds_every_address(text: str) -> bool:
     try:
         return parse_network(text).prefixlen == 0
     except ValueError:

@@ -184,7 +184,7 @@ def make_refusal(code: str, *, counted_as: str = "", **about: str) -> RefusedErr
     return RefusedError(Refusal(code=code, about=about, counted_as=counted_as))
 
 
-def foreign() -> RefusedError:
+def foreign_token() -> RefusedError:
     """Return the error for a token for another service. The caller can't tell it from a forged one."""
     return RefusedError(Refusal(code="invalid_token", is_foreign=True))
 

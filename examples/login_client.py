@@ -45,7 +45,7 @@ def log_in(portal: str, email: str) -> dict[str, Any]:
     """Exchange e-mail address and password for a pair of tokens."""
     password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     login = base64.b64encode(f"{email}:{password}".encode()).decode()
-    return stamped(call("POST", f"{portal}/api/v1/tokens", authorization=f"Basic {login}"))
+    return add_expiry(call("POST", f"{portal}/api/v1/tokens", authorization=f"Basic {login}"))
 
 
 def get(portal: str, path: str, tokens: dict[str, Any]) -> Any:
@@ -60,7 +60,7 @@ def get(portal: str, path: str, tokens: dict[str, Any]) -> Any:
 def refresh(portal: str, tokens: dict[str, Any]) -> dict[str, Any]:
     """Exchange the refresh token for the next pair. Exits if it is no longer valid, and the user must log in again."""
     try:
-        return stamped(call("POST", f"{portal}/api/v1/tokens/refresh", {"refresh_token": tokens["refresh_token"]}))
+        return add_expiry(call("POST", f"{portal}/api/v1/tokens/refresh", {"refresh_token": tokens["refresh_token"]}))
     except HTTPError as error:
         if error.code != 400:  # noqa: PLR2004
             raise
@@ -80,9 +80,9 @@ def log_out(portal: str, tokens: dict[str, Any]) -> None:
                 raise
 
 
-def stamped(answer: dict[str, Any]) -> dict[str, Any]:
+def add_expiry(tokens: dict[str, Any]) -> dict[str, Any]:
     """Add the time until which the access token is valid, by this machine's own clock."""
-    return {**answer, "good_until": time.time() + answer["expires_in"]}
+    return {**tokens, "good_until": time.time() + tokens["expires_in"]}
 
 
 def call(method: str, url: str, body: object = None, *, authorization: str = "") -> Any:
@@ -91,8 +91,8 @@ def call(method: str, url: str, body: object = None, *, authorization: str = "")
     if body is not None:
         headers["Content-Type"] = "application/json"
     request = Request(url, json.dumps(body).encode() if body is not None else None, headers, method=method)
-    with urlopen(request, timeout=10) as answer:
-        text = answer.read()
+    with urlopen(request, timeout=10) as response:
+        text = response.read()
         return json.loads(text) if text else None
 
 

@@ -147,6 +147,6 @@ def count_miss(caller: Credential) -> int:
     try:
         return MISSES.retry_after(name) or MISSES.hit(name)
     except DatabaseError as error:
-        database_writes().note(error)
+        database_writes().on_error(error)
         logger.warning("an unknown credential is not counted: %s", error)  # the log has only its class and code
         return 0  # if the database takes no writes, verdicts go on

@@ -31,7 +31,7 @@ class _WrongError(Exception):
     """A member has an invalid value."""
 
 
-def read(body: bytes | bytearray) -> VerificationRequest:
+def parse_body(body: bytes | bytearray) -> VerificationRequest:
     """Return the parsed body. Raises `ParseError`, or `ValidationError` with every mistake."""
     sent = parse(body)
     if not isinstance(sent, dict):

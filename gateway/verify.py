@@ -24,7 +24,7 @@ from credentials.verified_cache.freshness import Lookup, freshness, get_cached_u
 from gateway.caller_cache import CallerCache
 from gateway.callers import authenticate_caller, authenticate_known_caller, count_miss
 from gateway.verdict import verdict
-from gateway.verification_request import VerificationRequest, read
+from gateway.verification_request import VerificationRequest, parse_body
 
 ENTRY_POINT: Final = "verify"
 PATH: Final = "/api/v1/verify"
@@ -64,7 +64,7 @@ class VerifyCall:
         `WouldBlockError` if `lookup` uses memory alone.
         """
         caller = self.authenticate(lookup)
-        return _verdict(read(self.body), caller, lookup if lookup is get_or_load else get_cached_unchecked)
+        return _verdict(parse_body(self.body), caller, lookup if lookup is get_or_load else get_cached_unchecked)
 
     def authenticate(self, lookup: Lookup = get_or_load) -> Credential:
         """Return the service's credential, which needs the scope `credentials:verify`. Raises as `respond` does."""
@@ -105,16 +105,16 @@ def _verdict(body: VerificationRequest, caller: Credential, lookup: Lookup) -> b
         if not (refusal.about or refusal.is_foreign) and (wait := count_miss(caller)):
             raise CredentialRefused(Refusal(code="rate_limited", retry_after=wait)) from None
         return json.dumps({"valid": False, "code": refusal.code, "about": _about(refusal)}).encode()
-    return _good(record.credential)
+    return _valid_response(record.credential)
 
 
 @lru_cache(maxsize=4096)
-def _good(credential: Credential) -> bytes:
+def _valid_response(credential: Credential) -> bytes:
     members = {"valid": True, "code": "ok", "credential": describe_credential(credential), "owner": credential.owner_id}
     return json.dumps(members).encode()
 
 
-def _may_be_quoted(name: str) -> bool:
+def _is_quotable(name: str) -> bool:
     """Return whether this is a valid scope name and not a secret that was sent by mistake."""
     return _NAME.fullmatch(name) is not None and not name.startswith(f"{settings.KEYPORTAL_BRAND}_")
 
@@ -123,7 +123,7 @@ def _about(refusal: Refusal) -> dict[str, Any]:
     """Return what a service learns about a refusal: the same as the credential's holder."""
     about: dict[str, Any] = {"title": refusal.reason.title, **refusal.about}
     if refusal.code == "insufficient_scope":
-        about["scope"] = " ".join(filter(_may_be_quoted, refusal.lacking))
+        about["scope"] = " ".join(filter(_is_quotable, refusal.lacking))
     if refusal.retry_after:
         about["retry_after"] = refusal.retry_after
     return about

@@ -15,7 +15,7 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.module_loading import import_string
 
-from keyportal.http.static_files import outdated
+from keyportal.http.static_files import find_outdated
 from keyportal.options import OPTIONS
 from keyportal.options.kinds import BASE_DIR, UnsuitableError
 from keyportal.options.reading import parse
@@ -86,7 +86,7 @@ def check_migrations(
 def check_static_files(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
     """Return W042 if the collected static files are not those of this release."""
     try:
-        if not outdated():
+        if not find_outdated():
             return []
         text = "The static files in KEYPORTAL_STATIC_ROOT are not from this release."
     except OSError as error:

@@ -80,7 +80,7 @@ class Mailer:
             task()
         except (DatabaseError, InterfaceError) as error:
             connection.close()
-            database_writes().note(error)
+            database_writes().on_error(error)
             self._warn("messages are waiting for the database: %s", error)
         except RingMisfitError as error:
             self._warn("messages are waiting for matching key rings: %s", error)

@@ -53,13 +53,13 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
     def end(self, request: HttpRequest, queryset: QuerySet[TokenFamily]) -> None:
         """End each of the families."""
         origin = Origin.of_request(request)
-        families = self.permitted(request, queryset.select_related("user"), "end_family")
+        families = self.filter_permitted(request, queryset.select_related("user"), "end_family")
         ended = sum(services.end_family(family=family, reason=ENDED, origin=origin) for family in families)
         messages.success(request, f"{ended} ended.")
 
     def has_find_permission(self, request: HttpRequest) -> bool:
         """Return whether the operator may see any of what a search can find."""
-        return any(map(request.user.has_perm, find_pages.SEEING))
+        return any(map(request.user.has_perm, find_pages.VIEW_PERMISSIONS))
 
     @operators_page("find/", permission="find")
     @way_back(press="Find")
@@ -71,7 +71,7 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
     @way_back(page=find_pages.FIND, press="Find")
     def find_end(self, request: HttpRequest) -> HttpResponse:
         """End the credential that the search found."""
-        return find_pages.end_found(self, request)
+        return find_pages.end_finding(self, request)
 
 
 @admin.register(Audience)

@@ -32,12 +32,12 @@ from tokens.search import search, trace_id
 from tokens.traces import FAMILY, KEY, Fact, Finding
 
 FIND: Final = "admin:tokens_tokenfamily_find"
-SEEING: Final = ("apikeys.view_apikey", "tokens.view_tokenfamily", "accounts.view_user")
+VIEW_PERMISSIONS: Final = ("apikeys.view_apikey", "tokens.view_tokenfamily", "accounts.view_user")
 REASON: Final = "ended by an operator"
 HIDDEN: Final = "It was found, but you don't have permission to see what it belongs to."
 
 
-class ShownFact(NamedTuple):
+class VisibleFact(NamedTuple):
     """One line of a finding."""
 
     label: str
@@ -47,11 +47,11 @@ class ShownFact(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class VisibleFinding:
     """A finding as this operator may see it."""
 
     finding: Finding
-    facts: list[ShownFact]
+    facts: list[VisibleFact]
     target: str = ""
     """The signed target that the form sends back; empty if there is nothing to end, or not by this operator."""
     why_not: str = ""
@@ -68,11 +68,11 @@ def find(site_page: ModelAdmin, request: HttpRequest) -> HttpResponse:  # type: 
     result = search(text, origin=Origin.of_request(request))
     visible = [finding for finding in result.findings if _has_right(request, "view", finding.model)]
     sentence = result.sentence if len(visible) == len(result.findings) else f"{result.sentence} {HIDDEN}".strip()
-    shown = [_shown(request, finding, alone=len(result.findings) == 1) for finding in visible]
+    shown = [_make_visible(request, finding, alone=len(result.findings) == 1) for finding in visible]
     return _page(site_page, request, found=shown, sentence=sentence, others=result.others, searched=True)
 
 
-def end_found(site_page: ModelAdmin, request: HttpRequest) -> HttpResponse:  # type: ignore[type-arg]  # as above
+def end_finding(site_page: ModelAdmin, request: HttpRequest) -> HttpResponse:  # type: ignore[type-arg]  # as above
     """End the target that the form names, with its reason, then show what was ended."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
@@ -86,7 +86,7 @@ def end_found(site_page: ModelAdmin, request: HttpRequest) -> HttpResponse:  # t
     try:
         reason = clean_reason(request.POST.get("reason", "")) or REASON
     except ValidationError as error:
-        found = [_shown(request, finding, alone=True, errors=error.messages) for finding in trace_id(target.id)]
+        found = [_make_visible(request, finding, alone=True, errors=error.messages) for finding in trace_id(target.id)]
         return _page(site_page, request, found=found, searched=True, status=400)
     done = end(target, reason=reason, origin=Origin.of_request(request))
     messages.success(request, "Ended. The next call is refused." if done else "It had already ended.")
@@ -103,15 +103,15 @@ def _page(site_page: Any, request: HttpRequest, *, status: int = 200, **found: o
     return TemplateResponse(request, "admin/tokens/find.html", {**context, "opts": site_page.opts}, status=status)
 
 
-def _shown(request: HttpRequest, finding: Finding, *, alone: bool, errors: Sequence[str] = ()) -> Shown:
-    facts = [ShownFact(fact.label, fact.text, _link(request, fact)) for fact in finding.facts]
+def _make_visible(request: HttpRequest, finding: Finding, *, alone: bool, errors: Sequence[str] = ()) -> VisibleFinding:
+    facts = [VisibleFact(fact.label, fact.text, _link(request, fact)) for fact in finding.facts]
     if finding.target is None or not alone:
-        return Shown(finding, facts, why_not="" if alone else "To end it, look it up by its id.")
+        return VisibleFinding(finding, facts, why_not="" if alone else "To end it, look it up by its id.")
     if not _has_right(request, "change", finding.model):
-        return Shown(finding, facts, why_not="You don't have permission to end it.")
+        return VisibleFinding(finding, facts, why_not="You don't have permission to end it.")
     if not may_act_on(operator_of(request), finding.owner):
-        return Shown(finding, facts, why_not="You can't end it, because its owner has more rights than you.")
-    return Shown(finding, facts, target=finding.target.signed, errors=errors)
+        return VisibleFinding(finding, facts, why_not="You can't end it, because its owner has more rights than you.")
+    return VisibleFinding(finding, facts, target=finding.target.signed, errors=errors)
 
 
 def _owner_of(target: Target) -> tuple[str, str, User | None]:

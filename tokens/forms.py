@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from accounts.emails import normalize_email
-from accounts.forms_of_texts import ForgetsSecrets
+from accounts.forms_of_texts import HideSecretsMixin
 from accounts.leaks import holds_secret
 from accounts.models import User
 from accounts.names import clean_text
@@ -21,7 +21,7 @@ NO_RESOURCE = (
 )
 
 
-class AudienceForm(ForgetsSecrets, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class AudienceForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """An audience, as operators add or describe it."""
 
     class Meta:

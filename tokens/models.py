@@ -82,7 +82,7 @@ class TokenFamily(SealedRow):
 class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
     """Selections of refresh tokens."""
 
-    def holding(self, secret: str) -> Self:
+    def with_secret(self, secret: str) -> Self:
         """Return the row of this token, looked up by its digest under each key of the index ring."""
         return self.filter(digest__in=index_digests(index_ring(), secret))
 

@@ -42,7 +42,7 @@ class PastedText:
         return self.kind in (Kind.API_KEY, Kind.ACCESS_TOKEN, Kind.REFRESH_TOKEN)
 
 
-def pasted_in(text: str) -> list[PastedText]:
+def find_pasted(text: str) -> list[PastedText]:
     """Return the pieces of a text that look like the portal's own, without duplicates, the most telling first.
 
     Whole credentials come first: in a curl line with a key's id and its secret, the secret is what counts. No queries.
@@ -50,11 +50,11 @@ def pasted_in(text: str) -> list[PastedText]:
     plain = _plain(text[:MAX_LENGTH])
     spellings = [plain, unquote(plain)] if "%" in plain else [plain]
     spellings += [pair for spelling in tuple(spellings) for pair in _basic_pairs(spelling)]
-    found = [pasted for spelling in spellings for pasted in _whole(spelling)]
+    found = [pasted for spelling in spellings for pasted in _whole_credentials(spelling)]
     if not found:
         # An e-mail program or terminal may have wrapped the line: join it, and accept only whole credentials.
-        found = list(_whole("".join(plain.split())))
-    telling = [pasted for spelling in spellings for pasted in _telling(spelling)]
+        found = list(_whole_credentials("".join(plain.split())))
+    telling = [pasted for spelling in spellings for pasted in _hints_and_fragments(spelling)]
     found += sorted(telling, key=lambda pasted: not pasted.whole)
     if not found and _END_OF_SECRET.fullmatch(plain.strip()):
         found = [PastedText(Kind.HINT, plain.strip())]
@@ -77,7 +77,7 @@ def _basic_pairs(text: str) -> Iterator[str]:
             continue
 
 
-def _whole(text: str) -> Iterator[PastedText]:
+def _whole_credentials(text: str) -> Iterator[PastedText]:
     """Yield whole credentials: secrets with a correct checksum, and text in the form of a signed token."""
     for secret in secrets_in(text):
         kind = kind_of(secret)
@@ -87,7 +87,7 @@ def _whole(text: str) -> Iterator[PastedText]:
         yield PastedText(Kind.ACCESS_TOKEN, found[0])
 
 
-def _telling(text: str) -> Iterator[PastedText]:
+def _hints_and_fragments(text: str) -> Iterator[PastedText]:
     """Yield what names or resembles a credential: hints, public ids, fragments of secrets and tokens."""
     for found in re.finditer(_hint_pattern(), text):
         yield PastedText(Kind.HINT, found[0])

@@ -23,7 +23,7 @@ from integrity.rings import signing_ring
 from tokens import traces
 from tokens.identification import refresh_token_of, secret_of
 from tokens.models import RefreshToken, TokenFamily
-from tokens.pasted import PastedText, length_of_secret, pasted_in
+from tokens.pasted import PastedText, find_pasted, length_of_secret
 from tokens.traces import Finding
 from vault.errors import TokenError, UnknownKeyError
 from vault.secret_format import hint
@@ -57,7 +57,7 @@ class Result:
 @sensitive_variables("text", "pasted")
 def search(text: str, *, origin: Origin) -> Result:
     """Identify a text and trace it. The audit event names the kind and the subject, never the text."""
-    pasted = pasted_in(text)
+    pasted = find_pasted(text)
     result = _result(pasted)
     subjects = {finding.subject for finding in result.findings}
     record_event(

@@ -21,7 +21,7 @@ from apikeys.verification import KEY, record_of
 from audit.client_address import Address
 from credentials.credential import Credential, Owner
 from credentials.record import CATALOGUE, OWNER, VerifiedRecord, check_state
-from credentials.refusals import RefusedError, foreign, make_refusal
+from credentials.refusals import RefusedError, foreign_token, make_refusal
 from credentials.scopes.catalogue import catalogue
 from credentials.verdict_query.prepared import Placeholder, PreparedQuery, row_of, value_of
 from credentials.verified_cache.freshness import Lookup, get_or_load
@@ -56,10 +56,10 @@ def verify(
         raise make_refusal("invalid_token")
     # A cached token may be meant for another service, which had it checked before, or have expired meanwhile.
     if expected not in (None, record.claims.audience):
-        raise foreign()
+        raise foreign_token()
     now = datetime.now(UTC)
     if record.expires_at and record.expires_at <= now:
-        raise _expired_error(record.claims, counted_as=record.counted_as)
+        raise _expired_refusal(record.claims, counted_as=record.counted_as)
     check_state(record, at=now, address=address, environment=environment, scopes=scopes)
     return record
 
@@ -69,12 +69,12 @@ def load(token: str, *, audience: str | None) -> VerifiedRecord | None:
     try:
         claims = read_token(token, audience=audience)
     except TokenForAnotherError:
-        raise foreign() from None
+        raise foreign_token() from None
     except TokenInvalidError as error:
         logger.info("token refused: %s", error)
         raise make_refusal("invalid_token") from None
     except TokenExpiredError as error:
-        raise _expired_error(error.claims) from None
+        raise _expired_refusal(error.claims) from None
     return load_subject(claims)
 
 
@@ -111,27 +111,27 @@ def load_subject(claims: Claims) -> VerifiedRecord | None:
     return None
 
 
-class _OfKey(NamedTuple):
+class _KeyRow(NamedTuple):
     key: APIKey
     owner: Owner
     catalogue: frozenset[str]
     is_revoked: bool
 
 
-class _OfUser(NamedTuple):
+class _UserRow(NamedTuple):
     owner: Owner
     catalogue: frozenset[str]
     is_revoked: bool
 
 
-class _OfFamily(NamedTuple):
+class _FamilyRow(NamedTuple):
     family: TokenFamily
     owner: Owner
     catalogue: frozenset[str]
     is_revoked: bool
 
 
-def _of_key(claims: Claims, found: _OfKey) -> VerifiedRecord:
+def _of_key(claims: Claims, found: _KeyRow) -> VerifiedRecord:
     """Return the record of a token that a key was exchanged for: it may do no more than the key."""
     key = record_of(found.key, owner=found.owner, catalogue=found.catalogue)
     return _record(
@@ -139,7 +139,7 @@ def _of_key(claims: Claims, found: _OfKey) -> VerifiedRecord:
     )
 
 
-def _of_family(claims: Claims, found: _OfFamily) -> VerifiedRecord:
+def _of_family(claims: Claims, found: _FamilyRow) -> VerifiedRecord:
     """Return the record of a log-in's token. A log-in that was ended stays ended, whatever other rows are deleted."""
     is_revoked, seal_is_valid = found.is_revoked or found.family.ended_at is not None, found.family.seal_is_valid()
     return _record(claims, found.owner, found.catalogue, is_revoked=is_revoked, seal_is_valid=seal_is_valid)
@@ -157,7 +157,7 @@ _REVOKED: Final = value_of("token_is_revoked")
 _OF_KEY: Final = PreparedQuery(
     lambda parameters: _annotate(APIKey.objects, parameters),
     CharField(),
-    _OfKey,
+    _KeyRow,
     key=KEY,
     owner=OWNER.under("owner__"),
     catalogue=CATALOGUE,
@@ -166,7 +166,7 @@ _OF_KEY: Final = PreparedQuery(
 _OF_USER: Final = PreparedQuery(
     lambda parameters: _annotate(User.objects, parameters),
     CharField(),
-    _OfUser,
+    _UserRow,
     owner=OWNER,
     catalogue=CATALOGUE,
     is_revoked=_REVOKED,
@@ -174,7 +174,7 @@ _OF_USER: Final = PreparedQuery(
 _OF_FAMILY: Final = PreparedQuery(
     lambda parameters: _annotate(TokenFamily.objects, parameters),
     CharField(),
-    _OfFamily,
+    _FamilyRow,
     family=FAMILY,
     owner=OWNER.under("user__"),
     catalogue=CATALOGUE,
@@ -182,7 +182,7 @@ _OF_FAMILY: Final = PreparedQuery(
 )
 
 
-def _expired_error(claims: Claims, *, counted_as: str = "") -> RefusedError:
+def _expired_refusal(claims: Claims, *, counted_as: str = "") -> RefusedError:
     over = datetime.fromtimestamp(claims.expires_at, UTC)
     return make_refusal("expired", counted_as=counted_as, token=claims.token_id, at=over.isoformat())
 

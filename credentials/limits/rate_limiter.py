@@ -61,7 +61,7 @@ class RateLimiter:
 
     def __init__(self) -> None:
         self._own = MovingWindowRateLimiter(MemoryStorage())
-        self._shared = MovingWindowRateLimiter(_shared_store(settings.CACHE_URL)) if settings.CACHE_URL else None
+        self._shared = MovingWindowRateLimiter(_connect_store(settings.CACHE_URL)) if settings.CACHE_URL else None
         self._breaker = CircuitBreaker(cool_downs=COOL_DOWNS, probe=2 * STORE_TIMEOUT)
         self._warned_at = -math.inf
 
@@ -93,10 +93,10 @@ class RateLimiter:
             try:
                 answer = _hit(self._shared, item, name)
             except (RedisError, ValueError, TypeError) as error:  # the last two if foreign data is under our names
-                self._breaker.failed()
+                self._breaker.on_failure()
                 self._warn(error)
             else:
-                self._breaker.succeeded()
+                self._breaker.on_success()
                 return answer
         return _hit(self._own, item, name)
 
@@ -116,7 +116,7 @@ def rate_limiter() -> RateLimiter:
 os.register_at_fork(after_in_child=rate_limiter.cache_clear)
 
 
-def _shared_store(url: str) -> RedisStorage:
+def _connect_store(url: str) -> RedisStorage:
     # Valkey speaks the Redis protocol.
     at = url.replace("valkey://", "redis://", 1).replace("valkeys://", "rediss://", 1)
     # No retries by redis-py, which would delay the call by seconds: the circuit breaker pauses instead.

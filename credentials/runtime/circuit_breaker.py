@@ -32,12 +32,12 @@ class CircuitBreaker:
             self.retry_at = now + self._probe
             return True
 
-    def succeeded(self) -> None:
+    def on_success(self) -> None:
         """Close it: the service answers."""
         if self.retry_at:
             self.retry_at, self._failures = 0.0, 0
 
-    def failed(self) -> None:
+    def on_failure(self) -> None:
         """Open it: the service did not answer."""
         with self._lock:
             self.retry_at = time.monotonic() + self._cool_downs[min(self._failures, len(self._cool_downs) - 1)]

@@ -29,7 +29,7 @@ PREFIXES: Final = {
 """Prefixes of SQLite's error names and PostgreSQL's SQLSTATEs that mean that nothing can be written."""
 
 
-def why_nothing_is_written(error: BaseException) -> str:
+def write_fault(error: BaseException) -> str:
     """Return why the database takes no writes, if a database error of Django's shows that; otherwise an empty text."""
     cause = error.__cause__
     code = ""
@@ -47,15 +47,15 @@ class DatabaseWrites:
         self.fault = ""
         """Why nothing can be written; empty while it can."""
 
-    def note(self, error: BaseException) -> None:
-        """Note a database error. If it means that nothing can be written any more, log that once, with the reason."""
-        why = why_nothing_is_written(error)
+    def on_error(self, error: BaseException) -> None:
+        """Handle a database error. If it means that nothing can be written any more, log that once, with the reason."""
+        why = write_fault(error)
         if why and not self.fault:
             logger.error("the database accepts no writes: %s. Verdicts continue, everything else gets 503", why)
         self.fault = why or self.fault
 
-    def worked(self) -> None:
-        """Note that a write succeeded."""
+    def on_success(self) -> None:
+        """Handle a successful write: the database accepts writes."""
         if self.fault:
             logger.warning("the database accepts writes again")
         self.fault = ""

@@ -60,12 +60,12 @@ class Flusher:
     def _add(self, batch: Batch) -> None:
         try:
             add_usage(batch_id=batch.id, calls=batch.calls)
-            database_writes().worked()
+            database_writes().on_success()
         except DataError:
             # The batch would be refused every time, and all later ones would wait for ever.
             logger.exception("a batch of %d counts can't be written and is dropped", len(batch.calls))
         except DatabaseError as error:
-            database_writes().note(error)
+            database_writes().on_error(error)
             raise
 
 

@@ -106,9 +106,9 @@ class PreparedQuery(Generic[Row]):
             for position, functions, expression in compiled.converters:
                 for function in functions:
                     row[position] = function(row[position], expression, connection)
-        return [self._made(iter(row)) for row in rows]
+        return [self._make_row(iter(row)) for row in rows]
 
-    def _made(self, values: Iterator[Any]) -> Row:
+    def _make_row(self, values: Iterator[Any]) -> Row:
         return self._row(
             **{name: piece.make(list(islice(values, len(piece.columns)))) for name, piece in self._pieces.items()}
         )
@@ -168,7 +168,7 @@ def _fetch_from_postgresql(compiled: _CompiledQuery, values: Sequence[Any]) -> l
         connection.ensure_connection()
     except OperationalError as error:
         if isinstance(error.__cause__, psycopg.errors.ConnectionTimeout):
-            breaker().failed()
+            breaker().on_failure()
         raise
     raw: Connection = connection.connection
     if PreparedQuery.prepares:

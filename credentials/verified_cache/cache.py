@@ -112,8 +112,8 @@ class VerifiedCache:
         """Drop the entries that these tags name."""
         with self._lock:
             self.generation += 1
-            self._entries = {key: entry for key, entry in self._entries.items() if not _named(entry.tags, tags)}
+            self._entries = {key: entry for key, entry in self._entries.items() if not _has_any(entry.tags, tags)}
 
 
-def _named(tags: Iterable[str], changed: Collection[str]) -> bool:
+def _has_any(tags: Iterable[str], changed: Collection[str]) -> bool:
     return any(tag in changed for tag in tags)

@@ -22,7 +22,7 @@ REFUSED: Final = AttemptLimit("events of refused actions of an operator", fixed=
 """One event says as much as a thousand, and repeated requests must not fill the trail."""
 
 
-def record_denied(request: HttpRequest, exception: Exception | None) -> None:
+def record_denied_access(request: HttpRequest, exception: Exception | None) -> None:
     """Record that a signed-in user was refused, with the route's pattern and never the requested path.
 
     An operator's POST is an action, and every one is recorded up to a limit. Everything else is recorded once in five
@@ -38,7 +38,7 @@ def record_denied(request: HttpRequest, exception: Exception | None) -> None:
             origin = Origin.of_request(request)
             record_event(EventType.ACCESS_DENIED, subject=f"user:{user.pk}", origin=origin, route=route(request))
     except (DatabaseError, InterfaceError) as error:
-        database_writes().note(error)
+        database_writes().on_error(error)
         logger.exception("denied access could not be recorded")
 
 

@@ -12,7 +12,7 @@ from django.shortcuts import render
 
 from accounts.drafts import Why, save_draft
 from accounts.way_back import page_of, page_with_button
-from keyportal.errors.denied import record_denied
+from keyportal.errors.denied import record_denied_access
 from keyportal.errors.plain_page import POLICY, plain_page
 from keyportal.errors.problems import Problem, problem_of
 from keyportal.errors.quiet_errors import DATABASE
@@ -58,7 +58,7 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Return 403, and record it if the user is known."""
     if not is_for_machines(request):
-        record_denied(request, exception)
+        record_denied_access(request, exception)
     return error_response(request, 403)
 
 

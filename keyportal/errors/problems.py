@@ -159,10 +159,10 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
     if isinstance(exc, exceptions.NotAuthenticated) and request is not None:
         return Problem.of_refusal(Refusal(code=_without_credential(request)))
     if isinstance(exc, exceptions.ValidationError):
-        return Problem("invalid", {"errors": list(_pointed(exc.detail))})
+        return Problem("invalid", {"errors": list(_with_pointers(exc.detail))})
     code = next((code for kind, code in _OF_EXCEPTION.items() if isinstance(exc, kind)), "")
     if exc is not None and is_of_the_database(exc):
-        database_writes().note(exc)
+        database_writes().on_error(exc)
         code = "unavailable"
     if exc is not None and code == "unavailable":
         logger.error("unavailable: %s", in_short(exc), exc_info=exc)
@@ -186,15 +186,15 @@ def _without_credential(request: HttpRequest) -> str:
     return "invalid_token" if scheme.lower() == "bearer" else "missing_credential"
 
 
-def _pointed(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
+def _with_pointers(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
     """Yield each message of a validation error with the JSON pointer (RFC 6901) of its field."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
             step = "" if name == "non_field_errors" else "/" + str(name).replace("~", "~0").replace("/", "~1")
-            yield from _pointed(inner, pointer + step)
+            yield from _with_pointers(inner, pointer + step)
     elif isinstance(detail, list):
         for position, inner in enumerate(detail):
             nested = isinstance(inner, (Mapping, list))
-            yield from _pointed(inner, f"{pointer}/{position}" if nested else pointer)
+            yield from _with_pointers(inner, f"{pointer}/{position}" if nested else pointer)
     else:
         yield {"pointer": pointer, "detail": str(detail)}

@@ -26,7 +26,7 @@ def is_for_machines(request: HttpRequest) -> bool:
     return known
 
 
-def skipped_by_machines(middleware: type[Any]) -> type[Any]:
+def browsers_only(middleware: type[Any]) -> type[Any]:
     """Return a subclass of a middleware that lets requests of machines past it, past its hooks too."""
 
     def call(self: Any, request: HttpRequest) -> Any:
@@ -45,18 +45,18 @@ def skipped_by_machines(middleware: type[Any]) -> type[Any]:
 
 
 # Machines have a credential, and no session that would name a user: a cookie that is sent there is never read.
-SessionMiddleware: Final = skipped_by_machines(accounts.SessionMiddleware)
-AuthenticationMiddleware: Final = skipped_by_machines(auth.AuthenticationMiddleware)
-SessionLifetimeMiddleware: Final = skipped_by_machines(accounts.SessionLifetimeMiddleware)
-UserSessionsMiddleware: Final = skipped_by_machines(usersessions.UserSessionsMiddleware)
+SessionMiddleware: Final = browsers_only(accounts.SessionMiddleware)
+AuthenticationMiddleware: Final = browsers_only(auth.AuthenticationMiddleware)
+SessionLifetimeMiddleware: Final = browsers_only(accounts.SessionLifetimeMiddleware)
+UserSessionsMiddleware: Final = browsers_only(usersessions.UserSessionsMiddleware)
 # Where no cookie is a credential, a form of another site can do nothing.
-CsrfViewMiddleware: Final = skipped_by_machines(csrf.CsrfViewMiddleware)
-MessageMiddleware: Final = skipped_by_machines(messages.MessageMiddleware)
+CsrfViewMiddleware: Final = browsers_only(csrf.CsrfViewMiddleware)
+MessageMiddleware: Final = browsers_only(messages.MessageMiddleware)
 # Machines get one policy and one header for all responses: `keyportal.http.middleware.ResponseHeadersMiddleware`.
-CSPMiddleware: Final = skipped_by_machines(csp.CSPMiddleware)
-XFrameOptionsMiddleware: Final = skipped_by_machines(clickjacking.XFrameOptionsMiddleware)
+CSPMiddleware: Final = browsers_only(csp.CSPMiddleware)
+XFrameOptionsMiddleware: Final = browsers_only(clickjacking.XFrameOptionsMiddleware)
 # Machines are refused, and never redirected to a log-in.
-WayBackMiddleware: Final = skipped_by_machines(accounts.WayBackMiddleware)
+WayBackMiddleware: Final = browsers_only(accounts.WayBackMiddleware)
 
 
 class CommonMiddleware(common.CommonMiddleware):

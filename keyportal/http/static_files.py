@@ -99,11 +99,11 @@ def collect_if_outdated() -> str:
     if storage is None:
         return ""
     try:
-        if not outdated():
+        if not find_outdated():
             return ""
         with _lock_folder(Path(settings.STATIC_ROOT)):
             storage.hashed_files, storage.manifest_hash = storage.load_manifest()  # another process may have written it
-            names = outdated()
+            names = find_outdated()
             for name in names:
                 Path(settings.STATIC_ROOT, name).unlink(missing_ok=True)  # collectstatic would keep a newer one
             if names:
@@ -114,7 +114,7 @@ def collect_if_outdated() -> str:
     return "static files were collected" if names else ""
 
 
-def outdated() -> list[str]:
+def find_outdated() -> list[str]:
     """Return the names in STATIC_ROOT that differ from the code's files: missing, different or incomplete."""
     storage = _storage()
     if storage is None:

@@ -35,19 +35,19 @@ class SentMessage(NamedTuple):
 @require_safe
 def messages(request: HttpRequest) -> HttpResponse:
     """Show the newest e-mails, newest first."""
-    return TemplateResponse(request, "outbox/list.html", {"sent": _sent()[:SHOWN]})
+    return TemplateResponse(request, "outbox/list.html", {"sent": _sent_messages()[:SHOWN]})
 
 
 @require_safe
 def message(request: HttpRequest, name: str) -> HttpResponse:
     """Show one e-mail with its links."""
-    for candidate in _sent():
+    for candidate in _sent_messages():
         if candidate.name == name:
             return TemplateResponse(request, "outbox/message.html", {"message": candidate})
     raise Http404
 
 
-def _sent() -> list[SentMessage]:
+def _sent_messages() -> list[SentMessage]:
     """Return every e-mail of the outbox, newest first."""
     folder = Path(settings.EMAIL_FILE_PATH)
     files = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
@@ -57,10 +57,10 @@ def _sent() -> list[SentMessage]:
 def _read(path: Path) -> list[SentMessage]:
     # Django's file backend writes the messages of one connection one after the other, each closed by a line of dashes.
     parts = [part for part in path.read_bytes().split(b"\n" + b"-" * 79 + b"\n") if part.strip()]
-    return [_parsed(f"{path.stem}-{position}", raw) for position, raw in enumerate(parts)]
+    return [_parse(f"{path.stem}-{position}", raw) for position, raw in enumerate(parts)]
 
 
-def _parsed(name: str, raw: bytes) -> SentMessage:
+def _parse(name: str, raw: bytes) -> SentMessage:
     parsed = BytesParser(EmailMessage, policy=policy.default).parsebytes(raw)
     body = parsed.get_body(preferencelist=("plain", "html"))
     text = body.get_content() if body is not None else ""

@@ -156,7 +156,7 @@ class WorkerFiles:
     def read(self) -> list[WorkerMetrics]:
         """Return the metrics of the other workers."""
         folder = _folder()
-        with _locked(folder, fcntl.LOCK_SH):
+        with _lock_folder(folder, fcntl.LOCK_SH):
             return [metrics for path, metrics in _files(folder) if path.name != self.own]
 
 
@@ -188,7 +188,7 @@ def _folder() -> Path:
 
 
 @contextmanager
-def _locked(folder: Path, how: int) -> Iterator[None]:
+def _lock_folder(folder: Path, how: int) -> Iterator[None]:
     """Hold the folder's lock, so that no reader finds metrics both in a file and in the sum it was added to."""
     with open(folder / "lock", "w", opener=open_private) as lock:
         fcntl.flock(lock, how)
@@ -217,7 +217,7 @@ def _write(path: Path, metrics: WorkerMetrics) -> None:
 
 def _merge_exited(folder: Path) -> None:
     """Merge the files of workers that have ended into one."""
-    with _locked(folder, fcntl.LOCK_EX):
+    with _lock_folder(folder, fcntl.LOCK_EX):
         exited = [(path, metrics) for path, metrics in _files(folder) if time.time() - metrics.at > EXITED_AFTER]
         _write(folder / OF_EXITED, total([metrics for _, metrics in exited]))
         for path, _ in exited:

@@ -8,7 +8,7 @@ import re
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
-from keyportal.options.kinds import Kind, UnsuitableError, listed
+from keyportal.options.kinds import Kind, UnsuitableError, list_of
 
 ALONE: Final = "the portal's address alone, without a path, such as https://keys.example.com"
 HIGHEST: Final = 65_535
@@ -29,7 +29,7 @@ def portal_address() -> Kind:
 
 def hosts() -> Kind:
     """Return the kind of a list of host names."""
-    return listed(Kind("host", "a host name, without scheme and port", _host_alone), "hosts")
+    return list_of(Kind("host", "a host name, without scheme and port", _host_alone), "hosts")
 
 
 def _portal_address(text: str) -> str:

@@ -11,7 +11,7 @@ from keyportal.options.kinds import (
     choice,
     decimal,
     flag,
-    listed,
+    list_of,
     mailbox,
     networks,
     path,
@@ -95,7 +95,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
         Option(
             "SECRET_KEY_FALLBACKS",
-            listed(_SECRET, "list"),
+            list_of(_SECRET, "list"),
             "",
             "earlier values of `SECRET_KEY`, while links and sessions made with them are valid",
             secret=True,

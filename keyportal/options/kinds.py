@@ -76,7 +76,7 @@ class Kind:
         raise UnsuitableError(f"must be {self.expected}")
 
 
-def trimmed(text: str) -> str:
+def trim(text: str) -> str:
     """Return a text without surrounding blanks and line ends, which editors and shells leave behind."""
     return text.strip(_BLANKS)
 
@@ -94,13 +94,13 @@ def text(name: str = "text", *, longest: int = 200, lines: bool = False) -> Kind
 
 def pattern(regex: str, name: str, expected: str) -> Kind:
     """Return the kind of a text that matches a regular expression."""
-    return Kind(name, expected, partial(_matching, re.compile(regex)))
+    return Kind(name, expected, partial(_match, re.compile(regex)))
 
 
 def choice(*values: str) -> Kind:
     """Return the kind of one word out of several."""
     named = " or ".join(f"`{value}`" for value in values)
-    return Kind(named, " or ".join(values), partial(_matching, re.compile("|".join(map(re.escape, values)))))
+    return Kind(named, " or ".join(values), partial(_match, re.compile("|".join(map(re.escape, values)))))
 
 
 def flag() -> Kind:
@@ -121,7 +121,7 @@ def decimal(least: float, most: float, unit: str) -> Kind:
     return Kind(f"{unit}, {least:g} to {most:g}", said, parse)
 
 
-def listed(kind: Kind, name: str) -> Kind:
+def list_of(kind: Kind, name: str) -> Kind:
     """Return the kind of several values, separated by commas or line ends."""
     return Kind(name, name, partial(_list, kind), longest=LONG, lines=True, nothing=())
 
@@ -134,13 +134,13 @@ def ring() -> Kind:
 def networks() -> Kind:
     """Return the kind of a list of networks and addresses."""
     expected = "a network such as 10.0.0.0/8 (no host bits set) or an address"
-    return listed(Kind("network", expected, _network), "networks")
+    return list_of(Kind("network", expected, _network), "networks")
 
 
 def proxies() -> Kind:
     """Return the kind of a list of networks, addresses, and the word for a Unix socket."""
     expected = f"a network such as 10.0.0.0/8 (no host bits set), an address, or {UNIX}"
-    return listed(Kind("network", expected, lambda given: given if given == UNIX else _network(given)), "networks")
+    return list_of(Kind("network", expected, lambda given: given if given == UNIX else _network(given)), "networks")
 
 
 def rate() -> Kind:
@@ -158,7 +158,7 @@ def mailbox() -> Kind:
     return Kind("e-mail address", "an e-mail address, such as Keys <keys@example.com>", _mailbox, longest=320)
 
 
-def _matching(regex: re.Pattern[str], text: str) -> str:
+def _match(regex: re.Pattern[str], text: str) -> str:
     if not regex.fullmatch(text):
         raise ValueError
     return text
@@ -173,14 +173,14 @@ def _flag(text: str) -> bool:
 
 def _number(type_: type[float], form: str, least: float, most: float, text: str) -> float:
     # int() and float() also accept signs, underscores, exponents, and the digits of other scripts.
-    value = type_(_matching(re.compile(form), text))
+    value = type_(_match(re.compile(form), text))
     if not least <= value <= most:
         raise ValueError
     return value
 
 
 def _entries(text: str) -> list[str]:
-    return list(filter(None, map(trimmed, _SEPARATORS.split(text))))
+    return list(filter(None, map(trim, _SEPARATORS.split(text))))
 
 
 def _list(kind: Kind, text: str) -> tuple[Any, ...]:

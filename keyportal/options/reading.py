@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import environ
 
 from keyportal.options import OPTIONS
-from keyportal.options.kinds import BASE_DIR, LONG, UnsuitableError, refuse_unprintable, trimmed
+from keyportal.options.kinds import BASE_DIR, LONG, UnsuitableError, refuse_unprintable, trim
 from keyportal.options.option import Option
 from keyportal.options.spelling import stray_names
 
@@ -88,7 +88,7 @@ def read_option(option: Option, given: Mapping[str, str]) -> Any:
             raise UnsuitableError(f"{option.name} and {of_a_file} are both set; set only one of them")
         content = _content(of_a_file, given[of_a_file])
         return parse(option, content, f"{option.name} (in the file that {of_a_file} names)")
-    return parse(option, trimmed(given.get(option.name, option.default or "")), option.name)
+    return parse(option, trim(given.get(option.name, option.default or "")), option.name)
 
 
 def parse(option: Option, value: str, named: str) -> Any:
@@ -106,7 +106,7 @@ def parse(option: Option, value: str, named: str) -> Any:
 def _content(name: str, path: str) -> str:
     """Return the trimmed text of the file that a setting names. Raises `UnsuitableError`."""
     try:
-        text = trimmed(read_text(trimmed(path)))
+        text = trim(read_text(trim(path)))
     except UnsuitableError as error:
         raise UnsuitableError(f"{name} {error}") from None
     if not text:
@@ -144,7 +144,7 @@ def read_text(path: str) -> str:
 def _read_env_file(process: Mapping[str, str]) -> dict[str, str]:
     """Return the values in `.env`, or in the file that KEYPORTAL_ENV_FILE names. Raises `ConfigurationError`."""
     named = ENV_FILE in process
-    path = trimmed(process.get(ENV_FILE, ".env"))
+    path = trim(process.get(ENV_FILE, ".env"))
     if not named and not os.path.lexists(BASE_DIR / path):
         return {}
     try:

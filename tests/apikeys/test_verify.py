@@ -54,14 +54,14 @@ def test_one_query_verifies(make_key: MakeKey, django_assert_num_queries: Django
 
 def test_the_query_finds_the_secret_by_its_index(make_key: MakeKey) -> None:
     _, secret = make_key()
-    plan = KeySecret.objects.holding(secret).select_related("key__owner").order_by().explain()
+    plan = KeySecret.objects.with_secret(secret).select_related("key__owner").order_by().explain()
     if connection.vendor == "sqlite":
         assert "sqlite_autoindex_apikeys_keysecret" in plan.replace("USING INDEX ", "")
         assert "SCAN" not in plan
     else:
         with connection.cursor() as cursor:
             cursor.execute("SET enable_seqscan = off")
-        assert "digest" in KeySecret.objects.holding(secret).order_by().explain()
+        assert "digest" in KeySecret.objects.with_secret(secret).order_by().explain()
 
 
 @pytest.mark.conformance("ST-03")

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from credentials.json_body import MOST_TOLD, StrictSerializer
-from gateway.verification_request import read
+from gateway.verification_request import parse_body
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H4")]
 
@@ -32,7 +32,9 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("prefix", ["scop", "9aud3ie7nce"], ids=["sayable", "not sayable"])
-@pytest.mark.parametrize("refuse", [read, lambda body: Strict(data=json.loads(body)).is_valid(raise_exception=True)])
+@pytest.mark.parametrize(
+    "refuse", [parse_body, lambda body: Strict(data=json.loads(body)).is_valid(raise_exception=True)]
+)
 def test_of_many_unknown_names_few_are_compared(
     compared: list[str], prefix: str, refuse: Callable[[bytes], object]
 ) -> None:

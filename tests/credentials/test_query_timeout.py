@@ -99,7 +99,7 @@ def test_a_command_waits_as_long_as_it_takes(connection: DatabaseWrapper, monkey
 
 def test_an_answer_closes_the_circuit(connection: DatabaseWrapper) -> None:
     connection.ensure_connection()
-    breaker().failed()
+    breaker().on_failure()
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     assert breaker().allows()

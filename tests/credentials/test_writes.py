@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from django.db import DatabaseError, InternalError, OperationalError
 
-from credentials.runtime.database_writes import FULL, READ_ONLY, UNWRITABLE, DatabaseWrites, why_nothing_is_written
+from credentials.runtime.database_writes import FULL, READ_ONLY, UNWRITABLE, DatabaseWrites, write_fault
 from credentials.usage import flusher as usage
 from credentials.usage.counters import UsageCounters
 from credentials.usage.flusher import Flusher
@@ -80,11 +80,11 @@ def of_sqlite(name: str) -> DatabaseError:
     ],
 )
 def test_what_says_that_nothing_can_be_written_is_known(error: DatabaseError, why: str) -> None:
-    assert why_nothing_is_written(error) == why
+    assert write_fault(error) == why
     known = DatabaseWrites()
-    known.note(error)
+    known.on_error(error)
     assert known.fault == why
-    known.note(OperationalError("away"))
+    known.on_error(OperationalError("away"))
     assert known.fault == why  # nobody has written meanwhile
-    known.worked()
+    known.on_success()
     assert known.fault == ""

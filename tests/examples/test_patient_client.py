@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.patient_client import session
+from examples.retrying_client import make_session
 from tests.databases import portal_database
 from tests.portal import ROOT, Portal
 from tests.ports import free_port
@@ -33,7 +33,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 
 def test_it_waits_until_the_limit_lets_it_through(narrow: Portal) -> None:
     _, secret = narrow.make_key("patient@example.com")
-    patient = session(secret)
+    patient = make_session(secret)
 
     def refusals_before_the_answer() -> list[int]:
         answer = patient.get(f"{narrow.url}/api/v1/me", timeout=DEADLINE)
@@ -54,14 +54,14 @@ def test_it_survives_an_outage(narrow: Portal) -> None:
 
         back = threading.Thread(target=come_back)
         back.start()
-        answer = session(secret).get(f"http://127.0.0.1:{proxy.port}/api/v1/me", timeout=DEADLINE)
+        answer = make_session(secret).get(f"http://127.0.0.1:{proxy.port}/api/v1/me", timeout=DEADLINE)
         back.join()
     assert (answer.status_code, proxy.refused >= 1) == (200, True)
 
 
 def test_a_refused_key_is_told_and_not_repeated(narrow: Portal) -> None:
     environment = {**os.environ, "API_KEY": "kp_live_nothing"}
-    command = [sys.executable, "examples/patient_client.py", f"{narrow.url}/api/v1/me"]
+    command = [sys.executable, "examples/retrying_client.py", f"{narrow.url}/api/v1/me"]
     before = narrow.log.read_text().count("GET /api/v1/me")
     ended = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=DEADLINE

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from credentials.kinds import Kind, kind_of
-from tokens.pasted import MAX_LENGTH, PastedText, pasted_in
+from tokens.pasted import MAX_LENGTH, PastedText, find_pasted
 from vault.secret_format import checksum, new_id
 
 pytestmark = [pytest.mark.finding("H24"), pytest.mark.once]
@@ -60,12 +60,12 @@ AROUND: Final = {
 @pytest.mark.parametrize("around", AROUND.values(), ids=AROUND.keys())
 @pytest.mark.parametrize("kind", WHOLE)
 def test_a_credential_is_found_whatever_stands_around_it(kind: Kind, around: str) -> None:
-    assert pasted_in(around.format(WHOLE[kind]))[0] == PastedText(kind, WHOLE[kind])
+    assert find_pasted(around.format(WHOLE[kind]))[0] == PastedText(kind, WHOLE[kind])
 
 
 @pytest.mark.parametrize("text", CREDENTIALS)
 def test_what_is_found_is_not_in_its_repr(text: str) -> None:
-    assert text not in repr(pasted_in(text))
+    assert text not in repr(find_pasted(text))
 
 
 @pytest.mark.parametrize("text", CREDENTIALS)
@@ -78,7 +78,7 @@ def test_a_credential_is_found_though_it_was_broken_up_or_encoded(text: str) -> 
         quote(f"Bearer {text}"),
         urlencode({"authorization": f"Bearer {text}"}),
     ):
-        assert pasted_in(spelling.removeprefix("> "))[0].text == text
+        assert find_pasted(spelling.removeprefix("> "))[0].text == text
 
 
 @pytest.mark.parametrize("secret", [SECRET, TEST_SECRET])
@@ -90,11 +90,11 @@ def test_the_secret_of_a_basic_pair_is_meant(secret: str) -> None:
             f"Authorization: basic {encoded.rstrip('=')}",
             f"-H 'Authorization: Basic {encoded}'",
         ):
-            assert pasted_in(text)[0].text == secret
-    assert pasted_in(f"curl -u {KEY_ID}:{secret} https://portal")[0].text == secret
+            assert find_pasted(text)[0].text == secret
+    assert find_pasted(f"curl -u {KEY_ID}:{secret} https://portal")[0].text == secret
     alone = base64.b64encode(f"{KEY_ID}:".encode()).decode()
-    assert pasted_in(f"Basic {alone}")[0].text == KEY_ID
-    assert pasted_in("Basic !!!! Basic YQ Basic /w==") == []
+    assert find_pasted(f"Basic {alone}")[0].text == KEY_ID
+    assert find_pasted("Basic !!!! Basic YQ Basic /w==") == []
 
 
 @pytest.mark.parametrize(
@@ -115,24 +115,24 @@ def test_the_secret_of_a_basic_pair_is_meant(secret: str) -> None:
 )
 def test_what_begins_like_a_credential_is_told_from_a_whole_one(text: str, kind: Kind) -> None:
     for spelling in (text, f"Bearer {text}", f"'{text}',"):
-        found = pasted_in(spelling)
+        found = find_pasted(spelling)
         assert [(one.kind, one.whole) for one in found] == [(kind, False)], spelling
 
 
 def test_a_secret_with_something_glued_to_it_is_found() -> None:
-    assert pasted_in(f"{SECRET}Bearer")[0] == PastedText(Kind.API_KEY, SECRET)
-    assert pasted_in(f"x{SECRET}")[0] == PastedText(Kind.API_KEY, SECRET)
+    assert find_pasted(f"{SECRET}Bearer")[0] == PastedText(Kind.API_KEY, SECRET)
+    assert find_pasted(f"x{SECRET}")[0] == PastedText(Kind.API_KEY, SECRET)
 
 
 @pytest.mark.parametrize("hint", [f"kp_live_…{SECRET[-4:]}", f"kp_live_...{SECRET[-4:]}"])
 def test_a_hint_is_found_and_its_end_alone(hint: str) -> None:
-    assert pasted_in(f"the key {hint}, please")[0] == PastedText(Kind.HINT, f"kp_live_…{SECRET[-4:]}")
-    assert pasted_in(f" {SECRET[-4:]}\n") == [PastedText(Kind.HINT, SECRET[-4:])]
+    assert find_pasted(f"the key {hint}, please")[0] == PastedText(Kind.HINT, f"kp_live_…{SECRET[-4:]}")
+    assert find_pasted(f" {SECRET[-4:]}\n") == [PastedText(Kind.HINT, SECRET[-4:])]
 
 
 def test_the_most_telling_comes_first_and_each_once() -> None:
     text = f"{KEY_ID} {SECRET[:20]} kp_live_…abcd {TOKEN} {SECRET} {SECRET}"
-    found = [(one.kind, one.whole) for one in pasted_in(text)]
+    found = [(one.kind, one.whole) for one in find_pasted(text)]
     assert found[:2] == [(Kind.API_KEY, True), (Kind.ACCESS_TOKEN, True)]
     assert found[-1] == (Kind.API_KEY, False)
     assert len(found) == len(set(found)) == 5
@@ -142,15 +142,15 @@ def test_the_most_telling_comes_first_and_each_once() -> None:
     "text", ["", " ", "hello world", "key_id", "v1.2.3", "example.com", "dev@example.com:password", "\0"]
 )
 def test_other_texts_hold_nothing(text: str) -> None:
-    assert pasted_in(text) == []
+    assert find_pasted(text) == []
 
 
 @pytest.mark.parametrize(
     "text", ["eyJ", "eyJa.", "a.", "kp_", "kp_live_", "Basic ", "%", "\u200b", "key_aaaaaaaaaa", "Basic QQ"]
 )
 def test_a_text_of_any_length_is_read_and_no_more_of_it_than_a_credential_takes(text: str) -> None:
-    pasted_in(text * 200_000)
-    assert pasted_in(" " * MAX_LENGTH + SECRET) == []
+    find_pasted(text * 200_000)
+    assert find_pasted(" " * MAX_LENGTH + SECRET) == []
 
 
 def test_every_kind_is_told_by_its_looks() -> None:

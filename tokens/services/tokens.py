@@ -161,7 +161,7 @@ def _grant(requested: Collection[str] | None, available: Collection[str]) -> str
 
 def _find_token(secret: str) -> RefreshToken:
     known = is_well_formed(settings.KEYPORTAL_BRAND, secret, (REFRESH,))
-    token = RefreshToken.objects.holding(secret).select_related("family__user").first() if known else None
+    token = RefreshToken.objects.with_secret(secret).select_related("family__user").first() if known else None
     if token is None:
         raise InvalidGrantError
     if not (token.seal_is_valid() and token.family.seal_is_valid()):

@@ -38,11 +38,11 @@ class Command(BaseCommand):
         for fault in report.unguarded:
             self.stdout.write(fault)
         if report.gaps.spans:
-            self.stdout.write(f"ids without an event: {_beginning(report.gaps)} ({GAPS})")
+            self.stdout.write(f"ids without an event: {_first_ranges(report.gaps)} ({GAPS})")
         if not report.is_whole:
             raise CommandError("The audit trail is not as the portal wrote it.")
 
 
-def _beginning(ids: IdRanges) -> str:
+def _first_ranges(ids: IdRanges) -> str:
     more = len(ids.spans) - SHOWN
     return str(IdRanges(ids.spans[:SHOWN])) + (f" and {more} more ranges" if more > 0 else "")

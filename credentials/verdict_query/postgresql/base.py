@@ -41,10 +41,10 @@ class Connection(psycopg.Connection[Any]):
             answer = super().wait(gen, interval, limit)
         except psycopg.errors._WaitTimeout as error:
             self.close()  # its next answer could belong to this query
-            breaker().failed()
+            breaker().on_failure()
             raise QueryTimeout("the database did not answer in time") from error
         if breaker().retry_at:
-            breaker().succeeded()
+            breaker().on_success()
         return answer
 
 

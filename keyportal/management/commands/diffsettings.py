@@ -18,14 +18,14 @@ class Command(diffsettings.Command):
     def output_hash(
         self, user_settings: Mapping[str, str], default_settings: dict[str, str], **options: Any
     ) -> list[str]:
-        return super().output_hash(_hidden(user_settings), default_settings, **options)
+        return super().output_hash(_hide(user_settings), default_settings, **options)
 
     @override
     def output_unified(
         self, user_settings: Mapping[str, str], default_settings: dict[str, str], **options: Any
     ) -> list[str]:
-        return super().output_unified(_hidden(user_settings), default_settings, **options)
+        return super().output_unified(_hide(user_settings), default_settings, **options)
 
 
-def _hidden(values: Mapping[str, str]) -> dict[str, str]:
+def _hide(values: Mapping[str, str]) -> dict[str, str]:
     return {name: "(not shown)" if name in HIDDEN and value != "''" else value for name, value in values.items()}
