@@ -1,4 +1,4 @@
-"""Check values of ring keys (canaries), which prove that the process has the rings that the database was written with.
+"""Check values of ring keys, which prove that the process has the rings that the database was written with.
 
 With a wrong index ring every key would look unknown, and clients would discard good credentials. So a process whose
 rings do not fit must not answer at all.
@@ -27,7 +27,7 @@ def confirm_rings() -> None:
         known = {check.key_id: bytes(check.value) for check in KeyCheck.objects.filter(ring=ring.name)}
         for misfit in _misfits(ring, known):
             raise RingMisfitError(misfit)
-        new = [KeyCheck(ring=ring.name, key_id=key.id, value=key.check) for key in ring if key.id not in known]
+        new = [KeyCheck(ring=ring.name, key_id=key.id, value=key.check_value) for key in ring if key.id not in known]
         KeyCheck.objects.bulk_create(new, ignore_conflicts=True)
 
 
@@ -42,5 +42,5 @@ def _misfits(ring: KeyRing, known: Mapping[str, bytes]) -> Iterator[str]:
     for key_id, check in known.items():
         if key_id not in ring:
             yield f"the {ring.name} ring lacks the key {key_id!r} that the database was written with"
-        elif not compare_digest(check, ring[key_id].check):
+        elif not compare_digest(check, ring[key_id].check_value):
             yield f"key {key_id!r} of the {ring.name} ring is not the one that the database was written with"

@@ -70,7 +70,7 @@ class RingKey:
         return hmac.new(self.for_row_seals, digestmod="sha256")
 
     @cached_property
-    def check(self) -> bytes:
+    def check_value(self) -> bytes:
         """32 bytes that identify this key and reveal nothing about it."""
         return self.subkey("check value v1")
 

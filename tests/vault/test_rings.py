@@ -49,7 +49,7 @@ def test_subkeys_are_hkdf_with_a_purpose_label(purpose: str) -> None:
 
 def test_no_two_purposes_share_a_subkey() -> None:
     key = KeyRing.parse("sealing", f"v1:{ENCODED}").primary
-    used = [key.for_sealing, key.for_digests, key.for_row_seals, key.check, MATERIAL]
+    used = [key.for_sealing, key.for_digests, key.for_row_seals, key.check_value, MATERIAL]
     assert len(set(used)) == len(used)
 
 
