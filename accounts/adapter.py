@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from typing_extensions import override
 
 from accounts import services
-from accounts.backends import is_whole
+from accounts.backends import has_valid_seals
 from accounts.devices import remember_device
 from accounts.emails import normalize_email, refuse_colon
 from accounts.guessing import password_guess
@@ -59,7 +59,7 @@ class AccountAdapter(DefaultAccountAdapter):
     @override
     def pre_login(self, request: HttpRequest, user: User, **hook: Any) -> HttpResponse | None:
         """Refuse an account that was changed outside the portal, however it logs in. Raises `TamperedRowError`."""
-        if not (hook["signup"] or is_whole(user)):  # a new account is whole
+        if not (hook["signup"] or has_valid_seals(user)):  # a new account is whole
             raise TamperedRowError(f"{user.pk} was changed outside the portal")
         response: HttpResponse | None = super().pre_login(request, user, **hook)
         return response

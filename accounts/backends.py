@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from accounts.emails import normalize_email
 from accounts.models import User
-from accounts.outside import FACTORS, RIGHTS, fits
+from accounts.outside import FACTORS, RIGHTS, digest_matches
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +36,17 @@ class SealedBackend(AuthenticationBackend):  # type: ignore[misc]  # untyped
 
     @override
     def _get_user_permissions(self, user_obj: User) -> QuerySet[Permission]:
-        return super()._get_user_permissions(user_obj) if fits(user_obj, RIGHTS) else Permission.objects.none()
+        return (
+            super()._get_user_permissions(user_obj) if digest_matches(user_obj, RIGHTS) else Permission.objects.none()
+        )
 
     @override
     def _get_group_permissions(self, user_obj: User) -> QuerySet[Permission]:
-        return super()._get_group_permissions(user_obj) if fits(user_obj, RIGHTS) else Permission.objects.none()
+        return (
+            super()._get_group_permissions(user_obj) if digest_matches(user_obj, RIGHTS) else Permission.objects.none()
+        )
 
 
-def is_whole(user: User) -> bool:
+def has_valid_seals(user: User) -> bool:
     """Return whether the account's row and second factors are as the portal wrote them. Called at each log-in."""
-    return user.seal_is_valid() and fits(user, FACTORS)
+    return user.seal_is_valid() and digest_matches(user, FACTORS)

@@ -47,7 +47,7 @@ def rights_digest(user_id: str) -> str:
     return _digest(sorted({".".join(name) for name in names}))
 
 
-def fits(user: User, column: str) -> bool:
+def digest_matches(user: User, column: str) -> bool:
     """Return whether a set is the one that was sealed. A mismatch is logged."""
     if getattr(user, column) == _DIGESTS[column](user.pk):
         return True
@@ -113,7 +113,7 @@ def _affected_users(instance: Model, model: type[Model], pk_set: set[Any] | None
 
 
 def _keep_matching(instance: Model, user_ids: Collection[str], column: str) -> None:
-    matched = {user.pk for user in User.objects.filter(pk__in=user_ids) if fits(user, column)}
+    matched = {user.pk for user in User.objects.filter(pk__in=user_ids) if digest_matches(user, column)}
     vars(instance)[_MATCHED] = matched
 
 

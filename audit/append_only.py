@@ -57,7 +57,7 @@ def create_refusals(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
 
 def drop_refusals(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
     """Drop the triggers, to reverse a migration."""
-    for statement in _dropping(editor.connection):
+    for statement in _drop_statements(editor.connection):
         editor.execute(statement)
 
 
@@ -91,12 +91,12 @@ def postgresql_triggers(table: str) -> list[Trigger]:
 
 def _statements(connection: BaseDatabaseWrapper) -> Sequence[str]:
     if connection.vendor == "sqlite":
-        return [*_dropping(connection), *(made for table in TABLES for made in sqlite_triggers(table).values())]
+        return [*_drop_statements(connection), *(made for table in TABLES for made in sqlite_triggers(table).values())]
     triggers = (trigger for table in TABLES for trigger in postgresql_triggers(table))
-    return [*_dropping(connection), _FUNCTION, *(made for trigger in triggers for made in trigger.statements())]
+    return [*_drop_statements(connection), _FUNCTION, *(made for trigger in triggers for made in trigger.statements())]
 
 
-def _dropping(connection: BaseDatabaseWrapper) -> list[str]:
+def _drop_statements(connection: BaseDatabaseWrapper) -> list[str]:
     if connection.vendor == "sqlite":
         return [f"DROP TRIGGER IF EXISTS {name}" for table in TABLES for name in _names(table)]
     return [f"DROP TRIGGER IF EXISTS {name} ON {table}" for table in TABLES for name in _names(table)]

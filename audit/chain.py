@@ -21,22 +21,22 @@ from django.db import DatabaseError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audit.chain_state import hold_state, keep_state
+from audit.chain_state import lock_state, write_state
 from audit.id_ranges import REASONABLE, IdRanges
 from audit.models import ChainState, Checkpoint, Event
-from integrity.hostile_rows import fits, read_row, read_rows, seal_of
+from integrity.hostile_rows import has_valid_seal, read_row, read_rows, seal_of
 from vault.digests import frame
 
 logger = logging.getLogger(__name__)
 
 EVERY: Final = 60.0  # seconds between two links
-SETTLED: Final = timedelta(minutes=1)
+MIN_AGE: Final = timedelta(minutes=1)
 """Younger events wait for the next link, because events with neighbouring ids may not be committed yet."""
-LATE: Final = 10_000  # ids
-LATEST: Final = timedelta(hours=12)
+MAX_LATE_IDS: Final = 10_000  # ids
+MAX_LATENESS: Final = timedelta(hours=12)
 """How far back an event may still come late."""
 BATCH: Final = 5000  # events per link
-RECENT: Final = 2000  # links: more than are added in `LATEST`
+RECENT: Final = 2000  # links: more than are added in `MAX_LATENESS`
 
 
 def extend_when_due() -> None:
@@ -55,9 +55,9 @@ def extend_when_due() -> None:
 @transaction.atomic
 def extend_chain() -> int:
     """Add a link over the uncovered events; return their number. If it is `BATCH`, there may be more."""
-    end = hold_end()
+    end = lock_end()
     reach, floor, covered = _covered_ids(end)
-    events = Event.objects.filter(pk__gt=floor, at__lt=Now() - SETTLED).order_by("pk")
+    events = Event.objects.filter(pk__gt=floor, at__lt=Now() - MIN_AGE).order_by("pk")
     rows = ((pk, seal_of(seal)) for pk, seal in events.values_list("pk", "seal").iterator() if pk not in covered)
     added = dict(islice(rows, BATCH))
     if added:
@@ -65,14 +65,14 @@ def extend_chain() -> int:
     return len(added)
 
 
-def note_removal(ids: Iterable[int]) -> None:
+def add_removal_link(ids: Iterable[int]) -> None:
     """Add a link that names events whose time is over, in the caller's transaction, which removes them.
 
     It is added even if the chain has been switched off since; otherwise events that it covers would count as missing.
     """
-    end = hold_end()
+    end = lock_end()
     if end.number or settings.KEYPORTAL_AUDIT_CHAIN:
-        reach = next((link.reach for link in newest_links(RECENT, upto=end.number) if fits(link)), 0)
+        reach = next((link.reach for link in newest_links(RECENT, upto=end.number) if has_valid_seal(link)), 0)
         _add_link(end, IdRanges.of(ids), digest=digest_of([]), reach=reach, removed=True)
 
 
@@ -86,12 +86,12 @@ class End(NamedTuple):
     """Whether the trail's state confirms the number. If it was tampered with, links may be missing."""
 
 
-def hold_end() -> End:
+def lock_end() -> End:
     """Return the end of the chain, locked. The locked row is not needed for writing events."""
-    state, is_ours = hold_state()
+    state, is_ours = lock_state()
     if state.head:
         return End(state.head, state, is_certain=True)
-    number = next((link.number for link in newest_links(RECENT) if fits(link)), 0)
+    number = next((link.number for link in newest_links(RECENT) if has_valid_seal(link)), 0)
     return End(number, state, is_certain=is_ours and not number)
 
 
@@ -126,7 +126,7 @@ def digest_of(seals: Iterable[bytes]) -> bytes:
 def _is_recent() -> bool:
     """Return whether the newest link is recent: the link that the sealed state names, as others may be forged."""
     state = read_row(ChainState, 1)
-    if state is None or not fits(state):
+    if state is None or not has_valid_seal(state):
         return False
     return Checkpoint.objects.filter(
         number=state.head, removed=False, at__gt=Now() - timedelta(seconds=EVERY / 2)
@@ -139,12 +139,12 @@ def _covered_ids(end: End) -> tuple[int, int, IdRanges]:
     Only links with a valid seal count: a forged one could say anything.
     """
     reach, floor, ids = 0, 0, [IdRanges()]
-    long_ago = timezone.now() - LATEST
+    long_ago = timezone.now() - MAX_LATENESS
     for link in newest_links(RECENT, upto=end.number):
-        if not fits(link):
+        if not has_valid_seal(link):
             continue
         reach = reach or link.reach
-        floor = max(reach - LATE, 0)
+        floor = max(reach - MAX_LATE_IDS, 0)
         if link.reach <= floor or link.at < long_ago:
             return reach, max(floor, link.reach), IdRanges.union(ids)
         if not link.removed:
@@ -154,7 +154,7 @@ def _covered_ids(end: End) -> tuple[int, int, IdRanges]:
 
 def _highest(ids: dict[int, bytes]) -> int:
     """Return the highest id of an event with a valid seal: a forged event could have any id."""
-    return next((pk for pk in reversed(ids) if fits(read_row(Event, pk))), 0)
+    return next((pk for pk in reversed(ids) if has_valid_seal(read_row(Event, pk))), 0)
 
 
 def _add_link(end: End, ids: IdRanges, *, digest: bytes, reach: int, removed: bool = False) -> None:
@@ -167,7 +167,7 @@ def _add_link(end: End, ids: IdRanges, *, digest: bytes, reach: int, removed: bo
     link = Checkpoint(number=number, removed=removed, ids=str(ids), reach=reach, digest=digest)
     link.before = seal_of(before.seal) if before else b""
     link.save(force_insert=True)  # seals it too
-    keep_state(end.state, head=link.number, head_seal=link.seal)
+    write_state(end.state, head=link.number, head_seal=link.seal)
     logger.info("audit_link %s", head_of(link))
 
 

@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from audit.append_only import PATH, REFUSES, TABLES, body, postgresql_triggers, sqlite_triggers
 
 STATE: Final = "audit_chainstate"
-GUARDED: Final = (*TABLES, STATE)
+GUARDED_TABLES: Final = (*TABLES, STATE)
 _ON_SQLITE: Final = """
 SELECT type, name, lower(tbl_name), sql FROM (SELECT * FROM sqlite_master UNION ALL SELECT * FROM sqlite_temp_master)
 WHERE lower(tbl_name) IN (%s, %s, %s) AND type <> 'index'
@@ -45,10 +45,10 @@ def faults(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def _on_sqlite(cursor: Any) -> Iterator[str]:
-    cursor.execute(_ON_SQLITE, GUARDED)
+    cursor.execute(_ON_SQLITE, GUARDED_TABLES)
     rows = cursor.fetchall()
     tables = {name for kind, name, _, _ in rows if kind == "table"}
-    yield from (f"the table {name} is missing" for name in GUARDED if name not in tables)
+    yield from (f"the table {name} is missing" for name in GUARDED_TABLES if name not in tables)
     triggers = {name: (table, sql) for kind, name, table, sql in rows if kind == "trigger"}
     expected = {name: (table, sql) for table in TABLES for name, sql in sqlite_triggers(table).items()}
     for name, made in expected.items():
@@ -62,7 +62,7 @@ def _on_sqlite(cursor: Any) -> Iterator[str]:
 
 
 def _on_postgresql(cursor: Any) -> Iterator[str]:
-    given = {"tables": list(GUARDED), "body": body(), "settings": [PATH]}
+    given = {"tables": list(GUARDED_TABLES), "body": body(), "settings": [PATH]}
     cursor.execute(_TABLES, given)
     yield from _table_faults({name: rest for name, *rest in cursor.fetchall()})
     cursor.execute(_TRIGGERS, given)
@@ -84,7 +84,7 @@ def _on_postgresql(cursor: Any) -> Iterator[str]:
 
 
 def _table_faults(found: dict[str, list[bool]]) -> Iterator[str]:
-    for name in GUARDED:
+    for name in GUARDED_TABLES:
         if name not in found:
             yield f"the table {name} is missing"
             continue

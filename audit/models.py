@@ -108,4 +108,4 @@ class ChainState(SealedRow):
         constraints: ClassVar = [models.CheckConstraint(condition=models.Q(id=1), name="one_chain_state")]
 
     def __str__(self) -> str:
-        return f"link {self.head}, {self.count} events untold"
+        return f"link {self.head}, {self.count} removed events not recorded yet"

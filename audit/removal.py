@@ -6,8 +6,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audit.chain import note_removal
-from audit.chain_state import hold_state, keep_state
+from audit.chain import add_removal_link
+from audit.chain_state import lock_state, write_state
 from audit.event_types import EventType
 from audit.models import Event
 from audit.origin import Origin
@@ -18,7 +18,7 @@ from integrity.hostile_rows import UNREADABLE, read_row
 def remove_expired_events(*, origin: Origin, batch: int, batches: int | None = None) -> int:
     """Remove expired events of the trail, at most `batch` per transaction and `batches` times; return how many.
 
-    One event records their number and the times of the earliest and latest, those of a removal that broke off included.
+    One event records their number and the times of the earliest and latest, including those of an interrupted removal.
     """
     removed = rounds = 0
     while batches is None or rounds < batches:
@@ -37,11 +37,11 @@ def _remove_some_events(batch: int) -> int:
     ids = list(over.select_for_update(skip_locked=True).values_list("pk", flat=True)[:batch])
     if not ids:
         return 0
-    note_removal(ids)
-    state, _ = hold_state()
+    add_removal_link(ids)
+    state, _ = lock_state()
     times = [at for at in (state.earliest, state.latest, *_times(ids)) if at] or [timezone.now()]
     Event.objects.filter(pk__in=ids).delete()
-    keep_state(state, count=state.count + len(ids), earliest=min(times), latest=max(times))
+    write_state(state, count=state.count + len(ids), earliest=min(times), latest=max(times))
     return len(ids)
 
 
@@ -56,9 +56,9 @@ def _times(ids: list[int]) -> list[datetime | None]:
 
 @transaction.atomic
 def _record_removal(origin: Origin) -> None:
-    state, _ = hold_state()
+    state, _ = lock_state()
     if state.earliest is None or state.latest is None:
         return
     span = {"earliest": state.earliest.isoformat(), "latest": state.latest.isoformat()}
     record_event(EventType.EVENTS_REMOVED, subject="trail:audit", origin=origin, count=state.count, **span)
-    keep_state(state, count=0, earliest=None, latest=None)
+    write_state(state, count=0, earliest=None, latest=None)

@@ -14,7 +14,7 @@ from audit.chain import digest_of, head_of, ids_of
 from audit.guard_health import STATE, faults
 from audit.id_ranges import IdRanges
 from audit.models import ChainState, Checkpoint, Event
-from integrity.hostile_rows import fits, read_row, read_rows, seal_of
+from integrity.hostile_rows import has_valid_seal, read_row, read_rows, seal_of
 
 OVERDUE: Final = timedelta(hours=1)
 """Workers add a link every minute, so older events are in one, unless no worker was running."""
@@ -42,7 +42,7 @@ class TrailReport:
     """Faults of the triggers that guard the trail, and of the state row beside it, as messages."""
 
     @property
-    def is_whole(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether no fault was found."""
         found = (self.forged, self.removed, self.broken, self.unchained)
         return not (self.unguarded or any(ids.spans for ids in found))
@@ -73,7 +73,7 @@ class _Chain:
                 broken.append(IdRanges(((self.length + 1, number - 1),)))
             if link is not None:
                 link.before = self._seal if follows else b""
-            if link is None or not fits(link) or self._is_another_end(link):
+            if link is None or not has_valid_seal(link) or self._is_another_end(link):
                 broken.append(IdRanges.of([number]))
             else:
                 (removed if link.removed else covered).append(ids_of(link))
@@ -84,13 +84,13 @@ class _Chain:
 
     def cut_off(self) -> IdRanges:
         """Return the numbers of links that the state knows but that are missing."""
-        end = self.state.head if self.state and fits(self.state) else 0
+        end = self.state.head if self.state and has_valid_seal(self.state) else 0
         return IdRanges(((self.length + 1, end),)) if end > self.length else IdRanges()
 
     def fault(self) -> str:
         """Return a message about what is wrong with the state; empty if nothing is."""
         if self.state is not None:
-            return "" if fits(self.state) else f"the row of {STATE} is not as the portal wrote it"
+            return "" if has_valid_seal(self.state) else f"the row of {STATE} is not as the portal wrote it"
         return f"the row of {STATE} is missing" if self.length else ""
 
     def _is_another_end(self, link: Checkpoint) -> bool:
@@ -109,10 +109,10 @@ def verify_trail() -> TrailReport:
     length = chain.length
     broken = [chain.cut_off()]
     present = IdRanges.of(_present(forged_ids))
-    gone = chain.covered - present
-    broken.append(IdRanges.of(_links_of_other_events(upto=length, gone=gone, known=chain.broken)))
+    missing = chain.covered - present
+    broken.append(IdRanges.of(_links_of_other_events(upto=length, missing=missing, known=chain.broken)))
     chain.read_on()
-    forged, removed = IdRanges.of(forged_ids), gone - chain.removed
+    forged, removed = IdRanges.of(forged_ids), missing - chain.removed
     known = IdRanges.union([present, chain.removed, removed])
     return TrailReport(
         events=len(present),
@@ -140,7 +140,7 @@ def _present(forged: list[int]) -> Iterator[int]:
     after = None
     while batch := read_rows(Event, after=after):
         for after, event in batch:
-            if not fits(event):
+            if not has_valid_seal(event):
                 forged.append(after)
             yield after
 
@@ -151,13 +151,13 @@ def _links(*, after: int) -> Iterator[tuple[int, Checkpoint | None]]:
         after = batch[-1][0]
 
 
-def _links_of_other_events(*, upto: int, gone: IdRanges, known: IdRanges) -> Iterator[int]:
+def _links_of_other_events(*, upto: int, missing: IdRanges, known: IdRanges) -> Iterator[int]:
     """Yield the numbers of links whose digest does not match their events' seals, if all of the events exist."""
     for number, link in takewhile(lambda numbered: numbered[0] <= upto, _links(after=0)):
         if link is None or link.removed or number in known:
             continue
         ids = ids_of(link)
-        if not ids.spans or len(ids - gone) < len(ids):
+        if not ids.spans or len(ids - missing) < len(ids):
             continue
         between = Event.objects.filter(pk__gte=ids.spans[0][0], pk__lte=ids.spans[-1][1]).order_by("pk")
         seals = [seal_of(seal) for pk, seal in between.values_list("pk", "seal") if pk in ids]

@@ -49,7 +49,7 @@ def read_row(model: type[Row], pk: int) -> Row | None:
         return None
 
 
-def fits(row: SealedRow | None) -> bool:
+def has_valid_seal(row: SealedRow | None) -> bool:
     """Return whether the row can be read and its seal is valid."""
     try:
         return row is not None and row.seal_is_valid()

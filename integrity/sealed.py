@@ -10,7 +10,7 @@ from django.db import models, transaction
 from typing_extensions import override
 
 from integrity.rings import sealing_ring
-from vault.digests import row_seal, row_seal_fits
+from vault.digests import row_seal, row_seal_is_valid
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class SealedRow(models.Model):
     seal = models.BinaryField(max_length=64, editable=False)
 
     PURPOSE: ClassVar[str]
-    """The kind of row. A seal for one kind fits no row of another."""
+    """The kind of row. A seal for one kind is not valid for another."""
     SEALED: ClassVar[tuple[str, ...]]
     """The columns that the seal covers: all that authorise, none that only describe."""
 
@@ -77,7 +77,7 @@ class SealedRow(models.Model):
         """Return whether the row is as the portal wrote it; False if a sealed field was changed in the database."""
         seal: object = self.seal  # SQLite accepts any value in any column, and bytes(10**9) is a gigabyte
         blob = bytes(seal) if isinstance(seal, bytes | memoryview) else b""
-        return row_seal_fits(sealing_ring(), blob, self.sealed_fields())
+        return row_seal_is_valid(sealing_ring(), blob, self.sealed_fields())
 
 
 def canonical(value: Any) -> str | bytes:

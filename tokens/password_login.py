@@ -10,7 +10,7 @@ from django.contrib.auth import authenticate
 from django.http import HttpRequest
 
 from accounts.attempts import AttemptLimit, TooManyAttemptsError
-from accounts.backends import is_whole
+from accounts.backends import has_valid_seals
 from accounts.emails import normalize_email
 from accounts.guessing import password_guess
 from accounts.models import User
@@ -37,7 +37,7 @@ def log_in(request: HttpRequest, email: str, password: str) -> User:
     except TooManyAttemptsError as above:
         raise rate_limit_refusal(above.retry_after) from None
     user = authenticate(request, email=email, password=password)
-    if not isinstance(user, User) or not is_whole(user):
+    if not isinstance(user, User) or not has_valid_seals(user):
         _record_failure(request, email)
         raise invalid_login()
     guess.was_right()

@@ -38,7 +38,7 @@ class PastedText:
 
     @property
     def is_credential(self) -> bool:
-        """Whether it grants access, or would if it were intact."""
+        """Whether it grants access, or would if it were whole."""
         return self.kind in (Kind.API_KEY, Kind.ACCESS_TOKEN, Kind.REFRESH_TOKEN)
 
 

@@ -39,7 +39,7 @@ def row_seal(ring: KeyRing, fields: Sequence[str | bytes]) -> bytes:
     return stamp(VERSION, ring.primary.id) + _row_mac(ring.primary, fields)
 
 
-def row_seal_fits(ring: KeyRing, blob: bytes, fields: Sequence[str | bytes]) -> bool:
+def row_seal_is_valid(ring: KeyRing, blob: bytes, fields: Sequence[str | bytes]) -> bool:
     """Return whether the seal was made over exactly these fields under a key of the ring."""
     parts = read_stamp(blob, VERSION)
     if parts is None:

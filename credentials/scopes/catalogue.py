@@ -11,7 +11,7 @@ from django.db.models.sql.compiler import SQLCompiler
 from typing_extensions import override
 
 from credentials.scopes.models import Scope, is_built_in
-from vault.digests import row_seal_fits
+from vault.digests import row_seal_is_valid
 from vault.rings import KeyRing
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def names_in(ring: KeyRing, entries: str) -> frozenset[str]:
     for name, restricted, seal in zip(parts[0::3], parts[1::3], parts[2::3], strict=False):
         raw = bytes.fromhex(name)
         known = is_built_in(raw.decode(errors="replace"), restricted=restricted == RESTRICTED)
-        if known or row_seal_fits(ring, bytes.fromhex(seal), [Scope.PURPOSE, raw, restricted]):
+        if known or row_seal_is_valid(ring, bytes.fromhex(seal), [Scope.PURPOSE, raw, restricted]):
             names.add(raw.decode())
         else:
             logger.error("integrity_violation: the row seal of a scope does not match")

@@ -208,14 +208,14 @@ class Listener(threading.Thread):
 
     def _on_notifications(self, payloads: Iterable[str]) -> None:
         """Drop the records that notifications name; empty the cache if one is missing or not from our triggers."""
-        tags, is_whole = set(), True
+        tags, is_complete = set(), True
         for payload in payloads:
             change = Change.parse(payload)
             if change is None or not self._changes.on_notification(change.position):
-                is_whole = False
+                is_complete = False
             if change is not None:
                 tags.add(change.tag)
-        if not is_whole or EVERYTHING in tags or len(tags) >= MANY:
+        if not is_complete or EVERYTHING in tags or len(tags) >= MANY:
             self._lease.cache.clear()
         elif tags:
             self._lease.cache.drop(tags)

@@ -16,7 +16,7 @@ from audit import chain as trail
 from audit import removal, verify_trail
 from audit.append_only import CHECKPOINTS, EVENTS
 from audit.chain import extend_chain, extend_when_due
-from audit.chain_state import keep_state
+from audit.chain_state import write_state
 from audit.event_types import EventType
 from audit.guard_health import STATE
 from audit.id_ranges import IdRanges
@@ -97,7 +97,7 @@ def test_what_the_portal_writes_fits() -> None:
     write(origin=Origin(actor="user:x", address="2001:DB8::A", peer="::ffff:192.0.2.1"))
     write(origin=Origin(actor="system"))
     report = told()
-    assert (report.events, report.links, report.head, report.is_whole) == (3, 0, "", True)
+    assert (report.events, report.links, report.head, report.is_valid) == (3, 0, "", True)
 
 
 ALTERED = {
@@ -143,8 +143,8 @@ def test_a_trail_that_nothing_guards_any_more_is_not_whole() -> None:
         report = told()
     what = "is missing" if ON_SQLITE else "does not always fire"
     assert f"the trigger audit_refuses_change_{EVENTS} {what}" in report.unguarded
-    assert not report.is_whole
-    assert told().is_whole
+    assert not report.is_valid
+    assert told().is_valid
 
 
 UNREADABLE = ["at = 'x'", "details = '{'", "address = 'x'", "verb = CAST(x'ff' AS TEXT)", "seal = 'x'", "seal = 7"]
@@ -175,7 +175,7 @@ def chained(settings: Settings) -> list[Event]:
 
 def test_a_chain_over_all_of_it_fits(chained: list[Event]) -> None:
     report = told()
-    assert (report.events, report.links, report.is_whole) == (9, 3, True)
+    assert (report.events, report.links, report.is_valid) == (9, 3, True)
     assert report.head.startswith("3:")
     assert extend_chain() == 0
 
@@ -187,7 +187,7 @@ def test_an_event_that_was_removed_is_named(chained: list[Event], gone: list[int
         Event.objects.filter(pk__in=ids).delete()
     report = told()
     assert ids_in(report.removed) == set(ids)
-    assert not report.is_whole
+    assert not report.is_valid
 
 
 def test_a_younger_event_waits_and_one_that_comes_late_is_in_a_later_link(chained: list[Event]) -> None:
@@ -199,7 +199,7 @@ def test_a_younger_event_waits_and_one_that_comes_late_is_in_a_later_link(chaine
         event.seal = event.make_seal()
         event.save(force_insert=True)
         assert extend_chain() == 1
-        assert told().is_whole
+        assert told().is_valid
     assert [link.ids for link in Checkpoint.objects.order_by("number")][3:] == [str(beyond.pk), str(late.pk)]
     with unguarded():
         Event.objects.filter(pk__in=[late.pk, young.pk]).delete()
@@ -266,9 +266,9 @@ def test_a_link_that_was_altered_or_removed_shows(chained: list[Event], change: 
         execute(change.format(table=CHECKPOINTS))
     report = told()
     assert report.broken.spans[0][0] == 2
-    assert not report.is_whole
+    assert not report.is_valid
     extend_chain()  # the chain goes on all the same
-    assert not told().is_whole
+    assert not told().is_valid
 
 
 def test_links_in_another_order_show(chained: list[Event]) -> None:
@@ -307,7 +307,7 @@ def test_a_link_that_was_kept_follows_no_other_than_it_did(chained: list[Event])
         Event.objects.filter(pk__in=[event.pk for event in chained[3:6]]).delete()
     put_state_back(to=1)
     assert extend_chain() == 3
-    assert told().is_whole
+    assert told().is_valid
     Checkpoint.objects.bulk_create([kept])
     assert str(told().broken) == "3"
 
@@ -315,7 +315,7 @@ def test_a_link_that_was_kept_follows_no_other_than_it_did(chained: list[Event])
 def put_state_back(*, to: int) -> None:
     """Put an old copy of the state in its place: its seal was genuine."""
     seal = Checkpoint.objects.get(number=to).seal
-    keep_state(ChainState.objects.get(), head=to, head_seal=seal)
+    write_state(ChainState.objects.get(), head=to, head_seal=seal)
 
 
 def cut_off(chained: list[Event], *, links: str = "number = 3", events: int = 6) -> None:
@@ -329,7 +329,7 @@ def cut_off(chained: list[Event], *, links: str = "number = 3", events: int = 6)
 def test_an_end_that_was_cut_off_shows_and_goes_on_showing(chained: list[Event], links: str, missing: str) -> None:
     cut_off(chained, links=links)
     report = told()
-    assert (str(report.broken), report.is_whole) == (missing, False)
+    assert (str(report.broken), report.is_valid) == (missing, False)
     write()
     assert extend_chain() >= 1
     write()
@@ -350,13 +350,13 @@ def test_an_end_that_was_cut_off_shows_and_goes_on_showing(chained: list[Event],
 def test_nor_is_it_hidden_by_who_changes_what_the_state_says(chained: list[Event], how: str) -> None:
     cut_off(chained)
     execute(how.format(table=STATE))
-    assert not told().is_whole
+    assert not told().is_valid
     assert told().unguarded[0].startswith(f"the row of {STATE} is ")
     write()
     extend_chain()
     report = told()  # nobody knows how many links there were: one number is left out for ever
     assert (str(report.broken), report.unguarded) == ("3", ())
-    assert not report.is_whole
+    assert not report.is_valid
 
 
 def test_a_link_in_the_place_of_the_last_one_shows(chained: list[Event]) -> None:
@@ -364,12 +364,12 @@ def test_a_link_in_the_place_of_the_last_one_shows(chained: list[Event]) -> None
     cut_off(chained)
     put_state_back(to=2)
     state = ChainState.objects.get()
-    keep_state(state, head=3, head_seal=state.head_seal)
+    write_state(state, head=3, head_seal=state.head_seal)
     assert str(told().broken) == "3"
     put_state_back(to=2)
     write()
     assert extend_chain() == 1
-    keep_state(state, head=3, head_seal=b"of the one that is gone")
+    write_state(state, head=3, head_seal=b"of the one that is gone")
     assert str(told().broken) == "3"
 
 
@@ -378,32 +378,32 @@ def test_whoever_keeps_the_head_elsewhere_sees_that_all_was_put_back(chained: li
     cut_off(chained)
     put_state_back(to=2)
     report = told()
-    assert report.is_whole
+    assert report.is_valid
     assert report.head != head
 
 
 def test_events_that_no_link_covers_are_named_after_a_while(settings: Settings) -> None:
     old, _ = write(ago=timedelta(minutes=61)), write(ago=timedelta(minutes=50))
-    assert told().is_whole
+    assert told().is_valid
     settings.KEYPORTAL_AUDIT_CHAIN = True
     report = told()
-    assert (str(report.unchained), report.is_whole) == (str(old.pk), False)
+    assert (str(report.unchained), report.is_valid) == (str(old.pk), False)
     assert extend_chain() == 2
-    assert told().is_whole
+    assert told().is_valid
 
 
 def test_all_links_and_some_events_gone_is_not_whole(chained: list[Event]) -> None:
     cut_off(chained, links="true")
     execute(f"DELETE FROM {STATE}")
     report = told()
-    assert (report.links, report.is_whole) == (0, False)
+    assert (report.links, report.is_valid) == (0, False)
     assert ids_in(report.unchained) == {event.pk for event in chained[:6]}
 
 
 def test_gaps_in_the_ids_are_a_hint_and_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a chain the only trace of what was removed by whoever owns the tables; a rollback leaves one too."""
     events = [write() for _ in range(6)]
-    assert told().is_whole
+    assert told().is_valid
     assert not ids_in(told().gaps) & {event.pk for event in events}
     with unguarded():
         Event.objects.filter(pk__in=[events[1].pk, events[2].pk, events[4].pk]).delete()
@@ -422,7 +422,7 @@ def test_by_default_there_is_a_chain() -> None:
 def test_planted_events_keep_no_other_from_being_chained(chained: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
     """With ids by which the chain could seem to reach further than it does, and more of them than it reads."""
     monkeypatch.setattr(trail, "BATCH", 4)
-    monkeypatch.setattr(trail, "LATE", 3)
+    monkeypatch.setattr(trail, "MAX_LATE_IDS", 3)
     old = {"at": chained[0].at, "verb": "x", "actor": "x", "subject_type": "x", "subject_id": "x"}
     for number in (*range(50_000, 50_020), 2**63 - 1):
         plant(Event, id=number, **old)
@@ -481,12 +481,12 @@ def test_without_the_setting_nothing_is_chained(settings: Settings) -> None:
 def test_many_events_make_many_links(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.KEYPORTAL_AUDIT_CHAIN = True
     monkeypatch.setattr(trail, "BATCH", 4)
-    monkeypatch.setattr(trail, "LATE", 3)
+    monkeypatch.setattr(trail, "MAX_LATE_IDS", 3)
     for _ in range(10):
         write()
     extend_when_due()
     assert [len(trail.ids_of(link)) for link in Checkpoint.objects.order_by("number")] == [4, 4, 2]
-    assert told().is_whole
+    assert told().is_valid
 
 
 @pytest.fixture
@@ -513,7 +513,7 @@ def test_the_purge_removes_what_is_over_in_batches_and_says_so_once(over: list[E
     assert removals() == [{"count": 5, "earliest": over[4].at.isoformat(), "latest": over[0].at.isoformat()}]
     assert purge(by="test")["audit events"] == 0
     assert len(removals()) == 1
-    assert told().is_whole
+    assert told().is_valid
 
 
 def test_by_default_everything_is_kept() -> None:
@@ -565,10 +565,10 @@ def test_what_was_removed_in_its_time_is_missed_by_nobody(
     extend_chain()
     settings.KEYPORTAL_AUDIT_CHAIN = still_on
     remove_expired_events(origin=ORIGIN, batch=2, batches=1)
-    assert told().is_whole
+    assert told().is_valid
     remove_expired_events(origin=ORIGIN, batch=2)
     report = told()
-    assert (report.is_whole, report.links) == (True, 4)
+    assert (report.is_valid, report.links) == (True, 4)
 
 
 def test_what_somebody_else_removed_in_its_time_is_named(over: list[Event], settings: Settings) -> None:
@@ -598,7 +598,7 @@ def test_what_goes_on_while_it_is_read_raises_no_alarm(
     for name in ("_present", "_links_of_other_events"):
         monkeypatch.setattr(verify_trail, name, meanwhile(getattr(verify_trail, name)))
     report = told()
-    assert report.is_whole
+    assert report.is_valid
     assert Event.objects.filter(pk__in=[event.pk for event in over]).count() == 1
 
 

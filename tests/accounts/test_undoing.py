@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import links
-from accounts.backends import is_whole
+from accounts.backends import has_valid_seals
 from accounts.models import MailedLink, User
 from audit.models import Event
 from tests.accounts.mailbox import get, link_to, messages_to, post
@@ -196,7 +196,7 @@ def test_a_second_factor_from_the_week_before_the_change_is_removed_and_an_older
     assert "seven days before the change or since" in messages_to(MINE)[-1]
     assert follow(undo_of(MINE))
     assert Authenticator.objects.filter(pk=factor.pk).exists() is stays
-    assert is_whole(User.objects.get(pk=developer.pk))
+    assert has_valid_seals(User.objects.get(pk=developer.pk))
 
 
 @pytest.mark.parametrize("older", [False, True], ids=["alone", "beside-an-older-app"])
@@ -208,7 +208,7 @@ def test_recovery_codes_go_with_the_last_second_factor(thief: Client, developer:
     assert follow(undo_of(MINE))
     kinds = sorted(Authenticator.objects.filter(user=developer).values_list("type", flat=True))
     assert kinds == (["recovery_codes", "totp"] if older else [])
-    assert is_whole(User.objects.get(pk=developer.pk))
+    assert has_valid_seals(User.objects.get(pk=developer.pk))
 
 
 def test_a_victim_logs_in_although_the_thief_had_added_a_second_factor_before_the_change(
@@ -242,6 +242,6 @@ def test_the_mailbox_of_an_earlier_address_does_not_get_past_an_older_second_fac
 @pytest.mark.finding("H16")
 def test_since_when_there_is_a_second_factor_is_sealed(developer: User) -> None:
     factor = add_factor(developer, before=timedelta(days=30))
-    assert is_whole(User.objects.get(pk=developer.pk))
+    assert has_valid_seals(User.objects.get(pk=developer.pk))
     Authenticator.objects.filter(pk=factor.pk).update(created_at=timezone.now())
-    assert not is_whole(User.objects.get(pk=developer.pk))
+    assert not has_valid_seals(User.objects.get(pk=developer.pk))

@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.portal import ROOT
-from vault.digests import DIGEST_BYTES, frame, index_digest, index_digests, read_stamp, row_seal, row_seal_fits, stamp
+from vault.digests import (
+    DIGEST_BYTES,
+    frame,
+    index_digest,
+    index_digests,
+    read_stamp,
+    row_seal,
+    row_seal_is_valid,
+    stamp,
+)
 from vault.errors import SealBrokenError, UnknownKeyError
 from vault.rings import KeyRing, new_entry
 from vault.sealing import seal, unseal
@@ -89,7 +98,7 @@ NO_KEY_IDS = (b"", b"\0", b"a\n", b"\n", b"A", b"-a", b"a b", b"a" * 17, b"\xff"
 def test_a_stamp_holds_an_id_that_a_ring_can_have(key_id: bytes) -> None:
     blob = bytes((1, len(key_id))) + key_id + bytes(60)
     assert read_stamp(blob, 1) is None
-    assert not row_seal_fits(RING, blob, ["x"])
+    assert not row_seal_is_valid(RING, blob, ["x"])
     with pytest.raises(SealBrokenError, match=r"^not a sealed value$"):
         unseal(RING, blob, CONTEXT)
 
@@ -139,7 +148,7 @@ def test_the_published_vectors_fit() -> None:
     sealed, digest, row = (VECTORS[name] for name in ("sealed", "index_digest", "row_seal"))
     assert unseal(VECTOR_RING, bytes.fromhex(sealed["blob_hex"]), sealed["context"]) == sealed["plaintext"]
     assert index_digest(VECTOR_RING.primary, digest["secret"]).hex() == digest["digest_hex"]
-    assert row_seal_fits(VECTOR_RING, bytes.fromhex(row["blob_hex"]), row["fields"])
+    assert row_seal_is_valid(VECTOR_RING, bytes.fromhex(row["blob_hex"]), row["fields"])
     assert row_seal(VECTOR_RING, row["fields"]).hex() == row["blob_hex"]
 
 
@@ -157,19 +166,19 @@ def test_a_secret_is_looked_for_under_every_key_of_the_ring_the_writing_one_firs
 
 @given(fields, fields)
 def test_a_row_seal_fits_its_own_fields_only(sealed: list[str], asked: list[str]) -> None:
-    assert row_seal_fits(RING, row_seal(RING, sealed), asked) is (sealed == asked)
+    assert row_seal_is_valid(RING, row_seal(RING, sealed), asked) is (sealed == asked)
 
 
 @given(st.binary(max_size=50))
 def test_any_other_bytes_are_not_a_row_seal(blob: bytes) -> None:
-    assert not row_seal_fits(RING, blob, ["x"])
+    assert not row_seal_is_valid(RING, blob, ["x"])
 
 
 def test_a_row_seal_is_not_taken_for_one_of_another_key() -> None:
     blob = row_seal(RING, ["x"])
-    assert not row_seal_fits(KeyRing.parse("sealing", new_entry("c")), blob, ["x"])  # one that nobody has (any more)
-    assert not row_seal_fits(RING, blob.replace(b"a", b"b", 1), ["x"])
-    assert not row_seal_fits(KeyRing.parse("sealing", new_entry("a")), blob, ["x"])
+    assert not row_seal_is_valid(KeyRing.parse("sealing", new_entry("c")), blob, ["x"])  # which nobody has any more
+    assert not row_seal_is_valid(RING, blob.replace(b"a", b"b", 1), ["x"])
+    assert not row_seal_is_valid(KeyRing.parse("sealing", new_entry("a")), blob, ["x"])
 
 
 @given(st.lists(st.text(max_size=6) | st.binary(max_size=6), max_size=5), st.lists(st.text(max_size=6), max_size=5))

@@ -39,7 +39,7 @@ class Command(BaseCommand):
             self.stdout.write(fault)
         if report.gaps.spans:
             self.stdout.write(f"ids without an event: {_first_ranges(report.gaps)} ({GAPS})")
-        if not report.is_whole:
+        if not report.is_valid:
             raise CommandError("The audit trail is not as the portal wrote it.")
 
 
