@@ -120,7 +120,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
     ) -> HttpResponse | None:
         """Show a form that names the keys, then set the limit on each. A higher limit needs a fresh log-in."""
-        keys = self._permitted_keys(request, queryset, "limit_key")
+        keys = self._permitted_keys(request, queryset, "set_rate_limit")
         form = LimitForm(request.POST if "limit" in request.POST else None, initial=_initial(draft, "limit"))
         if not keys:
             return None
@@ -131,7 +131,7 @@ class APIKeyAdmin(ReadOnlyAdmin):
         if any(widened_columns(key, {"rate_limit": limit}) for key in keys):
             require_fresh_login(request)
         try:
-            changed = sum(services.limit_key(key=key, limit=limit, origin=origin) for key in keys)
+            changed = sum(services.set_rate_limit(key=key, limit=limit, origin=origin) for key in keys)
         except APIKeyError as error:
             form.add_error(None, str(error))
             return self._form_page(request, "limit", form, context, status=409)

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 
 from accounts.forms_of_texts import HideSecretsMixin
 from apikeys.forms import REASON_LENGTH, clean_reason
-from credentials.limits.rate_limit_text import LONGEST, parse_limit
+from credentials.limits.rate_limit_text import MAX_LENGTH, parse_rate_limit
 
 WIDE = {"class": "vTextField", "autocomplete": "off"}
 
@@ -30,7 +30,7 @@ class LimitForm(HideSecretsMixin, forms.Form):
 
     limit = forms.CharField(
         required=False,
-        max_length=LONGEST,
+        max_length=MAX_LENGTH,
         label="Limit, such as 100/minute or 5000 per 2 hours; leave empty for the default",
         widget=forms.TextInput(attrs=WIDE),
     )
@@ -41,7 +41,7 @@ class LimitForm(HideSecretsMixin, forms.Form):
         if not text:
             return ""
         try:
-            item = parse_limit(text)
+            item = parse_rate_limit(text)
         except ValueError as error:
             message = "This is not a limit. Enter a number, a slash and second, minute, hour or day."
             raise ValidationError(message, code="limit") from error

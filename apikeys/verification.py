@@ -110,6 +110,6 @@ def record_of(
         paused_at=key.paused_at,
         # A row that the portal did not write may hold text that is not a network; it is refused without parsing it.
         networks=tuple(map(parse_network, key.networks.split())) if seal_is_valid else (),
-        limit=key.rate_limit,
+        rate_limit=key.rate_limit,
         secret_id=secret.id if secret else "",
     )

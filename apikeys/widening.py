@@ -14,7 +14,7 @@ from limits import RateLimitItem
 
 from apikeys.models import APIKey
 from audit.client_address import Network, parse_network
-from credentials.limits.rate_limit_text import parse_limit
+from credentials.limits.rate_limit_text import parse_rate_limit
 
 HARMLESS: Final = frozenset({"name"})
 """Fields that give no right."""
@@ -91,7 +91,7 @@ def _allows_more_calls(before: str, after: str) -> bool:
 
 def _limit(text: str) -> RateLimitItem | None:
     text = text or settings.KEYPORTAL_RATE_LIMIT
-    return parse_limit(text) if text else None
+    return parse_rate_limit(text) if text else None
 
 
 def _lifts(before: datetime | None, after: datetime | None) -> bool:

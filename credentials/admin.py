@@ -21,7 +21,7 @@ DESCRIPTION_LENGTH = 200
 
 
 class ScopeForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """The form in which an operator adds or describes a scope."""
+    """The form in which an operator adds or changes a scope."""
 
     class Meta:
         model = Scope
@@ -53,7 +53,7 @@ class ScopeAdmin(OperatorAdmin):
     def save_model(self, request: HttpRequest, obj: Scope, form: Any, change: bool) -> None:
         origin = Origin.of_request(request)
         if change:
-            services.describe_scope(scope=obj, description=obj.description, restricted=obj.restricted, origin=origin)
+            services.change_scope(scope=obj, description=obj.description, restricted=obj.restricted, origin=origin)
         else:
             services.add_scope(name=obj.name, description=obj.description, restricted=obj.restricted, origin=origin)
 

@@ -42,7 +42,7 @@ class Admission:
         Raises `RefusedError` with `rate_limited` beyond the limit, and `WouldBlockError` if `may_block` is False and
         Redis counts.
         """
-        quota = rate_limiter().hit(record.counted_as, record.limit, may_block=may_block) if limited else None
+        quota = rate_limiter().hit(record.counted_as, record.rate_limit, may_block=may_block) if limited else None
         if quota is not None and quota.is_exceeded:
             raise RefusedError(_rate_limit_refusal(record, quota))
         self._record = record

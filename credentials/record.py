@@ -46,7 +46,7 @@ class VerifiedRecord:
     paused_at: datetime | None = None
     networks: tuple[Network, ...] = ()
     """The networks that it is allowed from; empty for any."""
-    limit: str = ""
+    rate_limit: str = ""
     """The key's own rate limit; empty for the default."""
     secret_id: str = ""
     """The key's secret that was sent; empty for a token."""

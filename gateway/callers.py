@@ -15,7 +15,7 @@ from audit.client_address import Address
 from credentials.admission import Admission, count_call
 from credentials.bearer import bearer_token
 from credentials.credential import Credential
-from credentials.limits.rate_limit_text import parse_limit
+from credentials.limits.rate_limit_text import parse_rate_limit
 from credentials.record import VerifiedRecord
 from credentials.refusals import insufficient_scope, make_refusal
 from credentials.runtime.database_writes import database_writes
@@ -65,7 +65,7 @@ class Allowance:
 
     def _begin(self, now: float) -> None:
         """Start the window that contains this moment, with the limit that the settings have now."""
-        limit = parse_limit(settings.KEYPORTAL_LIMIT_SERVICE)
+        limit = parse_rate_limit(settings.KEYPORTAL_LIMIT_SERVICE)
         self._amount, seconds = limit.amount, limit.get_expiry()
         self._began = now - now % seconds
         self._ends = self._began + seconds

@@ -23,7 +23,7 @@ INACTIVE: Final[dict[str, object]] = {"active": False}
 
 @oauth_endpoint
 def introspect(request: HttpRequest, form: Form) -> dict[str, object]:
-    """Describe an API key, access token or refresh token to a client with the scope `credentials:verify`.
+    """Return what an API key, access token or refresh token is, for a client with the scope `credentials:verify`.
 
     `client_ip` and `audience` are extensions. `client_ip` is the address that sent the credential; without it, a key
     that is restricted to networks is not active, because its origin is unknown. `audience` is the service's own;
@@ -33,13 +33,13 @@ def introspect(request: HttpRequest, form: Form) -> dict[str, object]:
     if "token" not in form:
         raise OAuthError("invalid_request", "The parameter token is missing.")
     address = parse_address(form.get("client_ip", ""))
-    answer, is_known = describe(form["token"], address=address, audience=form.get("audience"))
+    response, is_known = introspect_text(form["token"], address=address, audience=form.get("audience"))
     if not is_known and (wait := count_miss(caller)):
         raise too_many(wait)
-    return answer
+    return response
 
 
-def describe(text: str, *, address: Address | None, audience: str | None) -> tuple[dict[str, object], bool]:
+def introspect_text(text: str, *, address: Address | None, audience: str | None) -> tuple[dict[str, object], bool]:
     """Return RFC 7662 §2.2's response about a text, and whether it is a credential that was issued here.
 
     The response is `INACTIVE` if the credential would be refused for any reason, including a token for another service.
@@ -47,7 +47,7 @@ def describe(text: str, *, address: Address | None, audience: str | None) -> tup
     if kind_of(text) is Kind.REFRESH_TOKEN:
         # A refresh token is for the portal alone: a service with another audience must not take it for an access token.
         token = redeemable(text) if audience in (None, settings.KEYPORTAL_AUDIENCE, settings.KEYPORTAL_URL) else None
-        return (_refresh_token(token), True) if token else (INACTIVE, False)
+        return (_refresh_token_members(token), True) if token else (INACTIVE, False)
     try:
         # Not rate limited: checking a credential is not a use of it.
         with Admission(ENTRY_POINT, address) as admission:
@@ -56,8 +56,8 @@ def describe(text: str, *, address: Address | None, audience: str | None) -> tup
     except RefusedError as error:
         return INACTIVE, bool(error.refusal.about) or error.refusal.is_foreign
     if record.claims is None:
-        return _about(record.credential, subject="key"), True
-    return _access_token(record.credential, record.claims), True
+        return _common_members(record.credential, subject="key"), True
+    return _access_token_members(record.credential, record.claims), True
 
 
 def _caller(request: HttpRequest, form: Form) -> Credential:
@@ -89,9 +89,9 @@ def _as_oauth(refusal: Refusal) -> OAuthError:
     )
 
 
-def _about(credential: Credential, *, subject: str) -> dict[str, object]:
+def _common_members(credential: Credential, *, subject: str) -> dict[str, object]:
     """Return the members that every credential has, no more than services need (RFC 7662 §5): no e-mail, no hint."""
-    answer: dict[str, object] = {
+    members: dict[str, object] = {
         "active": True,
         "scope": " ".join(sorted(credential.scopes)),
         "client_id": credential.client_id,
@@ -102,17 +102,17 @@ def _about(credential: Credential, *, subject: str) -> dict[str, object]:
         "token_type": "Bearer",
     }
     if credential.expires_at:
-        answer["exp"] = int(credential.expires_at.timestamp())
-    return answer
+        members["exp"] = int(credential.expires_at.timestamp())
+    return members
 
 
-def _access_token(credential: Credential, claims: Claims) -> dict[str, object]:
+def _access_token_members(credential: Credential, claims: Claims) -> dict[str, object]:
     times = {"iat": claims.issued_at, "nbf": claims.issued_at, "exp": claims.expires_at}
     own = {"sub": claims.subject, "aud": claims.audience, "jti": claims.token_id}
-    return {**_about(credential, subject="user"), **own, **times}
+    return {**_common_members(credential, subject="user"), **own, **times}
 
 
-def _refresh_token(token: RefreshToken) -> dict[str, object]:
+def _refresh_token_members(token: RefreshToken) -> dict[str, object]:
     return {
         "active": True,
         "scope": token.family.scopes,

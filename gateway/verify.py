@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.conf import settings
 from rest_framework.exceptions import UnsupportedMediaType
 
-from apikeys.api.serializers import describe_credential
+from apikeys.api.serializers import credential_json
 from audit.client_address import Address
 from credentials.admission import Admission
 from credentials.credential import Credential
@@ -110,7 +110,7 @@ def _verdict(body: VerificationRequest, caller: Credential, lookup: Lookup) -> b
 
 @lru_cache(maxsize=4096)
 def _valid_response(credential: Credential) -> bytes:
-    members = {"valid": True, "code": "ok", "credential": describe_credential(credential), "owner": credential.owner_id}
+    members = {"valid": True, "code": "ok", "credential": credential_json(credential), "owner": credential.owner_id}
     return json.dumps(members).encode()
 
 

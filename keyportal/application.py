@@ -11,13 +11,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
 django.setup(set_prefix=False)
 
 # Models can be imported only after django.setup().
-from keyportal.databases import limit_queries  # noqa: E402
+from keyportal.databases import set_query_timeouts  # noqa: E402
 from keyportal.http_server.server import HTTPServer  # noqa: E402
 from keyportal.local.private_files import PrivateConnection  # noqa: E402
 from keyportal.periodic_tasks import add_periodic_tasks  # noqa: E402
 from keyportal.startup import confirm_configuration, prepare_static_files  # noqa: E402
 
-limit_queries()
+set_query_timeouts()
 add_periodic_tasks()
 
 confirm_configuration()

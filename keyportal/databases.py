@@ -27,7 +27,7 @@ OF_POSTGRESQL: Final[Mapping[str, Any]] = {
     "keepalives_count": 2,
 }
 """Fail fast, because consumers wait for the verdict."""
-LIMITS: Final[Mapping[str, int]] = {"statement_timeout": 5000, "lock_timeout": 2000}
+TIMEOUTS: Final[Mapping[str, int]] = {"statement_timeout": 5000, "lock_timeout": 2000}
 """In ms, for a server's connections. The statement timeout is meant for pages; checking a credential takes 1 ms."""
 
 
@@ -50,7 +50,7 @@ def listen_address(given: Mapping[str, Any]) -> str:
     return as_address({**entry, "PASSWORD": entry["PASSWORD"] or given["PGPASSWORD"]}) if entry else ""
 
 
-def limit_queries() -> None:
+def set_query_timeouts() -> None:
     """Limit the time of queries to PostgreSQL in this process, by the server and by the client.
 
     Only servers call this: a management command may take longer.
@@ -59,13 +59,13 @@ def limit_queries() -> None:
     for connection in connections.all():
         if connection.vendor == "postgresql":
             options = connection.settings_dict["OPTIONS"]  # shared by the connections of all threads
-            options["options"] = with_limits(options.get("options", ""), LIMITS)
+            options["options"] = with_timeouts(options.get("options", ""), TIMEOUTS)
             connection.close()
 
 
-def with_limits(options: str, limits: Mapping[str, int]) -> str:
-    """Return libpq's `options` with a limit for each name that they do not set; for PostgreSQL, the last one counts."""
-    missing = [f"-c {name}={value}" for name, value in limits.items() if not _sets(options, name)]
+def with_timeouts(options: str, timeouts: Mapping[str, int]) -> str:
+    """Return libpq's `options` with each timeout that they do not set; for PostgreSQL, the last one counts."""
+    missing = [f"-c {name}={value}" for name, value in timeouts.items() if not _sets(options, name)]
     return " ".join([*missing, *filter(None, [options])])
 
 

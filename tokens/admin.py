@@ -76,7 +76,7 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
 
 @admin.register(Audience)
 class AudienceAdmin(OperatorAdmin):
-    """Add, describe and remove audiences. A URI never changes, because tokens and log-ins name it."""
+    """Add, change and remove audiences. A URI never changes, because tokens and log-ins name it."""
 
     form = AudienceForm
     fields = ("uri", "description")
@@ -100,7 +100,7 @@ class AudienceAdmin(OperatorAdmin):
         """Add the audience or change its description. The admin then links to the row by its id."""
         origin = Origin.of_request(request)
         if change:
-            services.describe_audience(audience=obj, description=obj.description, origin=origin)
+            services.change_audience(audience=obj, description=obj.description, origin=origin)
         else:
             obj.pk = services.add_audience(uri=obj.uri, description=obj.description, origin=origin).pk
 

@@ -46,7 +46,7 @@ class OAuthError(Exception):
 
     def response(self) -> HttpResponse:
         """Return the error response."""
-        response = _answer({"error": self.error, "error_description": self.description}, self.status)
+        response = _json_response({"error": self.error, "error_description": self.description}, self.status)
         if self.challenge:
             response["WWW-Authenticate"] = self.challenge
         if self.status == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -65,7 +65,7 @@ def oauth_endpoint(handler: Handler) -> Callable[[HttpRequest], HttpResponse]:
     @wraps(handler)
     def view(request: HttpRequest) -> HttpResponse:
         try:
-            return _answer(handler(request, _form(request)))
+            return _json_response(handler(request, _form(request)))
         except OAuthError as error:
             return error.response()
 
@@ -103,7 +103,7 @@ def authenticated_client(request: HttpRequest, form: Form, *, limited: bool = Tr
         wait = max([limit.hit(key) for limit, key in failures])
         record_failure(request, client_id, code)
         # Concurrent requests can all pass the check above before one is counted; only as many as the limit get this
-        # answer.
+        # response.
         raise too_many(wait) if wait else OAuthError("invalid_client", reason, status=401)
     return known
 
@@ -149,5 +149,5 @@ def _form(request: HttpRequest) -> Form:
     return {name: value for name, value in request.POST.items() if isinstance(value, str) and value}
 
 
-def _answer(body: dict[str, object], status: int = 200) -> HttpResponse:
+def _json_response(body: dict[str, object], status: int = 200) -> HttpResponse:
     return JsonResponse(body, status=status, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})

@@ -22,7 +22,7 @@ NO_RESOURCE = (
 
 
 class AudienceForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """An audience, as operators add or describe it."""
+    """An audience, as operators add or change it."""
 
     class Meta:
         model = Audience

@@ -39,10 +39,10 @@ def token(request: HttpRequest, form: Form) -> dict[str, object]:
 @oauth_endpoint
 def revoke(request: HttpRequest, form: Form) -> dict[str, object]:
     """Revoke what was issued to this client. Unknown and ended tokens get the same response (RFC 7009 §2.2)."""
-    client_id, origin, limited = _revoking_client(request, form)
+    client_id, origin, counted_as = _revoking_client(request, form)
     if "token" not in form:
         raise OAuthError("invalid_request", "The parameter token is missing.")
-    wait = REVOCATIONS.hit(limited)
+    wait = REVOCATIONS.hit(counted_as)
     if wait:
         raise too_many(wait)
     try:

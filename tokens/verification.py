@@ -217,7 +217,7 @@ def _record(
         seal_is_valid=seal_is_valid,
         is_terminal=is_revoked,
         expires_at=expires_at + timedelta(seconds=settings.KEYPORTAL_LEEWAY),
-        limit=key.limit if key else "",
+        rate_limit=key.rate_limit if key else "",
         key=key,
         claims=claims,
         is_outdated=owner.epoch != claims.epoch,

@@ -3,7 +3,7 @@
 from credentials.credential import Credential
 
 
-def describe_credential(credential: Credential) -> dict[str, object]:
+def credential_json(credential: Credential) -> dict[str, object]:
     """Return a credential as JSON data, without anything that authenticates. Times are RFC 3339 in UTC."""
     expires_at = credential.expires_at
     return {

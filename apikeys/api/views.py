@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apikeys.api.serializers import describe_credential
+from apikeys.api.serializers import credential_json
 from credentials.credential import Credential
 
 
@@ -15,4 +15,4 @@ class MeView(APIView):
 
     def get(self, request: Request) -> Response:
         """Return 200 with the credential that the `Authorization` header proved, without its secret."""
-        return Response(describe_credential(cast("Credential", request.auth)))
+        return Response(credential_json(cast("Credential", request.auth)))

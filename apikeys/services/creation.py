@@ -45,7 +45,7 @@ def create_key(
     key.form_token = form_token
     key.seal = key.make_seal()
     with transaction.atomic():
-        _hold(owner)
+        _lock(owner)
         _refuse_repetition(owner, form_token)
         _refuse_one_too_many(owner)
         refuse_scopes(scopes, held=(), restricted=restricted)
@@ -57,7 +57,7 @@ def create_key(
     return key, secret
 
 
-def _hold(owner: User) -> None:
+def _lock(owner: User) -> None:
     """Lock the owner's row until the transaction ends, so that two creations run one after the other.
 
     On SQLite the transaction is IMMEDIATE and already alone; on PostgreSQL `select_for_update` takes the lock. Raises
@@ -77,9 +77,9 @@ def _refuse_repetition(owner: User, form_token: str | None) -> None:
 
 
 def _refuse_one_too_many(owner: User) -> None:
-    limit = settings.KEYPORTAL_MAX_KEYS
-    if APIKey.objects.filter(owner=owner, revoked_at=None).count() >= limit:
-        raise TooManyKeysError(f"You have {limit} keys, the most that this portal allows. Revoke one first.")
+    max_keys = settings.KEYPORTAL_MAX_KEYS
+    if APIKey.objects.filter(owner=owner, revoked_at=None).count() >= max_keys:
+        raise TooManyKeysError(f"You have {max_keys} keys, the most that this portal allows. Revoke one first.")
 
 
 def _add_secret(key: APIKey, *, show_once: bool) -> str:

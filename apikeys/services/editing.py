@@ -17,7 +17,7 @@ from apikeys.widening import edited_columns, widened_columns
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
-from credentials.limits.rate_limit_text import parse_limit
+from credentials.limits.rate_limit_text import parse_rate_limit
 from integrity.sealed import TamperedRowError, swap
 
 
@@ -50,14 +50,14 @@ def edit_key(
 
 
 @transaction.atomic
-def limit_key(*, key: APIKey, limit: str, origin: Origin) -> bool:
+def set_rate_limit(*, key: APIKey, limit: str, origin: Origin) -> bool:
     """Set a key's own rate limit, such as `100/minute`, or empty for the default; return whether it changed.
 
     The owner is notified of a higher limit; for the fresh log-in, see `edit_key`. Raises `ValueError` for text that is
     not a limit, `ChangedMeanwhileError` if the key changed since it was read.
     """
     if limit:
-        parse_limit(limit)
+        parse_rate_limit(limit)
     before, wider = key.rate_limit, widened_columns(key, {"rate_limit": limit})
     if before == limit:
         return False

@@ -5,17 +5,17 @@ from typing import Final
 
 from limits import RateLimitItem, parse_many
 
-LONGEST: Final = 40  # characters of a limit
-MOST: Final = 10**9  # calls
+MAX_LENGTH: Final = 40  # characters of a limit
+MAX_CALLS: Final = 10**9  # calls
 YEAR: Final = 366 * 24 * 3600  # seconds of a window
 
 
 @lru_cache(maxsize=256)
-def parse_limit(text: str) -> RateLimitItem:
+def parse_rate_limit(text: str) -> RateLimitItem:
     """Return the rate limit in a text. Raises ValueError for anything but one limit within bounds."""
-    if len(text) > LONGEST:
+    if len(text) > MAX_LENGTH:
         raise ValueError("a rate limit is shorter")
     item, *more = parse_many(text)
-    if more or item.amount < 1 or item.amount > MOST or item.get_expiry() > YEAR:
+    if more or item.amount < 1 or item.amount > MAX_CALLS or item.get_expiry() > YEAR:
         raise ValueError(f"{text} is not one rate limit, such as 100/minute")
     return item

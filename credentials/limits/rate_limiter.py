@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from credentials.limits.rate_limit_text import parse_limit
+from credentials.limits.rate_limit_text import parse_rate_limit
 from credentials.runtime.circuit_breaker import CircuitBreaker
 from credentials.runtime.errors import WouldBlockError
 
@@ -65,21 +65,21 @@ class RateLimiter:
         self._breaker = CircuitBreaker(cool_downs=COOL_DOWNS, probe=2 * STORE_TIMEOUT)
         self._warned_at = -math.inf
 
-    def hit(self, name: str, limit: str, *, may_block: bool = True) -> Quota | None:
+    def hit(self, name: str, rate_limit: str, *, may_block: bool = True) -> Quota | None:
         """Count a call under this name; return what is left, or None if there is no limit.
 
-        `limit` is the credential's own; empty for KEYPORTAL_RATE_LIMIT. Raises `WouldBlockError` if `may_block` is
+        `rate_limit` is the credential's own; empty for KEYPORTAL_RATE_LIMIT. Raises `WouldBlockError` if `may_block` is
         False and Redis does the counting.
         """
-        text = limit or settings.KEYPORTAL_RATE_LIMIT
+        text = rate_limit or settings.KEYPORTAL_RATE_LIMIT
         if not text:
             return None
         if not may_block and self._shared is not None:
             raise WouldBlockError
-        item = parse_limit(text)
+        item = parse_rate_limit(text)
         within, reset_at, remaining = self._hit(item, name)
         return Quota(
-            policy="key" if limit else "default",
+            policy="key" if rate_limit else "default",
             amount=item.amount,
             window=item.get_expiry(),
             remaining=max(0, remaining) if within else 0,

@@ -19,7 +19,7 @@ def add_scope(*, name: str, description: str, restricted: bool, origin: Origin) 
 
 
 @transaction.atomic
-def describe_scope(*, scope: Scope, description: str, restricted: bool, origin: Origin) -> None:
+def change_scope(*, scope: Scope, description: str, restricted: bool, origin: Origin) -> None:
     """Change a scope's description and restriction. Keys that have it keep it. Raises `TamperedRowError`."""
     for current in until_unchanged(Scope, scope.pk):
         if swap(current, {"description": description, "restricted": restricted}):

@@ -16,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 
 from audit.client_address import UNIX, parse_network
-from credentials.limits.rate_limit_text import parse_limit
+from credentials.limits.rate_limit_text import parse_rate_limit
 
 BASE_DIR: Final = Path(__file__).resolve().parents[2]
 HOUR: Final = 3600
@@ -203,7 +203,7 @@ def _network(text: str) -> str:
 
 
 def _rate(text: str) -> str:
-    parse_limit(text)
+    parse_rate_limit(text)
     return text
 
 

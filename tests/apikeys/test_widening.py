@@ -221,7 +221,7 @@ def told(django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) -> 
         forget_messages()
         with django_capture_on_commit_callbacks(execute=True):
             if "limit" in changes:
-                services.limit_key(key=key, origin=origin, **changes)
+                services.set_rate_limit(key=key, origin=origin, **changes)
             else:
                 now = {"scopes": key.scope_list, "networks": key.network_list, "expires_at": key.expires_at}
                 services.edit_key(key=key, origin=origin, name=key.name, **{**now, **changes})
@@ -285,7 +285,7 @@ def test_operators_and_commands_are_told_of_as_well(
         for text in told(key, replace(ORIGIN, actor=actor), networks=[]):
             assert "By: the portal's operators" in text
             assert "192.0.2.1" not in text
-        services.limit_key(key=key, limit="5/minute", origin=ORIGIN)
+        services.set_rate_limit(key=key, limit="5/minute", origin=ORIGIN)
         for text in told(key, replace(ORIGIN, actor=actor), limit="9/minute"):
             assert "Rate limit: 9/minute (before: 5/minute)" in text
         for text in told(key, replace(ORIGIN, actor=actor), limit=""):
@@ -310,7 +310,7 @@ def test_a_higher_limit_asks_the_operator_for_a_fresh_log_in_and_is_told_to_the_
 ) -> None:
     one, other = make_key(name="one")[0], make_key(name="other")[0]
     for key in (one, other):
-        services.limit_key(key=key, limit="5/minute", origin=ORIGIN)
+        services.set_rate_limit(key=key, limit="5/minute", origin=ORIGIN)
     forget_messages()
     stale = log_in(operator, ago=301)
     with django_capture_on_commit_callbacks(execute=True):
@@ -332,7 +332,7 @@ def test_a_higher_limit_asks_the_operator_for_a_fresh_log_in_and_is_told_to_the_
 
 def test_a_lifted_limit_is_a_higher_one(log_in: Enter, operator: User, make_key: MakeKey) -> None:
     key, _ = make_key()
-    services.limit_key(key=key, limit="5/minute", origin=ORIGIN)
+    services.set_rate_limit(key=key, limit="5/minute", origin=ORIGIN)
     assert limit(log_in(operator, ago=301), key, to="")["Location"].startswith("/accounts/reauthenticate/")
     assert APIKey.objects.get().rate_limit == "5/minute"
 
@@ -354,11 +354,11 @@ def test_an_edit_that_was_judged_on_another_row_is_not_written(make_key: MakeKey
 
 def test_a_limit_that_was_judged_on_another_one_is_not_set(make_key: MakeKey, log_in: Enter, operator: User) -> None:
     make_key()
-    services.limit_key(key=APIKey.objects.get(), limit="9/minute", origin=ORIGIN)
+    services.set_rate_limit(key=APIKey.objects.get(), limit="9/minute", origin=ORIGIN)
     read = APIKey.objects.get()
-    services.limit_key(key=APIKey.objects.get(), limit="5/minute", origin=ORIGIN)
+    services.set_rate_limit(key=APIKey.objects.get(), limit="5/minute", origin=ORIGIN)
     with pytest.raises(ChangedMeanwhileError):
-        services.limit_key(key=read, limit="8/minute", origin=ORIGIN)
+        services.set_rate_limit(key=read, limit="8/minute", origin=ORIGIN)
     assert APIKey.objects.get().rate_limit == "5/minute"
     assert Event.objects.filter(verb="key_limited").count() == 2
 

@@ -122,7 +122,7 @@ def test_a_limit_that_an_operator_sets_holds_for_a_key_that_is_in_use(
 ) -> None:
     client = new_client()
     warm(oauth_client, client.secret)
-    portal.shell(VERBS + WHO.format(key=client.id) + "k.limit_key(key=key, limit='1/hour', origin=o)")
+    portal.shell(VERBS + WHO.format(key=client.id) + "k.set_rate_limit(key=key, limit='1/hour', origin=o)")
     # Each worker counts for itself here, and lets one more call through.
     refused_everywhere(lambda: oauth_client.me(client.secret).status, at_once=False)
 

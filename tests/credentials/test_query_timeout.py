@@ -12,7 +12,7 @@ from pytest_django import DjangoDbBlocker
 
 from credentials.verdict_query.postgresql.base import Connection, DatabaseWrapper
 from credentials.verdict_query.query_timeout import QUERY_TIMEOUT, VERDICT_TIMEOUT, QueryTimeout, breaker
-from keyportal.databases import limit_queries
+from keyportal.databases import set_query_timeouts
 from tests.proxy import Proxy, proxy_to
 from tests.with_postgres import Cluster, postgres_cluster
 
@@ -85,7 +85,7 @@ def test_a_verdict_and_a_health_check_give_up_sooner_than_a_page(
 def test_a_server_process_waits_for_no_answer_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Connection, "timeout", None)
     monkeypatch.setattr("keyportal.databases.connections", ConnectionHandler({}))
-    limit_queries()
+    set_query_timeouts()
     assert Connection.timeout == QUERY_TIMEOUT
 
 

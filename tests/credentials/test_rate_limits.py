@@ -14,7 +14,7 @@ from django.test import Client as Browser
 from accounts.models import User
 from apikeys import services
 from audit.models import Event
-from credentials.limits.rate_limit_text import parse_limit
+from credentials.limits.rate_limit_text import parse_rate_limit
 from credentials.limits.rate_limiter import RateLimiter, rate_limiter
 from credentials.runtime.errors import WouldBlockError
 from tests.conftest import ORIGIN, MakeKey
@@ -258,7 +258,7 @@ def test_without_a_limit_there_are_no_headers(portal: Portal) -> None:
 )
 def test_what_is_no_limit_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
-        parse_limit(text)
+        parse_rate_limit(text)
 
 
 @pytest.mark.django_db
@@ -278,14 +278,14 @@ def test_an_operator_limits_a_key_on_the_record(log_in: Any, operator: User, mak
     assert key.rate_limit == "7/minute"
     event = Event.objects.get(verb="key_limited")
     assert (event.subject_id, event.details["limit"]) == (key.pk, "7/minute")
-    assert services.limit_key(key=key, limit="", origin=ORIGIN) is True
+    assert services.set_rate_limit(key=key, limit="", origin=ORIGIN) is True
 
 
 @pytest.mark.django_db
 def test_a_key_s_own_limit_replaces_the_default(settings: Any, client: Browser, make_key: MakeKey) -> None:
     settings.KEYPORTAL_RATE_LIMIT = "3/hour"
     key, secret = make_key()
-    services.limit_key(key=key, limit="2/hour", origin=ORIGIN)
+    services.set_rate_limit(key=key, limit="2/hour", origin=ORIGIN)
     heads = {"Authorization": f"Bearer {secret}"}
     answers = [client.get("/api/v1/me", secure=True, headers=heads) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]

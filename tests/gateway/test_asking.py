@@ -75,7 +75,7 @@ def test_the_rate_limit_of_a_key_is_not_spent_by_asking(
 ) -> None:
     settings.KEYPORTAL_RATE_LIMIT = "5/minute"
     if own:
-        services.limit_key(key=ask.asker, limit="2/hour", origin=ORIGIN)  # type: ignore[attr-defined]
+        services.set_rate_limit(key=ask.asker, limit="2/hour", origin=ORIGIN)  # type: ignore[attr-defined]
     for _ in range(12):
         answer = ask(make_key()[1])
         assert (answer.status_code, is_good(answer)) == (200, True)

@@ -142,8 +142,10 @@ def test_who_speaks_http_2_is_asked_too(behind: Behind) -> None:
 @pytest.mark.conformance("PD-06")
 def test_too_many_calls_are_429_with_the_time_to_wait(behind: Behind) -> None:
     client = ClientKey(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
-    limit = f"limit_key(key=APIKey.objects.get(pk='{client.id}'), limit='2/hour', origin=Origin.of_command('test'))"
-    behind.portal.shell(f"from apikeys.services import limit_key; from audit.origin import Origin; {limit}")
+    limit = (
+        f"set_rate_limit(key=APIKey.objects.get(pk='{client.id}'), limit='2/hour', origin=Origin.of_command('test'))"
+    )
+    behind.portal.shell(f"from apikeys.services import set_rate_limit; from audit.origin import Origin; {limit}")
     before = behind.service.reached
     answers = [behind.ask("/reports/1", client.secret) for _ in range(4)]
     assert [answer.status for answer in answers] == [200, 200, 429, 429]

@@ -150,6 +150,8 @@ def test_what_the_api_allows_is_the_api_s(behind: Behind) -> None:
 def limited(behind: Behind) -> ClientKey:
     """Make a key that is good for one call an hour."""
     client = ClientKey(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
-    limit = f"limit_key(key=APIKey.objects.get(pk='{client.id}'), limit='1/hour', origin=Origin.of_command('test'))"
-    behind.portal.shell(f"from apikeys.services import limit_key; from audit.origin import Origin; {limit}")
+    limit = (
+        f"set_rate_limit(key=APIKey.objects.get(pk='{client.id}'), limit='1/hour', origin=Origin.of_command('test'))"
+    )
+    behind.portal.shell(f"from apikeys.services import set_rate_limit; from audit.origin import Origin; {limit}")
     return client

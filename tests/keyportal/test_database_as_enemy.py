@@ -540,7 +540,7 @@ def test_a_log_in_that_was_ended_stays_so(client: Client, developer: User, state
 )
 def test_no_restriction_of_a_key_is_lifted_by_a_column(client: Client, make_key: MakeKey, change: str) -> None:
     key, secret = make_key(networks=["127.0.0.1/32"], expires_at=timezone.now() + timedelta(days=1))
-    assert keys.limit_key(key=key, limit="1/hour", origin=ORIGIN)
+    assert keys.set_rate_limit(key=key, limit="1/hour", origin=ORIGIN)
     paused = APIKey.objects.get()
     paused.paused_at = timezone.now() if "paused" in change else None
     paused.save()

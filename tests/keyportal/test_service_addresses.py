@@ -9,7 +9,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from redis import ConnectionPool
 
-from keyportal.databases import LIMITS, with_limits
+from keyportal.databases import TIMEOUTS, with_timeouts
 from tests.portal import ROOT
 from tests.settings_reader import Reading, read_settings
 
@@ -147,7 +147,7 @@ def test_without_options_the_portals_own_hold() -> None:
 def test_options_of_the_address_are_kept_beside_the_limits_of_a_server(options: str, wanted: str) -> None:
     kept = database(f"postgres://user@host/name?options={options}")["OPTIONS"]["options"]
     assert kept == unquote_plus(options)
-    assert with_limits(kept, LIMITS) == wanted
+    assert with_timeouts(kept, TIMEOUTS) == wanted
 
 
 def test_what_the_address_says_wins_over_the_defaults_and_over_libpqs_variables() -> None:

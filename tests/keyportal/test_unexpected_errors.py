@@ -25,7 +25,7 @@ def broken(*args: Any, **kwargs: Any) -> None:
 @pytest.mark.conformance("PD-04")
 def test_an_exception_in_the_api_is_a_problem(make_key: MakeKey, monkeypatch: pytest.MonkeyPatch) -> None:
     _, secret = make_key()
-    monkeypatch.setattr("apikeys.api.views.describe_credential", broken)
+    monkeypatch.setattr("apikeys.api.views.credential_json", broken)
     client = Client(raise_request_exception=False)
     answer = client.get("/api/v1/me", secure=True, headers={"Authorization": f"Bearer {secret}"})
     assert (answer.status_code, answer["Content-Type"]) == (500, "application/problem+json")

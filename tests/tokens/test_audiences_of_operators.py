@@ -99,10 +99,10 @@ def test_a_secret_that_was_typed_by_mistake_is_not_shown_again(desk: Client, mak
 
 def test_what_is_gone_is_changed_and_removed_by_nobody() -> None:
     row = services.add_audience(uri=REPORTS, description="Reports", origin=ORIGIN)
-    assert services.describe_audience(audience=row, description="x", origin=ORIGIN)
+    assert services.change_audience(audience=row, description="x", origin=ORIGIN)
     assert services.remove_audience(audience=row, origin=ORIGIN)
     assert not services.remove_audience(audience=row, origin=ORIGIN)
-    assert not services.describe_audience(audience=row, description="y", origin=ORIGIN)
+    assert not services.change_audience(audience=row, description="y", origin=ORIGIN)
     assert Event.objects.filter(subject_id=row.pk).count() == 3
 
 

@@ -244,7 +244,7 @@ def test_the_limit_of_a_key_holds_at_each_endpoint_and_for_its_tokens(
         return client.post("/oauth/token", grant, FORM, secure=True, headers=head)
 
     credential = swap().json()["access_token"] if "token" in entry_point and entry_point != "token endpoint" else secret
-    services.limit_key(key=key, limit="2/hour", origin=ORIGIN)
+    services.set_rate_limit(key=key, limit="2/hour", origin=ORIGIN)
 
     def is_let_in() -> bool:
         if "gateway" in entry_point:

@@ -19,7 +19,7 @@ def add_audience(*, uri: str, description: str, origin: Origin) -> Audience:
 
 
 @transaction.atomic
-def describe_audience(*, audience: Audience, description: str, origin: Origin) -> bool:
+def change_audience(*, audience: Audience, description: str, origin: Origin) -> bool:
     """Change an audience's description; return False if the audience no longer exists."""
     described = Audience.objects.filter(pk=audience.pk).update(description=description)
     if described:

@@ -20,25 +20,25 @@ class Connection(psycopg.Connection[Any]):
     """A connection with a timeout for the answer to each query, commit and health check."""
 
     timeout: ClassVar[float | None] = None
-    """Seconds, for all connections of this process; None for no limit, as management commands have it."""
-    _limit: float | None = None
+    """Seconds, for all connections of this process; None for none, as in management commands."""
+    _timeout_of_block: float | None = None
     """A shorter one, for the block of `answer_within`."""
 
     @contextlib.contextmanager
     def answer_within(self, seconds: float) -> Iterator[None]:
         """Wait in this block for at most so many seconds, in processes that have a timeout at all."""
-        self._limit = seconds
+        self._timeout_of_block = seconds
         try:
             yield
         finally:
-            self._limit = None
+            self._timeout_of_block = None
 
     @override
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Return the result of an exchange with the server, all of which go through here. Raises `QueryTimeout`."""
-        limit = timeout if timeout is not None or self.timeout is None else self._limit or self.timeout
+        seconds = timeout if timeout is not None or self.timeout is None else self._timeout_of_block or self.timeout
         try:
-            answer = super().wait(gen, interval, limit)
+            answer = super().wait(gen, interval, seconds)
         except psycopg.errors._WaitTimeout as error:
             self.close()  # its next answer could belong to this query
             breaker().on_failure()
