@@ -20,7 +20,7 @@ from integrity.rings import index_ring
 from vault.digests import index_digest
 
 FIRST_DELAY: Final = 30  # seconds; each further failure doubles it
-LONGEST_DELAY: Final = 900  # seconds
+MAX_DELAY: Final = 900  # seconds
 
 
 class TooManyAttemptsError(Exception):
@@ -147,7 +147,7 @@ class GrowingDelay(_Limit):
         over = count - self.rate.amount
         if over < 0:
             return None
-        return now + timedelta(seconds=min(FIRST_DELAY * 2 ** min(over, 16), LONGEST_DELAY))
+        return now + timedelta(seconds=min(FIRST_DELAY * 2 ** min(over, 16), MAX_DELAY))
 
     def _forgotten_at(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self.rate.get_expiry())

@@ -29,14 +29,14 @@ _FAULTS: Final = {
 _BLANKS: Final = re.compile(rf"[{BLANK}\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 
 
-def clean_text(text: str, *, what: str = "A name", longest: int, needed: bool = True) -> str:
+def clean_text(text: str, *, what: str = "A name", max_length: int, needed: bool = True) -> str:
     """Return the text as it is stored: in NFC, each run of blanks as one space, no invisible characters at its ends.
 
-    `longest` limits both visible characters and code points, of which an emoji may have ten. An empty text is refused
-    if it is `needed`. Raises `ValidationError`, whose message says what is wrong and where, and quotes nothing.
+    `max_length` limits both visible characters and code points, of which an emoji may have ten. An empty text is
+    refused if it is `needed`. Raises `ValidationError`, whose message says what is wrong and where, and quotes nothing.
     """
-    if len(text) > 4 * longest:  # normalization of very long texts is slow
-        raise ValidationError(f"{what} can have up to {longest} characters.", code="too_long")
+    if len(text) > 4 * max_length:  # normalization of very long texts is slow
+        raise ValidationError(f"{what} can have up to {max_length} characters.", code="too_long")
     text = _trim(_BLANKS.sub(" ", unicodedata.normalize("NFC", text)))
     if not text and not needed:
         return ""
@@ -44,7 +44,7 @@ def clean_text(text: str, *, what: str = "A name", longest: int, needed: bool = 
     if all(is_mark(character) or is_invisible(character) for character in text):
         raise ValidationError(f"{what} needs at least one visible character.", code="required")
     _refuse_piles(text, what)
-    _refuse_length(text, what, longest)
+    _refuse_length(text, what, max_length)
     if holds_secret(text):
         raise ValidationError(f"{what} is visible to others. This one contains a secret; leave it out.", code="secret")
     return text
@@ -100,11 +100,11 @@ def _end_of_pile(text: str) -> int | None:
     return None
 
 
-def _refuse_length(text: str, what: str, longest: int) -> None:
-    if visible_length(text) > longest:
-        raise ValidationError(f"{what} can have up to {longest} characters.", code="too_long")
-    if len(text) > longest:
+def _refuse_length(text: str, what: str, max_length: int) -> None:
+    if visible_length(text) > max_length:
+        raise ValidationError(f"{what} can have up to {max_length} characters.", code="too_long")
+    if len(text) > max_length:
         raise ValidationError(
-            f"{what} can have up to {longest} characters; emoji and accents count as several. Shorten it.",
+            f"{what} can have up to {max_length} characters; emoji and accents count as several. Shorten it.",
             code="too_many_code_points",
         )

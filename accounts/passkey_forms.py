@@ -9,7 +9,7 @@ from accounts.factor_forms import ConfirmedUserMixin
 from accounts.forms_of_texts import HideSecretsMixin
 from accounts.names import clean_text, printable
 
-LONGEST = 100
+NAME_LENGTH = 100
 
 
 class AddPasskeyForm(ConfirmedUserMixin, AddWebAuthnForm):  # type: ignore[misc]  # untyped
@@ -20,9 +20,9 @@ class AddPasskeyForm(ConfirmedUserMixin, AddWebAuthnForm):  # type: ignore[misc]
         """Return the displayable part of the name, or django-allauth's default if nothing is left."""
         sent = self.cleaned_data["name"]
         try:
-            self.cleaned_data["name"] = clean_text(sent, longest=LONGEST, needed=False)
+            self.cleaned_data["name"] = clean_text(sent, max_length=NAME_LENGTH, needed=False)
         except ValidationError:
-            self.cleaned_data["name"] = printable(sent)[:LONGEST].strip()
+            self.cleaned_data["name"] = printable(sent)[:NAME_LENGTH].strip()
         name: str = super().clean_name()
         return name
 
@@ -30,8 +30,8 @@ class AddPasskeyForm(ConfirmedUserMixin, AddWebAuthnForm):  # type: ignore[misc]
 class EditPasskeyForm(HideSecretsMixin, EditWebAuthnForm):  # type: ignore[misc]  # untyped
     """A new name for a passkey."""
 
-    name = forms.CharField(max_length=LONGEST)
+    name = forms.CharField(max_length=NAME_LENGTH)
 
     def clean_name(self) -> str:
         """Return the name as it is stored. Raises `ValidationError` for invisible or misleading characters."""
-        return clean_text(self.cleaned_data["name"], longest=LONGEST)
+        return clean_text(self.cleaned_data["name"], max_length=NAME_LENGTH)

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 DELAYS: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600))
 """The pauses between tries."""
 TRIES: Final = len(DELAYS) + 1
-LONGEST_WAIT: Final = timedelta(days=3)
+MAX_WAIT: Final = timedelta(days=3)
 """After a mail server has been away for this long, a message is no longer useful: its link has expired."""
 CANDIDATES: Final = 10
 """How many due messages a worker tries, to find one that no other worker claims."""
@@ -138,7 +138,7 @@ def reschedule(claimed: ClaimedMessage, error: Exception) -> bool:
 
 def give_up_hopeless() -> int:
     """Give up messages that are too old, or whose every try ended with the process's death; return their number."""
-    over = Q(tries__gte=TRIES) | Q(created_at__lt=Now() - LONGEST_WAIT)
+    over = Q(tries__gte=TRIES) | Q(created_at__lt=Now() - MAX_WAIT)
     given_up = 0
     for pk, what in _due().filter(over).values_list("pk", "what"):
         if _give_up(_due().filter(pk=pk)):

@@ -27,7 +27,7 @@ from apikeys.models import APIKey
 from apikeys.widening import widened_columns
 from audit.origin import Origin
 
-MOST_AT_ONCE = 200
+MAX_AT_ONCE = 200
 """The most keys that a confirmation page can name, and the most that a list shows."""
 REVOKED_BY_OPERATOR = "revoked by an operator"
 ACTIONS_WITH_FORM = ("revoke_keys", "limit_keys")
@@ -156,8 +156,8 @@ class APIKeyAdmin(ReadOnlyAdmin):
 
     def _permitted_keys(self, request: HttpRequest, keys: QuerySet[APIKey], action: str) -> list[APIKey]:
         """Return the keys to act on. Return none, with a message, if there are more than a form can name."""
-        if keys.count() > MOST_AT_ONCE:
-            messages.error(request, f"Too many keys are selected. Select up to {MOST_AT_ONCE}.")
+        if keys.count() > MAX_AT_ONCE:
+            messages.error(request, f"Too many keys are selected. Select up to {MAX_AT_ONCE}.")
             return []
         return self.filter_permitted(request, keys.select_related("owner"), action)
 

@@ -42,12 +42,12 @@ class EnvironmentRadio(NamedTuple):
 
 def clean_name(name: str) -> str:
     """Return a key's name, normalized. Raises `ValidationError` for invisible or misleading characters."""
-    return clean_text(name, longest=NAME_LENGTH)
+    return clean_text(name, max_length=NAME_LENGTH)
 
 
 def clean_reason(reason: str, *, needed: bool = False) -> str:
     """Return the reason for ending a key, normalized; empty if none was given. Raises `ValidationError`."""
-    return clean_text(reason, what="A reason", longest=REASON_LENGTH, needed=needed)
+    return clean_text(reason, what="A reason", max_length=REASON_LENGTH, needed=needed)
 
 
 class ScopeField(forms.MultipleChoiceField):

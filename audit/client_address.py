@@ -12,7 +12,7 @@ from django.conf import settings
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9.-]{8,64}")
 
 IPV6: Final = 6
-LONGEST: Final = 128
+MAX_LENGTH: Final = 128
 """Characters of an address, with its port and zone."""
 UNIX: Final = "unix"
 """In KEYPORTAL_TRUSTED_PROXIES, the peer at the other end of a Unix socket, which has no address."""
@@ -67,7 +67,7 @@ def is_in(address: Address, networks: Iterable[str]) -> bool:
 
 def parse_address(text: str) -> Address | None:
     """Return the IPv4 or IPv6 address in a text with or without a port, or None. ::ffff:1.2.3.4 becomes 1.2.3.4."""
-    return parse_short_address(text) if len(text) <= LONGEST else None
+    return parse_short_address(text) if len(text) <= MAX_LENGTH else None
 
 
 @lru_cache(maxsize=4096)

@@ -29,7 +29,7 @@ class ScopeForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg]  #
 
     def clean_description(self) -> str:
         """Return the description, cleaned. Raises `ValidationError`."""
-        return clean_text(self.cleaned_data["description"], what="A description", longest=DESCRIPTION_LENGTH)
+        return clean_text(self.cleaned_data["description"], what="A description", max_length=DESCRIPTION_LENGTH)
 
 
 @admin.register(Scope)

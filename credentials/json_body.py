@@ -24,7 +24,7 @@ MEANT: Final = {
 }
 """Names that other APIs use, with the member that is probably meant."""
 _NAME: Final = re.compile(r"[A-Za-z_-]{1,32}")
-MOST_TOLD: Final = 10
+MAX_UNKNOWN: Final = 10
 """Unknown names that an answer reports at most; a body with more was meant for another endpoint."""
 BOM: Final = "\ufeff"
 SPACE: Final = " \t\n\r"
@@ -51,7 +51,7 @@ def unknown_members(sent: Iterable[str], known: Collection[str]) -> dict[str, li
     """Return error messages for the unknown names, by name. A name that may be a misplaced value is not repeated."""
     errors: dict[str, list[str]] = {}
     unknown = (name for name in sent if name not in known)
-    for name in islice(unknown, MOST_TOLD):  # finding a close match is slow
+    for name in islice(unknown, MAX_UNKNOWN):  # finding a close match is slow
         meant = _meant(name, known)
         sayable = name if _NAME.fullmatch(name) else "non_field_errors"
         errors[sayable] = [f"This member is unknown. Did you mean “{meant}”?" if meant else "This member is unknown."]

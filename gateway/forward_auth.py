@@ -40,7 +40,7 @@ ENVIRONMENTS: Final = frozenset({"live", "test"})
 MAX_CACHED_QUERY: Final = 512
 """The longest query, in characters, whose parsed form is cached."""
 BELOW: Final = "/…"
-MOST_COMPARED: Final = 8
+MAX_COMPARED: Final = 8
 WARN_EVERY: Final = 60.0  # seconds between two log lines about a misconfigured gateway
 ENTRY_POINT: Final = "forward_auth"
 PATH: Final = "/gateway/auth"
@@ -183,7 +183,7 @@ def _parse_query(query: str, behind: str) -> Requirements:
         if is_mistaken:
             _warn_operators()
     else:
-        nearly = behind == "/" and any(map(_is_nearly_ours, list(unknown)[:MOST_COMPARED]))
+        nearly = behind == "/" and any(map(_is_nearly_ours, list(unknown)[:MAX_COMPARED]))
         is_mistaken = is_mistaken or bool(audiences) or nearly
     return Requirements(scopes, next(iter(environments), None), next(iter(audiences), None), is_mistaken)
 

@@ -7,12 +7,12 @@ from rest_framework.exceptions import ValidationError
 
 from audit.client_address import Address, parse_address
 from credentials.json_body import parse, unknown_members
-from vault.claims import LONGEST_TEXT
+from vault.claims import MAX_TEXT
 
-LONGEST: Final = 8192
+MAX_CREDENTIAL: Final = 8192
 """Characters of a credential."""
-LONGEST_SCOPE: Final = 200
-MOST_SCOPES: Final = 100
+MAX_SCOPE_LENGTH: Final = 200
+MAX_SCOPES: Final = 100
 ENVIRONMENTS: Final = ("live", "test")
 
 
@@ -66,8 +66,8 @@ def parse_body(body: bytes | bytearray) -> VerificationRequest:
 def _credential(value: object) -> str:
     if not isinstance(value, str):
         raise _WrongError(["Send a string."])
-    if not value or len(value) > LONGEST:
-        raise _WrongError([f"Send 1 to {LONGEST} characters."])
+    if not value or len(value) > MAX_CREDENTIAL:
+        raise _WrongError([f"Send 1 to {MAX_CREDENTIAL} characters."])
     return value
 
 
@@ -78,12 +78,12 @@ def _scope(value: object) -> tuple[str, ...]:
 
 
 def _scopes(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(value) > MOST_SCOPES:
-        raise _WrongError([f"Send a list of at most {MOST_SCOPES} names."])
+    if not isinstance(value, list) or len(value) > MAX_SCOPES:
+        raise _WrongError([f"Send a list of at most {MAX_SCOPES} names."])
     wrong = {
-        str(place): [f"Send a name of 1 to {LONGEST_SCOPE} characters."]
+        str(place): [f"Send a name of 1 to {MAX_SCOPE_LENGTH} characters."]
         for place, name in enumerate(value)
-        if not isinstance(name, str) or not name or len(name) > LONGEST_SCOPE
+        if not isinstance(name, str) or not name or len(name) > MAX_SCOPE_LENGTH
     }
     if wrong:
         raise _WrongError(wrong)
@@ -97,8 +97,8 @@ def _environment(value: object) -> str:
 
 
 def _audience(value: object) -> str:
-    if not isinstance(value, str) or not value or len(value) > LONGEST_TEXT:
-        raise _WrongError([f"Send your service's name, 1 to {LONGEST_TEXT} characters."])
+    if not isinstance(value, str) or not value or len(value) > MAX_TEXT:
+        raise _WrongError([f"Send your service's name, 1 to {MAX_TEXT} characters."])
     return value
 
 

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 CHECK_EVERY: Final = 1.0  # seconds between two checks for e-mails that other processes have queued
 FIRST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 10.0
+MAX_PAUSE: Final = 10.0
 """Seconds to wait for an unavailable server, doubled each time."""
 SURVEY: Final = 5.0  # seconds between two counts of waiting e-mails
 WARN_EVERY: Final = 60.0  # seconds between two log lines about an unavailable server
@@ -68,7 +68,7 @@ class Mailer:
     def _work(self) -> None:
         """Send what is due, and now and then count what waits. If a server is unavailable, pause for a moment."""
         has_answered = self._run_task(self._send)
-        self._pause = 0.0 if has_answered else min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+        self._pause = 0.0 if has_answered else min(max(self._pause * 2, FIRST_PAUSE), MAX_PAUSE)
         if time.monotonic() >= self._survey_at:
             self._survey_at = time.monotonic() + SURVEY
             if self._run_task(self._follow):

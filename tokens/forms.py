@@ -43,7 +43,7 @@ class AudienceForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_description(self) -> str:
         """Return the description, normalized. Raises `ValidationError`."""
-        return clean_text(self.cleaned_data["description"], what="A description", longest=DESCRIPTION_LENGTH)
+        return clean_text(self.cleaned_data["description"], what="A description", max_length=DESCRIPTION_LENGTH)
 
 
 class CloseForm(forms.Form):

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from integrity.rings import index_ring
 from integrity.sealed import SealedRow
-from vault.claims import LONGEST_TEXT
+from vault.claims import MAX_TEXT
 from vault.digests import index_digests
 from vault.secret_format import new_id
 
@@ -52,7 +52,7 @@ class TokenFamily(SealedRow):
     id = models.CharField(primary_key=True, max_length=32, default=new_family_id, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="token_families")
     scopes = models.TextField(blank=True, help_text="Names separated by spaces, sorted.")
-    audience = models.CharField(max_length=LONGEST_TEXT, blank=True, help_text="Empty for KEYPORTAL_AUDIENCE.")
+    audience = models.CharField(max_length=MAX_TEXT, blank=True, help_text="Empty for KEYPORTAL_AUDIENCE.")
     epoch = models.PositiveIntegerField()
     started_at = models.DateTimeField(default=timezone.now, editable=False)
     refreshed_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -133,7 +133,7 @@ class Audience(SealedRow):
     id = models.CharField(primary_key=True, max_length=32, default=new_audience_id, editable=False)
     uri = models.CharField(
         "URI",
-        max_length=LONGEST_TEXT,
+        max_length=MAX_TEXT,
         unique=True,
         help_text="The name that the service uses. Clients send it as “resource”, and every character counts: "
         "https://reports.example.com/ with a slash at the end is a different one.",

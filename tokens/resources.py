@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from vault.claims import LONGEST_TEXT
+from vault.claims import MAX_TEXT
 
 _PART: Final = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})"
 _HOST: Final = r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
@@ -18,4 +18,4 @@ def is_resource(text: str) -> bool:
     It has no fragment and no user information; scheme and host are in lower case, because URIs are compared character
     by character.
     """
-    return len(text) <= LONGEST_TEXT and _RESOURCE.fullmatch(text) is not None
+    return len(text) <= MAX_TEXT and _RESOURCE.fullmatch(text) is not None

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from credentials.json_body import StrictSerializer
 
-MOST_SCOPES = 100
+MAX_SCOPES = 100
 
 
 class ScopeField(serializers.CharField):
@@ -26,7 +26,7 @@ class LogInSerializer(StrictSerializer):
     """`{"scope": …, "resource": …}`, or `{"scopes": […]}` instead of `scope`; every member is optional."""
 
     scope = ScopeField(required=False, allow_blank=True, max_length=2000)
-    scopes = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=MOST_SCOPES)
+    scopes = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=MAX_SCOPES)
     resource = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
 
     @override

@@ -16,15 +16,15 @@ from vault.secret_format import ENVIRONMENTS, id_pattern
 
 LAST_SECOND: Final = 253_402_300_799  # of the year 9999, where Python's dates end
 LAST_EPOCH: Final = 2**31 - 1  # what a PositiveIntegerField holds
-LONGEST_LIFE: Final = 24 * 3600  # seconds; the portal's checks allow an hour
-LONGEST_TEXT: Final = 200  # characters that a column for an issuer holds
+MAX_LIFETIME: Final = 24 * 3600  # seconds; the portal's checks allow an hour
+MAX_TEXT: Final = 200  # characters that a column for an issuer holds
 ACCESS_TOKEN: Final = frozenset(
     ("iss", "sub", "aud", "client_id", "jti", "scope", "iat", "nbf", "exp", "environment", "auth_epoch")
 )
 """The claims that every access token has. One that comes from a log-in has `sid` as well."""
 
 _SCOPE: Final = r"[\x21\x23-\x5B\x5D-\x7E]{1,64}"  # RFC 6749 §3.3, of the length that the catalogue allows
-_MOST: Final[Mapping[str, int]] = {
+_MAXIMA: Final[Mapping[str, int]] = {
     **dict.fromkeys(("iat", "nbf", "exp"), LAST_SECOND),
     "auth_epoch": LAST_EPOCH,
 }
@@ -38,7 +38,7 @@ _PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
     "environment": re.compile("|".join(ENVIRONMENTS)),
 }
 _PLAIN: Final = ("iss", "aud")
-"""Claims that are printable text of at most `LONGEST_TEXT` characters."""
+"""Claims that are printable text of at most `MAX_TEXT` characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +111,16 @@ def check_claims(payload: Mapping[str, Any], *, needed: Collection[str]) -> None
     for name, value in payload.items():
         if not _is_within_bounds(name, value):
             raise TokenInvalidError(f"{name} is out of bounds")
-    if not 0 < payload["exp"] - payload["iat"] <= LONGEST_LIFE:
+    if not 0 < payload["exp"] - payload["iat"] <= MAX_LIFETIME:
         raise TokenInvalidError("exp is out of bounds")
 
 
 def _is_within_bounds(name: str, value: object) -> bool:
     """Return whether the value is allowed for a claim of this name; an unknown claim may hold anything."""
-    if name in _MOST:
-        return type(value) is int and 0 <= value <= _MOST[name]  # a bool is an int to isinstance
+    if name in _MAXIMA:
+        return type(value) is int and 0 <= value <= _MAXIMA[name]  # a bool is an int to isinstance
     if name in _PATTERNS:
         return isinstance(value, str) and _PATTERNS[name].fullmatch(value) is not None
     if name in _PLAIN:  # isprintable: no surrogate, no NUL, no control character
-        return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and value.isprintable()
+        return isinstance(value, str) and 0 < len(value) <= MAX_TEXT and value.isprintable()
     return True

@@ -21,7 +21,7 @@ from credentials.usage.services import add_usage
 
 logger = logging.getLogger(__name__)
 
-LONGEST: Final = 60.0
+MAX_SILENCE: Final = 60.0
 """Seconds without a write after which an empty batch is written, to find out whether the database takes writes."""
 
 
@@ -51,7 +51,7 @@ class Flusher:
             began = time.monotonic()
             if self._batch is None:
                 self._batch = Batch(secrets.token_hex(16), usage_counters().drain())
-            if self._batch.calls or database_writes().fault or began - self._wrote_at > LONGEST:
+            if self._batch.calls or database_writes().fault or began - self._wrote_at > MAX_SILENCE:
                 self._add(self._batch)
                 self._wrote_at = began
             self._batch = None

@@ -41,7 +41,7 @@ _SSL: Final = "disable", "prefer", "require"
 _SQLITE_OPTIONS: Final[Mapping[str, Kind]] = {
     "timeout": decimal(0, 3600, "seconds"),
     "transaction_mode": choice("DEFERRED", "IMMEDIATE", "EXCLUSIVE"),
-    "init_command": text(longest=2000),
+    "init_command": text(max_length=2000),
 }
 _SETTINGS_OPTIONS: Final[Mapping[str, Kind]] = {
     "conn_max_age": _AGE,
@@ -69,7 +69,7 @@ def _server_options(given: str) -> str:
 
 
 _POSTGRESQL_OPTIONS: Final[Mapping[str, Kind]] = {
-    **{option.keyword.decode(): text(longest=2000) for option in Conninfo.get_defaults()},
+    **{option.keyword.decode(): text(max_length=2000) for option in Conninfo.get_defaults()},
     **dict.fromkeys(("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval"), whole(0, 10**6)),
     **dict.fromkeys(("keepalives_count", "tcp_user_timeout"), whole(0, 10**6)),
     "sslmode": choice("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
@@ -78,8 +78,8 @@ _POSTGRESQL_OPTIONS: Final[Mapping[str, Kind]] = {
     "gssencmode": choice(*_SSL),
     "load_balance_hosts": choice("disable", "random"),
     "require_auth": pattern(rf"!?{_AUTH}(,!?{_AUTH})*", "list", "a list of libpq's methods, such as scram-sha-256"),
-    "hostaddr": Kind("addresses", "IP addresses, separated by commas", _ip_addresses, longest=2000),
-    "options": Kind("options", "-c name=value, for each of the server's parameters", _server_options, longest=2000),
+    "hostaddr": Kind("addresses", "IP addresses, separated by commas", _ip_addresses, max_length=2000),
+    "options": Kind("options", "-c name=value, for each of the server's parameters", _server_options, max_length=2000),
     "sslcertmode": choice("disable", "allow", "require"),
     "sslnegotiation": choice("postgres", "direct"),
     **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version"), choice(*_TLS)),

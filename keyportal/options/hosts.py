@@ -18,7 +18,7 @@ _PORT: Final = re.compile(r":0*([1-9][0-9]{0,4})")
 _LABEL: Final = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _NAME: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _NUMBER: Final = re.compile(r"(.*\.)?[0-9]+")
-_LONGEST: Final = 253  # characters of a name (RFC 1035 §2.3.4)
+_MAX_NAME: Final = 253  # characters of a name (RFC 1035 §2.3.4)
 _NO_NAME: Final = "its host is neither a name nor an address"
 
 
@@ -89,6 +89,6 @@ def _host(text: str) -> str:
             return str(ip_address(name))
     except ValueError:
         name = ""
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
+    if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
         raise UnsuitableError(_NO_NAME)
     return name

@@ -22,12 +22,12 @@ from keyportal.options.kinds import (
 )
 from keyportal.options.option import Option
 
-_DATABASE: Final = Kind("address", "the address of a database", addresses.database, longest=4096)
-_LISTENING: Final = Kind("address", "the address of a PostgreSQL server", addresses.postgresql, longest=4096)
-_MAIL: Final = Kind("address", "the address of a mail server", addresses.mail, longest=4096)
-_REDIS: Final = Kind("address", "the address of a Redis or Valkey server", addresses.redis, longest=4096)
+_DATABASE: Final = Kind("address", "the address of a database", addresses.database, max_length=4096)
+_LISTENING: Final = Kind("address", "the address of a PostgreSQL server", addresses.postgresql, max_length=4096)
+_MAIL: Final = Kind("address", "the address of a mail server", addresses.mail, max_length=4096)
+_REDIS: Final = Kind("address", "the address of a Redis or Valkey server", addresses.redis, max_length=4096)
 _RING: Final = "id:base64,id:base64"
-_SECRET: Final = text(longest=4096)
+_SECRET: Final = text(max_length=4096)
 
 GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
     "The portal": (
@@ -118,7 +118,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
         Option(
             "KEYPORTAL_SIGNING_KEYS",
-            text("JWK Set", longest=LONG, lines=True),
+            text("JWK Set", max_length=LONG, lines=True),
             "",
             "keys that sign access tokens: a private JWK Set (RFC 7517) or one JWK. The first signs, all verify. "
             "HS256, RS256 (3072 bits), ES256 or EdDSA",
@@ -143,7 +143,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             shown="`DATABASE_URL`",
             example="postgres://user:password@host:5432/name",
         ),
-        Option("PGOPTIONS", text(longest=2000), "", "libpq's own variable: `options` if `DATABASE_URL` has none"),
+        Option("PGOPTIONS", text(max_length=2000), "", "libpq's own variable: `options` if `DATABASE_URL` has none"),
         Option("PGCONNECT_TIMEOUT", whole(0, 3600, "seconds"), "", "likewise, `connect_timeout`", shown="2"),
         Option("PGPASSWORD", _SECRET, "", "likewise, the password", secret=True),
         Option(

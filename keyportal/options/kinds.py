@@ -53,7 +53,7 @@ class Kind:
     """Completes “… must be”."""
     read: Callable[[str], Any] = str
     """Return the value of a text. Raises ValueError; only the text of an `UnsuitableError` is shown."""
-    longest: int = 200
+    max_length: int = 200
     """Characters."""
     lines: bool = False
     """Whether the parts of a value may be on separate lines."""
@@ -64,8 +64,8 @@ class Kind:
         """Return the value of a text. Raises `UnsuitableError`."""
         if not text:
             raise UnsuitableError(f"must be {self.expected}, but is empty")
-        if len(text) > self.longest:
-            raise UnsuitableError(f"must be at most {self.longest} characters long")
+        if len(text) > self.max_length:
+            raise UnsuitableError(f"must be at most {self.max_length} characters long")
         refuse_unprintable(text, allowed=_BLANKS if self.lines else "")
         try:
             return self.read(text)
@@ -87,9 +87,9 @@ def refuse_unprintable(text: str, *, allowed: str = "") -> None:
         raise UnsuitableError("must be text in UTF-8 without control characters")
 
 
-def text(name: str = "text", *, longest: int = 200, lines: bool = False) -> Kind:
+def text(name: str = "text", *, max_length: int = 200, lines: bool = False) -> Kind:
     """Return the kind of a text that is used as it is."""
-    return Kind(name, "text", longest=longest, lines=lines)
+    return Kind(name, "text", max_length=max_length, lines=lines)
 
 
 def pattern(regex: str, name: str, expected: str) -> Kind:
@@ -108,27 +108,28 @@ def flag() -> Kind:
     return Kind("true or false", "true or false (also 1, 0, yes, no, on, off)", _flag)
 
 
-def whole(least: int, most: int, unit: str = "") -> Kind:
+def whole(minimum: int, maximum: int, unit: str = "") -> Kind:
     """Return the kind of a whole number within bounds."""
-    said = f"a whole number from {least} to {most}" + (f", in {unit}" if unit else "")
-    return Kind(f"{unit or 'number'}, {least} to {most}", said, partial(_number, int, r"[0-9]{1,12}", least, most))
+    expected = f"a whole number from {minimum} to {maximum}" + (f", in {unit}" if unit else "")
+    parse = partial(_number, int, r"[0-9]{1,12}", minimum, maximum)
+    return Kind(f"{unit or 'number'}, {minimum} to {maximum}", expected, parse)
 
 
-def decimal(least: float, most: float, unit: str) -> Kind:
+def decimal(minimum: float, maximum: float, unit: str) -> Kind:
     """Return the kind of a number within bounds, with or without a fraction."""
-    said = f"a number from {least:g} to {most:g}, in {unit}, such as 1.5"
-    parse = partial(_number, float, r"[0-9]{1,9}(\.[0-9]{1,9})?", least, most)
-    return Kind(f"{unit}, {least:g} to {most:g}", said, parse)
+    expected = f"a number from {minimum:g} to {maximum:g}, in {unit}, such as 1.5"
+    parse = partial(_number, float, r"[0-9]{1,9}(\.[0-9]{1,9})?", minimum, maximum)
+    return Kind(f"{unit}, {minimum:g} to {maximum:g}", expected, parse)
 
 
 def list_of(kind: Kind, name: str) -> Kind:
     """Return the kind of several values, separated by commas or line ends."""
-    return Kind(name, name, partial(_list, kind), longest=LONG, lines=True, nothing=())
+    return Kind(name, name, partial(_list, kind), max_length=LONG, lines=True, nothing=())
 
 
 def ring() -> Kind:
     """Return the kind of a key ring. Check E001 reads its entries, so that `newkey` can run without them."""
-    return Kind("key ring", "id:base64,id:base64", _ring, longest=LONG, lines=True)
+    return Kind("key ring", "id:base64,id:base64", _ring, max_length=LONG, lines=True)
 
 
 def networks() -> Kind:
@@ -150,12 +151,12 @@ def rate() -> Kind:
 
 def path() -> Kind:
     """Return the kind of a file or folder. A relative path is resolved from the folder of `manage.py`."""
-    return Kind("path", "a path", _path, longest=4096)
+    return Kind("path", "a path", _path, max_length=4096)
 
 
 def mailbox() -> Kind:
     """Return the kind of an e-mail address, with or without a name before it."""
-    return Kind("e-mail address", "an e-mail address, such as Keys <keys@example.com>", _mailbox, longest=320)
+    return Kind("e-mail address", "an e-mail address, such as Keys <keys@example.com>", _mailbox, max_length=320)
 
 
 def _match(regex: re.Pattern[str], text: str) -> str:
@@ -171,10 +172,10 @@ def _flag(text: str) -> bool:
     return value
 
 
-def _number(type_: type[float], form: str, least: float, most: float, text: str) -> float:
+def _number(type_: type[float], form: str, minimum: float, maximum: float, text: str) -> float:
     # int() and float() also accept signs, underscores, exponents, and the digits of other scripts.
     value = type_(_match(re.compile(form), text))
-    if not least <= value <= most:
+    if not minimum <= value <= maximum:
         raise ValueError
     return value
 
@@ -194,7 +195,7 @@ def _list(kind: Kind, text: str) -> tuple[Any, ...]:
 
 
 def _ring(written: str) -> str:
-    return ",".join(_list(text(longest=LONG), written))
+    return ",".join(_list(text(max_length=LONG), written))
 
 
 def _network(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from accounts.attempts import FIRST_DELAY, LONGEST_DELAY, AttemptLimit, GrowingDelay, TooManyAttemptsError
+from accounts.attempts import FIRST_DELAY, MAX_DELAY, AttemptLimit, GrowingDelay, TooManyAttemptsError
 from accounts.models import AttemptWindow
 from accounts.places import address_bucket
 
@@ -96,7 +96,7 @@ def test_a_delay_grows_and_has_an_end(time_machine: Any) -> None:
         now += timedelta(seconds=waits[-1])
     assert waits[0] == 0
     assert [round(wait, -1) for wait in waits[1:4]] == [FIRST_DELAY, 2 * FIRST_DELAY, 4 * FIRST_DELAY]
-    assert max(waits) <= LONGEST_DELAY + 1
+    assert max(waits) <= MAX_DELAY + 1
 
 
 def test_what_comes_too_early_prolongs_no_delay(time_machine: Any) -> None:

@@ -44,17 +44,17 @@ NOTHING_TO_SEE = "\u3164\u115f\u1160\uffa0\u2800\u00ad\ufe0f\ufe00\u180b\U000e01
 NOTHING_TO_SEE += "\u00a0\u2003\u3000\u202f\u1680\t\n\u2028\U000e0041\u17b4\u2061\U0001d159"
 
 
-def refusal(text: str, longest: int = 100) -> str:
+def refusal(text: str, max_length: int = 100) -> str:
     with pytest.raises(ValidationError) as refused:
-        clean_text(text, longest=longest)
+        clean_text(text, max_length=max_length)
     assert all(text not in message for message in refused.value.messages)
     return str(refused.value.code)
 
 
 @pytest.mark.parametrize("text", WELCOME.values(), ids=WELCOME.keys())
 def test_every_script_and_every_emoji_is_welcome(text: str) -> None:
-    assert clean_text(text, longest=100) == unicodedata.normalize("NFC", text)
-    assert clean_text(f"the {text} key", longest=100) == unicodedata.normalize("NFC", f"the {text} key")
+    assert clean_text(text, max_length=100) == unicodedata.normalize("NFC", text)
+    assert clean_text(f"the {text} key", max_length=100) == unicodedata.normalize("NFC", f"the {text} key")
     assert printable(text) == unicodedata.normalize("NFC", text)
 
 
@@ -62,19 +62,19 @@ def test_every_script_and_every_emoji_is_welcome(text: str) -> None:
 def test_a_text_of_nothing_that_can_be_seen_is_refused(character: str) -> None:
     for text in (character, character * 3, f" {character} "):
         with pytest.raises(ValidationError):
-            clean_text(text, longest=100)
+            clean_text(text, max_length=100)
         assert printable(text) == ""
-    assert clean_text("", longest=100, needed=False) == ""
+    assert clean_text("", max_length=100, needed=False) == ""
 
 
 @pytest.mark.parametrize("character", NOTHING_TO_SEE, ids=ascii)
 def test_what_can_not_be_seen_is_taken_off_the_ends(character: str) -> None:
-    assert clean_text(f"{character}name{character}{character}", longest=100) == "name"
+    assert clean_text(f"{character}name{character}{character}", max_length=100) == "name"
 
 
 @pytest.mark.parametrize("blank", "\u00a0\u2003\u3000\u202f\u1680\u205f\u2800", ids=ascii)
 def test_every_blank_inside_is_a_plain_one(blank: str) -> None:
-    assert clean_text(f"billing{blank}{blank}server", longest=100) == "billing server"
+    assert clean_text(f"billing{blank}{blank}server", max_length=100) == "billing server"
 
 
 @pytest.mark.parametrize("character", DIRECTION, ids=ascii)
@@ -148,17 +148,17 @@ def test_a_refusal_says_what_is_wrong_and_quotes_nothing(text: str, code: str) -
 
 def test_the_place_of_what_is_wrong_is_told() -> None:
     with pytest.raises(ValidationError, match="A reason can't contain invisible characters; character 5 is one"):
-        clean_text("leak\u200bed", what="A reason", longest=100)
+        clean_text("leak\u200bed", what="A reason", max_length=100)
 
 
 def test_only_so_many_accents_stand_on_one_letter() -> None:
     accents = "".join(map(chr, range(0x316, 0x330)))
     within, beyond = "q" + accents[:ACCENTS_IN_A_ROW], "q" + accents[: ACCENTS_IN_A_ROW + 1]
-    assert clean_text(within, longest=100) == within
+    assert clean_text(within, max_length=100) == within
     assert refusal(beyond) == "marks"
     assert printable(beyond + "x") == within + "x"
     points = "".join(map(chr, range(0x591, 0x5A0)))
-    assert clean_text("א" + points[:MARKS_IN_A_ROW], longest=100)
+    assert clean_text("א" + points[:MARKS_IN_A_ROW], max_length=100)
     assert refusal("א" + points[: MARKS_IN_A_ROW + 1]) == "marks"
     split = "क" + "\u0301" * 3 + "\u200d" + "\u0301" * 3
     assert refusal(split) in ("marks", "invisible")
@@ -167,8 +167,8 @@ def test_only_so_many_accents_stand_on_one_letter() -> None:
 def test_a_length_is_counted_as_a_person_counts() -> None:
     counted = {"abc": 3, "👨‍👩‍👧‍👦": 1, "🇩🇪🇫🇷": 2, "👋🏽": 1, "é" + "\u0301" * 2: 1, "1️⃣": 1, "श्री": 2, "❤️‍🔥!": 2}
     assert {text: visible_length(text) for text in counted} == counted
-    assert clean_text("é" * 100, longest=100)
-    assert clean_text("é" * 100, longest=100) == "é" * 100  # composed
+    assert clean_text("é" * 100, max_length=100)
+    assert clean_text("é" * 100, max_length=100) == "é" * 100  # composed
 
 
 def test_a_huge_text_is_refused_before_it_is_composed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,6 +179,6 @@ def test_a_huge_text_is_refused_before_it_is_composed(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("kind", ["live", "test", "refresh"])
 def test_a_secret_is_no_name_and_is_not_shown_as_one(kind: str) -> None:
     secret = new_secret("kp", kind)
-    assert refusal(f"leaked: {secret}!", longest=200) == "secret"
-    assert clean_text(f"leaked: {secret[:-1]}", longest=200)
+    assert refusal(f"leaked: {secret}!", max_length=200) == "secret"
+    assert clean_text(f"leaked: {secret[:-1]}", max_length=200)
     assert printable(f"curl/8 {secret}x") == f"curl/8 kp_{kind}_…{secret[-4:]}x"

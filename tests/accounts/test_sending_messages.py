@@ -14,9 +14,9 @@ from pytest_django import Settings
 
 from accounts import pending, sending
 from accounts.models import PendingMessage
-from accounts.pending import DELAYS, LONGEST_WAIT, TRIES, backlog, give_up_hopeless
+from accounts.pending import DELAYS, MAX_WAIT, TRIES, backlog, give_up_hopeless
 from accounts.sending import send_due
-from keyportal.mailer import LONGEST_PAUSE, Mailer
+from keyportal.mailer import MAX_PAUSE, Mailer
 from tests.accounts.post_office import SECOND, WHILE, database_time, let_time_pass, send_all, wired_server, write
 from tests.mail_server import MailServer, Manners
 from tests.waiting import wait_until
@@ -153,8 +153,8 @@ def test_what_has_left_is_not_sent_again_because_the_database_was_away(
 
 def test_what_waits_for_days_or_ended_every_process_that_took_it_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     old, deadly, held, young = (write(what=what) for what in ("old", "deadly", "held", "young"))
-    PendingMessage.objects.filter(pk=old.pk).update(created_at=Now() - LONGEST_WAIT - SECOND)
-    PendingMessage.objects.filter(pk=young.pk).update(created_at=Now() - LONGEST_WAIT + timedelta(minutes=1))
+    PendingMessage.objects.filter(pk=old.pk).update(created_at=Now() - MAX_WAIT - SECOND)
+    PendingMessage.objects.filter(pk=young.pk).update(created_at=Now() - MAX_WAIT + timedelta(minutes=1))
     PendingMessage.objects.filter(pk__in=[deadly.pk, held.pk]).update(tries=TRIES)
     PendingMessage.objects.filter(pk=held.pk).update(due_at=Now() + WHILE)  # somebody is at it
     assert give_up_hopeless() == 2
@@ -188,7 +188,7 @@ def test_a_server_that_is_away_is_asked_less_and_less_often_and_told_of_once(
     for _ in range(6):
         mailer._work()
         pauses.append(mailer._pause)
-    assert pauses == [1, 2, 4, 8, LONGEST_PAUSE, LONGEST_PAUSE]
+    assert pauses == [1, 2, 4, 8, MAX_PAUSE, MAX_PAUSE]
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == [
         "messages are waiting for the mail server: ConnectionRefusedError"
     ]

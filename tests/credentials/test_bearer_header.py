@@ -74,10 +74,10 @@ def test_a_query_that_only_mentions_the_word_is_no_second_credential() -> None:
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "Basic "])
 def test_a_header_over_the_limit_is_refused_before_it_is_read(scheme: str) -> None:
-    longest = scheme + "x" * (8192 - len(scheme))
-    assert (bearer_token(environ(longest)) is None) is (scheme == "Basic ")
+    max_length = scheme + "x" * (8192 - len(scheme))
+    assert (bearer_token(environ(max_length)) is None) is (scheme == "Basic ")
     with pytest.raises(RefusedError) as refusal:
-        bearer_token(environ(longest + "x"))
+        bearer_token(environ(max_length + "x"))
     assert refusal.value.refusal.code == "malformed_request"
 
 

@@ -42,7 +42,7 @@ def test_who_has_nothing_to_write_tries_once_a_minute(monkeypatch: pytest.Monkey
     with nothing_is_kept():
         flusher.flush()
         assert known.fault == ""
-        flusher._wrote_at -= usage.LONGEST
+        flusher._wrote_at -= usage.MAX_SILENCE
         with pytest.raises(DatabaseError):
             flusher.flush()
     assert known.fault == READ_ONLY

@@ -135,9 +135,9 @@ def message(rnd: random.Random) -> bytes:
 
 
 def pieces(rnd: random.Random, data: bytes) -> Iterator[bytes]:
-    longest = rnd.choice([1_000_000, 1024, 300, 50])
+    max_length = rnd.choice([1_000_000, 1024, 300, 50])
     while data:
-        length = rnd.randint(1, longest)
+        length = rnd.randint(1, max_length)
         yield data[:length]
         data = data[length:]
 

@@ -122,7 +122,7 @@ def test_an_empty_value_is_none_where_none_is_the_default_and_refused_elsewhere(
 
 @files_too
 def test_an_overlong_value_is_refused(option: Option, by_file: bool, tmp_path: Path) -> None:
-    value = CANARY + "7" * option.kind.longest
+    value = CANARY + "7" * option.kind.max_length
     assert_refused(read(option, value, tmp_path / "value" if by_file else None), option, by_file=by_file)
 
 

@@ -15,11 +15,11 @@ from tests.tokens.audiences import REPORTS
 from tokens import services
 from tokens.audiences import is_registered
 from tokens.models import Audience
-from vault.claims import LONGEST_TEXT
+from vault.claims import MAX_TEXT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H39")]
 AUDIENCES = "/admin/tokens/audience/"
-LONG = "https://reports.test/" + "x" * (LONGEST_TEXT - 21)
+LONG = "https://reports.test/" + "x" * (MAX_TEXT - 21)
 
 
 @pytest.fixture

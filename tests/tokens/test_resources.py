@@ -3,7 +3,7 @@
 import pytest
 
 from tokens.resources import is_resource
-from vault.claims import LONGEST_TEXT
+from vault.claims import MAX_TEXT
 
 pytestmark = pytest.mark.finding("H39")
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.finding("H39")
         "urn:example:reports",
         "api://c0ffee-00/Reports",
         "tag:reports@example.com,2026:1",
-        "https://a/" + "x" * (LONGEST_TEXT - 10),
+        "https://a/" + "x" * (MAX_TEXT - 10),
     ],
 )
 def test_an_absolute_uri_is_one(text: str) -> None:
@@ -39,7 +39,7 @@ def test_an_absolute_uri_is_one(text: str) -> None:
         *("https://reports.example.com/a b", " https://reports.example.com", "https://reports.example.com\n"),
         *("https://reports.example.com/\0", "https://reports.example.com/é", "https://bücher.example", "https://a/%zz"),
         *("https://reports.example.com:port", "https://a/<x>", 'https://a/"', "https://a\\b", "https://a/\ud800"),
-        "https://a/" + "x" * (LONGEST_TEXT - 9),
+        "https://a/" + "x" * (MAX_TEXT - 9),
     ],
     ids=ascii,
 )

@@ -414,16 +414,16 @@ def test_a_token_is_three_segments_and_nothing_around_them(text: str) -> None:
 
 
 def test_a_token_has_at_most_so_many_characters_even_if_the_ring_signed_it() -> None:
-    longest = ""
+    max_length = ""
     for length in range(5600, 6100):
         token = with_claims(padding="x" * length)
         if len(token) <= 8192:
-            longest = token
+            max_length = token
             continue
         refused(token)
         break
-    assert len(longest) > 8188
-    assert taken(longest) == CLAIMS
+    assert len(max_length) > 8188
+    assert taken(max_length) == CLAIMS
 
 
 def test_bits_that_base64_would_drop_are_not_free() -> None:

@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.once, pytest.mark.finding("H11")]
 # Written out: what a constant says is not what a database or a date holds.
 LAST_SECOND = 253_402_300_799
 LAST_EPOCH = 2_147_483_647
-LONGEST_LIFE = 86_400
-LONGEST_TEXT = 200
+MAX_LIFETIME = 86_400
+MAX_TEXT = 200
 NOW = 1_800_000_000
 USER, KEY, TOKEN, FAMILY = map(new_id, ("usr", "key", "tok", "fam"))
 PAYLOAD: dict[str, Any] = {
@@ -36,8 +36,8 @@ PAYLOAD: dict[str, Any] = {
     "sid": FAMILY,
 }
 GOOD: dict[str, list[object]] = {
-    "iss": ["x", "https://schlüssel.example", "x" * LONGEST_TEXT],
-    "aud": ["x", "urn:example:reports", "x" * LONGEST_TEXT],
+    "iss": ["x", "https://schlüssel.example", "x" * MAX_TEXT],
+    "aud": ["x", "urn:example:reports", "x" * MAX_TEXT],
     "sub": [f"user:{USER}", f"key:{KEY}"],
     "client_id": ["portal", KEY],
     "jti": [TOKEN],
@@ -46,12 +46,12 @@ GOOD: dict[str, list[object]] = {
     "environment": list(ENVIRONMENTS),
     "auth_epoch": [0, LAST_EPOCH],
     "nbf": [0, NOW - 1, LAST_SECOND],
-    "exp": [NOW + 1, NOW + LONGEST_LIFE],
-    "iat": [NOW + 599, NOW + 600 - LONGEST_LIFE],
+    "exp": [NOW + 1, NOW + MAX_LIFETIME],
+    "iat": [NOW + 599, NOW + 600 - MAX_LIFETIME],
 }
 BAD: dict[str, list[object]] = {
-    "iss": ["", "x" * (LONGEST_TEXT + 1), "a\nb", "a\0", "\ud800", "a\u202eb", b"x"],
-    "aud": ["", "x" * (LONGEST_TEXT + 1), "a\nb", "a\0", "\ud800", ["x"]],
+    "iss": ["", "x" * (MAX_TEXT + 1), "a\nb", "a\0", "\ud800", "a\u202eb", b"x"],
+    "aud": ["", "x" * (MAX_TEXT + 1), "a\nb", "a\0", "\ud800", ["x"]],
     "sub": [USER, KEY, f"user:{KEY}", f"key:{USER}", f"user:{USER}0", f"user:{USER}"[:-1], f"user:{USER}\n", "user:"],
     "client_id": ["", "Portal", "portal\n", "portalx", USER, f"{KEY}0", KEY[:-1]],
     "jti": ["", TOKEN[:-1], f"{TOKEN}0", f"{TOKEN}\n", FAMILY, TOKEN.replace("tok_", "tok-")],
@@ -60,8 +60,8 @@ BAD: dict[str, list[object]] = {
     "environment": ["", "prod", "LIVE", "live\n", "live|test"],
     "auth_epoch": [-1, LAST_EPOCH + 1, True, 1.0, "1"],
     "nbf": [-1, LAST_SECOND + 1, True, 1.0, "1"],
-    "exp": [NOW, NOW - 1, NOW + LONGEST_LIFE + 1, LAST_SECOND, LAST_SECOND + 1, -1, True],
-    "iat": [NOW + 600, NOW + 601, NOW + 599 - LONGEST_LIFE, 0, -1, LAST_SECOND + 1, True],
+    "exp": [NOW, NOW - 1, NOW + MAX_LIFETIME + 1, LAST_SECOND, LAST_SECOND + 1, -1, True],
+    "iat": [NOW + 600, NOW + 601, NOW + 599 - MAX_LIFETIME, 0, -1, LAST_SECOND + 1, True],
 }
 
 
