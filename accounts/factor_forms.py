@@ -31,7 +31,7 @@ class LimitCodesMixin:
         try:
             code = super().clean_code()  # type: ignore[misc]  # defined by the form
         except ValidationError:
-            record_failure(self.user, self.event)
+            record_failed_factor(self.user, self.event)
             raise
         guess.was_right()
         return code
@@ -63,7 +63,7 @@ class RecordFailedPasskeysMixin:
             return super().clean_credential()  # type: ignore[misc]  # defined by the form
         except ValidationError:
             if self.user is not None:
-                record_failure(self.user, EventType.SECOND_FACTOR_FAILED)
+                record_failed_factor(self.user, EventType.SECOND_FACTOR_FAILED)
             raise
 
 
@@ -93,6 +93,6 @@ class LoginWebAuthnForm(RecordFailedPasskeysMixin, LibraryLoginWebAuthnForm):  #
     """A passkey as the only factor of a log-in."""
 
 
-def record_failure(user: User, event: EventType) -> None:
+def record_failed_factor(user: User, event: EventType) -> None:
     """Record a wrong second factor of the account."""
     record_event(event, subject=f"user:{user.pk}", origin=Origin.of_request(context.request))

@@ -22,16 +22,16 @@ class RequestFilter(logging.Filter):
     """
 
     @override
-    def filter(self, record: logging.LogRecord) -> bool:
+    def filter(self, log_record: logging.LogRecord) -> bool:
         """Amend the record. Return True, because every record passes."""
-        record.request_id = request_id.get()
-        request = getattr(record, "request", None)
+        log_record.request_id = request_id.get()
+        request = getattr(log_record, "request", None)
         path = getattr(request, "path", None)
-        if path is not None and isinstance(record.args, tuple):
+        if path is not None and isinstance(log_record.args, tuple):
             shown = route(request)
-            record.args = tuple(shown if arg == path else arg for arg in record.args)
-        if isinstance(record.args, tuple):
-            record.args = tuple(in_short(arg) if isinstance(arg, QUIET) else arg for arg in record.args)
+            log_record.args = tuple(shown if arg == path else arg for arg in log_record.args)
+        if isinstance(log_record.args, tuple):
+            log_record.args = tuple(in_short(arg) if isinstance(arg, QUIET) else arg for arg in log_record.args)
         return True
 
 
@@ -50,16 +50,16 @@ class JSONFormatter(TextFormatter):
     """
 
     @override
-    def format(self, record: logging.LogRecord) -> str:
+    def format(self, log_record: logging.LogRecord) -> str:
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-            "request_id": getattr(record, "request_id", "-"),
-            "message": record.getMessage(),
+            "time": datetime.fromtimestamp(log_record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": log_record.levelname,
+            "logger": log_record.name,
+            "request_id": getattr(log_record, "request_id", "-"),
+            "message": log_record.getMessage(),
         }
-        if record.exc_info:
-            line["exc_info"] = self.formatException(record.exc_info)
+        if log_record.exc_info:
+            line["exc_info"] = self.formatException(log_record.exc_info)
         return _encode(line)
 
 

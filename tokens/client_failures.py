@@ -19,7 +19,7 @@ OF_CLIENT: Final = AttemptLimit("events of a failed client from anywhere", fixed
 NOBODY: Final = "key_" + "0" * 22
 
 
-def record_failure(request: HttpRequest, client_id: str, code: str) -> None:
+def record_failed_client(request: HttpRequest, client_id: str, code: str) -> None:
     """Record why a client was refused, if it names an existing key. Not every attempt is recorded.
 
     A limit keeps guesses from filling the trail. An unknown client leaves no event but costs the same statements (its

@@ -18,7 +18,7 @@ from credentials.admission import Admission
 from credentials.record import VerifiedRecord
 from credentials.refusals import RefusedError
 from tokens.basic import basic_credentials
-from tokens.client_failures import WRONG_SECRET, record_failure
+from tokens.client_failures import WRONG_SECRET, record_failed_client
 
 ENTRY_POINT: Final = "oauth"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -101,7 +101,7 @@ def authenticated_client(request: HttpRequest, form: Form, *, limited: bool = Tr
         reason, code, known = UNKNOWN, WRONG_SECRET, client if client.credential.id == client_id else None
     if known is None:
         wait = max([limit.hit(key) for limit, key in failures])
-        record_failure(request, client_id, code)
+        record_failed_client(request, client_id, code)
         # Concurrent requests can all pass the check above before one is counted; only as many as the limit get this
         # response.
         raise too_many(wait) if wait else OAuthError("invalid_client", reason, status=401)

@@ -38,7 +38,7 @@ def log_in(request: HttpRequest, email: str, password: str) -> User:
         raise rate_limit_refusal(above.retry_after) from None
     user = authenticate(request, email=email, password=password)
     if not isinstance(user, User) or not has_valid_seals(user):
-        _record_failure(request, email)
+        _record_failed_log_in(request, email)
         raise invalid_login()
     guess.was_right()
     if wait := SUCCESSES.hit(user.pk):
@@ -55,7 +55,7 @@ def rate_limit_refusal(wait: int) -> RefusedError:
     return RefusedError(Refusal(code="rate_limited", retry_after=wait))
 
 
-def _record_failure(request: HttpRequest, email: str) -> None:
+def _record_failed_log_in(request: HttpRequest, email: str) -> None:
     """Record the failed log-in, even for an unknown address: the time of writing would reveal which accounts exist."""
     user_id = User.objects.filter(email=email).values_list("pk", flat=True).first() or "unknown"
     origin = Origin.of_request(request, actor="anonymous")

@@ -61,7 +61,7 @@ def state_of_key(key: APIKey, secret: KeySecret | None = None) -> State:
     """Return the state of a key, or of one of its secrets. Its networks are ignored, because there is no caller."""
     now = timezone.now()
     try:
-        check_state(_from_anywhere(_record(key, secret)), at=now, address=None)
+        check_state(_from_anywhere(_record_of_key(key, secret)), at=now, address=None)
     except RefusedError as error:
         code = error.refusal.code
         at = {"revoked": key.revoked_at, "expired": key.expires_at, "paused": key.paused_at}.get(code)
@@ -133,7 +133,7 @@ def _end_of_token(claims: Claims) -> State | None:
     return State("revoked", key.revoked_at, f"its key, {key.revoked_reason or 'no reason given'}") if key else None
 
 
-def _record(key: APIKey, secret: KeySecret | None) -> VerifiedRecord:
+def _record_of_key(key: APIKey, secret: KeySecret | None) -> VerifiedRecord:
     return record_of(key, owner=owner_of(key.owner), catalogue=current_names(), secret=secret)
 
 

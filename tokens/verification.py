@@ -107,7 +107,7 @@ def load_subject(claims: Claims) -> VerifiedRecord | None:
             return _of_family(claims, of_family) if of_family.family.user_id == subject_id else None
     elif kind == "user":
         for of_user in _OF_USER.fetch(subject_id, claims.issuer, claims.token_id):
-            return _record(claims, of_user.owner, of_user.catalogue, is_revoked=of_user.is_revoked)
+            return _record_of_token(claims, of_user.owner, of_user.catalogue, is_revoked=of_user.is_revoked)
     return None
 
 
@@ -134,7 +134,7 @@ class _FamilyRow(NamedTuple):
 def _of_key(claims: Claims, found: _KeyRow) -> VerifiedRecord:
     """Return the record of a token that a key was exchanged for: it may do no more than the key."""
     key = record_of(found.key, owner=found.owner, catalogue=found.catalogue)
-    return _record(
+    return _record_of_token(
         claims, key.owner, key.credential.scopes, is_revoked=found.is_revoked, seal_is_valid=key.seal_is_valid, key=key
     )
 
@@ -142,7 +142,7 @@ def _of_key(claims: Claims, found: _KeyRow) -> VerifiedRecord:
 def _of_family(claims: Claims, found: _FamilyRow) -> VerifiedRecord:
     """Return the record of a log-in's token. A log-in that was ended stays ended, whatever other rows are deleted."""
     is_revoked, seal_is_valid = found.is_revoked or found.family.ended_at is not None, found.family.seal_is_valid()
-    return _record(claims, found.owner, found.catalogue, is_revoked=is_revoked, seal_is_valid=seal_is_valid)
+    return _record_of_token(claims, found.owner, found.catalogue, is_revoked=is_revoked, seal_is_valid=seal_is_valid)
 
 
 def _annotate(subjects: Manager[Any], parameters: Sequence[Placeholder]) -> QuerySet[Any, Any]:
@@ -187,7 +187,7 @@ def _expired_refusal(claims: Claims, *, counted_as: str = "") -> RefusedError:
     return make_refusal("expired", counted_as=counted_as, token=claims.token_id, at=over.isoformat())
 
 
-def _record(
+def _record_of_token(
     claims: Claims,
     owner: Owner,
     allowed: Collection[str],
