@@ -93,8 +93,8 @@ class AttemptLimit(_Limit):
         left, amount = self._seconds - now % self._seconds, self.rate.amount
         if count > amount:  # until this window, without the refused attempt, weighs little enough in the next one
             return int(left + self._seconds * (1 - (amount - 1) / (count - 1))) + 1
-        over = before * left / self._seconds + count - amount
-        return int(over * self._seconds / before) + 1 if over > 0 else 0
+        excess = before * left / self._seconds + count - amount
+        return int(excess * self._seconds / before) + 1 if excess > 0 else 0
 
     @property
     def _seconds(self) -> int:
@@ -144,10 +144,10 @@ class GrowingDelay(_Limit):
         return row
 
     def _blocked(self, count: int, now: datetime) -> datetime | None:
-        over = count - self.rate.amount
-        if over < 0:
+        excess = count - self.rate.amount
+        if excess < 0:
             return None
-        return now + timedelta(seconds=min(FIRST_DELAY * 2 ** min(over, 16), MAX_DELAY))
+        return now + timedelta(seconds=min(FIRST_DELAY * 2 ** min(excess, 16), MAX_DELAY))
 
     def _forgotten_at(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self.rate.get_expiry())

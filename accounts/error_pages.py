@@ -9,7 +9,7 @@ from django.shortcuts import render
 
 from accounts.attempts import TooManyAttemptsError
 from accounts.drafts import Why, save_draft
-from accounts.errors import LinkOverError
+from accounts.errors import InvalidLinkError
 from accounts.guessing import AccountDelayedError
 from accounts.way_back import page_of
 from integrity.sealed import TamperedRowError
@@ -33,7 +33,7 @@ class AccountErrorsMiddleware:
         """Return the error page, or None for other exceptions."""
         if isinstance(exception, TooManyAttemptsError):
             return _too_many(request, exception)
-        if isinstance(exception, LinkOverError):
+        if isinstance(exception, InvalidLinkError):
             return render(request, "account/link_over.html", status=410)
         if isinstance(exception, TamperedRowError):
             logger.error("integrity_violation: %s", exception)

@@ -5,7 +5,7 @@ class AccountsError(Exception):
     """Root of the errors in this module. Its text may be shown."""
 
 
-class LinkOverError(AccountsError):
+class InvalidLinkError(AccountsError):
     """A mailed link was used, replaced by a newer one, forged or has expired; the user is not told which."""
 
 

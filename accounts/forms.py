@@ -106,7 +106,7 @@ class ResetPasswordKeyForm(LibraryResetPasswordKeyForm):  # type: ignore[misc]  
 
     @override
     def save(self) -> None:
-        """Use the link up and set the password. Raises `accounts.errors.LinkOverError` if it was used meanwhile."""
+        """Use the link up and set the password. Raises `accounts.errors.InvalidLinkError` if it was used meanwhile."""
         link = links.find(links.RESET, self.temp_key)
         origin = Origin.of_request(context.request, actor=f"user:{self.user.pk}")
         services.reset_password(link=link, password=self.cleaned_data["password1"], origin=origin)

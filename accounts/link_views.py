@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import link_mail, links, services
 from accounts.devices import remember_device
-from accounts.errors import AddressTakenError, LinkOverError
+from accounts.errors import AddressTakenError, InvalidLinkError
 from accounts.forms import AddressForm, NewAddressForm
 from accounts.fresh_login import is_fresh
 from accounts.models import MailedLink, User
@@ -92,7 +92,7 @@ def confirm_change(request: AuthenticatedRequest, key: str) -> HttpResponse:
     """Make a new address the account's. It needs the account's own session: reading the mailbox is not enough."""
     link = _good(links.CHANGE, key)
     if link.user != request.user:
-        raise LinkOverError
+        raise InvalidLinkError
     if request.method != "POST":
         return render(request, "account/change_confirm.html", {"email": link.email, "key": key})
     try:
@@ -151,12 +151,12 @@ def unlock(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _good(purpose: str, key: str) -> MailedLink:
-    """Return the link if it is valid now and its address still the account's. Raises `LinkOverError`."""
+    """Return the link if it is valid now and its address still the account's. Raises `InvalidLinkError`."""
     link = links.find(purpose, key)
     if link is None or link.user is None:
-        raise LinkOverError
+        raise InvalidLinkError
     if purpose in (links.CONFIRM, links.UNLOCK) and link.user.email != link.email:
-        raise LinkOverError
+        raise InvalidLinkError
     return link
 
 

@@ -138,9 +138,9 @@ def reschedule(claimed: ClaimedMessage, error: Exception) -> bool:
 
 def give_up_hopeless() -> int:
     """Give up messages that are too old, or whose every try ended with the process's death; return their number."""
-    over = Q(tries__gte=TRIES) | Q(created_at__lt=Now() - MAX_WAIT)
+    hopeless = Q(tries__gte=TRIES) | Q(created_at__lt=Now() - MAX_WAIT)
     given_up = 0
-    for pk, what in _due().filter(over).values_list("pk", "what"):
+    for pk, what in _due().filter(hopeless).values_list("pk", "what"):
         if _give_up(_due().filter(pk=pk)):
             logger.error("mail_unsent: %s (%s)", what, pk)
             given_up += 1

@@ -16,5 +16,5 @@ def expired_rows() -> Mapping[str, QuerySet[Any]]:
 
     Afterwards the secret is unknown. The time is the database's own.
     """
-    over = Now() - timedelta(days=settings.KEYPORTAL_TOMBSTONE_DAYS)
-    return {"tombstones": KeySecret.objects.filter(key__revoked_at__lt=over)}
+    cutoff = Now() - timedelta(days=settings.KEYPORTAL_TOMBSTONE_DAYS)
+    return {"tombstones": KeySecret.objects.filter(key__revoked_at__lt=cutoff)}

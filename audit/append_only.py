@@ -18,7 +18,7 @@ REFUSES: Final = "audit_refuses"
 PATH: Final = "search_path=pg_catalog, pg_temp"
 
 _REFUSAL: Final = "SELECT RAISE(ABORT, 'the audit trail is append-only')"
-_OVER_ON_SQLITE: Final = "coalesce(OLD.keep_until < strftime('%Y-%m-%d %H:%M:%f', 'now'), 0)"
+_EXPIRED_ON_SQLITE: Final = "coalesce(OLD.keep_until < strftime('%Y-%m-%d %H:%M:%f', 'now'), 0)"
 # Operators are schema-qualified as well, so that a changed search path can't substitute others.
 _FUNCTION: Final = f"""
 CREATE OR REPLACE FUNCTION {REFUSES}() RETURNS trigger LANGUAGE plpgsql SET {PATH.replace("=", " = ")} AS $body$
@@ -70,7 +70,7 @@ def sqlite_triggers(table: str) -> dict[str, str]:
     """Return the statements that create a table's triggers on SQLite, by name."""
     change, removal, replacement, _ = _names(table)
     key = "id" if table == EVENTS else "number"
-    before_its_time = f"WHEN NOT {_OVER_ON_SQLITE} " if table == EVENTS else ""
+    before_its_time = f"WHEN NOT {_EXPIRED_ON_SQLITE} " if table == EVENTS else ""
     there = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) "  # noqa: S608  # names of ours
     return {
         change: f"CREATE TRIGGER {change} BEFORE UPDATE ON {table} BEGIN {_REFUSAL}; END",

@@ -22,10 +22,10 @@ def remove_expired_events(*, origin: Origin, batch: int, batches: int | None = N
     """
     removed = rounds = 0
     while batches is None or rounds < batches:
-        taken = _remove_some_events(batch)
-        removed += taken
+        count = _remove_some_events(batch)
+        removed += count
         rounds += 1
-        if taken < batch:
+        if count < batch:
             break
     _record_removal(origin)
     return removed
@@ -33,8 +33,8 @@ def remove_expired_events(*, origin: Origin, batch: int, batches: int | None = N
 
 @transaction.atomic
 def _remove_some_events(batch: int) -> int:
-    over = Event.objects.filter(keep_until__lt=Now()).order_by("pk")
-    ids = list(over.select_for_update(skip_locked=True).values_list("pk", flat=True)[:batch])
+    expired = Event.objects.filter(keep_until__lt=Now()).order_by("pk")
+    ids = list(expired.select_for_update(skip_locked=True).values_list("pk", flat=True)[:batch])
     if not ids:
         return 0
     add_removal_link(ids)

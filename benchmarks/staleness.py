@@ -29,7 +29,7 @@ class KeyPoller:
         self.sent = 0
         self.refused = threading.Event()
         self._head = {"Authorization": f"Bearer {secret}"}
-        self._over = False
+        self._stopped = False
         self._threads = [
             threading.Thread(target=self._send, args=(portal,)) for portal in portals for _ in range(LINES)
         ]
@@ -38,13 +38,13 @@ class KeyPoller:
 
     def stop(self) -> None:
         """Stop sending, and wait for the threads."""
-        self._over = True
+        self._stopped = True
         for thread in self._threads:
             thread.join()
 
     def _send(self, portal: Portal) -> None:
         line = http.client.HTTPConnection("127.0.0.1", portal.port, timeout=10)
-        while not self._over:
+        while not self._stopped:
             line.request("GET", "/gateway/auth", headers=self._head)
             answer = line.getresponse()
             answer.read()

@@ -20,9 +20,9 @@ def expired_rows() -> Mapping[str, QuerySet[Any]]:
     A revoked token's row stays until its expiry, the leeway and the margin are over; a used refresh token's row stays
     while its reuse could still be detected.
     """
-    over = Now() - (timedelta(seconds=settings.KEYPORTAL_LEEWAY) + MARGIN)
+    cutoff = Now() - (timedelta(seconds=settings.KEYPORTAL_LEEWAY) + MARGIN)
     return {
-        "revoked tokens": RevokedToken.objects.filter(expires_at__lt=over),
-        "refresh tokens": RefreshToken.objects.filter(expires_at__lt=over),
-        "token families": TokenFamily.objects.filter(expires_at__lt=over),
+        "revoked tokens": RevokedToken.objects.filter(expires_at__lt=cutoff),
+        "refresh tokens": RefreshToken.objects.filter(expires_at__lt=cutoff),
+        "token families": TokenFamily.objects.filter(expires_at__lt=cutoff),
     }

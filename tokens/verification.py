@@ -183,8 +183,8 @@ _OF_FAMILY: Final = PreparedQuery(
 
 
 def _expired_refusal(claims: Claims, *, counted_as: str = "") -> RefusedError:
-    over = datetime.fromtimestamp(claims.expires_at, UTC)
-    return make_refusal("expired", counted_as=counted_as, token=claims.token_id, at=over.isoformat())
+    expired_at = datetime.fromtimestamp(claims.expires_at, UTC)
+    return make_refusal("expired", counted_as=counted_as, token=claims.token_id, at=expired_at.isoformat())
 
 
 def _record_of_token(

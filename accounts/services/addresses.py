@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import link_mail, links
-from accounts.errors import AddressTakenError, LinkOverError
+from accounts.errors import AddressTakenError, InvalidLinkError
 from accounts.models import MailedLink, User
 from accounts.services.users import all_epochs, change, end_sessions, mirror_address
 from accounts.undoing import end_undos, suspect_since
@@ -24,10 +24,10 @@ from vault.secret_format import new_id
 
 @transaction.atomic
 def confirm_by_link(*, link: MailedLink, origin: Origin) -> User:
-    """Use up the link of a sign-up and mark the address confirmed; return the user. Raises `LinkOverError`."""
+    """Use up the link of a sign-up and mark the address confirmed; return the user. Raises `InvalidLinkError`."""
     user = link.user
     if user is None or link.email != user.email or not links.spend(link):
-        raise LinkOverError
+        raise InvalidLinkError
     change(user, lambda current: None if current.confirmed_at else {"confirmed_at": timezone.now()})
     mirror_address(user, verified=True)
     record_event(EventType.EMAIL_CONFIRMED, subject=f"user:{user.pk}", origin=origin)
@@ -58,11 +58,12 @@ def cancel_change(*, user: User, origin: Origin) -> bool:
 def confirm_change(*, link: MailedLink, origin: Origin) -> User:
     """Use the link up, make its address the account's and return the user. The old address can undo this for a week.
 
-    The caller must check that the request has the account's own session. Raises `LinkOverError`, `AddressTakenError`.
+    The caller must check that the request has the account's own session. Raises `InvalidLinkError`,
+    `AddressTakenError`.
     """
     user = _lock_account(link)
     if user is None or not links.spend(link):
-        raise LinkOverError
+        raise InvalidLinkError
     before = user.email
     _assign_address(user, link.email)
     links.withdraw(user, links.RESET, links.UNLOCK, links.CONFIRM)
@@ -77,11 +78,11 @@ def undo_change(*, link: MailedLink, origin: Origin) -> User:
 
     Sessions, tokens, the password, links that would undo this, and second factors added since a week before the change
     all end, because they may be an intruder's. Older second factors stay, because the old mailbox may be in other
-    hands. Both addresses are notified. Return the user. Raises `LinkOverError`, `AddressTakenError`.
+    hands. Both addresses are notified. Return the user. Raises `InvalidLinkError`, `AddressTakenError`.
     """
     user, since = _lock_account(link), suspect_since(link)
     if user is None or user.closed_at or not links.spend(link):
-        raise LinkOverError
+        raise InvalidLinkError
     lost = user.email
     _assign_address(user, link.email)
     unusable = make_password(None)
@@ -104,13 +105,13 @@ def _lock_account(link: MailedLink) -> User | None:
 def _remove_factors(user: User, since: datetime) -> int:
     """Remove second factors added since then, and recovery codes if nothing else is left; return how many factors."""
     factors = Authenticator.objects.filter(user=user)
-    over = list(factors.filter(created_at__gte=since))
-    for factor in over:
+    newer = list(factors.filter(created_at__gte=since))
+    for factor in newer:
         factor.delete()  # one by one: the signals of each deletion seal the rest again
     if not factors.exclude(type=Authenticator.Type.RECOVERY_CODES).exists():
         for codes in factors:
             codes.delete()
-    return len(over)
+    return len(newer)
 
 
 def _assign_address(user: User, email: str) -> None:

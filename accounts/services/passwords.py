@@ -5,7 +5,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import links
-from accounts.errors import LinkOverError
+from accounts.errors import InvalidLinkError
 from accounts.models import MailedLink, User
 from accounts.passwords import normalize_password
 from accounts.services.users import change, mirror_address, next_epoch
@@ -30,11 +30,11 @@ def set_password(*, user: User, password: str, origin: Origin) -> None:
 def reset_password(*, link: MailedLink | None, password: str, origin: Origin) -> User:
     """Use up the link of a reset, set the password and return the user. Following the link also confirms the address.
 
-    Raises `LinkOverError`.
+    Raises `InvalidLinkError`.
     """
     user = link.user if link is not None else None
     if link is None or user is None or link.email != user.email or not links.spend(link):
-        raise LinkOverError
+        raise InvalidLinkError
     set_password(user=user, password=password, origin=origin)
     if not user.confirmed_at:
         change(user, lambda _: {"confirmed_at": timezone.now()})
@@ -45,9 +45,9 @@ def reset_password(*, link: MailedLink | None, password: str, origin: Origin) ->
 
 @transaction.atomic
 def unlock_browser(*, link: MailedLink, origin: Origin) -> User:
-    """Use up the link that makes a browser a known place; return its user. Raises `LinkOverError`."""
+    """Use up the link that makes a browser a known place; return its user. Raises `InvalidLinkError`."""
     user = link.user
     if user is None or link.email != user.email or not links.spend(link):
-        raise LinkOverError
+        raise InvalidLinkError
     record_event(EventType.BROWSER_UNLOCKED, subject=f"user:{user.pk}", origin=origin)
     return user

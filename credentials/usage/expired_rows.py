@@ -16,9 +16,9 @@ RETRIED_FOR: Final = timedelta(days=1)
 
 def expired_rows() -> Mapping[str, QuerySet[Any]]:
     """Return what is older than `KEYPORTAL_USAGE_DAYS`, under its name for operators. Times are the database's own."""
-    over = Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)
+    cutoff = Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)
     return {
-        "usage": Usage.objects.filter(hour__lt=over),
-        "addresses": SourceAddress.objects.filter(last_at__lt=over),
+        "usage": Usage.objects.filter(hour__lt=cutoff),
+        "addresses": SourceAddress.objects.filter(last_at__lt=cutoff),
         "usage batches": UsageBatch.objects.filter(at__lt=Now() - RETRIED_FOR),
     }
