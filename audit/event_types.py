@@ -7,7 +7,7 @@ from typing import Self
 class Notifies(Enum):
     """Who gets an e-mail about an event."""
 
-    NOBODY = "nobody"
+    NONE = "no one"
     OWNER = "the owner of the account or key, always"
     OWNER_IF_WIDER = "the owner of the key, if it may do more than before"
 
@@ -18,7 +18,7 @@ class EventType(StrEnum):
     sentence: str
     notifies: Notifies
 
-    def __new__(cls, value: str, sentence: str, notifies: Notifies = Notifies.NOBODY) -> Self:
+    def __new__(cls, value: str, sentence: str, notifies: Notifies = Notifies.NONE) -> Self:
         """Return a member; it equals its value."""
         member = str.__new__(cls, value)
         member._value_ = value

@@ -16,7 +16,7 @@ from credentials.kinds import Kind, kind_of
 WRONG_SECRET: Final = "wrong_secret"  # noqa: S105  # a code
 OF_ADDRESS: Final = AttemptLimit("events of a failed client from an address", fixed="1 per 5 minutes")
 OF_CLIENT: Final = AttemptLimit("events of a failed client from anywhere", fixed="50 per hour")
-NOBODY: Final = "key_" + "0" * 22
+UNKNOWN_KEY: Final = "key_" + "0" * 22
 
 
 def record_failed_client(request: HttpRequest, client_id: str, code: str) -> None:
@@ -29,7 +29,7 @@ def record_failed_client(request: HttpRequest, client_id: str, code: str) -> Non
     with transaction.atomic():
         if OF_ADDRESS.hit(f"{client_id} {address}") or OF_CLIENT.hit(client_id):
             return
-        named = client_id if kind_of(client_id) is Kind.PUBLIC_ID else NOBODY  # no other text can be looked up
+        named = client_id if kind_of(client_id) is Kind.PUBLIC_ID else UNKNOWN_KEY  # no other text can be looked up
         is_known = APIKey.objects.filter(pk=named).exists()
         before = transaction.savepoint()
         origin = Origin.of_request(request, actor="anonymous")

@@ -49,7 +49,7 @@ class Target:
 
     @property
     def signed(self) -> str:
-        """The target as a signed form field, so that nobody can submit a token under another owner's name."""
+        """The target as a signed form field, so that no operator can submit a token under another owner's name."""
         return signing.dumps(asdict(self), salt=SALT)
 
 

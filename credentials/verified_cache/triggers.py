@@ -40,7 +40,7 @@ BEGIN
         IF TG_OP <> 'DELETE' THEN after := to_jsonb(NEW) - TG_ARGV[2:]; END IF;
         IF before = after THEN RETURN NULL; END IF;
     END IF;
-    -- Who has raised it is in the row and not in a setting of the session, which anyone can set. The time is there
+    -- Who has raised it is in the row and not in a setting of the session, which any role can set. The time is there
     -- because a dump may be restored into a cluster where the transaction's number comes again.
     SELECT n || ' ' || nonce INTO change FROM {counter} WHERE raised_by = this_one AND raised_at = now();
     IF NOT FOUND THEN

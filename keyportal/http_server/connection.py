@@ -89,7 +89,7 @@ class Connection(Reader, asyncio.Protocol):
 
     @override
     def dispatch(self, request: Request) -> None:
-        """Have the host answer a request."""
+        """Pass a request to the server, which answers it."""
         request.is_dispatched = True
         within = self.host.receive(request, self)
         if request.response is None:
@@ -97,7 +97,7 @@ class Connection(Reader, asyncio.Protocol):
 
     @override
     def refuse(self, request: Request, why: UnreadableError) -> None:
-        """Have the host refuse a request. Nothing after it is read."""
+        """Pass a request to the server, which refuses it. Nothing after it is read."""
         request.is_dispatched = self.ignores_input = self._is_ending = True
         within = self.host.refuse(request, self, why)
         if request.response is None:

@@ -60,15 +60,15 @@ class Receiver(ABC):
 
     @abstractmethod
     def dispatch(self, request: Request) -> None:
-        """Have a request answered."""
+        """Start answering a request."""
 
     @abstractmethod
     def refuse(self, request: Request, why: UnreadableError) -> None:
-        """Have a request refused that can't be received."""
+        """Start refusing a request that can't be received."""
 
     @abstractmethod
     def on_complete(self) -> None:
-        """Note that a request that is already being answered has arrived completely."""
+        """Handle the end of a request that is already being answered."""
 
     def feed(self, data: bytes) -> None:
         """Parse bytes. Raises `HttpParserError`."""
@@ -136,7 +136,7 @@ class Receiver(ABC):
             self.refuse(request, too_large(self._bound))
 
     def on_message_complete(self) -> None:
-        """Have the request answered, unless it is already being answered."""
+        """Start answering the request, unless it is already being answered."""
         request = self.request
         if request is not None and self._leaves_a_body(request):
             return

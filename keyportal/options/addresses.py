@@ -227,7 +227,7 @@ def _options(query: str, kinds: Mapping[str, Kind]) -> dict[str, Any]:
         name, _, value = field.partition("=")
         if name not in kinds or name in options:
             raise UnsuitableError("must have known options only after its ? (write any other ? as %3F)")
-        # A + is a plus, except in libpq's options=, where everyone means a blank.
+        # A + is a plus, except in libpq's options=, where operators mean a blank.
         value = unquote(value.replace("+", " ") if name == "options" else value)
         try:
             options[name] = kinds[name].parse(value)

@@ -10,7 +10,7 @@ from keyportal.purge import BATCH, purge
 
 
 class Command(BaseCommand):
-    """For cron (deploy/): delete expired revocations, refresh tokens, log-ins, counted attempts, sessions and more."""
+    """Delete expired revocations, refresh tokens, log-ins, attempts, sessions and more. For cron (deploy/)."""
 
     help = "Delete expired rows in batches while the portal serves traffic, and say how many."
 
