@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One line of a table: its number in the plan, what was compared, the result, and what it should be."""
+    """One line of a table: its number, what was compared, the result, and what it should be."""
 
     number: str
     what: str

@@ -60,8 +60,8 @@ def page(results: dict[str, Result]) -> str:
     """Return the page of results in Markdown."""
     lines = [
         "# What was measured\n",
-        "By `make bench`. Ratios of one run on one machine: absolute figures are its mood. In brackets the lowest and",
-        "the highest round. docs/scaling.md says what follows.",
+        "By `make bench`, in one run on one machine. Compare the ratios: absolute figures vary with its load. The",
+        "brackets have the lowest and the highest round. docs/scaling.md says what follows.",
     ]
     for name in PARTS:
         if name in results:

@@ -84,7 +84,7 @@ def bearer_token(environ: Mapping[str, Any]) -> str | None:
 
 
 def token_of(header: str | None) -> str | None:
-    """Return the credential of an Authorization header, or None if there is none or it has another scheme (BR-04).
+    """Return the credential of an Authorization header, or None if there is none or it has another scheme.
 
     Raises `RefusedError` with `malformed_request` if the header is not well formed, or if there are two, which the
     server joins with a comma.
