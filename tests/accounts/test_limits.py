@@ -1,6 +1,5 @@
 """Each limit of log-in, sign-up, codes and messages: reached by requests, in its own words, locking nobody out."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,11 +13,10 @@ from accounts.models import User
 from audit.models import Event
 from tests.accounts.mailbox import get, link_to, messages_to, post
 from tests.accounts.test_second_factor import code_of
-from tests.conftest import PASSWORD, MakeUser
+from tests.conftest import PASSWORD, LogIn, MakeUser
 from tests.oauth_client import basic
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H13")]
-Enter = Callable[..., Client]
 EMAIL = "dev@example.com"
 START = datetime.fromtimestamp(1_800_000_010, UTC)
 
@@ -212,7 +210,7 @@ def test_wrong_codes_end_in_429_and_are_on_the_record(developer: User) -> None:
     assert failures.count() == 10
 
 
-def test_wrong_codes_from_everywhere_delay_only_new_places(developer: User, log_in: Enter) -> None:
+def test_wrong_codes_from_everywhere_delay_only_new_places(developer: User, log_in: LogIn) -> None:
     known = somewhere(250)
     post(known, "/accounts/login/", login=EMAIL, password=PASSWORD)
     TOTP.activate(User.objects.get(), generate_totp_secret())
@@ -229,7 +227,7 @@ def test_wrong_codes_from_everywhere_delay_only_new_places(developer: User, log_
 
 
 @pytest.mark.finding("H31")
-def test_a_wrong_code_for_a_fresh_log_in_is_limited_and_on_the_record(developer: User, log_in: Enter) -> None:
+def test_a_wrong_code_for_a_fresh_log_in_is_limited_and_on_the_record(developer: User, log_in: LogIn) -> None:
     client = log_in(developer)
     TOTP.activate(developer, generate_totp_secret())
     for _ in range(10):
@@ -238,7 +236,7 @@ def test_a_wrong_code_for_a_fresh_log_in_is_limited_and_on_the_record(developer:
     assert Event.objects.filter(verb="second_factor_failed", subject_id=developer.pk).count() == 10
 
 
-def test_wrong_first_codes_of_an_app_are_limited(developer: User, log_in: Enter) -> None:
+def test_wrong_first_codes_of_an_app_are_limited(developer: User, log_in: LogIn) -> None:
     client, path = log_in(developer), "/accounts/2fa/totp/activate/"
     post(client, "/accounts/reauthenticate/", password=PASSWORD)
     get(client, path)
@@ -246,7 +244,7 @@ def test_wrong_first_codes_of_an_app_are_limited(developer: User, log_in: Enter)
     assert stopped(post(client, path, code="000000"), "wrong codes")
 
 
-def test_right_codes_use_nothing_up(developer: User, log_in: Enter, time_machine: Any) -> None:
+def test_right_codes_use_nothing_up(developer: User, log_in: LogIn, time_machine: Any) -> None:
     client, secret = log_in(developer), generate_totp_secret()
     TOTP.activate(developer, secret)
     for number in range(12):
@@ -265,7 +263,7 @@ def test_log_ins_by_a_passkey_are_limited_for_an_address(settings: Settings) -> 
     assert post(somewhere(9), path, credential="{}").status_code == 302
 
 
-def test_the_current_password_can_not_be_guessed_where_it_is_changed(developer: User, log_in: Enter) -> None:
+def test_the_current_password_can_not_be_guessed_where_it_is_changed(developer: User, log_in: LogIn) -> None:
     client = log_in(developer)
     fields = {"password1": "a quite different phrase", "password2": "a quite different phrase"}
     answers = [post(client, "/accounts/password/change/", oldpassword=f"guess {n}", **fields) for n in range(11)]
@@ -319,7 +317,7 @@ def test_one_mailbox_gets_so_many_messages_by_log_ins_and_no_more(make_user: Mak
     ],
 )
 def test_messages_that_a_stranger_asks_for_use_up_none_that_let_the_owner_in(
-    developer: User, make_user: MakeUser, log_in: Enter, path: str, other: str
+    developer: User, make_user: MakeUser, log_in: LogIn, path: str, other: str
 ) -> None:
     attacker = log_in(make_user("attacker@example.com"))
     for number in range(6):
@@ -332,7 +330,7 @@ def test_messages_that_a_stranger_asks_for_use_up_none_that_let_the_owner_in(
     assert get(Client(), link_to(EMAIL, path)).status_code in (200, 302)
 
 
-def test_the_button_that_sends_the_confirmation_again_is_limited(make_user: MakeUser, log_in: Enter) -> None:
+def test_the_button_that_sends_the_confirmation_again_is_limited(make_user: MakeUser, log_in: LogIn) -> None:
     client = log_in(make_user(EMAIL, confirmed=False))
     answers = [post(client, "/accounts/email/resend/") for _ in range(6)]
     assert [answer.status_code for answer in answers[:5]] == [302] * 5

@@ -5,7 +5,6 @@ import hmac
 import re
 import struct
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,12 +12,11 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 
 from accounts.models import User
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, LogIn
 from tests.portal import Portal
 from tests.portal_user import PortalUser
 
 pytestmark = [pytest.mark.once, pytest.mark.django_db]
-Enter = Callable[..., Client]
 
 
 def code_of(secret: str) -> str:
@@ -30,7 +28,7 @@ def code_of(secret: str) -> str:
 
 
 @pytest.fixture
-def protected(log_in: Enter, developer: User) -> tuple[User, str]:
+def protected(log_in: LogIn, developer: User) -> tuple[User, str]:
     """A developer with an authenticator app, and the app's secret."""
     client = log_in(developer)
     client.post("/accounts/reauthenticate/", {"password": PASSWORD}, secure=True)
@@ -81,7 +79,7 @@ def test_a_code_is_good_for_a_minute(protected: tuple[User, str], time_machine: 
     assert (client.get("/keys/", secure=True).status_code == 200) is good
 
 
-def test_a_recovery_code_lets_in_once(protected: tuple[User, str], log_in: Enter) -> None:
+def test_a_recovery_code_lets_in_once(protected: tuple[User, str], log_in: LogIn) -> None:
     user, _ = protected
     client = log_in(user)
     client.post("/accounts/reauthenticate/", {"password": PASSWORD}, secure=True)
@@ -96,7 +94,7 @@ def test_a_recovery_code_lets_in_once(protected: tuple[User, str], log_in: Enter
         assert entering.post("/accounts/2fa/authenticate/", {"code": codes[0]}, secure=True).status_code == expected
 
 
-def test_a_second_factor_is_changed_after_a_fresh_log_in_only(log_in: Enter, developer: User) -> None:
+def test_a_second_factor_is_changed_after_a_fresh_log_in_only(log_in: LogIn, developer: User) -> None:
     client = log_in(developer, ago=301)
     for path in ("totp/activate/", "webauthn/add/", "recovery-codes/generate/"):
         answer = client.get(f"/accounts/2fa/{path}", secure=True)

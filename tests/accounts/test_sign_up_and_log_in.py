@@ -1,7 +1,6 @@
 """Sign-up, confirmation, log-in, sessions: what a person sees and what a stranger does not learn."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,12 @@ from accounts.models import PendingMessage, User
 from accounts.services import deactivate_user, unconfirm_user
 from accounts.sessions import STARTED, SessionStore, session_digest
 from audit.models import Event
-from tests.conftest import ORIGIN, PASSWORD, MakeUser
+from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeUser
 from tests.portal import Portal
 
 pytestmark = pytest.mark.django_db
 NEW_PASSWORD = "a quite different phrase"
 COOKIE = "__Host-sessionid"
-Enter = Callable[..., Client]
 
 
 def post(client: Client, path: str, **fields: Any) -> Any:
@@ -349,7 +347,7 @@ def test_a_reset_for_an_unknown_address_is_answered_alike(client: Client, develo
     assert (known.status_code, known["Location"]) == (unknown.status_code, unknown["Location"])
 
 
-def test_a_person_whose_confirmation_was_taken_back_sees_it_and_gets_a_new_link(log_in: Enter, developer: User) -> None:
+def test_a_person_whose_confirmation_was_taken_back_sees_it_and_gets_a_new_link(log_in: LogIn, developer: User) -> None:
     client = log_in(developer)
     unconfirm_user(user=developer, origin=ORIGIN)
     assert "isn't confirmed" in client.get("/keys/", secure=True).content.decode()

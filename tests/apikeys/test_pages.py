@@ -1,7 +1,6 @@
 """The pages of keys as their owner, a stranger and an impatient person use them."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -17,15 +16,14 @@ from apikeys import services
 from apikeys.models import APIKey, KeySecret
 from audit.models import Event
 from credentials.scopes.models import Scope
-from tests.conftest import ORIGIN, MakeKey, MakeUser
+from tests.conftest import ORIGIN, LogIn, MakeKey, MakeUser
 
 pytestmark = pytest.mark.django_db
 SECRET = re.compile(r"kp_(?:live|test)_[0-9A-Za-z]{49}")
-Enter = Callable[..., Client]
 
 
 @pytest.fixture
-def browser(log_in: Enter, developer: User) -> Client:
+def browser(log_in: LogIn, developer: User) -> Client:
     """The developer's browser, freshly logged in. Requests are https, as in production."""
     return log_in(developer)
 
@@ -152,7 +150,7 @@ def test_reveal_is_a_post(browser: Client, make_key: MakeKey) -> None:
 
 @pytest.mark.security("S-05")
 def test_reveal_asks_for_a_fresh_log_in_keeps_nothing_and_comes_back_to_the_key(
-    log_in: Enter, developer: User, make_key: MakeKey
+    log_in: LogIn, developer: User, make_key: MakeKey
 ) -> None:
     key, secret = make_key()
     path = f"/keys/{key.pk}/secrets/{key.secrets.get().pk}/reveal/"
@@ -279,7 +277,7 @@ def test_an_unconfirmed_developer_can_make_no_key_and_is_offered_the_message_aga
 
 
 @pytest.mark.security("B-07")
-def test_a_form_from_elsewhere_is_refused(developer: User, make_key: MakeKey, log_in: Enter) -> None:
+def test_a_form_from_elsewhere_is_refused(developer: User, make_key: MakeKey, log_in: LogIn) -> None:
     key, _ = make_key()
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = log_in(developer).cookies

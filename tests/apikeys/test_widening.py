@@ -24,11 +24,10 @@ from audit.models import Event
 from audit.origin import Origin
 from credentials.scopes.models import Scope
 from tests.accounts.mailbox import forget_messages
-from tests.conftest import ORIGIN, PASSWORD, MakeKey
+from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeKey
 from tests.rows import rewrite
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H6")]
-Enter = Callable[..., Client]
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 SOON, LATER = NOW + timedelta(days=1), NOW + timedelta(days=2)
 
@@ -144,7 +143,7 @@ NARROWER: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("made", "changes", "column"), WIDER)
 def test_a_wider_edit_asks_for_a_fresh_log_in_keeps_what_was_typed_and_is_told(
-    log_in: Enter,
+    log_in: LogIn,
     developer: User,
     make_key: MakeKey,
     scopes: list[Scope],
@@ -178,7 +177,7 @@ def test_a_wider_edit_asks_for_a_fresh_log_in_keeps_what_was_typed_and_is_told(
 
 @pytest.mark.parametrize(("made", "changes"), NARROWER)
 def test_a_narrower_edit_asks_for_nothing_and_tells_nobody(
-    log_in: Enter,
+    log_in: LogIn,
     developer: User,
     make_key: MakeKey,
     scopes: list[Scope],
@@ -194,14 +193,14 @@ def test_a_narrower_edit_asks_for_nothing_and_tells_nobody(
     assert mail.outbox == []
 
 
-def test_a_fresh_log_in_is_not_asked_twice(log_in: Enter, developer: User, make_key: MakeKey) -> None:
+def test_a_fresh_log_in_is_not_asked_twice(log_in: LogIn, developer: User, make_key: MakeKey) -> None:
     key, _ = make_key(networks=["203.0.113.0/24"])
     answer = log_in(developer, ago=290).post(f"/keys/{key.pk}/edit/", form_of(key, networks=""), secure=True)
     assert answer["Location"] == f"/keys/{key.pk}/"
 
 
 def test_a_key_that_was_tampered_with_is_not_widened_by_anybody(
-    log_in: Enter, developer: User, make_key: MakeKey
+    log_in: LogIn, developer: User, make_key: MakeKey
 ) -> None:
     key, _ = make_key()
     APIKey.objects.update(networks="nonsense")
@@ -303,7 +302,7 @@ def limit(browser: Client, *keys: APIKey, to: str) -> Any:
 
 
 def test_a_higher_limit_asks_the_operator_for_a_fresh_log_in_and_is_told_to_the_owner(
-    log_in: Enter,
+    log_in: LogIn,
     operator: User,
     make_key: MakeKey,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
@@ -330,7 +329,7 @@ def test_a_higher_limit_asks_the_operator_for_a_fresh_log_in_and_is_told_to_the_
     assert Event.objects.filter(verb="key_limited").latest("id").details["widened"] == ["rate_limit"]
 
 
-def test_a_lifted_limit_is_a_higher_one(log_in: Enter, operator: User, make_key: MakeKey) -> None:
+def test_a_lifted_limit_is_a_higher_one(log_in: LogIn, operator: User, make_key: MakeKey) -> None:
     key, _ = make_key()
     services.limit_key(key=key, limit="5/minute", origin=ORIGIN)
     assert limit(log_in(operator, ago=301), key, to="")["Location"].startswith("/accounts/reauthenticate/")
@@ -352,7 +351,7 @@ def test_an_edit_that_was_judged_on_another_row_is_not_written(make_key: MakeKey
     assert APIKey.objects.get().networks == "203.0.113.0/24"
 
 
-def test_a_limit_that_was_judged_on_another_one_is_not_set(make_key: MakeKey, log_in: Enter, operator: User) -> None:
+def test_a_limit_that_was_judged_on_another_one_is_not_set(make_key: MakeKey, log_in: LogIn, operator: User) -> None:
     make_key()
     services.limit_key(key=APIKey.objects.get(), limit="9/minute", origin=ORIGIN)
     read = APIKey.objects.get()
@@ -364,7 +363,7 @@ def test_a_limit_that_was_judged_on_another_one_is_not_set(make_key: MakeKey, lo
 
 
 def test_the_operator_is_told_of_a_limit_that_somebody_else_changed(
-    make_key: MakeKey, log_in: Enter, operator: User, monkeypatch: pytest.MonkeyPatch
+    make_key: MakeKey, log_in: LogIn, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key, _ = make_key()
 

@@ -1,7 +1,7 @@
 """How far an address of the operators' site reaches: filters, order, search, names of rows, Django's own pages."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
@@ -19,13 +19,12 @@ from apikeys.models import APIKey
 from audit.models import Event
 from credentials.scopes.models import Scope
 from credentials.usage.models import SourceAddress, Usage
-from tests.conftest import MakeKey
+from tests.conftest import LogIn, MakeKey
 from tests.keyportal.rights import grant, registered
 from tests.rows import rewrite
 from tokens.models import Audience, Housekeeping, RevokedToken
 
 pytestmark = [pytest.mark.sweep, pytest.mark.django_db, pytest.mark.once, pytest.mark.finding("H7")]
-LogIn = Callable[..., Client]
 SECRET_NAMES: Final = re.compile(
     r"password|seal|digest|ciphertext|form_token|session_data|session_key|secret$|^data$|^value$|^key$|cache_key"
 )

@@ -39,7 +39,7 @@ from credentials.usage.models import SourceAddress, Usage
 from integrity.models import KeyCheck
 from integrity.sealed import SealedRow, TamperedRowError
 from tests.accounts.mailbox import get, post
-from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
+from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeKey, MakeUser
 from tests.gadget import RAN, Gadget
 from tests.oauth_client import basic
 from tokens import services as tokens
@@ -47,7 +47,6 @@ from tokens.errors import InvalidGrantError
 from tokens.models import Audience, Housekeeping, RefreshToken, RevokedToken, TokenFamily
 
 pytestmark = pytest.mark.django_db
-Enter = Callable[..., Client]
 COOKIE = "__Host-sessionid"
 
 DESCRIBES = {
@@ -172,7 +171,7 @@ HOSTILE = (
 @pytest.mark.finding("H1")
 @pytest.mark.parametrize("model", HOSTILE, ids=lambda model: model.__name__)
 def test_nothing_that_is_planted_in_a_column_is_unpickled(
-    log_in: Enter, operator: User, make_key: MakeKey, scopes: list[Scope], unpicklings: list[str], model: Any
+    log_in: LogIn, operator: User, make_key: MakeKey, scopes: list[Scope], unpicklings: list[str], model: Any
 ) -> None:
     key, secret = make_key(scopes=["reports:read"])
     tokens.issue_to_user(user=operator, scopes=None, agent="", origin=ORIGIN)
@@ -343,7 +342,7 @@ def test_another_password_hash_lets_nobody_in(operator: User, make_user: MakeUse
 
 @pytest.mark.finding("H16")
 @pytest.mark.parametrize("flags", ["is_staff = true", "is_staff = true, is_superuser = true"])
-def test_nobody_makes_themselves_an_operator(log_in: Enter, developer: User, flags: str) -> None:
+def test_nobody_makes_themselves_an_operator(log_in: LogIn, developer: User, flags: str) -> None:
     client = log_in(developer)
     sql(f"UPDATE accounts_user SET {flags} WHERE id = %s", developer.pk)
     assert get(client, "/admin/").status_code == 302
@@ -351,7 +350,7 @@ def test_nobody_makes_themselves_an_operator(log_in: Enter, developer: User, fla
 
 
 @pytest.mark.finding("H16")
-def test_a_copied_session_row_is_an_empty_session(log_in: Enter, operator: User, make_user: MakeUser) -> None:
+def test_a_copied_session_row_is_an_empty_session(log_in: LogIn, operator: User, make_user: MakeUser) -> None:
     client = log_in(operator)
     row = Session.objects.get(session_key=session_digest(client.cookies[COOKIE].value))
     thief = Client()
@@ -363,7 +362,7 @@ def test_a_copied_session_row_is_an_empty_session(log_in: Enter, operator: User,
 
 
 @pytest.mark.finding("H16")
-def test_a_session_key_that_somebody_chose_opens_nothing(log_in: Enter, operator: User) -> None:
+def test_a_session_key_that_somebody_chose_opens_nothing(log_in: LogIn, operator: User) -> None:
     client = log_in(operator)
     chosen = session_digest("a token of the thief's own")
     sql(
@@ -377,7 +376,7 @@ def test_a_session_key_that_somebody_chose_opens_nothing(log_in: Enter, operator
 
 
 @pytest.mark.finding("H16")
-def test_an_idle_session_is_not_prolonged_by_its_row(log_in: Enter, developer: User, time_machine: Any) -> None:
+def test_an_idle_session_is_not_prolonged_by_its_row(log_in: LogIn, developer: User, time_machine: Any) -> None:
     client = log_in(developer)
     time_machine.move_to(timezone.now() + timedelta(minutes=31))
     sql("UPDATE django_session SET expire_date = %s", timezone.now() + timedelta(days=9))
@@ -429,7 +428,7 @@ def test_what_is_tampered_with_is_not_sealed_by_the_next_change(developer: User)
     ],
     ids=["granted", "renamed", "forgotten"],
 )
-def test_a_permission_that_was_written_by_hand_is_none(log_in: Enter, make_user: MakeUser, statement: str) -> None:
+def test_a_permission_that_was_written_by_hand_is_none(log_in: LogIn, make_user: MakeUser, statement: str) -> None:
     staff = make_user("staff@example.com")
     staff.is_staff = True
     staff.save()
@@ -441,7 +440,7 @@ def test_a_permission_that_was_written_by_hand_is_none(log_in: Enter, make_user:
 
 
 @pytest.mark.finding("H16")
-def test_rights_that_are_given_by_the_library_count(log_in: Enter, make_user: MakeUser) -> None:
+def test_rights_that_are_given_by_the_library_count(log_in: LogIn, make_user: MakeUser) -> None:
     staff = make_user("staff@example.com")
     staff.is_staff = True
     staff.save()

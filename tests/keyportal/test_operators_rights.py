@@ -3,7 +3,7 @@
 A newly registered admin, action or page fails here until the tables below say what it takes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -26,7 +26,7 @@ from audit.models import Event
 from credentials.scopes.models import Scope
 from credentials.usage.models import SourceAddress, Usage
 from keyportal.admin import PAGES, PortalAdminSite
-from tests.conftest import ORIGIN, PASSWORD, MakeKey, MakeUser
+from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeKey, MakeUser
 from tests.keyportal.rights import HOLDING, RIGHTS, grant, registered, snapshot, with_rights
 from tests.rows import rewrite
 from tokens.ending import Target
@@ -34,7 +34,6 @@ from tokens.models import Audience, Housekeeping, RevokedToken, TokenFamily
 from tokens.services import issue_to_user
 
 pytestmark = [pytest.mark.sweep, pytest.mark.django_db, pytest.mark.once, pytest.mark.finding("H7")]
-LogIn = Callable[..., Client]
 
 
 class Effect(NamedTuple):

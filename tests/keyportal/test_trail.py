@@ -2,7 +2,6 @@
 
 import base64
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -21,7 +20,7 @@ from apikeys.models import KeySecret
 from audit.event_types import EventType, sentence_of
 from audit.models import Event
 from keyportal.errors.denied import REFUSED
-from tests.conftest import ORIGIN, MakeKey, MakeUser
+from tests.conftest import ORIGIN, LogIn, MakeKey, MakeUser
 from tests.keyportal.rights import grant
 from tests.oauth_client import ClientKey, OAuthClient, json_of
 from tests.portal import ROOT, Portal
@@ -31,7 +30,6 @@ from tokens.client_failures import OF_CLIENT
 from vault.secret_format import new_id
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H31")]
-LogIn = Callable[..., Client]
 FORM = "application/x-www-form-urlencoded"
 THREE_EVER = "3 per 30 years"  # a window that does not end during a test
 
