@@ -10,6 +10,7 @@ import time_machine
 from django.db import DatabaseError, connection, transaction
 from pytest_django import Settings
 
+from accounts.models import User
 from audit.append_only import CHECKPOINTS, EVENTS
 from audit.chain import extend_chain
 from audit.event_types import EventType
@@ -100,6 +101,13 @@ def test_no_statement_changes_or_removes_a_row(trail: None, table: str, statemen
     with refused():
         execute(written)
     assert rows() == before
+
+
+def test_the_trail_can_be_neither_changed_nor_shortened(developer: User) -> None:
+    for write in (lambda: Event.objects.update(verb="nothing"), lambda: Event.objects.all().delete()):
+        with refused():
+            write()
+    assert Event.objects.filter(verb="user_created").exists()
 
 
 @pytest.mark.second

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from apikeys.models import APIKey
 from audit.models import Event
-from tests.accounts.log_in_form import is_logged_in, log_in_by_form
+from tests.accounts.log_in_form import browser_of, is_logged_in
 from tests.accounts.mailbox import get, link_to, messages_to, post
 from tests.conftest import PASSWORD, LogIn, MakeKey, MakeUser
 
@@ -31,7 +31,7 @@ def ask_for_change(owner: Client, email: str = NEW) -> str:
 def test_an_address_that_was_only_typed_is_no_ones(owner: Client, developer: User) -> None:
     ask_for_change(owner)
     assert "New Person" not in str(messages_to(NEW))
-    assert not is_logged_in(log_in_by_form(NEW))
+    assert not is_logged_in(browser_of(NEW))
     mail.outbox.clear()
     post(Client(), "/accounts/password/reset/", email=NEW)
     assert "no account uses it" in messages_to(NEW)[-1]
@@ -44,7 +44,7 @@ def test_a_change_is_confirmed_in_the_accounts_own_session(owner: Client, develo
     path = ask_for_change(owner)
     stranger, somebody = Client(), make_user("somebody@example.com")
     assert post(stranger, path).status_code == 302  # to the log-in
-    other = log_in_by_form(somebody.email)
+    other = browser_of(somebody.email)
     assert post(other, path).status_code == 410
     assert User.objects.get(pk=developer.pk).email == OLD
     assert get(owner, path).status_code == 200
@@ -55,8 +55,8 @@ def test_a_change_is_confirmed_in_the_accounts_own_session(owner: Client, develo
     assert list(EmailAddress.objects.filter(user=user).values_list("email", "verified", "primary")) == [
         (NEW, True, True)
     ]
-    assert is_logged_in(log_in_by_form(NEW))
-    assert not is_logged_in(log_in_by_form(OLD))
+    assert is_logged_in(browser_of(NEW))
+    assert not is_logged_in(browser_of(OLD))
     assert post(owner, path).status_code == 410
 
 
@@ -99,7 +99,7 @@ def test_who_proves_an_address_wins_over_who_typed_it(owner: Client, developer: 
     assert User.objects.get(pk=developer.pk).email == NEW
     assert User.objects.get(pk=squatter.pk).email.endswith("@released.invalid")
     assert Event.objects.filter(verb="email_released", subject_id=squatter.pk).exists()
-    assert is_logged_in(log_in_by_form(NEW))
+    assert is_logged_in(browser_of(NEW))
 
 
 @pytest.mark.finding("H3")
@@ -122,7 +122,7 @@ def test_the_old_address_is_told_and_can_undo_the_change_for_a_week(
     key, _ = make_key()
     post(owner, ask_for_change(owner))
     undo = link_to(OLD, "/accounts/email/undo/")
-    thief = log_in_by_form(NEW)
+    thief = browser_of(NEW)
     post(thief, ask_for_change(thief, "third@example.com"))  # does not take the way back away
     TOTP.activate(User.objects.get(pk=developer.pk), generate_totp_secret())
     time_machine.move_to(timezone.now() + timedelta(days=6, hours=23))
@@ -136,7 +136,7 @@ def test_the_old_address_is_told_and_can_undo_the_change_for_a_week(
     form = get(back, get(back, answer["Location"])["Location"])
     assert "Set a new password" in form.content.decode()
     post(back, form.request["PATH_INFO"], password1=NEW_PASSWORD, password2=NEW_PASSWORD)
-    assert is_logged_in(log_in_by_form(OLD, NEW_PASSWORD))
+    assert is_logged_in(browser_of(OLD, NEW_PASSWORD))
     assert APIKey.objects.get(pk=key.pk).state == "active"
     assert post(Client(), undo).status_code == 410
 

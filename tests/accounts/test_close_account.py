@@ -9,7 +9,7 @@ from accounts.models import User
 from apikeys.models import APIKey, KeySecret
 from audit.models import Event
 from credentials.usage.models import SourceAddress
-from tests.accounts.log_in_form import is_logged_in, log_in_by_form
+from tests.accounts.log_in_form import browser_of, is_logged_in
 from tests.accounts.mailbox import get, messages_to, post
 from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeKey, MakeUser
 from tokens import services as tokens
@@ -35,7 +35,7 @@ def test_an_account_is_closed_by_its_owner(owner: Client, developer: User, make_
     assert key.revoked_at
     assert not KeySecret.objects.exclude(ciphertext=None).exists()
     assert not is_logged_in(owner)
-    assert not is_logged_in(log_in_by_form(OLD))
+    assert not is_logged_in(browser_of(OLD))
     left = str([*User.objects.values(), *APIKey.objects.values(), *EmailAddress.objects.values()])
     left += str(list(user.token_families.values()))
     assert "Ada" not in left

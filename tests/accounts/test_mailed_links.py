@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import MailedLink, User
 from accounts.services import unconfirm_user
-from tests.accounts.log_in_form import is_logged_in, log_in_by_form
+from tests.accounts.log_in_form import browser_of, is_logged_in
 from tests.accounts.mailbox import get, link_to, messages_to, post
 from tests.conftest import ORIGIN, PASSWORD, MakeUser
 from tests.typos import with_another_end
@@ -78,7 +78,7 @@ def test_a_reset_through_the_accounts_own_mailbox_confirms_it(make_user: MakeUse
     form = get(client, link_to(NEW, "/password/reset/key/"))["Location"]
     post(client, form, password1=NEW_PASSWORD, password2=NEW_PASSWORD)
     assert User.objects.get(email=NEW).is_confirmed
-    assert is_logged_in(log_in_by_form(NEW, NEW_PASSWORD))
+    assert is_logged_in(browser_of(NEW, NEW_PASSWORD))
 
 
 @pytest.mark.finding("H30")

@@ -1,9 +1,6 @@
 """Authenticator app, recovery codes: sealed in the database, asked for at log-in and at the admin's log-in."""
 
-import base64
-import hmac
 import re
-import struct
 import time
 from typing import Any
 
@@ -12,19 +9,12 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 
 from accounts.models import User
+from tests.accounts.authenticator_app import code_of
 from tests.conftest import PASSWORD, LogIn
 from tests.portal import Portal
 from tests.portal_user import PortalUser
 
 pytestmark = [pytest.mark.once, pytest.mark.django_db]
-
-
-def code_of(secret: str) -> str:
-    """Give the current code of an authenticator app (RFC 6238 with its defaults), computed here."""
-    counter = struct.pack(">Q", int(time.time()) // 30)
-    digest = hmac.digest(base64.b32decode(secret), counter, "sha1")
-    place = digest[-1] & 15
-    return str(struct.unpack(">I", digest[place : place + 4])[0] & 0x7FFFFFFF)[-6:]
 
 
 @pytest.fixture
