@@ -16,6 +16,7 @@ from audit.chain import extend_chain
 from audit.event_types import EventType
 from audit.models import Checkpoint, Event
 from audit.services import record_event
+from tests.accounts.trail import execute
 from tests.conftest import ORIGIN
 from tests.staleness import ON_SQLITE
 
@@ -61,12 +62,6 @@ STATEMENTS = [*EVERYWHERE, *(SQLITE if ON_SQLITE else POSTGRESQL)]
 def refused() -> Iterator[None]:
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
         yield
-
-
-def execute(*statements: str) -> None:
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
 
 
 def rows() -> list[object]:
