@@ -53,7 +53,7 @@ LONG = {
     "test_make_run",
     "test_password_tokens",
     "test_poolers",
-    "test_published",
+    "test_published_keys",
     "test_races",
     "test_rate_limits",
     "test_restarts",
