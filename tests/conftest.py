@@ -46,8 +46,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("keyportal")
 
 LONG = {
-    "test_canaries",
-    "test_cut_off",
+    "test_planted_secrets",
+    "test_listener_cut_off",
     "test_database_down",
     "test_error_pages",
     "test_make_run",
@@ -58,7 +58,7 @@ LONG = {
     "test_rate_limits",
     "test_restarts",
     "test_start",
-    "test_sweep",
+    "test_every_route",
     "test_usage",
     "test_way_back",
 }

@@ -14,7 +14,7 @@ from tests.waiting import DEADLINE, wait_until
 pytestmark = [pytest.mark.second, pytest.mark.django_db, pytest.mark.finding("H14")]
 
 Line = psycopg.Connection[Any]
-OWN_CODE = "DO $$BEGIN RAISE 'cAnArY' USING ERRCODE = '{}'; END$$"
+OWN_CODE = "DO $$BEGIN RAISE 'pLaNtEd' USING ERRCODE = '{}'; END$$"
 """An error as somebody's own function raises it, with a code that psycopg doesn't know."""
 
 
@@ -119,12 +119,12 @@ def test_a_question_that_is_refused_tells_why_and_the_next_is_answered(
     line: Line, question: str, error: type[psycopg.Error]
 ) -> None:
     ear = NotificationConnection(line)
-    ear.ask(question, *(["cAnArY" if error is psycopg.errors.InvalidTextRepresentation else "0"] * ("$1" in question)))
+    ear.ask(question, *(["pLaNtEd" if error is psycopg.errors.InvalidTextRepresentation else "0"] * ("$1" in question)))
     refused = heard_until(ear, answered=True)[-1].answer
     assert refused is not None
     with pytest.raises(error) as told:
         row_of(refused)
-    assert "cAnArY" not in str(told.value)
+    assert "pLaNtEd" not in str(told.value)
     ear.ask("SELECT NULL::text, $1", "1")
     answer = heard_until(ear, answered=True)[-1].answer
     assert answer is not None

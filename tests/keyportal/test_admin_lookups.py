@@ -1,28 +1,20 @@
-"""How far an address of the operators' site reaches: filters, order, search, names of rows, Django's own pages."""
+"""How far an address of the operators' site reaches: filters, order, search and names of rows, never a secret."""
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from allauth.mfa.models import Authenticator
-from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import flatten_fieldsets, quote
 from django.db.models import BinaryField, Field, Model
 from django.http import HttpRequest
 from django.test import Client
-from django.utils import timezone
 
-from accounts.models import User
-from apikeys.models import APIKey
-from audit.models import Event
-from credentials.scopes.models import Scope
-from credentials.usage.models import SourceAddress, Usage
-from tests.conftest import LogIn, MakeKey
-from tests.keyportal.rights import grant, registered
-from tests.rows import rewrite
-from tokens.models import Audience, Housekeeping, RevokedToken
+from tests.conftest import MakeKey
+from tests.keyportal.operators_desk import desk, list_of, rows
+from tests.keyportal.rights import registered
+
+__all__ = ["desk", "rows"]
 
 pytestmark = [pytest.mark.sweep, pytest.mark.django_db, pytest.mark.once, pytest.mark.finding("H7")]
 SECRET_NAMES: Final = re.compile(
@@ -33,7 +25,7 @@ SHOWN_THOUGH: Final = {"credentials.sourceaddress.secret"}
 
 
 def holds_secret(field: Any) -> bool:
-    """Tell whether a field holds what opens something, or would help to."""
+    """Return whether a field holds what opens something, or would help to."""
     if not isinstance(field, Field):
         return False
     name = f"{field.model._meta.label_lower}.{field.name}"
@@ -49,15 +41,6 @@ def paths_of(model: type[Model], depth: int = 2, prefix: str = "") -> Iterator[t
         yield f"{prefix}{name}", field
         if field.is_relation and depth and field.related_model:
             yield from paths_of(field.related_model, depth - 1, f"{prefix}{name}__")
-
-
-@pytest.fixture
-def desk(log_in: LogIn, operator: User) -> Client:
-    return log_in(operator)
-
-
-def list_of(label: str) -> str:
-    return f"/admin/{label.replace('.', '/')}/"
 
 
 def test_the_patterns_of_this_test_find_the_secrets_that_there_are() -> None:
@@ -87,11 +70,11 @@ def test_no_filter_reaches_a_field_that_the_list_does_not_offer(desk: Client, la
     lookups = ("", "__startswith", "__contains", "__regex", "__gt", "__isnull", "__in", "__exact")
     paths = {path for path, _ in paths_of(page.model, depth=0)}
     paths |= {path for path, field in paths_of(page.model) if holds_secret(field)}
-    asked = {f"{path}{lookup}" for path in paths for lookup in lookups} - offered
-    assert len(asked) > 20
-    let_through = [name for name in sorted(asked) if allows(page, name, request)]
+    forbidden = {f"{path}{lookup}" for path in paths for lookup in lookups} - offered
+    assert len(forbidden) > 20
+    let_through = [name for name in sorted(forbidden) if allows(page, name, request)]
     assert let_through == []
-    path = next(iter(sorted(asked)))
+    path = next(iter(sorted(forbidden)))
     assert desk.get(f"{list_of(label)}?{path}=a", secure=True).status_code == 400
 
 
@@ -119,10 +102,10 @@ def test_the_filters_that_a_list_offers_work(desk: Client, label: str) -> None:
     page = registered()[label]
     for name in page._filter_parameters(request_of(desk)):
         date = re.search("__(year|month|day)$", name)
-        asked = {f"{page.date_hierarchy}__year": "2026"} if date else {}
-        asked[name] = "1" if not date else "2026" if date[1] == "year" else "11"
-        asked[name] = "2026-01-01 00:00:00+00:00" if re.search("__(gte|lt)$", name) else asked[name]
-        assert desk.get(list_of(label), asked, secure=True).status_code == 200, name
+        query = {f"{page.date_hierarchy}__year": "2026"} if date else {}
+        query[name] = "1" if not date else "2026" if date[1] == "year" else "11"
+        query[name] = "2026-01-01 00:00:00+00:00" if re.search("__(gte|lt)$", name) else query[name]
+        assert desk.get(list_of(label), query, secure=True).status_code == 200, name
 
 
 @pytest.mark.parametrize("label", sorted(registered()))
@@ -166,20 +149,6 @@ def test_a_row_is_named_by_its_key_alone(
     assert "kp_live_pasted" not in caplog.text
 
 
-@pytest.fixture
-def rows(make_key: MakeKey, developer: User) -> None:
-    key, _ = make_key()
-    now = timezone.now()
-    Scope.objects.create(name="a:b", description="x")
-    Audience.objects.create(uri="https://reports.test", description="x")
-    Usage.objects.create(credential=key.pk, hour=now, entry_point="api", outcome="accepted", count=1)
-    SourceAddress.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now)
-    RevokedToken.objects.create(issuer="x", token_id="tok_x", expires_at=now + timedelta(days=1))
-    Housekeeping.objects.create(task="purge", started_at=now, by="test")
-    family = registered()["tokens.tokenfamily"].model
-    family.objects.create(user=developer, epoch=0, expires_at=now, seal=b"x")
-
-
 @pytest.mark.parametrize("label", sorted(registered()))
 @pytest.mark.parametrize("pasted", ["kp_live_0123456789", "9" * 40, "-1", "a/b/c", "_3A", "é"])
 def test_what_is_not_there_is_a_404_that_repeats_nothing(desk: Client, label: str, pasted: str) -> None:
@@ -200,93 +169,3 @@ def test_a_secret_in_a_search_is_not_looked_up_and_does_not_stay_in_the_address(
     page = desk.get("/admin/apikeys/apikey/", secure=True).content.decode()
     assert "Find a credential" in page
     assert secret not in page
-
-
-# Django's own pages.
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "autocomplete/?app_label=mfa&model_name=authenticator&field_name=user&term=a",
-        "autocomplete/?app_label=apikeys&model_name=apikey&field_name=owner&term=",
-        "r/1/1/",
-        "password_change/done/",
-        "auth/user/",
-        "auth/group/",
-        "auth/group/add/",
-        "mfa/authenticator/",
-        "usersessions/usersession/",
-        "account/emailaddress/",
-        "admin/logentry/",
-        "sessions/session/",
-    ],
-)
-def test_djangos_pages_that_look_up_rows_are_not_there(desk: Client, path: str) -> None:
-    assert desk.get(f"/admin/{path}", secure=True).status_code == 404
-
-
-def test_somebody_with_few_rights_sees_only_what_they_may(log_in: LogIn, operator: User, make_key: MakeKey) -> None:
-    make_key()
-    rewrite(operator, is_superuser=False)
-    browser = log_in(grant(operator, "tokens.view_housekeeping"))
-    index = browser.get("/admin/", secure=True).content.decode()
-    assert "/admin/tokens/housekeeping/" in index
-    for hidden in ("/admin/accounts/", "/admin/apikeys/", "/admin/credentials/", "/tokenfamily/", "/find/"):
-        assert hidden not in index
-    for path in ("accounts/", "apikeys/", "credentials/"):
-        assert browser.get(f"/admin/{path}", secure=True).status_code == 404
-    assert browser.get("/admin/tokens/", secure=True).status_code == 200
-    assert browser.get("/admin/jsi18n/", secure=True).status_code == 200
-    assert browser.get("/admin/tokens/tokenfamily/find/", secure=True).status_code == 403
-
-
-def test_jsi18n_is_for_operators(client: Client, log_in: LogIn, developer: User) -> None:
-    assert client.get("/admin/jsi18n/", secure=True).status_code == 302
-    assert log_in(developer).get("/admin/jsi18n/", secure=True).status_code == 403
-
-
-def test_the_trail_is_the_only_log(desk: Client, operator: User) -> None:
-    base = "/admin/credentials/scope/"
-    desk.post(f"{base}add/", {"name": "a:b", "description": "x"}, secure=True)
-    desk.post(f"{base}a_3Ab/change/", {"description": "y"}, secure=True)
-    page = desk.get(f"{base}a_3Ab/history/", secure=True).content.decode()
-    assert "Scope added to the catalogue" in page
-    assert "Scope description changed" in page
-    assert f"user:{operator.pk}" in page
-    desk.post(f"{base}a_3Ab/delete/", {"post": "yes"}, secure=True)
-    assert not LogEntry.objects.exists()
-    assert "Scope removed from the catalogue" in desk.get("/admin/", secure=True).content.decode()
-
-
-def test_second_factors_are_nowhere_in_the_site(desk: Client, developer: User) -> None:
-    Authenticator.objects.create(user=developer, type=Authenticator.Type.TOTP, data={"secret": "planted-seed"})
-    pages = [
-        desk.get(f"/admin/accounts/user/{quote(developer.pk)}/{page}/", secure=True) for page in ("change", "history")
-    ]
-    assert all(page.status_code == 200 for page in pages)
-    assert all("planted-seed" not in page.content.decode() for page in pages)
-    assert developer.password not in pages[0].content.decode()
-
-
-def test_the_history_of_a_log_in_is_its_own(desk: Client, developer: User, rows: None) -> None:
-    family = registered()["tokens.tokenfamily"].model.objects.get()
-    details = {"family": family.pk, "reason": "told by a test"}
-    Event.objects.create(
-        verb="tokens_revoked", actor="x", subject_type="user", subject_id=developer.pk, details=details
-    )
-    page = desk.get(f"/admin/tokens/tokenfamily/{quote(family.pk)}/history/", secure=True).content.decode()
-    assert "told by a test" in page
-    assert "Account created" not in page
-
-
-def test_a_list_of_too_many_keys_is_not_named_at_once(
-    desk: Client, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("apikeys.admin.MOST_AT_ONCE", 1)
-    for _ in range(2):
-        make_key()
-    form = {"action": "revoke_keys", "select_across": "1", "index": "0", "_selected_action": ["x"], "reason": "all"}
-    answer = desk.post("/admin/apikeys/apikey/", form, secure=True, follow=True)
-    assert "Too many keys are selected" in answer.content.decode()
-    assert not APIKey.objects.exclude(revoked_at=None).exists()
