@@ -46,19 +46,19 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("keyportal")
 
 LONG = {
-    "test_canaries",
-    "test_cut_off",
+    "test_planted_secrets",
+    "test_listener_cut_off",
     "test_database_down",
     "test_error_pages",
     "test_make_run",
     "test_password_tokens",
     "test_poolers",
-    "test_published",
+    "test_published_keys",
     "test_races",
     "test_rate_limits",
     "test_restarts",
     "test_start",
-    "test_sweep",
+    "test_every_route",
     "test_usage",
     "test_way_back",
 }
@@ -67,6 +67,7 @@ LONG = {
 RANDOM = re.compile(r"(?i:kp_(?:live|test|refresh)|key|sec|usr|fam|tok|ref)_(?:…|\.\.\.)?[0-9A-Za-z]{4,}|^eyJ")
 """What `vault.secret_format` makes anew each time, and signed tokens."""
 
+LogIn = Callable[..., Client]
 MakeUser = Callable[..., User]
 MakeKey = Callable[..., tuple[APIKey, str]]
 
@@ -177,8 +178,8 @@ def make_key(developer: User) -> MakeKey:
 
 
 @pytest.fixture
-def log_in(client: Client) -> Callable[[User], Client]:
-    """Log a client in as somebody, freshly, without the log-in page (which has tests of its own)."""
+def log_in(client: Client) -> LogIn:
+    """Log the client in, freshly, without the log-in page (which has tests of its own)."""
 
     def enter(user: User, *, ago: float = 0) -> Client:
         request = HttpRequest()

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from tests.gateways import portal_behind_caddy, portal_behind_nginx
 from tests.oauth_client import ClientKey
 from tests.portal import Portal
-from tests.wire import Reply, head, sent, wire
+from tests.wire import Reply, exchange, head, wire
 
 OWNER: Final = "tls@example.com"
 PASSWORD: Final = "correct horse battery staple"
@@ -29,7 +29,7 @@ class Front(NamedTuple):
     def ask(self, method: str, path: str, *lines: str, body: bytes = b"", source: str = "127.0.0.1") -> Reply:
         """Send a request by https."""
         length = [f"Content-Length: {len(body)}"] if body else []
-        return sent(self.port, head(method, path, *length, *lines) + body, tls=self.tls, source=source)
+        return exchange(self.port, head(method, path, *length, *lines) + body, tls=self.tls, source=source)
 
     def ask_each(
         self, method: str, path: str, every: Iterable[list[str]], *lines: str, source: str = "127.0.0.1"

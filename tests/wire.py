@@ -124,7 +124,7 @@ def wire(port: int, *, tls: ssl.SSLContext | None = None, source: str = "127.0.0
         opened.close()
 
 
-def sent(
+def exchange(
     port: int,
     data: bytes,
     *,

@@ -10,11 +10,13 @@ import time_machine
 from django.db import DatabaseError, connection, transaction
 from pytest_django import Settings
 
+from accounts.models import User
 from audit.append_only import CHECKPOINTS, EVENTS
 from audit.chain import extend_chain
 from audit.event_types import EventType
 from audit.models import Checkpoint, Event
 from audit.services import record_event
+from tests.accounts.trail import execute
 from tests.conftest import ORIGIN
 from tests.staleness import ON_SQLITE
 
@@ -62,12 +64,6 @@ def refused() -> Iterator[None]:
         yield
 
 
-def execute(*statements: str) -> None:
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-
-
 def rows() -> list[object]:
     return [*Event.objects.order_by("pk").values(), *Checkpoint.objects.order_by("pk").values()]
 
@@ -100,6 +96,13 @@ def test_no_statement_changes_or_removes_a_row(trail: None, table: str, statemen
     with refused():
         execute(written)
     assert rows() == before
+
+
+def test_the_trail_can_be_neither_changed_nor_shortened(developer: User) -> None:
+    for write in (lambda: Event.objects.update(verb="nothing"), lambda: Event.objects.all().delete()):
+        with refused():
+            write()
+    assert Event.objects.filter(verb="user_created").exists()
 
 
 @pytest.mark.second

@@ -1,7 +1,5 @@
 """What somebody writes into django-allauth's table of addresses decides nothing: who is told, who gets in, who may."""
 
-from collections.abc import Callable
-
 import pytest
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
@@ -17,10 +15,9 @@ from accounts.models import User
 from accounts.passkey_forms import AddPasskeyForm
 from accounts.services import confirm_user, unconfirm_user
 from tests.accounts.mailbox import get, link_to, messages_to, post
-from tests.conftest import ORIGIN, PASSWORD, MakeUser
+from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeUser
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H16")]
-Enter = Callable[..., Client]
 EMAIL, SPY, NEW_PASSWORD = "dev@example.com", "spy@example.com", "a quite different phrase"
 NOTICES = [
     *(f"account/email/{name}" for name in ("password_changed", "password_reset", "password_set", "email_changed")),
@@ -47,7 +44,7 @@ def test_every_notice_goes_to_the_sealed_address(developer: User, notice: str, g
     assert [message.to for message in mail.outbox] == [[EMAIL]]
 
 
-def test_a_change_of_password_and_of_factors_is_told_to_the_owner(developer: User, log_in: Enter) -> None:
+def test_a_change_of_password_and_of_factors_is_told_to_the_owner(developer: User, log_in: LogIn) -> None:
     owner = log_in(developer)
     post(owner, "/accounts/reauthenticate/", password=PASSWORD)
     TOTP.activate(developer, generate_totp_secret())
@@ -90,7 +87,7 @@ def test_a_row_in_the_way_keeps_nobody_from_confirming(make_user: MakeUser) -> N
 
 
 @pytest.mark.parametrize("path", ["totp/activate/", "webauthn/add/"])
-def test_a_row_keeps_nobody_from_a_second_factor(developer: User, log_in: Enter, path: str) -> None:
+def test_a_row_keeps_nobody_from_a_second_factor(developer: User, log_in: LogIn, path: str) -> None:
     EmailAddress.objects.filter(user=developer).update(verified=False)
     owner = log_in(developer)
     post(owner, "/accounts/reauthenticate/", password=PASSWORD)

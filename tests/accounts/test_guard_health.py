@@ -10,6 +10,7 @@ from audit.append_only import _FUNCTION, EVENTS, _statements
 from audit.event_types import EventType
 from audit.guard_health import STATE, faults
 from audit.services import record_event
+from tests.accounts.trail import execute
 from tests.conftest import ORIGIN
 from tests.staleness import ON_SQLITE
 
@@ -129,12 +130,6 @@ SQLITE = [
 TAMPERING = SQLITE if ON_SQLITE else POSTGRESQL
 MENDED = [row for row in TAMPERING if "the trigger" in row[1] or "the function" in row[1]]
 """The rest an operator takes away by hand."""
-
-
-def execute(*statements: str) -> None:
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,7 @@
 """Authenticator app, recovery codes: sealed in the database, asked for at log-in and at the admin's log-in."""
 
-import base64
-import hmac
 import re
-import struct
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,24 +9,16 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 
 from accounts.models import User
-from tests.conftest import PASSWORD
+from tests.accounts.authenticator_app import code_of
+from tests.conftest import PASSWORD, LogIn
 from tests.portal import Portal
 from tests.portal_user import PortalUser
 
 pytestmark = [pytest.mark.once, pytest.mark.django_db]
-Enter = Callable[..., Client]
-
-
-def code_of(secret: str) -> str:
-    """Give the current code of an authenticator app (RFC 6238 with its defaults), computed here."""
-    counter = struct.pack(">Q", int(time.time()) // 30)
-    digest = hmac.digest(base64.b32decode(secret), counter, "sha1")
-    place = digest[-1] & 15
-    return str(struct.unpack(">I", digest[place : place + 4])[0] & 0x7FFFFFFF)[-6:]
 
 
 @pytest.fixture
-def protected(log_in: Enter, developer: User) -> tuple[User, str]:
+def protected(log_in: LogIn, developer: User) -> tuple[User, str]:
     """A developer with an authenticator app, and the app's secret."""
     client = log_in(developer)
     client.post("/accounts/reauthenticate/", {"password": PASSWORD}, secure=True)
@@ -81,7 +69,7 @@ def test_a_code_is_good_for_a_minute(protected: tuple[User, str], time_machine: 
     assert (client.get("/keys/", secure=True).status_code == 200) is good
 
 
-def test_a_recovery_code_lets_in_once(protected: tuple[User, str], log_in: Enter) -> None:
+def test_a_recovery_code_lets_in_once(protected: tuple[User, str], log_in: LogIn) -> None:
     user, _ = protected
     client = log_in(user)
     client.post("/accounts/reauthenticate/", {"password": PASSWORD}, secure=True)
@@ -96,7 +84,7 @@ def test_a_recovery_code_lets_in_once(protected: tuple[User, str], log_in: Enter
         assert entering.post("/accounts/2fa/authenticate/", {"code": codes[0]}, secure=True).status_code == expected
 
 
-def test_a_second_factor_is_changed_after_a_fresh_log_in_only(log_in: Enter, developer: User) -> None:
+def test_a_second_factor_is_changed_after_a_fresh_log_in_only(log_in: LogIn, developer: User) -> None:
     client = log_in(developer, ago=301)
     for path in ("totp/activate/", "webauthn/add/", "recovery-codes/generate/"):
         answer = client.get(f"/accounts/2fa/{path}", secure=True)

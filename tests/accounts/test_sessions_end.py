@@ -10,6 +10,7 @@ from django.test import Client
 from accounts.models import User
 from accounts.services import deactivate_user, end_all_tokens, reactivate_user
 from audit.models import Event
+from tests.accounts.log_in_form import browser_of, is_logged_in
 from tests.accounts.mailbox import get, link_to, post
 from tests.conftest import ORIGIN, PASSWORD
 from tokens import services as tokens
@@ -20,22 +21,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.finding("H16")]
 EMAIL, NEW_PASSWORD = "dev@example.com", "a quite different phrase"
 
 
-def log_in() -> Client:
-    client = Client()
-    post(client, "/accounts/login/", login=EMAIL, password=PASSWORD)
-    return client
-
-
-def is_in(client: Client) -> bool:
-    return bool(get(client, "/keys/").status_code == 200)
-
-
 @pytest.fixture
 def two(developer: User) -> tuple[Client, Client]:
     """The owner's browser, and another one whose row somebody has deleted."""
-    mine, other = log_in(), log_in()
-    assert is_in(mine)
-    assert is_in(other)
+    mine, other = browser_of(EMAIL), browser_of(EMAIL)
+    assert is_logged_in(mine)
+    assert is_logged_in(other)
     UserSession.objects.all().delete()
     return mine, other
 
@@ -55,9 +46,9 @@ def test_every_other_session_ends_and_this_one_goes_on(
 ) -> None:
     mine, other = two
     assert end(mine).status_code == 302
-    assert not is_in(other)
-    assert is_in(mine)
-    assert is_in(mine)
+    assert not is_logged_in(other)
+    assert is_logged_in(mine)
+    assert is_logged_in(mine)
 
 
 def test_signing_out_everywhere_else_ends_apps_is_recorded_and_leaves_the_account_whole(
@@ -76,7 +67,7 @@ def test_an_epoch_of_sessions_that_is_put_back_lets_nobody_in(two: tuple[Client,
     mine, other = two
     sign_out_elsewhere(mine)
     User.objects.filter(pk=developer.pk).update(session_epoch=0)
-    assert not is_in(other)
+    assert not is_logged_in(other)
 
 
 def test_undoing_a_change_of_address_ends_every_session(two: tuple[Client, Client], developer: User) -> None:
@@ -85,13 +76,13 @@ def test_undoing_a_change_of_address_ends_every_session(two: tuple[Client, Clien
     assert post(mine, link_to("evil@example.com", "/email/confirm/")).status_code == 302
     UserSession.objects.all().delete()
     assert post(Client(), link_to(EMAIL, "/email/undo/")).status_code == 302
-    assert not is_in(mine)
-    assert not is_in(other)
+    assert not is_logged_in(mine)
+    assert not is_logged_in(other)
 
 
 def test_a_closed_account_has_no_session(two: tuple[Client, Client], developer: User) -> None:
     close_account(user=developer, origin=ORIGIN)
-    assert not any(is_in(client) for client in two)
+    assert not any(is_logged_in(client) for client in two)
 
 
 def test_an_account_that_is_switched_on_again_has_none_of_its_old_sessions(
@@ -99,10 +90,10 @@ def test_an_account_that_is_switched_on_again_has_none_of_its_old_sessions(
 ) -> None:
     deactivate_user(user=developer, origin=ORIGIN)
     reactivate_user(user=developer, origin=ORIGIN)
-    assert not any(is_in(client) for client in two)
-    assert is_in(log_in())
+    assert not any(is_logged_in(client) for client in two)
+    assert is_logged_in(browser_of(EMAIL))
 
 
 def test_ending_apps_ends_no_session(two: tuple[Client, Client], developer: User) -> None:
     end_all_tokens(user=User.objects.get(), origin=ORIGIN)
-    assert all(is_in(client) for client in two)
+    assert all(is_logged_in(client) for client in two)

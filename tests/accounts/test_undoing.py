@@ -1,6 +1,6 @@
 """A change of address is undone by whoever had the account first, and for good, in whatever order links are used."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -18,16 +18,15 @@ from accounts.backends import has_valid_seals
 from accounts.models import MailedLink, User
 from audit.models import Event
 from tests.accounts.mailbox import get, link_to, messages_to, post
-from tests.conftest import MakeUser
+from tests.conftest import LogIn, MakeUser
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H3")]
-Enter = Callable[..., Client]
 MINE, FIRST, SECOND, THIRD = "dev@example.com", "evil1@example.com", "evil2@example.com", "evil3@example.com"
 NEW_PASSWORD = "a quite different phrase"
 
 
 @pytest.fixture
-def thief(log_in: Enter, developer: User) -> Client:
+def thief(log_in: LogIn, developer: User) -> Client:
     """Somebody in the developer's session."""
     return log_in(developer)
 

@@ -15,25 +15,14 @@ from accounts.models import User
 from apikeys import services
 from apikeys.models import APIKey, KeySecret
 from apikeys.verification import verify
-from credentials.record import VerifiedRecord
 from credentials.refusals import RefusedError
 from credentials.scopes.models import Scope
+from tests.apikeys.verifying import HERE, code_of, good
 from tests.conftest import ORIGIN, MakeKey
 from tests.typos import with_another_end
 from vault.secret_format import new_secret
 
 pytestmark = pytest.mark.django_db
-HERE = ip_address("203.0.113.7")
-
-
-def code_of(secret: str, **asked: Any) -> str:
-    with pytest.raises(RefusedError) as error:
-        verify(secret, address=asked.pop("address", HERE), **asked)
-    return error.value.refusal.code
-
-
-def good(secret: str, **asked: Any) -> VerifiedRecord:
-    return verify(secret, address=asked.pop("address", HERE), **asked)
 
 
 def test_a_good_secret_proves_its_key(make_key: MakeKey, developer: User, scopes: list[Scope]) -> None:
@@ -215,81 +204,6 @@ def test_what_ends_a_key_for_good_is_told_before_what_may_pass(make_key: MakeKey
     assert code_of(secret) == "revoked"
     User.objects.update(is_active=True)
     assert code_of(secret) == "revoked"
-
-
-@pytest.mark.security("integrity")
-@pytest.mark.parametrize(
-    "tamper",
-    [
-        {"scopes": "reports:read secrets:all"},
-        {"expires_at": None},
-        {"networks": ""},
-        {"networks": "not a network"},
-        {"environment": "test"},
-        {"seal": b""},
-        {"seal": b"\x01\x02s1" + bytes(32)},
-    ],
-)
-def test_a_key_that_was_changed_in_the_database_is_refused_as_forged(
-    make_key: MakeKey, scopes: list[Scope], caplog: pytest.LogCaptureFixture, tamper: dict[str, Any]
-) -> None:
-    key, secret = make_key(
-        scopes=["reports:read"], networks=["203.0.113.0/24"], expires_at=timezone.now() + timedelta(days=1)
-    )
-    assert good(secret)
-    APIKey.objects.filter(pk=key.pk).update(**tamper)
-    assert code_of(secret) == "invalid_token"
-    assert f"integrity_violation: the row seal of {key.pk}" in caplog.text
-
-
-@pytest.mark.security("integrity")
-def test_a_key_moved_to_another_owner_is_refused(make_key: MakeKey, make_user: Any) -> None:
-    key, secret = make_key()
-    APIKey.objects.filter(pk=key.pk).update(owner=make_user("thief@example.com"))
-    assert code_of(secret) == "invalid_token"
-
-
-@pytest.mark.security("integrity")
-def test_a_key_un_revoked_by_hand_is_refused_and_one_revoked_by_hand_is_revoked(make_key: MakeKey) -> None:
-    key, secret = make_key()
-    APIKey.objects.filter(pk=key.pk).update(revoked_at=timezone.now())
-    assert code_of(secret) == "revoked"
-    APIKey.objects.filter(pk=key.pk).update(revoked_at=None)
-    assert good(secret)
-    services.revoke(key=key, reason="", origin=ORIGIN)
-    APIKey.objects.filter(pk=key.pk).update(revoked_at=None)
-    assert code_of(secret) == "invalid_token"
-
-
-@pytest.mark.security("integrity")
-def test_a_secret_given_to_another_key_or_prolonged_is_refused(make_key: MakeKey) -> None:
-    one, secret = make_key(name="one")
-    other, _ = make_key(name="other")
-    KeySecret.objects.filter(key=one).update(key=other)
-    assert code_of(secret) == "invalid_token"
-    KeySecret.objects.filter(hint__endswith=secret[-4:]).update(key=one)
-    assert good(secret)
-    row = KeySecret.objects.get(key=one)
-    row.retires_at = timezone.now() - timedelta(days=1)
-    row.seal = row.make_seal()
-    row.save(update_fields=["retires_at", "seal"])
-    KeySecret.objects.filter(pk=row.pk).update(retires_at=None)
-    assert code_of(secret) == "invalid_token"
-
-
-@pytest.mark.security("integrity")
-@pytest.mark.finding("F")
-def test_a_secret_found_by_the_digest_of_another_is_refused(make_key: MakeKey) -> None:
-    """Whoever writes to the database lets a secret that they know be found where a stronger key is."""
-    weak, known = make_key(name="mine")
-    strong, _ = make_key(name="theirs")
-    own = KeySecret.objects.get(key=weak)
-    KeySecret.objects.filter(pk=own.pk).update(digest=bytes(32))
-    KeySecret.objects.filter(key=strong).update(digest=own.digest)
-    assert code_of(known) == "invalid_token"
-    KeySecret.objects.filter(key=strong).update(digest=bytes(31) + b"x")
-    KeySecret.objects.filter(pk=own.pk).update(digest=own.digest)
-    assert good(known).credential.id == weak.pk
 
 
 @pytest.fixture

@@ -1,141 +1,24 @@
-"""Changes that nobody tells of, because somebody has seen to it: they are heard all the same, or nothing is trusted."""
+"""Changes that the triggers do not announce, because somebody has seen to it: no stale verdict is given."""
 
-import json
 import subprocess
-from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import psycopg
 import pytest
 
-from credentials.verified_cache.triggers import COUNTER, NOTIFY_TRIGGERS
+from credentials.verified_cache.triggers import COUNTER
+from tests.credentials.tampered_site import CHANGES, TABLES, TamperedSite, site
 from tests.databases import portal_database
-from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
 from tests.sabotage import CALL, SABOTAGE, UNDO
 from tests.staleness import IN_A_ROW, refused_for_good
 from tests.waiting import wait_until
 from tests.with_postgres import binary
 
+__all__ = ["site"]
+
 pytestmark = [pytest.mark.second, pytest.mark.finding("H14")]  # the other database: test_database_file
-
 OWNER = "unheard@example.com"
-CHANGES = {
-    "accounts_user": "UPDATE {table} SET is_active = false WHERE id = '{user}'",
-    "apikeys_apikey": "UPDATE {table} SET revoked_at = now() WHERE id = '{key}'",
-    "apikeys_keysecret": "UPDATE {table} SET retires_at = now() - interval '1 day' WHERE key_id = '{key}'",
-    "credentials_scope": "DELETE FROM {table} WHERE name = '{scope}'",
-    "tokens_revokedtoken": (
-        "INSERT INTO {table} (id, issuer, token_id, revoked_at, expires_at) "
-        "VALUES (900000 + {number}, '{url}', '{token_id}', now(), now() + interval '1 day')"
-    ),
-    "tokens_tokenfamily": "UPDATE {table} SET ended_at = now() WHERE user_id = '{user}'",
-}
-"""For each watched table, what takes a credential its rights."""
-TABLES = [trigger.table for trigger in NOTIFY_TRIGGERS]
-
-
-class Case(NamedTuple):
-    """A credential that every worker holds in memory, and what names it in the database."""
-
-    credential: str
-    names: dict[str, str]
-
-
-class Site:
-    """A portal of two workers whose database somebody tampers with."""
-
-    def __init__(self, portal: Portal) -> None:
-        self.portal = portal
-        self.url = portal.environment["DATABASE_URL"]
-        self.made = 0
-
-    def sql(self, *statements: str) -> None:
-        """Run statements in one session, one transaction each."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            for statement in statements:
-                connection.execute(statement)
-
-    def case(self, table: str) -> Case:
-        """Make a credential whose rights a change of this table takes away, and let every worker remember it."""
-        self.made += 1
-        email, scope = f"{self.made}-{OWNER}", f"unheard:read{self.made}"
-        user = self.portal.make_developer(email)
-        self.portal.shell(f"Scope.objects.create(name='{scope}', description='x')")
-        client = ClientKey(*self.portal.make_key(email, "--scope", scope))
-        credential: str = client.secret
-        token_id = ""
-        if table == "tokens_revokedtoken":
-            credential = OAuthClient(self.portal).client_token(client)
-            token_id = json.loads(OAuthClient(self.portal).me(credential).body)["id"]
-        elif table == "tokens_tokenfamily":
-            credential = OAuthClient(self.portal).log_in(email)["access_token"]
-        names = {"user": user, "key": client.id, "scope": scope, "token_id": token_id, "url": self.portal.url}
-        case = Case(credential, {**names, "table": table, "number": str(self.made)})
-        assert {self.ask(case) for _ in range(IN_A_ROW)} == {200}
-        return case
-
-    def ask(self, case: Case) -> int:
-        """Return the status of a verdict."""
-        path = f"/gateway/auth?scope={case.names['scope']}"
-        return self.portal.get(path, Authorization=f"Bearer {case.credential}").status
-
-    def is_remembered(self, case: Case) -> bool:
-        """Return whether every worker lets it in without a question to the database."""
-        misses = self.metric("keyportal_cache_misses_total")
-        assert {self.ask(case) for _ in range(IN_A_ROW)} == {200}
-        return self.metric("keyportal_cache_misses_total") == misses
-
-    @property
-    def faults(self) -> list[str]:
-        """What /readyz says."""
-        answer = self.portal.get("/readyz")
-        faults: list[str] = json.loads(answer.body)["faults"]
-        assert answer.status == (503 if faults else 200)
-        return faults
-
-    def metric(self, name: str) -> float:
-        """Return a value of /metrics; -1 if no worker knows it yet."""
-        lines = self.portal.get("/metrics").body.decode().splitlines()
-        return next((float(line.split()[1]) for line in lines if line.startswith(f"{name} ")), -1.0)
-
-    @property
-    def warnings(self) -> int:
-        """How often a worker has said that it can't hear."""
-        return self.portal.log.read_text().count(" changes can't be detected")
-
-    @property
-    def looks(self) -> set[datetime]:
-        """When workers have looked last."""
-        looking = "SELECT query_start FROM pg_stat_activity WHERE query LIKE '%%WITH verdict_tables%%' AND datname = %s"
-        with psycopg.connect(self.url) as connection:
-            return {at for (at,) in connection.execute(looking, [connection.info.dbname])}
-
-    def is_looked_at(self) -> None:
-        """Wait until a worker looks."""
-        before = self.looks
-        wait_until(lambda: not self.looks <= before)
-
-    @property
-    def trusts(self) -> bool:
-        """Whether every worker knows its memory to be current."""
-        return (
-            self.metric("keyportal_change_triggers_in_place") == 1
-            and self.metric("keyportal_workers") >= 2
-            and self.metric("keyportal_freshness_lease_seconds") > 0
-        )
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("unheard")
-    opened = {"KEYPORTAL_METRICS_NETWORKS": "127.0.0.1/32", "KEYPORTAL_METRICS_DIR": str(folder / "metrics")}
-    with portal_database(folder) as database_url, Portal(folder, database_url, **opened).running() as portal:
-        yield Site(portal)
-
-
 PAIRS = [
     (sabotage, TABLES[(number + turn) % len(TABLES)]) for turn in (0, 3) for number, sabotage in enumerate(SABOTAGE)
 ]
@@ -143,20 +26,22 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("sabotage", "table"), PAIRS)
-def test_without_its_triggers_nothing_is_trusted_until_they_are_back(site: Site, table: str, sabotage: str) -> None:
-    get_cached, another = site.case(table), site.case(table)
+def test_without_its_triggers_nothing_is_trusted_until_they_are_back(
+    site: TamperedSite, table: str, sabotage: str
+) -> None:
+    cached, another = site.case(table), site.case(table)
     wait_until(lambda: site.trusts)
     warned = site.warnings
-    change = CHANGES[table].format(**get_cached.names)
+    change = CHANGES[table].format(**cached.names)
     try:
         site.sql(*(statement.format(table=table, call=CALL) for statement in SABOTAGE[sabotage]), change)
-        refused_for_good(lambda: site.ask(get_cached))
+        refused_for_good(lambda: site.status_of(cached))
         assert site.faults
         assert all(fault.startswith("changes can't be detected: ") for fault in site.faults)
         wait_until(lambda: site.metric("keyportal_change_triggers_in_place") == 0 and site.warnings >= warned + 2)
-        assert {site.ask(another) for _ in range(IN_A_ROW)} == {200}  # every thread might remember it
+        assert {site.status_of(another) for _ in range(IN_A_ROW)} == {200}  # every thread might have it cached
         site.sql(CHANGES[table].format(**another.names))
-        assert 200 not in {site.ask(another) for _ in range(IN_A_ROW)}  # at once: nobody looks into the memory
+        assert 200 not in {site.status_of(another) for _ in range(IN_A_ROW)}  # at once: no worker uses its cache
     finally:
         site.sql(*(statement.format(table=table) for statement in UNDO.get(sabotage, [])))
         site.portal.manage("createtriggers")
@@ -167,12 +52,12 @@ def test_without_its_triggers_nothing_is_trusted_until_they_are_back(site: Site,
     assert "Traceback" not in site.portal.log.read_text()
     hits = site.metric("keyportal_cache_hits_total")
     kept = site.case(table)
-    wait_until(lambda: site.ask(kept) == 200 and site.metric("keyportal_cache_hits_total") > hits)
+    wait_until(lambda: site.status_of(kept) == 200 and site.metric("keyportal_cache_hits_total") > hits)
     site.sql(CHANGES[table].format(**kept.names))
-    refused_for_good(lambda: site.ask(kept))
+    refused_for_good(lambda: site.status_of(kept))
 
 
-def test_a_counter_that_may_not_be_raised_is_a_fault(site: Site) -> None:
+def test_a_counter_that_may_not_be_raised_is_a_fault(site: TamperedSite) -> None:
     """Every revocation fails then, which nobody would learn before they need one."""
     case = site.case("apikeys_apikey")
     wait_until(lambda: site.trusts)
@@ -183,13 +68,13 @@ def test_a_counter_that_may_not_be_raised_is_a_fault(site: Site) -> None:
         wait_until(lambda: site.metric("keyportal_change_triggers_in_place") == 0)
         [fault] = site.faults
         assert "the owner of the function keyportal_notify can't write to credentials_changecounter" in fault
-        assert site.ask(case) == 200
+        assert site.status_of(case) == 200
     finally:
         site.sql("ALTER FUNCTION keyportal_notify() OWNER TO CURRENT_USER", "DROP ROLE unfit")
     wait_until(lambda: site.trusts and site.faults == [])
 
 
-def test_a_rule_that_takes_the_place_of_another_is_noticed(site: Site) -> None:
+def test_a_rule_that_takes_the_place_of_another_is_noticed(site: TamperedSite) -> None:
     """PostgreSQL notes at the table only that there are rules: which they are stands elsewhere."""
     wait_until(lambda: site.trusts)
     try:
@@ -204,16 +89,16 @@ def test_a_rule_that_takes_the_place_of_another_is_noticed(site: Site) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_session_that_replicates_is_heard(site: Site, table: str) -> None:
+def test_a_session_that_replicates_is_heard(site: TamperedSite, table: str) -> None:
     case = site.case(table)
     wait_until(lambda: site.trusts)
     site.sql("SET session_replication_role = replica", CHANGES[table].format(**case.names))
-    refused_for_good(lambda: site.ask(case))
+    refused_for_good(lambda: site.status_of(case))
     assert site.faults == []
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_search_path_that_leads_astray_silences_nobody(site: Site, table: str) -> None:
+def test_a_search_path_that_leads_astray_silences_nobody(site: TamperedSite, table: str) -> None:
     """Somebody who may only write rows has a function of their own in front of PostgreSQL's."""
     case = site.case(table)
     wait_until(lambda: site.trusts)
@@ -224,20 +109,20 @@ def test_a_search_path_that_leads_astray_silences_nobody(site: Site, table: str)
         "CREATE TEMPORARY TABLE credentials_changecounter (n bigint)",
         CHANGES[table].format(**case.names),
     )
-    refused_for_good(lambda: site.ask(case))
+    refused_for_good(lambda: site.status_of(case))
     assert site.faults == []
 
 
 @pytest.mark.parametrize("table", [table for table in TABLES if table != "tokens_revokedtoken"])
-def test_a_table_that_is_emptied_is_heard(site: Site, table: str) -> None:
+def test_a_table_that_is_emptied_is_heard(site: TamperedSite, table: str) -> None:
     case = site.case(table)
     wait_until(lambda: site.trusts)
     site.sql("SET session_replication_role = replica", f"TRUNCATE {table} CASCADE")
-    refused_for_good(lambda: site.ask(case))
+    refused_for_good(lambda: site.status_of(case))
     assert site.faults == []
 
 
-def test_what_happens_between_two_looks_is_noticed_at_the_second(site: Site) -> None:
+def test_what_happens_between_two_looks_is_noticed_at_the_second(site: TamperedSite) -> None:
     """Disabled, changed and enabled again in one transaction: nothing looks wrong afterwards."""
     case = site.case("apikeys_apikey")
     wait_until(lambda: site.trusts)
@@ -246,21 +131,24 @@ def test_what_happens_between_two_looks_is_noticed_at_the_second(site: Site) -> 
         connection.execute(CHANGES["apikeys_apikey"].format(**case.names))
         connection.execute("ALTER TABLE apikeys_apikey ENABLE ALWAYS TRIGGER keyportal_notify")
         connection.execute("ALTER TABLE apikeys_apikey ENABLE ALWAYS TRIGGER keyportal_notify_truncate")
-    refused_for_good(lambda: site.ask(case))
+    refused_for_good(lambda: site.status_of(case))
     assert site.faults == []
 
 
-def test_columns_that_change_their_names_are_noticed(site: Site) -> None:
+SWAP = [("created_at", "x"), ("paused_at", "created_at"), ("x", "paused_at")]
+
+
+def test_columns_that_change_their_names_are_noticed(site: TamperedSite) -> None:
     """No row changes, so no trigger fires."""
     case = site.case("apikeys_apikey")
     wait_until(lambda: site.trusts)
     swap = [f"ALTER TABLE apikeys_apikey RENAME {one} TO {other}" for one, other in SWAP]
     try:
         site.sql(*swap)
-        refused_for_good(lambda: site.ask(case))
+        refused_for_good(lambda: site.status_of(case))
     finally:
         site.sql(*swap)
-    wait_until(lambda: {site.ask(case) for _ in range(IN_A_ROW)} == {200})
+    wait_until(lambda: {site.status_of(case) for _ in range(IN_A_ROW)} == {200})
 
 
 @pytest.mark.parametrize(
@@ -272,23 +160,23 @@ def test_columns_that_change_their_names_are_noticed(site: Site) -> None:
         "SELECT pg_notify('keyportal', 'anything')",
     ],
 )
-def test_a_gap_in_what_is_told_makes_every_worker_forget_and_go_on(site: Site, statement: str) -> None:
-    """A notice that was lost, or one that somebody made up."""
+def test_a_gap_in_what_is_told_makes_every_worker_forget_and_go_on(site: TamperedSite, statement: str) -> None:
+    """A notification that was lost, or one that somebody made up."""
     case = site.case("apikeys_apikey")
     wait_until(lambda: site.trusts)
-    wait_until(lambda: site.is_remembered(case))
+    wait_until(lambda: site.is_cached(case))
     misses = site.metric("keyportal_cache_misses_total")
     site.sql(statement)
-    wait_until(lambda: site.ask(case) == 200 and site.metric("keyportal_cache_misses_total") >= misses + 2)
+    wait_until(lambda: site.status_of(case) == 200 and site.metric("keyportal_cache_misses_total") >= misses + 2)
     assert site.faults == []
-    wait_until(lambda: site.trusts and site.is_remembered(case))
+    wait_until(lambda: site.trusts and site.is_cached(case))
     site.sql(CHANGES["apikeys_apikey"].format(**case.names))
-    refused_for_good(lambda: site.ask(case))
+    refused_for_good(lambda: site.status_of(case))
 
 
 @pytest.mark.finding("H43")
 @pytest.mark.parametrize("options", [["--single-transaction"], []], ids=["at once", "table by table"])
-def test_a_database_that_is_restored_is_another_one(site: Site, options: list[str]) -> None:
+def test_a_database_that_is_restored_is_another_one(site: TamperedSite, options: list[str]) -> None:
     """Under running workers, from a dump in which one key was paused and another had not been made."""
     paused, kept = site.case("apikeys_apikey"), site.case("apikeys_apikey")
     pause = f"UPDATE apikeys_apikey SET paused_at = {{}} WHERE id = '{paused.names['key']}'"
@@ -297,57 +185,54 @@ def test_a_database_that_is_restored_is_another_one(site: Site, options: list[st
     subprocess.run([binary("pg_dump"), "--format=custom", f"--file={dump}", f"--dbname={site.url}"], check=True)
     site.sql(pause.format("NULL"))
     later = site.case("apikeys_apikey")
-    wait_until(lambda: {site.ask(paused) for _ in range(IN_A_ROW)} == {200} and site.trusts)
+    wait_until(lambda: {site.status_of(paused) for _ in range(IN_A_ROW)} == {200} and site.trusts)
     restore = [binary("pg_restore"), "--clean", "--if-exists", *options, f"--dbname={site.url}", str(dump)]
     subprocess.run(restore, check=True)
     for case in (paused, later):
-        refused_for_good(lambda case=case: site.ask(case))  # type: ignore[misc]
-    wait_until(lambda: {site.ask(kept) for _ in range(IN_A_ROW)} == {200} and site.trusts)
+        refused_for_good(lambda case=case: site.status_of(case))  # type: ignore[misc]
+    wait_until(lambda: {site.status_of(kept) for _ in range(IN_A_ROW)} == {200} and site.trusts)
     assert site.faults == []
     site.sql(CHANGES["apikeys_apikey"].format(**kept.names))
-    refused_for_good(lambda: site.ask(kept))
+    refused_for_good(lambda: site.status_of(kept))
 
 
 @pytest.mark.finding("H43")
-def test_a_restored_database_whose_rings_are_others_refuses_nobody_s_key(site: Site) -> None:
+def test_a_restored_database_whose_rings_are_others_refuses_nobody_s_key(site: TamperedSite) -> None:
     case = site.case("apikeys_apikey")
-    canary = "UPDATE integrity_keycheck SET value = {} WHERE ring = 'index'"
+    key_check = "UPDATE integrity_keycheck SET value = {} WHERE ring = 'index'"
     with psycopg.connect(site.url) as connection:
         row = connection.execute("SELECT value FROM integrity_keycheck WHERE ring = 'index'").fetchone()
         assert row
-        connection.execute(canary.format("decode(repeat('00', 32), 'hex')"))
+        connection.execute(key_check.format("decode(repeat('00', 32), 'hex')"))
         connection.execute("ALTER TABLE apikeys_apikey RENAME TO x")
         connection.execute("ALTER TABLE x RENAME TO apikeys_apikey")
     try:
-        wait_until(lambda: {site.ask(case) for _ in range(IN_A_ROW)} == {503})
+        wait_until(lambda: {site.status_of(case) for _ in range(IN_A_ROW)} == {503})
     finally:
         with psycopg.connect(site.url) as connection:
-            connection.execute(canary.format("%s"), row)
-    wait_until(lambda: {site.ask(case) for _ in range(IN_A_ROW)} == {200})
+            connection.execute(key_check.format("%s"), row)
+    wait_until(lambda: {site.status_of(case) for _ in range(IN_A_ROW)} == {200})
 
 
 def test_workers_that_start_before_a_migration_trust_when_it_is_done(tmp_path: Path) -> None:
-    """They say once that they can't hear, however often they look, and need no restart."""
+    """They say once that they can't detect changes, however often they look, and need no restart."""
     with portal_database(tmp_path) as database_url:
         opened = {"KEYPORTAL_METRICS_NETWORKS": "127.0.0.1/32", "KEYPORTAL_METRICS_DIR": str(tmp_path / "metrics")}
-        early = Site(Portal(tmp_path, database_url, **opened))
+        early = TamperedSite(Portal(tmp_path, database_url, **opened))
         early.portal.command("migrate", "--verbosity=0", "credentials", "0001_initial")
         early.portal.start()
         try:
             before = early.case("apikeys_apikey")
-            wait_until(lambda: early.ask(before) == 200 and early.warnings == 2)
+            wait_until(lambda: early.status_of(before) == 200 and early.warnings == 2)
             for _ in range(10):
-                early.is_looked_at()
+                early.wait_for_look()
             assert early.warnings == 2
             assert early.faults == ["migrations are not applied"]
             early.portal.command("migrate", "--verbosity=0")
             wait_until(lambda: early.faults == [] and early.trusts)
             assert early.warnings == 2
-            wait_until(lambda: early.is_remembered(before))
+            wait_until(lambda: early.is_cached(before))
             early.sql(CHANGES["apikeys_apikey"].format(**before.names))
-            refused_for_good(lambda: early.ask(before))
+            refused_for_good(lambda: early.status_of(before))
         finally:
             early.portal.stop()
-
-
-SWAP = [("created_at", "x"), ("paused_at", "created_at"), ("x", "paused_at")]

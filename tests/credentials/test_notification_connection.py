@@ -14,7 +14,7 @@ from tests.waiting import DEADLINE, wait_until
 pytestmark = [pytest.mark.second, pytest.mark.django_db, pytest.mark.finding("H14")]
 
 Line = psycopg.Connection[Any]
-OWN_CODE = "DO $$BEGIN RAISE 'cAnArY' USING ERRCODE = '{}'; END$$"
+OWN_CODE = "DO $$BEGIN RAISE 'pLaNtEd' USING ERRCODE = '{}'; END$$"
 """An error as somebody's own function raises it, with a code that psycopg doesn't know."""
 
 
@@ -120,13 +120,13 @@ def test_a_question_that_is_refused_tells_why_and_the_next_is_answered(
 ) -> None:
     receiver = NotificationConnection(line)
     receiver.send_query(
-        question, *(["cAnArY" if error is psycopg.errors.InvalidTextRepresentation else "0"] * ("$1" in question))
+        question, *(["pLaNtEd" if error is psycopg.errors.InvalidTextRepresentation else "0"] * ("$1" in question))
     )
     refused = heard_until(receiver, answered=True)[-1].result
     assert refused is not None
     with pytest.raises(error) as told:
         read_row(refused)
-    assert "cAnArY" not in str(told.value)
+    assert "pLaNtEd" not in str(told.value)
     receiver.send_query("SELECT NULL::text, $1", "1")
     answer = heard_until(receiver, answered=True)[-1].result
     assert answer is not None

@@ -1,29 +1,17 @@
-"""Rate limits: the headers, who shares one, and what happens without Redis."""
+"""Rate limits over two workers: the headers, which calls share one, and what happens without Redis."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import http_sf
 import pytest
 import redis
-from django.test import Client as Browser
 
-from accounts.models import User
-from apikeys import services
-from audit.models import Event
-from credentials.limits.rate_limit_text import parse_rate_limit
-from credentials.limits.rate_limiter import RateLimiter, rate_limiter
-from credentials.runtime.errors import WouldBlockError
-from tests.conftest import ORIGIN, MakeKey
 from tests.databases import portal_database
 from tests.oauth_client import ClientKey, OAuthClient, json_of
 from tests.parallel import all_at_once
 from tests.portal import Answer, Portal
-from tests.ports import free_port
-from tests.proxy import proxy_to
 from tests.redis_server import RedisServer, redis_server
 from tests.waiting import wait_until
 
@@ -52,8 +40,8 @@ def me(portal: Portal, credential: str) -> Answer:
     return portal.get("/api/v1/me", Authorization=f"Bearer {credential}")
 
 
-def parsed(answer: Answer) -> tuple[str, dict[str, int], dict[str, int]]:
-    """Read both headers as RFC 9651 lists; give the name, the policy's and the limit's parameters."""
+def parse_headers(answer: Answer) -> tuple[str, dict[str, int], dict[str, int]]:
+    """Read both headers as RFC 9651 lists; return the name, the policy's and the limit's parameters."""
     policies: Any = http_sf.parse(answer.headers["ratelimit-policy"].encode(), tltype="list")
     limits: Any = http_sf.parse(answer.headers["ratelimit"].encode(), tltype="list")
     [(policy, has)], [(name, left)] = policies, limits
@@ -69,7 +57,7 @@ def test_the_headers_count_down_and_the_limit_is_429(limited: Portal) -> None:
     for number in range(AMOUNT):
         answer = me(limited, secret)
         assert answer.status == 200
-        name, has, left = parsed(answer)
+        name, has, left = parse_headers(answer)
         assert (name, has) == ("default", {"q": AMOUNT, "w": 3600})
         assert left["r"] == AMOUNT - 1 - number
         assert 0 < left["t"] <= 3600
@@ -78,7 +66,7 @@ def test_the_headers_count_down_and_the_limit_is_429(limited: Portal) -> None:
     assert over.headers["content-type"] == "application/problem+json"
     assert over.headers["cache-control"] == "no-store"
     assert "www-authenticate" not in over.headers
-    _, _, left = parsed(over)
+    _, _, left = parse_headers(over)
     assert left["r"] == 0
     assert int(over.headers["retry-after"]) >= left["t"] >= 1
 
@@ -95,7 +83,7 @@ def test_two_workers_let_through_just_as_many(limited: Portal) -> None:
 @pytest.mark.conformance("PD-09")
 def test_nobody_else_uses_a_key_s_limit_up(limited: Portal) -> None:
     client = ClientKey(*limited.make_key(EMAIL))
-    _, _, before = parsed(me(limited, client.secret))
+    _, _, before = parse_headers(me(limited, client.secret))
     oauth_client = OAuthClient(limited)
     for _ in range(5):
         assert me(limited, client.secret.swapcase()).status == 401
@@ -105,7 +93,7 @@ def test_nobody_else_uses_a_key_s_limit_up(limited: Portal) -> None:
         )
         assert limited.get(f"/api/v1/me?client_id={client.id}").status == 401
     answer = me(limited, client.secret)
-    _, _, after = parsed(answer)
+    _, _, after = parse_headers(answer)
     assert after["r"] == before["r"] - 1
     assert client.secret not in str(answer.headers)
 
@@ -124,7 +112,7 @@ def test_a_key_and_its_tokens_share_one_limit_at_every_endpoint(limited: Portal)
     for number in range(AMOUNT - 1):
         answer = entry_points[number % len(entry_points)]()
         assert answer.status == 200
-        assert parsed(answer)[2]["r"] == AMOUNT - 2 - number
+        assert parse_headers(answer)[2]["r"] == AMOUNT - 2 - number
     assert {entry_point().status for entry_point in entry_points} == {429}
     denied = limited.get("/gateway/auth?deny=403", Authorization=f"Bearer {token}")
     assert (denied.status, denied.headers["x-keyportal-code"]) == (403, "rate_limited")
@@ -155,13 +143,13 @@ def test_a_redis_that_forgets_everything_forgets_no_revocation(limited: Portal, 
     client, gone = (ClientKey(*limited.make_key(EMAIL)) for _ in range(2))
     assert me(limited, gone.secret).status == 200
     limited.revoke_key(gone.id)
-    assert parsed(me(limited, client.secret))[2]["r"] == AMOUNT - 1
+    assert parse_headers(me(limited, client.secret))[2]["r"] == AMOUNT - 1
     with redis.Redis.from_url(store.url) as connection:
         for _ in range(5):
             connection.flushall()
             assert {me(limited, gone.secret).status for _ in range(8)} == {401}
         connection.flushall()
-    assert parsed(me(limited, client.secret))[2]["r"] == AMOUNT - 1  # the count begins anew: that is all it held
+    assert parse_headers(me(limited, client.secret))[2]["r"] == AMOUNT - 1  # the count begins anew: that is all it held
 
 
 @pytest.mark.redis
@@ -186,108 +174,9 @@ def test_without_redis_calls_are_limited_by_each_worker_and_none_fails(
     finally:
         store.thaw() if fault == "freeze" else store.start()
 
-    def counted_together() -> bool:
+    def workers_count_together() -> bool:
         fresh = ClientKey(*limited.make_key(EMAIL))
-        before, *left = (parsed(me(limited, fresh.secret))[2]["r"] for _ in range(5))
+        before, *left = (parse_headers(me(limited, fresh.secret))[2]["r"] for _ in range(5))
         return left == [before - 1, before - 2, before - 3, before - 4]
 
-    wait_until(counted_together)  # each worker tries again after its rest
-
-
-def is_allowed(limiter: RateLimiter, limit: str, name: str = "somebody") -> bool:
-    quota = limiter.hit(name, limit)
-    assert quota is not None
-    return not quota.is_exceeded
-
-
-def test_a_store_that_fails_is_left_alone_for_longer_and_longer(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1000.0
-    monkeypatch.setattr("credentials.runtime.circuit_breaker.time", SimpleNamespace(monotonic=lambda: now))
-    with proxy_to(free_port()) as store:  # nobody is there
-        settings.CACHE_URL = f"redis://127.0.0.1:{store.port}/0"
-        limiter = RateLimiter()
-        asked = []
-        for pause in (0.0, 0.5, 0.6, 1.0, 1.1, 3.0, 2.1, 9.0, 1.1, 9.0, 1.1):
-            now += pause
-            for _ in range(20):
-                assert is_allowed(limiter, "1000/hour")
-            asked.append(store.refused)
-    assert asked == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6]
-
-
-def test_a_counter_without_its_store_counts_by_itself(settings: Any) -> None:
-    with proxy_to(free_port()) as store:  # nobody is there
-        settings.CACHE_URL = f"redis://127.0.0.1:{store.port}/0"
-        limiter = RateLimiter()
-        assert [is_allowed(limiter, "3/hour") for _ in range(5)] == [True] * 3 + [False] * 2
-        assert is_allowed(limiter, "3/hour", "another")
-
-
-def test_who_must_not_wait_does_not_ask_redis(settings: Any) -> None:
-    settings.CACHE_URL, settings.KEYPORTAL_RATE_LIMIT = f"redis://127.0.0.1:{free_port()}/0", "3/hour"
-    rate_limiter.cache_clear()
-    try:
-        with pytest.raises(WouldBlockError):
-            rate_limiter().hit("somebody", "", may_block=False)
-        settings.CACHE_URL = ""
-        rate_limiter.cache_clear()
-        assert rate_limiter().hit("somebody", "", may_block=False)
-    finally:
-        rate_limiter.cache_clear()
-
-
-def test_without_a_limit_there_are_no_headers(portal: Portal) -> None:
-    portal.make_developer("unlimited@example.com")
-    _, secret = portal.make_key("unlimited@example.com")
-    assert [name for name in me(portal, secret).headers if name.startswith("ratelimit")] == []
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "many",
-        "0/minute",
-        "10/minute;5/second",
-        "-1/day",
-        "10/fortnight",
-        "1/9999 year",
-        "9" * 12 + "/day",
-        "1/day" * 9,
-    ],
-)
-def test_what_is_no_limit_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r".*"):
-        parse_rate_limit(text)
-
-
-@pytest.mark.django_db
-def test_an_operator_limits_a_key_on_the_record(log_in: Any, operator: User, make_key: MakeKey) -> None:
-    key, _ = make_key()
-    browser: Browser = log_in(operator)
-
-    def ask(**fields: str) -> Any:
-        chosen = {"action": "limit_keys", "_selected_action": key.pk, **fields}
-        return browser.post("/admin/apikeys/apikey/", chosen, secure=True, follow=True)
-
-    assert "Set the rate limit" in ask().content.decode()
-    assert ask(limit="nonsense").status_code == 400
-    assert "1 changed" in ask(limit="7/minute").content.decode()
-    assert "0 changed" in ask(limit="7/minute").content.decode()
-    key.refresh_from_db()
-    assert key.rate_limit == "7/minute"
-    event = Event.objects.get(verb="key_limited")
-    assert (event.subject_id, event.details["limit"]) == (key.pk, "7/minute")
-    assert services.set_rate_limit(key=key, limit="", origin=ORIGIN) is True
-
-
-@pytest.mark.django_db
-def test_a_key_s_own_limit_replaces_the_default(settings: Any, client: Browser, make_key: MakeKey) -> None:
-    settings.KEYPORTAL_RATE_LIMIT = "3/hour"
-    key, secret = make_key()
-    services.set_rate_limit(key=key, limit="2/hour", origin=ORIGIN)
-    heads = {"Authorization": f"Bearer {secret}"}
-    answers = [client.get("/api/v1/me", secure=True, headers=heads) for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert answers[0]["RateLimit-Policy"] == '"key";q=2;w=3600'
-    assert json.loads(answers[2].content)["key"] == key.pk
+    wait_until(workers_count_together)  # each worker tries again when its circuit breaker is half open

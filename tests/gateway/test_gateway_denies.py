@@ -12,7 +12,7 @@ from tests.oauth_client import ClientKey
 from tests.parallel import all_at_once
 from tests.ports import free_port
 from tests.services import serving
-from tests.wire import Reply, sent, wire
+from tests.wire import Reply, exchange, wire
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H35")]
 
@@ -114,13 +114,13 @@ def test_what_is_no_path_is_never_admin(behind: Behind) -> None:
 def test_an_old_client_is_asked_too(behind: Behind) -> None:
     before = behind.service.reached
     for lines in ("Host: 127.0.0.1\r\n", "Host: 127.0.0.1\r\nConnection: keep-alive\r\n"):
-        assert sent(behind.port, f"GET /reports/1 HTTP/1.0\r\n{lines}\r\n".encode()).status == 401
+        assert exchange(behind.port, f"GET /reports/1 HTTP/1.0\r\n{lines}\r\n".encode()).status == 401
     for old in (b"GET /reports/1 HTTP/1.0\r\n\r\n", b"GET /reports/1\r\n\r\n"):
         with wire(behind.port) as line:
             line.send(old).half_close().is_closed()
     assert behind.service.reached == before
     good = f"GET /reports/1 HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {behind.reader.secret}\r\n\r\n"
-    assert sent(behind.port, good.encode()).status == 200
+    assert exchange(behind.port, good.encode()).status == 200
 
 
 @behind_each(["haproxy"])

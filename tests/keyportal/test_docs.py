@@ -157,7 +157,7 @@ def test_one_template_alone_prints_a_secret() -> None:
     assert printing == ["_secret.html"]
 
 
-@pytest.mark.parametrize("document", ["tests.conformance.report", "tests.findings_page"])
+@pytest.mark.parametrize("module", ["tests.conformance.report", "tests.findings_page"])
 def test_the_pages_of_marks_are_what_the_tests_say(module: str) -> None:
     command = [sys.executable, "-m", module, "--check"]
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEADLINE)

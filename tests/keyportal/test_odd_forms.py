@@ -1,7 +1,7 @@
 """Every form of every page × every field × odd bytes: a page, and never a 5xx."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import unescape
 from typing import Final, NamedTuple
 from urllib.parse import quote_from_bytes, urlencode
@@ -10,13 +10,12 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from tests.conftest import MakeKey
+from tests.conftest import LogIn, MakeKey
 from tests.keyportal.test_every_route import every_route
 from tests.oauth_client import FORM
 from tests.odd import BYTES
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H10"), pytest.mark.once]
-Enter = Callable[..., Client]
 FEW: Final = [BYTES[place] for place in (0, 2, 3, 10, 11, 13, 14, 20, 21, 22, 24, 25, 26)]
 
 
@@ -71,7 +70,7 @@ def test_the_forms_of_a_stranger(client: Client) -> None:
     assert [fault for form in forms for fault in faults_of(client, form)] == []
 
 
-def test_the_forms_of_a_developer(log_in: Enter, developer: User, make_key: MakeKey) -> None:
+def test_the_forms_of_a_developer(log_in: LogIn, developer: User, make_key: MakeKey) -> None:
     key, _ = make_key()
     own = [path.replace("%27%22%3C%00%F0%9F%94%91a", key.pk) for path in every_route() if path.startswith("/keys/")]
     forms = list(forms_of(log_in(developer), [*every_route(), *own]))
@@ -84,7 +83,7 @@ def test_the_forms_of_a_developer(log_in: Enter, developer: User, make_key: Make
     assert faults == []
 
 
-def test_the_forms_of_an_operator(log_in: Enter, operator: User, make_key: MakeKey) -> None:
+def test_the_forms_of_an_operator(log_in: LogIn, operator: User, make_key: MakeKey) -> None:
     key, _ = make_key()
     desk = log_in(operator)
     pages = [path for path in every_route() if path.startswith("/admin/")]

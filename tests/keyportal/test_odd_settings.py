@@ -13,8 +13,8 @@ from tests.settings_reader import Reading, base, read_settings, sample
 
 pytestmark = [pytest.mark.sweep, pytest.mark.once, pytest.mark.finding("H12")]
 
-CANARY = "cAnArY7q"
-URLISH = f"{CANARY}/a?b#c@d:e%f%41&g+h=i $j [k]"
+PLANTED = "pLaNtEd7"
+URLISH = f"{PLANTED}/a?b#c@d:e%f%41&g+h=i $j [k]"
 FREE_TEXT = ("SECRET_KEY", "PGPASSWORD", "PGOPTIONS")
 """Those that take whatever can be printed."""
 CONTROLS = ("\x01", "\x1b", "\x7f", "\x85", "\u2028", "\u2029", "\udcff")
@@ -37,7 +37,7 @@ def read(option: Option, value: str, file: Path | None = None) -> Reading:
     return read_settings(option.name, **{f"{option.name}_FILE": str(file)})
 
 
-def assert_refused(reading: Reading, option: Option, *, by_file: bool = False, hidden: str = CANARY) -> None:
+def assert_refused(reading: Reading, option: Option, *, by_file: bool = False, hidden: str = PLANTED) -> None:
     """Assert one line, which names the setting and shows nothing of the value nor of any other secret."""
     assert reading.values is None
     (line,) = reading.lines
@@ -64,7 +64,7 @@ def test_blanks_and_line_ends_around_a_value_go(option: Option, by_file: bool, t
 @files_too
 def test_a_dollar_begins_no_variable(option: Option, by_file: bool, tmp_path: Path) -> None:
     """django-environ would look for the variable, and tell of the one that it does not find."""
-    for value in (f"${CANARY}", "$SECRET_KEY", f"${CANARY}${{SECRET_KEY}}"):
+    for value in (f"${PLANTED}", "$SECRET_KEY", f"${PLANTED}${{SECRET_KEY}}"):
         reading = read(option, value, tmp_path / "value" if by_file else None)
         if reading.values is None:
             assert_refused(reading, option, by_file=by_file, hidden=value)
@@ -85,14 +85,14 @@ def test_characters_of_addresses_are_taken_as_they_are_or_refused(
         assert_refused(reading, option, by_file=by_file)
     else:
         assert URLISH in str(reading.option(option.name))
-    assert CANARY not in "".join(reading.lines)
+    assert PLANTED not in "".join(reading.lines)
 
 
 @files_too
 def test_control_characters_are_refused(option: Option, by_file: bool, tmp_path: Path) -> None:
     good = sample(option)
     for character in (*CONTROLS, "\x00") if by_file else CONTROLS:
-        value = f"{good[:1]}{character}{CANARY}{good[1:]}"
+        value = f"{good[:1]}{character}{PLANTED}{good[1:]}"
         reading = read(option, value, tmp_path / "value" if by_file else None)
         assert_refused(reading, option, by_file=by_file)
 
@@ -102,7 +102,7 @@ def test_a_line_end_inside_a_value_is_refused_where_it_separates_nothing(
     option: Option, by_file: bool, tmp_path: Path
 ) -> None:
     for character in ("\n", "\r", "\t"):
-        value = f"{sample(option)}{character}{CANARY}"
+        value = f"{sample(option)}{character}{PLANTED}"
         reading = read(option, value, tmp_path / "value" if by_file else None)
         if option.kind.lines and reading.values is not None:
             assert character not in "".join(map(str, reading.option(option.name))) or "JWK" in option.kind.name
@@ -122,14 +122,14 @@ def test_an_empty_value_is_none_where_none_is_the_default_and_refused_elsewhere(
 
 @files_too
 def test_an_overlong_value_is_refused(option: Option, by_file: bool, tmp_path: Path) -> None:
-    value = CANARY + "7" * option.kind.max_length
+    value = PLANTED + "7" * option.kind.max_length
     assert_refused(read(option, value, tmp_path / "value" if by_file else None), option, by_file=by_file)
 
 
 @files_too
 def test_a_value_of_the_wrong_type_is_refused(option: Option, by_file: bool, tmp_path: Path) -> None:
     is_text = option.kind.name in ("text", "hosts", "list", "path", "key ring", "JWK Set")
-    wrong = [] if is_text else [CANARY]
+    wrong = [] if is_text else [PLANTED]
     wrong += NO_NUMBERS if sample(option).isdigit() else []
     wrong += NO_FLAGS if option.kind.name == "true or false" else []
     for value in wrong:
@@ -162,23 +162,23 @@ def test_entries_of_a_list_stand_between_commas_or_in_lines(option: Option, tmp_
 
 
 def test_a_wrong_entry_of_a_list_is_named_by_its_place() -> None:
-    reading = read_settings(KEYPORTAL_TRUSTED_PROXIES=f"10.0.0.0/8, {CANARY}")
+    reading = read_settings(KEYPORTAL_TRUSTED_PROXIES=f"10.0.0.0/8, {PLANTED}")
     assert "KEYPORTAL_TRUSTED_PROXIES is wrong in entry 2, which must be a network" in reading.lines[0]
-    assert CANARY not in reading.lines[0]
+    assert PLANTED not in reading.lines[0]
     assert read_settings(KEYPORTAL_METRICS_NETWORKS="10.0.0.1/8").values is None
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if not option.only_process], ids=lambda o: o.name)
 def test_files_that_hold_no_value_are_refused_by_name(option: Option, tmp_path: Path) -> None:
-    (tmp_path / f"{CANARY}-empty").write_text("")
-    (tmp_path / f"{CANARY}-blank").write_text("\n \r\n")
-    (tmp_path / f"{CANARY}-binary").write_bytes(CANARY.encode() + bytes(range(128, 256)))
-    (tmp_path / f"{CANARY}-long").write_text(CANARY * (LONG // 8 + 1))
-    (tmp_path / f"{CANARY}-folder").mkdir()
+    (tmp_path / f"{PLANTED}-empty").write_text("")
+    (tmp_path / f"{PLANTED}-blank").write_text("\n \r\n")
+    (tmp_path / f"{PLANTED}-binary").write_bytes(PLANTED.encode() + bytes(range(128, 256)))
+    (tmp_path / f"{PLANTED}-long").write_text(PLANTED * (LONG // 8 + 1))
+    (tmp_path / f"{PLANTED}-folder").mkdir()
     paths = [
         *map(str, tmp_path.iterdir()),
-        str(tmp_path / f"{CANARY}-missing"),
-        CANARY * 600,
+        str(tmp_path / f"{PLANTED}-missing"),
+        PLANTED * 600,
         "",
         "/dev/zero",
         "a\x1bb",

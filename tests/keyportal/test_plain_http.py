@@ -17,7 +17,7 @@ from tests.databases import portal_database
 from tests.http_server import OtherEnd
 from tests.oauth_client import ClientKey, OAuthClient, basic
 from tests.portal import FORM, Portal
-from tests.wire import Reply, head, sent
+from tests.wire import Reply, exchange, head
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H5")]
 
@@ -222,7 +222,7 @@ def test_a_server_behind_a_proxy_gives_nothing_to_its_plain_clients(tmp_path: Pa
             login = {"Authorization": basic("plain@example.com", "correct horse battery staple"), **headers}
             assert oauth_client.post("/api/v1/tokens", **login).status == status
         half = head("POST", "/oauth/token", f"Content-Type: {FORM}", "Content-Length: 40", "X-Forwarded-Proto: http")
-        refused = sent(portal.port, half)  # before the body is there
+        refused = exchange(portal.port, half)  # before the body is there
         assert (refused.status, json.loads(refused.body)["error"]) == (403, "invalid_request")
         assert portal.get("/healthz", **plain).status == 200
         assert portal.get("/accounts/login/", **plain).status == 301

@@ -1,4 +1,4 @@
-"""Canary secrets: used in every way, right and wrong, and then looked for in everything that is left behind."""
+"""Planted secrets: used in every way, right and wrong, and then looked for in everything that is left behind."""
 
 import base64
 import re
@@ -19,7 +19,7 @@ EVERY_ROW = (
     "print(' '.join(repr({k: bytes(v) if isinstance(v, memoryview) else v for k, v in row.items()}) "
     "for model in apps.get_models() for row in model.objects.values()))"
 )
-PASSWORD = "canary-phrase-that-nobody-else-has"
+PASSWORD = "planted-phrase-that-nobody-else-has"
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def spellings(secret: str) -> list[str]:
 def use_in_every_way(site: Portal, portal_user: PortalUser) -> list[str]:
     """Make two keys, and send their secrets wherever a person or a client might; give them."""
     form = portal_user.field("/keys/new/", "form_token")
-    page = portal_user.post("/keys/new/", name="canary", environment="live", expiry="never", form_token=form).decode()
+    page = portal_user.post("/keys/new/", name="planted", environment="live", expiry="never", form_token=form).decode()
     secret = re.findall(r"kp_live_\w{49}", page)[0]
     key = re.findall(r"key_\w{22}", page)[0]
-    _, printed = site.make_key("canary@example.com")
+    _, printed = site.make_key("planted@example.com")
     for one in (secret, printed):
         site.get("/api/v1/me", Authorization=f"Bearer {one}")
         site.get("/api/v1/me", Authorization=f"Bearer {one} {one}")
@@ -77,13 +77,13 @@ def use_as_a_client(site: Portal, client: ClientKey) -> list[str]:
     """Send the password, the secret and the tokens that they buy to every endpoint of tokens; give the tokens."""
     oauth_client = OAuthClient(site)
     token = oauth_client.client_token(client)
-    pair = oauth_client.log_in("canary@example.com", PASSWORD)
+    pair = oauth_client.log_in("planted@example.com", PASSWORD)
     successor = json_of(oauth_client.refresh(pair["refresh_token"]))
     tokens = [token, pair["access_token"], pair["refresh_token"], successor["access_token"], successor["refresh_token"]]
-    service = ClientKey(*site.make_key("canary@example.com", "--scope", "credentials:verify", "--restricted"))
+    service = ClientKey(*site.make_key("planted@example.com", "--scope", "credentials:verify", "--restricted"))
     for one in (client.secret, PASSWORD, *tokens):
         oauth_client.me(one)
-        oauth_client.password("canary@example.com", one)
+        oauth_client.password("planted@example.com", one)
         oauth_client.password(one, PASSWORD)
         oauth_client.refresh(one)
         oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": one})
@@ -101,7 +101,7 @@ def use_as_a_client(site: Portal, client: ClientKey) -> list[str]:
         oauth_client.form("/oauth/revoke", {"token": one, "token_type_hint": one}, **{"User-Agent": one})
         site.get(f"/.well-known/jwks.json?token={one}", **{"If-None-Match": one})
     for one in (token, pair["access_token"], successor["refresh_token"]):
-        assert "canary@example.com" in site.command("findkey", stdin=f"Authorization: Bearer {one}\n").stdout
+        assert "planted@example.com" in site.command("findkey", stdin=f"Authorization: Bearer {one}\n").stdout
     return [*tokens, service.secret, site.environment["KEYPORTAL_SIGNING_KEYS"].partition('"d": "')[2][:43]]
 
 
@@ -109,9 +109,9 @@ def use_as_a_client(site: Portal, client: ClientKey) -> list[str]:
 @pytest.mark.security("L-01")
 @pytest.mark.security("L-07")
 def test_no_log_message_table_or_page_holds_a_secret(site: Portal) -> None:
-    portal_user = PortalUser(site, "canary@example.com", PASSWORD)
+    portal_user = PortalUser(site, "planted@example.com", PASSWORD)
     session = next(cookie.value or "" for cookie in portal_user.cookies if cookie.name == "sessionid")
-    canaries = use_in_every_way(site, portal_user)
+    planted = use_in_every_way(site, portal_user)
     site.shell("from apikeys.models import KeySecret; KeySecret.objects.update(ciphertext=b'broken')")
     page = portal_user.get("/keys/")
     for key in set(re.findall(r"/keys/(key_\w{22})/", page)):
@@ -133,7 +133,7 @@ def test_no_log_message_table_or_page_holds_a_secret(site: Portal) -> None:
     assert "key_created" in left_behind["tables"]
     assert 'entry_point="forward_auth"' in left_behind["metrics"]
     server = [site.environment[name] for name in ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS")]
-    wanted = [form for secret in canaries for form in spellings(secret)] + [PASSWORD, session]
+    wanted = [form for secret in planted for form in spellings(secret)] + [PASSWORD, session]
     wanted += [value.partition(":")[2] or value for value in server]
     found = [(place, form[:12]) for place, text in left_behind.items() for form in wanted if form in text]
     assert found == []

@@ -201,7 +201,7 @@ def test_write_env_reads_the_file_as_the_portal_does(tmp_path: Path) -> None:
     file.write_text("export SECRET_KEY=mine\n  KEYPORTAL_INDEX_KEYS=i1:mine\nKEYPORTAL_SEALING_KEYS_FILE=/x\n")
     assert write_env(file, KEYPORTAL_SIGNING_KEYS_FILE="/y").returncode == 0
     assert file.read_text().count("=") == 3
-    file.write_text("SECRET_KEY=mine\ncAnArY7q\n")
+    file.write_text("SECRET_KEY=mine\npLaNtEd7\n")
     ended = write_env(file)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.splitlines() == ["The file .env must hold lines of NAME=value, and line 2 is not one"]

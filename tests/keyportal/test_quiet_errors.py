@@ -27,28 +27,28 @@ from vault.secret_format import new_secret
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H12")]
 
-CANARY = "cAnArY7q"
+PLANTED = "pLaNtEd7"
 RINGS = {"KEYPORTAL_SEALING_KEYS": new_entry("s1"), "KEYPORTAL_INDEX_KEYS": new_entry("i1")}
 OPTIONS = [
-    f"options={quote(f'-c {CANARY}=1')}",
-    f"options={quote(f'-c search_path=a -c lock_timeout={CANARY}')}",
-    f"options={quote(f'--{CANARY}=1')}",
-    f"service={CANARY}",
-    f"assume_role={CANARY}",
-    f"client_encoding={CANARY}",
-    f"sslrootcert=/{CANARY}&sslmode=verify-full",
-    f"sslcert=/{CANARY}&sslkey=/{CANARY}&sslmode=require",
-    f"passfile=/{CANARY}",
-    f"krbsrvname={CANARY}&gssencmode=require",
-    f"requirepeer={CANARY}",
-    f"replication={CANARY}",
+    f"options={quote(f'-c {PLANTED}=1')}",
+    f"options={quote(f'-c search_path=a -c lock_timeout={PLANTED}')}",
+    f"options={quote(f'--{PLANTED}=1')}",
+    f"service={PLANTED}",
+    f"assume_role={PLANTED}",
+    f"client_encoding={PLANTED}",
+    f"sslrootcert=/{PLANTED}&sslmode=verify-full",
+    f"sslcert=/{PLANTED}&sslkey=/{PLANTED}&sslmode=require",
+    f"passfile=/{PLANTED}",
+    f"krbsrvname={PLANTED}&gssencmode=require",
+    f"requirepeer={PLANTED}",
+    f"replication={PLANTED}",
 ]
 PLACES = [
-    f"postgres://{CANARY}:x@127.0.0.1:{{port}}/keyportal",
-    f"postgres://keyportal:{CANARY}@127.0.0.1:{{port}}/keyportal",
-    f"postgres://keyportal:{{password}}@127.0.0.1:{{port}}/{CANARY}",
-    f"postgres://keyportal:{{password}}@{CANARY}.invalid:{{port}}/keyportal",
-    f"postgres://keyportal:{{password}}@%2F{CANARY}:{{port}}/keyportal",
+    f"postgres://{PLANTED}:x@127.0.0.1:{{port}}/keyportal",
+    f"postgres://keyportal:{PLANTED}@127.0.0.1:{{port}}/keyportal",
+    f"postgres://keyportal:{{password}}@127.0.0.1:{{port}}/{PLANTED}",
+    f"postgres://keyportal:{{password}}@{PLANTED}.invalid:{{port}}/keyportal",
+    f"postgres://keyportal:{{password}}@%2F{PLANTED}:{{port}}/keyportal",
 ]
 ADDRESSES = [*PLACES, *(f"postgres://keyportal:{{password}}@127.0.0.1:{{port}}/keyportal?{given}" for given in OPTIONS)]
 FEW = [ADDRESSES[0], ADDRESSES[2], *ADDRESSES[5:8], ADDRESSES[9]]
@@ -91,7 +91,7 @@ def test_what_a_database_says_of_its_address_is_in_no_traceback(
         told = format_quietly(error) + in_short(error)
     finally:
         connection.close()
-    assert CANARY.lower() not in told.lower()
+    assert PLANTED.lower() not in told.lower()
     assert not told or "django.db.utils." in told
 
 
@@ -103,7 +103,7 @@ def test_no_command_shows_what_the_database_says_of_its_address(
     site.environment["DATABASE_URL"] = place(cluster, address)
     ended = site.start_command(*command)
     printed = ended.stdout + ended.stderr
-    assert CANARY.lower() not in printed.lower()
+    assert PLANTED.lower() not in printed.lower()
     assert "Traceback" not in printed
     if ended.returncode:
         assert "keyportal: the database in DATABASE_URL reported an error: django.db.utils." in ended.stderr
@@ -111,7 +111,7 @@ def test_no_command_shows_what_the_database_says_of_its_address(
 
 @pytest.mark.postgresql
 def test_a_refused_log_in_is_told_by_its_sqlstate_or_class(site: Portal, cluster: Cluster) -> None:
-    site.environment["DATABASE_URL"] = f"{cluster.url}?assume_role={CANARY}"
+    site.environment["DATABASE_URL"] = f"{cluster.url}?assume_role={PLANTED}"
     ended = site.start_command("migrate", "--check")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.splitlines()[-1].endswith("DataError (SQLSTATE 22023)")
@@ -121,7 +121,7 @@ def test_a_refused_log_in_is_told_by_its_sqlstate_or_class(site: Portal, cluster
 @pytest.mark.parametrize(("address", "style"), list(zip(FEW, ["json", "text"] * 3, strict=True)))
 def test_no_started_server_logs_it(site: Portal, cluster: Cluster, address: str, style: str) -> None:
     wrong = place(cluster, address)
-    services = {"CACHE_URL": f"redis://{CANARY}.invalid:1/0", "EMAIL_URL": f"smtp://{CANARY}.invalid"}
+    services = {"CACHE_URL": f"redis://{PLANTED}.invalid:1/0", "EMAIL_URL": f"smtp://{PLANTED}.invalid"}
     site.environment |= {"DATABASE_URL": wrong, "KEYPORTAL_LISTEN_URL": wrong, **services}
     site.environment |= {"KEYPORTAL_LOG_FORMAT": style, "KEYPORTAL_RATE_LIMIT": "10/minute"}
     site.spawn(workers=1)
@@ -130,7 +130,7 @@ def test_no_started_server_logs_it(site: Portal, cluster: Cluster, address: str,
         assert site.get(path, Authorization=f"Bearer {key()}").status in (200, 301, 401, 404, 500, 503)
     wait_until(lambda: "Traceback" in site.log.read_text(), otherwise=site.log.read_text)  # of a periodic task
     site.stop()
-    assert CANARY.lower() not in site.log.read_text().lower()
+    assert PLANTED.lower() not in site.log.read_text().lower()
 
 
 def key() -> str:
@@ -142,7 +142,7 @@ def raised(error: BaseException) -> BaseException:
     """Raise an error while another is handled that says the same, and give it."""
     try:
         try:
-            raise psycopg.OperationalError(f"invalid value: {CANARY}")
+            raise psycopg.OperationalError(f"invalid value: {PLANTED}")
         except psycopg.Error as cause:
             raise error from cause
     except type(error) as caught:
@@ -150,12 +150,12 @@ def raised(error: BaseException) -> BaseException:
 
 
 ERRORS = [
-    OperationalError(CANARY),
-    psycopg.errors.InvalidParameterValue(CANARY),
-    sqlite3.OperationalError(CANARY),
-    RedisError(CANARY),
-    smtplib.SMTPAuthenticationError(535, CANARY.encode()),
-    ssl.SSLCertVerificationError(1, CANARY),
+    OperationalError(PLANTED),
+    psycopg.errors.InvalidParameterValue(PLANTED),
+    sqlite3.OperationalError(PLANTED),
+    RedisError(PLANTED),
+    smtplib.SMTPAuthenticationError(535, PLANTED.encode()),
+    ssl.SSLCertVerificationError(1, PLANTED),
 ]
 
 
@@ -169,7 +169,7 @@ def test_a_line_of_the_log_has_the_frames_of_an_error_and_not_its_text(
     record = logging.LogRecord("x", logging.ERROR, "x", 1, "it broke: %s", (caught,), given)
     assert RequestFilter().filter(record)
     line = formatter.format(record)
-    assert CANARY not in line
+    assert PLANTED not in line
     assert type(error).__name__ in line
     assert "in raised" in line
     assert "direct cause" in line
@@ -178,16 +178,16 @@ def test_a_line_of_the_log_has_the_frames_of_an_error_and_not_its_text(
 def test_other_errors_keep_their_texts() -> None:
     shown = format_quietly(raised(ValueError("what is wrong")))
     assert shown.endswith("ValueError: what is wrong")
-    assert CANARY not in shown
+    assert PLANTED not in shown
 
 
 @pytest.mark.parametrize(
     ("error", "short"),
     [
-        (psycopg.errors.UndefinedTable(CANARY), "psycopg.errors.UndefinedTable (SQLSTATE 42P01)"),
+        (psycopg.errors.UndefinedTable(PLANTED), "psycopg.errors.UndefinedTable (SQLSTATE 42P01)"),
         (smtplib.SMTPDataError(554, b"x"), "smtplib.SMTPDataError (SMTP 554)"),
-        (RedisError(CANARY), "redis.exceptions.RedisError"),
-        (ValueError(CANARY), "ValueError"),
+        (RedisError(PLANTED), "redis.exceptions.RedisError"),
+        (ValueError(PLANTED), "ValueError"),
     ],
 )
 def test_an_error_in_short_has_class_and_code(error: Exception, short: str) -> None:
@@ -196,5 +196,5 @@ def test_an_error_in_short_has_class_and_code(error: Exception, short: str) -> N
 
 def test_what_sqlite_calls_an_error_is_told() -> None:
     with pytest.raises(sqlite3.OperationalError) as caught:
-        sqlite3.connect(":memory:").execute(f"SELECT {CANARY}")
+        sqlite3.connect(":memory:").execute(f"SELECT {PLANTED}")
     assert in_short(caught.value) == "sqlite3.OperationalError (SQLITE_ERROR)"

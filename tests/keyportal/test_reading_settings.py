@@ -11,7 +11,7 @@ from tests.settings_reader import base, read_settings
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H12")]
 
-CANARY = "cAnArY7q"
+PLANTED = "pLaNtEd7"
 
 
 def env_file(folder: Path, text: str | bytes) -> str:
@@ -35,7 +35,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_pa
 
 
 def test_quotes_of_the_file_go_and_a_dollar_in_it_stays(tmp_path: Path) -> None:
-    key = f"${CANARY} with 'quotes' and # and = and more than fifty characters"
+    key = f"${PLANTED} with 'quotes' and # and = and more than fifty characters"
     file = env_file(tmp_path, f'SECRET_KEY="{key}"\nPGPASSWORD=\'${{HOME}} "x"\'\n')
     reading = read_settings("SECRET_KEY", KEYPORTAL_ENV_FILE=file)
     assert (reading.option("SECRET_KEY"), reading.option("PGPASSWORD")) == (key, '${HOME} "x"')
@@ -44,12 +44,12 @@ def test_quotes_of_the_file_go_and_a_dollar_in_it_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (f"SECRET_KEY={CANARY}\n{CANARY}\n", "line 2"),
-        (f"SECRET_KEY = {CANARY}\n", "line 1"),
-        (f"SECRET_KEY={CANARY}\x0b{CANARY}\n", "line 2"),
-        (f"SECRET-KEY={CANARY}\n", "line 1"),
-        (CANARY.encode() + b"=\xff", "UTF-8"),
-        (f"A={CANARY * 9000}", "longer"),
+        (f"SECRET_KEY={PLANTED}\n{PLANTED}\n", "line 2"),
+        (f"SECRET_KEY = {PLANTED}\n", "line 1"),
+        (f"SECRET_KEY={PLANTED}\x0b{PLANTED}\n", "line 2"),
+        (f"SECRET-KEY={PLANTED}\n", "line 1"),
+        (PLANTED.encode() + b"=\xff", "UTF-8"),
+        (f"A={PLANTED * 9000}", "longer"),
     ],
 )
 def test_a_file_that_is_none_is_refused_by_its_line(text: str | bytes, said: str, tmp_path: Path) -> None:
@@ -59,19 +59,19 @@ def test_a_file_that_is_none_is_refused_by_its_line(text: str | bytes, said: str
     (line,) = reading.lines
     assert line.startswith("keyportal: KEYPORTAL_ENV_FILE must ")
     assert said in line
-    assert CANARY not in line
+    assert PLANTED not in line
 
 
 def test_a_file_that_is_not_there_or_not_one_is_refused(tmp_path: Path) -> None:
-    for path in (str(tmp_path / CANARY), str(tmp_path), "", "/dev/null"):
+    for path in (str(tmp_path / PLANTED), str(tmp_path), "", "/dev/null"):
         reading = read_settings(KEYPORTAL_ENV_FILE=path)
         assert reading.values is None
         assert len(reading.lines) == 1
-        assert CANARY not in reading.lines[0]
+        assert PLANTED not in reading.lines[0]
 
 
 def test_every_mistake_is_told_at_once() -> None:
-    reading = read_settings("SECRET_KEY", KEYPORTAL_MAX_KEYS=CANARY, KEYPORTAL_LOCAL="maybe", KEYPORTAL_BRANDS="x")
+    reading = read_settings("SECRET_KEY", KEYPORTAL_MAX_KEYS=PLANTED, KEYPORTAL_LOCAL="maybe", KEYPORTAL_BRANDS="x")
     assert [line.split()[1] for line in reading.lines] == [
         "KEYPORTAL_LOCAL",
         "SECRET_KEY",
@@ -91,7 +91,7 @@ def test_every_mistake_is_told_at_once() -> None:
     ],
 )
 def test_a_name_that_is_no_setting_is_told_of(name: str, meant: str, tmp_path: Path) -> None:
-    for changes in ({name: CANARY}, {"KEYPORTAL_ENV_FILE": env_file(tmp_path, f"{name}={CANARY}\n")}):
+    for changes in ({name: PLANTED}, {"KEYPORTAL_ENV_FILE": env_file(tmp_path, f"{name}={PLANTED}\n")}):
         values = read_settings(**changes).values
         assert values is not None
         (sentence,) = values["KEYPORTAL_STRAY_NAMES"]
@@ -175,18 +175,18 @@ def test_further_hosts_have_one_spelling_too() -> None:
     ("address", "reason"),
     [
         ("https://keys.example.com/portal", "it has a path"),
-        ("https://keys.example.com/cAnArY7q/", "it has a path"),
-        ("https://user:cAnArY7q@keys.example.com", "takes no user or password"),
-        ("https://user:a/cAnArY7q?b#c@keys.example.com", "takes no user or password"),
-        ("https://keys.example.com?cAnArY7q", "a ? or a #"),
+        ("https://keys.example.com/pLaNtEd7/", "it has a path"),
+        ("https://user:pLaNtEd7@keys.example.com", "takes no user or password"),
+        ("https://user:a/pLaNtEd7?b#c@keys.example.com", "takes no user or password"),
+        ("https://keys.example.com?pLaNtEd7", "a ? or a #"),
         ("https://keys.example.com/?", "a ? or a #"),
         ("https://keys.example.com/#", "a ? or a #"),
-        ("https://keys.example.com/cAnArY7q#x", "a ? or a #"),
+        ("https://keys.example.com/pLaNtEd7#x", "a ? or a #"),
         ("https://", "it has no host"),
         ("https://keys.example.com:99999", "its port"),
         ("https://keys.example.com:0", "its port"),
         ("https://keys.example.com:", "its port"),
-        ("https://keys.example.com:cAnArY7q", "its port"),
+        ("https://keys.example.com:pLaNtEd7", "its port"),
         ("https://ke ys.example.com", "its host"),
         ("https://keys..example.com", "its host"),
         ("https://keys_example.com", "its host"),
@@ -194,7 +194,7 @@ def test_further_hosts_have_one_spelling_too() -> None:
         ("https://schlüssel.example.com", "xn--"),
         ("https://[::1", "its host"),
         ("https://[fe80::1%eth0]", "its host"),
-        ("https://[cAnArY7q]", "its host"),
+        ("https://[pLaNtEd7]", "its host"),
         ("ftp://keys.example.com", "does not begin with https://"),
         ("keys.example.com", "does not begin with https://"),
         ("//keys.example.com", "does not begin with https://"),
@@ -207,7 +207,7 @@ def test_an_address_of_the_portal_that_is_none_is_refused_with_the_reason(addres
     told, _, why = reading.lines[0].partition("; ")
     assert "KEYPORTAL_URL must be the portal's address alone, without a path" in told
     assert reason in why
-    assert CANARY not in reading.lines[0]
+    assert PLANTED not in reading.lines[0]
 
 
 @pytest.mark.parametrize("address", ["keys@example.com", "Keys <keys@example.com>", '"Keys, all" <keys@localhost>'])

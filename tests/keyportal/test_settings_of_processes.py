@@ -21,17 +21,17 @@ from tests.with_postgres import Cluster, postgres_cluster
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H12")]
 
-CANARY = "cAnArY7q"
+PLANTED = "pLaNtEd7"
 WRONG = {
-    "SECRET_KEY_FILE": f"/nowhere/{CANARY}",
-    "DATABASE_URL": f"postgres://user:1{CANARY}/2?3#{CANARY}@host/name",
-    "KEYPORTAL_LISTEN_URL": f"postgres://user:{CANARY}/x@host/name",
-    "CACHE_URL": f"redis://:{CANARY}?x@host/0",
-    "EMAIL_URL": f"smtp://user:{CANARY}#x@host",
-    "KEYPORTAL_URL": f"https://[{CANARY}",
-    "KEYPORTAL_TRUSTED_PROXIES": CANARY,
-    "KEYPORTAL_MAX_KEYS": f"1{CANARY}",
-    "KEYPORTAL_TLS_CERTIFICATE": f"\x01{CANARY}",
+    "SECRET_KEY_FILE": f"/nowhere/{PLANTED}",
+    "DATABASE_URL": f"postgres://user:1{PLANTED}/2?3#{PLANTED}@host/name",
+    "KEYPORTAL_LISTEN_URL": f"postgres://user:{PLANTED}/x@host/name",
+    "CACHE_URL": f"redis://:{PLANTED}?x@host/0",
+    "EMAIL_URL": f"smtp://user:{PLANTED}#x@host",
+    "KEYPORTAL_URL": f"https://[{PLANTED}",
+    "KEYPORTAL_TRUSTED_PROXIES": PLANTED,
+    "KEYPORTAL_MAX_KEYS": f"1{PLANTED}",
+    "KEYPORTAL_TLS_CERTIFICATE": f"\x01{PLANTED}",
 }
 ODD_FOLDERS = ("c#", "a b", "x?y", "%41", "ü漢", "a+b&c;d=e", "$HOME", "'\"`\\")
 
@@ -59,7 +59,7 @@ def test_a_command_ends_with_one_line_and_without_the_value(site: Portal, name: 
     assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()
     assert line.startswith(f"keyportal: {name}")
-    assert CANARY not in line
+    assert PLANTED not in line
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY_FILE", "DATABASE_URL", "KEYPORTAL_TRUSTED_PROXIES"])
@@ -69,7 +69,7 @@ def test_the_server_does_not_start_and_says_it_once(site: Portal, name: str) -> 
     process = site.spawn(workers=3)
     assert process.wait(timeout=DEADLINE) != 0
     printed = site.log.read_text()
-    assert CANARY not in printed
+    assert PLANTED not in printed
     assert "Traceback" not in printed
     assert printed.count("keyportal: ") == 1
     assert f"keyportal: {name}" in printed
@@ -86,18 +86,18 @@ def test_the_tests_do_not_begin_and_say_why_in_one_line() -> None:
         timeout=DEADLINE,
     )
     assert ended.returncode != 0
-    assert CANARY not in ended.stdout + ended.stderr
+    assert PLANTED not in ended.stdout + ended.stderr
     assert [line.split()[1] for line in ended.stderr.splitlines() if line] == ["DATABASE_URL"]
 
 
 def test_a_misspelt_setting_is_told_of_by_commands_and_once_by_the_server(site: Portal) -> None:
-    site.environment |= {"KEYPORTAL_RATELIMIT": CANARY}
+    site.environment |= {"KEYPORTAL_RATELIMIT": PLANTED}
     for printed in (site.start_command("check").stderr, site.start_command("showmigrations", "accounts").stderr):
         assert "KEYPORTAL_RATELIMIT is not a setting of the portal; you probably meant KEYPORTAL_RATE_LIMIT" in printed
-        assert CANARY not in printed
+        assert PLANTED not in printed
     site.start(workers=2)
     assert site.log.read_text().count("keyportal.W040") == 1
-    assert CANARY not in site.log.read_text()
+    assert PLANTED not in site.log.read_text()
 
 
 def where(folder: Path, **environment: str) -> dict[str, str]:
@@ -210,12 +210,12 @@ def test_options_in_the_environment_hold_as_well(cluster: Cluster, tmp_path: Pat
 @pytest.mark.postgresql
 @pytest.mark.parametrize("output", ["hash", "unified"])
 def test_no_command_that_lists_settings_shows_a_secret(cluster: Cluster, tmp_path: Path, output: str) -> None:
-    address = f"postgres://odd:{CANARY}@127.0.0.1:{cluster.port}/keyportal"
-    services = {"CACHE_URL": f"redis://:{CANARY}@host/0", "EMAIL_URL": f"smtp://user:{CANARY}@host"}
-    portal = Portal(tmp_path, address, KEYPORTAL_LISTEN_URL=address, SECRET_KEY_FALLBACKS=CANARY * 7, **services)
+    address = f"postgres://odd:{PLANTED}@127.0.0.1:{cluster.port}/keyportal"
+    services = {"CACHE_URL": f"redis://:{PLANTED}@host/0", "EMAIL_URL": f"smtp://user:{PLANTED}@host"}
+    portal = Portal(tmp_path, address, KEYPORTAL_LISTEN_URL=address, SECRET_KEY_FALLBACKS=PLANTED * 7, **services)
     listed = portal.command("diffsettings", "--all", "--output", output).stdout
     assert "KEYPORTAL_MAX_KEYS = 200" in listed
-    secrets = [CANARY, portal.environment["SECRET_KEY"]]
+    secrets = [PLANTED, portal.environment["SECRET_KEY"]]
     secrets += [portal.environment[name].partition(":")[2] for name in RINGS]
     secrets.append(json.loads(portal.environment["KEYPORTAL_SIGNING_KEYS"])["keys"][0]["d"])
     assert [secret for secret in secrets if secret in listed] == []

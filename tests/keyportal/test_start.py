@@ -62,8 +62,8 @@ def test_with_a_short_a_doubled_or_a_shared_key_it_does_not_start(site: Portal) 
 
 @pytest.mark.security("R-26")
 def test_with_another_key_under_the_same_id_it_does_not_start(site: Portal) -> None:
-    site.make_developer("canary@example.com")
-    site.make_key("canary@example.com")
+    site.make_developer("planted@example.com")
+    site.make_key("planted@example.com")
     printed = refusal(site, KEYPORTAL_INDEX_KEYS=new_entry("i1"))
     assert "keyportal.E008" in printed
     assert "key 'i1' of the index ring is not the one" in printed

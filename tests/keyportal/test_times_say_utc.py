@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 
@@ -22,7 +21,7 @@ from audit.models import Event
 from credentials.scopes.models import Scope
 from credentials.usage.models import SourceAddress, Usage
 from keyportal.models import TaskRun
-from tests.conftest import ORIGIN, PASSWORD, MakeKey
+from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeKey
 from tests.portal import ROOT
 from tokens.models import Audience, RevokedToken, TokenFamily
 
@@ -32,7 +31,6 @@ TIME = re.compile(rf"\b\d{{1,2}} {MONTH}[a-z]*(?: \d{{4}})?(?:, \d\d:\d\d(?::\d\
 OTHER_TIMES = re.compile(rf"{MONTH}[a-z]*\.? \d{{1,2}}, \d{{4}}|\b\d{{1,2}}:\d\d [ap]\.m\.")
 MEANT = r"None; it only identifies the caller|Rate limit\s+None|None available"
 """Where the word is one of the page's own."""
-Enter = Callable[..., Client]
 
 
 @pytest.mark.once
@@ -124,7 +122,7 @@ def pages_of(key: APIKey) -> list[str]:
 
 
 @pytest.mark.django_db
-def test_every_page_says_utc_and_none_says_none(log_in: Enter, operator: User, lived_in: APIKey) -> None:
+def test_every_page_says_utc_and_none_says_none(log_in: LogIn, operator: User, lived_in: APIKey) -> None:
     browser = log_in(operator)
     Authenticator.objects.create(user=operator, type="webauthn", data={"name": "old", "credential": {}})
     silent, empty, seen = {}, [], 0
@@ -150,7 +148,7 @@ def without_filters(page: str) -> str:
 
 
 @pytest.mark.django_db
-def test_the_field_for_a_date_says_when_its_day_ends(log_in: Enter, operator: User, lived_in: APIKey) -> None:
+def test_the_field_for_a_date_says_when_its_day_ends(log_in: LogIn, operator: User, lived_in: APIKey) -> None:
     for path in ("/keys/new/", f"/keys/{lived_in.pk}/edit/"):
         page = log_in(operator).get(path, secure=True).content.decode()
         assert "Date (UTC)" in page

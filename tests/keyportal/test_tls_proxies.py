@@ -11,7 +11,7 @@ from keyportal.http_server.bounds import IDLE
 from tests.fronts import OWNER, PASSWORD, Front
 from tests.gateways import CERTIFICATE
 from tests.portal import ROOT
-from tests.wire import field, head, sent, wire
+from tests.wire import exchange, field, head, wire
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H2")]
 
@@ -31,7 +31,7 @@ def test_a_page_is_led_to_https_and_a_machine_is_told(front: Front) -> None:
             with wire(front.plain) as line:
                 told = line.send(head(method, path)).reply(to_head=method == "HEAD")
             assert (told.status, told.header("location")) == (301, f"https://127.0.0.1:{front.port}{path}")
-        assert sent(front.plain, head("POST", path, "Content-Length: 0")).status == 403
+        assert exchange(front.plain, head("POST", path, "Content-Length: 0")).status == 403
     written = front.portal.log.stat().st_size
     for path in (
         "/api/v1/me",
@@ -48,11 +48,11 @@ def test_a_page_is_led_to_https_and_a_machine_is_told(front: Front) -> None:
         "/api",
     ):
         for method in ("GET", "POST", "OPTIONS"):
-            answer = sent(front.plain, head(method, path, front.bearer(), "Content-Length: 0"))
+            answer = exchange(front.plain, head(method, path, front.bearer(), "Content-Length: 0"))
             assert answer.status in ((400, 403) if ".." not in path else (400, 403, 301)), path
             assert front.client.secret.encode() not in answer.body
             assert answer.header("location") == "" or ".." in path
-    assert "Use https" in json.loads(sent(front.plain, head("GET", "/api/v1/me", front.bearer())).body)["detail"]
+    assert "Use https" in json.loads(exchange(front.plain, head("GET", "/api/v1/me", front.bearer())).body)["detail"]
     assert front.portal.log.stat().st_size == written  # none of it came to the portal
 
 
@@ -61,8 +61,8 @@ def test_a_page_is_led_to_https_and_a_machine_is_told(front: Front) -> None:
 def test_another_name_is_not_answered_with_200(front: Front, path: str) -> None:
     """Caddy does so for a name that it does not know; a gateway would take it for a good verdict."""
     for host in ("other.example", "10.0.0.7:8000", "127.0.0.1.other.example"):
-        assert 300 <= sent(front.port, head("GET", path, host=host), tls=front.tls).status < 500
-        assert 300 <= sent(front.plain, head("GET", path, host=host)).status < 500
+        assert 300 <= exchange(front.port, head("GET", path, host=host), tls=front.tls).status < 500
+        assert 300 <= exchange(front.plain, head("GET", path, host=host)).status < 500
 
 
 def test_metrics_are_for_the_portal_s_own_network(front: Front) -> None:

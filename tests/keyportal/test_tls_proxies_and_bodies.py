@@ -9,7 +9,7 @@ import pytest
 from tests.fronts import OWNER, Front
 from tests.oauth_client import ClientKey, basic
 from tests.portal import FORM
-from tests.wire import chunked, head, sent, wire
+from tests.wire import chunked, exchange, head, wire
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H2")]
 
@@ -32,7 +32,7 @@ def test_a_body_has_a_bound(front: Front) -> None:
 
 def test_a_body_in_chunks_is_read_and_half_of_one_is_not(front: Front) -> None:
     lines = [f"Authorization: {basic(*front.client)}", f"Content-Type: {FORM}"]
-    whole = sent(
+    whole = exchange(
         front.port,
         head("POST", "/oauth/token", *lines, "Transfer-Encoding: chunked") + chunked(GRANT[:5], GRANT[5:]),
         tls=front.tls,

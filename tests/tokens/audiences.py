@@ -10,7 +10,7 @@ from apikeys.models import APIKey
 from apikeys.verification import verify as verify_key
 from credentials.scopes.models import Scope
 from tests.conftest import ORIGIN, MakeKey
-from tests.tokens.test_endpoints import bearer
+from tests.tokens.endpoints import bearer
 from tokens import services
 from tokens.models import Audience
 

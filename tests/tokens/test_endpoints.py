@@ -1,9 +1,8 @@
 """The endpoints of the tokens without a server between: what each takes, in both languages of error."""
 
-import base64
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -17,47 +16,14 @@ from apikeys.models import APIKey
 from audit.models import Event
 from credentials.scopes.models import Scope
 from tests.conftest import PASSWORD, MakeKey, MakeUser
+from tests.tokens.endpoints import FORM, Json, basic, bearer, log_in_for_tokens, post_form, refresh
 from tests.typos import with_another_end
 from tokens.models import RevokedToken, TokenFamily
 from tokens.verification import verify
 
+__all__ = ["log_in_for_tokens"]
+
 pytestmark = pytest.mark.django_db
-FORM = "application/x-www-form-urlencoded"
-Json = dict[str, Any]
-
-
-def basic(user: str, password: str) -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
-
-
-def bearer(credential: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {credential}"}
-
-
-@pytest.fixture
-def log_in_for_tokens(client: Client, developer: User, scopes: list[Scope]) -> Callable[..., Json]:
-    """Log the developer in at the auth endpoint."""
-
-    def enter(status: int = 200, password: str = PASSWORD, **body: object) -> Json:
-        given: Json = {"data": json.dumps(body), "content_type": "application/json"} if body else {}
-        head = basic(developer.email, password)
-        answer = client.generic("POST", "/api/v1/tokens", secure=True, headers=head, **given)
-        assert answer.status_code == status, answer.content
-        told: Json = json.loads(answer.content)
-        return told
-
-    return enter
-
-
-def post_form(client: Client, path: str, body: Mapping[str, str], **head: str) -> tuple[int, Json]:
-    answer = client.post(path, "&".join(f"{k}={v}" for k, v in body.items()), FORM, secure=True, headers=head)
-    return answer.status_code, json.loads(answer.content)
-
-
-def refresh(client: Client, token: str, **more: object) -> tuple[int, Json]:
-    body = {"refresh_token": token, **more}
-    answer = client.post("/api/v1/tokens/refresh", json.dumps(body), "application/json", secure=True)
-    return answer.status_code, json.loads(answer.content)
 
 
 def me(client: Client, credential: str) -> tuple[int, Json]:

@@ -16,7 +16,7 @@ from audit.models import Event
 from credentials.scopes.models import Scope
 from tests.conftest import ORIGIN, PASSWORD, MakeKey
 from tests.tokens.audiences import ORDERS, REPORTS, orders, reports
-from tests.tokens.test_endpoints import FORM, basic, log_in_for_tokens, post_form, refresh
+from tests.tokens.endpoints import FORM, basic, log_in_for_tokens, post_form, refresh
 from tokens import services
 from tokens.audiences import is_registered
 from tokens.models import Audience, RefreshToken, TokenFamily
