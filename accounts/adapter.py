@@ -78,7 +78,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     @override
     def post_login(self, request: HttpRequest, user: User, **hook: Any) -> HttpResponse:
-        """Record the log-in and remember the device."""
+        """Record the log-in and set the device's cookie."""
         response: HttpResponse = super().post_login(request, user, **hook)
         actor = f"user:{user.pk}"
         record_event(EventType.LOGGED_IN, subject=actor, origin=Origin.of_request(request, actor=actor))

@@ -2,7 +2,7 @@
 
 An invisible character may still belong to a word or an emoji: Persian and the scripts of India join and separate
 letters with U+200C and U+200D, emoji are joined with U+200D and varied by U+FE0F, and flags of regions are spelled with
-tags. So `fault_at` judges each character by its neighbours (Unicode UTS #39, UTS #51, RFC 5892 Appendix A).
+tags. So `fault_at` looks at the neighbours of each character (Unicode UTS #39, UTS #51, RFC 5892 Appendix A).
 """
 
 import re

@@ -130,8 +130,8 @@ def reschedule(claimed: ClaimedMessage, error: Exception) -> bool:
         logger.warning("mail_delayed: %s (%s, try %d): %s", claimed.what, claimed.id, claimed.tries, _in_short(error))
         claimed.rows().update(due_at=Now() + DELAYS[claimed.tries - 1])
         return True
-    said = _in_short(error)
-    logger.error("mail_unsent: %s (%s, try %d): %s", claimed.what, claimed.id, claimed.tries, said, exc_info=error)
+    summary = _in_short(error)
+    logger.error("mail_unsent: %s (%s, try %d): %s", claimed.what, claimed.id, claimed.tries, summary, exc_info=error)
     _give_up(claimed.rows())
     return False
 

@@ -10,7 +10,7 @@ from credentials.record import VerifiedRecord
 
 
 class APIKeyAuthentication(BearerAuthentication):
-    """Authenticate `Authorization: Bearer kp_live_…`: a token that begins with the portal's brand is judged here."""
+    """Authenticate `Authorization: Bearer kp_live_…`: a token that begins with the portal's brand is checked here."""
 
     @override
     def is_ours(self, token: str) -> bool:

@@ -52,9 +52,9 @@ def unknown_members(sent: Iterable[str], known: Collection[str]) -> dict[str, li
     errors: dict[str, list[str]] = {}
     unknown = (name for name in sent if name not in known)
     for name in islice(unknown, MAX_UNKNOWN):  # finding a close match is slow
-        meant = _meant(name, known)
-        sayable = name if _NAME.fullmatch(name) else "non_field_errors"
-        errors[sayable] = [f"This member is unknown. Did you mean “{meant}”?" if meant else "This member is unknown."]
+        meant = _suggestion(name, known)
+        quotable = name if _NAME.fullmatch(name) else "non_field_errors"
+        errors[quotable] = [f"This member is unknown. Did you mean “{meant}”?" if meant else "This member is unknown."]
     return errors
 
 
@@ -93,8 +93,8 @@ def _refuse(constant: str) -> None:
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse)
 
 
-def _meant(name: str, known: Collection[str]) -> str:
-    spelt = name[:64].lower().replace("-", "_")
-    if (other := MEANT.get(spelt, "")) in known:
+def _suggestion(name: str, known: Collection[str]) -> str:
+    spelled = name[:64].lower().replace("-", "_")
+    if (other := MEANT.get(spelled, "")) in known:
         return other
-    return next(iter(get_close_matches(spelt, known, n=1)), "")
+    return next(iter(get_close_matches(spelled, known, n=1)), "")

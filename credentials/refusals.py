@@ -165,9 +165,9 @@ class Refusal:
             parts.append(f'error="{self.reason.error}"')
             parts.append(f'error_description="{self.reason.title}"')
         # A gateway's query may name anything, so only valid scope tokens go into the header (RFC 6749 §3.3).
-        sayable = [scope for scope in self.scopes if _SCOPE_TOKEN.fullmatch(scope)]
-        if sayable:
-            parts.append(f'scope="{" ".join(sayable)}"')
+        valid = [scope for scope in self.scopes if _SCOPE_TOKEN.fullmatch(scope)]
+        if valid:
+            parts.append(f'scope="{" ".join(valid)}"')
         return ", ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Remember the service behind a connection: its record is looked up once a second and checked at every request."""
+"""Cache the service behind a connection: its record is looked up once a second and checked at every request."""
 
 import hashlib
 import os

@@ -87,7 +87,7 @@ def authenticate_caller(
     """Return the credential of the service that calls.
 
     Its own rate limit does not apply, because that limits the calls that it makes for itself. Raises `RefusedError`,
-    `CallerLimitError`, `django.db.Error`, and `WouldBlockError` if `lookup` uses memory alone.
+    `CallerLimitError`, `django.db.Error`, and `WouldBlockError` if `lookup` uses the cache alone.
     """
     credential = _look_up(header, query, address, lookup).credential
     authorize_caller(credential)
@@ -97,7 +97,7 @@ def authenticate_caller(
 def authenticate_known_caller(
     header: str | None, query: str, address: Address | None, caller_cache: CallerCache
 ) -> Credential:
-    """Return the same from memory alone, and from what this connection sent before. Raises the same errors.
+    """Return the same from the cache alone, and from what this connection sent before. Raises the same errors.
 
     For the event loop.
     """

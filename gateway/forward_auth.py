@@ -1,7 +1,7 @@
 """Forward-auth, `/gateway/auth`: a gateway sends each request's credential here, to have it checked.
 
 For nginx `auth_request`, Caddy `forward_auth`, Traefik ForwardAuth and Envoy `ext_authz`. Answered before Django's
-request cycle by the same verification as everywhere else: in the event loop if memory knows the answer
+request cycle by the same verification as everywhere else: in the event loop if the cache has the answer
 (`decide_at_once`), else in a thread (`decide`). The statuses are 200, 400, 401, 403, 429 and 503, with an empty body.
 Apart from the credential, nothing that a client controls affects the decision: not the method, the path below it, the
 body, nor forwarded headers from an untrusted peer.
@@ -90,7 +90,7 @@ def decide(request: ForwardAuthRequest) -> tuple[HTTPStatus, Headers]:
 
 
 def decide_at_once(request: ForwardAuthRequest) -> tuple[HTTPStatus, Headers]:
-    """Return what `decide` would, from memory. Raises `WouldBlockError` if memory does not know."""
+    """Return what `decide` would, from the cache. Raises `WouldBlockError` if the cache does not have the answer."""
     return _decide(request, lookup=get_cached)
 
 

@@ -26,7 +26,7 @@ def verdict(
 
     `audience` applies to tokens; a key has none and is good for every service. Raises `RefusedError` with a code of
     `credentials.refusals`, `django.db.Error` if the database can't be queried, and `WouldBlockError` if `lookup` uses
-    memory alone and does not know the credential, or must not seem to know it.
+    the cache alone and does not have the credential, or must not seem to know it.
     """
     try:
         if is_signed(text):

@@ -1,6 +1,6 @@
 """`POST /api/v1/verify`: a service has a credential checked that it received.
 
-Answered before Django's request cycle by the same verification as everywhere else: in the event loop if memory knows
+Answered before Django's request cycle by the same verification as everywhere else: in the event loop if the cache has
 both credentials, else in a thread.
 """
 
@@ -61,7 +61,7 @@ class VerifyCall:
 
         Raises `CredentialRefused` about the service's own credential or after too many unknown ones,
         `CallerLimitError`, REST framework's `APIException` for an invalid body, `django.db.Error`, and
-        `WouldBlockError` if `lookup` uses memory alone.
+        `WouldBlockError` if `lookup` uses the cache alone.
         """
         caller = self.authenticate(lookup)
         return _verdict(parse_body(self.body), caller, lookup if lookup is get_or_load else get_cached_unchecked)

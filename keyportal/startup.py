@@ -24,20 +24,20 @@ def confirm_configuration() -> None:
     errors = [_line("does not start", message) for message in found if message.level >= ERROR]
     if errors:
         sys.exit("\n".join(errors))
-    _say(notes)
+    _print(notes)
 
 
 def prepare_static_files() -> None:
     """Collect the static files if necessary, before any process looks for them, and print the outcome."""
-    said = collect_if_outdated()
-    if said:
-        _say([f"keyportal: {said}"])
+    sentence = collect_if_outdated()
+    if sentence:
+        _print([f"keyportal: {sentence}"])
 
 
 def _line(what: str, message: CheckMessage) -> str:
     return f"keyportal {what}: {message.id} {message.msg} {message.hint or ''}".rstrip()
 
 
-def _say(lines: Iterable[str]) -> None:
+def _print(lines: Iterable[str]) -> None:
     for line in lines:
         sys.stderr.write(f"{line}\n")

@@ -29,7 +29,7 @@ REALM = Refusal(
 
 
 class AccessTokenAuthentication(BearerAuthentication):
-    """Authenticate `Authorization: Bearer eyJ…`. Every token with a dot in it, which no API key has, is judged here.
+    """Authenticate `Authorization: Bearer eyJ…`. Every token with a dot in it, which no API key has, is checked here.
 
     It takes tokens for the portal's own audience. A service with another audience sets `audience` in a subclass.
     """

@@ -170,8 +170,8 @@ def _claims(token: str) -> Claims | None:
     The issuer is read from the token itself, because a good signature proves it.
     """
     try:
-        said = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
-        issuer = str(said["iss"])
+        payload = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        issuer = str(payload["iss"])
         return read(signing_ring(), token, issuer=issuer, audience=None, now=time.time(), leeway=FOREVER)
     except (TokenError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -1,4 +1,4 @@
-"""The verified cache holds what the database said about a credential while that is known to be current.
+"""The verified cache holds records of credentials, which are used while they are known to be current.
 
 It holds verdict data under digests, never a secret and never a verdict: expiry, networks and scopes are checked at
 every request. `credentials.verified_cache.freshness` knows whether the cache may be trusted. No entry outlives

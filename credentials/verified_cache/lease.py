@@ -60,7 +60,7 @@ class Lease:
         self.cache.clear()
 
     def switch_database(self, identity: DatabaseIdentity | None = None, *, disagreement: str = "") -> None:
-        """Forget all that is known about the database, also that the key rings fit it: it may be another one now.
+        """Reset all that is known about the database, also that the key rings fit it: it may be another one now.
 
         On PostgreSQL every thread then reconnects, and compares where its connection leads if an identity is known.
         """

@@ -186,7 +186,7 @@ class Listener(threading.Thread):
         return is_as_before
 
     def _is_as_before(self, connection: psycopg.Connection[Any], state: DatabaseState) -> bool:
-        """Return whether database and triggers are the same as before; if not, forget all and check closely."""
+        """Return whether database and triggers are the same as before; if not, clear all and check closely."""
         if state.versions == self._versions:
             return True
         self._lease.switch_database(identity_of(connection.cursor()))

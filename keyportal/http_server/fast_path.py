@@ -1,6 +1,6 @@
 """Requests that check credentials, answered before Django's request cycle.
 
-The event loop first looks in memory. If the answer is not there, a thread looks in the database and may wait.
+The event loop first looks in the cache. If the answer is not there, a thread looks in the database and may wait.
 """
 
 import logging
@@ -24,7 +24,7 @@ from keyportal.logs import request_id
 logger = logging.getLogger(__name__)
 
 Responder = Callable[[Lookup], Response]
-"""Raises `WouldBlockError` if it may use memory alone, and memory does not know."""
+"""Raises `WouldBlockError` if it may use the cache alone, and the answer is not there."""
 
 PLAIN_TYPES: Final = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
 PLAIN_ACCEPT: Final = (b"*/*", b"application/json", b"application/json, */*", b"application/json, text/plain, */*")

@@ -1,4 +1,4 @@
-"""Decide who answers a request: the event loop if memory knows the verdict, else a thread. One instance per process.
+"""Decide who answers a request: the event loop if the cache has the record, else a thread. One instance per process.
 
 Three kinds of work do not wait for one another: reading, which takes no thread; verdicts; and everything else.
 """

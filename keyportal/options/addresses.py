@@ -158,10 +158,10 @@ def redis(address: str) -> str:
 
 def _suits_redis(address: str, parts: SplitResult) -> bool:
     """Return whether the client accepts every option. It ignores those without a value, and quotes those it refuses."""
-    spelt = address.removeprefix(parts.scheme)
+    rest_of_address = address.removeprefix(parts.scheme)
     try:
         given = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        pool = ConnectionPool.from_url(parts.scheme.replace("valkey", "redis") + spelt)
+        pool = ConnectionPool.from_url(parts.scheme.replace("valkey", "redis") + rest_of_address)
         pool.connection_class(**pool.connection_kwargs)  # created, not connected
     except (ValueError, TypeError, RedisError):
         return False

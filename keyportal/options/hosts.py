@@ -34,13 +34,13 @@ def hosts() -> Kind:
 
 def _portal_address(text: str) -> str:
     try:
-        return _spelt_once(text)
+        return _normalize_url(text)
     except UnsuitableError as fault:
         reason = str(fault)
     raise UnsuitableError(f"must be {ALONE}; {reason}")
 
 
-def _spelt_once(text: str) -> str:
+def _normalize_url(text: str) -> str:
     """Return a URL in its one spelling. Raises `UnsuitableError` with the reason, which quotes nothing."""
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
