@@ -103,11 +103,11 @@ def token_of(header: str | None) -> str | None:
 
 def _is_other_scheme(header: str) -> bool:
     """Return whether this is a single well-formed header of another scheme such as Basic, Digest or Negotiate."""
-    scheme, _, rest = header.partition(" ")
+    scheme, _, parameters = header.partition(" ")
     if not scheme.isascii() or not scheme.replace("-", "").isalnum() or scheme.lower() == "bearer":
         return False
     # The server joins two header lines as "Basic …,Bearer …"; one of them holds a credential of ours.
-    return re.search(r",\s*bearer\b", rest, re.IGNORECASE) is None
+    return re.search(r",\s*bearer\b", parameters, re.IGNORECASE) is None
 
 
 def _carries_another(request: HttpRequest) -> bool:

@@ -38,11 +38,11 @@ def unseal(ring: KeyRing, blob: bytes, context: Sequence[str]) -> str:
     parts = read_stamp(blob, VERSION)
     if parts is None or len(parts[1]) < NONCE_BYTES + TAG_BYTES:
         raise SealBrokenError("not a sealed value")
-    key_id, rest = parts
+    key_id, encrypted = parts
     head = stamp(VERSION, key_id)
     try:
         opened = AESGCM(ring[key_id].for_sealing).decrypt(
-            rest[:NONCE_BYTES], rest[NONCE_BYTES:], frame((head, *context))
+            encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:], frame((head, *context))
         )
         return opened.decode()
     except InvalidTag:

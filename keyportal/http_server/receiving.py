@@ -167,7 +167,7 @@ class Receiver(ABC):
         """Return whether the parser leaves the body to another protocol that the request wants to upgrade to."""
         return bool(self.parser.should_upgrade()) and not request.is_dispatched and request.has_body()
 
-    def _go_on_in_http(self, rest: bytes) -> None:
+    def _go_on_in_http(self, data: bytes) -> None:
         """Read the body of a request that wants to upgrade, since no other protocol is supported (RFC 9110 §7.8).
 
         A new parser gets the headers that say how long the body is. Nothing after the body is read.
@@ -180,7 +180,7 @@ class Receiver(ABC):
         self.parser, self._is_repeating = HttpRequestParser(self), True
         self.parser.feed_data(b"POST / HTTP/1.1\r\nConnection: close\r\n%s\r\n" % b"".join(framing))
         self._is_repeating = False
-        self.parser.feed_data(rest)
+        self.parser.feed_data(data)
 
     def _check_head(self, request: Request) -> None:
         target = self._target

@@ -21,10 +21,10 @@ def add_audience(*, uri: str, description: str, origin: Origin) -> Audience:
 @transaction.atomic
 def change_audience(*, audience: Audience, description: str, origin: Origin) -> bool:
     """Change an audience's description; return False if the audience no longer exists."""
-    described = Audience.objects.filter(pk=audience.pk).update(description=description)
-    if described:
+    changed = Audience.objects.filter(pk=audience.pk).update(description=description)
+    if changed:
         record_event(EventType.AUDIENCE_CHANGED, subject=f"audience:{audience.pk}", origin=origin, uri=audience.uri)
-    return bool(described)
+    return bool(changed)
 
 
 @transaction.atomic
