@@ -12,7 +12,7 @@ from credentials.kinds import Kind, kind_of
 from credentials.refusals import Refusal, RefusedError
 from gateway.callers import CallerLimitError, authenticate_caller, authorize_caller, count_miss
 from gateway.verdict import verdict
-from tokens.clients import Form, OAuthError, authenticated_client, oauth_endpoint, too_many
+from tokens.clients import Form, OAuthError, authenticate_client, oauth_endpoint, too_many
 from tokens.models import RefreshToken
 from tokens.services import PORTAL_CLIENT, redeemable
 from vault.signing import Claims
@@ -65,7 +65,7 @@ def _caller(request: HttpRequest, form: Form) -> Credential:
     header, query = request.META.get("HTTP_AUTHORIZATION"), request.META.get("QUERY_STRING", "")
     try:
         if not _is_bearer(header):
-            caller = authenticated_client(request, form, limited=False).credential
+            caller = authenticate_client(request, form, limited=False).credential
             authorize_caller(caller)
             return caller
         if form.keys() & {"client_id", "client_secret"}:

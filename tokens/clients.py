@@ -72,7 +72,7 @@ def oauth_endpoint(handler: Handler) -> Callable[[HttpRequest], HttpResponse]:
     return view
 
 
-def authenticated_client(request: HttpRequest, form: Form, *, limited: bool = True) -> VerifiedRecord:
+def authenticate_client(request: HttpRequest, form: Form, *, limited: bool = True) -> VerifiedRecord:
     """Return the key that the client authenticated as, by Basic or in the form. Raises `OAuthError`.
 
     `limited`: whether the request counts against the key's rate limit.

@@ -9,7 +9,7 @@ from accounts.attempts import AttemptLimit
 from accounts.places import bucket_of
 from audit.origin import Origin
 from tokens import services
-from tokens.clients import Form, OAuthError, authenticated_client, client_credentials, oauth_endpoint, too_many
+from tokens.clients import Form, OAuthError, authenticate_client, client_credentials, oauth_endpoint, too_many
 from tokens.errors import InvalidGrantError, InvalidScopeError, InvalidTargetError, NotYoursError
 from tokens.revocation import end_credential
 from tokens.services import PORTAL_CLIENT
@@ -53,7 +53,7 @@ def revoke(request: HttpRequest, form: Form) -> dict[str, object]:
 
 
 def _client_credentials_grant(request: HttpRequest, form: Form) -> services.TokenResponse:
-    client = authenticated_client(request, form)
+    client = authenticate_client(request, form)
     origin = Origin.of_request(request, actor=f"key:{client.credential.id}")
     return services.issue_to_key(client=client, scopes=_scopes(form), origin=origin, resource=form.get("resource"))
 
@@ -63,7 +63,7 @@ def _refresh_grant(request: HttpRequest, form: Form) -> services.TokenResponse:
     if "refresh_token" not in form:
         raise OAuthError("invalid_request", "The parameter refresh_token is missing.")
     is_public = _is_public_client(request, form, otherwise=PORTAL_CLIENT)
-    client_id = PORTAL_CLIENT if is_public else authenticated_client(request, form).credential.id
+    client_id = PORTAL_CLIENT if is_public else authenticate_client(request, form).credential.id
     origin = Origin.of_request(request, actor=f"client:{client_id}")
     return services.refresh(
         secret=form["refresh_token"],
@@ -87,7 +87,7 @@ def _revoking_client(request: HttpRequest, form: Form) -> tuple[str, Origin, str
     """
     if _is_public_client(request, form):
         return PORTAL_CLIENT, Origin.of_request(request, actor="client:portal"), bucket_of(request)
-    client_id = authenticated_client(request, form).credential.id
+    client_id = authenticate_client(request, form).credential.id
     return client_id, Origin.of_request(request, actor=f"key:{client_id}"), client_id
 
 

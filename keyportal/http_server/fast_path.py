@@ -49,7 +49,7 @@ def respond_in_thread(respond: Responder, sender: Sender) -> Response:
 
 
 def _forward_auth(request: Request, sender: Sender) -> Responder:
-    header = request.joined(b"authorization")
+    header = request.header_value(b"authorization")
     gateway_request = forward_auth.ForwardAuthRequest(header, request.query, request.path, sender.address)
 
     def respond(lookup: Lookup) -> Response:
@@ -72,7 +72,7 @@ _of_identity = lru_cache(maxsize=4096)(header_lines)
 
 
 def _verify(request: Request, sender: Sender, caller_cache: CallerCache) -> Responder:
-    authorization = request.joined(b"authorization")
+    authorization = request.header_value(b"authorization")
     call = verify.VerifyCall(authorization, request.query, request.body, sender.address, caller_cache)
 
     def respond(lookup: Lookup) -> Response:

@@ -75,5 +75,5 @@ def refusal(request: Request, sender: Sender) -> Response:
     """Return the response to such a request. A gateway finds the code in a header."""
     if forward_auth.is_forward_auth(request.path):
         return gateway_response((HTTPStatus.FORBIDDEN, [("X-Keyportal-Code", CODE)]), sender)
-    sent = request.path.startswith(OF_TOKENS) or request.lines(b"authorization")
+    sent = request.path.startswith(OF_TOKENS) or request.header_values(b"authorization")
     return of_problem(Problem(CODE, {"detail": REPLACE if sent else USE_HTTPS}), request.path, sender)

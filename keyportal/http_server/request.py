@@ -112,16 +112,16 @@ class Request:
         """Return whether part of it has not arrived yet."""
         return not self.is_complete and self.has_body()
 
-    def lines(self, name: bytes) -> list[str]:
+    def header_values(self, name: bytes) -> list[str]:
         """Return the values of every header line of this name, in the order in which they arrived."""
         return [value.decode("latin-1") for sent, value in self.headers if sent == name]
 
-    def joined(self, name: bytes) -> str | None:
+    def header_value(self, name: bytes) -> str | None:
         """Return a header's value, or None. Several lines are joined by commas (RFC 9110 §5.3)."""
         value = self.named.get(name)
         if value is None or len(self.named) == len(self.headers):
             return None if value is None else value.decode("latin-1")
-        return ",".join(self.lines(name))
+        return ",".join(self.header_values(name))
 
     def sender(self) -> Sender:
         """Return the sender. Forwarded headers count only under their exact names, and from a trusted proxy."""
@@ -129,17 +129,17 @@ class Request:
             if self.peer is None:
                 _warn_of_the_socket()
             return Sender(self.peer, self.peer, self.scheme, new_request_id())
-        ids = self.lines(b"x-request-id")
+        ids = self.header_values(b"x-request-id")
         return Sender(
             self.peer,
-            client_address(self.peer, ",".join(self.lines(b"x-forwarded-for"))),
+            client_address(self.peer, ",".join(self.header_values(b"x-forwarded-for"))),
             self.forwarded_scheme() or self.scheme,
             ids[0] if len(ids) == 1 and is_request_id(ids[0]) else new_request_id(),
         )
 
     def forwarded_scheme(self) -> str:
         """Return the scheme that a trusted proxy reports for its client; empty if it reports none."""
-        value = ",".join(self.lines(b"x-forwarded-proto")) if self.is_trusted else ""
+        value = ",".join(self.header_values(b"x-forwarded-proto")) if self.is_trusted else ""
         return _parse_forwarded_proto(value) if value else ""
 
     def arrived_in_clear(self) -> bool:
