@@ -12,8 +12,8 @@ register = template.Library()
 _BETWEEN_PARAGRAPHS: Final = re.compile(r"\n\s*\n")
 
 
-@register.filter
-def shown(text: object) -> str:
+@register.filter("printable")
+def printable_text(text: object) -> str:
     """Return the displayable part of a text that was never validated; empty for None."""
     return "" if text is None else printable(str(text))
 
