@@ -15,7 +15,7 @@ LONGEST_LINE: Final = 160
 MOST_LINES: Final = 120
 FILTERS: Final = {
     *("admin_urlname", "admin_urlquote", "capfirst", "date", "default", "intcomma", "json_script", "length"),
-    *("linebreaks", "naturaltime", "paragraphs", "pluralize", "safe", "shown", "urlize", "yesno"),
+    *("linebreaks", "naturaltime", "paragraphs", "pluralize", "printable", "safe", "urlize", "yesno"),
 }
 """Filters that write a value as it is. Those that cut, join or compute make a view-model necessary."""
 COMPARING: Final = {
@@ -75,7 +75,7 @@ def test_templates_compare_nothing_but_what_the_framework_gives_them_for_that() 
         ("{{ text|slice:':8' }}", {"slice"}),
         ("{% if event.actor|slice:':5' == 'user:' %}", {"slice"}),
         ("{{ 'user:'|add:user.pk }}", {"add"}),
-        ("{{ at|date:'j|M' }} | {{ text|shown|default:'|cut' }}", set()),
+        ("{{ at|date:'j|M' }} | {{ text|printable|default:'|cut' }}", set()),
         ("{% filter upper %}x{% endfilter %}", {"upper"}),
         ("{% include 'a.html' with names=names|join:', ' %}", {"join"}),
         ("{{ name }}|cut", set()),
