@@ -3,14 +3,14 @@
 import pytest
 from django.template import Context, Template
 
-from accounts.templatetags.texts import paragraphs, printable
+from accounts.templatetags.texts import paragraphs, printable_text
 
 
 @pytest.mark.parametrize(
     ("text", "told"), [(None, ""), ("", ""), ("a\u202eb\u200b", "ab"), ("Firefox", "Firefox")], ids=ascii
 )
 def test_what_nobody_can_see_is_left_out(text: object, told: str) -> None:
-    assert printable(text) == told
+    assert printable_text(text) == told
 
 
 @pytest.mark.parametrize(
