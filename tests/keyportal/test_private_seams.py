@@ -27,7 +27,7 @@ from credentials.refusals import Refusal
 from credentials.scopes.models import Scope
 from credentials.verdict_query.postgresql.base import Connection, DatabaseWrapper
 from credentials.verdict_query.prepared import PreparedQuery, value_of
-from keyportal.admin import PAGES
+from keyportal.admin_site import PAGES
 from tests.portal import ROOT
 from tests.with_postgres import Cluster
 
