@@ -149,8 +149,9 @@ def test_django_makes_its_connections_with_our_class(cluster: Cluster, django_db
     own = DatabaseWrapper({**connections["default"].settings_dict, **place, "PASSWORD": cluster.password}, alias="own")
     with django_db_blocker.unblock():
         own.ensure_connection()
-        assert isinstance(own.connection, Connection)
+        made = own.connection
         own.close()
+    assert isinstance(made, Connection)
 
 
 @pytest.mark.django_db
