@@ -28,8 +28,9 @@ class RequestFilter(logging.Filter):
         request = getattr(log_record, "request", None)
         path = getattr(request, "path", None)
         if path is not None and isinstance(log_record.args, tuple):
+            escaped = path.encode("unicode_escape").decode("ascii")  # as Django's `log_response` writes it
             shown = route(request)
-            log_record.args = tuple(shown if arg == path else arg for arg in log_record.args)
+            log_record.args = tuple(shown if arg in (path, escaped) else arg for arg in log_record.args)
         if isinstance(log_record.args, tuple):
             log_record.args = tuple(in_short(arg) if isinstance(arg, QUIET) else arg for arg in log_record.args)
         return True

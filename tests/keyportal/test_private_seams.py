@@ -16,8 +16,13 @@ from allauth.account.views import INTERNAL_RESET_SESSION_KEY
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
 from django.contrib import admin
 from django.contrib.admin import AdminSite
+from django.core.mail import EmailMessage, get_connection
 from django.db import connections
 from django.db.models import CharField
+from django.http import HttpResponse
+from django.template.response import TemplateResponse
+from django.test import RequestFactory
+from django.utils.log import log_response
 from pytest_django import DjangoDbBlocker
 from rest_framework.views import exception_handler
 
@@ -28,6 +33,8 @@ from credentials.scopes.models import Scope
 from credentials.verdict_query.postgresql.base import Connection, DatabaseWrapper
 from credentials.verdict_query.prepared import PreparedQuery, value_of
 from keyportal.admin_site import PAGES
+from keyportal.local import outbox
+from keyportal.logs import RequestFilter
 from tests.portal import ROOT
 from tests.with_postgres import Cluster
 
@@ -183,3 +190,23 @@ def test_rest_frameworks_own_handler_sends_our_challenge() -> None:
 
 def test_the_secrets_of_a_session_have_the_names_that_we_seal() -> None:
     assert set(SECRETS) == {SECRET_SESSION_KEY, INTERNAL_RESET_SESSION_KEY}
+
+
+def test_the_outbox_tells_messages_apart_that_django_writes_into_one_file(tmp_path: Path, settings: Any) -> None:
+    settings.EMAIL_FILE_PATH = str(tmp_path)
+    texts = ["The first message.", "The second."]
+    with get_connection("django.core.mail.backends.filebased.EmailBackend", file_path=str(tmp_path)) as opened:
+        opened.send_messages([EmailMessage("a subject", text, to=["dev@example.com"]) for text in texts])
+    assert len(list(tmp_path.iterdir())) == 1
+    shown = outbox.messages(RequestFactory().get("/outbox/"))
+    assert isinstance(shown, TemplateResponse)
+    assert sorted(sent.text.strip() for sent in (shown.context_data or {})["sent"]) == texts
+
+
+@pytest.mark.parametrize("path", ["/pasted/", "/pasted/\u00fc/", "/pasted/a\\b\n/"], ids=ascii)
+def test_the_log_has_no_path_that_django_tells_of(caplog: pytest.LogCaptureFixture, path: str) -> None:
+    request = RequestFactory().get("/")
+    request.path = path
+    with caplog.filtering(RequestFilter()):
+        log_response("%s: %s", "Internal Server Error", path, response=HttpResponse(status=500), request=request)
+    assert caplog.messages == ["Internal Server Error: (no route)"]
