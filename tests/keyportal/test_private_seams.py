@@ -21,7 +21,7 @@ from django.db import connections
 from django.db.models import CharField
 from django.http import HttpResponse
 from django.template.response import TemplateResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.utils.log import log_response
 from pytest_django import DjangoDbBlocker
 from rest_framework.views import exception_handler
@@ -210,3 +210,9 @@ def test_the_log_has_no_path_that_django_tells_of(caplog: pytest.LogCaptureFixtu
     with caplog.filtering(RequestFilter()):
         log_response("%s: %s", "Internal Server Error", path, response=HttpResponse(status=500), request=request)
     assert caplog.messages == ["Internal Server Error: (no route)"]
+
+
+@pytest.mark.django_db
+def test_a_request_that_sends_data_is_not_led_to_the_slash(client: Client) -> None:
+    assert client.get("/accounts/login", secure=True).status_code == 301
+    assert client.post("/accounts/login", {"login": "dev@example.com"}, secure=True).status_code == 404
