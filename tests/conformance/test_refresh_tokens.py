@@ -65,7 +65,7 @@ def test_whatever_is_no_good_is_refused_alike(portal: Portal, oauth_client: OAut
     assert oauth_client.form("/oauth/revoke", {"token": ended["refresh_token"], "client_id": "portal"}).status == 200
     portal.shell(
         "from django.utils import timezone; "
-        f"row = RefreshToken.objects.holding('{idle['refresh_token']}').get(); "
+        f"row = RefreshToken.objects.with_secret('{idle['refresh_token']}').get(); "
         f"row.expires_at = timezone.now(); {RESEAL}"
     )
     bad = [
@@ -173,17 +173,17 @@ def test_the_absolute_lifetime_survives_rotation(
 ) -> None:
     portal.shell(
         "from datetime import timedelta; from django.utils import timezone; "
-        f"row = RefreshToken.objects.holding('{pair['refresh_token']}').get().family; "
+        f"row = RefreshToken.objects.with_secret('{pair['refresh_token']}').get().family; "
         f"row.expires_at = timezone.now() + timedelta(hours=1); {RESEAL}"
     )
     successor = json_of(oauth_client.refresh(pair["refresh_token"]))["refresh_token"]
     within = portal.shell(
-        f"t = RefreshToken.objects.holding('{successor}').get(); print(t.expires_at == t.family.expires_at)"
+        f"t = RefreshToken.objects.with_secret('{successor}').get(); print(t.expires_at == t.family.expires_at)"
     )
     assert within == "True"
     portal.shell(
         "from django.utils import timezone; "
-        f"row = RefreshToken.objects.holding('{successor}').get().family; row.expires_at = timezone.now(); {RESEAL}"
+        f"row = RefreshToken.objects.with_secret('{successor}').get().family; row.expires_at = timezone.now(); {RESEAL}"
     )
     refused(oauth_client.refresh(successor))
 
