@@ -32,8 +32,8 @@ class Console:
         self._process = begin(serve, theirs, environment=environment, streams=streams)
         theirs.close()
 
-    def ask(self, request: dict[str, Any]) -> dict[str, str]:
-        """Have one thing done; give what it printed. Raises `EOFError` if the shell has ended: see console.log."""
+    def run(self, request: dict[str, Any]) -> dict[str, str]:
+        """Run one thing and return what it printed. Raises `EOFError` if the shell has ended: see console.log."""
         self._requests.send(request)
         answer: dict[str, str] = self._requests.recv()
         return answer
@@ -56,13 +56,13 @@ def do(request: dict[str, Any]) -> None:
         call_command(*request["command"])
 
 
-def answered(request: dict[str, Any]) -> dict[str, str]:
-    """Give what was printed, and the traceback if there was one."""
+def run_captured(request: dict[str, Any]) -> dict[str, str]:
+    """Return what was printed, and the traceback if there was one."""
     out, err, error = io.StringIO(), io.StringIO(), ""
     with redirect_stdout(out), redirect_stderr(err), mock.patch("sys.stdin", io.StringIO(request.get("stdin", ""))):
         try:
             do(request)
-        except Exception:  # noqa: BLE001  # it is raised again by the test that asked
+        except Exception:  # noqa: BLE001  # it is raised again in the test
             error = traceback.format_exc()
     mock.patch.stopall()
     connections.close_all()  # as a process that ends would
@@ -74,4 +74,4 @@ def serve(requests: Connection) -> None:
     django.setup()
     with suppress(EOFError):
         while True:
-            requests.send(answered(requests.recv()))
+            requests.send(run_captured(requests.recv()))

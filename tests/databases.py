@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from tests.portal import Portal, shared_folder
+from tests.portal import Portal
+from tests.portal_configuration import shared_folder
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import os
 import secrets
 
 from tests.folders import folder_of_this_process
-from tests.portal import SETTINGS
+from tests.portal_configuration import SETTINGS
 from vault.rings import new_entry
 from vault.signing_keys import new_signing_jwk
 

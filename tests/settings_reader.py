@@ -15,7 +15,8 @@ from unittest import mock
 from keyportal.options import OPTIONS
 from keyportal.options.kinds import UnsuitableError
 from keyportal.options.option import Option
-from tests.portal import ROOT, empty_file
+from tests.portal import ROOT
+from tests.portal_configuration import empty_file
 from vault.rings import new_entry
 from vault.signing_keys import new_signing_jwk
 

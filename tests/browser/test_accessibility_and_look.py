@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import PASSWORD, faults_of, sign_up
 from tests.oauth_client import OAuthClient
-from tests.portal import Portal, shared_folder
+from tests.portal import Portal
+from tests.portal_configuration import shared_folder
 from tests.portal_user import PortalUser
 from tests.waiting import wait_until
 

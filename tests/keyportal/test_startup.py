@@ -10,7 +10,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from tests.databases import portal_database
-from tests.portal import ROOT, Portal, shared_folder
+from tests.portal import ROOT, Portal
+from tests.portal_configuration import shared_folder
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H27")]
 
