@@ -10,7 +10,7 @@ from cryptography.x509.oid import NameOID
 
 
 def new_certificate(address: str) -> tuple[bytes, bytes]:
-    """Give a certificate for this IP address and its private key, both PEM, good for an hour."""
+    """Return a certificate for this IP address and its private key, both PEM, good for an hour."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a server of the tests")])
     now = datetime.now(UTC)

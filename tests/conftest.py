@@ -1,4 +1,4 @@
-"""What every test may ask for: people, keys, a client that is logged in, and a started portal."""
+"""What every test may use: people, keys, a client that is logged in, and a started portal."""
 
 import os
 import re
@@ -78,7 +78,7 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what `make quick` runs, where somebody asks for it: looking takes a while."""
+    """Mark what `make quick` runs, where the mark is asked for: looking takes a while."""
     if "quick" in item.config.getoption("markexpr") and isinstance(item, pytest.Function) and is_quick(item):
         item.add_marker(pytest.mark.quick)
 
@@ -205,7 +205,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 
 @pytest.fixture
 def oauth_client(portal: Portal) -> OAuthClient:
-    """Somebody who speaks to the started portal as an OAuth client does."""
+    """An OAuth client of the started portal."""
     return OAuthClient(portal)
 
 

@@ -17,7 +17,7 @@ from tests.portal_configuration import shared_folder
 
 @contextmanager
 def portal_database(folder: Path) -> Iterator[str]:
-    """Give the address of a database of the kind of this run: a SQLite file, or one in the run's PostgreSQL."""
+    """Make a database of the kind of this run, and yield its address: a SQLite file, or one in the run's PostgreSQL."""
     base = os.environ["DATABASE_URL"]
     if base.startswith("sqlite"):
         shutil.copy(_migrated_file(), folder / "portal.sqlite3")

@@ -34,7 +34,7 @@ class Front(NamedTuple):
     def ask_each(
         self, method: str, path: str, every: Iterable[list[str]], *lines: str, source: str = "127.0.0.1"
     ) -> Iterator[tuple[list[str], Reply]]:
-        """Send one request for each of these lines over one connection; give the lines and the answers."""
+        """Send one request for each of these lines over one connection; return the lines and the answers."""
         with wire(self.port, tls=self.tls, source=source) as line:
             for more in every:
                 yield more, line.send(head(method, path, *lines, *more, close=False)).reply()

@@ -106,7 +106,7 @@ class Http2:
 
 @contextmanager
 def http2(port: int, *, tls: bool) -> Iterator[Http2]:
-    """Give a connection to a port of this machine, and end it."""
+    """Open a connection to a port of this machine, and end it."""
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as plain:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not tls:

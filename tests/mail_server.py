@@ -51,7 +51,7 @@ class MailServer(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def mail_server(manners: str = Manners.WORKING, port: int = 0) -> Iterator[MailServer]:
-    """Give a mail server that listens until the block is left; what it holds ends then."""
+    """Start a mail server that listens until the block is left; its open connections end then."""
     with MailServer(manners, port) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()

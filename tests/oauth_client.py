@@ -45,7 +45,7 @@ class OAuthClient:
         return self.form("/oauth/token", body, client=client, **headers)
 
     def client_token(self, client: ClientKey, **parameters: str) -> str:
-        """Give an access token for a key."""
+        """Return an access token for a key."""
         answer = self.token({"grant_type": "client_credentials", **parameters}, client=client)
         assert answer.status == 200, answer.body
         token: str = json_of(answer)["access_token"]
@@ -56,13 +56,13 @@ class OAuthClient:
         return self.post("/api/v1/tokens", Authorization=basic(email, password))
 
     def log_in(self, email: str, password: str = PASSWORD) -> dict[str, Any]:
-        """Give the pair of tokens for a password."""
+        """Return the pair of tokens for a password."""
         answer = self.password(email, password)
         assert answer.status == 200, answer.body
         return json_of(answer)
 
     def basic(self, email: str, password: str = PASSWORD) -> str:
-        """Give the value of the header of a log-in."""
+        """Return the value of the header of a log-in."""
         return basic(email, password)
 
     def refresh(self, refresh_token: str, **parameters: str) -> Answer:
@@ -77,7 +77,7 @@ class OAuthClient:
         return self.portal.request("POST", path, headers={"Content-Type": "application/json", **headers}, body=raw)
 
     def ended(self, credential: str) -> str:
-        """Give the code with which a credential is refused, as soon as every worker has heard of its end."""
+        """Return the code with which a credential is refused, as soon as every worker refuses it."""
         refused_everywhere(lambda: self.me(credential).status, at_once=self.portal.is_on_sqlite)
         answer = json_of(self.me(credential))
         return str(answer.get("code", "it is good"))
@@ -97,19 +97,19 @@ def asked_until_limited(ask: Callable[[], Answer], *, amount: int) -> Answer:
 
 
 def basic(user: str, password: str) -> str:
-    """Give the value of a Basic header."""
+    """Return the value of a Basic header."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def json_of(answer: Answer) -> dict[str, Any]:
-    """Give the JSON object of an answer."""
+    """Return the JSON object of an answer."""
     value = json.loads(answer.body)
     assert isinstance(value, dict)
     return value
 
 
 def is_oauth_answer(answer: Answer) -> None:
-    """Hold an answer to what every OAuth answer is: one JSON object, stored by nobody, no cookie, nothing broken."""
+    """Check what holds for every OAuth answer: one JSON object, `no-store`, no cookie, no 5xx."""
     assert answer.status < 500
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"

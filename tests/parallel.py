@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 def all_at_once(parallel: int, action: Callable[[int], Result]) -> list[Result]:
-    """Do it in that many threads that start together; give what each gave. An exception in one is raised here."""
+    """Call it in that many threads that start together; return what each returned. Raises what one of them raised."""
     barrier = threading.Barrier(parallel)
     results: dict[int, Result] = {}
     errors: list[Exception] = []

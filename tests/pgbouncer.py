@@ -17,7 +17,7 @@ from tests.with_postgres import Cluster
 
 @contextmanager
 def pgbouncer(cluster: Cluster, mode: str) -> Iterator[str]:
-    """Give the database's address through a PgBouncer that pools by `session` or by `transaction`."""
+    """Start a PgBouncer, and yield the database's address through it; it pools by `session` or by `transaction`."""
     folder, port = Path(tempfile.mkdtemp(prefix="keyportal-pgbouncer-")), free_port()
     place = f"host=127.0.0.1 port={cluster.port} user=keyportal password={cluster.password}"
     (folder / "pgbouncer.ini").write_text(

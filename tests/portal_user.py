@@ -1,4 +1,4 @@
-"""Somebody at a started portal, with a browser's cookies and no browser."""
+"""A developer at a started portal, with a browser's cookies and no browser."""
 
 import re
 from http.cookiejar import CookieJar
@@ -35,13 +35,13 @@ class PortalUser:
             return page.decode()
 
     def field(self, path: str, name: str) -> str:
-        """Give the value of a hidden field of a page's form."""
+        """Return the value of a hidden field of a page's form."""
         found = re.search(rf'name="{name}" value="([^"]+)"', self.get(path))
         assert found
         return found[1]
 
     def post(self, path: str, *, form_at: str | None = None, token: str | None = None, **fields: str) -> bytes:
-        """Send a form of a page and give the page that came in the end."""
+        """Send a form of a page and return the page that came in the end."""
         token = token or self.field(form_at or path, "csrfmiddlewaretoken")
         body = urlencode({"csrfmiddlewaretoken": token, **fields}).encode()
         request = Request(self.portal.url + path, data=body, headers={"Referer": self.portal.url + path})

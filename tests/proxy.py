@@ -61,12 +61,12 @@ class Proxy:
         self.deaf_to = b""
         """Lines that are made from now on pass nothing on once this is said over them."""
         self.refused = 0
-        """Connections that were ended at once, because nobody is behind the proxy."""
+        """Connections that were ended at once, because no server is behind the proxy."""
         self._server = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._accept, daemon=True).start()
 
     def silence(self, said: bytes) -> int:
-        """Take everything and pass nothing on, on every line over which this was said; give how many there are.
+        """Take everything and pass nothing on, on every line over which this was said; return how many there are.
 
         Whoever sends is told that it arrived: nothing but an answer that never comes gives it away.
         """
@@ -76,7 +76,7 @@ class Proxy:
         return len(silenced)
 
     def hold(self) -> int:
-        """Keep back what comes to whoever listens, until it is let go; give how many lines listen."""
+        """Keep back what is sent to lines that listen, until it is let go; return how many lines listen."""
         listening = [line for line in self.lines if line.listens]
         for line in listening:
             line.answers.clear()
@@ -113,7 +113,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxy_to(port: int) -> Iterator[Proxy]:
-    """Give a proxy to this port of 127.0.0.1."""
+    """Start a proxy to this port of 127.0.0.1."""
     proxy = Proxy(port)
     try:
         yield proxy

@@ -22,12 +22,12 @@ STARTERS: Final[tuple[object, ...]] = (
     redis_server.redis_server,
     with_postgres.postgres_cluster,
 )
-"""What starts a process: whoever uses one of these, by whatever way, is not quick."""
+"""What starts a process: a test that uses one of these, by whatever way, is not quick."""
 SLOW_MARKS: Final = ("sweep", "browser", "nginx", "caddy", "haproxy", "redis", "pgbouncer", "postgresql", "second")
 
 
 def is_quick(item: pytest.Function) -> bool:
-    """Tell whether the test starts nothing: no server, no browser, no command."""
+    """Return whether the test starts nothing: no server, no browser, no command."""
     if any(item.get_closest_marker(name) for name in SLOW_MARKS):
         return False
     fixtures = [definition.func for found in item._fixtureinfo.name2fixturedefs.values() for definition in found]
@@ -36,7 +36,7 @@ def is_quick(item: pytest.Function) -> bool:
 
 @cache  # a test of many parameters is one function, and many share a fixture
 def starts_something(function: Any) -> bool:
-    """Tell whether a function uses one of the starters, itself or through functions of the tests' own."""
+    """Return whether a function uses one of the starters, itself or through functions of the tests' own."""
     return _starts(function, set())
 
 

@@ -63,7 +63,7 @@ class RedisServer:
 
 @contextmanager
 def redis_server(*, tls: bool = False) -> Iterator[RedisServer]:
-    """Give a started Redis; afterwards nothing is left of it. With `tls` it speaks nothing else."""
+    """Start a Redis; afterwards nothing is left of it. With `tls` it speaks nothing else."""
     folder = Path(tempfile.mkdtemp(prefix="keyportal-redis-"))
     server = RedisServer(folder, tls=tls)
     try:

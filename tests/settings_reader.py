@@ -33,14 +33,14 @@ class Reading(NamedTuple):
     """What was printed, logged, warned of, and said at the end."""
 
     def option(self, name: str) -> Any:
-        """Give what an option was read as."""
+        """Return what an option was read as."""
         assert self.values is not None, self.lines
         return self.values["_given"][name]
 
 
 @cache
 def base() -> Mapping[str, str]:
-    """Give an environment with everything that a production portal needs."""
+    """Return an environment with everything that a production portal needs."""
     return {
         "SECRET_KEY": "0123456789 abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ",
         "KEYPORTAL_URL": "https://portal.example.org",
@@ -80,7 +80,7 @@ def read_settings(*without: str, **changes: str) -> Reading:
 
 @cache
 def sample(option: Option) -> str:
-    """Give a value that an option takes."""
+    """Return a value that an option takes."""
     for text in (option.example, option.default, *SAMPLES):
         if text and _is_taken(option, text):
             return text
@@ -88,7 +88,7 @@ def sample(option: Option) -> str:
 
 
 def by_name(name: str) -> Option:
-    """Give the option of a name."""
+    """Return the option of a name."""
     return next(option for option in OPTIONS if option.name == name)
 
 

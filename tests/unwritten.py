@@ -131,7 +131,7 @@ class Site(NamedTuple):
 
 @contextmanager
 def no_writes(portal: Portal) -> Iterator[str]:
-    """Let the database of a running portal keep nothing more; give why that is."""
+    """Let the database of a running portal keep nothing more; yield why that is."""
     if portal.is_on_sqlite:
         with limited_files(portal):
             yield UNWRITABLE

@@ -1,4 +1,4 @@
-"""A client that changes nothing of what it is told to send, and sends it as slowly as it is told."""
+"""A client that sends bytes as they are, as slowly as a test wants."""
 
 import json
 import re
@@ -48,7 +48,7 @@ class Wire:
         self._received = b""
 
     def send(self, data: bytes) -> "Wire":
-        """Send bytes as they are. Who has answered already may have closed: the answer is there all the same."""
+        """Send bytes as they are. A server that has answered already may have closed; its answer can still be read."""
         with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             self._socket.sendall(data)
         return self
@@ -116,7 +116,7 @@ class Wire:
 
 @contextmanager
 def wire(port: int, *, tls: ssl.SSLContext | None = None, source: str = "127.0.0.1") -> Iterator[Wire]:
-    """Give a connection to a port of this machine, from one of its own addresses, and end it."""
+    """Open a connection to a port of this machine, from one of its own addresses, and end it."""
     opened = Wire(port, tls=tls, source=source)
     try:
         yield opened

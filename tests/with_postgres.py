@@ -31,7 +31,7 @@ SETTINGS = {
 
 
 def binary(name: str) -> str:
-    """Give the path of a program of the newest PostgreSQL on this machine. Raises RuntimeError if there is none."""
+    """Return the path of a program of the newest PostgreSQL on this machine. Raises RuntimeError if there is none."""
     debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[4]))
     found = str(debian[-1]) if debian else shutil.which(name)
     if found is None:
@@ -78,7 +78,7 @@ class Cluster:
         wait_until(self._answers, otherwise=(self.folder / "log").read_text)
 
     def encrypt(self) -> Path:
-        """Take TLS only, from the next start on; give the certificate that vouches for it."""
+        """Take TLS only, from the next start on; return the certificate that vouches for it."""
         certificate, key = new_certificate("127.0.0.1")
         for name, text in (("server.crt", certificate), ("server.key", key)):
             (self.data / name).write_bytes(text)
@@ -145,7 +145,7 @@ class Cluster:
 
 @contextmanager
 def postgres_cluster() -> Iterator[Cluster]:
-    """Give a started cluster with an empty database; afterwards nothing is left of it."""
+    """Start a cluster with an empty database; afterwards nothing is left of it."""
     folder = Path(tempfile.mkdtemp(prefix="keyportal-postgres-"))
     cluster = Cluster(folder)
     try:
@@ -159,7 +159,7 @@ def postgres_cluster() -> Iterator[Cluster]:
 
 
 def main() -> int:
-    """Run the command that the arguments name with DATABASE_URL set; give its exit code."""
+    """Run the command that the arguments name with DATABASE_URL set; return its exit code."""
     # A signal must end the server too: it becomes an exception, and the cluster is left in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with postgres_cluster() as cluster:

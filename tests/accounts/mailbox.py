@@ -26,12 +26,12 @@ def get(client: Client, path: str) -> Any:
 
 
 def messages_to(email: str) -> list[str]:
-    """Give the texts of the messages to this address, oldest first."""
+    """Return the texts of the messages to this address, oldest first."""
     return [str(message.body) for message in mail.outbox if message.to == [email]]
 
 
 def link_to(email: str, part: str = "") -> str:
-    """Give the path of the newest link that this address got and whose path holds this part."""
+    """Return the path of the newest link that this address got and whose path holds this part."""
     for text in reversed(messages_to(email)):
         for path in re.findall(r"https://portal\.test(/\S+)", text):
             if part in path:

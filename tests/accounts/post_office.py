@@ -21,7 +21,7 @@ SECOND: Final = timedelta(seconds=1)
 
 @contextmanager
 def wired_server(settings: Settings) -> Iterator[MailServer]:
-    """Give a mail server that works, which this process then sends to."""
+    """Start a mail server that works, which this process then sends to."""
     with mail_server() as started:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", started.port, 5

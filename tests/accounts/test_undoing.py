@@ -27,7 +27,7 @@ NEW_PASSWORD = "a quite different phrase"
 
 @pytest.fixture
 def thief(log_in: LogIn, developer: User) -> Client:
-    """Somebody in the developer's session."""
+    """A thief, in the developer's session."""
     return log_in(developer)
 
 
@@ -39,12 +39,12 @@ def change(session: Client, *addresses: str) -> None:
 
 
 def undo_of(email: str) -> str:
-    """Give the newest link that takes the account back to this address."""
+    """Return the newest link that takes the account back to this address."""
     return link_to(email, "/accounts/email/undo/")
 
 
 def follow(path: str) -> bool:
-    """Follow a link that takes the account back; tell whether it was good."""
+    """Follow a link that takes the account back; return whether it was good."""
     status = post(Client(), path).status_code
     assert status in (302, 410)
     return bool(status == 302)
@@ -167,7 +167,7 @@ def test_both_addresses_are_told_and_it_is_on_the_record(thief: Client, develope
 
 
 def add_factor(user: User, *, before: timedelta, codes: bool = False) -> Authenticator:
-    """Give the user an authenticator app, or recovery codes, as if it had been so long ago."""
+    """Add an authenticator app, or recovery codes, as of so long ago."""
     made = RecoveryCodes.activate(user) if codes else TOTP.activate(user, generate_totp_secret())
     factor: Authenticator = made.instance
     factor.created_at = timezone.now() - before

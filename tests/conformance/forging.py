@@ -42,7 +42,7 @@ class Forger:
         return self.genuine({}, {"aud": audience})
 
     def forged(self) -> dict[str, str]:
-        """Give one token of each kind that must be refused."""
+        """Return one token of each kind that must be refused."""
         now = self.claims["iat"]
         alien = {"kid": self.stranger.primary.id}
         wrong_claims: dict[str, dict[str, object]] = {
@@ -136,5 +136,5 @@ def hostile_texts(claim: str, genuine: str) -> list[object]:
 
 
 def changed(source: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
-    """Give the source with the changes; None takes a member away."""
+    """Return the source with the changes; None removes a member."""
     return {name: value for name, value in {**source, **changes}.items() if value is not None}

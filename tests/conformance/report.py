@@ -25,7 +25,7 @@ Section = Mapping[str, Sequence[str]]
 
 
 def marked() -> Mapping[str, set[str]]:
-    """Give the tests of each row, by the marks in their source."""
+    """Return the tests of each row, by the marks in their source."""
     tests: dict[str, set[str]] = defaultdict(set)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -36,7 +36,7 @@ def marked() -> Mapping[str, set[str]]:
 
 
 def written(sections: Mapping[str, Section], tests: Mapping[str, set[str]]) -> str:
-    """Give the page."""
+    """Return the page."""
     rows = {name: row for section in sections.values() for name, row in section.items()}
     missed = {name: row[MET] for name, row in rows.items() if len(row) == REASON}
     lines = [HEAD, f"{len(rows) - len(missed)} of {len(rows)} rows are met. Not met:\n"]

@@ -18,7 +18,7 @@ SELECT count(*), bool_and(ssl) FROM pg_stat_activity JOIN pg_stat_ssl USING (pid
 
 
 def encrypted_only(cluster: Cluster) -> Path:
-    """Restart it so that it speaks TLS only; give what vouches for it."""
+    """Restart it so that it speaks TLS only; return the certificate that vouches for it."""
     trusted = cluster.encrypt()
     cluster.stop()
     cluster.start()

@@ -20,14 +20,14 @@ class Strict(StrictSerializer):
 
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give the names for which somebody looks for what was meant: it takes a while, and verdicts wait for it."""
+    """Record the names for which a similar one is searched: that takes a while, and verdicts wait for it."""
     names: list[str] = []
 
-    def noted(name: str, known: Collection[str], **how: int) -> list[str]:
+    def compare(name: str, known: Collection[str], **how: int) -> list[str]:
         names.append(name)
         return get_close_matches(name, known, **how)
 
-    monkeypatch.setattr("credentials.json_body.get_close_matches", noted)
+    monkeypatch.setattr("credentials.json_body.get_close_matches", compare)
     return names
 
 

@@ -65,7 +65,7 @@ def is_well(portal: Portal, client: ClientKey) -> None:
 
 
 def listening(portal: Portal) -> int:
-    """Give how often a worker has begun to listen."""
+    """Return how often a worker has begun to listen."""
     return portal.log.read_text().count(" listening for changes")
 
 

@@ -148,7 +148,7 @@ def test_a_search_path_that_new_connections_have_is_everybody_s(site: Site) -> N
 
 @contextmanager
 def restored(site: Site) -> Iterator[Cluster]:
-    """Give another cluster with the same data, to which new connections are led from now on; the old ones go on."""
+    """Start another cluster with the same data, and lead new connections to it; the old ones go on."""
     with postgres_cluster() as other:
         with psycopg.connect(other.url, autocommit=True) as connection:
             connection.execute(f"ALTER ROLE keyportal PASSWORD '{site.cluster.password}'")

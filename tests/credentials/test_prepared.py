@@ -56,7 +56,7 @@ def question() -> Question:
 
 
 def statements(connection: DatabaseWrapper) -> int:
-    """Give how many statements the server remembers for this connection."""
+    """Return how many statements the server remembers for this connection."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_prepared_statements")
         return int(cursor.fetchone()[0])

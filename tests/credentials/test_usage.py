@@ -40,7 +40,7 @@ def calls(*at: datetime, address: str = "192.0.2.7", secret: str = "sec_1", outc
 
 
 def of_key(portal: Portal, key: str) -> str:
-    """Give the counts of a key as they stand in the database."""
+    """Return the counts of a key as they stand in the database."""
     rows = "sorted((row.entry_point, row.outcome, row.count) for row in Usage.objects.filter(credential="
     return portal.shell(f"from credentials.models import Usage; print({rows}'{key}')))")
 

@@ -111,7 +111,7 @@ def _no_record() -> VerifiedRecord:
 
 @pytest.fixture
 def asker(portal: Portal) -> ClientKey:
-    """Give a service that may ask, with its key."""
+    """Return a service that may ask, with its key."""
     email = f"acquainted-{secrets.token_hex(4)}@example.com"
     portal.make_developer(email)
     return ClientKey(*portal.make_key(email, "--scope", "credentials:verify", "--restricted"))

@@ -32,7 +32,7 @@ def _rows(cursor: Any, model: type[Model]) -> list[str]:
 
 
 def grant(user: User, *names: str) -> User:
-    """Give permissions, named `app.codename`; the user as the database knows them."""
+    """Grant permissions, named `app.codename`; return the user as the database has it now."""
     named = Permission.objects.filter(codename__in=[name.partition(".")[2] for name in names])
     found = {f"{one.content_type.app_label}.{one.codename}": one for one in named.select_related("content_type")}
     user.user_permissions.add(*(found[name] for name in names))
@@ -45,7 +45,7 @@ def of_model(model: type[Model], *rights: str) -> list[str]:
 
 
 def with_rights(make_user: MakeUser, model: type[Model], rights: str) -> User:
-    """Make somebody with one of the sets of rights: `RIGHTS` names them."""
+    """Make a user with one of the sets of rights that `RIGHTS` names."""
     user = make_user(f"{rights.replace(' ', '-')}@rights.example", operator=rights == "superuser")
     user.is_staff = rights != "not staff"
     user.save(update_fields=["is_staff"])
@@ -58,7 +58,7 @@ def with_rights(make_user: MakeUser, model: type[Model], rights: str) -> User:
 
 
 def _others(user: User, model: type[Model]) -> User:
-    """Give every right on everything but this model."""
+    """Grant every right on everything but this model."""
     mine = {codename.partition(".")[2] for codename in of_model(model, "view", "change", "add", "delete")}
     every = Permission.objects.exclude(codename__in=mine).values_list("content_type__app_label", "codename")
     return grant(user, *(f"{app}.{codename}" for app, codename in every))

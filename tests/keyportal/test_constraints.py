@@ -47,7 +47,7 @@ def declared() -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def rows(make_key: MakeKey) -> None:
-    """Give each of the tables a row, and that of the keys two."""
+    """Write a row into each of the tables, and two into that of the keys."""
     now = timezone.now()
     make_key()
     make_key()

@@ -20,7 +20,7 @@ OPEN = re.compile(
 
 
 def routes(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterator[str]:
-    """Give an address for each route, with something odd in the place of each argument."""
+    """Yield an address for each route, with something odd in the place of each argument."""
     for pattern in patterns:
         route = prefix + str(pattern.pattern).lstrip("^").rstrip("$").replace("\\Z", "")
         if isinstance(pattern, URLResolver):

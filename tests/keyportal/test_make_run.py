@@ -29,7 +29,7 @@ def copied(tmp_path: Path) -> Path:
 
 @contextmanager
 def make_run(project: Path, printed: Path) -> Iterator[Portal]:
-    """Give the portal that `make run` started; end it as Ctrl-C does."""
+    """Yield the portal that `make run` started; end it as Ctrl-C does."""
     portal = Portal(project, f"sqlite:///{quote(str(project / 'var/keyportal.sqlite3'))}")
     ours = ("KEYPORTAL_", "DJANGO_", "DATABASE_", "PYTEST_", "COV_", "MAKE", "MFLAGS")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}

@@ -31,7 +31,7 @@ def site(tmp_path: Path) -> Iterator[Portal]:
 
 
 def spellings(secret: str) -> list[str]:
-    """Give what a secret may look like in a dump: as it is, its random part, hex, base64."""
+    """Return what a secret may look like in a dump: as it is, its random part, hex, base64."""
     raw = secret.encode()
     return [
         secret,
@@ -43,7 +43,7 @@ def spellings(secret: str) -> list[str]:
 
 
 def use_in_every_way(site: Portal, portal_user: PortalUser) -> list[str]:
-    """Make two keys, and send their secrets wherever a person or a client might; give them."""
+    """Make two keys, and send their secrets wherever a person or a client might; return them."""
     form = portal_user.field("/keys/new/", "form_token")
     page = portal_user.post("/keys/new/", name="planted", environment="live", expiry="never", form_token=form).decode()
     secret = re.findall(r"kp_live_\w{49}", page)[0]
@@ -74,7 +74,7 @@ def use_in_every_way(site: Portal, portal_user: PortalUser) -> list[str]:
 
 
 def use_as_a_client(site: Portal, client: ClientKey) -> list[str]:
-    """Send the password, the secret and the tokens that they buy to every endpoint of tokens; give the tokens."""
+    """Send the password, the secret and the tokens that they buy to every endpoint of tokens; return the tokens."""
     oauth_client = OAuthClient(site)
     token = oauth_client.client_token(client)
     pair = oauth_client.log_in("planted@example.com", PASSWORD)

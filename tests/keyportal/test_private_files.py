@@ -26,7 +26,7 @@ def mode(path: Path) -> int:
 
 
 def open_to_others(*tops: Path) -> list[str]:
-    """Give what somebody else may read, write or enter, in and under these."""
+    """Return what other users may read, write or enter, in and under these."""
     every = [path for top in tops for path in (top, *top.rglob("*")) if not path.is_symlink()]
     return [f"{path} {mode(path):o}" for path in every if mode(path) & OTHERS]
 
@@ -41,7 +41,7 @@ def manage(project: Path, *arguments: str, **environment: str) -> None:
 
 
 def an_open_project(tmp_path: Path) -> Path:
-    """Give a copy of the project in which an earlier version has left everything open."""
+    """Make a copy of the project in which an earlier version has left everything open."""
     project = copy_project(tmp_path / "project")
     for name in ("outbox/1.log", "metrics/1.json", "metrics/lock", "static/a/b.css", "deep/er/any.txt", "server.log"):
         (project / "var" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -134,7 +134,7 @@ def test_no_started_server_logs_it(site: Portal, cluster: Cluster, address: str,
 
 
 def key() -> str:
-    """Give a well-formed secret: one that is none is refused without the database."""
+    """Return a well-formed secret: any other text is refused without the database."""
     return new_secret("kp", "live")
 
 

@@ -46,7 +46,7 @@ def site(tmp_path: Path) -> Iterator[Portal]:
 
 
 def spoil(site: Portal, name: str) -> None:
-    """Give a wrong value to one setting; one by file takes the place of the value."""
+    """Set one setting to a wrong value; one by file takes the place of the value."""
     site.environment.pop(name.removesuffix("_FILE"), None)
     site.environment[name] = WRONG[name]
 
@@ -101,7 +101,7 @@ def test_a_misspelt_setting_is_told_of_by_commands_and_once_by_the_server(site: 
 
 
 def where(folder: Path, **environment: str) -> dict[str, str]:
-    """Give the places that the settings of a checkout name, read from another folder."""
+    """Return the places that the settings of a checkout name, read from another folder."""
     script = (
         "import json; from keyportal import settings as s; "
         "print(json.dumps([s.DATABASES['default']['NAME'], s.STATIC_ROOT, s.KEYPORTAL_METRICS_DIR, s.KEYPORTAL_OUTBOX, "

@@ -26,7 +26,7 @@ def site(tmp_path: Path) -> Iterator[Portal]:
 
 
 def refusal(site: Portal, **environment: str) -> str:
-    """Try to start under a changed environment; give what was printed by a process that gave up."""
+    """Try to start under a changed environment; return what the process printed before it gave up."""
     before = dict(site.environment)
     site.environment |= environment
     process = site.spawn(workers=1)

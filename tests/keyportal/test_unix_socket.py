@@ -47,7 +47,7 @@ class SocketPortal(Portal):
         return self.request("POST", "/api/v1/tokens", headers=headers).status
 
     def signs_in_by_https(self) -> bool:
-        """Tell whether the page is shown, rather than sent to https."""
+        """Return whether the page is shown, rather than sent to https."""
         return self.get("/accounts/login/", **{"X-Forwarded-Proto": "https"}).status == 200
 
 

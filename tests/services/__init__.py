@@ -35,7 +35,7 @@ class Server(ThreadingTCPServer):
 
 @contextmanager
 def serving(protocol: str = "http") -> Iterator[tuple[int, Service]]:
-    """Serve until the block is left; give the port, and what is behind it."""
+    """Serve until the block is left; yield the port, and what is behind it."""
     service = Service()
     handler = type("Handler", (HANDLERS[protocol],), {"service": service})
     with Server(("127.0.0.1", 0), handler) as server:

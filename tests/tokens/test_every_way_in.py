@@ -67,7 +67,7 @@ def test_every_pathway_knows_the_state_of_the_account(portal: Portal, oauth_clie
 
 
 def others(oauth_client: OAuthClient, asker: ClientKey, credential: str) -> set[str]:
-    """Give what the other endpoints say of a credential, in the words of the first one."""
+    """Return what the other endpoints say of a credential, in the words of the first one."""
     gate = oauth_client.portal.get("/gateway/auth", Authorization=f"Bearer {credential}")
     said_there = "200" if gate.status == 200 else gate.headers["x-keyportal-code"]
     heads = {"Authorization": f"Bearer {asker.secret}"}

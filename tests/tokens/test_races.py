@@ -24,7 +24,7 @@ def lenient(tmp_path: Path) -> Iterator[OAuthClient]:
 
 
 def spend_at_once(oauth_client: OAuthClient, refresh_token: str) -> list[str]:
-    """Spend one token many times at once; give the successors. Who does not get one is told `invalid_grant`."""
+    """Spend one token many times at once, and return the successors; every other answer is `invalid_grant`."""
     answers = all_at_once(PARALLEL, lambda _: oauth_client.refresh(refresh_token))
     counted = Counter((answer.status, json_of(answer).get("error")) for answer in answers)
     assert counted == {(200, None): 1, (400, "invalid_grant"): PARALLEL - 1}
