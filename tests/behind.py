@@ -65,7 +65,7 @@ class Behind(NamedTuple):
     owner: str
     service: Service
 
-    def ask(
+    def request(
         self, path: str, credential: str = "", *lines: str, method: str = "GET", body: bytes = b"", close: bool = True
     ) -> Reply:
         """Send a request with these header lines, byte for byte, and return the answer."""

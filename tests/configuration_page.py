@@ -13,7 +13,7 @@ BEGIN = "<!-- Written by `make configuration` from keyportal/options/. -->\n"
 END = "<!-- The end of what is written. -->\n"
 
 
-def written(page: str) -> str:
+def render(page: str) -> str:
     """Return the page with the tables of today."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -44,8 +44,8 @@ def main() -> None:
     if BEGIN not in page or END not in page:
         sys.exit("docs/configuration.md has lost the marks between which its tables are written")
     if "--check" not in sys.argv:
-        PAGE.write_text(written(page))
-    elif page != written(page):
+        PAGE.write_text(render(page))
+    elif page != render(page):
         sys.exit("docs/configuration.md is out of date: make configuration")
 
 

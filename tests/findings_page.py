@@ -17,7 +17,7 @@ Tests = Mapping[str, Mapping[str, list[str]]]
 """Names of tests by finding and file; none where all of the file are meant."""
 
 
-def marked() -> Tests:
+def tests_by_finding() -> Tests:
     """Return the tests of each finding, by the marks in their source."""
     tests: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
@@ -39,7 +39,7 @@ def _marks(nodes: Iterator[ast.expr] | list[ast.expr]) -> Iterator[str]:
             yield ast.literal_eval(call.args[0])
 
 
-def written(page: str, findings: Mapping[str, str], tests: Tests) -> str:
+def render(page: str, findings: Mapping[str, str], tests: Tests) -> str:
     """Return the page with the table of today."""
     before, _, rest = page.partition(BEGIN)
     lines = ["\n| id | kind of fault | tests |", "|---|---|---|"]
@@ -51,15 +51,15 @@ def written(page: str, findings: Mapping[str, str], tests: Tests) -> str:
 
 def main() -> None:
     """Write the page; with `--check`, end with 1 if it is not up to date, or if a finding has no test."""
-    findings, tests = tomllib.loads(FINDINGS.read_text()), marked()
+    findings, tests = tomllib.loads(FINDINGS.read_text()), tests_by_finding()
     if bare_or_stray := sorted(findings.keys() ^ tests.keys()):
         sys.exit(f"findings without a test, or marks that name none: {bare_or_stray}")
     page = PAGE.read_text()
     if BEGIN not in page or END not in page:
         sys.exit("docs/threat-model.md has lost the marks between which its table is written")
     if "--check" not in sys.argv:
-        PAGE.write_text(written(page, findings, tests))
-    elif page != written(page, findings, tests):
+        PAGE.write_text(render(page, findings, tests))
+    elif page != render(page, findings, tests):
         sys.exit("docs/threat-model.md is out of date: make conformance")
 
 

@@ -26,12 +26,12 @@ class Front(NamedTuple):
     tls: ssl.SSLContext
     folder: Path
 
-    def ask(self, method: str, path: str, *lines: str, body: bytes = b"", source: str = "127.0.0.1") -> Reply:
+    def request(self, method: str, path: str, *lines: str, body: bytes = b"", source: str = "127.0.0.1") -> Reply:
         """Send a request by https."""
         length = [f"Content-Length: {len(body)}"] if body else []
         return exchange(self.port, head(method, path, *length, *lines) + body, tls=self.tls, source=source)
 
-    def ask_each(
+    def request_each(
         self, method: str, path: str, every: Iterable[list[str]], *lines: str, source: str = "127.0.0.1"
     ) -> Iterator[tuple[list[str], Reply]]:
         """Send one request for each of these lines over one connection; return the lines and the answers."""

@@ -72,7 +72,7 @@ def faults(chosen: Iterable[Mutant]) -> list[str]:
 def outcome(mutant: Mutant, tree: Path) -> tuple[int, str]:
     """Run the mutant's tests against it; return pytest's exit code and its last line."""
     with mutant.applied(tree):
-        code, lines = _tested(tree, mutant.tests, mutant.database)
+        code, lines = _run_tests(tree, mutant.tests, mutant.database)
     return code, lines[-1]
 
 
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="keyportal-mutants-") as folder:
         trees: Queue[Path] = Queue()
         for number in range(AT_ONCE):
-            trees.put(_copied(Path(folder) / str(number)))
+            trees.put(_copy_project(Path(folder) / str(number)))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             if not all(pool.map(lambda group: _passes(group[0], group[1], trees), _groups(chosen))):
                 print("Without any mutant these tests fail already: nothing can be told.")
@@ -120,7 +120,7 @@ def _groups(chosen: Iterable[Mutant]) -> list[tuple[str, list[str]]]:
 def _passes(database: str, tests: list[str], trees: "Queue[Path]") -> bool:
     tree = trees.get()
     try:
-        code, lines = _tested(tree, tests, database)
+        code, lines = _run_tests(tree, tests, database)
     finally:
         trees.put(tree)
     named = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
@@ -128,7 +128,7 @@ def _passes(database: str, tests: list[str], trees: "Queue[Path]") -> bool:
     return code == PASSED
 
 
-def _tested(tree: Path, tests: Iterable[str], database: str) -> tuple[int, list[str]]:
+def _run_tests(tree: Path, tests: Iterable[str], database: str) -> tuple[int, list[str]]:
     """Run tests in a copy of the tree, until the first fails; return the exit code and what pytest said."""
     pytest = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
     command = [sys.executable, "-m", "tests.with_postgres", *pytest] if database == "postgresql" else pytest
@@ -140,7 +140,7 @@ def _tested(tree: Path, tests: Iterable[str], database: str) -> tuple[int, list[
     return ended.returncode, lines or ended.stderr.splitlines()[-1:] or ["nothing"]
 
 
-def _copied(tree: Path) -> Path:
+def _copy_project(tree: Path) -> Path:
     """Copy what git would take of the project, and lend it the virtual environment."""
     listed = subprocess.run(COPIED, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):

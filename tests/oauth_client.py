@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from tests import portal
 from tests.portal import Answer, Portal
-from tests.staleness import refused_everywhere
+from tests.staleness import wait_until_refused
 
 PASSWORD = "correct horse battery staple"
 ENDED = ("revoked", "invalid_token")
@@ -76,9 +76,9 @@ class OAuthClient:
         raw = json.dumps(body).encode()
         return self.portal.request("POST", path, headers={"Content-Type": "application/json", **headers}, body=raw)
 
-    def ended(self, credential: str) -> str:
+    def wait_for_refusal(self, credential: str) -> str:
         """Return the code with which a credential is refused, as soon as every worker refuses it."""
-        refused_everywhere(lambda: self.me(credential).status, at_once=self.portal.is_on_sqlite)
+        wait_until_refused(lambda: self.me(credential).status, at_once=self.portal.is_on_sqlite)
         answer = json_of(self.me(credential))
         return str(answer.get("code", "it is good"))
 
@@ -87,10 +87,10 @@ class OAuthClient:
         return self.portal.get("/api/v1/me", Authorization=f"Bearer {credential}")
 
 
-def asked_until_limited(ask: Callable[[], Answer], *, amount: int) -> Answer:
+def repeat_until_limited(request: Callable[[], Answer], *, amount: int) -> Answer:
     """Ask until the limit answers, and return its answer. Before it comes what one window and the next let through."""
     for _ in range(2 * amount + 1):
-        answer = ask()
+        answer = request()
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             return answer
     raise AssertionError(f"no limit after {2 * amount + 1}")

@@ -13,7 +13,7 @@ def spellings(name: str) -> list[str]:
     return list(dict.fromkeys([name, name.lower(), name.upper(), name.swapcase(), *odd, *last]))
 
 
-def forged(*names: str, value: str = "forged") -> list[list[str]]:
+def forged_headers(*names: str, value: str = "forged") -> list[list[str]]:
     """Return what is sent in one request each: every spelling of the first name alone, and all of each name at once."""
     alone = [[f"{spelt}: {value}"] for spelt in spellings(names[0])]
     return [*alone, *([f"{spelt}: {value}" for spelt in spellings(name)] for name in names)]

@@ -17,30 +17,30 @@ WITHIN = MAX_AGE * 2 / 3
 OK = 200
 
 
-def refused_everywhere(
-    ask: Callable[[], int], *, at_once: bool = ON_SQLITE, in_a_row: int = IN_A_ROW, lasting: float = 0.0
+def wait_until_refused(
+    status_of: Callable[[], int], *, at_once: bool = ON_SQLITE, in_a_row: int = IN_A_ROW, lasting: float = 0.0
 ) -> None:
     """Ask until only refusals come, from every worker. With `at_once` no good answer may come before them."""
     stale = 0
 
-    def refused() -> bool:
+    def is_refused() -> bool:
         nonlocal stale
-        good = ask() == OK
+        good = status_of() == OK
         stale += good
         assert not (good and at_once), "a stale answer"
         return not good
 
     wait_until_steady(
-        refused, in_a_row=in_a_row, lasting=lasting, within=WITHIN, otherwise=lambda: f"{stale} stale answers"
+        is_refused, in_a_row=in_a_row, lasting=lasting, within=WITHIN, otherwise=lambda: f"{stale} stale answers"
     )
 
 
-def let_in_everywhere(ask: Callable[[], int]) -> None:
+def wait_until_accepted(status_of: Callable[[], int]) -> None:
     """Ask until only good answers come, from every worker: what gives something back is heard a moment later too."""
-    wait_until_steady(lambda: ask() == OK, in_a_row=IN_A_ROW, within=WITHIN)
+    wait_until_steady(lambda: status_of() == OK, in_a_row=IN_A_ROW, within=WITHIN)
 
 
-def refused_for_good(ask: Callable[[], int], *, lasting: float = 0.0) -> None:
+def wait_until_refused_for_good(status_of: Callable[[], int], *, lasting: float = 0.0) -> None:
     """Wait until every worker refuses; from then on none may let it in, however often it is asked."""
-    refused_everywhere(ask, at_once=False, lasting=lasting)
-    assert OK not in {ask() for _ in range(2 * IN_A_ROW)}
+    wait_until_refused(status_of, at_once=False, lasting=lasting)
+    assert OK not in {status_of() for _ in range(2 * IN_A_ROW)}

@@ -20,7 +20,7 @@ SURVIVED, UNTESTED, UNTRIED = (0,), (5, 33), (None,)  # mutmut's exit codes
 
 
 @dataclass
-class Tally:
+class FileResult:
     """What became of the mutants of one file."""
 
     killed: int = 0
@@ -33,22 +33,22 @@ class Tally:
         return self.killed / ((self.killed + len(self.alive)) or 1)
 
 
-def tallies() -> dict[str, Tally]:
+def results_by_file() -> dict[str, FileResult]:
     """Return what became of them, by file."""
-    equivalents = listed()
-    counted: dict[str, Tally] = {}
-    for file, name, code in tried():
-        tally = counted.setdefault(file, Tally())
+    equivalents = equivalent_changes()
+    results: dict[str, FileResult] = {}
+    for file, name, code in mutmut_results():
+        result = results.setdefault(file, FileResult())
         if code not in (*SURVIVED, *UNTESTED, *UNTRIED):
-            tally.killed += 1
+            result.killed += 1
         elif change_of(name) in equivalents:
-            tally.equivalent += 1
+            result.equivalent += 1
         else:
-            tally.alive.append(name)
-    return counted
+            result.alive.append(name)
+    return results
 
 
-def tried() -> Iterator[tuple[str, str, int | None]]:
+def mutmut_results() -> Iterator[tuple[str, str, int | None]]:
     """Yield file, name and exit code of every mutant that mutmut has made."""
     for meta in sorted((ROOT / "mutants").glob("*/**/*.py.meta")):
         file = str(meta.relative_to(ROOT / "mutants")).removesuffix(".meta")
@@ -56,7 +56,7 @@ def tried() -> Iterator[tuple[str, str, int | None]]:
             yield file, name, code
 
 
-def listed() -> set[tuple[str, str]]:
+def equivalent_changes() -> set[tuple[str, str]]:
     """Return the changes that nobody could notice: what is taken away, and what stands there instead."""
     return {(entry["there"], entry["becomes"]) for entry in tomllib.loads(EQUIVALENT.read_text())["equivalent"]}
 
@@ -72,16 +72,16 @@ def change_of(name: str) -> tuple[str, str]:
 
 def main() -> int:
     """Show the figures and what is alive. Return the exit code."""
-    counted = tallies()
-    for file, tally in counted.items():
-        figures = f"{tally.killed} killed, {tally.equivalent} equivalent, {len(tally.alive)} alive"
-        print(f"{tally.share:7.1%}  {file}: {figures}")
-    for name in (name for tally in counted.values() for name in tally.alive):
+    results = results_by_file()
+    for file, result in results.items():
+        figures = f"{result.killed} killed, {result.equivalent} equivalent, {len(result.alive)} alive"
+        print(f"{result.share:7.1%}  {file}: {figures}")
+    for name in (name for result in results.values() for name in result.alive):
         print("\n".join((f"\n{name}", *change_of(name))))
-    killed = sum(tally.killed for tally in counted.values())
-    alive = sum(len(tally.alive) for tally in counted.values())
+    killed = sum(result.killed for result in results.values())
+    alive = sum(len(result.alive) for result in results.values())
     print(f"\n{killed / ((killed + alive) or 1):.1%} of {killed + alive}, beside those that nobody could notice.")
-    return 0 if all(tally.share >= ENOUGH for tally in counted.values()) else 1
+    return 0 if all(result.share >= ENOUGH for result in results.values()) else 1
 
 
 if __name__ == "__main__":

@@ -119,9 +119,9 @@ class Site(NamedTuple):
 
     def warnings(self) -> list[str]:
         """Return what every worker warns of."""
-        told = [json.loads(self.portal.get("/readyz").body) for _ in range(8)]
-        assert {(one["status"], *one["faults"]) for one in told} == {("ready",)}
-        return sorted({"".join(one.get("warnings", [])) for one in told})
+        answers = [json.loads(self.portal.get("/readyz").body) for _ in range(8)]
+        assert {(one["status"], *one["faults"]) for one in answers} == {("ready",)}
+        return sorted({"".join(one.get("warnings", [])) for one in answers})
 
     def takes_writes(self) -> float:
         """Return the metric."""

@@ -35,7 +35,7 @@ class Work:
 
 
 @contextmanager
-def counted_work() -> Iterator[Work]:
+def count_work() -> Iterator[Work]:
     """Count what is done inside, in this process."""
     done = Work()
     sent = len(mail.outbox)
@@ -76,7 +76,7 @@ def equal_work(actions: Mapping[str, Callable[[], object]], *, before: Callable[
     works: dict[str, Work] = {}
     for name, action in actions.items():
         before()
-        with counted_work() as works[name]:
+        with count_work() as works[name]:
             action()
     (first, expected), *others = works.items()
     for name, work in others:

@@ -59,7 +59,7 @@ STATEMENTS = [*EVERYWHERE, *(SQLITE if ON_SQLITE else POSTGRESQL)]
 
 
 @contextmanager
-def refused() -> Iterator[None]:
+def append_only_refusal() -> Iterator[None]:
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
         yield
 
@@ -93,14 +93,14 @@ def test_no_statement_changes_or_removes_a_row(trail: None, table: str, statemen
     )
     if replicates:
         execute("SET LOCAL session_replication_role = replica")
-    with refused():
+    with append_only_refusal():
         execute(written)
     assert rows() == before
 
 
 def test_the_trail_can_be_neither_changed_nor_shortened(developer: User) -> None:
     for write in (lambda: Event.objects.update(verb="nothing"), lambda: Event.objects.all().delete()):
-        with refused():
+        with append_only_refusal():
             write()
     assert Event.objects.filter(verb="user_created").exists()
 
@@ -139,9 +139,9 @@ def test_an_event_goes_in_its_time_and_not_before(settings: Settings, way: str) 
     assert for_ever.keep_until is None
     remove(over.pk)
     for event in (kept, nearly, for_ever):
-        with refused():
+        with append_only_refusal():
             remove(event.pk)
-        with refused():
+        with append_only_refusal():
             execute(f"UPDATE {EVENTS} SET keep_until = '2001-01-01' WHERE id = {event.pk}")
     assert list(Event.objects.order_by("pk").values_list("verb", flat=True)) == [
         "key_created",
@@ -154,7 +154,7 @@ def test_a_clock_that_the_portal_is_told_opens_nothing(settings: Settings) -> No
     """What counts is the database's own time."""
     settings.KEYPORTAL_AUDIT_DAYS = 1
     event = record_event(EventType.KEY_CREATED, subject="key:1", origin=ORIGIN)
-    with time_machine.travel(datetime.now(UTC) + timedelta(days=30)), refused():
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=30)), append_only_refusal():
         Event.objects.filter(pk=event.pk).delete()
 
 

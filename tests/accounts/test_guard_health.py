@@ -25,7 +25,7 @@ ALWAYS = f"ALTER TABLE {EVENTS} ENABLE ALWAYS TRIGGER {REMOVAL}"
 ANEW = "CREATE OR REPLACE FUNCTION audit_refuses() RETURNS trigger LANGUAGE plpgsql"
 
 
-def remade(how: str) -> tuple[str, ...]:
+def remake(how: str) -> tuple[str, ...]:
     """Make PostgreSQL's trigger anew under its own name."""
     return (f"DROP TRIGGER {REMOVAL} ON {EVENTS}", f"CREATE TRIGGER {REMOVAL} {how}", ALWAYS)
 
@@ -35,11 +35,11 @@ POSTGRESQL = [
     ((f"ALTER TABLE {EVENTS} ENABLE TRIGGER {REMOVAL}",), f"the trigger {REMOVAL} does not always fire"),
     ((f"ALTER TABLE {EVENTS} ENABLE REPLICA TRIGGER {REMOVAL}",), f"the trigger {REMOVAL} does not always fire"),
     ((f"ALTER TABLE {EVENTS} DISABLE TRIGGER USER",), f"the trigger {CHANGE} does not always fire"),
-    (remade(f"BEFORE TRUNCATE ON {EVENTS} FOR EACH STATEMENT {CALLS}"), f"the trigger {REMOVAL} {OTHER}"),
-    (remade(f"BEFORE DELETE ON {EVENTS} FOR EACH STATEMENT {CALLS}"), f"the trigger {REMOVAL} {OTHER}"),
-    (remade(f"AFTER DELETE ON {EVENTS} FOR EACH ROW {CALLS}"), f"the trigger {REMOVAL} {OTHER}"),
-    (remade(f"BEFORE DELETE ON {EVENTS} FOR EACH ROW WHEN (OLD.id < 0) {CALLS}"), f"the trigger {REMOVAL} {OTHER}"),
-    (remade(f"BEFORE DELETE ON {EVENTS} FOR EACH ROW {CALLS.partition('(')[0]}()"), f"the trigger {REMOVAL} {OTHER}"),
+    (remake(f"BEFORE TRUNCATE ON {EVENTS} FOR EACH STATEMENT {CALLS}"), f"the trigger {REMOVAL} {OTHER}"),
+    (remake(f"BEFORE DELETE ON {EVENTS} FOR EACH STATEMENT {CALLS}"), f"the trigger {REMOVAL} {OTHER}"),
+    (remake(f"AFTER DELETE ON {EVENTS} FOR EACH ROW {CALLS}"), f"the trigger {REMOVAL} {OTHER}"),
+    (remake(f"BEFORE DELETE ON {EVENTS} FOR EACH ROW WHEN (OLD.id < 0) {CALLS}"), f"the trigger {REMOVAL} {OTHER}"),
+    (remake(f"BEFORE DELETE ON {EVENTS} FOR EACH ROW {CALLS.partition('(')[0]}()"), f"the trigger {REMOVAL} {OTHER}"),
     (
         (
             f"DROP TRIGGER {CHANGE} ON {EVENTS}",
@@ -51,7 +51,7 @@ POSTGRESQL = [
     (
         (
             "CREATE FUNCTION passes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'",
-            *remade(f"BEFORE DELETE ON {EVENTS} FOR EACH ROW EXECUTE FUNCTION passes('in its time')"),
+            *remake(f"BEFORE DELETE ON {EVENTS} FOR EACH ROW EXECUTE FUNCTION passes('in its time')"),
         ),
         f"the trigger {REMOVAL} {OTHER}",
     ),
@@ -59,7 +59,7 @@ POSTGRESQL = [
         (
             "CREATE SCHEMA astray",
             _FUNCTION.replace("audit_refuses", "astray.audit_refuses"),
-            *remade(f"BEFORE DELETE ON {EVENTS} FOR EACH ROW {CALLS.replace('audit', 'astray.audit')}"),
+            *remake(f"BEFORE DELETE ON {EVENTS} FOR EACH ROW {CALLS.replace('audit', 'astray.audit')}"),
         ),
         FUNCTION,
     ),

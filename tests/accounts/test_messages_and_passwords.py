@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 EMAIL = "dev@example.com"
 
 
-def sent(developer: User, make_key: MakeKey, make_user: MakeUser, callbacks: Any) -> list[Message]:
+def send_one_of_each(developer: User, make_key: MakeKey, make_user: MakeUser, callbacks: Any) -> list[Message]:
     """Have one message of each kind sent, and give them as they go over the wire."""
     client = Client()
     make_user("unconfirmed@example.com", confirmed=False)
@@ -48,7 +48,7 @@ def sent(developer: User, make_key: MakeKey, make_user: MakeUser, callbacks: Any
 def test_every_message_says_that_a_machine_wrote_it(
     developer: User, make_key: MakeKey, make_user: MakeUser, django_capture_on_commit_callbacks: Callable[..., Any]
 ) -> None:
-    messages = sent(developer, make_key, make_user, django_capture_on_commit_callbacks)
+    messages = send_one_of_each(developer, make_key, make_user, django_capture_on_commit_callbacks)
     assert len({str(message["Subject"]) for message in messages}) >= 11
     for message in messages:
         assert message["Auto-Submitted"] == "auto-generated"

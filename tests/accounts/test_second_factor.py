@@ -102,6 +102,6 @@ def test_a_second_factor_is_added_on_the_record_and_its_owner_is_told(portal: Po
     assert token
     portal_user.post("/accounts/2fa/totp/activate/", token=token[1], code=code_of(secret[1]))
     assert "Authenticator app added" in portal_user.get("/account/history/")
-    told = [message for message in portal.messages() if "To: factor@example.com" in message]
-    assert len(told) >= 1
-    assert not [message for message in told if secret[1] in message]
+    messages = [message for message in portal.messages() if "To: factor@example.com" in message]
+    assert len(messages) >= 1
+    assert not [message for message in messages if secret[1] in message]

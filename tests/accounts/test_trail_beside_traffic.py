@@ -57,7 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
             yield portal
 
 
-def counted(site: Portal, **fields: str) -> int:
+def count_events(site: Portal, **fields: str) -> int:
     return int(site.shell(f"print(Event.objects.filter(**{fields}).count())"))
 
 
@@ -74,13 +74,13 @@ def test_a_worker_extends_the_chain_by_itself(site: Portal) -> None:
 def test_many_writers_at_once_leave_an_event_each(site: Portal) -> None:
     """Each takes the id of its event before it writes it."""
     site.shell(MANY)
-    assert counted(site, verb="scope_changed") == 8 * 25
-    assert site.command("verifyaudit").stdout.startswith(f"{counted(site)} events, ")
+    assert count_events(site, verb="scope_changed") == 8 * 25
+    assert site.command("verifyaudit").stdout.startswith(f"{count_events(site)} events, ")
 
 
 def test_two_purges_and_traffic_beside_them_take_every_event_once(site: Portal) -> None:
     site.shell(OLD.format(days=1, count=3000))
-    kept = counted(site) - 3000
+    kept = count_events(site) - 3000
     purges = [site.begin("purge", "--batch", "100") for _ in range(2)]
     made = 0
     while any(purging.poll() is None for purging in purges):
@@ -90,11 +90,11 @@ def test_two_purges_and_traffic_beside_them_take_every_event_once(site: Portal) 
     assert [purging.returncode for purging in purges] == [0, 0]
     taken = [int(line.split()[2]) for text in said for line in text.splitlines() if line.startswith("audit events")]
     assert sum(taken) == 3000
-    told = site.shell(
+    removed = site.shell(
         "print(sum(Event.objects.filter(verb='events_removed').values_list('details__count', flat=True)))"
     )
-    assert told == "3000"
-    assert counted(site) == kept + made + counted(site, verb="events_removed")
+    assert removed == "3000"
+    assert count_events(site) == kept + made + count_events(site, verb="events_removed")
     assert site.command("verifyaudit").returncode == 0
 
 
@@ -103,9 +103,9 @@ def test_nobody_who_writes_an_event_waits_for_the_chain(site: Portal) -> None:
     with psycopg.connect(site.environment["DATABASE_URL"]) as connection:
         connection.execute("SELECT * FROM audit_chainstate FOR UPDATE")
         connection.execute("LOCK TABLE audit_checkpoint")
-        before = counted(site, verb="key_created")
+        before = count_events(site, verb="key_created")
         site.make_key(OWNER)
-        assert counted(site, verb="key_created") == before + 1
+        assert count_events(site, verb="key_created") == before + 1
 
 
 def test_the_command_ends_in_failure_when_something_does_not_fit(site: Portal) -> None:

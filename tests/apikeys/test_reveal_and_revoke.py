@@ -28,7 +28,7 @@ from tests.conftest import ORIGIN, MakeKey, MakeUser
 pytestmark = pytest.mark.django_db
 
 
-def edited(key: APIKey, **changes: Any) -> APIKey:
+def edit(key: APIKey, **changes: Any) -> APIKey:
     fields = {"name": key.name, "scopes": key.scope_list, "networks": key.network_list, "expires_at": key.expires_at}
     return services.edit_key(key=key, origin=ORIGIN, **{**fields, **changes})
 
@@ -138,7 +138,7 @@ def test_a_key_that_was_tampered_with_can_still_be_revoked(make_key: MakeKey) ->
 
 def test_an_edit_changes_what_may_be_changed_from_the_next_request_on(make_key: MakeKey, scopes: list[Scope]) -> None:
     key, secret = make_key(scopes=["reports:read"])
-    edited(key, name="renamed", scopes=["reports:write"])
+    edit(key, name="renamed", scopes=["reports:write"])
     record = verify(secret, address=None)
     assert record.credential.name == "renamed"
     assert record.credential.scopes == {"reports:write"}
@@ -147,18 +147,18 @@ def test_an_edit_changes_what_may_be_changed_from_the_next_request_on(make_key: 
 
 def test_a_granted_scope_is_kept_or_dropped_but_not_taken(make_key: MakeKey, scopes: list[Scope]) -> None:
     key, _ = make_key(scopes=["secrets:all"], restricted=True)
-    edited(key, name="kept")
-    edited(key, scopes=[])
+    edit(key, name="kept")
+    edit(key, scopes=[])
     with pytest.raises(ScopeNotAllowedError):
-        edited(key, scopes=["secrets:all"])
+        edit(key, scopes=["secrets:all"])
 
 
 def test_of_two_edits_of_the_same_page_the_second_is_told(make_key: MakeKey) -> None:
     make_key()
     one, other = APIKey.objects.get(), APIKey.objects.get()
-    edited(one, networks=["203.0.113.0/24"])
+    edit(one, networks=["203.0.113.0/24"])
     with pytest.raises(ChangedMeanwhileError):
-        edited(other, networks=["198.51.100.0/24"])
+        edit(other, networks=["198.51.100.0/24"])
     assert APIKey.objects.get().networks == "203.0.113.0/24"
 
 
@@ -167,7 +167,7 @@ def test_a_revoked_key_is_not_edited_not_even_from_a_page_opened_before(make_key
     stale = APIKey.objects.get()
     services.revoke(key=APIKey.objects.get(), reason="", origin=ORIGIN)
     with pytest.raises(ChangedMeanwhileError):
-        edited(stale, name="alive again")
+        edit(stale, name="alive again")
     assert APIKey.objects.get().revoked_at
 
 
@@ -176,7 +176,7 @@ def test_an_edit_does_not_make_a_tampered_row_good_again(make_key: MakeKey, scop
     make_key()
     APIKey.objects.update(scopes="secrets:all")
     with pytest.raises(IntegrityViolationError):
-        edited(APIKey.objects.get(), name="washed", scopes=["secrets:all"])
+        edit(APIKey.objects.get(), name="washed", scopes=["secrets:all"])
 
 
 def test_the_owner_is_told_who_ended_a_key_and_an_operator_s_address_is_nobody_s_business(

@@ -28,7 +28,7 @@ def page(browser: Client, path: str) -> str:
     return answer.content.decode()
 
 
-def used(key: APIKey, *, hours_ago: int, outcome: str = "accepted", count: int = 1) -> None:
+def record_usage(key: APIKey, *, hours_ago: int, outcome: str = "accepted", count: int = 1) -> None:
     hour = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours_ago)
     Usage.objects.create(credential=key.pk, hour=hour, entry_point="api", outcome=outcome, count=count)
 
@@ -45,11 +45,11 @@ def test_an_unused_key_says_so(browser: Client, make_key: MakeKey) -> None:
 def test_calls_are_summed_by_day_with_the_refused_ones(browser: Client, make_key: MakeKey) -> None:
     key, _ = make_key()
     other, _ = make_key()
-    used(key, hours_ago=0, count=1200)
-    used(key, hours_ago=72, count=30)
-    used(key, hours_ago=72, outcome="expired", count=4)
-    used(key, hours_ago=24 * 31, count=999)  # too long ago for the chart
-    used(other, hours_ago=1, count=7)
+    record_usage(key, hours_ago=0, count=1200)
+    record_usage(key, hours_ago=72, count=30)
+    record_usage(key, hours_ago=72, outcome="expired", count=4)
+    record_usage(key, hours_ago=24 * 31, count=999)  # too long ago for the chart
+    record_usage(other, hours_ago=1, count=7)
     listed = page(browser, "/keys/")
     assert "1,234 calls in the last 30 days, 4 refused" in listed
     assert "7 calls in the last 30 days, 0 refused" in listed
@@ -87,7 +87,7 @@ def test_the_limit_of_a_key_is_told(browser: Client, make_key: MakeKey, settings
 
 def test_operators_find_usage_and_addresses(log_in: Any, operator: User, make_key: MakeKey) -> None:
     key, _ = make_key()
-    used(key, hours_ago=1, count=5)
+    record_usage(key, hours_ago=1, count=5)
     now = timezone.now()
     SourceAddress.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now)
     browser = log_in(operator)
@@ -104,7 +104,7 @@ def test_whoever_revokes_a_key_in_use_sees_the_evidence_and_types_its_name(brows
         return browser.post(path, fields, secure=True).status_code
 
     assert "never used" in page(browser, path)
-    used(key, hours_ago=2, count=412)
+    record_usage(key, hours_ago=2, count=412)
     now = timezone.now()
     for address in ("192.0.2.1", "192.0.2.2", "2001:db8::1"):
         SourceAddress.objects.create(credential=key.pk, secret="sec_1", address=address, first_at=now, last_at=now)
@@ -117,7 +117,7 @@ def test_whoever_revokes_a_key_in_use_sees_the_evidence_and_types_its_name(brows
 
 def test_a_key_that_was_not_used_for_a_day_is_revoked_by_one_click(browser: Client, make_key: MakeKey) -> None:
     key, _ = make_key()
-    used(key, hours_ago=30)
+    record_usage(key, hours_ago=30)
     at = timezone.now() - timedelta(hours=30)
     SourceAddress.objects.create(credential=key.pk, secret="sec_1", address="192.0.2.1", first_at=at, last_at=at)
     assert "Not used in the last 24 hours" in page(browser, f"/keys/{key.pk}/revoke/")
@@ -145,7 +145,7 @@ def test_a_key_s_state_says_what_matters_most(
     now = timezone.now()
     APIKey.objects.filter(pk=key.pk).update(**{name: now + ahead for name, ahead in changes.items()})
     for outcome, count in calls.items():
-        used(key, hours_ago=1, outcome=outcome, count=count)
+        record_usage(key, hours_ago=1, outcome=outcome, count=count)
     for path in ("/keys/", f"/keys/{key.pk}/"):
         assert f'">{said}</span>' in page(browser, path)
 

@@ -20,7 +20,7 @@ PAGE_LIMIT = 60_000  # bytes, compressed
 
 
 @pytest.fixture
-def audited(page: Page) -> Callable[[str], list[str]]:
+def audit_page(page: Page) -> Callable[[str], list[str]]:
     def audit(path: str) -> list[str]:
         page.goto(path)
         return faults_of(page)
@@ -28,11 +28,11 @@ def audited(page: Page) -> Callable[[str], list[str]]:
     return audit
 
 
-def test_pages_of_people_who_are_not_logged_in(audited: Callable[[str], list[str]], page: Page) -> None:
+def test_pages_of_people_who_are_not_logged_in(audit_page: Callable[[str], list[str]], page: Page) -> None:
     paths = ["/", "/accounts/signup/", "/accounts/login/", "/accounts/password/reset/", "/outbox/"]
     paths += ["/accounts/confirm-email/", "/accounts/password/reset/done/", "/accounts/confirm-email/nonsense/"]
     paths += ["/accounts/inactive/", "/docs/errors/revoked/", "/nothing/", "/accounts/password/reset/key/a-b/"]
-    faults = [fault for path in paths for fault in audited(path)]
+    faults = [fault for path in paths for fault in audit_page(path)]
     page.goto("/accounts/login/")
     page.get_by_label("Email").fill("nobody@example.com")
     page.get_by_label("Password").fill("wrong")
@@ -40,10 +40,10 @@ def test_pages_of_people_who_are_not_logged_in(audited: Callable[[str], list[str
     assert faults + faults_of(page) == []
 
 
-def test_pages_of_keys_and_of_the_account(audited: Callable[[str], list[str]], page: Page, portal: Portal) -> None:
+def test_pages_of_keys_and_of_the_account(audit_page: Callable[[str], list[str]], page: Page, portal: Portal) -> None:
     sign_up(page, portal, "axe@example.com")
     faults = faults_of(page)
-    faults += audited("/keys/new/")
+    faults += audit_page("/keys/new/")
     page.get_by_text("More options:").click()
     page.get_by_label("Name").fill("<b>" + "x" * 97)
     page.get_by_label("Allowed networks").fill("nonsense")
@@ -62,7 +62,7 @@ def test_pages_of_keys_and_of_the_account(audited: Callable[[str], list[str]], p
     page.get_by_role("button", name="Confirm").click()
     page.get_by_role("button", name="Reveal").click()
     faults += faults_of(page)
-    faults += audited(key + "edit/") + audited(key + "revoke/")
+    faults += audit_page(key + "edit/") + audit_page(key + "revoke/")
     page.get_by_role("button", name="Revoke for good").click()
     faults += faults_of(page)
     for path in (
@@ -74,17 +74,17 @@ def test_pages_of_keys_and_of_the_account(audited: Callable[[str], list[str]], p
         "/accounts/email/",
         "/accounts/logout/",
     ):
-        faults += audited(path)
+        faults += audit_page(path)
     for path in ("/accounts/password/change/", "/accounts/sessions/", "/accounts/2fa/", "/accounts/2fa/totp/activate/"):
-        faults += audited(path)
+        faults += audit_page(path)
     OAuthClient(portal).log_in("axe@example.com", PASSWORD)
-    faults += audited("/account/apps/")
+    faults += audit_page("/account/apps/")
     for path in ("/accounts/2fa/webauthn/", "/accounts/2fa/webauthn/add/", "/accounts/reauthenticate/"):
-        faults += audited(path)
+        faults += audit_page(path)
     assert faults == []
 
 
-def test_pages_that_messages_lead_to(audited: Callable[[str], list[str]], portal: Portal) -> None:
+def test_pages_that_messages_lead_to(audit_page: Callable[[str], list[str]], portal: Portal) -> None:
     stranger = PortalUser(portal, "axe-mail@example.com")
     stranger.post("/accounts/logout/")
     stranger.post("/accounts/password/reset/", email="axe-mail@example.com")
@@ -92,11 +92,11 @@ def test_pages_that_messages_lead_to(audited: Callable[[str], list[str]], portal
     sent = "".join(portal.messages()).replace("=\n", "")
     reset = re.findall(r"http\S+/accounts/password/reset/key/\S+", sent)[-1]
     paths = [link.removeprefix(portal.url) for link in (reset, portal.confirmation_link("axe-new@example.com"))]
-    assert [fault for path in paths for fault in audited(path)] == []
+    assert [fault for path in paths for fault in audit_page(path)] == []
 
 
 def test_pages_of_a_key_in_use_and_of_what_went_wrong(
-    audited: Callable[[str], list[str]], page: Page, portal: Portal
+    audit_page: Callable[[str], list[str]], page: Page, portal: Portal
 ) -> None:
     sign_up(page, portal, "axe-used@example.com")
     key, secret = portal.make_key(
@@ -106,13 +106,13 @@ def test_pages_of_a_key_in_use_and_of_what_went_wrong(
         portal.get(path, Authorization=f"Bearer {secret}")
     wait_until(lambda: page.goto("/keys/") and not page.get_by_text("No calls yet").is_visible())
     faults = faults_of(page)
-    faults += audited(f"/keys/{key}/") + audited(f"/keys/{key}/?by=hour") + audited(f"/keys/{key}/revoke/")
+    faults += audit_page(f"/keys/{key}/") + audit_page(f"/keys/{key}/?by=hour") + audit_page(f"/keys/{key}/revoke/")
     page.get_by_label("Name of the key").fill("another")
     page.get_by_role("button", name="Revoke for good").click()
     page.locator("[aria-invalid=true]").wait_for()
     faults += faults_of(page)
     portal.shell(f"APIKey.objects.filter(pk='{key}').update(scopes='moved:by-hand')")
-    faults += audited(f"/keys/{key}/")
+    faults += audit_page(f"/keys/{key}/")
     page.goto("/keys/new/")
     page.context.clear_cookies(name="csrftoken")
     page.get_by_label("Name").fill("x")

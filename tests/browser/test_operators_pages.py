@@ -67,7 +67,7 @@ def test_a_leaked_token_is_found_and_ended(desk: Desk, portal: Portal) -> None:
     page.get_by_label("Reason").fill("in a public log")
     page.get_by_role("button", name="End it for good").click()
     expect(page.get_by_text("The next call is refused.")).to_be_visible()
-    assert oauth_client.ended(pair["access_token"]) == "revoked"
+    assert oauth_client.wait_for_refusal(pair["access_token"]) == "revoked"
     desk.find(pair["refresh_token"])
     expect(page.get_by_text(re.compile("Ended on .*: in a public log"))).to_be_visible()
     desk.look()

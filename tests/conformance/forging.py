@@ -35,13 +35,13 @@ class Forger:
 
     def genuine(self, header: Mapping[str, object], claims: Mapping[str, object]) -> str:
         """Sign a header and claims with these changes, by the portal's own key; None takes a member away."""
-        return self._signed(self.ring, changed(self.header, header), changed(self.claims, claims))
+        return self._sign(self.ring, with_changes(self.header, header), with_changes(self.claims, claims))
 
     def for_another(self, audience: str = "https://other.example") -> str:
         """Return a token of the portal's for another service: it is as unknown as a forged one to all but that."""
         return self.genuine({}, {"aud": audience})
 
-    def forged(self) -> dict[str, str]:
+    def forgeries(self) -> dict[str, str]:
         """Return one token of each kind that must be refused."""
         now = self.claims["iat"]
         alien = {"kid": self.stranger.primary.id}
@@ -74,8 +74,8 @@ class Forger:
         return {
             **{name: self.genuine({}, claims) for name, claims in wrong_claims.items()},
             **{name: self.genuine(header, {}) for name, header in wrong_headers.items()},
-            "stranger's key": self._signed(self.stranger, self.header, self.claims),
-            "stranger's id": self._signed(self.stranger, {**self.header, **alien}, self.claims),
+            "stranger's key": self._sign(self.stranger, self.header, self.claims),
+            "stranger's id": self._sign(self.stranger, {**self.header, **alien}, self.claims),
             "public key as secret": f"{hmac_head}.{body}.{base64url(mac)}",
             "no signature": f"{head}.{body}.",
             "blank signature": f"{head}.{body}.{base64url(bytes(64))}",
@@ -90,7 +90,7 @@ class Forger:
         return {f"{claim} {value!r}"[:80]: self.genuine({}, {claim: value}) for value in values}
 
     @staticmethod
-    def _signed(ring: SigningRing, header: Mapping[str, object], claims: Mapping[str, object]) -> str:
+    def _sign(ring: SigningRing, header: Mapping[str, object], claims: Mapping[str, object]) -> str:
         signing_input = ".".join(base64url(json.dumps(part).encode()) for part in (header, claims))
         key = ring.primary.private
         return f"{signing_input}.{base64url(key.Algorithm.sign(signing_input.encode(), key.key))}"
@@ -135,6 +135,6 @@ def hostile_texts(claim: str, genuine: str) -> list[object]:
     return [*ANYTHING, 5, *around, *forms]
 
 
-def changed(source: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+def with_changes(source: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
     """Return the source with the changes; None removes a member."""
     return {name: value for name, value in {**source, **changes}.items() if value is not None}

@@ -24,7 +24,7 @@ MET, REASON = 3, 4  # the entries of a row: clause, level, requirement, and perh
 Section = Mapping[str, Sequence[str]]
 
 
-def marked() -> Mapping[str, set[str]]:
+def tests_by_row() -> Mapping[str, set[str]]:
     """Return the tests of each row, by the marks in their source."""
     tests: dict[str, set[str]] = defaultdict(set)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
@@ -35,7 +35,7 @@ def marked() -> Mapping[str, set[str]]:
     return tests
 
 
-def written(sections: Mapping[str, Section], tests: Mapping[str, set[str]]) -> str:
+def render(sections: Mapping[str, Section], tests: Mapping[str, set[str]]) -> str:
     """Return the page."""
     rows = {name: row for section in sections.values() for name, row in section.items()}
     missed = {name: row[MET] for name, row in rows.items() if len(row) == REASON}
@@ -52,13 +52,13 @@ def written(sections: Mapping[str, Section], tests: Mapping[str, set[str]]) -> s
 def main() -> None:
     """Write the page; with `--check`, end with 1 if it is not up to date, or if a row has neither test nor reason."""
     sections: Mapping[str, Section] = tomllib.loads(ROWS.read_text())
-    tests = marked()
+    tests = tests_by_row()
     rows = {name: row for section in sections.values() for name, row in section.items()}
     bare = sorted(name for name, row in rows.items() if name not in tests and len(row) < REASON)
     stray = sorted(tests.keys() - rows.keys())
     if bare or stray:
         sys.exit(f"rows with neither a test nor a reason: {bare}; marks that name no row: {stray}")
-    page = written(sections, tests)
+    page = render(sections, tests)
     if "--check" not in sys.argv:
         REPORT.write_text(page)
     elif REPORT.read_text() != page:

@@ -52,7 +52,7 @@ def test_every_endpoint_gives_a_forged_token_the_same_verdict(
 ) -> None:
     bodies = set()
     asker = ClientKey(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
-    for name, token in forger.forged().items():
+    for name, token in forger.forgeries().items():
         answer = oauth_client.me(token)
         assert (answer.status, json_of(answer)["code"]) == (401, "invalid_token"), name
         assert 'error="invalid_token"' in answer.headers["www-authenticate"]
@@ -90,7 +90,7 @@ def test_a_flood_of_unknown_keys_disturbs_nobody(
     oauth_client: OAuthClient, forger: Forger, pair: dict[str, Any]
 ) -> None:
     for number in range(150):
-        assert oauth_client.ended(forger.genuine({"kid": f"unknown-{number}"}, {})) in ENDED
+        assert oauth_client.wait_for_refusal(forger.genuine({"kid": f"unknown-{number}"}, {})) in ENDED
     assert oauth_client.me(pair["access_token"]).status == 200
 
 
@@ -113,5 +113,5 @@ def test_a_user_and_a_key_can_not_be_confused(
     oauth_client: OAuthClient, forger: Forger, client: ClientKey, owner: str
 ) -> None:
     for subject in (f"key:{owner}", f"user:{client.id}", owner, client.id, "user:", "key:", ":", f"client:{client.id}"):
-        assert oauth_client.ended(forger.genuine({}, {"sub": subject})) == "invalid_token"
+        assert oauth_client.wait_for_refusal(forger.genuine({}, {"sub": subject})) == "invalid_token"
     assert json_of(oauth_client.me(forger.genuine({}, {"sub": f"key:{client.id}"})))["kind"] == "access_token"

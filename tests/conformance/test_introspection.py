@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.forging import Forger
-from tests.oauth_client import ClientKey, OAuthClient, asked_until_limited, is_oauth_answer, json_of
+from tests.oauth_client import ClientKey, OAuthClient, is_oauth_answer, json_of, repeat_until_limited
 from tests.portal import Answer, Portal
 from tests.typos import with_another_end
 from vault.secret_format import new_secret
@@ -106,7 +106,7 @@ def test_what_is_not_good_is_inactive_and_nothing_else(
         "spent refresh token": spent["refresh_token"],
         "unknown refresh token": new_secret("kp", "refresh"),
         "bad signature": pair["access_token"][:-8] + "AAAAAAAA",
-        **forger.forged(),
+        **forger.forgeries(),
     }
     answers = {name: ask(oauth_client, caller, text) for name, text in texts.items()}
     assert {name: (a.status, a.body) for name, a in answers.items() if a.body != b'{"active": false}'} == {}
@@ -128,7 +128,7 @@ def test_what_belongs_to_nobody_who_may_is_inactive(
         "from accounts import services; from audit.origin import Origin; "
         f"services.{verb}(user=User.objects.get(email='{email}'), origin=Origin.of_command('test'))"
     )
-    assert oauth_client.ended(client.secret) == oauth_client.ended(pair["access_token"])
+    assert oauth_client.wait_for_refusal(client.secret) == oauth_client.wait_for_refusal(pair["access_token"])
     assert [json_of(ask(oauth_client, caller, credential))["active"] for credential in credentials] == [False] * 4
 
 
@@ -141,7 +141,7 @@ def test_a_key_that_is_bound_to_a_network_is_active_from_there_only(
         f"row = APIKey.objects.get(pk='{bound.id}'); row.networks = '192.0.2.0/24'; "
         "row.seal = row.make_seal(); row.save()"
     )
-    assert oauth_client.ended(bound.secret) == "network_refused"
+    assert oauth_client.wait_for_refusal(bound.secret) == "network_refused"
     for credential in (bound.secret, token):
         assert json_of(ask(oauth_client, caller, credential))["active"] is False
         assert json_of(ask(oauth_client, caller, credential, client_ip="198.51.100.7"))["active"] is False
@@ -170,6 +170,6 @@ def test_scanning_is_stopped_for_who_scans(
     portal: Portal, oauth_client: OAuthClient, caller: ClientKey, client: ClientKey
 ) -> None:
     scanner = ClientKey(*portal.make_key(OWNER, *VERIFY, name="a scanner"))
-    over = asked_until_limited(lambda: ask(oauth_client, scanner, "x"), amount=100)
+    over = repeat_until_limited(lambda: ask(oauth_client, scanner, "x"), amount=100)
     assert int(over.headers["retry-after"]) > 0
     assert json_of(ask(oauth_client, caller, client.secret))["active"] is True

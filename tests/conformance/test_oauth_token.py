@@ -10,7 +10,7 @@ import pytest
 
 from tests.oauth_client import FORGET_GUESSES, FORM, PASSWORD, ClientKey, OAuthClient, basic, is_oauth_answer, json_of
 from tests.portal import Answer, Portal
-from tests.staleness import let_in_everywhere
+from tests.staleness import wait_until_accepted
 from vault.secret_format import new_id, new_secret
 
 GRANT = {"grant_type": "client_credentials"}
@@ -214,11 +214,11 @@ def test_a_client_that_is_switched_off_gets_nothing_and_its_tokens_end(
         f"who = dict(user=User.objects.get(email='{email}'), origin=Origin.of_command('test')); "
     )
     portal.shell(head + change.format(key=client.id))
-    assert oauth_client.ended(client.secret) == oauth_client.ended(token) == code
+    assert oauth_client.wait_for_refusal(client.secret) == oauth_client.wait_for_refusal(token) == code
     assert is_error(oauth_client.token(GRANT, client=client), 401, "invalid_client")
     if back:
         portal.shell(head + back)
-        let_in_everywhere(lambda: oauth_client.me(client.secret).status)
+        wait_until_accepted(lambda: oauth_client.me(client.secret).status)
         assert oauth_client.token(GRANT, client=client).status == 200
 
 

@@ -64,7 +64,7 @@ def test_the_public_client_refreshes_and_revokes(
     token = json_of(renewed)["refresh_token"]
     ended = oauth_client.form("/oauth/revoke", {"token": token, **form}, **headers(authorization))
     assert ended.status == 200
-    assert oauth_client.ended(json_of(renewed)["access_token"]) in ENDED
+    assert oauth_client.wait_for_refusal(json_of(renewed)["access_token"]) in ENDED
 
 
 @pytest.mark.parametrize(("authorization", "form", "status"), OTHERS)
@@ -109,7 +109,7 @@ def test_authlib_refreshes_by_itself_as_the_public_client(
         assert oauth_client.me(renewed["access_token"]).status == 200
         ended = session.revoke_token(f"{portal.url}/oauth/revoke", token=renewed["refresh_token"])
         assert ended.status_code == 200
-    assert oauth_client.ended(renewed["access_token"]) in ENDED
+    assert oauth_client.wait_for_refusal(renewed["access_token"]) in ENDED
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

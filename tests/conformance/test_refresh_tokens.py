@@ -32,7 +32,7 @@ def pair(owner: str, oauth_client: OAuthClient) -> dict[str, Any]:
     return oauth_client.log_in(OWNER)
 
 
-def refused(answer: Answer, error: str = "invalid_grant") -> bytes:
+def assert_refused(answer: Answer, error: str = "invalid_grant") -> bytes:
     is_oauth_answer(answer)
     assert (answer.status, json_of(answer)["error"]) == (400, error)
     return answer.body
@@ -79,7 +79,7 @@ def test_whatever_is_no_good_is_refused_alike(portal: Portal, oauth_client: OAut
         "kp_refresh_" + "é" * 49,
         "\0",
     ]
-    assert len({refused(oauth_client.refresh(token)) for token in bad}) == 1
+    assert len({assert_refused(oauth_client.refresh(token)) for token in bad}) == 1
     answers = [oauth_client.post("/api/v1/tokens/refresh", {"refresh_token": token}) for token in bad[:-1]]
     assert {(answer.status, json_of(answer)["code"]) for answer in answers} == {(400, "invalid_grant")}
 
@@ -92,7 +92,7 @@ def pair_of(oauth_client: OAuthClient) -> dict[str, Any]:
 def test_a_body_that_is_none_is_told_what_is_wrong(oauth_client: OAuthClient, body: object) -> None:
     answer = oauth_client.post("/api/v1/tokens/refresh", body)
     assert (answer.status, json_of(answer)["code"]) == (400, "invalid")
-    assert refused(oauth_client.token({"grant_type": "refresh_token"}), "invalid_request")
+    assert assert_refused(oauth_client.token({"grant_type": "refresh_token"}), "invalid_request")
 
 
 @pytest.mark.conformance("RF-03")
@@ -101,8 +101,8 @@ def test_another_client_is_refused_and_spends_nothing(
 ) -> None:
     other = ClientKey(*portal.make_key(OWNER))
     grant = {"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]}
-    refused(oauth_client.token(grant, client=other))
-    refused(oauth_client.token({**grant, "client_id": other.id, "client_secret": other.secret}))
+    assert_refused(oauth_client.token(grant, client=other))
+    assert_refused(oauth_client.token({**grant, "client_id": other.id, "client_secret": other.secret}))
     assert oauth_client.token({**grant, "client_id": other.id}).status == 401
     assert oauth_client.token({**grant, "client_id": "portal"}).status == 200
 
@@ -111,7 +111,7 @@ def test_another_client_is_refused_and_spends_nothing(
 def test_scopes_can_be_narrowed_for_a_while_and_never_widened(oauth_client: OAuthClient, owner: str) -> None:
     answer = oauth_client.post("/api/v1/tokens", {"scope": "r:read"}, Authorization=oauth_client.basic(OWNER))
     assert json_of(answer)["scope"] == "r:read"
-    refused(oauth_client.refresh(json_of(answer)["refresh_token"], scope="r:read r:write"), "invalid_scope")
+    assert_refused(oauth_client.refresh(json_of(answer)["refresh_token"], scope="r:read r:write"), "invalid_scope")
     wide = json_of(
         oauth_client.post("/api/v1/tokens", {"scope": "r:write r:read"}, Authorization=oauth_client.basic(OWNER))
     )
@@ -140,9 +140,9 @@ def test_a_token_that_is_used_twice_ends_its_family(
     before = events(portal, "refresh_reuse", owner)
     bystander = oauth_client.log_in(OWNER)
     successor = json_of(oauth_client.refresh(pair["refresh_token"]))
-    refused(oauth_client.refresh(pair["refresh_token"]))
-    refused(oauth_client.refresh(successor["refresh_token"]))
-    assert oauth_client.ended(successor["access_token"]) == "revoked"
+    assert_refused(oauth_client.refresh(pair["refresh_token"]))
+    assert_refused(oauth_client.refresh(successor["refresh_token"]))
+    assert oauth_client.wait_for_refusal(successor["access_token"]) == "revoked"
     assert events(portal, "refresh_reuse", owner) == before + 1
     assert oauth_client.refresh(bystander["refresh_token"]).status == 200
 
@@ -159,11 +159,11 @@ def test_a_grace_forgives_a_second_try_and_revives_nothing(lenient: OAuthClient)
     lenient.portal.make_developer(OWNER)
     first = lenient.log_in(OWNER)
     second = json_of(lenient.refresh(first["refresh_token"]))
-    refused(lenient.refresh(first["refresh_token"]))  # refused, and nothing is lost by it
+    assert_refused(lenient.refresh(first["refresh_token"]))  # refused, and nothing is lost by it
     third = json_of(lenient.refresh(second["refresh_token"]))
     assert lenient.form("/oauth/revoke", {"token": third["refresh_token"], "client_id": "portal"}).status == 200
     for token in (first, second, third):
-        refused(lenient.refresh(token["refresh_token"]))
+        assert_refused(lenient.refresh(token["refresh_token"]))
         assert lenient.me(token["access_token"]).status == 401
 
 
@@ -185,7 +185,7 @@ def test_the_absolute_lifetime_survives_rotation(
         "from django.utils import timezone; "
         f"row = RefreshToken.objects.with_secret('{successor}').get().family; row.expires_at = timezone.now(); {RESEAL}"
     )
-    refused(oauth_client.refresh(successor))
+    assert_refused(oauth_client.refresh(successor))
 
 
 ENDS = {
@@ -202,8 +202,8 @@ def test_what_ends_an_account_s_tokens_ends_them_for_good(
     portal: Portal, oauth_client: OAuthClient, pair: dict[str, Any], change: str
 ) -> None:
     portal.shell(f"{ORIGIN}u = User.objects.get(email='{OWNER}'); {change}")
-    refused(oauth_client.refresh(pair["refresh_token"]))
-    assert oauth_client.ended(pair["access_token"]) in ENDED
+    assert_refused(oauth_client.refresh(pair["refresh_token"]))
+    assert oauth_client.wait_for_refusal(pair["access_token"]) in ENDED
     assert oauth_client.me(oauth_client.log_in(OWNER)["access_token"]).status == 200
 
 
@@ -225,5 +225,5 @@ def test_who_can_write_the_database_mints_nothing(portal: Portal, oauth_client: 
         "from datetime import timedelta; from django.utils import timezone; "
         f"u = '{user}'; f = TokenFamily.objects.get(user=u).pk; {tamper}"
     )
-    refused(oauth_client.refresh(pair["refresh_token"]))
+    assert_refused(oauth_client.refresh(pair["refresh_token"]))
     assert "integrity_violation" in portal.log.read_text()

@@ -9,7 +9,7 @@ import pytest
 from tests.conformance.forging import Forger
 from tests.oauth_client import PASSWORD, ClientKey, OAuthClient, basic, is_oauth_answer, json_of
 from tests.portal import Answer, Portal
-from tests.staleness import IN_A_ROW, refused_everywhere
+from tests.staleness import IN_A_ROW, wait_until_refused
 from vault.secret_format import new_secret
 
 pytestmark = pytest.mark.finding("H39")
@@ -85,8 +85,8 @@ def test_a_refresh_is_for_what_the_log_in_was_for(oauth_client: OAuthClient, own
     pair = json_of(log_in(oauth_client, REPORTS))
     refused = oauth_client.refresh(pair["refresh_token"], resource=ORDERS)
     assert (refused.status, json_of(refused)["error"]) == (400, "invalid_target")
-    asked = {"refresh_token": pair["refresh_token"], "resource": ORDERS}
-    assert json_of(oauth_client.post("/api/v1/tokens/refresh", asked))["code"] == "invalid_target"
+    introspected_status = {"refresh_token": pair["refresh_token"], "resource": ORDERS}
+    assert json_of(oauth_client.post("/api/v1/tokens/refresh", introspected_status))["code"] == "invalid_target"
     pair = json_of(oauth_client.refresh(pair["refresh_token"], resource=REPORTS))
     assert aud(pair) == REPORTS
     assert (
@@ -109,8 +109,8 @@ def test_a_token_for_another_is_unknown_at_every_entry_point_remembered_or_not(
     for kind, token in kinds.items():
         assert entry_points(portal, oauth_client, secret, token) == unknown, kind
         for _ in range(IN_A_ROW):  # introspection takes it, and then its worker remembers it
-            asked = {"token": token, "audience": kind}
-            assert json_of(oauth_client.form("/oauth/introspect", asked, client=caller))["active"] is True
+            introspected_status = {"token": token, "audience": kind}
+            assert json_of(oauth_client.form("/oauth/introspect", introspected_status, client=caller))["active"] is True
         for _ in range(IN_A_ROW):
             assert entry_points(portal, oauth_client, secret, token) == unknown, kind
 
@@ -131,21 +131,21 @@ def entry_points(portal: Portal, oauth_client: OAuthClient, asker: str, credenti
 def test_introspection_says_whom_a_token_is_for(portal: Portal, oauth_client: OAuthClient, caller: ClientKey) -> None:
     for resource in (REPORTS, portal.url):
         token = json_of(oauth_client.token({**GRANT, "resource": resource}, client=caller))["access_token"]
-        asked = {"token": token, "audience": resource}
-        assert json_of(oauth_client.form("/oauth/introspect", asked, client=caller))["aud"] == resource
+        introspected_status = {"token": token, "audience": resource}
+        assert json_of(oauth_client.form("/oauth/introspect", introspected_status, client=caller))["aud"] == resource
 
 
 @pytest.mark.conformance("RV-11")
 def test_a_token_for_another_can_be_ended(oauth_client: OAuthClient, caller: ClientKey, portal: Portal) -> None:
-    def asked(token: str) -> int:
+    def introspected_status(token: str) -> int:
         answer = json_of(oauth_client.form("/oauth/introspect", {"token": token, "audience": REPORTS}, client=caller))
         return 200 if answer["active"] else 401
 
     by_client = json_of(oauth_client.token({**GRANT, "resource": REPORTS}, client=caller))["access_token"]
     by_holder = json_of(log_in(oauth_client, REPORTS))["access_token"]
-    assert asked(by_client) == asked(by_holder) == 200
+    assert introspected_status(by_client) == introspected_status(by_holder) == 200
     assert oauth_client.form("/oauth/revoke", {"token": by_client}, client=caller).status == 200
     ended = portal.request("DELETE", "/api/v1/tokens", headers={"Authorization": f"Bearer {by_holder}"})
     assert ended.status == 204
-    refused_everywhere(lambda: asked(by_client))
-    refused_everywhere(lambda: asked(by_holder))
+    wait_until_refused(lambda: introspected_status(by_client))
+    wait_until_refused(lambda: introspected_status(by_holder))

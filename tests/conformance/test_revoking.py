@@ -10,12 +10,12 @@ from tests.oauth_client import (
     FORGET_GUESSES,
     ClientKey,
     OAuthClient,
-    asked_until_limited,
     is_oauth_answer,
     json_of,
+    repeat_until_limited,
 )
 from tests.portal import Answer, Portal
-from tests.staleness import refused_everywhere
+from tests.staleness import wait_until_refused
 from vault.secret_format import new_secret
 
 OWNER = "revoke@example.com"
@@ -56,7 +56,7 @@ def delete(portal: Portal, credential: str) -> Answer:
 @pytest.mark.parametrize("which", ["access_token", "refresh_token"])
 def test_either_token_of_a_log_in_ends_both(oauth_client: OAuthClient, pair: dict[str, Any], which: str) -> None:
     assert (as_portal(oauth_client, pair[which]).status, as_portal(oauth_client, pair[which]).body) == (200, b"{}")
-    assert oauth_client.ended(pair["access_token"]) == "revoked"
+    assert oauth_client.wait_for_refusal(pair["access_token"]) == "revoked"
     assert json_of(oauth_client.refresh(pair["refresh_token"]))["error"] == "invalid_grant"
 
 
@@ -65,11 +65,11 @@ def test_a_client_ends_its_access_token_and_its_own_key(portal: Portal, oauth_cl
     client = ClientKey(*portal.make_key(OWNER))
     token, bystander = oauth_client.client_token(client), oauth_client.client_token(client)
     assert oauth_client.form("/oauth/revoke", {"token": token}, client=client).status == 200
-    assert oauth_client.ended(token) == "revoked"
+    assert oauth_client.wait_for_refusal(token) == "revoked"
     assert oauth_client.me(bystander).status == 200
     assert oauth_client.form("/oauth/revoke", {"token": client.secret}, client=client).status == 200
-    assert oauth_client.ended(client.secret) == "revoked"
-    assert oauth_client.ended(bystander) == "revoked"
+    assert oauth_client.wait_for_refusal(client.secret) == "revoked"
+    assert oauth_client.wait_for_refusal(bystander) == "revoked"
 
 
 @pytest.mark.conformance("RV-02")
@@ -87,7 +87,7 @@ def test_what_is_no_token_or_no_longer_is_answered_alike(
 @pytest.mark.parametrize("hint", ["refresh_token", "access_token", "banana"])
 def test_a_hint_is_only_a_hint(oauth_client: OAuthClient, pair: dict[str, Any], hint: str) -> None:
     assert as_portal(oauth_client, pair["access_token"], token_type_hint=hint).status == 200
-    assert oauth_client.ended(pair["access_token"]) in ENDED
+    assert oauth_client.wait_for_refusal(pair["access_token"]) in ENDED
 
 
 @pytest.mark.conformance("RV-04")
@@ -127,7 +127,7 @@ def test_a_revocation_holds_on_every_worker_at_once(oauth_client: OAuthClient, c
         token = oauth_client.client_token(client)
         assert {oauth_client.me(token).status for _ in range(6)} == {200}  # every worker remembers it by now
         oauth_client.form("/oauth/revoke", {"token": token}, client=client)
-        refused_everywhere(partial(status_of, oauth_client, token))
+        wait_until_refused(partial(status_of, oauth_client, token))
 
 
 @pytest.mark.conformance("RV-09")
@@ -142,7 +142,7 @@ def test_revocation_takes_post_only(portal: Portal, oauth_client: OAuthClient, p
 def test_a_flood_of_one_client_is_stopped_and_others_pass(
     portal: Portal, oauth_client: OAuthClient, client: ClientKey, other: ClientKey
 ) -> None:
-    answer = asked_until_limited(lambda: oauth_client.form("/oauth/revoke", {"token": "x"}, client=client), amount=300)
+    answer = repeat_until_limited(lambda: oauth_client.form("/oauth/revoke", {"token": "x"}, client=client), amount=300)
     is_oauth_answer(answer)
     assert int(answer.headers["retry-after"]) > 0
     assert oauth_client.form("/oauth/revoke", {"token": "x"}, client=other).status == 200
@@ -158,7 +158,7 @@ def test_delete_ends_the_log_in_that_calls_it_and_no_other(
     bystander = oauth_client.log_in(OWNER)
     answer = delete(portal, pair["access_token"])
     assert (answer.status, answer.body) == (204, b"")
-    assert oauth_client.ended(pair["access_token"]) in ENDED
+    assert oauth_client.wait_for_refusal(pair["access_token"]) in ENDED
     assert oauth_client.refresh(pair["refresh_token"]).status == 400
     again = delete(portal, pair["access_token"])
     assert again.status == 401
@@ -173,7 +173,10 @@ def test_delete_with_a_secret_revokes_its_key_and_the_tokens_it_was_swapped_for(
     client = ClientKey(*portal.make_key(OWNER))
     token = oauth_client.client_token(client)
     assert delete(portal, client.secret).status == 204
-    assert [oauth_client.ended(credential) for credential in (client.secret, token)] == ["revoked", "revoked"]
+    assert [oauth_client.wait_for_refusal(credential) for credential in (client.secret, token)] == [
+        "revoked",
+        "revoked",
+    ]
     event = portal.shell(f"e = Event.objects.get(verb='key_revoked', subject_id='{client.id}'); print(e.actor)")
     assert event == f"key:{client.id}"
 
@@ -183,7 +186,7 @@ def test_delete_with_a_token_of_a_key_ends_that_token_alone(
 ) -> None:
     token, bystander = oauth_client.client_token(client), oauth_client.client_token(client)
     assert delete(portal, token).status == 204
-    assert oauth_client.ended(token) == "revoked"
+    assert oauth_client.wait_for_refusal(token) == "revoked"
     assert [oauth_client.me(credential).status for credential in (bystander, client.secret)] == [200, 200]
 
 

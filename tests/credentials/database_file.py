@@ -14,7 +14,7 @@ from tests.databases import portal_database
 from tests.oauth_client import ClientKey
 from tests.parallel import all_at_once
 from tests.portal import Portal
-from tests.staleness import IN_A_ROW, ON_SQLITE, refused_for_good
+from tests.staleness import IN_A_ROW, ON_SQLITE, wait_until_refused_for_good
 from tests.waiting import wait_until
 
 
@@ -75,7 +75,7 @@ class FileSite(Portal):
 
         Between two looks of a worker one of its threads may have a page of the file of before, and another one not.
         """
-        refused_for_good(lambda: self.status_of(client), lasting=2 * CHECK_EVERY)
+        wait_until_refused_for_good(lambda: self.status_of(client), lasting=2 * CHECK_EVERY)
         assert self.statuses(client) == {401}
 
     def wait_until_all_accept(self, client: ClientKey) -> None:

@@ -30,7 +30,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield database_url
 
 
-class Ear(threading.Thread):
+class ListeningThread(threading.Thread):
     """Listens until it hears the end, as a worker does."""
 
     def __init__(self, url: str) -> None:
@@ -42,10 +42,10 @@ class Ear(threading.Thread):
 
     def run(self) -> None:
         changes = AppliedChanges()
-        for notice in self.connection.notifies(timeout=2 * DEADLINE):
-            if notice.payload == "end":
+        for notification in self.connection.notifies(timeout=2 * DEADLINE):
+            if notification.payload == "end":
                 break
-            change = Change.parse(notice.payload)
+            change = Change.parse(notification.payload)
             assert change
             self.gaps += not changes.on_notification(change.position)
             self.heard.append(change)
@@ -53,7 +53,7 @@ class Ear(threading.Thread):
 
 
 class Writer(threading.Thread):
-    """Changes rows that the others change too, in transactions of every kind; notes what each one has changed."""
+    """Changes rows that the others change too, in transactions of every kind; keeps what each one has changed."""
 
     def __init__(self, url: str, seed: int) -> None:
         super().__init__()
@@ -64,10 +64,10 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         for _ in range(TRANSACTIONS):
-            told: set[str] = set()
+            tags: set[str] = set()
             try:
-                self._change(told)
-                self._savepoint(told)
+                self._change(tags)
+                self._savepoint(tags)
                 if self.chance.random() < 0.2:
                     self.connection.rollback()
                     continue
@@ -75,26 +75,26 @@ class Writer(threading.Thread):
             except (psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable):
                 self.connection.rollback()
                 continue
-            if told:
-                self.changed.append(told)
+            if tags:
+                self.changed.append(tags)
         self.connection.close()
 
-    def _change(self, told: set[str]) -> None:
+    def _change(self, tags: set[str]) -> None:
         names = [f"usr_{number}" for number in sorted(self.chance.sample(range(ROWS), self.chance.randint(0, 4)))]
         self.connection.execute("UPDATE accounts_user SET last_login = now() WHERE id = ANY (%s)", [names[:1]])
         self.connection.execute(RAISE, [names])
-        told |= {f"user:{name}" for name in names}
+        tags |= {f"user:{name}" for name in names}
         if self.chance.random() < 0.1:
             self.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
             self.connection.execute("SET CONSTRAINTS ALL DEFERRED")
 
-    def _savepoint(self, told: set[str]) -> None:
+    def _savepoint(self, tags: set[str]) -> None:
         inner: set[str] = set()
         with self.connection.transaction() as savepoint:
             self._change(inner)
             if self.chance.random() < 0.5:
                 raise psycopg.Rollback(savepoint)
-            told |= inner
+            tags |= inner
 
 
 @pytest.mark.second
@@ -102,19 +102,19 @@ class Writer(threading.Thread):
 def test_many_writers_make_one_sequence_at_every_listener(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as other:
         began = counter(other)
-        ears = [Ear(url) for _ in range(LISTENERS)]
+        listeners = [ListeningThread(url) for _ in range(LISTENERS)]
         writers = [Writer(url, seed) for seed in range(WRITERS)]
-        run_all([*ears, *writers], wait_for=writers)
+        run_all([*listeners, *writers], wait_for=writers)
         other.execute(f"NOTIFY {CHANNEL}, 'end'")
-        for ear in ears:
-            ear.join()
+        for listener in listeners:
+            listener.join()
         ended = counter(other)
-    committed = [frozenset(told) for writer in writers for told in writer.changed]
+    committed = [frozenset(tags) for writer in writers for tags in writer.changed]
     assert len(committed) > WRITERS * TRANSACTIONS / 4
-    assert {tuple(ear.heard) for ear in ears} == {tuple(ears[0].heard)}
-    assert [ear.gaps for ear in ears] == [0] * LISTENERS
+    assert {tuple(listener.heard) for listener in listeners} == {tuple(listeners[0].heard)}
+    assert [listener.gaps for listener in listeners] == [0] * LISTENERS
     by_number: dict[Position, set[str]] = defaultdict(set)
-    for change in ears[0].heard:
+    for change in listeners[0].heard:
         by_number[change.position].add(change.tag)
     numbers = [position.n for position in by_number]
     assert numbers == list(range(began + 1, ended + 1))
@@ -145,9 +145,11 @@ def test_a_transaction_of_many_rows_counts_once_and_what_nobody_reads_counts_not
         assert counter(connection) == before
         connection.execute("UPDATE accounts_user SET auth_epoch = auth_epoch + 1")
         assert counter(connection) == before + 1
-        notices = list(connection.notifies(timeout=1, stop_after=ROWS))
-        assert {notice.payload.split()[0] for notice in notices} == {str(before + 1)}
-        assert {notice.payload.split()[2] for notice in notices} == {f"user:usr_{n}" for n in range(ROWS)}
+        notifications = list(connection.notifies(timeout=1, stop_after=ROWS))
+        assert {notification.payload.split()[0] for notification in notifications} == {str(before + 1)}
+        assert {notification.payload.split()[2] for notification in notifications} == {
+            f"user:usr_{n}" for n in range(ROWS)
+        }
 
 
 @pytest.mark.second
@@ -158,7 +160,9 @@ def test_a_table_that_is_emptied_tells_of_everything(url: str, table: str) -> No
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"LISTEN {CHANNEL}")
         connection.execute(f"TRUNCATE {table} CASCADE")
-        heard = [notice.payload for notice in connection.notifies(timeout=1, stop_after=1)]  # it came with the answer
+        heard = [
+            notification.payload for notification in connection.notifies(timeout=1, stop_after=1)
+        ]  # it came with the answer
         assert {payload.split()[2] for payload in heard} == {"*"}
 
 
@@ -166,12 +170,14 @@ def test_a_table_that_is_emptied_tells_of_everything(url: str, table: str) -> No
 @pytest.mark.finding("H14")
 @pytest.mark.parametrize("name", ["NULL", "repeat('x', 2000)"])
 def test_a_name_that_is_too_long_or_none_means_everything(url: str, name: str) -> None:
-    """A notice holds 8000 bytes, and one without a name would tell of nothing."""
+    """A notification holds 8000 bytes, and one without a name would announce nothing."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ALTER TABLE tokens_revokedtoken ALTER token_id TYPE text, ALTER token_id DROP NOT NULL")
         connection.execute(f"LISTEN {CHANNEL}")
         connection.execute(f"INSERT INTO tokens_revokedtoken VALUES (DEFAULT, 'x', {name}, now(), now())")
-        assert [notice.payload.split()[2] for notice in connection.notifies(timeout=DEADLINE, stop_after=1)] == ["*"]
+        assert [
+            notification.payload.split()[2] for notification in connection.notifies(timeout=DEADLINE, stop_after=1)
+        ] == ["*"]
 
 
 @pytest.mark.second

@@ -10,13 +10,13 @@ from audit.client_address import client_address, parse_address
 pytestmark = pytest.mark.once
 
 
-def seen(peer: str, forwarded: str | None = None) -> str:
+def client_of(peer: str, forwarded: str | None = None) -> str:
     return str(client_address(parse_address(peer), forwarded or ""))
 
 
 def test_by_default_nobody_is_trusted(settings: Settings) -> None:
     settings.KEYPORTAL_TRUSTED_PROXIES = ()
-    assert seen("127.0.0.1", "203.0.113.9") == "127.0.0.1"
+    assert client_of("127.0.0.1", "203.0.113.9") == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_the_first_untrusted_address_from_the_right_is_the_client(
     settings: Settings, peer: str, forwarded: str, client: str
 ) -> None:
     settings.KEYPORTAL_TRUSTED_PROXIES = ("10.0.0.0/8", "2001:db8:f::/48")
-    assert seen(peer, forwarded) == client
+    assert client_of(peer, forwarded) == client
 
 
 def test_a_unix_socket_has_no_address() -> None:

@@ -17,7 +17,7 @@ from gateway.verdict import verdict
 from tests.conftest import ORIGIN, MakeKey
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
-from tests.staleness import refused_everywhere
+from tests.staleness import wait_until_refused
 from tokens.models import RevokedToken, TokenFamily
 from tokens.services import issue_to_key, issue_to_user
 from tokens.verification import FAMILY
@@ -73,9 +73,9 @@ def test_a_key_and_its_tokens_are_refused_after_a_change_by_anyone(
     token = oauth_client.client_token(client)
     warm(oauth_client, client.secret, token)
     portal.shell(VERBS + NOW + WHO.format(key=client.id) + change)
-    refused_everywhere(lambda: oauth_client.me(client.secret).status)
+    wait_until_refused(lambda: oauth_client.me(client.secret).status)
     if "keysecret" not in change.lower():  # a token was swapped for the key, not for one of its secrets
-        refused_everywhere(lambda: oauth_client.me(token).status)
+        wait_until_refused(lambda: oauth_client.me(token).status)
 
 
 def test_a_log_in_s_token_is_refused_after_its_end_by_anyone(portal: Portal, oauth_client: OAuthClient) -> None:
@@ -89,7 +89,7 @@ def test_a_log_in_s_token_is_refused_after_its_end_by_anyone(portal: Portal, oau
         warm(oauth_client, token)
         family, user = portal.shell("f = TokenFamily.objects.latest('started_at'); print(f.pk, f.user_id)").split()
         portal.shell(NOW + end.format(url=portal.url, family=family, user=user))
-        refused_everywhere(lambda token=token: oauth_client.me(token).status)  # type: ignore[misc]
+        wait_until_refused(lambda token=token: oauth_client.me(token).status)  # type: ignore[misc]
 
 
 def test_a_scope_that_leaves_the_catalogue_leaves_every_key(portal: Portal, oauth_client: OAuthClient) -> None:
@@ -103,7 +103,7 @@ def test_a_scope_that_leaves_the_catalogue_leaves_every_key(portal: Portal, oaut
     def still_there() -> int:
         return 200 if b"fresh:read" in oauth_client.me(client.secret).body else 403
 
-    refused_everywhere(still_there)
+    wait_until_refused(still_there)
 
 
 def test_a_good_change_is_heard_too(
@@ -112,9 +112,9 @@ def test_a_good_change_is_heard_too(
     client = new_client()
     warm(oauth_client, client.secret)
     portal.shell(f"{NOW}APIKey.objects.filter(pk='{client.id}').update(paused_at=now)")
-    refused_everywhere(lambda: oauth_client.me(client.secret).status)
+    wait_until_refused(lambda: oauth_client.me(client.secret).status)
     portal.shell(f"APIKey.objects.filter(pk='{client.id}').update(paused_at=None)")
-    refused_everywhere(lambda: 200 if oauth_client.me(client.secret).status == 401 else 401)
+    wait_until_refused(lambda: 200 if oauth_client.me(client.secret).status == 401 else 401)
 
 
 def test_a_limit_that_an_operator_sets_holds_for_a_key_that_is_in_use(
@@ -124,7 +124,7 @@ def test_a_limit_that_an_operator_sets_holds_for_a_key_that_is_in_use(
     warm(oauth_client, client.secret)
     portal.shell(VERBS + WHO.format(key=client.id) + "k.set_rate_limit(key=key, limit='1/hour', origin=o)")
     # Each worker counts for itself here, and lets one more call through.
-    refused_everywhere(lambda: oauth_client.me(client.secret).status, at_once=False)
+    wait_until_refused(lambda: oauth_client.me(client.secret).status, at_once=False)
 
 
 @pytest.mark.once
@@ -138,10 +138,10 @@ def test_everything_that_is_remembered_is_told_when_it_changes() -> None:
         RevokedToken: ("token_id",),
         TokenFamily: FAMILY.columns,
     }
-    told = {trigger.table: trigger for trigger in NOTIFY_TRIGGERS}
-    assert set(told) == {model._meta.db_table for model in read}
+    triggers = {trigger.table: trigger for trigger in NOTIFY_TRIGGERS}
+    assert set(triggers) == {model._meta.db_table for model in read}
     for model, fields in read.items():
-        trigger = told[model._meta.db_table]
+        trigger = triggers[model._meta.db_table]
         columns = {field.attname: field.column for field in model._meta.concrete_fields}
         assert not {columns[name] for name in fields}.intersection(trigger.ignored)
         assert trigger.kind in ("", "key", "user", "token")  # what tags of records begin with

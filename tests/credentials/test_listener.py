@@ -20,30 +20,30 @@ pytestmark = pytest.mark.finding("H14")
 KEYS = (b"1", b"2")
 
 
-class Ears:
-    """A listener without a connection, and the freshness of its process, which remembers two keys."""
+class ListenerUnderTest:
+    """A listener without a connection, and the freshness of its process, whose cache has two keys."""
 
     def __init__(self) -> None:
         self.freshness = Freshness()
         self.listener = Listener(self.freshness.lease)
-        self.remember()
+        self.fill_cache()
 
-    def remember(self) -> None:
+    def fill_cache(self) -> None:
         cache = self.freshness.cache
         for key in KEYS:
             record = cast("Cacheable", SimpleNamespace(tags=(f"key:{key.decode()}",), is_terminal=False))
             assert cache.put(key, record, generation=cache.generation, loaded_at=clock.now())
 
-    def hear(self, *payloads: str) -> None:
+    def notify(self, *payloads: str) -> None:
         self.listener._on_notifications(payloads)
 
-    def come_round(self, counter: Position | None) -> None:
-        """Let a heartbeat come back that was sent a moment ago, when the change counter said this."""
+    def return_heartbeat(self, counter: Position | None) -> None:
+        """Let a heartbeat come back that was sent a moment ago, when the change counter had this value."""
         self.listener._heartbeats["beat"] = Heartbeat(clock.now(), counter)
         self.listener._on_own_notification("beat")
 
     @property
-    def known(self) -> list[bytes]:
+    def cached_keys(self) -> list[bytes]:
         return [key for key in KEYS if self.freshness.cache.get(key)]
 
     @property
@@ -52,61 +52,65 @@ class Ears:
 
 
 @pytest.fixture
-def ears() -> Ears:
-    return Ears()
+def subject() -> ListenerUnderTest:
+    return ListenerUnderTest()
 
 
 @pytest.mark.once
-def test_what_a_notice_names_is_forgotten_and_nothing_else(ears: Ears) -> None:
-    ears.hear("1 a key:1", "1 a key:other")
-    assert ears.known == [b"2"]
+def test_what_a_notice_names_is_forgotten_and_nothing_else(subject: ListenerUnderTest) -> None:
+    subject.notify("1 a key:1", "1 a key:other")
+    assert subject.cached_keys == [b"2"]
 
 
 @pytest.mark.once
-def test_a_notice_of_everything_is_of_everything(ears: Ears) -> None:
-    ears.hear("1 a *")
-    assert ears.known == []
+def test_a_notice_of_everything_is_of_everything(subject: ListenerUnderTest) -> None:
+    subject.notify("1 a *")
+    assert subject.cached_keys == []
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("payload", ["3 c key:other", "1 another key:other", "0 z key:other", "anything"])
-def test_what_continues_nothing_makes_it_forget_everything(ears: Ears, payload: str) -> None:
-    ears.hear("1 a key:other")
-    assert ears.known == list(KEYS)
-    ears.hear(payload)
-    assert ears.known == []
+def test_what_continues_nothing_makes_it_forget_everything(subject: ListenerUnderTest, payload: str) -> None:
+    subject.notify("1 a key:other")
+    assert subject.cached_keys == list(KEYS)
+    subject.notify(payload)
+    assert subject.cached_keys == []
 
 
 @pytest.mark.once
-def test_a_heartbeat_whose_counter_was_not_heard_makes_it_forget_everything(ears: Ears) -> None:
-    ears.come_round(Position(1, "a"))  # the order begins here
-    ears.hear("2 b key:other")
-    ears.come_round(Position(2, "b"))
-    assert (ears.known, ears.is_leased) == (list(KEYS), True)
-    ears.come_round(Position(3, "c"))
-    assert (ears.known, ears.is_leased) == ([], True)
+def test_a_heartbeat_whose_counter_was_not_heard_makes_it_forget_everything(subject: ListenerUnderTest) -> None:
+    subject.return_heartbeat(Position(1, "a"))  # the order begins here
+    subject.notify("2 b key:other")
+    subject.return_heartbeat(Position(2, "b"))
+    assert (subject.cached_keys, subject.is_leased) == (list(KEYS), True)
+    subject.return_heartbeat(Position(3, "c"))
+    assert (subject.cached_keys, subject.is_leased) == ([], True)
 
 
 @pytest.mark.once
-def test_a_heartbeat_without_a_counter_gives_no_lease(ears: Ears) -> None:
-    ears.come_round(None)
-    assert not ears.is_leased
+def test_a_heartbeat_without_a_counter_gives_no_lease(subject: ListenerUnderTest) -> None:
+    subject.return_heartbeat(None)
+    assert not subject.is_leased
 
 
 @pytest.mark.second
 @pytest.mark.django_db
-def test_a_look_that_differs_from_the_last_one_makes_it_forget_everything(ears: Ears) -> None:
+def test_a_look_that_differs_from_the_last_one_makes_it_forget_everything(subject: ListenerUnderTest) -> None:
     def looks_alike(state: str) -> bool:
-        return ears.listener._is_as_before(
+        return subject.listener._is_as_before(
             cast("psycopg.Connection", connection), DatabaseState(Position(1, "a"), (state,))
         )
 
     assert not looks_alike("one")
-    ears.remember()
+    subject.fill_cache()
     assert looks_alike("one")
-    assert (ears.known, ears.freshness.database_number, ears.freshness.lease.fault) == (list(KEYS), 1, "")
+    assert (subject.cached_keys, subject.freshness.database_number, subject.freshness.lease.fault) == (
+        list(KEYS),
+        1,
+        "",
+    )
     assert not looks_alike("another")
-    assert (ears.known, ears.freshness.database_number) == ([], 2)
+    assert (subject.cached_keys, subject.freshness.database_number) == ([], 2)
 
 
 @pytest.mark.second

@@ -11,13 +11,13 @@ from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
 from tests.portal_user import PortalUser
 from tests.proxy import Proxy
-from tests.staleness import IN_A_ROW, refused_everywhere
+from tests.staleness import IN_A_ROW, wait_until_refused
 from tests.waiting import DEADLINE, wait_until, wait_until_steady
 from tests.with_postgres import Cluster
 
 pytestmark = [pytest.mark.once, pytest.mark.postgresql]
 AFTERWARDS = 40
-"""So many questions more, after everybody had heard: what is remembered in vain would show."""
+"""So many requests more, after every worker had heard: what is cached in vain would show."""
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +53,13 @@ def status_of(portal: Portal, client: ClientKey) -> int:
     return status
 
 
-def is_terminal(portal: Portal, client: ClientKey) -> None:
+def assert_refused_for_good(portal: Portal, client: ClientKey) -> None:
     """Wait until every worker refuses the client, and see that none ever takes it back."""
-    refused_everywhere(lambda: status_of(portal, client), at_once=False)
+    wait_until_refused(lambda: status_of(portal, client), at_once=False)
     assert 200 not in {status_of(portal, client) for _ in range(AFTERWARDS)}
 
 
-def is_well(portal: Portal, client: ClientKey) -> None:
+def wait_until_well(portal: Portal, client: ClientKey) -> None:
     """Wait until every worker answers this client again; each hears of a change by itself."""
     wait_until_steady(lambda: status_of(portal, client) == 200, in_a_row=IN_A_ROW)
 
@@ -69,14 +69,14 @@ def listening(portal: Portal) -> int:
     return portal.log.read_text().count(" listening for changes")
 
 
-def is_listening_again(portal: Portal, client: ClientKey, before: int) -> None:
-    """Wait until both workers have given up a line that says nothing, and made a new one: asking is what makes them."""
+def wait_until_listening_again(portal: Portal, client: ClientKey, before: int) -> None:
+    """Wait until both workers have given up a line that says nothing, and made a new one: requests make them do so."""
 
-    def made_anew() -> bool:
+    def have_reconnected() -> bool:
         assert status_of(portal, client) == 200
         return listening(portal) >= before + 2
 
-    wait_until(made_anew)
+    wait_until(have_reconnected)
 
 
 @pytest.mark.security("R-01")
@@ -86,16 +86,16 @@ def test_a_connection_that_is_cut_is_made_again_and_hears_everything(near: Porta
         warm(far, client)
         proxy.cut()
         near.shell(f"APIKey.objects.filter(pk='{client.id}').update(paused_at='2026-01-01T00:00:00Z')")
-        is_terminal(far, client)
+        assert_refused_for_good(far, client)
         near.shell(f"APIKey.objects.filter(pk='{client.id}').update(paused_at=None)")
-        is_well(far, client)
+        wait_until_well(far, client)
 
 
 @pytest.mark.security("R-01")
 def test_a_line_that_goes_dead_without_a_word_ends_the_lease(near: Portal, far: Portal, proxy: Proxy) -> None:
     """The listeners' connections only: what is sent into them is taken, and nothing comes back, until all is asserted.
 
-    Nor can a new one be made meanwhile. So nobody hears of the change: what is refused is refused for want of a lease.
+    Nor can a new one be made meanwhile. So no worker hears of the change: a refusal comes from the want of a lease.
     """
     client, kept = new_client(near), new_client(near)
     warm(far, client)
@@ -103,11 +103,11 @@ def test_a_line_that_goes_dead_without_a_word_ends_the_lease(near: Portal, far: 
     proxy.deaf_to = b"LISTEN"
     assert proxy.silence(b"keyportal_") == 2  # the heartbeats of two workers
     near.revoke_key(client.id)
-    is_terminal(far, client)
+    assert_refused_for_good(far, client)
     warm(far, kept)
     assert listening(far) == before
     proxy.deaf_to = b""
-    is_listening_again(far, kept, before)
+    wait_until_listening_again(far, kept, before)
     assert status_of(far, client) == 401
 
 
@@ -118,10 +118,10 @@ def test_a_line_that_swallows_the_first_word_is_given_up_too(near: Portal, far: 
     before = listening(far)
     proxy.deaf_to = b"LISTEN"
     proxy.cut()
-    is_well(far, client)  # the lines of requests pass, and every one asks
+    wait_until_well(far, client)  # the lines of requests pass, and every one asks
     assert listening(far) == before
     proxy.deaf_to = b""
-    is_listening_again(far, client, before)
+    wait_until_listening_again(far, client, before)
 
 
 @pytest.mark.security("R-01")
@@ -133,18 +133,18 @@ def test_while_postgresql_restarts_nothing_stale_is_answered(near: Portal, far: 
     cluster.start()
     near.shell(f"APIKey.objects.filter(pk='{client.id}').update(revoked_at='2026-01-01T00:00:00Z')")
     for portal in (near, far):
-        is_terminal(portal, client)
-        is_well(portal, kept)
+        assert_refused_for_good(portal, client)
+        wait_until_well(portal, kept)
         assert {status_of(portal, client) for _ in range(IN_A_ROW)} == {401}
 
 
 class Storm:
-    """Asks two hosts about many keys without a pause, and notes what is let in after all have heard of its end."""
+    """Asks two hosts about many keys without a pause, and keeps what is let in after all have heard of its end."""
 
     def __init__(self, portals: list[Portal], clients: list[ClientKey]) -> None:
-        self.asked = 0
+        self.requests = 0
         self.late: list[str] = []
-        """Keys that were let in by an answer to a question that was asked after all had heard."""
+        """Keys that were let in by an answer to a request that was sent after all had heard."""
         self.statuses: set[int] = set()
         self.over: set[str] = set()
         """Keys whose end every worker has heard of."""
@@ -166,13 +166,13 @@ class Storm:
         while not self._end.is_set():
             client = self._clients[number % len(self._clients)]
             number += 1
-            is_terminal = client.id in self.over
+            is_over = client.id in self.over
             line.request("GET", "/gateway/auth", headers={"Authorization": f"Bearer {client.secret}"})
             answer = line.getresponse()
             answer.read()
-            self.asked += 1
+            self.requests += 1
             self.statuses.add(answer.status)
-            if answer.status == 200 and is_terminal:
+            if answer.status == 200 and is_over:
                 self.late.append(client.id)
         line.close()
 
@@ -210,10 +210,10 @@ def test_a_storm_of_revocations_leaves_no_200_behind(near: Portal, far: Portal) 
         for number, client in enumerate(clients):
             ways[number % len(ways)](client.id)
             for portal in (near, far):
-                refused_everywhere(lambda: status_of(portal, client), at_once=False, in_a_row=6)  # noqa: B023
+                wait_until_refused(lambda: status_of(portal, client), at_once=False, in_a_row=6)  # noqa: B023
             storm.over.add(client.id)
-        enough = storm.asked + AFTERWARDS * len(clients)
-        wait_until(lambda: storm.asked >= enough)  # for what would come late
+        enough = storm.requests + AFTERWARDS * len(clients)
+        wait_until(lambda: storm.requests >= enough)  # for what would come late
     finally:
         storm.end()
     assert storm.statuses == {200, 401}

@@ -11,7 +11,7 @@ from tests.credentials.tampered_site import CHANGES, TABLES, TamperedSite, site
 from tests.databases import portal_database
 from tests.portal import Portal
 from tests.sabotage import CALL, SABOTAGE, UNDO
-from tests.staleness import IN_A_ROW, refused_for_good
+from tests.staleness import IN_A_ROW, wait_until_refused_for_good
 from tests.waiting import wait_until
 from tests.with_postgres import binary
 
@@ -35,7 +35,7 @@ def test_without_its_triggers_nothing_is_trusted_until_they_are_back(
     change = CHANGES[table].format(**cached.names)
     try:
         site.sql(*(statement.format(table=table, call=CALL) for statement in SABOTAGE[sabotage]), change)
-        refused_for_good(lambda: site.status_of(cached))
+        wait_until_refused_for_good(lambda: site.status_of(cached))
         assert site.faults
         assert all(fault.startswith("changes can't be detected: ") for fault in site.faults)
         wait_until(lambda: site.metric("keyportal_change_triggers_in_place") == 0 and site.warnings >= warned + 2)
@@ -54,7 +54,7 @@ def test_without_its_triggers_nothing_is_trusted_until_they_are_back(
     kept = site.case(table)
     wait_until(lambda: site.status_of(kept) == 200 and site.metric("keyportal_cache_hits_total") > hits)
     site.sql(CHANGES[table].format(**kept.names))
-    refused_for_good(lambda: site.status_of(kept))
+    wait_until_refused_for_good(lambda: site.status_of(kept))
 
 
 def test_a_counter_that_may_not_be_raised_is_a_fault(site: TamperedSite) -> None:
@@ -93,7 +93,7 @@ def test_a_session_that_replicates_is_heard(site: TamperedSite, table: str) -> N
     case = site.case(table)
     wait_until(lambda: site.trusts)
     site.sql("SET session_replication_role = replica", CHANGES[table].format(**case.names))
-    refused_for_good(lambda: site.status_of(case))
+    wait_until_refused_for_good(lambda: site.status_of(case))
     assert site.faults == []
 
 
@@ -109,7 +109,7 @@ def test_a_search_path_that_leads_astray_silences_nobody(site: TamperedSite, tab
         "CREATE TEMPORARY TABLE credentials_changecounter (n bigint)",
         CHANGES[table].format(**case.names),
     )
-    refused_for_good(lambda: site.status_of(case))
+    wait_until_refused_for_good(lambda: site.status_of(case))
     assert site.faults == []
 
 
@@ -118,7 +118,7 @@ def test_a_table_that_is_emptied_is_heard(site: TamperedSite, table: str) -> Non
     case = site.case(table)
     wait_until(lambda: site.trusts)
     site.sql("SET session_replication_role = replica", f"TRUNCATE {table} CASCADE")
-    refused_for_good(lambda: site.status_of(case))
+    wait_until_refused_for_good(lambda: site.status_of(case))
     assert site.faults == []
 
 
@@ -131,7 +131,7 @@ def test_what_happens_between_two_looks_is_noticed_at_the_second(site: TamperedS
         connection.execute(CHANGES["apikeys_apikey"].format(**case.names))
         connection.execute("ALTER TABLE apikeys_apikey ENABLE ALWAYS TRIGGER keyportal_notify")
         connection.execute("ALTER TABLE apikeys_apikey ENABLE ALWAYS TRIGGER keyportal_notify_truncate")
-    refused_for_good(lambda: site.status_of(case))
+    wait_until_refused_for_good(lambda: site.status_of(case))
     assert site.faults == []
 
 
@@ -145,7 +145,7 @@ def test_columns_that_change_their_names_are_noticed(site: TamperedSite) -> None
     swap = [f"ALTER TABLE apikeys_apikey RENAME {one} TO {other}" for one, other in SWAP]
     try:
         site.sql(*swap)
-        refused_for_good(lambda: site.status_of(case))
+        wait_until_refused_for_good(lambda: site.status_of(case))
     finally:
         site.sql(*swap)
     wait_until(lambda: {site.status_of(case) for _ in range(IN_A_ROW)} == {200})
@@ -171,7 +171,7 @@ def test_a_gap_in_what_is_told_makes_every_worker_forget_and_go_on(site: Tampere
     assert site.faults == []
     wait_until(lambda: site.trusts and site.is_cached(case))
     site.sql(CHANGES["apikeys_apikey"].format(**case.names))
-    refused_for_good(lambda: site.status_of(case))
+    wait_until_refused_for_good(lambda: site.status_of(case))
 
 
 @pytest.mark.finding("H43")
@@ -189,11 +189,11 @@ def test_a_database_that_is_restored_is_another_one(site: TamperedSite, options:
     restore = [binary("pg_restore"), "--clean", "--if-exists", *options, f"--dbname={site.url}", str(dump)]
     subprocess.run(restore, check=True)
     for case in (paused, later):
-        refused_for_good(lambda case=case: site.status_of(case))  # type: ignore[misc]
+        wait_until_refused_for_good(lambda case=case: site.status_of(case))  # type: ignore[misc]
     wait_until(lambda: {site.status_of(kept) for _ in range(IN_A_ROW)} == {200} and site.trusts)
     assert site.faults == []
     site.sql(CHANGES["apikeys_apikey"].format(**kept.names))
-    refused_for_good(lambda: site.status_of(kept))
+    wait_until_refused_for_good(lambda: site.status_of(kept))
 
 
 @pytest.mark.finding("H43")
@@ -233,6 +233,6 @@ def test_workers_that_start_before_a_migration_trust_when_it_is_done(tmp_path: P
             assert early.warnings == 2
             wait_until(lambda: early.is_cached(before))
             early.sql(CHANGES["apikeys_apikey"].format(**before.names))
-            refused_for_good(lambda: early.status_of(before))
+            wait_until_refused_for_good(lambda: early.status_of(before))
         finally:
             early.portal.stop()

@@ -14,7 +14,7 @@ from tests.oauth_client import ClientKey
 from tests.parallel import all_at_once
 from tests.portal import Portal
 from tests.proxy import Proxy, proxy_to
-from tests.staleness import refused_everywhere, refused_for_good
+from tests.staleness import wait_until_refused, wait_until_refused_for_good
 from tests.waiting import wait_until
 from tests.with_postgres import Cluster, binary, postgres_cluster
 from vault.secret_format import new_secret
@@ -36,34 +36,38 @@ class Site(NamedTuple):
     def client(self) -> ClientKey:
         """Make a key that every thread has used, and that is remembered."""
         client = ClientKey(*self.portal.make_key(OWNER))
-        self.is_taken_by_all(client)
+        self.wait_until_all_accept(client)
         return client
 
-    def ask(self, client: ClientKey) -> int:
+    def status_of(self, client: ClientKey) -> int:
         """Return the status of a verdict."""
-        return self.ask_for(client.secret)
+        return self.status_of_secret(client.secret)
 
-    def ask_for(self, secret: str) -> int:
+    def status_of_secret(self, secret: str) -> int:
         """Return the status of a verdict about any text."""
         return self.portal.get("/gateway/auth", Authorization=f"Bearer {secret}").status
 
     def statuses(self, client: ClientKey) -> set[int]:
         """Return the statuses that come from all threads."""
-        return {status for _ in range(3) for status in all_at_once(2 * self.portal.threads, lambda _: self.ask(client))}
+        return {
+            status
+            for _ in range(3)
+            for status in all_at_once(2 * self.portal.threads, lambda _: self.status_of(client))
+        }
 
-    def is_taken_by_all(self, client: ClientKey) -> None:
+    def wait_until_all_accept(self, client: ClientKey) -> None:
         """Wait until every thread lets it in."""
         wait_until(lambda: self.statuses(client) == {200})
 
-    def is_refused_by_all(self, client: ClientKey) -> None:
+    def wait_until_all_refuse(self, client: ClientKey) -> None:
         """Wait until every thread refuses; none may let it in again."""
-        refused_for_good(lambda: self.ask(client))
+        wait_until_refused_for_good(lambda: self.status_of(client))
         assert self.statuses(client) == {401}
 
     def prepare(self) -> None:
         """Have each thread ask the database so often about unknown keys that PostgreSQL has prepared the question."""
         for _ in range(8):
-            all_at_once(2 * self.portal.threads, lambda _: self.ask_for(new_secret("kp", "live")))
+            all_at_once(2 * self.portal.threads, lambda _: self.status_of_secret(new_secret("kp", "live")))
 
     def copy_to(self, schema: str) -> None:
         """Put a whole copy of the tables, their functions and triggers into another schema."""
@@ -97,11 +101,11 @@ class Site(NamedTuple):
     def has_forgotten(self) -> bool:
         """Whether the worker remembers nothing, and trusts its memory again."""
         page = self.portal.get("/metrics").body.decode()
-        told = {
+        metrics = {
             name: float(value)
             for name, _, value in (line.rpartition(" ") for line in page.splitlines() if line[0] != "#")
         }
-        return told["keyportal_cache_entries"] == 0 and told["keyportal_freshness_lease_seconds"] > 0
+        return metrics["keyportal_cache_entries"] == 0 and metrics["keyportal_freshness_lease_seconds"] > 0
 
     @property
     def is_ready(self) -> bool:
@@ -126,11 +130,11 @@ def test_tables_that_come_before_the_portal_s_are_read_by_every_thread(site: Sit
     site.prepare()
     site.copy_to("keyportal")
     wait_until(lambda: site.has_forgotten)  # and no thread has asked since
-    assert site.ask(client) == 200  # one thread finds that the rings fit; the others still have their connections
-    site.is_taken_by_all(client)
+    assert site.status_of(client) == 200  # one thread finds that the rings fit; the others still have their connections
+    site.wait_until_all_accept(client)
     site.sql(REVOKE.format(schema="keyportal"), client.id)
-    site.is_refused_by_all(client)
-    site.is_taken_by_all(kept)
+    site.wait_until_all_refuse(client)
+    site.wait_until_all_accept(kept)
     wait_until(lambda: site.is_ready)
 
 
@@ -141,13 +145,13 @@ def test_a_search_path_that_new_connections_have_is_everybody_s(site: Site) -> N
     site.sql("ALTER ROLE keyportal SET search_path = other, public")
     site.end_connections()  # the listener's stays, and is in the old tables
     site.sql(REVOKE.format(schema="other"), client.id)
-    site.is_refused_by_all(client)
-    site.is_taken_by_all(kept)
+    site.wait_until_all_refuse(client)
+    site.wait_until_all_accept(kept)
     wait_until(lambda: site.is_ready)
 
 
 @contextmanager
-def restored(site: Site) -> Iterator[Cluster]:
+def restored_cluster(site: Site) -> Iterator[Cluster]:
     """Start another cluster with the same data, and lead new connections to it; the old ones go on."""
     with postgres_cluster() as other:
         with psycopg.connect(other.url, autocommit=True) as connection:
@@ -161,10 +165,10 @@ def restored(site: Site) -> Iterator[Cluster]:
 
 def test_new_connections_to_a_restored_cluster_take_everybody_there(site: Site) -> None:
     client, kept = site.client(), site.client()
-    with restored(site) as other:
+    with restored_cluster(site) as other:
         site.sql(REVOKE.format(schema="public"), client.id, cluster=other)
-        site.is_refused_by_all(client)
-        site.is_taken_by_all(kept)
+        site.wait_until_all_refuse(client)
+        site.wait_until_all_accept(kept)
         wait_until(lambda: site.is_ready)
 
 
@@ -174,11 +178,11 @@ def test_a_listener_that_stays_elsewhere_is_trusted_no_more(site: Site, tmp_path
     site.portal.environment["KEYPORTAL_LISTEN_URL"] = site.cluster.url
     site.portal.start(workers=1)
     client, kept = site.client(), site.client()
-    with restored(site) as other:
+    with restored_cluster(site) as other:
         wait_until(lambda: not site.is_ready)
         assert DISAGREE in json.loads(site.portal.get("/readyz").body)["faults"]
-        site.is_taken_by_all(kept)
+        site.wait_until_all_accept(kept)
         for known in (client, kept):
             site.sql(REVOKE.format(schema="public"), known.id, cluster=other)
-            refused_everywhere(lambda known=known: site.ask(known), at_once=True)  # type: ignore[misc]
+            wait_until_refused(lambda known=known: site.status_of(known), at_once=True)  # type: ignore[misc]
         assert site.portal.log.read_text().count("connections to the database lead to different") == 1

@@ -8,7 +8,7 @@ import pytest
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.pgbouncer import pgbouncer
 from tests.portal import Portal
-from tests.staleness import IN_A_ROW, refused_everywhere
+from tests.staleness import IN_A_ROW, wait_until_refused
 from tests.waiting import wait_until
 from tests.with_postgres import Cluster
 
@@ -39,7 +39,7 @@ def paused_keys_are_refused(portal: Portal, near: Portal, *, at_once: bool) -> N
         client = ClientKey(*near.make_key(OWNER))
         assert {oauth_client.me(client.secret).status for _ in range(IN_A_ROW)} == {200}
         near.shell(f"APIKey.objects.filter(pk='{client.id}').update(paused_at='2026-01-01T00:00:00Z')")
-        refused_everywhere(lambda secret=client.secret: oauth_client.me(secret).status, at_once=at_once)  # type: ignore[misc]
+        wait_until_refused(lambda secret=client.secret: oauth_client.me(secret).status, at_once=at_once)  # type: ignore[misc]
 
 
 @pytest.mark.security("R-24")

@@ -19,11 +19,11 @@ from tests.with_postgres import Cluster, postgres_cluster
 pytestmark = [pytest.mark.once, pytest.mark.postgresql]
 
 
-class Found(NamedTuple):
+class Row(NamedTuple):
     text: str
 
 
-Question = PreparedQuery[Found]
+Query = PreparedQuery[Row]
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def connection(
 
 
 @pytest.fixture
-def question() -> Question:
+def query() -> Query:
     described = value_of("description")
-    return PreparedQuery(lambda names: Scope.objects.filter(name__in=names), CharField(), Found, text=described)
+    return PreparedQuery(lambda names: Scope.objects.filter(name__in=names), CharField(), Row, text=described)
 
 
 def statements(connection: DatabaseWrapper) -> int:
@@ -68,48 +68,48 @@ def end(cluster: Cluster, connection: DatabaseWrapper) -> None:
         other.execute("SELECT pg_terminate_backend(%s, 2000)", [connection.connection.info.backend_pid])
 
 
-def test_the_server_plans_a_question_once_a_connection(connection: DatabaseWrapper, question: Question) -> None:
+def test_the_server_plans_a_question_once_a_connection(connection: DatabaseWrapper, query: Query) -> None:
     for _ in range(PREPARED_AFTER):
-        assert question.fetch("a") == [Found("first")]
+        assert query.fetch("a") == [Row("first")]
     assert statements(connection) == 0
-    for name, found in (("a", [Found("first")]), ("b", [Found("second")]), ("c", [])):
-        assert question.fetch(name) == found
+    for name, found in (("a", [Row("first")]), ("b", [Row("second")]), ("c", [])):
+        assert query.fetch(name) == found
     assert statements(connection) == 1
 
 
-def test_it_is_one_query_and_nothing_else_is_sent(connection: DatabaseWrapper, question: Question) -> None:
-    question.fetch("a")
+def test_it_is_one_query_and_nothing_else_is_sent(connection: DatabaseWrapper, query: Query) -> None:
+    query.fetch("a")
     vars(connection).update(health_check_enabled=True, health_check_done=False)  # as at the start of a request
     connection.force_debug_cursor = True
-    question.fetch("a", "b")
+    query.fetch("a", "b")
     assert [entry["sql"].count("credentials_scope") > 0 for entry in connection.queries_log] == [True]
     assert vars(connection)["health_check_done"]  # a question that was answered is proof enough for what follows
 
 
 def test_a_connection_that_was_ended_is_made_anew_and_asked_again(
-    connection: DatabaseWrapper, question: Question, cluster: Cluster
+    connection: DatabaseWrapper, query: Query, cluster: Cluster
 ) -> None:
-    question.fetch("a")
+    query.fetch("a")
     first = connection.connection.info.backend_pid
     end(cluster, connection)
-    assert question.fetch("a") == [Found("first")]
+    assert query.fetch("a") == [Row("first")]
     assert connection.connection.info.backend_pid != first
 
 
 def test_in_a_transaction_nothing_is_asked_again(
-    connection: DatabaseWrapper, question: Question, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    connection: DatabaseWrapper, query: Query, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the transaction had done is lost with its connection."""
     monkeypatch.setattr(transaction, "get_connection", lambda using=None: connection)
 
     @transaction.atomic
-    def ask_twice() -> None:
-        question.fetch("a")
+    def fetch_twice() -> None:
+        query.fetch("a")
         end(cluster, connection)
-        question.fetch("a")
+        query.fetch("a")
 
     with pytest.raises(OperationalError):
-        ask_twice()
+        fetch_twice()
 
 
 @pytest.mark.parametrize(
@@ -118,18 +118,18 @@ def test_in_a_transaction_nothing_is_asked_again(
     ids=["as a pooler does", "as a migration does"],
 )
 def test_a_statement_that_is_lost_is_asked_unprepared_from_then_on(
-    connection: DatabaseWrapper, question: Question, cluster: Cluster, upset: str, caplog: pytest.LogCaptureFixture
+    connection: DatabaseWrapper, query: Query, cluster: Cluster, upset: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(PREPARED_AFTER + 1):
-        question.fetch("a")
+        query.fetch("a")
     if upset.startswith("ALTER"):
         with psycopg.connect(cluster.url, autocommit=True) as other:
             other.execute(upset)
     else:
         connection.cursor().execute(upset)
     with caplog.at_level(logging.WARNING):
-        assert question.fetch("a") == [Found("first")]
+        assert query.fetch("a") == [Row("first")]
     assert "not prepared from now on" in caplog.text
     for _ in range(PREPARED_AFTER + 1):
-        assert question.fetch("b") == [Found("second")]
+        assert query.fetch("b") == [Row("second")]
     assert statements(connection) == 0

@@ -69,11 +69,11 @@ def test_a_verdict_and_a_health_check_give_up_sooner_than_a_page(
     raw, given = connection.connection, []
     wait = psycopg.Connection.wait
 
-    def noted(self: Any, gen: Any, interval: float, timeout: float | None) -> Any:
+    def recorded_wait(self: Any, gen: Any, interval: float, timeout: float | None) -> Any:
         given.append(timeout)
         return wait(self, gen, interval, timeout)
 
-    monkeypatch.setattr(psycopg.Connection, "wait", noted)
+    monkeypatch.setattr(psycopg.Connection, "wait", recorded_wait)
     raw.execute("SELECT 1")
     with raw.answer_within(VERDICT_TIMEOUT):
         raw.execute("SELECT 1")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Answer, Portal
-from tests.staleness import IN_A_ROW, ON_SQLITE, refused_everywhere
+from tests.staleness import IN_A_ROW, ON_SQLITE, wait_until_refused
 
 pytestmark = pytest.mark.finding("H14")
 
@@ -48,7 +48,7 @@ class Site:
             for statement in statements:
                 connection.execute(statement)
 
-    def ask(self, credential: str) -> int:
+    def status_of(self, credential: str) -> int:
         """Return the status of a verdict."""
         return self.portal.get("/gateway/auth", Authorization=f"Bearer {credential}").status
 
@@ -72,7 +72,7 @@ class Site:
         """Revoke a credential as its holder."""
         return self.portal.request("DELETE", "/api/v1/tokens", headers={"Authorization": f"Bearer {credential}"})
 
-    def said(self, table: str) -> int:
+    def log_count(self, table: str) -> int:
         """Return how often the log tells of a change of this table that was undone."""
         return self.portal.log.read_text().count(f"integrity_violation: a change of {table} was undone")
 
@@ -105,18 +105,18 @@ def site(portal: Portal) -> Iterator[Site]:
 @pytest.mark.parametrize("table", CASES)
 def test_an_end_that_a_trigger_undoes_is_no_success(site: Site, table: str) -> None:
     case = CASES[table](site)
-    said, events = site.said(table), site.portal.shell("print(Event.objects.count())")
+    logged, events = site.log_count(table), site.portal.shell("print(Event.objects.count())")
     site.sql(*trigger_on(table))
     try:
         answer = case.end()
-        assert (answer.status, site.said(table)) == (500, said + 1)
+        assert (answer.status, site.log_count(table)) == (500, logged + 1)
         assert json.loads(answer.body).get("code", "server_error") in ("internal_error", "server_error")
         assert site.portal.shell("print(Event.objects.count())") == events  # nothing is done, nothing is told
-        assert {site.ask(case.credential) for _ in range(IN_A_ROW)} == {200}
+        assert {site.status_of(case.credential) for _ in range(IN_A_ROW)} == {200}
     finally:
         site.sql("DROP TRIGGER undoing" if ON_SQLITE else f"DROP TRIGGER undoing ON {table}")
     assert case.end().status in (200, 204)
-    refused_everywhere(lambda: site.ask(case.credential))
+    wait_until_refused(lambda: site.status_of(case.credential))
 
 
 @pytest.mark.second
@@ -129,7 +129,7 @@ def test_an_end_that_a_rule_leads_away_is_no_success(site: Site, table: str) -> 
     finally:
         site.sql(f"DROP RULE leading_away ON {table}")
     assert case.end().status in (200, 204)
-    refused_everywhere(lambda: site.ask(case.credential))
+    wait_until_refused(lambda: site.status_of(case.credential))
 
 
 def is_not_called_removed(site: Site, table: str, imports: str, make: str, remove: str) -> None:

@@ -45,7 +45,7 @@ def of_key(portal: Portal, key: str) -> str:
     return portal.shell(f"from credentials.models import Usage; print({rows}'{key}')))")
 
 
-def counted_soon(portal: Portal, key: str, expected: str) -> None:
+def wait_for_counts(portal: Portal, key: str, expected: str) -> None:
     """Wait until the counts of a key are these; they are written now and then."""
     wait_until(lambda: of_key(portal, key) == expected, otherwise=lambda: f"{of_key(portal, key)}, not {expected}")
 
@@ -70,13 +70,13 @@ def test_every_entry_point_and_outcome_is_counted_and_a_key_with_its_tokens_is_o
         ("oauth", "accepted", 1),
         ("verify", "wrong_environment", 1),
     ]
-    counted_soon(portal, client.id, str(expected))
+    wait_for_counts(portal, client.id, str(expected))
 
 
 def test_a_log_in_s_tokens_are_counted_as_their_user(portal: Portal, oauth_client: OAuthClient) -> None:
     user = portal.make_developer("usage-login@example.com")
     assert oauth_client.me(oauth_client.log_in("usage-login@example.com")["access_token"]).status == 200
-    counted_soon(portal, user, str([("api", "accepted", 1)]))
+    wait_for_counts(portal, user, str([("api", "accepted", 1)]))
 
 
 def test_a_normal_stop_loses_nothing_and_many_workers_count_together(tmp_path: Path) -> None:
@@ -115,13 +115,13 @@ def test_a_commit_whose_answer_is_lost_is_not_repeated(monkeypatch: pytest.Monke
     own, flusher = UsageCounters(), Flusher()
     monkeypatch.setattr(usage, "usage_counters", lambda: own)
 
-    def written_but_not_told(*, batch_id: str, calls: Mapping[CounterKey, CallCount]) -> bool:
+    def write_then_fail(*, batch_id: str, calls: Mapping[CounterKey, CallCount]) -> bool:
         add_usage(batch_id=batch_id, calls=calls)
         raise OperationalError("the connection broke")
 
     own.count("api", "accepted", 0.1, credential="key_1", secret="sec_1")
     with monkeypatch.context() as broken:
-        broken.setattr(usage, "add_usage", written_but_not_told)
+        broken.setattr(usage, "add_usage", write_then_fail)
         with pytest.raises(OperationalError):
             flusher.flush()
         own.count("api", "accepted", 0.1, credential="key_1", secret="sec_1")
@@ -234,6 +234,6 @@ def test_an_address_with_a_zone_is_counted_without_it(portal: Portal, oauth_clie
     asker = ClientKey(*portal.make_key("zone@example.com", "--scope", "credentials:verify", "--restricted"))
     asked = {"token": client.secret, "client_ip": "fe80::1%" + "a" * 60}
     assert oauth_client.form("/oauth/introspect", asked, client=asker).status == 200
-    counted_soon(portal, client.id, str([("introspection", "accepted", 1)]))
+    wait_for_counts(portal, client.id, str([("introspection", "accepted", 1)]))
     seen = f"print(SourceAddress.objects.get(credential='{client.id}').address)"
     assert portal.shell(f"from credentials.models import SourceAddress; {seen}") == "fe80::1"

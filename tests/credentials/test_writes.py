@@ -51,7 +51,7 @@ def test_who_has_nothing_to_write_tries_once_a_minute(monkeypatch: pytest.Monkey
     assert (known.fault, UsageBatch.objects.count()) == ("", 1)
 
 
-def caused(kind: type[DatabaseError], cause: Exception) -> DatabaseError:
+def error_with_cause(kind: type[DatabaseError], cause: Exception) -> DatabaseError:
     error = kind()
     error.__cause__ = cause
     return error
@@ -60,7 +60,7 @@ def caused(kind: type[DatabaseError], cause: Exception) -> DatabaseError:
 def of_sqlite(name: str) -> DatabaseError:
     cause = sqlite3.OperationalError("its text")
     cause.sqlite_errorname = name
-    return caused(OperationalError, cause)
+    return error_with_cause(OperationalError, cause)
 
 
 @pytest.mark.once
@@ -73,9 +73,9 @@ def of_sqlite(name: str) -> DatabaseError:
         (of_sqlite("SQLITE_IOERR_WRITE"), UNWRITABLE),
         (of_sqlite("SQLITE_IOERR_READ"), ""),
         (of_sqlite("SQLITE_BUSY"), ""),
-        (caused(InternalError, psycopg.errors.ReadOnlySqlTransaction()), READ_ONLY),
-        (caused(OperationalError, psycopg.errors.DiskFull()), FULL),
-        (caused(OperationalError, psycopg.OperationalError("away")), ""),
+        (error_with_cause(InternalError, psycopg.errors.ReadOnlySqlTransaction()), READ_ONLY),
+        (error_with_cause(OperationalError, psycopg.errors.DiskFull()), FULL),
+        (error_with_cause(OperationalError, psycopg.OperationalError("away")), ""),
         (OperationalError("of Django"), ""),
     ],
 )

@@ -19,7 +19,7 @@ def service(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskCl
         yield client
 
 
-def asked(service: FlaskClient, token: str) -> tuple[int, str]:
+def get_reports(service: FlaskClient, token: str) -> tuple[int, str]:
     answer = service.get("/reports", headers={"Authorization": f"Bearer {token}"})
     return answer.status_code, answer.headers.get("WWW-Authenticate", "")
 
@@ -32,15 +32,15 @@ def test_it_takes_what_the_portal_signed_and_refuses_the_rest(
     reader = ClientKey(*portal.make_key("offline@example.com", "--scope", "reports:read"))
     nobody = ClientKey(*portal.make_key("offline@example.com"))
     token = oauth_client.client_token(reader)
-    assert asked(service, token) == (200, "")
+    assert get_reports(service, token) == (200, "")
     assert service.get("/reports", headers={"Authorization": f"Bearer {token}"}).json == {
         "reports": ["first", "second"],
         "reader": f"key:{reader.id}",
     }
-    assert asked(service, oauth_client.client_token(nobody))[0] == 403
+    assert get_reports(service, oauth_client.client_token(nobody))[0] == 403
     head, body, signature = token.split(".")
     for bad in ("", "x", f"{head}.{body}.", f"{head}.{body}.{signature[::-1]}", reader.secret):
-        status, challenge = asked(service, bad)
+        status, challenge = get_reports(service, bad)
         assert (status, 'error="invalid_token"' in challenge) == (401, True)
     assert service.get("/reports").headers["WWW-Authenticate"] == 'Bearer realm="reports"'
 
@@ -58,9 +58,9 @@ def test_it_takes_what_is_for_it_and_nothing_that_is_for_another(
     )
     reader = ClientKey(*portal.make_key("named@example.com", "--scope", "reports:read"))
     plain, *named = [oauth_client.client_token(reader, resource=one) for one in ("", reports, orders)]
-    assert [asked(service, token)[0] for token in (plain, *named)] == [200, 401, 401]
+    assert [get_reports(service, token)[0] for token in (plain, *named)] == [200, 401, 401]
     monkeypatch.setenv("REPORTS_AUDIENCE", reports)
-    assert [asked(service, token)[0] for token in (plain, *named)] == [401, 200, 401]
+    assert [get_reports(service, token)[0] for token in (plain, *named)] == [401, 200, 401]
 
 
 def test_it_can_not_see_that_a_token_was_revoked(
@@ -71,5 +71,5 @@ def test_it_can_not_see_that_a_token_was_revoked(
     portal.shell("Scope.objects.get_or_create(name='reports:read', defaults={'description': 'Read'})")
     token: str = oauth_client.log_in("unseen@example.com")["access_token"]
     assert oauth_client.form("/oauth/revoke", {"token": token, "client_id": "portal"}).status == 200
-    assert oauth_client.ended(token) in ENDED
-    assert asked(service, token)[0] == 200
+    assert oauth_client.wait_for_refusal(token) in ENDED
+    assert get_reports(service, token)[0] == 200

@@ -43,7 +43,7 @@ def run(portal: Portal, store: Path) -> Run:
     return client
 
 
-def kept(store: Path) -> dict[str, Any]:
+def stored_tokens(store: Path) -> dict[str, Any]:
     tokens: dict[str, Any] = json.loads(store.read_text())
     return tokens
 
@@ -56,24 +56,24 @@ def test_it_stays_signed_in_until_it_signs_out(portal: Portal, run: Run, store: 
     assert PASSWORD not in store.read_text()
     assert json.loads(run("get", "/api/v1/me").stdout)["owner"] == owner
 
-    before = kept(store)
+    before = stored_tokens(store)
     store.write_text(json.dumps({**before, "good_until": time.time()}))
     assert json.loads(run("get", "/api/v1/me").stdout)["owner"] == owner
-    after = kept(store)
+    after = stored_tokens(store)
     assert after["refresh_token"] != before["refresh_token"]
 
     run("logout").check_returncode()
-    assert kept(store) == {}
+    assert stored_tokens(store) == {}
     assert portal.get("/api/v1/me", Authorization=f"Bearer {after['access_token']}").status == 401
 
 
 def test_when_it_was_signed_out_elsewhere_it_says_so(portal: Portal, run: Run, store: Path) -> None:
     portal.make_developer("cli-ended@example.com")
     run("login", "cli-ended@example.com", stdin=PASSWORD + "\n").check_returncode()
-    tokens = kept(store)
+    tokens = stored_tokens(store)
     portal.request("DELETE", "/api/v1/tokens", headers={"Authorization": f"Bearer {tokens['access_token']}"})
     store.write_text(json.dumps({**tokens, "good_until": 0}))
     ended = run("get", "/api/v1/me")
     assert ended.returncode == 1
     assert "You were signed out" in ended.stderr
-    assert kept(store) == {}
+    assert stored_tokens(store) == {}

@@ -36,12 +36,12 @@ def test_it_is_told_who_asks_and_never_how_they_proved_it(portal: Portal, servic
     front.port = free_port()
     with nginx(tmp_path, front.port, [portal.port], service):
 
-        def ask(method: str, path: str, client: ClientKey) -> tuple[int, object]:
+        def call(method: str, path: str, client: ClientKey) -> tuple[int, object]:
             forged = {"Authorization": f"Bearer {client.secret}", "X-Keyportal-Owner": "usr_somebody_else"}
             answer = front.request(method, path, headers=forged)
             return answer.status, json.loads(answer.body) if answer.status == 200 else None
 
-        assert ask("GET", "/reports/1", reader) == (200, {"report": "1", "for": owner, "may_write": False})
-        assert ask("GET", "/reports/1", writer) == (200, {"report": "1", "for": owner, "may_write": True})
-        assert ask("DELETE", "/reports/admin/1", reader) == (403, None)
-        assert ask("DELETE", "/reports/admin/1", writer) == (200, {"removed": "1", "by": writer.id})
+        assert call("GET", "/reports/1", reader) == (200, {"report": "1", "for": owner, "may_write": False})
+        assert call("GET", "/reports/1", writer) == (200, {"report": "1", "for": owner, "may_write": True})
+        assert call("DELETE", "/reports/admin/1", reader) == (403, None)
+        assert call("DELETE", "/reports/admin/1", writer) == (200, {"removed": "1", "by": writer.id})

@@ -18,11 +18,11 @@ def test_it_lets_in_who_may_and_says_why_to_the_others(client: Client, make_key:
     reader, secret = make_key(scopes=["reports:read"])
     _, without = make_key()
 
-    def ask(credential: str | None) -> tuple[int, dict[str, str]]:
+    def get_reports(credential: str | None) -> tuple[int, dict[str, str]]:
         heads = {"Authorization": f"Bearer {credential}"} if credential else {}
         answer = client.get("/api/reports", secure=True, headers=heads)
         return answer.status_code, answer.json()
 
-    assert ask(secret) == (200, {"reports": ["first", "second"], "owner": reader.owner_id})
-    refused = [(status, body["code"]) for status, body in (ask(bad) for bad in (None, "kp_live_x", without))]
+    assert get_reports(secret) == (200, {"reports": ["first", "second"], "owner": reader.owner_id})
+    refused = [(status, body["code"]) for status, body in (get_reports(bad) for bad in (None, "kp_live_x", without))]
     assert refused == [(401, "missing_credential"), (401, "invalid_token"), (403, "insufficient_scope")]

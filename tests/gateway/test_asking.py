@@ -48,24 +48,24 @@ def introspect(client: Client, credential: str, *, by: str, **more: str) -> Any:
 
 
 @pytest.fixture(params=["verify", "introspection", "introspection by Bearer"])
-def ask(request: pytest.FixtureRequest, client: Client, make_key: MakeKey) -> Ask:
+def request(request: pytest.FixtureRequest, client: Client, make_key: MakeKey) -> Ask:
     """Ask about a credential, as a service; `ask.asker` is its key."""
     key, secret = make_key(**ASKER)
 
-    def asked(credential: str) -> Any:
+    def call(credential: str) -> Any:
         if request.param == "verify":
             return verify(client, credential, by=f"Bearer {secret}")
         return introspect(
             client, credential, by=f"Bearer {secret}" if "Bearer" in request.param else basic(key.pk, secret)
         )
 
-    asked.asker = key  # type: ignore[attr-defined]
-    return asked
+    call.asker = key  # type: ignore[attr-defined]
+    return call
 
 
 def is_good(answer: Any) -> bool:
-    told = answer.json()
-    return bool(told["valid"] if "valid" in told else told["active"])
+    verdict = answer.json()
+    return bool(verdict["valid"] if "valid" in verdict else verdict["active"])
 
 
 @pytest.mark.finding("H34")
@@ -98,11 +98,11 @@ def test_who_asks_too_often_is_told_that_nothing_was_judged(
     settings.KEYPORTAL_LIMIT_SERVICE = "3 per hour"
     _, shown = make_key()
     assert [ask(shown).status_code for _ in range(4)] == [200, 200, 200, 503]
-    told = ask(shown)
-    assert int(told["Retry-After"]) > 0
-    assert {"valid", "active"}.isdisjoint(told.json())
-    assert told.json().get("code", told.json().get("error")) in ("unavailable", "temporarily_unavailable")
-    assert "WWW-Authenticate" not in told
+    answer = ask(shown)
+    assert int(answer["Retry-After"]) > 0
+    assert {"valid", "active"}.isdisjoint(answer.json())
+    assert answer.json().get("code", answer.json().get("error")) in ("unavailable", "temporarily_unavailable")
+    assert "WWW-Authenticate" not in answer
     _, another = make_key(**ASKER)
     assert verify(client, shown, by=f"Bearer {another}").status_code == 200
 
@@ -125,13 +125,13 @@ def test_a_service_is_counted_once_where_a_thread_goes_on(make_key: MakeKey) -> 
     question = VerifyCall(f"Bearer {secret}", "", json.dumps({"credential": shown}).encode(), None)
     usage_counters().drain()
     with pytest.raises(WouldBlockError):
-        question.respond(known_but(shown))
+        question.respond(cache_without(shown))
     assert json.loads(question.respond())["valid"] is True
-    counts = {(asked.entry_point, asked.credential): calls.count for asked, calls in usage_counters().drain().items()}
+    counts = {(call.entry_point, call.credential): calls.count for call, calls in usage_counters().drain().items()}
     assert counts["api", asking.pk] == 1
 
 
-def known_but(secret: str) -> Lookup:
+def cache_without(secret: str) -> Lookup:
     """Memory that knows every credential but one."""
 
     def lookup(key: bytes, load: Callable[[], Record | None]) -> Record | None:
@@ -175,21 +175,21 @@ def test_introspection_by_bearer(client: Client, make_key: MakeKey) -> None:
     assert introspect(client, shown, by=f"Bearer {asking}").json()["active"] is True
     assert introspect(client, shown, by=f"bearer  {asking}").json()["active"] is True
 
-    def refused(by: str, **more: str) -> tuple[int, str, str]:
+    def refusal(by: str, **more: str) -> tuple[int, str, str]:
         answer = introspect(client, shown, by=by, **more)
         return answer.status_code, answer.json()["error"], answer.get("WWW-Authenticate", "")
 
-    assert refused(f"Bearer {plain}")[:2] == (403, "insufficient_scope")
-    assert 'error="insufficient_scope"' in refused(f"Bearer {plain}")[2]
-    assert 'scope="credentials:verify"' in refused(f"Bearer {plain}")[2]
+    assert refusal(f"Bearer {plain}")[:2] == (403, "insufficient_scope")
+    assert 'error="insufficient_scope"' in refusal(f"Bearer {plain}")[2]
+    assert 'scope="credentials:verify"' in refusal(f"Bearer {plain}")[2]
     for bad in (new_secret("kp", "live"), "a.b.c", "x"):
-        assert refused(f"Bearer {bad}")[:2] == (401, "invalid_token")
-        assert refused(f"Bearer {bad}")[2].startswith('Bearer realm="keyportal", error="invalid_token"')
-    assert refused(f"Bearer {asking}, Bearer {asking}")[:2] == (400, "invalid_request")
-    assert refused("Bearer")[:2] == (400, "invalid_request")
-    assert refused(f"Bearer {asking}", client_secret=asking)[:2] == (400, "invalid_request")
-    assert refused(f"Bearer {asking}", client_id="key_x")[:2] == (400, "invalid_request")
-    assert refused("")[:2] == (401, "invalid_client")
+        assert refusal(f"Bearer {bad}")[:2] == (401, "invalid_token")
+        assert refusal(f"Bearer {bad}")[2].startswith('Bearer realm="keyportal", error="invalid_token"')
+    assert refusal(f"Bearer {asking}, Bearer {asking}")[:2] == (400, "invalid_request")
+    assert refusal("Bearer")[:2] == (400, "invalid_request")
+    assert refusal(f"Bearer {asking}", client_secret=asking)[:2] == (400, "invalid_request")
+    assert refusal(f"Bearer {asking}", client_id="key_x")[:2] == (400, "invalid_request")
+    assert refusal("")[:2] == (401, "invalid_client")
 
 
 @pytest.mark.finding("H36")

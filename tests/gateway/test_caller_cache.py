@@ -21,7 +21,7 @@ from gateway.verdict import verdict
 from tests.conftest import ORIGIN, MakeKey
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
-from tests.staleness import IN_A_ROW, refused_everywhere
+from tests.staleness import IN_A_ROW, wait_until_refused
 from tokens.services import issue_to_key
 
 HOME, AWAY = parse_address("192.0.2.1"), parse_address("198.51.100.1")
@@ -33,12 +33,12 @@ def fill(monkeypatch: pytest.MonkeyPatch) -> Fill:
     """Put a credential into the cache of a connection, in a process that knows its memory to be right."""
     monkeypatch.setattr(freshness(), "glance", lambda: True)
 
-    def filled(credential: str) -> CallerCache:
+    def fill_cache(credential: str) -> CallerCache:
         known = CallerCache()
         known.put(f"Bearer {credential}", verdict(credential, address=HOME), generation=freshness().cache.generation)
         return known
 
-    return filled
+    return fill_cache
 
 
 def token_for(secret: str) -> str:
@@ -110,14 +110,14 @@ def _no_record() -> VerifiedRecord:
 
 
 @pytest.fixture
-def asker(portal: Portal) -> ClientKey:
+def service(portal: Portal) -> ClientKey:
     """Return a service that may ask, with its key."""
     email = f"acquainted-{secrets.token_hex(4)}@example.com"
     portal.make_developer(email)
     return ClientKey(*portal.make_key(email, "--scope", "credentials:verify", "--restricted"))
 
 
-def asked(connection: HTTPConnection, by: str, about: str) -> int:
+def verify_over(connection: HTTPConnection, by: str, about: str) -> int:
     headers = {"Authorization": f"Bearer {by}", "Content-Type": "application/json"}
     connection.request("POST", "/api/v1/verify", json.dumps({"credential": about}), headers)
     answer = connection.getresponse()
@@ -126,14 +126,14 @@ def asked(connection: HTTPConnection, by: str, about: str) -> int:
 
 
 def test_a_service_that_is_revoked_is_refused_over_the_connection_that_it_holds(
-    portal: Portal, oauth_client: OAuthClient, asker: ClientKey
+    portal: Portal, oauth_client: OAuthClient, service: ClientKey
 ) -> None:
     portal.make_developer(email := f"shown-{secrets.token_hex(4)}@example.com")
     _, shown = portal.make_key(email)
     with closing(HTTPConnection("127.0.0.1", portal.port)) as connection:
-        assert {asked(connection, asker.secret, shown) for _ in range(IN_A_ROW)} == {200}
-        assert asked(connection, f"{asker.secret[:-1]}x", shown) == 401
-        assert asked(connection, asker.secret, shown) == 200
-        assert asked(connection, shown, shown) == 403
-        portal.revoke_key(asker.id)
-        refused_everywhere(lambda: asked(connection, asker.secret, shown))
+        assert {verify_over(connection, service.secret, shown) for _ in range(IN_A_ROW)} == {200}
+        assert verify_over(connection, f"{service.secret[:-1]}x", shown) == 401
+        assert verify_over(connection, service.secret, shown) == 200
+        assert verify_over(connection, shown, shown) == 403
+        portal.revoke_key(service.id)
+        wait_until_refused(lambda: verify_over(connection, service.secret, shown))

@@ -19,21 +19,23 @@ from tests.conftest import MakeKey
 pytestmark = pytest.mark.django_db
 
 
-def asked(credential: str | None, query: str = "", path: str = PATH, address: str = "192.0.2.7") -> ForwardAuthRequest:
+def question(
+    credential: str | None, query: str = "", path: str = PATH, address: str = "192.0.2.7"
+) -> ForwardAuthRequest:
     authorization = None if credential is None else f"Bearer {credential}"
     return ForwardAuthRequest(authorization, query, path, parse_address(address))
 
 
 def test_the_identity_is_the_credential_s(make_key: MakeKey, scopes: list[Scope]) -> None:
     key, secret = make_key(scopes=["reports:read"], networks=["192.0.2.0/24"])
-    status, headers = decide(asked(secret, "scope=reports:read&environment=live"))
+    status, headers = decide(question(secret, "scope=reports:read&environment=live"))
     assert status == 200
     assert dict(headers)["X-Keyportal-Key"] == key.pk
     assert dict(headers)["X-Keyportal-Scopes"] == "reports:read"
-    assert decide(asked(secret, address="198.51.100.1"))[0] == 403
+    assert decide(question(secret, address="198.51.100.1"))[0] == 403
     for query in ("scope=reports:write", "environment=test"):
-        assert decide(asked(secret, query))[0] == 403
-    assert decide(asked(secret, "whatever=a+client&sends=it", path=f"{PATH}/a/path"))[0] == 200
+        assert decide(question(secret, query))[0] == 403
+    assert decide(question(secret, "whatever=a+client&sends=it", path=f"{PATH}/a/path"))[0] == 200
 
 
 @pytest.mark.finding("H40")
@@ -62,7 +64,7 @@ def test_a_mistake_in_the_gateways_query_is_called_one(
 ) -> None:
     _, secret = make_key()
     for credential in (secret, "x", None):
-        status, headers = decide(asked(credential, query))
+        status, headers = decide(question(credential, query))
         assert (status, dict(headers)) == (400, {"X-Keyportal-Code": "misconfigured"})
     assert "kp_live" not in caplog.text
 
@@ -72,7 +74,7 @@ def test_no_client_chooses_whom_its_token_may_be_for(make_key: MakeKey) -> None:
     """Envoy appends the client's own path and query to the prefix."""
     _, secret = make_key()
     for path in (f"{PATH}/reports", f"{PATH}/"):
-        status, headers = decide(asked(secret, "audience=https://other.test", path=path))
+        status, headers = decide(question(secret, "audience=https://other.test", path=path))
         assert (status, dict(headers)["X-Keyportal-Code"]) == (400, "misconfigured")
 
 
@@ -80,15 +82,15 @@ def test_no_client_chooses_whom_its_token_may_be_for(make_key: MakeKey) -> None:
 def test_a_slash_at_the_end_forgives_no_mistake(make_key: MakeKey) -> None:
     _, secret = make_key()
     for query in ("scopes=reports:write", "Scope=reports:write", "enviroment=live", "environments=live", "audiences=a"):
-        assert decide(asked(secret, query, path=f"{PATH}/"))[0] == 400, query
-    assert decide(asked(secret, "page=2&q=x", path=f"{PATH}/"))[0] == 200  # of a client, through Envoy
+        assert decide(question(secret, query, path=f"{PATH}/"))[0] == 400, query
+    assert decide(question(secret, "page=2&q=x", path=f"{PATH}/"))[0] == 200  # of a client, through Envoy
 
 
 def test_strangers_fill_neither_memory_nor_log(caplog: pytest.LogCaptureFixture) -> None:
     forward_auth._log.due = 0.0
     before = forward_auth._parse_query.cache_info().currsize
     for number in range(20):
-        decide(asked("x", f"nonsense{number}=" + "x" * 2000))
+        decide(question("x", f"nonsense{number}=" + "x" * 2000))
     assert forward_auth._parse_query.cache_info().currsize == before
     assert caplog.text.count("misconfigured") == 1
 
@@ -97,7 +99,7 @@ def test_a_path_of_the_client_s_fills_no_memory() -> None:
     """Envoy appends it to its own."""
     forward_auth._parse_query.cache_clear()
     for number in range(20):
-        decide(asked("x", "scope=a", path=f"{PATH}/{number}" + "x" * 2000))
+        decide(question("x", "scope=a", path=f"{PATH}/{number}" + "x" * 2000))
     assert forward_auth._parse_query.cache_info().currsize == 1
 
 
@@ -115,7 +117,7 @@ def test_where_memory_is_not_trusted_nothing_is_said_from_it(
 
 def test_a_bad_credential_is_401_and_tells_how_to_send_a_good_one() -> None:
     for credential in (None, "x", "kp_live_x", "a.b.c", "two words"):
-        status, headers = decide(asked(credential))
+        status, headers = decide(question(credential))
         assert (status, "Bearer realm=" in dict(headers)["WWW-Authenticate"]) == (401, True)
 
 
@@ -130,7 +132,7 @@ def test_what_breaks_is_503_and_never_good(
     monkeypatch.setattr("gateway.forward_auth.verdict", fail)
     monkeypatch.setattr(connection, "close", lambda: None)
     with caplog.at_level(logging.ERROR):
-        status, headers = decide(asked("x"))
+        status, headers = decide(question("x"))
     assert (status, dict(headers)["Retry-After"]) == (503, "2")
     assert caplog.records
 
@@ -144,7 +146,7 @@ def test_verify_gives_the_verdict(client: Client, make_key: MakeKey, scopes: lis
     _, service = make_key(scopes=["credentials:verify"], restricted=True)
     key, secret = make_key(scopes=["reports:read"])
 
-    def ask(**body: object) -> dict[str, Any]:
+    def verify_body(**body: object) -> dict[str, Any]:
         answer = client.post(
             "/api/v1/verify",
             json.dumps(body),
@@ -152,11 +154,11 @@ def test_verify_gives_the_verdict(client: Client, make_key: MakeKey, scopes: lis
             secure=True,
             headers={"Authorization": f"Bearer {service}"},
         )
-        told: dict[str, Any] = json.loads(answer.content)
-        return {"status": answer.status_code, **told}
+        verdict: dict[str, Any] = json.loads(answer.content)
+        return {"status": answer.status_code, **verdict}
 
-    good = ask(credential=secret, scopes=["reports:read"])
+    good = verify_body(credential=secret, scopes=["reports:read"])
     assert (good["valid"], good["credential"]["id"]) == (True, key.pk)
-    assert ask(credential=secret, scopes=["reports:write"])["code"] == "insufficient_scope"
-    assert ask(credential="x")["code"] == "invalid_token"
-    assert ask()["status"] == 400
+    assert verify_body(credential=secret, scopes=["reports:write"])["code"] == "insufficient_scope"
+    assert verify_body(credential="x")["code"] == "invalid_token"
+    assert verify_body()["status"] == 400

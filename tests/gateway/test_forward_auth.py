@@ -7,7 +7,7 @@ import pytest
 
 from tests.oauth_client import ClientKey, OAuthClient, basic
 from tests.portal import Answer, Portal
-from tests.staleness import refused_everywhere
+from tests.staleness import wait_until_refused
 from vault.secret_format import new_secret
 
 OWNER = "gateway@example.com"
@@ -26,7 +26,7 @@ def client(portal: Portal, owner: str) -> ClientKey:
     return ClientKey(*portal.make_key(OWNER, "--scope", "gate:read", "--environment", "test"))
 
 
-def ask(
+def forward_auth(
     portal: Portal, credential: str | None, path: str = "/gateway/auth", method: str = "GET", **more: str
 ) -> Answer:
     bearer = {} if credential is None else {"Authorization": f"Bearer {credential}"}
@@ -42,13 +42,13 @@ def ask(
 def test_a_good_credential_is_200_with_its_identity(
     portal: Portal, oauth_client: OAuthClient, client: ClientKey, owner: str
 ) -> None:
-    answer = ask(portal, client.secret)
+    answer = forward_auth(portal, client.secret)
     assert (answer.status, answer.headers["content-length"]) == (200, "0")
     expected = (client.id, owner, "gate:read", "test", "api_key")
     assert tuple(answer.headers[name] for name in IDENTITY) == expected
-    of_key = ask(portal, oauth_client.client_token(client))
+    of_key = forward_auth(portal, oauth_client.client_token(client))
     assert tuple(of_key.headers[name] for name in IDENTITY) == (*expected[:-1], "access_token")
-    of_user = ask(portal, oauth_client.log_in(OWNER)["access_token"])
+    of_user = forward_auth(portal, oauth_client.log_in(OWNER)["access_token"])
     assert of_user.headers["x-keyportal-key"] == ""
     assert [name in of_user.headers for name in IDENTITY] == [True] * len(IDENTITY)
 
@@ -57,11 +57,11 @@ def test_a_good_credential_is_200_with_its_identity(
 def test_no_or_a_bad_credential_is_401_with_a_challenge(
     portal: Portal, oauth_client: OAuthClient, client: ClientKey
 ) -> None:
-    plain = ask(portal, None)
+    plain = forward_auth(portal, None)
     assert (plain.status, plain.headers["www-authenticate"]) == (401, 'Bearer realm="keyportal"')
     refresh_token = oauth_client.log_in(OWNER)["refresh_token"]
     for bad in ("x", new_secret("kp", "live"), client.secret[:-1], refresh_token, "a.b.c", "", f"{client.secret} x"):
-        answer = ask(portal, bad)
+        answer = forward_auth(portal, bad)
         assert answer.status == 401
         assert "error=" in answer.headers["www-authenticate"]
         assert not [name for name in IDENTITY if name in answer.headers]
@@ -70,15 +70,15 @@ def test_no_or_a_bad_credential_is_401_with_a_challenge(
 @pytest.mark.conformance("FA-02")
 def test_what_the_location_asks_for_must_be_there(portal: Portal, client: ClientKey) -> None:
     path = "/gateway/auth?"
-    assert ask(portal, client.secret, f"{path}scope=gate:read&environment=test").status == 200
+    assert forward_auth(portal, client.secret, f"{path}scope=gate:read&environment=test").status == 200
     for query in ("scope=gate:write", "scope=gate:read&scope=gate:write", "scope=gate:read+x", "environment=live"):
-        assert ask(portal, client.secret, path + query).status == 403, query
+        assert forward_auth(portal, client.secret, path + query).status == 403, query
     for query in ("scopes=gate:read", "{args[0]}", "scope=gate:read&x=y", "environment=x"):
-        assert ask(portal, client.secret, path + query).status == 400, query
-    lacking = ask(portal, client.secret, f"{path}scope=gate:write")
+        assert forward_auth(portal, client.secret, path + query).status == 400, query
+    lacking = forward_auth(portal, client.secret, f"{path}scope=gate:write")
     assert 'error="insufficient_scope"' in lacking.headers["www-authenticate"]
     assert 'scope="gate:write"' in lacking.headers["www-authenticate"]
-    forged = ask(portal, client.secret, f"{path}scope=x%22%0d%0aX-Keyportal-Owner:+admin")
+    forged = forward_auth(portal, client.secret, f"{path}scope=x%22%0d%0aX-Keyportal-Owner:+admin")
     assert forged.status == 403
     assert "x-keyportal-owner" not in forged.headers
 
@@ -87,8 +87,8 @@ def test_what_the_location_asks_for_must_be_there(portal: Portal, client: Client
 @pytest.mark.parametrize("method", METHODS)
 def test_method_path_and_body_make_no_difference(portal: Portal, client: ClientKey, method: str) -> None:
     for path in ("/gateway/auth", "/gateway/auth/", "/gateway/auth/any/thing?x=y", "/gateway/auth/%00/..%2f"):
-        assert ask(portal, client.secret, path, method).status == 200
-        assert ask(portal, None, path, method).status == 401
+        assert forward_auth(portal, client.secret, path, method).status == 200
+        assert forward_auth(portal, None, path, method).status == 401
     raw = f"{method} /gateway/auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\n"
     assert portal.send_raw(raw.encode() + b"x" * 10).startswith(b"HTTP/1.1 401")
 
@@ -118,11 +118,11 @@ def test_nothing_that_a_client_sets_decides_or_comes_back(
         "X-Request-ID": "x" * 32,
     }
     forged = {name.replace("-", between): value for name, value in names.items()}
-    anonymous = ask(portal, None, Cookie="sessionid=" + "a" * 43, **forged)
+    anonymous = forward_auth(portal, None, Cookie="sessionid=" + "a" * 43, **forged)
     assert anonymous.status == 401
     assert "x-keyportal-owner" not in anonymous.headers
     assert anonymous.headers["x-request-id"] != "x" * 32
-    answer = ask(portal, client.secret, **forged)
+    answer = forward_auth(portal, client.secret, **forged)
     assert answer.status in (200, 401)  # a proxy may take hop-by-hop headers off; then there is no credential
     if answer.status == 200:
         assert answer.headers["x-keyportal-owner"] == owner
@@ -155,11 +155,11 @@ def test_two_credentials_are_none(portal: Portal, client: ClientKey) -> None:
 
 def test_a_revoked_key_is_refused_at_once(portal: Portal, owner: str) -> None:
     client = ClientKey(*portal.make_key(OWNER))
-    assert {ask(portal, client.secret).status for _ in range(8)} == {200}
+    assert {forward_auth(portal, client.secret).status for _ in range(8)} == {200}
     portal.revoke_key(client.id)
-    refused_everywhere(lambda: ask(portal, client.secret).status)
+    wait_until_refused(lambda: forward_auth(portal, client.secret).status)
 
 
 def test_no_secret_is_logged(portal: Portal, client: ClientKey) -> None:
-    ask(portal, client.secret, f"/gateway/auth/{client.secret}?scope={client.secret}")
+    forward_auth(portal, client.secret, f"/gateway/auth/{client.secret}?scope={client.secret}")
     assert client.secret not in portal.log.read_text()

@@ -70,62 +70,62 @@ ODD: Final = (
 @pytest.mark.conformance("FA-02")
 @pytest.mark.parametrize("method", METHODS)
 def test_no_method_gets_in_without_a_credential(behind: Behind, method: str) -> None:
-    before = behind.service.reached
+    before = behind.service.request_count
     for credential, path, status in (
         ("", "/reports/1", 401),
         ("kp_live_nonsense", "/reports/1", 401),
         (behind.reader.secret, "/reports/admin/1", 403),
     ):
-        answer = behind.ask(path, credential, method=method)
+        answer = behind.request(path, credential, method=method)
         refused_by_nginx = method == "TRACE" and behind.way.program == "nginx"
         assert answer.status == (405 if refused_by_nginx else status)
         if not refused_by_nginx:
             assert 'Bearer realm="keyportal"' in answer.header("www-authenticate")
             assert sum(name == "www-authenticate" for name, _ in answer.headers) == 1
-    assert behind.service.reached == before
+    assert behind.service.request_count == before
 
 
 @behind_each(OF_HTTP_1)
 @pytest.mark.conformance("FA-02")
 def test_no_way_of_writing_a_path_is_a_way_round(behind: Behind) -> None:
-    before = behind.service.reached
+    before = behind.service.request_count
     for path in ADMIN:
-        assert behind.ask(path, behind.reader.secret).status in OF_NO_ADMIN, path
+        assert behind.request(path, behind.reader.secret).status in OF_NO_ADMIN, path
     for path in NOTHING:
-        assert behind.ask(path, behind.writer.secret).status in (301, 400, 404), path
+        assert behind.request(path, behind.writer.secret).status in (301, 400, 404), path
     for path in ("/reports/1", "//reports/1", "/Reports/1", "/nothing/../reports/1", "/reports/%31"):
-        assert behind.ask(path).status in (400, 401, 404), path
-    assert behind.service.reached == before
-    assert behind.ask("/reports/admin/1", behind.writer.secret).status == 200
+        assert behind.request(path).status in (400, 401, 404), path
+    assert behind.service.request_count == before
+    assert behind.request("/reports/admin/1", behind.writer.secret).status == 200
     for path in ("/reports/1", "/reports/%31", "/reports/100%25", "/reports/a%2fb?../x", "/reports/1..2/.a"):
-        assert behind.ask(path, behind.reader.secret).status == 200, path
+        assert behind.request(path, behind.reader.secret).status == 200, path
 
 
 @behind_each(OF_HTTP_1)
 def test_what_is_no_path_is_never_admin(behind: Behind) -> None:
     """As a server may read it that takes a backslash for a slash, or reads what is escaped twice."""
-    before = behind.service.reached
+    before = behind.service.request_count
     for path in ODD:
-        behind.ask(path, behind.reader.secret)
+        behind.request(path, behind.reader.secret)
         assert not [call.path for call in behind.service.calls[before:] if "admin" in call.path.lower()], path
 
 
 @behind_each(OF_HTTP_1)
 def test_an_old_client_is_asked_too(behind: Behind) -> None:
-    before = behind.service.reached
+    before = behind.service.request_count
     for lines in ("Host: 127.0.0.1\r\n", "Host: 127.0.0.1\r\nConnection: keep-alive\r\n"):
         assert exchange(behind.port, f"GET /reports/1 HTTP/1.0\r\n{lines}\r\n".encode()).status == 401
     for old in (b"GET /reports/1 HTTP/1.0\r\n\r\n", b"GET /reports/1\r\n\r\n"):
         with wire(behind.port) as line:
             line.send(old).half_close().is_closed()
-    assert behind.service.reached == before
+    assert behind.service.request_count == before
     good = f"GET /reports/1 HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {behind.reader.secret}\r\n\r\n"
     assert exchange(behind.port, good.encode()).status == 200
 
 
 @behind_each(["haproxy"])
 def test_who_speaks_http_2_is_asked_too(behind: Behind) -> None:
-    before = behind.service.reached
+    before = behind.service.request_count
     with http2(behind.port, tls=False) as line:
         for path, credential, status in (
             ("/reports/1", "nonsense", 401),
@@ -135,7 +135,7 @@ def test_who_speaks_http_2_is_asked_too(behind: Behind) -> None:
         ):
             headers = [("authorization", f"Bearer {credential}")]
             assert line.finish(line.open("GET", path, headers)).status == status
-    assert behind.service.reached == before
+    assert behind.service.request_count == before
 
 
 @behind_each(WAYS)
@@ -146,15 +146,15 @@ def test_too_many_calls_are_429_with_the_time_to_wait(behind: Behind) -> None:
         f"set_rate_limit(key=APIKey.objects.get(pk='{client.id}'), limit='2/hour', origin=Origin.of_command('test'))"
     )
     behind.portal.shell(f"from apikeys.services import set_rate_limit; from audit.origin import Origin; {limit}")
-    before = behind.service.reached
-    answers = [behind.ask("/reports/1", client.secret) for _ in range(4)]
+    before = behind.service.request_count
+    answers = [behind.request("/reports/1", client.secret) for _ in range(4)]
     assert [answer.status for answer in answers] == [200, 200, 429, 429]
-    assert behind.service.reached == before + 2
+    assert behind.service.request_count == before + 2
     for answer in answers[2:]:
         assert 1 <= int(answer.header("retry-after")) <= 3600
         assert answer.header("ratelimit").startswith('"key";r=0;t=')
         assert answer.header("x-keyportal-code") == "rate_limited"
-    assert behind.ask("/reports/admin/1", client.secret).status == 403  # lacks a scope, whatever its limit
+    assert behind.request("/reports/admin/1", client.secret).status == 403  # lacks a scope, whatever its limit
 
 
 @pytest.mark.nginx
@@ -164,16 +164,16 @@ def test_too_many_calls_are_429_with_the_time_to_wait(behind: Behind) -> None:
 @pytest.mark.parametrize("is_silent", [False, True], ids=["gone", "silent"])
 def test_without_keyportal_nobody_gets_in_and_no_credential_is_called_bad(gateways: Gateways, is_silent: bool) -> None:
     every = [gateways.behind(name) for name in WAYS]
-    before = [behind.service.reached for behind in every]
+    before = [behind.service.request_count for behind in every]
 
-    def ask(number: int) -> Reply:
-        return every[number].ask("/reports/1", every[number].writer.secret)
+    def request(number: int) -> Reply:
+        return every[number].request("/reports/1", every[number].writer.secret)
 
     with gateways.with_silent_portal() if is_silent else gateways.without_portal():
-        answers = all_at_once(len(every), ask)
+        answers = all_at_once(len(every), request)
     assert {(answer.status, answer.header("retry-after")) for answer in answers} == {(503, "2")}
-    assert [behind.service.reached for behind in every] == before
-    assert {ask(number).status for number in range(len(every))} == {200}
+    assert [behind.service.request_count for behind in every] == before
+    assert {request(number).status for number in range(len(every))} == {200}
 
 
 @pytest.mark.haproxy
@@ -185,5 +185,5 @@ def test_a_script_that_breaks_lets_nobody_in(gateways: Gateways, tmp_path: Path,
     known, port = gateways.behind("haproxy"), free_port()
     with serving() as (api, service), haproxy(tmp_path, port, [known.portal.port], api, lua=lua):
         broken = known._replace(port=port)
-        assert {broken.ask("/reports/1", known.writer.secret).status for _ in range(3)} == {503}
-        assert service.reached == 0
+        assert {broken.request("/reports/1", known.writer.secret).status for _ in range(3)} == {503}
+        assert service.request_count == 0

@@ -8,7 +8,7 @@ import pytest
 from tests.behind import OF_HTTP_1, OWNER, WAYS, Behind, behind_each
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.services.service import Call
-from tests.spellings import forged
+from tests.spellings import forged_headers
 from tests.wire import Reply, chunked, head, wire
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H2"), pytest.mark.conformance("FA-06")]
@@ -32,7 +32,7 @@ BROKEN: Final = [
 ]
 
 
-def seen(answer: Reply) -> Call:
+def call_of(answer: Reply) -> Call:
     """Return what the API saw. It saw nothing forged."""
     assert answer.status == 200, answer
     assert "forged" not in str([answer.body])
@@ -41,8 +41,8 @@ def seen(answer: Reply) -> Call:
 
 @behind_each(WAYS)
 def test_no_spelling_of_a_name_of_ours_arrives(behind: Behind) -> None:
-    for lines in forged(*(f"X-Keyportal-{name}" for name in NAMES)):
-        call = seen(behind.ask("/reports/1", behind.reader.secret, *lines))
+    for lines in forged_headers(*(f"X-Keyportal-{name}" for name in NAMES)):
+        call = call_of(behind.request("/reports/1", behind.reader.secret, *lines))
         assert call.header("x-keyportal-owner") == behind.owner, lines
         assert call.header("x-keyportal-scopes") == "reports:read", lines
 
@@ -50,8 +50,8 @@ def test_no_spelling_of_a_name_of_ours_arrives(behind: Behind) -> None:
 @behind_each(WAYS)
 def test_what_keyportal_leaves_empty_is_not_filled_by_the_client(behind: Behind) -> None:
     token = OAuthClient(behind.portal).log_in(OWNER)["access_token"]
-    for lines in forged("X-Keyportal-Key"):
-        call = seen(behind.ask("/reports/1", token, *lines))
+    for lines in forged_headers("X-Keyportal-Key"):
+        call = call_of(behind.request("/reports/1", token, *lines))
         assert call.header("x-keyportal-kind") == "access_token"
         assert not call.header("x-keyportal-key")
 
@@ -59,19 +59,19 @@ def test_what_keyportal_leaves_empty_is_not_filled_by_the_client(behind: Behind)
 @behind_each(OF_HTTP_1)
 def test_a_line_that_is_no_header_brings_nothing_in(behind: Behind) -> None:
     for line in BROKEN:
-        before = behind.service.reached
+        before = behind.service.request_count
         with wire(behind.port) as opened:
             credential = f"Authorization: Bearer {behind.reader.secret}"
             opened.send(head("GET", "/reports/1", credential, line))
             try:
                 answer = opened.reply()
             except ConnectionError:  # no answer at all
-                assert behind.service.reached == before
+                assert behind.service.request_count == before
                 continue
         if answer.status != 200:
             # What continues a line makes nonsense of the credential.
             assert answer.status in (400, 401), line
-            assert behind.service.reached == before, line
+            assert behind.service.request_count == before, line
             continue
         call = Call(**json.loads(answer.body))
         assert call.header("x-keyportal-owner") == behind.owner, line
@@ -82,7 +82,7 @@ def test_a_line_that_is_no_header_brings_nothing_in(behind: Behind) -> None:
 @pytest.mark.parametrize("named", ["X-Keyportal-Owner, X-Keyportal-Scopes", "Authorization", "X-Keyportal-Kind"])
 def test_a_client_can_not_have_headers_taken_away(behind: Behind, named: str) -> None:
     """`Connection` names headers that end at the next hop (RFC 9110 §7.6.1)."""
-    call = seen(behind.ask("/reports/1", behind.reader.secret, f"Connection: close, {named}", close=False))
+    call = call_of(behind.request("/reports/1", behind.reader.secret, f"Connection: close, {named}", close=False))
     assert call.header("x-keyportal-owner") == behind.owner
     assert call.header("x-keyportal-scopes") == "reports:read"
     assert call.header("x-keyportal-kind") == "api_key"
@@ -96,14 +96,14 @@ def test_nothing_comes_in_behind_a_body(behind: Behind) -> None:
     trailed = chunked(b"hello", end=b"0\r\nX-Keyportal-Owner: forged\r\nAuthorization: forged\r\n\r\n")
     with wire(behind.port) as opened:
         opened.send(head("POST", "/reports/1", *lines) + trailed)
-        assert seen(opened.reply()).body == "hello"
+        assert call_of(opened.reply()).body == "hello"
 
 
 @behind_each(WAYS)
 def test_where_a_request_comes_from_is_what_the_gateway_saw(behind: Behind) -> None:
     proxied = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "X-Request-ID")
-    for lines in forged(*proxied):
-        call = seen(behind.ask("/reports/1", behind.reader.secret, *lines))
+    for lines in forged_headers(*proxied):
+        call = call_of(behind.request("/reports/1", behind.reader.secret, *lines))
         assert call.header("x-forwarded-for") == "127.0.0.1", lines
         assert call.header("x-forwarded-proto") == ("https" if behind.way.tls else "http")
         assert call.header("x-request-id")
@@ -112,7 +112,10 @@ def test_where_a_request_comes_from_is_what_the_gateway_saw(behind: Behind) -> N
 @behind_each([name for name in WAYS if name in ("nginx-uwsgi", "nginx-fastcgi")])
 def test_no_client_chooses_the_proxy_of_a_program(behind: Behind) -> None:
     """CGI makes HTTP_PROXY of a header `Proxy`, which libraries read as a setting."""
-    assert seen(behind.ask("/reports/1", behind.reader.secret, "Proxy: http://forged.example")).header("proxy") is None
+    assert (
+        call_of(behind.request("/reports/1", behind.reader.secret, "Proxy: http://forged.example")).header("proxy")
+        is None
+    )
 
 
 @behind_each(WAYS)
@@ -121,5 +124,5 @@ def test_a_key_that_is_bound_to_a_network_is_not_let_in_by_a_forged_address(behi
     client = ClientKey(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
     bound = "key = APIKey.objects.get(pk='{}'); key.networks = '203.0.113.0/24'; key.seal = key.make_seal(); key.save()"
     behind.portal.shell(bound.format(client.id))
-    for lines in [*forged("X-Forwarded-For", "X-Real-IP", value="203.0.113.9"), ["Forwarded: for=203.0.113.9"]]:
-        assert behind.ask("/reports/1", client.secret, *lines).status == 403, lines
+    for lines in [*forged_headers("X-Forwarded-For", "X-Real-IP", value="203.0.113.9"), ["Forwarded: for=203.0.113.9"]]:
+        assert behind.request("/reports/1", client.secret, *lines).status == 403, lines

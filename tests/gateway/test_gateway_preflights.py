@@ -43,13 +43,13 @@ def values(answer: Reply, header: str) -> list[str]:
 
 @behind_each(OF_HTTP_1)
 def test_a_preflight_is_answered_by_the_api_where_the_app_is_named(behind: Behind) -> None:
-    before = behind.service.reached
+    before = behind.service.request_count
     for credential in ("", "kp_live_nonsense", behind.reader.secret):
-        answer = behind.ask("/reports/1", credential, ORIGIN, METHOD, *IDENTITY, method="OPTIONS")
+        answer = behind.request("/reports/1", credential, ORIGIN, METHOD, *IDENTITY, method="OPTIONS")
         assert answer.status == 204
         assert values(answer, "access-control-allow-origin") == [BROWSER_APP]
         assert set(ALLOWED) <= {(name.title(), value) for name, value in answer.headers}
-    assert behind.service.reached == before + 3
+    assert behind.service.request_count == before + 3
     for call in behind.service.calls[before:]:
         assert call.header("x-keyportal-owner") is None
         assert call.header("x-keyportal-key") is None
@@ -59,10 +59,10 @@ def test_a_preflight_is_answered_by_the_api_where_the_app_is_named(behind: Behin
 
 @behind_each(GATEWAYS)
 def test_by_default_no_preflight_is_passed_on(closed: Behind, behind: Behind) -> None:
-    before = closed.service.reached
+    before = closed.service.request_count
     for origin in (ORIGIN, "Origin:", "Origin: null", "Origin: *", "Origin: always_false"):
-        answer = closed.ask("/reports/1", "", origin, METHOD, method="OPTIONS")
-        assert (answer.status, closed.service.reached) == (401, before), origin
+        answer = closed.request("/reports/1", "", origin, METHOD, method="OPTIONS")
+        assert (answer.status, closed.service.request_count) == (401, before), origin
         assert values(answer, "access-control-allow-origin") == []
 
 
@@ -91,27 +91,27 @@ def test_by_default_no_preflight_is_passed_on(closed: Behind, behind: Behind) ->
 def test_what_is_no_preflight_of_an_app_that_is_named_is_asked_about(
     behind: Behind, method: str, lines: list[str]
 ) -> None:
-    before = behind.service.reached
-    answer = behind.ask("/reports/1", "", *lines, method=method)
+    before = behind.service.request_count
+    answer = behind.request("/reports/1", "", *lines, method=method)
     assert answer.status in ((400, 401, 405) if method.upper() != method or method == "OPTIONSS" else (401,))
-    assert behind.service.reached == before
+    assert behind.service.request_count == before
 
 
 @behind_each(GATEWAYS)
 def test_no_preflight_gets_to_what_is_not_named(behind: Behind) -> None:
-    before = behind.service.reached
+    before = behind.service.request_count
     for path in ("/nothing", "/Reports/1/../../nothing", "/_keyportal", "/"):
-        assert behind.ask(path, "", ORIGIN, METHOD, method="OPTIONS").status in (400, 404), path
-    assert behind.service.reached == before
+        assert behind.request(path, "", ORIGIN, METHOD, method="OPTIONS").status in (400, 404), path
+    assert behind.service.request_count == before
 
 
 @behind_each(OF_HTTP_1)
 def test_an_app_may_read_why_it_is_refused(behind: Behind) -> None:
     client = limited(behind)
     answers = {
-        401: behind.ask("/reports/1", "", ORIGIN),
-        403: behind.ask("/reports/admin/1", behind.reader.secret, ORIGIN),
-        429: [behind.ask("/reports/1", client.secret, ORIGIN) for _ in range(2)][-1],
+        401: behind.request("/reports/1", "", ORIGIN),
+        403: behind.request("/reports/admin/1", behind.reader.secret, ORIGIN),
+        429: [behind.request("/reports/1", client.secret, ORIGIN) for _ in range(2)][-1],
     }
     for status, answer in answers.items():
         assert answer.status == status
@@ -123,7 +123,7 @@ def test_an_app_may_read_why_it_is_refused(behind: Behind) -> None:
         assert answer.header("cache-control") == "no-store"
     assert 1 <= int(answers[429].header("retry-after")) <= 3600
     for origin in ("Origin: https://elsewhere.example", f"X-Origin: {BROWSER_APP}"):
-        answer = behind.ask("/reports/1", "", origin)
+        answer = behind.request("/reports/1", "", origin)
         assert (answer.status, values(answer, "access-control-allow-origin")) == (401, [])
         assert "origin" in names(answer, "vary")
 
@@ -131,7 +131,7 @@ def test_an_app_may_read_why_it_is_refused(behind: Behind) -> None:
 @behind_each(GATEWAYS)
 def test_an_app_may_read_that_keyportal_is_away(behind: Behind, gateways: Gateways) -> None:
     with gateways.without_portal():
-        answer = behind.ask("/reports/1", behind.reader.secret, ORIGIN)
+        answer = behind.request("/reports/1", behind.reader.secret, ORIGIN)
     assert (answer.status, answer.header("retry-after")) == (503, "2")
     assert values(answer, "access-control-allow-origin") == [BROWSER_APP]
     assert "retry-after" in names(answer, "access-control-expose-headers")
@@ -140,9 +140,9 @@ def test_an_app_may_read_that_keyportal_is_away(behind: Behind, gateways: Gatewa
 @behind_each(OF_HTTP_1)
 def test_what_the_api_allows_is_the_api_s(behind: Behind) -> None:
     """Two lines of Access-Control-Allow-Origin would be none."""
-    answer = behind.ask("/reports/refused-by-the-api", behind.reader.secret, ORIGIN)
+    answer = behind.request("/reports/refused-by-the-api", behind.reader.secret, ORIGIN)
     assert (answer.status, values(answer, "access-control-allow-origin")) == (403, [BROWSER_APP])
-    good = behind.ask("/reports/1", behind.reader.secret, ORIGIN)
+    good = behind.request("/reports/1", behind.reader.secret, ORIGIN)
     assert Call(**json.loads(good.body)).header("origin") == BROWSER_APP
     assert values(good, "access-control-allow-origin") == []
 

@@ -61,7 +61,7 @@ def test_a_stream_of_100_megabytes_arrives_whole(behind: Behind) -> None:
 
 @behind_each(WAYS)
 def test_an_upload_that_is_refused_is_refused_before_it_is_read(behind: Behind) -> None:
-    before = behind.service.reached
+    before = behind.service.request_count
     if behind.way.protocol == "grpc":
         with http2(behind.port, tls=behind.way.tls) as line:
             stream = line.open("POST", "/reports/Upload", [("content-type", "application/grpc")], end=False)
@@ -71,7 +71,7 @@ def test_an_upload_that_is_refused_is_refused_before_it_is_read(behind: Behind) 
         with wire(behind.port) as opened:
             opened.send(head("POST", "/reports/upload", f"Content-Length: {UPLOAD}") + bytes(1000))
             assert opened.reply().status == 401
-    assert behind.service.reached == before
+    assert behind.service.request_count == before
 
 
 @behind_each(OF_HTTP_1)
@@ -109,7 +109,7 @@ def test_a_web_socket_is_a_web_socket(behind: Behind, upgrade: str) -> None:
         shake_hands(opened, bearer(behind), "X-Keyportal-Owner: forged", upgrade=upgrade)
         answer = opened.read_until(b"\r\n\r\n").lower()
         assert answer.startswith(b"http/1.1 101 ")
-        accept = websocket.accepted(websocket.KEY).split(b"Accept: ")[1].strip().lower()
+        accept = websocket.handshake_answer(websocket.KEY).split(b"Accept: ")[1].strip().lower()
         assert b"sec-websocket-accept: " + accept in answer
         opened.send(websocket.frame(b"is anybody there?", masked=True))
         assert websocket.read_frame(opened.read) == b"is anybody there?"
@@ -120,14 +120,14 @@ def test_a_web_socket_is_a_web_socket(behind: Behind, upgrade: str) -> None:
 
 @behind_each(WITH_WEBSOCKETS)
 def test_nobody_opens_a_web_socket_without_a_credential(behind: Behind) -> None:
-    before = behind.service.reached
+    before = behind.service.request_count
     with wire(behind.port) as opened:
         shake_hands(opened)
         assert opened.reply().status == 401
     with wire(behind.port) as opened:
         shake_hands(opened, bearer(behind), path="/reports/admin/socket")
         assert opened.reply().status == 403
-    assert behind.service.reached == before
+    assert behind.service.request_count == before
 
 
 @behind_each(OF_HTTP_1)

@@ -15,7 +15,7 @@ from tests.wire import Reply
 pytestmark = pytest.mark.once
 
 
-def got(answer: Reply) -> Call:
+def call_of(answer: Reply) -> Call:
     """Return what the API got."""
     assert answer.status == 200, answer
     return Call(**json.loads(answer.body))
@@ -25,7 +25,7 @@ def got(answer: Reply) -> Call:
 @pytest.mark.conformance("FA-06")
 @pytest.mark.finding("H35")
 def test_the_api_behind_learns_who_it_is_and_never_the_credential(behind: Behind) -> None:
-    call = got(behind.ask("/reports/1?x=y", behind.reader.secret, method="POST", body=b"hello"))
+    call = call_of(behind.request("/reports/1?x=y", behind.reader.secret, method="POST", body=b"hello"))
     assert call.header("x-keyportal-owner") == behind.owner
     assert call.header("x-keyportal-key") == behind.reader.id
     assert call.header("x-keyportal-scopes") == "reports:read"
@@ -41,31 +41,31 @@ def test_the_api_behind_learns_who_it_is_and_never_the_credential(behind: Behind
 @behind_each(GATEWAYS)
 def test_a_signed_token_works_as_well(behind: Behind) -> None:
     token = OAuthClient(behind.portal).client_token(behind.reader)
-    assert got(behind.ask("/reports/1", token)).header("x-keyportal-kind") == "access_token"
+    assert call_of(behind.request("/reports/1", token)).header("x-keyportal-kind") == "access_token"
 
 
 @behind_each(GATEWAYS)
 def test_a_revoked_key_is_refused_at_once(behind: Behind) -> None:
     client = ClientKey(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
-    assert {behind.ask("/reports/1", client.secret).status for _ in range(6)} == {200}
+    assert {behind.request("/reports/1", client.secret).status for _ in range(6)} == {200}
     behind.portal.revoke_key(client.id)
-    assert {behind.ask("/reports/1", client.secret).status for _ in range(6)} == {401}
+    assert {behind.request("/reports/1", client.secret).status for _ in range(6)} == {401}
 
 
 @behind_each(OF_HTTP_1)
 def test_an_answer_of_the_api_is_passed_on_as_it_is(behind: Behind) -> None:
-    answer = behind.ask("/reports/refused-by-the-api", behind.reader.secret)
+    answer = behind.request("/reports/refused-by-the-api", behind.reader.secret)
     assert (answer.status, answer.header("x-why"), answer.body) == (403, "the API's own reason", b"no")
 
 
 @behind_each(OF_HTTP_1)
 def test_nothing_that_a_client_sends_along_makes_keyportal_unavailable(behind: Behind) -> None:
     for line in ("X-Odd: a\x01b", "X-Odd: \xff", "Cookie: " + "x" * 7000, "Content-Type: \xe9", "Expect: nonsense"):
-        before = behind.service.reached
-        answer = behind.ask("/reports/1", behind.reader.secret, line)
+        before = behind.service.request_count
+        answer = behind.request("/reports/1", behind.reader.secret, line)
         assert answer.status in (200, 400, 417), line[:20]
-        assert behind.service.reached == before + (answer.status == 200)
-        assert behind.ask("/reports/1", "", line).status in (400, 401, 417)
+        assert behind.service.request_count == before + (answer.status == 200)
+        assert behind.request("/reports/1", "", line).status in (400, 401, 417)
 
 
 @behind_each(GATEWAYS)
@@ -76,4 +76,4 @@ def test_clients_that_never_finish_their_request_hold_nobody_up(behind: Behind) 
             line = slow.enter_context(socket.create_connection(("127.0.0.1", behind.port), timeout=DEADLINE))
             line.sendall(b"GET /reports/1 HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bear")
         # They are still there, and have said no more, when everybody else has an answer.
-        assert {behind.ask("/reports/1", behind.reader.secret).status for _ in range(20)} == {200}
+        assert {behind.request("/reports/1", behind.reader.secret).status for _ in range(20)} == {200}

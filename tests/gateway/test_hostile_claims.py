@@ -24,7 +24,7 @@ def service(portal: Portal, forger: Forger) -> ClientKey:
     return ClientKey(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
 
 
-def asked_about(portal: Portal, service: ClientKey, token: str) -> dict[str, Answer]:
+def show_everywhere(portal: Portal, service: ClientKey, token: str) -> dict[str, Answer]:
     """Show the token at every entry point that does not end it."""
     oauth_client, bearer = OAuthClient(portal), {"Authorization": f"Bearer {token}"}
     return {
@@ -35,7 +35,7 @@ def asked_about(portal: Portal, service: ClientKey, token: str) -> dict[str, Ans
     }
 
 
-def ended_with(portal: Portal, service: ClientKey, token: str) -> dict[str, Answer]:
+def try_to_revoke_everywhere(portal: Portal, service: ClientKey, token: str) -> dict[str, Answer]:
     """Show the token at every entry point that would end it."""
     oauth_client, bearer = OAuthClient(portal), {"Authorization": f"Bearer {token}"}
     return {
@@ -81,7 +81,7 @@ def test_a_hostile_claim_makes_a_bad_token_at_every_entry_point(
     for number, (name, token) in enumerate(forger.hostile(claim).items()):
         if number % 20 == 0:
             portal.shell(FORGET_GUESSES)  # each of them counts as a guess
-        said = verdicts(asked_about(portal, service, token) | ended_with(portal, service, token))
+        said = verdicts(show_everywhere(portal, service, token) | try_to_revoke_everywhere(portal, service, token))
         if said != REFUSED:
             broken[name] = said
     portal.shell(FORGET_GUESSES)
@@ -94,7 +94,7 @@ def test_a_hostile_claim_makes_a_bad_token_at_every_entry_point(
 def test_the_same_token_without_a_hostile_claim_is_good_everywhere(
     portal: Portal, forger: Forger, service: ClientKey
 ) -> None:
-    answers = asked_about(portal, service, forger.genuine({}, {"jti": f"tok_{'good':0>22}"}))
+    answers = show_everywhere(portal, service, forger.genuine({}, {"jti": f"tok_{'good':0>22}"}))
     assert {name: answer.status for name, answer in answers.items()} == dict.fromkeys(answers, 200)
     assert json_of(answers["verify"])["valid"] is True
     assert json_of(answers["introspection"])["active"] is True

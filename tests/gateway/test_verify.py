@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.forging import Forger
-from tests.oauth_client import FORGET_GUESSES, ClientKey, OAuthClient, asked_until_limited, json_of
+from tests.oauth_client import FORGET_GUESSES, ClientKey, OAuthClient, json_of, repeat_until_limited
 from tests.portal import Portal
 
 OWNER = "verify@example.com"
@@ -27,7 +27,7 @@ def client(portal: Portal, owner: str) -> ClientKey:
     return ClientKey(*portal.make_key(OWNER, "--scope", "verify:it", name="shown"))
 
 
-def ask(oauth_client: OAuthClient, service: ClientKey, credential: object, **more: object) -> dict[str, Any]:
+def verify(oauth_client: OAuthClient, service: ClientKey, credential: object, **more: object) -> dict[str, Any]:
     body = {"credential": credential, **more}
     answer = oauth_client.post("/api/v1/verify", body, Authorization=f"Bearer {service.secret}")
     assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
@@ -37,10 +37,12 @@ def ask(oauth_client: OAuthClient, service: ClientKey, credential: object, **mor
 def test_a_good_credential_is_described(
     oauth_client: OAuthClient, service: ClientKey, client: ClientKey, owner: str
 ) -> None:
-    answer = ask(oauth_client, service, client.secret, scopes=["verify:it"], environment="live", client_ip="192.0.2.1")
+    answer = verify(
+        oauth_client, service, client.secret, scopes=["verify:it"], environment="live", client_ip="192.0.2.1"
+    )
     assert (answer["valid"], answer["code"], answer["owner"]) == (True, "ok", owner)
     assert (answer["credential"]["id"], answer["credential"]["scopes"]) == (client.id, ["verify:it"])
-    token = ask(oauth_client, service, oauth_client.client_token(client))
+    token = verify(oauth_client, service, oauth_client.client_token(client))
     assert (token["valid"], token["credential"]["kind"], token["credential"]["client_id"]) == (
         True,
         "access_token",
@@ -61,13 +63,13 @@ def test_a_refused_one_is_told_why(
         "invalid_token": {"credential": "x"},
     }
     for code, asked in cases.items():
-        answer = ask(oauth_client, service, **asked)
+        answer = verify(oauth_client, service, **asked)
         assert (answer["valid"], answer["code"]) == (False, code)
-    assert ask(oauth_client, service, gone.secret)["about"]["key"] == gone.id
-    assert "key" not in ask(oauth_client, service, "x")["about"]
+    assert verify(oauth_client, service, gone.secret)["about"]["key"] == gone.id
+    assert "key" not in verify(oauth_client, service, "x")["about"]
     forger = Forger(portal, owner)
-    for name, token in {**forger.forged(), "for another": forger.for_another()}.items():
-        assert ask(oauth_client, service, token)["code"] == "invalid_token", name
+    for name, token in {**forger.forgeries(), "for another": forger.for_another()}.items():
+        assert verify(oauth_client, service, token)["code"] == "invalid_token", name
     portal.shell(FORGET_GUESSES)
 
 
@@ -102,8 +104,8 @@ def test_scanning_is_stopped(
 ) -> None:
     scanner = ClientKey(*portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted"))
     head = {"Authorization": f"Bearer {scanner.secret}"}
-    answer = asked_until_limited(lambda: oauth_client.post("/api/v1/verify", {"credential": "x"}, **head), amount=100)
+    answer = repeat_until_limited(lambda: oauth_client.post("/api/v1/verify", {"credential": "x"}, **head), amount=100)
     assert int(answer.headers["retry-after"]) > 0
     by_token = oauth_client.client_token(scanner)  # another id, and the same caller
     assert oauth_client.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {by_token}").status == 429
-    assert ask(oauth_client, service, client.secret)["valid"] is True
+    assert verify(oauth_client, service, client.secret)["valid"] is True

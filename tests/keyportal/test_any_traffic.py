@@ -28,7 +28,7 @@ TRAILERS: Final = (b"", b"", b"X-T: 1\r\n", b"Connection: close\r\n", b"Content-
 LENGTHS: Final = (0, 1, 5, 900, 3000, 70_000)
 
 
-class Later:
+class DeferredThreads:
     """Takes what a thread would do, and does it when the test says so."""
 
     def __init__(self) -> None:
@@ -80,16 +80,16 @@ class Traffic:
     """An HTTP server with some clients."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, bytes]] = []
+        self.requests: list[tuple[str, str, bytes]] = []
         self.soon: deque[Callable[[], None]] = deque()
         self.http_server = HTTPServer(self._django)
-        self.verdicts, self.others = Later(), Later()
+        self.verdicts, self.others = DeferredThreads(), DeferredThreads()
         self.http_server.verdicts, self.http_server.others = self.verdicts, self.others  # type: ignore[assignment]
         self.http_server.now, self.http_server.soon = 1000.0, self.soon.append
         self.ends: list[Any] = []
 
     def _django(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        self.asked.append((environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["wsgi.input"].read()))
+        self.requests.append((environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["wsgi.input"].read()))
         start_response("200 OK", [("Content-Length", "2")])
         return [b"ok"]
 
@@ -212,6 +212,6 @@ def outcome(sent: list[bytes]) -> tuple[list[int], list[tuple[str, str, bytes]],
         traffic.turn()
     return (
         [status for status in end.statuses if status != 100],
-        traffic.asked,
+        traffic.requests,
         end.is_closing() or "write_eof" in end.done,
     )

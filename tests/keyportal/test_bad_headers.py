@@ -9,7 +9,7 @@ import pytest
 from tests.keyportal.test_every_route import every_route
 from tests.oauth_client import FORM
 from tests.portal import Portal
-from tests.staleness import refused_everywhere
+from tests.staleness import wait_until_refused
 from tests.typos import with_another_end
 from vault.secret_format import new_secret
 
@@ -165,7 +165,7 @@ def test_a_revoked_key_is_told_so_with_its_id(portal: Portal) -> None:
     key, secret = portal.make_key("revoked@example.com")
     assert raw_me(portal, b"Authorization: Bearer " + secret.encode())[0] == 200
     portal.revoke_key(key, "leaked")
-    refused_everywhere(lambda: raw_me(portal, b"Authorization: Bearer " + secret.encode())[0])
+    wait_until_refused(lambda: raw_me(portal, b"Authorization: Bearer " + secret.encode())[0])
     for _ in range(8):  # both workers
         status, headers, body = raw_me(portal, b"Authorization: Bearer " + secret.encode())
         assert (status, body["code"], body["key"]) == (401, "revoked", key)

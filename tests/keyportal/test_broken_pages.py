@@ -93,10 +93,10 @@ def test_who_can_show_no_page_is_not_ready_and_says_why(client: Client, settings
     assert client.get("/readyz", secure=True).status_code == 200
     spoil(settings)
     answer = client.get("/readyz", secure=True)
-    told = json.loads(answer.content)
-    assert (answer.status_code, told["status"]) == (503, "unready")
-    assert told["faults"][0].startswith("pages can't be shown: ")
-    assert SECRET not in str(told)
+    readiness = json.loads(answer.content)
+    assert (answer.status_code, readiness["status"]) == (503, "unready")
+    assert readiness["faults"][0].startswith("pages can't be shown: ")
+    assert SECRET not in str(readiness)
 
 
 @breakages

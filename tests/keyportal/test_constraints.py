@@ -34,7 +34,7 @@ VIOLATIONS: Final = {
 """For each constraint a statement that it refuses."""
 
 
-def declared() -> dict[str, str]:
+def columns_by_constraint() -> dict[str, str]:
     """Return the columns of its table, without the number of the row, for each constraint of a table of ours."""
     ours = ("accounts", "apikeys", "audit", "credentials", "gateway", "integrity", "keyportal", "tokens")
     models = [model for model in apps.get_models() if model._meta.app_label in ours]
@@ -59,11 +59,11 @@ def rows(make_key: MakeKey) -> None:
 
 
 def test_each_constraint_has_been_thought_of() -> None:
-    assert set(declared()) == set(VIOLATIONS)
+    assert set(columns_by_constraint()) == set(VIOLATIONS)
 
 
 @pytest.mark.parametrize("name", VIOLATIONS)
 def test_a_constraint_refuses_what_it_is_for(name: str) -> None:
-    statement = VIOLATIONS[name].format(columns=declared()[name])
+    statement = VIOLATIONS[name].format(columns=columns_by_constraint()[name])
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)

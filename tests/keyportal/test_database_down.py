@@ -24,15 +24,15 @@ def site(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield started
 
 
-def until_it_is_noticed(site: Portal, authorization: str, path: str = "/api/v1/me") -> None:
+def wait_until_noticed(site: Portal, authorization: str, path: str = "/api/v1/me") -> None:
     """Ask until both workers know that the database is away: until their lease is over, they remember."""
 
-    def noticed() -> bool:
+    def is_down() -> bool:
         status = site.get(path, Authorization=authorization).status
         assert status in (200, 503)  # never a 401: a client would throw a good key away
         return status == 503
 
-    wait_until_steady(noticed, in_a_row=IN_A_ROW)
+    wait_until_steady(is_down, in_a_row=IN_A_ROW)
 
 
 @pytest.mark.security("R-01")
@@ -60,7 +60,7 @@ def test_no_token_is_issued_ended_or_judged_while_the_database_is_away(site: Por
 
     cluster.stop()
     try:
-        until_it_is_noticed(site, f"Bearer {client.secret}")
+        wait_until_noticed(site, f"Bearer {client.secret}")
         for _ in range(4):
             answers = [entry_point() for entry_point in entry_points]
             assert {answer.status for answer in answers} == {503}
@@ -72,7 +72,7 @@ def test_no_token_is_issued_ended_or_judged_while_the_database_is_away(site: Por
         assert site.get("/gateway/auth", Authorization=f"Bearer {client.secret}").status == 200
     assert oauth_client.me(token).status == 200  # 503 meant: not revoked, try again
     assert oauth_client.form("/oauth/revoke", {"token": token}, client=client).status == 200
-    assert oauth_client.ended(token) in ENDED
+    assert oauth_client.wait_for_refusal(token) in ENDED
     log = site.log.read_text()
     for secret in (client.secret, token, pair["refresh_token"]):
         assert secret not in log
@@ -86,7 +86,7 @@ def test_the_database_goes_and_comes_back(site: Portal, cluster: Cluster) -> Non
     assert {site.get("/api/v1/me", Authorization=authorization).status for _ in range(8)} == {200}
     cluster.stop()
     try:
-        until_it_is_noticed(site, authorization)
+        wait_until_noticed(site, authorization)
         for _ in range(8):  # both workers, and connections that are open already
             answer = site.get("/api/v1/me", Authorization=authorization)
             assert answer.status == 503
@@ -128,7 +128,7 @@ def test_a_database_that_hangs_holds_nobody_up(site: Portal, cluster: Cluster) -
     cluster.freeze()
     try:
         assert set(all_at_once(threads, ask_for_a_token)) == {503}
-        until_it_is_noticed(site, f"Bearer {secret}", "/gateway/auth")
+        wait_until_noticed(site, f"Bearer {secret}", "/gateway/auth")
         for _ in range(3):
             for path, expected in entry_points:
                 assert site.get(path, Authorization=f"Bearer {secret}").status == expected, path

@@ -18,11 +18,17 @@ def environ(*headers: tuple[bytes, bytes]) -> dict[str, object]:
 
 
 def test_a_request_is_told_as_pep_3333_wants_it() -> None:
-    told = environ((b"host", b"portal.test"), (b"content-type", b"text/plain"), (b"accept", b"a"), (b"accept", b"b"))
-    assert (told["PATH_INFO"], told["QUERY_STRING"]) == ("/a/b\xff", "c=%C3%A9")
-    assert (told["HTTP_HOST"], told["CONTENT_TYPE"], told["HTTP_ACCEPT"]) == ("portal.test", "text/plain", "a,b")
-    assert (told["REMOTE_ADDR"], told[PEER], told["CONTENT_LENGTH"]) == ("192.0.2.1", "192.0.2.1", "0")
-    assert told[REQUEST_ID]
+    variables = environ(
+        (b"host", b"portal.test"), (b"content-type", b"text/plain"), (b"accept", b"a"), (b"accept", b"b")
+    )
+    assert (variables["PATH_INFO"], variables["QUERY_STRING"]) == ("/a/b\xff", "c=%C3%A9")
+    assert (variables["HTTP_HOST"], variables["CONTENT_TYPE"], variables["HTTP_ACCEPT"]) == (
+        "portal.test",
+        "text/plain",
+        "a,b",
+    )
+    assert (variables["REMOTE_ADDR"], variables[PEER], variables["CONTENT_LENGTH"]) == ("192.0.2.1", "192.0.2.1", "0")
+    assert variables[REQUEST_ID]
 
 
 def test_cookies_of_several_lines_are_all_there_whatever_their_bytes() -> None:
@@ -32,8 +38,8 @@ def test_cookies_of_several_lines_are_all_there_whatever_their_bytes() -> None:
 @pytest.mark.parametrize("between", list("_.!~+^|'*`%&#$"))
 def test_a_name_that_could_pass_for_another_is_left_out(between: str) -> None:
     names = ("content-type", "content-length", "x-forwarded-for", "authorization-", "x-csrftoken-", "remote-addr")
-    told = environ(*((name.replace("-", between).encode(), b"forged") for name in names))
-    assert "forged" not in told.values()
+    variables = environ(*((name.replace("-", between).encode(), b"forged") for name in names))
+    assert "forged" not in variables.values()
 
 
 @pytest.mark.parametrize(

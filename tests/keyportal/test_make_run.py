@@ -22,7 +22,7 @@ ACCOUNT = re.compile(r"^\s+(?:operator|developer)\s+(\S+@\S+)\s+(\S{20})$", re.M
 
 
 @pytest.fixture
-def copied(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Path:
     """The project as a clone has it, in a folder with all that a path or an address can trip over."""
     return copy_project(tmp_path / "c# x?y %41 ü" / "project")
 
@@ -62,9 +62,9 @@ def make_run(project: Path, printed: Path) -> Iterator[Portal]:
 @pytest.mark.finding("H12")
 @pytest.mark.finding("H27")
 @pytest.mark.finding("H33")
-def test_the_first_start_makes_accounts_and_secrets_and_the_second_keeps_them(copied: Path, tmp_path: Path) -> None:
+def test_the_first_start_makes_accounts_and_secrets_and_the_second_keeps_them(project: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    with make_run(copied, first) as portal:
+    with make_run(project, first) as portal:
         accounts = dict(
             re.findall(r"^\s+(?:operator|developer)\s+(\S+@\S+)\s+(\S{20})$", first.read_text(), re.MULTILINE)
         )
@@ -73,23 +73,23 @@ def test_the_first_start_makes_accounts_and_secrets_and_the_second_keeps_them(co
         for email, password in accounts.items():
             portal_user = PortalUser(portal, email, password, make=False)
             assert "No keys yet" in portal_user.get("/keys/")
-        secrets = (copied / ".env").read_bytes()
-        assert open_to_others(copied / ".env", copied / "var") == []
+        secrets = (project / ".env").read_bytes()
+        assert open_to_others(project / ".env", project / "var") == []
         assert "keyportal warning" not in first.read_text()
-    for path in (copied / ".env", copied / "var", *(copied / "var").rglob("*")):
+    for path in (project / ".env", project / "var", *(project / "var").rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o666)  # as an earlier version left it
-    with make_run(copied, second) as portal:
+    with make_run(project, second) as portal:
         assert not re.search("|".join(map(re.escape, accounts.values())), second.read_text())
         for email, password in accounts.items():
             assert "No keys yet" in PortalUser(portal, email, password, make=False).get("/keys/")
-        assert open_to_others(copied / ".env", copied / "var") == []
-    assert (copied / ".env").read_bytes() == secrets
+        assert open_to_others(project / ".env", project / "var") == []
+    assert (project / ".env").read_bytes() == secrets
 
 
-def test_a_port_that_is_taken_is_said_in_a_sentence(copied: Path, portal: Portal) -> None:
+def test_a_port_that_is_taken_is_said_in_a_sentence(project: Path, portal: Portal) -> None:
     taken = subprocess.run(
         ["make", "run", f"PORT={portal.port}"],
-        cwd=copied,
+        cwd=project,
         capture_output=True,
         text=True,
         check=False,

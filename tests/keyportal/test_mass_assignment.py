@@ -88,7 +88,7 @@ def test_an_edit_changes_what_the_form_says(log_in: Callable[[User], Client], ma
     assert key.seal_is_valid()
 
 
-def signed_up(email: str, **more: str) -> tuple[Row, Row]:
+def sign_up_with(email: str, **more: str) -> tuple[Row, Row]:
     answer = Client().post("/accounts/signup/", {**more, "email": email, "password1": PASSWORD}, secure=True)
     assert answer.status_code == 302
     user = User.objects.get(email=email)
@@ -99,8 +99,8 @@ def signed_up(email: str, **more: str) -> tuple[Row, Row]:
 
 
 def test_a_sign_up_makes_a_developer_who_is_not_confirmed(thief: User) -> None:
-    plain = signed_up("plain@example.com")
-    assert signed_up("greedy@example.com", **every_column(thief, but={"email", "password1"})) == plain
+    plain = sign_up_with("plain@example.com")
+    assert sign_up_with("greedy@example.com", **every_column(thief, but={"email", "password1"})) == plain
     assert (plain[0]["is_staff"], plain[0]["confirmed_at"], plain[1]["verified"]) == (False, None, False)
 
 

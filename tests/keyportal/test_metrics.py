@@ -123,9 +123,9 @@ def test_it_speaks_for_every_worker_and_goes_on_after_a_restart(tmp_path: Path) 
             wait_until(lambda: samples(site)[accepted] >= 31)
             assert samples(site)[accepted] == 31
             assert samples(site)["keyportal_messages_sent_total",] == 1
-            told = site.get("/metrics").body.decode()
+            exposition = site.get("/metrics").body.decode()
         left = "".join(path.read_text() for path in (tmp_path / "metrics").iterdir())
-        assert not re.search(r"kp_|key_|usr_|sec_|metrics@example", told + left)
+        assert not re.search(r"kp_|key_|usr_|sec_|metrics@example", exposition + left)
 
 
 @pytest.mark.django_db
@@ -156,9 +156,9 @@ def test_messages_that_wait_are_counted_once_however_many_workers_count_them() -
     seen = [WorkerMetrics(messages_waiting=3, messages_wait=9.0), WorkerMetrics(messages_waiting=4, messages_wait=12.5)]
     for worker in seen:
         worker.at = time.time()
-    told = generate_latest(Workers(seen)).decode()
-    assert "keyportal_messages_waiting 4.0" in told
-    assert "keyportal_messages_wait_seconds 12.5" in told
+    exposition = generate_latest(Workers(seen)).decode()
+    assert "keyportal_messages_waiting 4.0" in exposition
+    assert "keyportal_messages_wait_seconds 12.5" in exposition
 
 
 @pytest.mark.django_db

@@ -64,8 +64,8 @@ def test_a_database_that_keeps_nothing_is_503_and_never_the_client_s_fault(site:
             answer = ask()
             assert (answer.status, answer.headers["retry-after"]) == (503, "2"), name
             assert b"</h1>" in answer.body or b"unavailable" in answer.body, name
-            told = portal.log.read_bytes()[written:].decode()
-            assert "unavailable: django.db.utils." in told, name
+            logged = portal.log.read_bytes()[written:].decode()
+            assert "unavailable: django.db.utils." in logged, name
         assert statuses(site.verdicts()) == dict.fromkeys(site.verdicts(), 200)
         wait_until(
             lambda: site.warnings() == [f"the database accepts no writes: {why}"], otherwise=portal.log.read_text
@@ -113,14 +113,14 @@ def test_a_request_that_could_not_write_is_noted_at_once(
     assert ready.json()["warnings"] == [f"the database accepts no writes: {READ_ONLY}"]
 
 
-def caused(kind: type[DatabaseError], cause: Exception) -> DatabaseError:
+def error_with_cause(kind: type[DatabaseError], cause: Exception) -> DatabaseError:
     error = kind()
     error.__cause__ = cause
     return error
 
 
 def can_not_be_written(*given: object, **named: object) -> None:
-    raise caused(InternalError, psycopg.errors.ReadOnlySqlTransaction())
+    raise error_with_cause(InternalError, psycopg.errors.ReadOnlySqlTransaction())
 
 
 @pytest.mark.once
@@ -148,9 +148,9 @@ def test_denied_access_that_can_not_be_recorded_is_noted(
         (InternalError(), True),
         (InterfaceError(), True),
         (DatabaseError(), True),  # SQLite's, for a file that is broken
-        (caused(ProgrammingError, psycopg.errors.InsufficientPrivilege()), True),
-        (caused(ProgrammingError, psycopg.errors.UndefinedTable()), True),
-        (caused(ProgrammingError, psycopg.errors.SyntaxError()), False),
+        (error_with_cause(ProgrammingError, psycopg.errors.InsufficientPrivilege()), True),
+        (error_with_cause(ProgrammingError, psycopg.errors.UndefinedTable()), True),
+        (error_with_cause(ProgrammingError, psycopg.errors.SyntaxError()), False),
         (ProgrammingError(), False),
         (NotSupportedError(), False),
         (IntegrityError(), False),

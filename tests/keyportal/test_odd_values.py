@@ -81,8 +81,8 @@ def fault_of(reply: Reply, *, is_page: bool = False) -> str:
         return f"status {reply.status}"
     if is_page:
         return ""
-    told = reply.body.decode() + str(reply.headers)
-    if MARK in told or "X-Injected" in told:
+    whole = reply.body.decode() + str(reply.headers)
+    if MARK in whole or "X-Injected" in whole:
         return "repeats what was sent"
     if "json" in reply.header("content-type"):
         json.loads(reply.body)

@@ -49,15 +49,15 @@ BODY: Final = b"grant_type=client_credentials"
 THROUGH: Final = b"through"
 
 
-def passed_on(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+def pass_through(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """Be a Django that says that the request came through."""
     start_response("200 OK", [("Content-Length", str(len(THROUGH)))])
     return [THROUGH]
 
 
-def asked(method: str, path: str, *lines: str, end: OtherEnd, body: bytes = b"") -> Reply:
+def exchange_with(method: str, path: str, *lines: str, end: OtherEnd, body: bytes = b"") -> Reply:
     """Return what the HTTP server answers to somebody at this other end."""
-    http_server, loop = HTTPServer(passed_on), asyncio.new_event_loop()
+    http_server, loop = HTTPServer(pass_through), asyncio.new_event_loop()
     for threads in (http_server.verdicts, http_server.others):
         threads.start(loop)
     connection = http_server()
@@ -77,12 +77,12 @@ def asked(method: str, path: str, *lines: str, end: OtherEnd, body: bytes = b"")
 
 
 def is_let_through(path: str, *lines: str, end: OtherEnd) -> bool:
-    return asked("GET", path, *lines, end=end).body == THROUGH
+    return exchange_with("GET", path, *lines, end=end).body == THROUGH
 
 
 @pytest.mark.parametrize(("method", "path"), TOKENS)
 def test_where_tokens_are_given_the_refusal_says_that_the_credential_is_lost(method: str, path: str) -> None:
-    answer = asked(method, path, f"Content-Length: {len(BODY)}", end=OtherEnd(STRANGER), body=BODY)
+    answer = exchange_with(method, path, f"Content-Length: {len(BODY)}", end=OtherEnd(STRANGER), body=BODY)
     assert (answer.status, answer.header("cache-control"), answer.header("connection")) == (403, "no-store", "close")
     if "/api/" in path:
         assert (answer.json["code"], answer.json["detail"]) == (plain_http.CODE, plain_http.REPLACE)
@@ -96,26 +96,26 @@ def test_where_tokens_are_given_the_refusal_says_that_the_credential_is_lost(met
 def test_what_verify_answers_before_django_is_refused_as_well() -> None:
     lines = ("Content-Type: application/json", "Authorization: Bearer x")
     body = b'{"credential": "x"}'
-    with_body = asked(
+    with_body = exchange_with(
         "POST", "/api/v1/verify", f"Content-Length: {len(body)}", *lines, end=OtherEnd(STRANGER), body=body
     )
-    for answer in (with_body, asked("POST", "/api/v1/verify", *lines, end=OtherEnd(STRANGER))):
+    for answer in (with_body, exchange_with("POST", "/api/v1/verify", *lines, end=OtherEnd(STRANGER))):
         assert (answer.status, answer.json["code"]) == (403, plain_http.CODE)
 
 
 @pytest.mark.parametrize(("method", "path"), OTHERS)
 def test_everything_else_for_machines_is_refused_too(method: str, path: str) -> None:
-    answer = asked(method, path, end=OtherEnd(STRANGER))
+    answer = exchange_with(method, path, end=OtherEnd(STRANGER))
     assert (answer.status, answer.header("location")) == (403, "")
     if method != "HEAD":
         assert (answer.json["code"], answer.json["detail"]) == (plain_http.CODE, plain_http.USE_HTTPS)
-        with_key = asked(method, path, "Authorization: Bearer x", end=OtherEnd(STRANGER))
+        with_key = exchange_with(method, path, "Authorization: Bearer x", end=OtherEnd(STRANGER))
         assert with_key.json["detail"] == plain_http.REPLACE
 
 
 @pytest.mark.parametrize("path", GATEWAY)
 def test_a_gateway_is_told_by_a_header(path: str) -> None:
-    answer = asked("GET", path, "Authorization: Bearer x", end=OtherEnd(STRANGER))
+    answer = exchange_with("GET", path, "Authorization: Bearer x", end=OtherEnd(STRANGER))
     assert (answer.status, answer.body) == (403, b"")
     assert answer.header("x-keyportal-code") == plain_http.CODE
     assert (answer.header("cache-control"), answer.header("www-authenticate")) == ("no-store", "")
@@ -124,12 +124,12 @@ def test_a_gateway_is_told_by_a_header(path: str) -> None:
 
 @pytest.mark.parametrize("path", HEALTH)
 def test_health_and_metrics_are_told_to_whoever_asks(path: str) -> None:
-    assert asked("GET", path, end=OtherEnd(STRANGER)).body in (THROUGH, b'{"status": "ok"}')
+    assert exchange_with("GET", path, end=OtherEnd(STRANGER)).body in (THROUGH, b'{"status": "ok"}')
 
 
 def test_a_client_that_waits_before_its_body_need_not_send_it() -> None:
     lines = ("Expect: 100-continue", "Content-Length: 500")
-    answer = asked("POST", "/oauth/token", *lines, end=OtherEnd(STRANGER))
+    answer = exchange_with("POST", "/oauth/token", *lines, end=OtherEnd(STRANGER))
     assert (answer.status, answer.json["error_description"]) == (403, plain_http.REPLACE)
 
 
@@ -166,7 +166,7 @@ def test_what_a_proxy_took_over_plain_http_is_refused_wherever_the_proxy_is(
     assert not is_let_through("/api/v1/me", line, end=OtherEnd(peer))
     assert not is_let_through("/api/v1/me", line, end=OtherEnd(peer, sslcontext=object()))
     assert not is_let_through("/api/v1/me", "X-Forwarded-Proto: https", line, end=OtherEnd(peer))
-    assert asked("GET", "/gateway/auth", line, end=OtherEnd(peer)).header("x-keyportal-code") == plain_http.CODE
+    assert exchange_with("GET", "/gateway/auth", line, end=OtherEnd(peer)).header("x-keyportal-code") == plain_http.CODE
     assert is_let_through("/readyz", line, end=OtherEnd(peer))
     assert is_let_through("/api/v1/me", end=OtherEnd(peer))
 

@@ -35,7 +35,7 @@ from vault.signing_keys import SigningRing
 KEPT = MARGIN + timedelta(seconds=30)  # the leeway
 
 
-def revoked(token_id: str, *, ago: timedelta) -> RevokedToken:
+def make_revoked_token(token_id: str, *, ago: timedelta) -> RevokedToken:
     return RevokedToken.objects.create(issuer="x", token_id=token_id, expires_at=timezone.now() - ago)
 
 
@@ -59,8 +59,8 @@ def many_expired(count: int, *, at_once: int = 100_000) -> None:
 def test_a_revocation_stays_until_nobody_could_accept_the_token() -> None:
     over = KEPT + timedelta(seconds=2)
     for name, ago in {"live": -over, "leeway": timedelta(seconds=1), "margin": KEPT - timedelta(seconds=30)}.items():
-        revoked(name, ago=ago)
-    revoked("over", ago=over)
+        make_revoked_token(name, ago=ago)
+    make_revoked_token("over", ago=over)
     assert purge(by="test")["revoked tokens"] == 1
     assert set(RevokedToken.objects.values_list("token_id", flat=True)) == {"live", "leeway", "margin"}
 
@@ -133,7 +133,7 @@ def test_it_works_in_batches_with_flat_memory() -> None:
 
 @pytest.mark.django_db
 def test_the_command_says_what_it_did_and_refuses_huge_batches(capsys: pytest.CaptureFixture[str]) -> None:
-    revoked("over", ago=timedelta(days=1))
+    make_revoked_token("over", ago=timedelta(days=1))
     call_command("purge")
     assert "revoked tokens: 1 removed" in capsys.readouterr().out
     assert TaskRun.objects.get().by == "command"

@@ -83,16 +83,16 @@ def test_what_a_database_says_of_its_address_is_in_no_traceback(
     variables = dict.fromkeys(("PGOPTIONS", "PGCONNECT_TIMEOUT", "PGPASSWORD"), "")
     entry = with_defaults({**variables, "DATABASE_URL": postgresql(place(cluster, address))})
     connection = DatabaseWrapper(connections.configure_settings({"default": entry})["default"], "odd")
-    told = ""
+    text = ""
     try:
         with django_db_blocker.unblock():
             connection.ensure_connection()
     except DATABASE as error:
-        told = format_quietly(error) + in_short(error)
+        text = format_quietly(error) + in_short(error)
     finally:
         connection.close()
-    assert PLANTED.lower() not in told.lower()
-    assert not told or "django.db.utils." in told
+    assert PLANTED.lower() not in text.lower()
+    assert not text or "django.db.utils." in text
 
 
 @pytest.mark.postgresql
@@ -138,7 +138,7 @@ def key() -> str:
     return new_secret("kp", "live")
 
 
-def raised(error: BaseException) -> BaseException:
+def raise_while_handling(error: BaseException) -> BaseException:
     """Raise an error while another is handled that says the same, and give it."""
     try:
         try:
@@ -164,7 +164,7 @@ ERRORS = [
 def test_a_line_of_the_log_has_the_frames_of_an_error_and_not_its_text(
     error: Exception, formatter: logging.Formatter
 ) -> None:
-    caught = raised(error)
+    caught = raise_while_handling(error)
     given = (type(caught), caught, caught.__traceback__)
     record = logging.LogRecord("x", logging.ERROR, "x", 1, "it broke: %s", (caught,), given)
     assert RequestFilter().filter(record)
@@ -176,7 +176,7 @@ def test_a_line_of_the_log_has_the_frames_of_an_error_and_not_its_text(
 
 
 def test_other_errors_keep_their_texts() -> None:
-    shown = format_quietly(raised(ValueError("what is wrong")))
+    shown = format_quietly(raise_while_handling(ValueError("what is wrong")))
     assert shown.endswith("ValueError: what is wrong")
     assert PLANTED not in shown
 

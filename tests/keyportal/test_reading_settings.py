@@ -204,8 +204,8 @@ def test_further_hosts_have_one_spelling_too() -> None:
 def test_an_address_of_the_portal_that_is_none_is_refused_with_the_reason(address: str, reason: str) -> None:
     reading = read_settings(KEYPORTAL_URL=address)
     assert reading.values is None
-    told, _, why = reading.lines[0].partition("; ")
-    assert "KEYPORTAL_URL must be the portal's address alone, without a path" in told
+    what, _, why = reading.lines[0].partition("; ")
+    assert "KEYPORTAL_URL must be the portal's address alone, without a path" in what
     assert reason in why
     assert PLANTED not in reading.lines[0]
 

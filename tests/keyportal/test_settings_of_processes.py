@@ -164,7 +164,7 @@ def cluster() -> Iterator[Cluster]:
 SERVER = "import keyportal.application\n"
 
 
-def asked(portal: Portal, *names: str, first: str = "") -> list[str]:
+def postgresql_settings(portal: Portal, *names: str, first: str = "") -> list[str]:
     """Return what PostgreSQL says that these are in a session of a command, or of the server's own module."""
     script = f"{first}from django.db import connection as c; import json; k = c.cursor(); v = []\n"
     script += "".join(f"k.execute('SHOW {name}'); v += k.fetchone()\n" for name in names) + "print(json.dumps(v))"
@@ -182,8 +182,8 @@ def test_a_database_with_an_odd_password_and_a_schema_of_its_own(cluster: Cluste
         found = connection.execute("SELECT DISTINCT schemaname FROM pg_tables WHERE tableowner = 'odd'").fetchall()
     assert found == [("portal",)]
     names = ("search_path", "statement_timeout", "lock_timeout")
-    assert asked(portal, *names, first=SERVER) == ["portal", "90s", "2s"]
-    assert asked(portal, *names) == ["portal", "90s", "0"], "a command takes its time"
+    assert postgresql_settings(portal, *names, first=SERVER) == ["portal", "90s", "2s"]
+    assert postgresql_settings(portal, *names) == ["portal", "90s", "0"], "a command takes its time"
     portal.start(workers=1)
     try:
         assert portal.get("/readyz").status == 200
@@ -197,8 +197,8 @@ def test_options_in_the_environment_hold_as_well(cluster: Cluster, tmp_path: Pat
     portal = Portal(tmp_path, f"postgres://odd@127.0.0.1:{cluster.port}/keyportal", **RINGS, **libpq)
     portal.command("migrate", "--verbosity=0")
     names = ("search_path", "statement_timeout", "lock_timeout")
-    assert asked(portal, *names, first=SERVER) == ["portal", "5s", "7s"]
-    assert asked(portal, *names) == ["portal", "0", "7s"], "a command takes its time"
+    assert postgresql_settings(portal, *names, first=SERVER) == ["portal", "5s", "7s"]
+    assert postgresql_settings(portal, *names) == ["portal", "0", "7s"], "a command takes its time"
     portal.start(workers=1)
     try:
         # The password is out of the server's environment by now, and each thread connects by itself.

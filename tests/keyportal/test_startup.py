@@ -76,8 +76,8 @@ def test_the_server_tells_every_warning_once_for_all_its_workers(site: Portal) -
         del site.environment[name]
     site.environment |= {"KEYPORTAL_RATE_LIMIT": "10/minute", "KEYPORTAL_WORKERS": "2", "KEYPORTAL_WORKER": "2"}
     site.start(workers=2)
-    told = [line.split()[2] for line in site.log.read_text().splitlines() if line.startswith("keyportal warning: ")]
-    assert sorted(told) == ["keyportal.W001", "keyportal.W020", "keyportal.W021", "keyportal.W040"]
+    warnings = [line.split()[2] for line in site.log.read_text().splitlines() if line.startswith("keyportal warning: ")]
+    assert sorted(warnings) == ["keyportal.W001", "keyportal.W020", "keyportal.W021", "keyportal.W040"]
     assert "every page then redirects to itself forever" in site.log.read_text()
 
 

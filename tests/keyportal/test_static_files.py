@@ -159,8 +159,8 @@ def test_servers_that_start_at_once_do_not_get_in_each_others_way(site: Portal, 
     try:
         all_at_once(len(sites), lambda number: sites[number].start(workers=1))
         assert all(map(for_years, sites))
-        told = [other.log.read_text().count("static files were collected") for other in sites]
-        assert sum(told) == 1
+        collected = [other.log.read_text().count("static files were collected") for other in sites]
+        assert sum(collected) == 1
     finally:
         for other in sites:
             other.stop()

@@ -189,7 +189,7 @@ def test_an_address_that_nobody_knows_is_left_out_of_every_answer(client: Client
     Scope.objects.get_or_create(name="credentials:verify", defaults={"restricted": True})
     _, asker = make_key(scopes=["credentials:verify"], restricted=True)
     _, bound = make_key(networks=["203.0.113.0/24"], name="bound")
-    for body, told in (({}, None), ({"client_ip": "198.51.100.1"}, "198.51.100.1")):
+    for body, address in (({}, None), ({"client_ip": "198.51.100.1"}, "198.51.100.1")):
         answer = client.post(
             "/api/v1/verify",
             json.dumps({"credential": bound, **body}),
@@ -198,7 +198,7 @@ def test_an_address_that_nobody_knows_is_left_out_of_every_answer(client: Client
             headers={"Authorization": f"Bearer {asker}"},
         )
         verdict = json.loads(answer.content)
-        assert (verdict["code"], verdict["about"].get("address")) == ("network_refused", told)
+        assert (verdict["code"], verdict["about"].get("address")) == ("network_refused", address)
         assert "None" not in answer.content.decode()
     for path in ("/api/v1/me", "/gateway/auth", "/api/v1/nothing", "/keys/", "/nothing/", "/accounts/login/"):
         answer = client.get(path, secure=True, headers={"Authorization": f"Bearer {bound}"}, REMOTE_ADDR="")

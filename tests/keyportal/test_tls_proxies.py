@@ -29,8 +29,8 @@ def test_a_page_is_led_to_https_and_a_machine_is_told(front: Front) -> None:
     for path in ("/", "/accounts/login/?next=/keys/", "/docs/errors/expired/", "/nothing%20here"):
         for method in ("GET", "HEAD"):
             with wire(front.plain) as line:
-                told = line.send(head(method, path)).reply(to_head=method == "HEAD")
-            assert (told.status, told.header("location")) == (301, f"https://127.0.0.1:{front.port}{path}")
+                answer = line.send(head(method, path)).reply(to_head=method == "HEAD")
+            assert (answer.status, answer.header("location")) == (301, f"https://127.0.0.1:{front.port}{path}")
         assert exchange(front.plain, head("POST", path, "Content-Length: 0")).status == 403
     written = front.portal.log.stat().st_size
     for path in (
@@ -67,7 +67,7 @@ def test_another_name_is_not_answered_with_200(front: Front, path: str) -> None:
 
 def test_metrics_are_for_the_portal_s_own_network(front: Front) -> None:
     for path in ("/metrics", "/metrics/", "//metrics", "/%6detrics", "/x/../metrics", "/metrics?x", "/metrics//"):
-        answer = front.ask("GET", path)
+        answer = front.request("GET", path)
         assert answer.status in (400, 404), path
         assert b"keyportal_" not in answer.body
     assert front.portal.get("/metrics").status == 200
@@ -96,17 +96,17 @@ def test_who_asks_while_the_portal_is_away_is_told_when_to_ask_again(front: Fron
     front.portal.stop()
     try:
         for path in ("/api/v1/me", "/accounts/login/"):
-            answer = front.ask("GET", path, front.bearer())
+            answer = front.request("GET", path, front.bearer())
             assert (answer.status, answer.header("retry-after")) == (503, "2")
     finally:
         front.portal.start(workers=1)
 
 
 def test_links_that_hold_a_secret_are_in_no_log_of_the_proxy(front: Front) -> None:
-    front.ask("GET", "/docs/errors/expired/")
+    front.request("GET", "/docs/errors/expired/")
     paths = ("confirm-email", "email/confirm", "email/undo", "login/unlock", "password/reset/key")
     for path in paths:
-        front.ask("GET", f"/accounts/{path}/a-secret-of-somebody/")
+        front.request("GET", f"/accounts/{path}/a-secret-of-somebody/")
     written = "".join(log.read_text() for log in front.folder.glob("*.log"))
     assert "a-secret-of-somebody" not in written
     assert front.name != "nginx" or "/docs/errors/expired/" in written

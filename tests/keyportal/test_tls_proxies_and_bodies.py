@@ -20,13 +20,13 @@ def test_a_body_has_a_bound(front: Front) -> None:
     with wire(front.port, tls=front.tls) as line:
         line.send(head("POST", "/accounts/login/", f"Content-Type: {FORM}", f"Content-Length: {2560 * 1024 + 1}"))
         assert line.reply().status == 413
-    machine = front.ask("POST", "/oauth/token", f"Content-Type: {FORM}", body=bytes(64 * 1024 + 1))
+    machine = front.request("POST", "/oauth/token", f"Content-Type: {FORM}", body=bytes(64 * 1024 + 1))
     assert (machine.status, json.loads(machine.body)["error"]) == (413, "invalid_request")
     with wire(front.port, tls=front.tls) as line:
         line.send(head("POST", "/oauth/token", f"Content-Type: {FORM}", "Transfer-Encoding: chunked"))
         assert line.send(chunked(bytes(70_000))).reply().status == 413
     # As long as a page may be: refused for what it is.
-    page = front.ask("POST", "/accounts/login/", f"Content-Type: {FORM}", body=b"x=" + b"y" * (2560 * 1024 - 2))
+    page = front.request("POST", "/accounts/login/", f"Content-Type: {FORM}", body=b"x=" + b"y" * (2560 * 1024 - 2))
     assert page.status == 403
 
 
@@ -47,7 +47,7 @@ def test_a_body_in_chunks_is_read_and_half_of_one_is_not(front: Front) -> None:
     ):
         with wire(front.port, tls=front.tls) as opened:
             opened.send(head("POST", "/oauth/token", *lines, line) + body)
-    assert front.ask("GET", "/api/v1/me", front.bearer()).status == 200
+    assert front.request("GET", "/api/v1/me", front.bearer()).status == 200
     assert front.portal.shell(count) == before
 
 
@@ -65,7 +65,7 @@ def test_half_requests_hold_nobody_up(front: Front) -> None:
             for _ in range(many):
                 stack.enter_context(wire(front.port, tls=front.tls)).send(half)
         for path in ("/gateway/auth", "/healthz", "/readyz", "/api/v1/me", "/accounts/login/") * 3:
-            assert front.ask("GET", path, front.bearer()).status == 200
+            assert front.request("GET", path, front.bearer()).status == 200
 
 
 @pytest.mark.security("P-06")
@@ -97,4 +97,4 @@ def test_nothing_is_smuggled_behind_what_two_servers_read_differently(front: Fro
                 assert opened.reply().status in (400, 401, 415, 422, 501, 503), lines
             except ConnectionError:
                 continue
-    assert front.ask("GET", "/api/v1/me", f"Authorization: Bearer {victim.secret}").status == 200
+    assert front.request("GET", "/api/v1/me", f"Authorization: Bearer {victim.secret}").status == 200

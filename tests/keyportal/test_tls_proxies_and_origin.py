@@ -8,7 +8,7 @@ import pytest
 from tests.fronts import OWNER, PASSWORD, Front
 from tests.http2 import http2
 from tests.oauth_client import ClientKey, basic
-from tests.spellings import forged
+from tests.spellings import forged_headers
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H2")]
 
@@ -27,12 +27,12 @@ def bound(front: Front, network: str) -> ClientKey:
 def test_a_key_that_is_bound_to_a_network_works_from_there_and_in_no_spelling_from_elsewhere(front: Front) -> None:
     far, near = (f"Authorization: Bearer {bound(front, network).secret}" for network in (FORGED, "127.0.0.2"))
     for path in ("/api/v1/me", "/gateway/auth"):
-        every = [*forged("X-Forwarded-For", "X-Real-IP", value=FORGED), [f"Forwarded: for={FORGED}"]]
-        for lines, answer in front.ask_each("GET", path, every, far):
+        every = [*forged_headers("X-Forwarded-For", "X-Real-IP", value=FORGED), [f"Forwarded: for={FORGED}"]]
+        for lines, answer in front.request_each("GET", path, every, far):
             assert answer.status == 403, lines
-        for lines, answer in front.ask_each("GET", path, [[], *every], near, source="127.0.0.2"):
+        for lines, answer in front.request_each("GET", path, [[], *every], near, source="127.0.0.2"):
             assert answer.status == 200, lines
-        assert front.ask("GET", path, near, source="127.0.0.3").status == 403
+        assert front.request("GET", path, near, source="127.0.0.3").status == 403
 
 
 def test_the_trail_has_the_true_address_whatever_is_forged(front: Front) -> None:
@@ -40,9 +40,9 @@ def test_the_trail_has_the_true_address_whatever_is_forged(front: Front) -> None
     issued = "list(E.objects.filter(verb='app_logged_in').values_list('address', 'peer', 'request_id'))"
     show = f"import json; from audit.models import Event as E; print(json.dumps({issued}))"
     before = len(json.loads(front.portal.shell(show)))
-    every = [*forged(*BELIEVED, value=FORGED), *forged("X-Request-ID", value="forged-by-the-client")]
+    every = [*forged_headers(*BELIEVED, value=FORGED), *forged_headers("X-Request-ID", value="forged-by-the-client")]
     lines = [f"Authorization: {basic(OWNER, PASSWORD)}", "Content-Length: 0"]
-    for spelt, answer in front.ask_each("POST", "/api/v1/tokens", every, *lines, source="127.0.0.2"):
+    for spelt, answer in front.request_each("POST", "/api/v1/tokens", every, *lines, source="127.0.0.2"):
         assert answer.status == 200, spelt
         assert "forged" not in answer.header("x-request-id")
     events = json.loads(front.portal.shell(show))[before:]
@@ -54,10 +54,10 @@ def test_the_trail_has_the_true_address_whatever_is_forged(front: Front) -> None
 def test_nobody_gets_more_guesses_by_forging_where_they_come_from(front: Front) -> None:
     front.portal.forget_guesses()
     guess = f"Authorization: {basic('nobody@example.com', 'wrong')}"
-    every = [forged("X-Forwarded-For", value=f"203.0.113.{number}")[number] for number in range(12)]
-    tried = front.ask_each("POST", "/api/v1/tokens", every, guess, "Content-Length: 0", source="127.0.0.2")
+    every = [forged_headers("X-Forwarded-For", value=f"203.0.113.{number}")[number] for number in range(12)]
+    tried = front.request_each("POST", "/api/v1/tokens", every, guess, "Content-Length: 0", source="127.0.0.2")
     assert [answer.status for _, answer in tried] == [401] * 5 + [429] * 7
-    assert front.ask("POST", "/api/v1/tokens", guess, "Content-Length: 0", source="127.0.0.3").status == 401
+    assert front.request("POST", "/api/v1/tokens", guess, "Content-Length: 0", source="127.0.0.3").status == 401
 
 
 def test_forged_names_come_to_nothing_over_http_2_either(front: Front) -> None:
@@ -66,10 +66,10 @@ def test_forged_names_come_to_nothing_over_http_2_either(front: Front) -> None:
         page = line.finish(line.open("GET", "/accounts/login/", []))
         assert page.status == 200
         assert "max-age" in page.headers["strict-transport-security"]
-        for lines in forged("X-Forwarded-Proto", value="http"):
+        for lines in forged_headers("X-Forwarded-Proto", value="http"):
             headers = [(name.lower(), value) for name, _, value in (text.partition(": ") for text in lines)]
             assert line.finish(line.open("GET", "/accounts/login/", headers)).status == 200, lines
-        for lines in forged("X-Forwarded-For", "X-Forwarded-Proto", value=FORGED):
+        for lines in forged_headers("X-Forwarded-For", "X-Forwarded-Proto", value=FORGED):
             headers = [(name.lower(), value) for name, _, value in (text.partition(": ") for text in lines)]
             stream = line.open("GET", "/api/v1/me", [("authorization", f"Bearer {far.secret}"), *headers])
             assert line.finish(stream).status == 403, lines

@@ -60,7 +60,7 @@ class Service:
         self.first_was_read = threading.Event()
 
     @property
-    def reached(self) -> int:
+    def request_count(self) -> int:
         """How many requests have arrived."""
         return len(self.calls)
 

@@ -135,8 +135,8 @@ def test_a_key_is_a_client_and_its_tokens_end_with_it(client: Client, make_key: 
         used = head if wrong != "invalid_client" else {}
         assert post_form(client, "/oauth/token", error, **used)[1]["error"] == wrong
     APIKey.objects.update(paused_at=timezone.now())
-    status, told = post_form(client, "/oauth/token", grant, **head)
-    assert (status, told["error"], told["error_description"]) == (401, "invalid_client", "This key is paused")
+    status, body = post_form(client, "/oauth/token", grant, **head)
+    assert (status, body["error"], body["error_description"]) == (401, "invalid_client", "This key is paused")
     assert me(client, issued["access_token"])[1]["code"] == "paused"
 
 
@@ -168,9 +168,9 @@ def test_a_service_asks_about_every_kind(
     key, secret = make_key(networks=["192.0.2.0/24"])
 
     def ask(token: str, **more: str) -> Json:
-        status, told = post_form(client, "/oauth/introspect", {"token": token, **more}, **head)
+        status, body = post_form(client, "/oauth/introspect", {"token": token, **more}, **head)
         assert status == 200
-        return told
+        return body
 
     assert ask(pair["access_token"])["sub"] == f"user:{developer.pk}"
     assert ask(pair["refresh_token"])["token_type"] == "refresh_token"

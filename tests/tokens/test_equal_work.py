@@ -33,7 +33,7 @@ def forget_guesses() -> None:
     AttemptWindow.objects.all().delete()
 
 
-def asked_before(actions: dict[str, Callable[[], None]]) -> dict[str, Callable[[], None]]:
+def warm_up(actions: dict[str, Callable[[], None]]) -> dict[str, Callable[[], None]]:
     """Do each once: what a process does only once is done then."""
     for action in actions.values():
         forget_guesses()
@@ -53,7 +53,7 @@ def test_an_unknown_client_and_a_wrong_secret_take_equally_long(client: Client, 
         assert answer.status_code == 401
 
     names = {"unknown client": new_id("key"), "wrong secret": make_key()[0].pk, "no id": "x"}
-    asking = asked_before({what: partial(ask, name) for what, name in names.items()})
+    asking = warm_up({what: partial(ask, name) for what, name in names.items()})
     work = equal_work(asking, before=forget_guesses)
     assert (dict(work.hashes), work.messages) == ({}, 0)
     assert work.macs >= 1
@@ -77,7 +77,7 @@ def test_guesses_at_every_kind_of_account_take_equally_long(
         assert answer.status_code == 401
 
     emails = [f"{name}@example.com" for name in ("wrong", "nobody", "unusable", "unconfirmed", "inactive")]
-    guesses = asked_before({email: partial(guess, email) for email in emails})
+    guesses = warm_up({email: partial(guess, email) for email in emails})
     work = equal_work(guesses, before=forget_guesses)
     assert dict(work.hashes) == {"argon2": 1}
     assert work.messages == 0

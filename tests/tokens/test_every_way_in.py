@@ -86,8 +86,8 @@ def verdicts(oauth_client: OAuthClient, email: str, held: Credentials) -> Verdic
         oauth_client.me(held.user_token),
         oauth_client.me(held.key_token),
     ]
-    return Verdicts(*[said(answer.status, json_of(answer)) for answer in answers])
+    return Verdicts(*[outcome_of(answer.status, json_of(answer)) for answer in answers])
 
 
-def said(status: int, body: Mapping[str, str]) -> str:
+def outcome_of(status: int, body: Mapping[str, str]) -> str:
     return "200" if status == 200 else str(body.get("code") or body["error"])

@@ -32,7 +32,7 @@ def pair(clock: Clock, developer: User) -> TokenResponse:
     return services.issue_to_user(user=developer, scopes=None, agent="", origin=ORIGIN)
 
 
-def refreshed(pair: TokenResponse) -> TokenResponse:
+def refresh(pair: TokenResponse) -> TokenResponse:
     """Refresh a log-in. Raises `InvalidGrantError` if it is over."""
     return services.refresh(secret=pair.refresh_token or "", scopes=None, client_id=None, origin=ORIGIN)
 
@@ -63,28 +63,28 @@ def test_a_token_that_is_remembered_expires_all_the_same(pair: TokenResponse, cl
 
 def test_a_log_in_ends_when_nobody_refreshes_it_for_a_week(pair: TokenResponse, clock: Clock) -> None:
     clock.move_to(START + 7 * DAY - 1, tick=False)
-    pair = refreshed(pair)
+    pair = refresh(pair)
     clock.move_to(START + 14 * DAY - 1, tick=False)
     with pytest.raises(InvalidGrantError):
-        refreshed(pair)
+        refresh(pair)
 
 
 def test_a_log_in_ends_after_a_month_however_often_it_is_refreshed(pair: TokenResponse, clock: Clock) -> None:
     for day in range(0, 30, 6):
         clock.move_to(START + day * DAY + 1, tick=False)
-        pair = refreshed(pair)
+        pair = refresh(pair)
     clock.move_to(START + 30 * DAY - 1, tick=False)
-    pair = refreshed(pair)
+    pair = refresh(pair)
     clock.move_to(START + 30 * DAY, tick=False)
     with pytest.raises(InvalidGrantError):
-        refreshed(pair)
+        refresh(pair)
 
 
 def test_the_last_refresh_token_of_a_log_in_ends_with_it(pair: TokenResponse, clock: Clock) -> None:
     TokenFamily.objects.update(expires_at=timezone.now() + timedelta(hours=1))
     family = TokenFamily.objects.get()
     TokenFamily.objects.update(seal=family.make_seal())
-    refreshed(pair)
+    refresh(pair)
     assert RefreshToken.objects.get(used_at=None).expires_at == family.expires_at
 
 
@@ -93,7 +93,7 @@ def test_a_log_in_is_over_at_its_end_whatever_its_token_says(pair: TokenResponse
     TokenFamily.objects.update(seal=TokenFamily.objects.get().make_seal())
     assert RefreshToken.objects.get().expires_at > timezone.now()
     with pytest.raises(InvalidGrantError):
-        refreshed(pair)
+        refresh(pair)
 
 
 def test_a_log_in_from_before_everything_was_ended_is_over(pair: TokenResponse, developer: User) -> None:
@@ -101,17 +101,17 @@ def test_a_log_in_from_before_everything_was_ended_is_over(pair: TokenResponse, 
     end_all_tokens(user=developer, origin=ORIGIN)
     assert not is_good(pair)
     with pytest.raises(InvalidGrantError):
-        refreshed(pair)
+        refresh(pair)
     later = services.issue_to_user(user=User.objects.get(), scopes=None, agent="", origin=ORIGIN)
     assert is_good(later)
 
 
 def test_reuse_is_forgiven_for_no_moment_unless_somebody_says_so(pair: TokenResponse) -> None:
     assert given.KEYPORTAL_REFRESH_GRACE == 0
-    second = refreshed(pair)
+    second = refresh(pair)
     for spent in (pair, second):
         with pytest.raises(InvalidGrantError):
-            refreshed(spent)
+            refresh(spent)
     assert TokenFamily.objects.get().ended_at
 
 

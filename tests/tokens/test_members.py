@@ -16,12 +16,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.finding("H4")]
 
 @pytest.fixture
 def log_in(client: Client, developer: User, scopes: list[Scope]) -> Any:
-    def posted(body: str | dict[str, Any]) -> Any:
+    def post_body(body: str | dict[str, Any]) -> Any:
         raw = body if isinstance(body, str) else json.dumps(body)
         head = {"Authorization": basic(developer.email, PASSWORD)}
         return client.post("/api/v1/tokens", raw, "application/json", secure=True, headers=head)
 
-    return posted
+    return post_body
 
 
 def refresh(client: Client, body: dict[str, Any]) -> Any:

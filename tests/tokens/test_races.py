@@ -70,7 +70,7 @@ def test_many_revocations_at_once_all_succeed_and_are_one_event(portal: Portal, 
     )
     assert {(answer.status, answer.body) for answer in answers} == {(200, b"{}")}
     assert oauth_client.refresh(refresh_token).status == 400
-    assert oauth_client.ended(access_token) in ENDED
+    assert oauth_client.wait_for_refusal(access_token) in ENDED
     counted = portal.shell(
         "from collections import Counter; user = User.objects.get(email='ends@example.com'); "
         f"print(Event.objects.filter(verb='tokens_revoked', subject_id=user.pk).count(), "

@@ -72,8 +72,8 @@ def test_a_client_names_the_service_that_its_token_is_for(client: Client, head: 
         assert (status, aud(issued), issued.keys()) == (200, resource, plain.keys())
     for resource in ("", "https://portal.test"):
         assert aud(grant(client, head, resource=resource)[1]) == "https://portal.test"
-    told = [event.details["audience"] for event in Event.objects.filter(verb="token_issued").order_by("id")]
-    assert told == ["https://portal.test", REPORTS, ORDERS, "https://portal.test", "https://portal.test"]
+    audiences = [event.details["audience"] for event in Event.objects.filter(verb="token_issued").order_by("id")]
+    assert audiences == ["https://portal.test", REPORTS, ORDERS, "https://portal.test", "https://portal.test"]
 
 
 @pytest.mark.usefixtures("reports")
