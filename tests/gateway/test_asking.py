@@ -48,7 +48,7 @@ def introspect(client: Client, credential: str, *, by: str, **more: str) -> Any:
 
 
 @pytest.fixture(params=["verify", "introspection", "introspection by Bearer"])
-def request(request: pytest.FixtureRequest, client: Client, make_key: MakeKey) -> Ask:
+def ask(request: pytest.FixtureRequest, client: Client, make_key: MakeKey) -> Ask:
     """Ask about a credential, as a service; `ask.asker` is its key."""
     key, secret = make_key(**ASKER)
 

@@ -20,7 +20,7 @@ Ask = Callable[[str, str | None], str]
 
 
 @pytest.fixture(params=["verify", "forward-auth"])
-def request(request: pytest.FixtureRequest, client: Client, make_key: MakeKey) -> Ask:
+def ask(request: pytest.FixtureRequest, client: Client, make_key: MakeKey) -> Ask:
     """Return how a credential is answered by code: `ok` if it is good for this audience."""
     _, service = make_key(scopes=["credentials:verify"], restricted=True)
 
