@@ -106,7 +106,7 @@ def test_another_genuine_event_in_an_event_s_place_shows(chained: list[Event]) -
     assert (str(report.forged), str(report.removed), str(report.broken)) == ("", "", "2")
 
 
-def test_nor_does_a_digest_that_somebody_has_made_for_it_hide_it(chained: list[Event]) -> None:
+def test_a_digest_made_for_a_replaced_event_does_not_hide_it(chained: list[Event]) -> None:
     event = chained[4]
     event.verb = "another"
     event.seal = event.make_seal()

@@ -26,7 +26,7 @@ def test_an_entry_is_over_in_its_time(time_machine: Any) -> None:
     assert cache.get("for-ever") == "y"
 
 
-def test_of_two_who_add_the_same_one_succeeds(time_machine: Any) -> None:
+def test_of_two_operators_who_add_the_same_one_succeeds(time_machine: Any) -> None:
     now = timezone.now()
     time_machine.move_to(now, tick=False)
     assert [cache.add("used-code", number, timeout=30) for number in range(3)] == [True, False, False]

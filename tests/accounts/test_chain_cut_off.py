@@ -66,7 +66,7 @@ def test_an_end_that_was_cut_off_shows_and_goes_on_showing(chained: list[Event],
         "DELETE FROM {table}",
     ],
 )
-def test_nor_is_it_hidden_by_who_changes_what_the_state_says(chained: list[Event], how: str) -> None:
+def test_a_changed_state_does_not_hide_that_the_end_was_cut_off(chained: list[Event], how: str) -> None:
     cut_off(chained)
     execute(how.format(table=STATE))
     assert not verify_trail().is_valid
@@ -92,7 +92,7 @@ def test_a_link_in_the_place_of_the_last_one_shows(chained: list[Event]) -> None
     assert str(verify_trail().broken) == "3"
 
 
-def test_whoever_keeps_the_head_elsewhere_sees_that_all_was_put_back(chained: list[Event]) -> None:
+def test_a_head_kept_elsewhere_shows_that_the_whole_trail_was_put_back(chained: list[Event]) -> None:
     head = verify_trail().head
     cut_off(chained)
     put_state_back(to=2)

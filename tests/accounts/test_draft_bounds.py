@@ -81,7 +81,7 @@ def test_what_is_too_long_is_not_kept_and_all_drafts_together_are_bounded(browse
     assert "the newest" in text_of(browser.get(browser.log_in(at=last["Location"])))
 
 
-def test_another_person_on_the_same_browser_does_not_get_it(browser: Browser, make_user: MakeUser) -> None:
+def test_another_user_of_the_browser_does_not_get_the_draft(browser: Browser, make_user: MakeUser) -> None:
     other = make_user("other@example.com")
     sign_out_elsewhere(browser.user)
     answer = browser.post("/keys/new/", NEW_KEY)
@@ -95,9 +95,7 @@ def test_another_person_on_the_same_browser_does_not_get_it(browser: Browser, ma
     assert "Zahlung" not in text_of(browser.get("/keys/new/"))
 
 
-def test_it_goes_from_the_other_person_s_session_with_their_first_page_whatever_that_is(
-    browser: Browser, make_user: MakeUser
-) -> None:
+def test_a_draft_leaves_another_users_session_with_their_first_page(browser: Browser, make_user: MakeUser) -> None:
     sign_out_elsewhere(browser.user)
     browser.post("/keys/new/", NEW_KEY)
     browser.log_in(make_user("other@example.com"))
@@ -105,7 +103,7 @@ def test_it_goes_from_the_other_person_s_session_with_their_first_page_whatever_
     assert drafts.KEY not in browser.session()
 
 
-def test_where_nobody_was_logged_in_before_it_is_for_whoever_logs_in(developer: User, scopes: list[Scope]) -> None:
+def test_a_draft_of_a_stranger_is_for_the_user_who_logs_in(developer: User, scopes: list[Scope]) -> None:
     browser = Browser(developer)
     answer = browser.post("/keys/new/", NEW_KEY)
     assert_the_form_is_filled_in(browser.get(browser.log_in(at=answer["Location"])).content.decode())
@@ -129,7 +127,7 @@ def test_the_cookie_has_its_flags(browser: Browser) -> None:
     assert (cookie["secure"], cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, True, "Lax", "/")
 
 
-def test_it_comes_back_at_its_own_address_only(browser: Browser, make_key: MakeKey) -> None:
+def test_a_draft_comes_back_at_its_own_address_only(browser: Browser, make_key: MakeKey) -> None:
     key, _ = make_key()
     sign_out_elsewhere(browser.user)
     answer = browser.post("/keys/new/", NEW_KEY)
@@ -140,7 +138,7 @@ def test_it_comes_back_at_its_own_address_only(browser: Browser, make_key: MakeK
 
 
 @pytest.mark.parametrize(("later", "kept"), [(3599, True), (3601, False)])
-def test_it_is_kept_for_an_hour(browser: Browser, time_machine: Any, later: int, kept: bool) -> None:
+def test_a_draft_is_kept_for_an_hour(browser: Browser, time_machine: Any, later: int, kept: bool) -> None:
     start = 1_800_000_000
     time_machine.move_to(start)
     age(browser)

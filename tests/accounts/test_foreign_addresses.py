@@ -36,7 +36,7 @@ def spy(developer: User) -> None:
 
 @pytest.mark.parametrize("given", [None, SPY])
 @pytest.mark.parametrize("notice", NOTICES)
-def test_every_notice_goes_to_the_sealed_address(developer: User, notice: str, given: str | None) -> None:
+def test_every_message_goes_to_the_sealed_address(developer: User, notice: str, given: str | None) -> None:
     request = RequestFactory().get("/", secure=True)
     with context.request_context(request), TestCase.captureOnCommitCallbacks(execute=True):
         adapter = get_mfa_adapter() if notice.startswith("mfa/") else get_adapter()

@@ -19,7 +19,7 @@ def ids_in(found: IdRanges) -> set[int]:
 
 
 @given(IDS, IDS)
-def test_they_do_what_sets_do(one: set[int], other: set[int]) -> None:
+def test_id_ranges_do_what_sets_do(one: set[int], other: set[int]) -> None:
     assert ids_in(ranges(one)) == one
     assert ids_in(ranges(one) - ranges(other)) == one - other
     assert ids_in(IdRanges.union([ranges(one), ranges(other)])) == one | other
@@ -28,12 +28,12 @@ def test_they_do_what_sets_do(one: set[int], other: set[int]) -> None:
     assert {number for number in range(62) if number in ranges(one)} == one
 
 
-def test_a_gap_parts_them() -> None:
+def test_a_gap_separates_two_ranges() -> None:
     assert str(IdRanges.of([1, 2, 3, 5, 7, 8])) == "1-3 5 7-8"
     assert str(IdRanges()) == ""
 
 
 @pytest.mark.parametrize("text", ["x", "1-", "-1", "5 1", "1-2-3", "3-1", "1 2", "1-5 3", " 1", "1  3", "１"])
-def test_what_nobody_of_ours_wrote_is_not_read(text: str) -> None:
+def test_a_text_that_the_portal_did_not_write_is_no_ranges(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         IdRanges.parse(text)

@@ -120,7 +120,7 @@ def test_what_is_stored_of_a_link_opens_nothing(developer: User) -> None:
     assert text not in str(list(MailedLink.objects.values()))
 
 
-def test_an_operator_who_took_the_confirmation_back_is_not_got_round_by_a_link(owner: Client, developer: User) -> None:
+def test_an_account_that_an_operator_unconfirmed_is_confirmed_by_a_new_link(owner: Client, developer: User) -> None:
     unconfirm_user(user=developer, origin=ORIGIN)
     post(owner, "/accounts/email/resend/")
     assert post(Client(), link_to(OLD, "/confirm-email/")).status_code == 302

@@ -100,7 +100,7 @@ def test_guesses_from_everywhere_delay_the_account_and_a_link_lets_its_owner_in(
     assert Event.objects.filter(verb="browser_unlocked", subject_id=developer.pk).count() == 1
 
 
-def test_whoever_waits_for_a_delay_uses_up_no_other_limit(developer: User, time_machine: Any) -> None:
+def test_a_log_in_that_must_wait_uses_up_no_other_limit(developer: User, time_machine: Any) -> None:
     for number in range(20):
         try_password(browser_at(number))
     owner = browser_at(200)

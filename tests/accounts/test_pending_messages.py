@@ -49,7 +49,7 @@ def test_a_message_leaves_once_and_its_row_goes(server: MailServer) -> None:
     assert not PendingMessage.objects.exists()
 
 
-def test_it_arrives_as_it_was_written(server: MailServer) -> None:
+def test_a_message_arrives_as_it_was_written(server: MailServer) -> None:
     row = write()
     send_all()
     [message] = server.taken
@@ -63,7 +63,7 @@ def test_it_arrives_as_it_was_written(server: MailServer) -> None:
 # --- what the database holds of it ---
 
 
-def test_nobody_reads_in_the_database_whom_it_is_for_or_what_it_says() -> None:
+def test_a_waiting_message_is_unreadable_in_the_database() -> None:
     write()
     with connection.cursor() as cursor:
         cursor.execute('SELECT * FROM "accounts_pendingmessage"')
@@ -105,7 +105,7 @@ def test_of_two_workers_one_takes_a_message(monkeypatch: pytest.MonkeyPatch) -> 
     assert PendingMessage.objects.get().tries == 1
 
 
-def test_who_loses_one_takes_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_loses_a_message_takes_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     write()
     second = write()
     original = pending._claim
@@ -115,7 +115,7 @@ def test_who_loses_one_takes_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     assert taken.id == second.pk
 
 
-def test_nobody_takes_it_before_a_hand_over_is_over_at_the_latest(settings: Settings) -> None:
+def test_a_message_in_hand_is_not_taken_before_its_time_is_over(settings: Settings) -> None:
     row = write()
     earliest = database_time()
     mine = claim(during=WHILE)

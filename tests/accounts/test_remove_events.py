@@ -96,7 +96,7 @@ def test_a_hostile_event_keeps_no_other_from_being_removed(over: list[Event]) ->
 
 
 @pytest.mark.parametrize("still_on", [True, False])
-def test_what_was_removed_in_its_time_is_missed_by_nobody(
+def test_an_event_that_was_removed_in_its_time_raises_no_alarm(
     over: list[Event], settings: Settings, still_on: bool
 ) -> None:
     settings.KEYPORTAL_AUDIT_CHAIN = True
@@ -109,7 +109,7 @@ def test_what_was_removed_in_its_time_is_missed_by_nobody(
     assert (report.is_valid, report.links) == (True, 4)
 
 
-def test_what_somebody_else_removed_in_its_time_is_named(over: list[Event], settings: Settings) -> None:
+def test_an_event_that_was_removed_past_the_portal_is_named(over: list[Event], settings: Settings) -> None:
     settings.KEYPORTAL_AUDIT_CHAIN = True
     extend_chain()
     execute(f"DELETE FROM {EVENTS} WHERE id = {over[2].pk}")

@@ -217,7 +217,7 @@ def test_what_another_site_sends_is_neither_kept_nor_shown_nor_led_anywhere(
 
 
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE)
-def test_nor_is_it_kept_for_somebody_who_is_not_logged_in(tabs: Tabs, headers: dict[str, str]) -> None:
+def test_a_form_from_another_site_leaves_no_session_of_a_stranger(tabs: Tabs, headers: dict[str, str]) -> None:
     tabs.open(LOG_IN)
     answer = tabs.send("/keys/new/", "x" * 64, headers=headers, name="evil")
     assert answer.status_code == 403

@@ -55,7 +55,7 @@ def address_of(user: User) -> str:
 
 
 @pytest.mark.parametrize("order", list(permutations((MINE, FIRST, SECOND))), ids="-".join)
-def test_of_a_chain_of_changes_whoever_had_the_account_first_has_it_in_the_end(
+def test_after_undos_in_any_order_the_first_address_has_the_account(
     thief: Client, developer: User, order: Sequence[str]
 ) -> None:
     chain = [MINE, FIRST, SECOND]
@@ -70,7 +70,7 @@ def test_of_a_chain_of_changes_whoever_had_the_account_first_has_it_in_the_end(
     assert not MailedLink.objects.filter(user=developer, purpose=links.UNDO).exists()
 
 
-def test_who_was_taken_back_from_has_no_link_left(thief: Client, developer: User) -> None:
+def test_a_thief_has_no_link_left_once_the_change_is_undone(thief: Client, developer: User) -> None:
     change(thief, FIRST, SECOND)
     post(thief, "/accounts/email/", email=THIRD)
     pending = link_to(THIRD, "/accounts/email/confirm/")
@@ -100,9 +100,7 @@ def test_a_chain_that_comes_back_to_an_address_makes_it_no_younger(thief: Client
     assert address_of(developer) == MINE
 
 
-def test_a_link_to_the_address_that_the_account_has_again_throws_out_whoever_else_is_in(
-    thief: Client, developer: User
-) -> None:
+def test_an_undo_to_the_current_address_ends_the_other_sessions(thief: Client, developer: User) -> None:
     change(thief, FIRST, MINE)
     assert follow(undo_of(MINE))
     assert not follow(undo_of(FIRST))
@@ -140,7 +138,9 @@ def test_an_address_that_somebody_else_has_proved_meanwhile_is_not_taken_and_the
     assert not follow(undo_of(FIRST))
 
 
-def test_who_only_typed_the_address_meanwhile_gives_it_up(thief: Client, developer: User, make_user: MakeUser) -> None:
+def test_an_account_that_only_typed_the_address_meanwhile_gives_it_up(
+    thief: Client, developer: User, make_user: MakeUser
+) -> None:
     change(thief, FIRST)
     squatter = make_user(MINE, confirmed=False)
     assert follow(undo_of(MINE))

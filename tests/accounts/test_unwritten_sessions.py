@@ -37,7 +37,7 @@ def test_a_session_whose_row_is_gone_is(session: SessionStore) -> None:
         again.save()
 
 
-def test_who_has_no_account_is_not_blamed_either(
+def test_a_session_of_a_stranger_that_can_not_be_written_is_503_too(
     session: SessionStore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database_writes(), "fault", "")  # it is the process's, and known to the tests after this one

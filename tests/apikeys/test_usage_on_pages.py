@@ -96,7 +96,7 @@ def test_operators_find_usage_and_addresses(log_in: Any, operator: User, make_ke
     assert key.pk in page(browser, "/admin/apikeys/apikey/?o=-8")
 
 
-def test_whoever_revokes_a_key_in_use_sees_the_evidence_and_types_its_name(browser: Client, make_key: MakeKey) -> None:
+def test_revoking_a_key_in_use_shows_its_recent_use_and_asks_for_its_name(browser: Client, make_key: MakeKey) -> None:
     key, _ = make_key(name="Billing")
     path = f"/keys/{key.pk}/revoke/"
 

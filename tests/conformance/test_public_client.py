@@ -68,7 +68,7 @@ def test_the_public_client_refreshes_and_revokes(
 
 
 @pytest.mark.parametrize(("authorization", "form", "status"), OTHERS)
-def test_whoever_claims_more_than_that_is_refused_and_spends_nothing(
+def test_a_public_client_that_claims_a_secret_is_refused_and_spends_nothing(
     oauth_client: OAuthClient, pair: dict[str, Any], authorization: str | None, form: dict[str, str], status: int
 ) -> None:
     for answer in (

@@ -29,7 +29,7 @@ def ask_for(fact: Fact | None, asked: list[str]) -> Fact | None:
     return fact
 
 
-def test_what_was_asked_once_is_recalled_until_a_change_is_heard() -> None:
+def test_a_record_is_cached_until_its_change_is_announced() -> None:
     cache, asked = VerifiedCache(), list[str]()
     fact = Fact("one")
 
@@ -95,7 +95,7 @@ def test_an_answer_that_is_kept_before_the_change_is_heard_goes_with_it() -> Non
     assert cache.get_or_load(cache.generation, b"1", lambda: Fact("new")) == Fact("new")
 
 
-def test_of_many_changes_each_is_noticed_by_whoever_asks_meanwhile() -> None:
+def test_an_answer_that_began_before_any_of_many_changes_is_not_cached() -> None:
     """However many came before: a count that stood still or came back would let an old answer in."""
     for changes in product(("clear", "drop"), repeat=4):
         cache = VerifiedCache()
@@ -108,7 +108,7 @@ def test_of_many_changes_each_is_noticed_by_whoever_asks_meanwhile() -> None:
             assert cache.get(key) == Fact("new")
 
 
-def test_it_counts_what_it_knew_and_what_it_had_to_ask() -> None:
+def test_hits_and_misses_are_counted() -> None:
     cache = VerifiedCache()
     assert (cache.hits, cache.misses) == (0, 0)
     for key in (b"1", b"1", b"2", b"1", b"3"):
@@ -125,7 +125,7 @@ def test_a_cache_of_one_keeps_the_newest(settings: Settings) -> None:
     assert (cache.get(b"1"), cache.get(b"2"), len(cache)) == (None, Fact("2"), 1)
 
 
-def test_it_says_whether_it_kept(settings: Settings) -> None:
+def test_put_says_whether_the_record_is_kept(settings: Settings) -> None:
     cache = VerifiedCache()
     assert cache.put(b"1", Fact("x"), generation=cache.generation, loaded_at=clock.now()) is True
     cache.clear()
@@ -134,7 +134,7 @@ def test_it_says_whether_it_kept(settings: Settings) -> None:
     assert cache.put(b"1", Fact("x"), generation=cache.generation, loaded_at=clock.now()) is False
 
 
-def test_it_is_bounded(settings: Settings) -> None:
+def test_the_cache_has_a_bound(settings: Settings) -> None:
     settings.KEYPORTAL_CACHE_ENTRIES = 100
     cache = VerifiedCache()
     for number in range(1000):

@@ -240,10 +240,10 @@ def test_a_counter_that_says_more_than_was_heard_is_noticed_and_one_that_says_le
     "payload",
     ["", "*", "key:key_1", "1", "1 nonce", "1 nonce ", "x nonce *", "-1 nonce *", "٣ nonce *", "1" * 20 + " nonce *"],
 )
-def test_a_notice_that_no_trigger_sent_is_not_read(payload: str) -> None:
+def test_a_notification_that_no_trigger_sent_is_ignored(payload: str) -> None:
     assert Change.parse(payload) is None
 
 
 @pytest.mark.once
-def test_a_notice_is_read() -> None:
+def test_a_notification_is_parsed() -> None:
     assert Change.parse("12 nonce key:key_1 x") == Change(Position(12, "nonce"), "key:key_1 x")

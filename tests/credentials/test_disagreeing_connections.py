@@ -73,7 +73,7 @@ def test_while_nobody_listens_no_connection_disagrees(leased: Leased) -> None:
 
 
 @pytest.mark.finding("H43")
-def test_whoever_was_compared_with_a_place_that_is_over_ends_nothing(leased: Leased) -> None:
+def test_a_connection_compared_with_an_earlier_database_ends_nothing(leased: Leased) -> None:
     """While the connection says where it leads, the listener meets that very place."""
     fresh, _, clock = leased
     fresh.current()

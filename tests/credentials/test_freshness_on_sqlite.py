@@ -41,7 +41,7 @@ def test_its_own_connection_s_changes_make_it_forget(connection: Connections) ->
     assert fresh.current() != before
 
 
-def test_in_a_transaction_nothing_is_recalled(connection: Connections) -> None:
+def test_in_a_transaction_the_cache_is_not_used(connection: Connections) -> None:
     fresh = Freshness()
     connection.set_autocommit(False)
     connection.wrapper.in_atomic_block = True

@@ -12,7 +12,7 @@ __all__ = ["leased"]
 pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off
 
 
-def test_who_asks_without_a_lease_makes_one_listener_and_then_wakes_it(leased: Leased) -> None:
+def test_without_a_lease_one_listener_is_started_and_then_woken(leased: Leased) -> None:
     fresh, listeners, _ = leased
     assert [fresh.current() for _ in range(3)] == [None] * 3
     [listener] = listeners
@@ -86,7 +86,7 @@ def test_only_the_answer_to_what_may_change_something_waits(client: Client, monk
     assert waited == ["for it"]
 
 
-def test_nobody_has_looked_yet() -> None:
+def test_a_new_lease_has_no_fault_and_no_disagreement() -> None:
     fresh = Freshness()
     assert (fresh.lease.fault, fresh.lease.disagreement) == (None, "")
 

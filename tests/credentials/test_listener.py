@@ -57,13 +57,13 @@ def subject() -> ListenerUnderTest:
 
 
 @pytest.mark.once
-def test_what_a_notice_names_is_forgotten_and_nothing_else(subject: ListenerUnderTest) -> None:
+def test_a_notification_drops_what_it_names_and_nothing_else(subject: ListenerUnderTest) -> None:
     subject.notify("1 a key:1", "1 a key:other")
     assert subject.cached_keys == [b"2"]
 
 
 @pytest.mark.once
-def test_a_notice_of_everything_is_of_everything(subject: ListenerUnderTest) -> None:
+def test_a_notification_of_everything_clears_the_cache(subject: ListenerUnderTest) -> None:
     subject.notify("1 a *")
     assert subject.cached_keys == []
 

@@ -50,7 +50,7 @@ def receive_until(connection: NotificationConnection, *payloads: str, answered: 
     return [received for received in everything if received != (None, [])]
 
 
-def test_notices_are_heard_while_nothing_is_asked(line: Line) -> None:
+def test_notifications_arrive_while_no_query_runs(line: Line) -> None:
     connection = NotificationConnection(line)
     assert connection.receive(timeout=0) == (None, [])
     notify("ü")
@@ -58,7 +58,7 @@ def test_notices_are_heard_while_nothing_is_asked(line: Line) -> None:
     assert (answer, notification.channel, notification.payload) == (None, "of_a_test", "ü")
 
 
-def test_an_answer_comes_with_or_before_what_was_told_after_its_question(line: Line) -> None:
+def test_an_answer_comes_no_later_than_notifications_from_after_its_query(line: Line) -> None:
     connection = NotificationConnection(line)
     for n in range(20):
         connection.send_query("SELECT pg_notify('of_a_test', $1), $2", str(n), "said")
@@ -73,7 +73,7 @@ def test_an_answer_comes_with_or_before_what_was_told_after_its_question(line: L
         assert read_row(answer) == ["", "said"]
 
 
-def test_what_was_told_after_a_question_waits_for_the_whole_answer() -> None:
+def test_a_notification_from_after_a_query_waits_for_the_whole_answer() -> None:
     """The last bytes of an answer, by which PostgreSQL is ready for the next question, are slow to come."""
     way = request_parameters()
     with proxy_to(int(way["port"])) as proxy, psycopg.connect(**way | {"port": proxy.port}, autocommit=True) as slow:
@@ -88,7 +88,7 @@ def test_what_was_told_after_a_question_waits_for_the_whole_answer() -> None:
         assert received.result is not None
 
 
-def test_what_comes_while_psycopg_asks_is_heard_once(line: Line) -> None:
+def test_a_notification_during_a_query_of_psycopgs_arrives_once(line: Line) -> None:
     connection = NotificationConnection(line)
     notify("meanwhile")
     assert line.execute("SELECT 1").fetchone() == (1,)
@@ -101,7 +101,7 @@ def test_what_comes_while_psycopg_asks_is_heard_once(line: Line) -> None:
     ]
 
 
-def test_a_question_that_does_not_fit_into_the_line_is_sent_whole(line: Line) -> None:
+def test_a_long_query_is_sent_whole(line: Line) -> None:
     connection = NotificationConnection(line)
     connection.send_query("SELECT length($1)", "x" * 20_000_000)
     answer = receive_until(connection, answered=True)[-1].result
@@ -119,7 +119,7 @@ def test_a_question_that_does_not_fit_into_the_line_is_sent_whole(line: Line) ->
         (OWN_CODE.format("KP001"), psycopg.DatabaseError),
     ],
 )
-def test_a_question_that_is_refused_tells_why_and_the_next_is_answered(
+def test_a_query_that_fails_raises_its_error_and_the_next_is_answered(
     line: Line, question: str, error: type[psycopg.Error]
 ) -> None:
     connection = NotificationConnection(line)

@@ -55,7 +55,7 @@ def test_what_a_pooler_might_swallow_is_not_relied_on(
 
 
 @pytest.mark.security("R-24")
-def test_notices_can_come_past_the_pooler(cluster: Cluster, near: Portal, tmp_path: Path) -> None:
+def test_notifications_can_come_past_the_pooler(cluster: Cluster, near: Portal, tmp_path: Path) -> None:
     with (
         pgbouncer(cluster, "transaction") as url,
         behind(url, near, tmp_path, KEYPORTAL_LISTEN_URL=cluster.url).running(workers=1) as portal,
@@ -67,7 +67,7 @@ def test_notices_can_come_past_the_pooler(cluster: Cluster, near: Portal, tmp_pa
 
 
 @pytest.mark.security("R-24")
-def test_notices_of_another_database_are_not_taken_for_ours(cluster: Cluster, near: Portal, tmp_path: Path) -> None:
+def test_notifications_of_another_database_are_ignored(cluster: Cluster, near: Portal, tmp_path: Path) -> None:
     other = cluster.url.removesuffix("/keyportal") + "/postgres"
     with behind(cluster.url, near, tmp_path, KEYPORTAL_LISTEN_URL=other).running(workers=1) as portal:
         paused_keys_are_refused(portal, near, at_once=True)

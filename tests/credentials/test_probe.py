@@ -103,7 +103,7 @@ def test_what_is_met_while_it_connects_is_not_what_it_compares_with(
     assert with_what is met
 
 
-def test_who_can_t_connect_says_so_and_looks_again(
+def test_a_probe_that_cannot_connect_says_so_and_looks_again(
     line: Line, compared: list[tuple[Any, ListenerDatabase]], clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     looks = probe.Probe(Lease(VerifiedCache()))
@@ -119,7 +119,7 @@ def test_who_can_t_connect_says_so_and_looks_again(
 
 @pytest.mark.second
 @pytest.mark.django_db
-def test_who_gets_no_answer_gives_up_and_looks_again(
+def test_a_probe_without_an_answer_gives_up_and_looks_again(
     monkeypatch: pytest.MonkeyPatch, clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Something on the way makes connections, and swallows what is asked over them."""
@@ -138,7 +138,7 @@ def test_who_gets_no_answer_gives_up_and_looks_again(
     assert caplog.messages == [NO_CONNECTION] * 2
 
 
-def test_who_gets_no_thread_says_so_and_looks_again(
+def test_a_probe_without_a_thread_says_so_and_looks_again(
     line: Line,
     compared: list[tuple[Any, ListenerDatabase]],
     clock: list[float],

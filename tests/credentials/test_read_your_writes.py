@@ -79,7 +79,7 @@ def test_the_answer_to_a_revocation_comes_when_it_holds(
         proxy.let_go()
 
 
-def test_a_change_that_is_heard_in_time_costs_nobody_else_what_is_remembered(site: Portal) -> None:
+def test_a_change_that_is_applied_in_time_leaves_the_rest_of_the_cache(site: Portal) -> None:
     client, other = (ClientKey(*site.make_key(OWNER)) for _ in range(2))
     wait_until(lambda: is_from_memory(site, client) and is_from_memory(site, other))
     by_the_api(site, client)()

@@ -34,7 +34,7 @@ def test_a_database_that_keeps_nothing_is_noticed_and_so_is_its_recovery(monkeyp
 
 
 @pytest.mark.django_db
-def test_who_has_nothing_to_write_tries_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_with_nothing_to_write_tries_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     flusher, known = Flusher(), DatabaseWrites()
     own = UsageCounters()
     monkeypatch.setattr(usage, "usage_counters", lambda: own)

@@ -92,7 +92,7 @@ def test_the_limit_that_counts_is_that_of_the_credential(client: Client, make_ke
 
 
 @pytest.mark.finding("H34")
-def test_who_asks_too_often_is_told_that_nothing_was_judged(
+def test_a_service_over_its_limit_gets_503_and_no_verdict(
     ask: Ask, make_key: MakeKey, settings: Settings, client: Client
 ) -> None:
     settings.KEYPORTAL_LIMIT_SERVICE = "3 per hour"

@@ -61,7 +61,7 @@ def test_the_same_header_is_known(make_key: MakeKey, fill: Fill, *, is_token: bo
 
 
 @pytest.mark.django_db
-def test_nobody_is_known_once_something_has_changed(make_key: MakeKey, fill: Fill) -> None:
+def test_no_caller_is_known_after_a_change(make_key: MakeKey, fill: Fill) -> None:
     _, secret = make_key()
     known = fill(secret)
     freshness().cache.drop(["key:of somebody else"])
@@ -69,7 +69,7 @@ def test_nobody_is_known_once_something_has_changed(make_key: MakeKey, fill: Fil
 
 
 @pytest.mark.django_db
-def test_nobody_is_known_while_memory_may_be_wrong(
+def test_no_caller_is_known_while_the_cache_may_be_stale(
     make_key: MakeKey, fill: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, secret = make_key()
@@ -79,7 +79,7 @@ def test_nobody_is_known_while_memory_may_be_wrong(
 
 
 @pytest.mark.django_db
-def test_nobody_is_known_for_long(make_key: MakeKey, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_caller_is_known_for_long(make_key: MakeKey, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     _, secret = make_key()
     known, now = fill(secret), clock.now()
     monkeypatch.setattr(clock, "now", lambda: now + SECONDS + 1)
@@ -88,7 +88,7 @@ def test_nobody_is_known_for_long(make_key: MakeKey, fill: Fill, monkeypatch: py
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("is_token", [False, True], ids=["key", "token"])
-def test_who_is_known_is_judged_each_time(make_key: MakeKey, fill: Fill, *, is_token: bool) -> None:
+def test_a_known_caller_is_checked_each_time(make_key: MakeKey, fill: Fill, *, is_token: bool) -> None:
     _, secret = make_key(networks=["192.0.2.0/24"], expires_at=timezone.now() + timedelta(days=1))
     shown = token_for(secret) if is_token else secret
     assert fill(shown).get(f"Bearer {shown}", AWAY) is None

@@ -111,7 +111,7 @@ def test_what_is_no_path_is_never_admin(behind: Behind) -> None:
 
 
 @behind_each(OF_HTTP_1)
-def test_an_old_client_is_asked_too(behind: Behind) -> None:
+def test_an_http_1_0_client_needs_a_credential_too(behind: Behind) -> None:
     before = behind.service.request_count
     for lines in ("Host: 127.0.0.1\r\n", "Host: 127.0.0.1\r\nConnection: keep-alive\r\n"):
         assert exchange(behind.port, f"GET /reports/1 HTTP/1.0\r\n{lines}\r\n".encode()).status == 401
@@ -124,7 +124,7 @@ def test_an_old_client_is_asked_too(behind: Behind) -> None:
 
 
 @behind_each(["haproxy"])
-def test_who_speaks_http_2_is_asked_too(behind: Behind) -> None:
+def test_an_http_2_client_needs_a_credential_too(behind: Behind) -> None:
     before = behind.service.request_count
     with http2(behind.port, tls=False) as line:
         for path, credential, status in (

@@ -51,7 +51,7 @@ def test_a_good_credential_is_described(
     assert client.secret not in str(answer)
 
 
-def test_a_refused_one_is_told_why(
+def test_a_refusal_at_verify_says_why(
     portal: Portal, oauth_client: OAuthClient, service: ClientKey, client: ClientKey, owner: str
 ) -> None:
     gone = ClientKey(*portal.make_key(OWNER))

@@ -86,7 +86,7 @@ def test_a_head_is_bounded_while_it_arrives(http_server: HTTPServer) -> None:
         (b"/api/v1/me?" + b"a" * 17_000, b"X: 1", 414),
     ],
 )
-def test_who_sends_too_long_a_head_is_answered_as_who_asks_there(
+def test_a_head_that_is_too_long_is_a_problem_where_machines_ask(
     http_server: HTTPServer, path: bytes, line: bytes, status: int
 ) -> None:
     _, end = connect(http_server, b"GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n" % (path, line))

@@ -15,7 +15,7 @@ __all__ = ["http_server"]  # a fixture
 pytestmark = pytest.mark.once
 
 
-def test_who_is_late_is_told_and_what_has_not_begun_never_does(http_server: HTTPServer) -> None:
+def test_a_late_request_gets_503_and_never_begins(http_server: HTTPServer) -> None:
     late = [connect(http_server, PAGE) for _ in range(6)]
     assert http_server.others.in_progress == 6
     http_server.tick(1000.0 + http_server.within - 1)

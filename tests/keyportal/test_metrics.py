@@ -37,13 +37,13 @@ def samples(portal: Portal) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_it_is_not_there_unless_a_network_may_read_it(portal: Portal) -> None:
+def test_metrics_are_404_unless_a_network_may_read_them(portal: Portal) -> None:
     assert portal.get("/metrics").status == 404
 
 
 @pytest.mark.parametrize(("address", "status"), [("192.0.2.9", 200), ("192.0.3.1", 404), ("", 404)])
 @pytest.mark.django_db
-def test_only_the_named_networks_may_read_it(
+def test_only_the_named_networks_may_read_the_metrics(
     settings: Any, client: Client, tmp_path: Path, address: str, status: int
 ) -> None:
     settings.KEYPORTAL_METRICS_NETWORKS = ("192.0.2.0/24", "2001:db8::/32")

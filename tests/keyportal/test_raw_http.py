@@ -35,7 +35,7 @@ def test_an_old_client_is_understood(portal: Portal) -> None:
             assert line.is_closed()
 
 
-def test_who_asks_before_sending_a_body_is_told_to(portal: Portal, token_head: Callable[..., bytes]) -> None:
+def test_a_client_that_expects_100_continue_gets_it(portal: Portal, token_head: Callable[..., bytes]) -> None:
     with wire(portal.port) as line:
         line.send(token_head("Expect: 100-continue", f"Content-Length: {len(GRANT)}"))
         assert line.reply().status == 100
@@ -95,7 +95,7 @@ def test_a_header_that_can_not_be_read_is_named_and_never_quoted(portal: Portal,
 
 @pytest.mark.security("R-21")
 @pytest.mark.finding("H8")
-def test_who_sends_half_a_request_holds_nobody_up_and_is_told_so(
+def test_half_requests_get_408_and_hold_no_other_up(
     portal: Portal, client: ClientKey, token_head: Callable[..., bytes]
 ) -> None:
     halves = {

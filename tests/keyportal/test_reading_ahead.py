@@ -67,7 +67,7 @@ def slow_reader(http_server: HTTPServer) -> tuple[Connection, SlowReader]:
 
 
 @pytest.mark.finding("H8")
-def test_who_takes_no_answer_is_asked_nothing_more(http_server: HTTPServer) -> None:
+def test_a_client_that_takes_no_answer_is_not_read_on(http_server: HTTPServer) -> None:
     line, end = slow_reader(http_server)
     line.data_received(HEALTH * 1000)
     go_round(http_server)
@@ -80,7 +80,7 @@ def test_who_takes_no_answer_is_asked_nothing_more(http_server: HTTPServer) -> N
     assert end.done[-1] == "resume_reading" or line.is_stalled
 
 
-def test_who_was_slow_is_read_on_where_it_had_sent_ahead(http_server: HTTPServer) -> None:
+def test_a_slow_client_that_had_sent_ahead_is_read_on(http_server: HTTPServer) -> None:
     """Both are over at different times: that too many are waiting, and that nothing is taken."""
     line, end = connect(http_server, PAGE * 60)
     line.pause_writing()

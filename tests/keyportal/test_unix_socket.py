@@ -106,12 +106,12 @@ def test_a_named_socket_is_no_network(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("written", ["unix", " unix , 10.0.0.0/8", "10.0.0.0/8\nunix"])
-def test_the_setting_takes_the_word(written: str) -> None:
+def test_trusted_proxies_take_the_word_unix(written: str) -> None:
     assert "unix" in read_settings(KEYPORTAL_TRUSTED_PROXIES=written).option("KEYPORTAL_TRUSTED_PROXIES")
 
 
 @pytest.mark.parametrize("written", ["unix:", "UNIX", "unix:/run/x.sock", "unix 10.0.0.0/8", "unix/8", "unix://"])
-def test_and_nothing_that_only_looks_like_it(written: str) -> None:
+def test_trusted_proxies_take_nothing_that_resembles_unix(written: str) -> None:
     assert read_settings(KEYPORTAL_TRUSTED_PROXIES=written).values is None
 
 

@@ -41,7 +41,7 @@ def test_the_page_shows_where_tokens_are_in_use_and_ends_one(log_in: Callable[..
 
 
 @pytest.mark.django_db
-def test_all_are_ended_at_once(log_in: Callable[..., Client], developer: User) -> None:
+def test_all_apps_are_signed_out_at_once(log_in: Callable[..., Client], developer: User) -> None:
     browser = log_in(developer)
     for _ in range(30):
         sign_in(developer)

@@ -72,7 +72,7 @@ def test_what_is_remembered_of_a_token_makes_it_good_for_nobody_else(
         assert verify(token, address=None, audience=REPORTS, lookup=lookup)
 
 
-def test_who_asks_first_for_another_service_keeps_nobody_else_out(swap: Swap, django_assert_num_queries: Any) -> None:
+def test_a_refusal_for_another_service_is_not_cached(swap: Swap, django_assert_num_queries: Any) -> None:
     _, _, token = swap()
     lookup = cached_lookup()
     with django_assert_num_queries(0):  # nobody has to ask about what is not for them

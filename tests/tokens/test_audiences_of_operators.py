@@ -97,7 +97,7 @@ def test_a_secret_that_was_typed_by_mistake_is_not_shown_again(desk: Client, mak
     assert not Audience.objects.exists()
 
 
-def test_what_is_gone_is_changed_and_removed_by_nobody() -> None:
+def test_an_audience_that_is_gone_is_neither_changed_nor_removed() -> None:
     row = services.add_audience(uri=REPORTS, description="Reports", origin=ORIGIN)
     assert services.change_audience(audience=row, description="x", origin=ORIGIN)
     assert services.remove_audience(audience=row, origin=ORIGIN)

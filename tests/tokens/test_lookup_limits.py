@@ -46,9 +46,7 @@ def few_misses(settings: Settings) -> None:
 
 @pytest.mark.finding("H34")
 @pytest.mark.usefixtures("few_misses")
-def test_a_service_that_asks_about_what_nobody_has_is_stopped_and_its_clients_are_not(
-    ask: Ask, make_key: MakeKey, clock: Clock
-) -> None:
+def test_a_service_that_scans_is_stopped_and_its_clients_are_not(ask: Ask, make_key: MakeKey, clock: Clock) -> None:
     _, good = make_key()
 
     def scan(_: int) -> bool:

@@ -45,9 +45,7 @@ def test_a_refresh_token_is_spent_exactly_once_each_time(lenient: OAuthClient) -
     assert lenient.refresh(refresh_token).status == 200
 
 
-def test_without_grace_one_wins_too_and_whoever_comes_later_ends_the_log_in(
-    portal: Portal, oauth_client: OAuthClient
-) -> None:
+def test_without_grace_one_wins_and_a_later_use_ends_the_log_in(portal: Portal, oauth_client: OAuthClient) -> None:
     owner = portal.make_developer("strict@example.com")
     for _ in range(5):
         first: str = oauth_client.log_in("strict@example.com")["refresh_token"]

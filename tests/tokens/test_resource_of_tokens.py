@@ -144,7 +144,9 @@ def test_one_token_is_for_one_service(client: Client, head: Head, log_in_for_tok
     assert not TokenFamily.objects.exists()
 
 
-def test_who_the_client_is_comes_first(client: Client, make_key: MakeKey, reports: Audience) -> None:
+def test_a_client_is_authenticated_before_its_resource_is_read(
+    client: Client, make_key: MakeKey, reports: Audience
+) -> None:
     key, secret = make_key()
     for resource in (REPORTS, "https://other.test"):
         assert grant(client, basic(key.pk, f"{secret}x"), resource=resource)[1]["error"] == "invalid_client"

@@ -43,5 +43,5 @@ def test_an_absolute_uri_is_one(text: str) -> None:
     ],
     ids=ascii,
 )
-def test_anything_else_is_none(text: str) -> None:
+def test_any_other_text_is_no_resource(text: str) -> None:
     assert not is_resource(text)

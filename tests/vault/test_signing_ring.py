@@ -130,7 +130,7 @@ WHYS: Mapping[str, tuple[object, ...]] = {
 
 
 @pytest.mark.parametrize("why", WHYS, ids=range(len(WHYS)))
-def test_whoever_wrote_a_ring_wrongly_is_told_what_is_wrong(why: str) -> None:
+def test_the_error_of_a_ring_says_what_is_wrong(why: str) -> None:
     with pytest.raises(RingError, match=f"^{re.escape(why)}$"):
         ring(*WHYS[why])
 
@@ -144,7 +144,7 @@ def test_whoever_wrote_a_ring_wrongly_is_told_what_is_wrong(why: str) -> None:
         ("{}", 'is not a JWK Set, {"keys": […]}'),
     ],
 )
-def test_whoever_wrote_no_ring_is_told_so(text: str, why: str) -> None:
+def test_the_error_of_a_text_that_is_no_ring_says_why(text: str, why: str) -> None:
     with pytest.raises(RingError, match=f"^the signing ring {re.escape(why)}$"):
         SigningRing.parse(text)
 

@@ -118,7 +118,7 @@ def test_the_audience_is_us_and_one_text(audience: object) -> None:
 
 
 @pytest.mark.conformance("JW-16")
-def test_whoever_asks_for_no_audience_takes_any_and_no_list() -> None:
+def test_a_reader_without_an_audience_takes_any_one_and_no_list() -> None:
     for audience in (CLAIMS.audience, "https://other.test"):
         claims = read(RING, with_claims(aud=audience), issuer=CLAIMS.issuer, audience=None, now=NOW, leeway=0)
         assert claims.audience == audience
