@@ -1,4 +1,4 @@
-"""What runs when it is unpickled, and so tells that somebody unpickled what was planted."""
+"""What runs when it is unpickled, and so shows that what was planted was unpickled."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Values, bytes and names that nobody means, for every place where something may be sent."""
+"""Odd values, bytes and names, for every place where something may be sent."""
 
 from typing import Any, Final
 
@@ -46,5 +46,5 @@ HEADERS: Final = (
 
 
 def misspelt(member: str) -> tuple[str, ...]:
-    """Return names that somebody could have meant by this one, and some that nobody could."""
+    """Return misspellings of this name, and some names that are too far from it."""
     return (member.title(), member[:-1], f"{member}s", f" {member}", f"{member}\0", f"{MARK}{member}", "\ud800")

@@ -17,7 +17,7 @@ from tests.waiting import DEADLINE, wait_until
 
 FORM = "application/x-www-form-urlencoded"
 FORGET_GUESSES = "AttemptWindow.objects.all().delete()"
-"""For a portal's shell: nobody counts as having guessed before."""
+"""For a portal's shell: forget every count of guesses."""
 WAITING = "print(PendingMessage.objects.filter(given_up_at=None).count())"
 """Likewise: how many messages the portal has yet to send."""
 ROOT = processes.ROOT

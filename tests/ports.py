@@ -13,7 +13,7 @@ _given: Final[set[int]] = set()
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on, and that this process gives out for the first time."""
+    """Return a port of 127.0.0.1 without a listener, which this process gives out for the first time."""
     while True:
         port = _dice.choice(PORTS)
         if port not in _given and _is_free(port):

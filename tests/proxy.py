@@ -68,7 +68,7 @@ class Proxy:
     def silence(self, said: bytes) -> int:
         """Take everything and pass nothing on, on every line over which this was said; return how many there are.
 
-        Whoever sends is told that it arrived: nothing but an answer that never comes gives it away.
+        The sender gets TCP's acknowledgement: only an answer that never comes gives it away.
         """
         silenced = [line for line in self.lines if said in line.said]
         for line in silenced:

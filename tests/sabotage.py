@@ -1,4 +1,4 @@
-"""What somebody may do to a PostgreSQL so that it tells of no change."""
+"""What an attacker may do to a PostgreSQL so that it announces no change."""
 
 from typing import Final
 
@@ -26,7 +26,7 @@ SABOTAGE: Final = {
     "rows that may be hidden": ["ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"],
     "a rule": ["CREATE RULE a_rule AS ON DELETE TO {table} DO ALSO SELECT 1"],
 }
-"""What keeps a change from being told, for as long as nobody mends it."""
+"""What keeps a change from being announced, until it is mended."""
 CALL: Final = "keyportal_notify('key', 'id')"
 UNDO: Final = {
     "a copy in the table's place": ["DROP TABLE {table}", "ALTER TABLE the_real_one RENAME TO {table}"],

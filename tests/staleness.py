@@ -13,7 +13,7 @@ Of the tests' own database; a portal that brings another one says so itself (`Po
 IN_A_ROW = 12
 """So many answers one after the other, over fresh connections, have come from both workers."""
 WITHIN = MAX_AGE * 2 / 3
-"""Seconds: generous for whoever hears, and too few for an entry that is only forgotten because it grew too old."""
+"""Seconds: generous for a worker that hears of a change, and too few for an entry to go because of its age."""
 OK = 200
 
 

@@ -1,6 +1,6 @@
 """What mutmut left alive: `python -m tests.survivors` after `mutmut run` (both are `make mutants`).
 
-A mutant that changes nothing that anybody could notice is listed in tests/mutants_equivalent.toml with the reason. Of
+A mutant without an observable effect is listed in tests/mutants_equivalent.toml with the reason. Of
 all others 90 in 100 must be killed, file by file; those that are not are shown.
 """
 
@@ -21,7 +21,7 @@ SURVIVED, UNTESTED, UNTRIED = (0,), (5, 33), (None,)  # mutmut's exit codes
 
 @dataclass
 class FileResult:
-    """What became of the mutants of one file."""
+    """The mutants of one file, by what the tests said of them."""
 
     killed: int = 0
     equivalent: int = 0
@@ -29,12 +29,12 @@ class FileResult:
 
     @property
     def share(self) -> float:
-        """The killed ones of those that somebody could notice."""
+        """The killed ones of those with an observable effect."""
         return self.killed / ((self.killed + len(self.alive)) or 1)
 
 
 def results_by_file() -> dict[str, FileResult]:
-    """Return what became of them, by file."""
+    """Return the results of all mutants, by file."""
     equivalents = equivalent_changes()
     results: dict[str, FileResult] = {}
     for file, name, code in mutmut_results():
@@ -57,7 +57,7 @@ def mutmut_results() -> Iterator[tuple[str, str, int | None]]:
 
 
 def equivalent_changes() -> set[tuple[str, str]]:
-    """Return the changes that nobody could notice: what is taken away, and what stands there instead."""
+    """Return the changes without an observable effect: what is taken away, and what stands there instead."""
     return {(entry["there"], entry["becomes"]) for entry in tomllib.loads(EQUIVALENT.read_text())["equivalent"]}
 
 
@@ -80,7 +80,7 @@ def main() -> int:
         print("\n".join((f"\n{name}", *change_of(name))))
     killed = sum(result.killed for result in results.values())
     alive = sum(len(result.alive) for result in results.values())
-    print(f"\n{killed / ((killed + alive) or 1):.1%} of {killed + alive}, beside those that nobody could notice.")
+    print(f"\n{killed / ((killed + alive) or 1):.1%} of {killed + alive}, beside those without an observable effect.")
     return 0 if all(result.share >= ENOUGH for result in results.values()) else 1
 
 

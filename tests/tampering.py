@@ -1,4 +1,4 @@
-"""Writes past the portal, by somebody who has the database and none of the server's keys."""
+"""Writes past the portal, by an attacker who has the database and none of the server's keys."""
 
 from typing import Any
 

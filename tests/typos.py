@@ -1,4 +1,4 @@
-"""What somebody mistypes: random text that is surely another one, whatever it ended with."""
+"""Typing errors: random text with another end, whatever it ended with."""
 
 
 def with_another_end(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A portal whose database answers and keeps nothing, and everybody who uses it meanwhile."""
+"""A portal whose database answers and keeps nothing, and the browsers and machines that use it meanwhile."""
 
 import json
 import resource
@@ -28,7 +28,7 @@ LIMIT: Final = 2**21
 
 
 class Visitor(PortalUser):
-    """Somebody who is logged in, and sends what their pages would."""
+    """A user who is logged in, and sends what their pages would."""
 
     def __init__(self, portal: Portal, email: str, *, make: bool) -> None:
         super().__init__(portal, email, make=make)
@@ -49,7 +49,7 @@ class Visitor(PortalUser):
 
 
 class Site(NamedTuple):
-    """A portal, who uses it, and what they have."""
+    """A portal, its users, and their credentials."""
 
     portal: Portal
     developer: Visitor
@@ -59,7 +59,7 @@ class Site(NamedTuple):
     pair: dict[str, Any]
 
     def pages(self) -> dict[str, Callable[[], Answer]]:
-        """Return what somebody who is logged in does; and strangers who send a form."""
+        """Return what a user who is logged in does, and a stranger who sends a form."""
         stranger = {"Cookie": f"csrftoken={self.csrf}"}
 
         def sends(path: str, **fields: str) -> Answer:
@@ -163,7 +163,7 @@ def limited_files(portal: Portal) -> Iterator[None]:
 
 @contextmanager
 def read_only(url: str) -> Iterator[None]:
-    """Make a database of PostgreSQL what a standby is to whoever asks it."""
+    """Make a database of PostgreSQL answer as a standby does."""
     alter = "ALTER DATABASE {} {} default_transaction_read_only {}"
     ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
     with psycopg.connect(url, autocommit=True, options="-c default_transaction_read_only=off") as admin:

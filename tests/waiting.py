@@ -1,4 +1,4 @@
-"""Wait for what comes true by itself. The one clock of the tests: it ends a hang, and no test is about it."""
+"""Wait until a condition is true. The one clock of the tests: it ends a hang, and no test is about it."""
 
 import time
 from collections.abc import Callable

@@ -117,7 +117,7 @@ def test_a_digest_made_for_a_replaced_event_does_not_hide_it(chained: list[Event
 
 
 def test_gaps_in_the_ids_are_a_hint_and_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a chain the only trace of what was removed by whoever owns the tables; a rollback leaves one too."""
+    """Without a chain this is the only trace of what the owner of the tables removed; a rollback leaves one too."""
     events = [write() for _ in range(6)]
     assert verify_trail().is_valid
     assert not ids_in(verify_trail().gaps) & {event.pk for event in events}

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.finding("H15"), pytest.mark.use
 
 
 def test_a_link_that_was_kept_follows_no_other_than_it_did(chained: list[Event]) -> None:
-    """Somebody takes events and their link away, lets the portal make another one, and puts the next one back."""
+    """Events and their link are taken away, the portal makes another link, and the next one is put back."""
     kept = Checkpoint.objects.get(number=3)
     with unguarded():
         execute(f"DELETE FROM {CHECKPOINTS} WHERE number > 1")

@@ -1,4 +1,4 @@
-"""What somebody writes into django-allauth's table of addresses decides nothing: who is told, who gets in, who may."""
+"""What is written into django-allauth's table of addresses decides nothing: no recipient, no log-in, no right."""
 
 import pytest
 from allauth.account.adapter import get_adapter
@@ -19,7 +19,7 @@ from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeUser
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H16")]
 EMAIL, SPY, NEW_PASSWORD = "dev@example.com", "spy@example.com", "a quite different phrase"
-NOTICES = [
+MESSAGES = [
     *(f"account/email/{name}" for name in ("password_changed", "password_reset", "password_set", "email_changed")),
     *(f"account/email/{name}" for name in ("email_deleted", "email_confirm")),
     *(f"mfa/email/{name}" for name in ("recovery_codes_generated", "totp_activated", "totp_deactivated")),
@@ -30,17 +30,17 @@ NOTICES = [
 
 @pytest.fixture(autouse=True)
 def spy(developer: User) -> None:
-    """Somebody turns the developer's row to an address of their own."""
+    """Turn the developer's row to an address of an attacker's."""
     assert EmailAddress.objects.filter(user=developer).update(email=SPY, verified=True, primary=True) == 1
 
 
 @pytest.mark.parametrize("given", [None, SPY])
-@pytest.mark.parametrize("notice", NOTICES)
-def test_every_message_goes_to_the_sealed_address(developer: User, notice: str, given: str | None) -> None:
+@pytest.mark.parametrize("message", MESSAGES)
+def test_every_message_goes_to_the_sealed_address(developer: User, message: str, given: str | None) -> None:
     request = RequestFactory().get("/", secure=True)
     with context.request_context(request), TestCase.captureOnCommitCallbacks(execute=True):
-        adapter = get_mfa_adapter() if notice.startswith("mfa/") else get_adapter()
-        adapter.send_notification_mail(notice, developer, email=given)
+        adapter = get_mfa_adapter() if message.startswith("mfa/") else get_adapter()
+        adapter.send_notification_mail(message, developer, email=given)
     assert [message.to for message in mail.outbox] == [[EMAIL]]
 
 

@@ -70,7 +70,7 @@ def test_a_reset_link_works_once_and_is_told_to_nobody_else(client: Client, deve
 
 @pytest.mark.security("A-09")
 def test_the_session_of_a_reset_does_not_hold_its_link(client: Client, developer: User) -> None:
-    """Django signs what a session holds, and everybody can read what is signed."""
+    """Django signs what a session holds, and anyone can read what is signed."""
     post(client, "/accounts/password/reset/", email=developer.email)
     found = re.search(r"https://portal\.test(/accounts/password/reset/key/\S+-(\w+)/?)", str(mail.outbox[-1].body))
     assert found

@@ -1,4 +1,4 @@
-"""Events whose time is over are removed in batches, on the record, and nobody misses them."""
+"""Events whose time is over are removed in batches, on the record, without an alarm."""
 
 from collections.abc import Callable
 from datetime import timedelta

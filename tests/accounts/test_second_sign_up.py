@@ -1,4 +1,4 @@
-"""Somebody signs up with an address whose first sign-up was never confirmed: the owner gets in, whoever came first."""
+"""A second sign-up with an address that was never confirmed: its owner gets in, whichever sign-up came first."""
 
 import pytest
 from django.test import Client

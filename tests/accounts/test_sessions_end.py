@@ -1,4 +1,4 @@
-"""What ends sessions ends all of them, also those whose row in the library's table somebody has deleted."""
+"""What ends sessions ends all of them, also those whose row in the library's table was deleted."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ EMAIL, NEW_PASSWORD = "dev@example.com", "a quite different phrase"
 
 @pytest.fixture
 def two(developer: User) -> tuple[Client, Client]:
-    """The owner's browser, and another one whose row somebody has deleted."""
+    """The owner's browser, and another one whose row was deleted."""
     mine, other = browser_of(EMAIL), browser_of(EMAIL)
     assert is_logged_in(mine)
     assert is_logged_in(other)

@@ -52,7 +52,7 @@ class Tabs:
 
 @pytest.fixture
 def tabs() -> Tabs:
-    """A browser that nobody has used."""
+    """A browser without cookies."""
     return Tabs()
 
 

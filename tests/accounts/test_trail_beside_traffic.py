@@ -62,7 +62,7 @@ def count_events(site: Portal, **fields: str) -> int:
 
 
 def test_a_worker_extends_the_chain_by_itself(site: Portal) -> None:
-    """Though nobody asks it for anything."""
+    """Without any request."""
     wait_until(lambda: "audit_link 1:" in site.log.read_text())
     covered = site.shell("print(*Checkpoint.objects.order_by('number').values_list('ids', flat=True))")
     assert covered == site.shell(

@@ -1,4 +1,4 @@
-"""A change of address is undone by whoever had the account first, and for good, in whatever order links are used."""
+"""A change of address is undone for good by the account's first owner, in whatever order links are used."""
 
 from collections.abc import Sequence
 from datetime import timedelta

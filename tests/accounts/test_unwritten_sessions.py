@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.finding("H47")]
 
 @pytest.fixture
 def session() -> SessionStore:
-    """A session of somebody who is not logged in."""
+    """A session of a browser that is not logged in."""
     made = SessionStore()
     made["theme"] = "of a form"
     made.save()

@@ -1,4 +1,4 @@
-"""Making a key: what is stored, what is not, and who may."""
+"""Creating a key: what is stored, what is not, and who may."""
 
 import re
 from typing import Any

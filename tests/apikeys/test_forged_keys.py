@@ -78,7 +78,7 @@ def test_a_secret_given_to_another_key_or_prolonged_is_refused(make_key: MakeKey
 @pytest.mark.security("integrity")
 @pytest.mark.finding("F")
 def test_a_secret_found_by_the_digest_of_another_is_refused(make_key: MakeKey) -> None:
-    """Whoever writes to the database lets a secret that they know be found where a stronger key is."""
+    """An attacker who writes to the database lets a secret that they know be found where a stronger key is."""
     weak, known = make_key(name="mine")
     strong, _ = make_key(name="theirs")
     own = KeySecret.objects.get(key=weak)

@@ -93,7 +93,7 @@ def test_a_ciphertext_opens_in_no_other_row_of_its_own_key(make_key: MakeKey) ->
 def test_a_ciphertext_opens_for_no_other_owner_environment_or_key(
     log_in: Callable[[User], Client], make_user: MakeUser, make_key: MakeKey, moved: str
 ) -> None:
-    """Whoever writes to the database moves a key to an account of theirs, where its page would show the secret."""
+    """An attacker who writes to the database moves a key to their own account, where its page would show the secret."""
     key, secret = make_key()
     reader = make_user("reader@example.com") if moved == "owner" else key.owner
     row = key.secrets.get()

@@ -1,4 +1,4 @@
-"""Tokens that a portal did not issue: some signed by its own keys, some by nobody who may."""
+"""Tokens that a portal did not issue: some signed by its own keys, some by others."""
 
 import hashlib
 import hmac

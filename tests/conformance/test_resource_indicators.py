@@ -108,7 +108,7 @@ def test_a_token_for_another_is_unknown_at_every_entry_point_remembered_or_not(
     assert {status for status, *_ in unknown} == {200, 401}
     for kind, token in kinds.items():
         assert entry_points(portal, oauth_client, secret, token) == unknown, kind
-        for _ in range(IN_A_ROW):  # introspection takes it, and then its worker remembers it
+        for _ in range(IN_A_ROW):  # introspection takes it, and then its worker has it cached
             introspected_status = {"token": token, "audience": kind}
             assert json_of(oauth_client.form("/oauth/introspect", introspected_status, client=caller))["active"] is True
         for _ in range(IN_A_ROW):

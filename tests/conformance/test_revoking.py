@@ -125,7 +125,7 @@ def test_a_revocation_holds_on_every_worker_at_once(oauth_client: OAuthClient, c
     """On SQLite at the next request; on PostgreSQL as soon as every worker has heard."""
     for _ in range(5):
         token = oauth_client.client_token(client)
-        assert {oauth_client.me(token).status for _ in range(6)} == {200}  # every worker remembers it by now
+        assert {oauth_client.me(token).status for _ in range(6)} == {200}  # every worker has it cached by now
         oauth_client.form("/oauth/revoke", {"token": token}, client=client)
         wait_until_refused(partial(status_of, oauth_client, token))
 

@@ -22,7 +22,7 @@ class FakeListener:
 
 @pytest.fixture
 def leased(monkeypatch: pytest.MonkeyPatch) -> tuple[Freshness, list[FakeListener], list[float]]:
-    """A freshness on PostgreSQL with a clock that the test moves, and the listeners that it makes."""
+    """A freshness on PostgreSQL, the listeners that it makes, and a clock that the test moves."""
     line = SimpleNamespace(vendor="postgresql", in_atomic_block=False, close=lambda: None)
     listeners: list[FakeListener] = []
     clock = [1000.0]

@@ -15,7 +15,7 @@ from tests.portal import Portal
 from tests.staleness import IN_A_ROW
 from tests.waiting import wait_until
 
-OWNER = "unheard@example.com"
+OWNER = "tampered@example.com"
 CHANGES = {
     "accounts_user": "UPDATE {table} SET is_active = false WHERE id = '{user}'",
     "apikeys_apikey": "UPDATE {table} SET revoked_at = now() WHERE id = '{key}'",
@@ -55,7 +55,7 @@ class TamperedSite:
     def case(self, table: str) -> Case:
         """Make a credential whose rights a change of this table takes away, and let every worker cache it."""
         self.made += 1
-        email, scope = f"{self.made}-{OWNER}", f"unheard:read{self.made}"
+        email, scope = f"{self.made}-{OWNER}", f"tampered:read{self.made}"
         user = self.portal.make_developer(email)
         self.portal.shell(f"Scope.objects.create(name='{scope}', description='x')")
         client = ClientKey(*self.portal.make_key(email, "--scope", scope))
@@ -114,7 +114,7 @@ class TamperedSite:
 
     @property
     def trusts(self) -> bool:
-        """Whether every worker knows its memory to be current."""
+        """Whether every worker knows its cache to be current."""
         return (
             self.metric("keyportal_change_triggers_in_place") == 1
             and self.metric("keyportal_workers") >= 2
@@ -124,7 +124,7 @@ class TamperedSite:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TamperedSite]:
-    folder = tmp_path_factory.mktemp("unheard")
+    folder = tmp_path_factory.mktemp("tampered")
     opened = {"KEYPORTAL_METRICS_NETWORKS": "127.0.0.1/32", "KEYPORTAL_METRICS_DIR": str(folder / "metrics")}
     with portal_database(folder) as database_url, Portal(folder, database_url, **opened).running() as portal:
         yield TamperedSite(portal)

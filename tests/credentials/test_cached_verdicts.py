@@ -1,4 +1,4 @@
-"""What is remembered costs no query, on either database; a forked process begins anew; nobody's clock matters."""
+"""A cached verdict costs no query, on either database; a forked process begins anew; the wall clock does not matter."""
 
 import time
 import uuid

@@ -1,4 +1,4 @@
-"""Who is asking, behind proxies that are trusted and proxies that are not."""
+"""The client's address, behind proxies that are trusted and proxies that are not."""
 
 from ipaddress import ip_address
 

@@ -138,7 +138,7 @@ def test_a_file_in_a_folder_that_nobody_may_enter_is_no_file(site: FileSite) -> 
     site.wait_until_all_accept(client)
 
 
-NOTHING_IS_REMEMBERED = "the cache is off, every request queries the database"
+CACHE_IS_OFF = "the cache is off, every request queries the database"
 LOG_IS_ANOTHER = "the log of the database file was removed or replaced"
 
 
@@ -160,7 +160,7 @@ def remove_index(site: FileSite) -> None:
 def test_what_is_written_to_another_log_holds_for_every_thread(
     site: FileSite, take_away: Callable[[FileSite], None]
 ) -> None:
-    """Somebody cleans up beside the database of a running portal; the next command begins a log of its own."""
+    """An operator cleans up beside the database of a running portal; the next command begins a log of its own."""
     revoked, kept = site.client(), site.client()
     site.checkpoint()
     take_away(site)
@@ -203,10 +203,10 @@ def test_a_file_with_another_name_is_a_fault_and_nothing_is_remembered(site: Fil
         "changes can't be detected: the database file has another name (a hard link), and changes through that name "
         "are not detected"
     )
-    wait_until(lambda: site.statuses(client) == {200} and site.log_count(NOTHING_IS_REMEMBERED) == 2)  # of two workers
+    wait_until(lambda: site.statuses(client) == {200} and site.log_count(CACHE_IS_OFF) == 2)  # of two workers
     assert site.sql(other, REVOKE, client.id) == 1
     site.sql(other, "PRAGMA wal_checkpoint")
     assert site.statuses(client) == {401}
-    assert site.log_count(NOTHING_IS_REMEMBERED) == 2
+    assert site.log_count(CACHE_IS_OFF) == 2
     other.unlink()
     wait_until(lambda: {site.get("/readyz").status for _ in range(IN_A_ROW)} == {200})

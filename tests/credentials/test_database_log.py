@@ -85,7 +85,7 @@ def test_what_was_read_just_after_a_change_is_read_again(
 def test_a_folder_that_was_moved_with_its_log_holds_the_database_that_it_held(
     connection: Connections, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where a link leads is remembered only while everything lies there."""
+    """Where a link leads is kept only while everything lies there."""
     monkeypatch.setattr("credentials.verified_cache.database_file.STABLE_AFTER", -1)
     connection.close()
     link, first, second = tmp_path / "current", tmp_path / "first", tmp_path / "second"

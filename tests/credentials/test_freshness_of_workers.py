@@ -1,4 +1,4 @@
-"""A change is heard by every worker, whoever makes it: verbs, `QuerySet.update`, SQL by hand."""
+"""Every worker hears of a change, whatever makes it: verbs, `QuerySet.update`, SQL by hand."""
 
 import re
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def new_client(portal: Portal, request: pytest.FixtureRequest) -> Callable[[], C
 
 
 def warm(oauth_client: OAuthClient, *credentials: str) -> None:
-    """Let every worker remember."""
+    """Let every worker cache the verdict."""
     for credential in credentials:
         assert {oauth_client.me(credential).status for _ in range(8)} == {200}
 

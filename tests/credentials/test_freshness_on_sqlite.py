@@ -124,7 +124,7 @@ def test_a_glance_sees_every_commit_without_a_question(connection: Connections, 
 
 
 def test_a_glance_sees_a_commit_whoever_closes_its_connection(connection: Connections, warm: Freshness) -> None:
-    """SQLite removes or shortens the index when nobody has it open: the glance has."""
+    """SQLite removes or shortens the index when no process has it open: the glance has."""
     connection.close()
     commit_elsewhere(connection, 1)
     assert not warm.glance()

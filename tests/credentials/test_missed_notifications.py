@@ -1,4 +1,4 @@
-"""Changes that the triggers do not announce, because somebody has seen to it: no stale verdict is given."""
+"""Changes that the triggers do not announce, because they were sabotaged: no stale verdict is given."""
 
 import subprocess
 from pathlib import Path
@@ -18,7 +18,6 @@ from tests.with_postgres import binary
 __all__ = ["site"]
 
 pytestmark = [pytest.mark.second, pytest.mark.finding("H14")]  # the other database: test_database_file
-OWNER = "unheard@example.com"
 PAIRS = [
     (sabotage, TABLES[(number + turn) % len(TABLES)]) for turn in (0, 3) for number, sabotage in enumerate(SABOTAGE)
 ]
@@ -58,7 +57,7 @@ def test_without_its_triggers_nothing_is_trusted_until_they_are_back(
 
 
 def test_a_counter_that_may_not_be_raised_is_a_fault(site: TamperedSite) -> None:
-    """Every revocation fails then, which nobody would learn before they need one."""
+    """Every revocation fails then, which an operator would learn only when they need one."""
     case = site.case("apikeys_apikey")
     wait_until(lambda: site.trusts)
     try:
@@ -99,7 +98,7 @@ def test_a_session_that_replicates_is_heard(site: TamperedSite, table: str) -> N
 
 @pytest.mark.parametrize("table", TABLES)
 def test_a_search_path_that_leads_astray_silences_nobody(site: TamperedSite, table: str) -> None:
-    """Somebody who may only write rows has a function of their own in front of PostgreSQL's."""
+    """An attacker who may only write rows puts a function of their own in front of PostgreSQL's."""
     case = site.case(table)
     wait_until(lambda: site.trusts)
     site.sql(
@@ -161,7 +160,7 @@ def test_columns_that_change_their_names_are_noticed(site: TamperedSite) -> None
     ],
 )
 def test_a_gap_in_what_is_told_makes_every_worker_forget_and_go_on(site: TamperedSite, statement: str) -> None:
-    """A notification that was lost, or one that somebody made up."""
+    """A notification that was lost, or one that was made up."""
     case = site.case("apikeys_apikey")
     wait_until(lambda: site.trusts)
     wait_until(lambda: site.is_cached(case))

@@ -34,7 +34,7 @@ class Site(NamedTuple):
     cluster: Cluster
 
     def client(self) -> ClientKey:
-        """Make a key that every thread has used, and that is remembered."""
+        """Make a key that every thread has used, and that is cached."""
         client = ClientKey(*self.portal.make_key(OWNER))
         self.wait_until_all_accept(client)
         return client
@@ -65,7 +65,7 @@ class Site(NamedTuple):
         assert self.statuses(client) == {401}
 
     def prepare(self) -> None:
-        """Have each thread ask the database so often about unknown keys that PostgreSQL has prepared the question."""
+        """Let each thread look up unknown keys so often that PostgreSQL has prepared the query."""
         for _ in range(8):
             all_at_once(2 * self.portal.threads, lambda _: self.status_of_secret(new_secret("kp", "live")))
 
@@ -99,7 +99,7 @@ class Site(NamedTuple):
 
     @property
     def has_forgotten(self) -> bool:
-        """Whether the worker remembers nothing, and trusts its memory again."""
+        """Whether the worker's cache is empty, and used again."""
         page = self.portal.get("/metrics").body.decode()
         metrics = {
             name: float(value)
@@ -173,7 +173,7 @@ def test_new_connections_to_a_restored_cluster_take_everybody_there(site: Site) 
 
 
 def test_a_listener_that_stays_elsewhere_is_trusted_no_more(site: Site, tmp_path: Path) -> None:
-    """Notices come by a way of their own, which goes on leading to the old cluster."""
+    """Notifications come by a way of their own, which goes on leading to the old cluster."""
     site.portal.stop()
     site.portal.environment["KEYPORTAL_LISTEN_URL"] = site.cluster.url
     site.portal.start(workers=1)

@@ -1,4 +1,4 @@
-"""Behind a connection pooler: no change is missed, and notices can come by another way."""
+"""Behind a connection pooler: no change is missed, and notifications can come by another way."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ OWNER = "pooled@example.com"
 
 @pytest.fixture(scope="module")
 def near(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
-    """Somebody at the same database without a pooler; no server, only a shell."""
+    """A shell at the same database without a pooler, and no server."""
     portal = Portal(tmp_path_factory.mktemp("near"), cluster.url)
     portal.command("migrate", "--verbosity=0")
     portal.make_developer(OWNER)
@@ -48,7 +48,7 @@ def test_what_a_pooler_might_swallow_is_not_relied_on(
     cluster: Cluster, near: Portal, tmp_path: Path, mode: str
 ) -> None:
     with pgbouncer(cluster, mode) as url, behind(url, near, tmp_path).running(workers=1) as portal:
-        paused_keys_are_refused(portal, near, at_once=True)  # nothing is remembered
+        paused_keys_are_refused(portal, near, at_once=True)  # nothing is cached
         log = portal.log.read_text()
         assert POOLED in log
         assert "listening for changes" not in log

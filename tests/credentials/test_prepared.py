@@ -1,4 +1,4 @@
-"""Questions to PostgreSQL: one round trip, remembered by the connection, and over a broken connection asked again."""
+"""Prepared queries to PostgreSQL: one round trip, planned once a connection, repeated over a new one if it broke."""
 
 import logging
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def cluster() -> Iterator[Cluster]:
 def connection(
     cluster: Cluster, django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DatabaseWrapper]:
-    """What `django.db.connection` is to the questions under test."""
+    """What `django.db.connection` is to the queries under test."""
     place = {"NAME": "keyportal", "HOST": "127.0.0.1", "PORT": cluster.port, "USER": "keyportal", "OPTIONS": {}}
     own = DatabaseWrapper({**default.settings_dict, **place, "PASSWORD": cluster.password}, alias="own")
     monkeypatch.setattr("credentials.verdict_query.prepared.connection", own)
@@ -56,7 +56,7 @@ def query() -> Query:
 
 
 def statements(connection: DatabaseWrapper) -> int:
-    """Return how many statements the server remembers for this connection."""
+    """Return how many statements the server has prepared for this connection."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_prepared_statements")
         return int(cursor.fetchone()[0])

@@ -1,4 +1,4 @@
-"""Whoever gets the answer to a change finds it in force in the worker that answered, however late that one hears."""
+"""The client that gets the answer to a change finds it in force in the worker that answered, however late it hears."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,14 +15,14 @@ from tests.with_postgres import Cluster
 # The other database: test_database_file, where every request looks by itself.
 pytestmark = [pytest.mark.once, pytest.mark.postgresql, pytest.mark.finding("H14"), pytest.mark.finding("F")]
 
-OWNER, OPERATOR = "settling@example.com", "settling-operator@example.com"
+OWNER, OPERATOR = "applied@example.com", "applied-operator@example.com"
 Revoke = Callable[[], object]
 
 
 @pytest.fixture(scope="module")
 def site(cluster: Cluster, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     """One worker, so that the one that answers is the one that is asked next."""
-    folder = tmp_path_factory.mktemp("settling")
+    folder = tmp_path_factory.mktemp("applied")
     url = cluster.url.replace(f":{cluster.port}/", f":{proxy.port}/")
     opened = {"KEYPORTAL_METRICS_NETWORKS": "127.0.0.1/32", "KEYPORTAL_METRICS_DIR": str(folder / "metrics")}
     with Portal(folder, url, **opened).running(workers=1) as portal:
@@ -37,8 +37,8 @@ def metric(site: Portal, name: str) -> float:
     return next((float(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0.0)
 
 
-def is_from_memory(site: Portal, client: ClientKey) -> bool:
-    """Ask, and return whether it was let in without a question to the database."""
+def is_from_cache(site: Portal, client: ClientKey) -> bool:
+    """Use the key, and return whether it was let in without a query."""
     hits = metric(site, "keyportal_cache_hits_total")
     assert OAuthClient(site).me(client.secret).status == 200
     return metric(site, "keyportal_cache_hits_total") > hits
@@ -69,10 +69,10 @@ def test_the_answer_to_a_revocation_comes_when_it_holds(
     """What the listener would hear is kept back, while its lease goes on: only the wait for it makes the difference."""
     client = ClientKey(*site.make_key(OWNER))
     revoke = way(site, client)
-    wait_until(lambda: is_from_memory(site, client))
+    wait_until(lambda: is_from_cache(site, client))
     assert proxy.hold() == 1
     try:
-        assert is_from_memory(site, client)
+        assert is_from_cache(site, client)
         revoke()
         assert {OAuthClient(site).me(client.secret).status for _ in range(IN_A_ROW)} == {401}
     finally:
@@ -81,7 +81,7 @@ def test_the_answer_to_a_revocation_comes_when_it_holds(
 
 def test_a_change_that_is_applied_in_time_leaves_the_rest_of_the_cache(site: Portal) -> None:
     client, other = (ClientKey(*site.make_key(OWNER)) for _ in range(2))
-    wait_until(lambda: is_from_memory(site, client) and is_from_memory(site, other))
+    wait_until(lambda: is_from_cache(site, client) and is_from_cache(site, other))
     by_the_api(site, client)()
     assert OAuthClient(site).me(client.secret).status == 401
-    assert is_from_memory(site, other)
+    assert is_from_cache(site, other)

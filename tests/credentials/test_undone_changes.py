@@ -1,4 +1,4 @@
-"""Somebody's own trigger or rule undoes what a verb does: then nobody is told that it is done."""
+"""A foreign trigger or rule undoes what a verb does: then no answer says that it is done."""
 
 import json
 import sqlite3
@@ -29,7 +29,7 @@ class Case(NamedTuple):
 
 
 class Site:
-    """A portal in whose database somebody makes triggers of their own."""
+    """A portal in whose database a test makes triggers of its own."""
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
@@ -73,7 +73,7 @@ class Site:
         return self.portal.request("DELETE", "/api/v1/tokens", headers={"Authorization": f"Bearer {credential}"})
 
     def log_count(self, table: str) -> int:
-        """Return how often the log tells of a change of this table that was undone."""
+        """Return how often the log names a change of this table that was undone."""
         return self.portal.log.read_text().count(f"integrity_violation: a change of {table} was undone")
 
 

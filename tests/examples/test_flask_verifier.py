@@ -66,7 +66,7 @@ def test_it_takes_what_is_for_it_and_nothing_that_is_for_another(
 def test_it_can_not_see_that_a_token_was_revoked(
     service: FlaskClient, portal: Portal, oauth_client: OAuthClient
 ) -> None:
-    """As docs/tokens.md says: whoever has to see it at once asks the portal."""
+    """As docs/tokens.md says: a service that has to see it at once asks the portal."""
     portal.make_developer("unseen@example.com")
     portal.shell("Scope.objects.get_or_create(name='reports:read', defaults={'description': 'Read'})")
     token: str = oauth_client.log_in("unseen@example.com")["access_token"]

@@ -1,4 +1,4 @@
-"""The Flask service behind nginx: it knows nothing of keys, and gets who may come in."""
+"""The Flask service behind nginx: it knows nothing of keys, and gets only requests that may come in."""
 
 import json
 import threading

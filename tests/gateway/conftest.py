@@ -13,7 +13,7 @@ from tests.portal import Portal
 
 @pytest.fixture(scope="session")
 def gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateways]:
-    """A portal as in production that trusts gateways on this machine, and each gateway that somebody asks for.
+    """A portal as in production that trusts gateways on this machine, and each gateway that a test asks for.
 
     Its address is https, the gateways ask over plain http, and so do their clients: TLS ends before.
     """

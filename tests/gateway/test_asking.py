@@ -32,7 +32,7 @@ Ask = Callable[[str], Any]
 
 @pytest.fixture(autouse=True)
 def _anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin a window of its own for each test: how much is allowed is read when one begins."""
+    """Begin a window of its own for each test: its amount is read when it begins."""
     fresh = Allowance()
     monkeypatch.setattr("gateway.callers.allowance", lambda: fresh)
 
@@ -132,7 +132,7 @@ def test_a_service_is_counted_once_where_a_thread_goes_on(make_key: MakeKey) -> 
 
 
 def cache_without(secret: str) -> Lookup:
-    """Memory that knows every credential but one."""
+    """Return a lookup in a cache that has every credential but one."""
 
     def lookup(key: bytes, load: Callable[[], Record | None]) -> Record | None:
         if key == index_digest(index_ring().primary, secret):

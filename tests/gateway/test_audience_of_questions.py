@@ -40,7 +40,7 @@ def ask(request: pytest.FixtureRequest, client: Client, make_key: MakeKey) -> As
 
 def test_a_token_is_good_where_it_is_for_and_nowhere_else(ask: Ask, swap: Swap) -> None:
     of_reports, own = swap(REPORTS)[2], swap(None)[2]
-    for _ in range(2):  # asked about for the first time, and remembered
+    for _ in range(2):  # looked up, and from the cache
         assert ask(of_reports, REPORTS) == "ok"
         for audience in (None, ORDERS, OWN, "https://nobody.test", REPORTS + "/", REPORTS.upper()):
             assert ask(of_reports, audience) == "invalid_token", audience

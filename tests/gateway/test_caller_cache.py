@@ -1,4 +1,4 @@
-"""Who asks over a connection again and again is known there, and is judged each time as if nobody were."""
+"""A caller is known over its connection, and checked each time as if it were not."""
 
 import json
 import secrets
@@ -30,7 +30,7 @@ Fill = Callable[[str], CallerCache]
 
 @pytest.fixture
 def fill(monkeypatch: pytest.MonkeyPatch) -> Fill:
-    """Put a credential into the cache of a connection, in a process that knows its memory to be right."""
+    """Put a credential into the cache of a connection, in a process whose cache is current."""
     monkeypatch.setattr(freshness(), "glance", lambda: True)
 
     def fill_cache(credential: str) -> CallerCache:
@@ -106,13 +106,13 @@ def test_nothing_of_what_was_sent_is_kept() -> None:
 
 
 def _no_record() -> VerifiedRecord:
-    return None  # type: ignore[return-value]  # nobody looks
+    return None  # type: ignore[return-value]  # the cache only stores it
 
 
 @pytest.fixture
 def service(portal: Portal) -> ClientKey:
     """Return a service that may ask, with its key."""
-    email = f"acquainted-{secrets.token_hex(4)}@example.com"
+    email = f"caller-{secrets.token_hex(4)}@example.com"
     portal.make_developer(email)
     return ClientKey(*portal.make_key(email, "--scope", "credentials:verify", "--restricted"))
 

@@ -1,4 +1,4 @@
-"""Deny stays deny: whatever the method, the path, the protocol or the fault, who may not never reaches the API."""
+"""Deny stays deny: whatever the method, path, protocol or fault, a client without rights never reaches the API."""
 
 from pathlib import Path
 from typing import Final
@@ -53,7 +53,7 @@ NOTHING: Final = (
     "/reports/..",
     "/gateway/auth",
 )
-"""What there is not, whoever asks."""
+"""What there is not, for any client."""
 ODD: Final = (
     "/reports/\\..\\admin\\1",
     "/reports/%5c..%5cadmin",

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.once
 
 
 def call_of(answer: Reply) -> Call:
-    """Return what the API got."""
+    """Return the call that reached the API."""
     assert answer.status == 200, answer
     return Call(**json.loads(answer.body))
 

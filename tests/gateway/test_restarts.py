@@ -1,4 +1,4 @@
-"""Servers of keyportal are restarted one by one behind a gateway, and whoever asks notices nothing."""
+"""Servers of keyportal are restarted one by one behind a gateway, and no client notices."""
 
 import http.client
 import threading

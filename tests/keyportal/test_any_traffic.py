@@ -1,4 +1,4 @@
-"""Whatever is sent in whatever pieces, and whoever is slow: nothing is lost, kept or answered twice."""
+"""Whatever is sent, in whatever pieces, by however slow a client: nothing is lost, kept or answered twice."""
 
 import random
 import re
@@ -29,7 +29,7 @@ LENGTHS: Final = (0, 1, 5, 900, 3000, 70_000)
 
 
 class DeferredThreads:
-    """Takes what a thread would do, and does it when the test says so."""
+    """Takes the tasks of a thread, and runs them when the test says so."""
 
     def __init__(self) -> None:
         self.waiting: deque[tuple[Any, Any, Any]] = deque()

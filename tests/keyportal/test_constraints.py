@@ -1,4 +1,4 @@
-"""What the database itself holds, whoever writes: each constraint of a model refuses what it is for."""
+"""What the database itself refuses, whatever writes to it: each constraint of a model does what it is for."""
 
 from typing import Final
 

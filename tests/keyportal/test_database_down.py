@@ -25,7 +25,7 @@ def site(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def wait_until_noticed(site: Portal, authorization: str, path: str = "/api/v1/me") -> None:
-    """Ask until both workers know that the database is away: until their lease is over, they remember."""
+    """Ask until both workers know that the database is away: until their lease is over, they answer from the cache."""
 
     def is_down() -> bool:
         status = site.get(path, Authorization=authorization).status
@@ -111,7 +111,7 @@ def test_the_database_goes_and_comes_back(site: Portal, cluster: Cluster) -> Non
 
 @pytest.mark.security("R-02")
 def test_a_database_that_hangs_holds_nobody_up(site: Portal, cluster: Cluster) -> None:
-    """It takes what is sent and says nothing until everybody has an answer: nothing but giving it up can give one."""
+    """It takes what is sent and says nothing until every client has an answer: only a timeout can give one."""
     site.make_developer("hangs@example.com")
     _, secret = site.make_key("hangs@example.com")
     entry_points = [("/gateway/auth", 503), ("/api/v1/me", 503), ("/healthz", 200), ("/.well-known/jwks.json", 200)]

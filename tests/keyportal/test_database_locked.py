@@ -1,4 +1,4 @@
-"""SQLite while somebody else writes for a long time: who asks is answered, who writes is told to come back."""
+"""SQLite while another process writes for a long time: reads are answered, writes are told to come back."""
 
 import json
 import sqlite3

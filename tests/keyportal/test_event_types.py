@@ -84,8 +84,8 @@ def test_every_message_of_the_library_is_a_type_of_event(folder: str) -> None:
     """The library names the events of which it notifies by these templates."""
     messages = Path(allauth.__file__).parent / "templates" / folder / "email"
     names = {path.name.removesuffix("_subject.txt") for path in messages.glob("*_subject.txt")}
-    unheard = {name for name in names if name.upper() not in EventType.__members__}
-    assert unheard <= {
+    unknown = {name for name in names if name.upper() not in EventType.__members__}
+    assert unknown <= {
         *("account_already_exists", "email_confirmation", "email_confirmation_signup", "login_code", "unknown_account"),
         *("password_reset_key", "password_reset_code"),
     }

@@ -16,7 +16,7 @@ OPEN = re.compile(
     r"/$|/accounts/(login|signup|logout|inactive|confirm-email|password/reset|reauthenticate|2fa/(authenticate|webauthn/login)"
     r"|login/code/confirm|password/set)/|/docs/|/theme/|/\.?well-known/|/healthz|/readyz|/api/|/admin/(login|jsi18n|logout)/"
 )
-"""What answers 200 to somebody who is not logged in. A new route fails the test until it is listed here."""
+"""What answers 200 to a client that is not logged in. A new route fails the test until it is listed here."""
 
 
 def routes(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterator[str]:

@@ -119,7 +119,7 @@ def test_a_change_of_the_password_changes_nothing_else(
 
 
 def test_a_log_in_for_tokens_gives_what_is_the_account_s_own(client: Client, developer: User, thief: User) -> None:
-    """Members that nobody asked for are ignored or refused; either way nothing is issued by them."""
+    """Members that no form has are ignored or refused; either way nothing is issued by them."""
     body = json.dumps(every_column(thief, but={"scope", "scopes"}))
     headers = {"Authorization": basic(developer.email, PASSWORD)}
     answer = client.post("/api/v1/tokens", body, content_type="application/json", secure=True, headers=headers)

@@ -76,7 +76,7 @@ def ask(portal: Portal, raw: bytes) -> Reply:
 
 
 def fault_of(reply: Reply, *, is_page: bool = False) -> str:
-    """Return what is wrong with an answer; nothing if nothing is. A page may lead back to where somebody was."""
+    """Return what is wrong with an answer; nothing if nothing is. A page may lead back to where the browser was."""
     if reply.status >= 500:
         return f"status {reply.status}"
     if is_page:

@@ -72,7 +72,7 @@ def test_an_admin_of_another_kind_is_not_registered() -> None:
 
 @pytest.mark.security("A-13")
 def test_the_admin_has_no_log_in_of_its_own(log_in: LogIn, make_user: MakeUser, operator: User) -> None:
-    """Django's form would ask for no second factor and count no guesses, and change who somebody is."""
+    """Django's form would ask for no second factor and count no guesses, and change who is logged in."""
     lesser = make_user("lesser@example.com")
     rewrite(lesser, is_staff=True)
     browser = log_in(User.objects.get(pk=lesser.pk))

@@ -56,7 +56,7 @@ def pass_through(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 
 def exchange_with(method: str, path: str, *lines: str, end: OtherEnd, body: bytes = b"") -> Reply:
-    """Return what the HTTP server answers to somebody at this other end."""
+    """Return what the HTTP server answers to a client at this other end."""
     http_server, loop = HTTPServer(pass_through), asyncio.new_event_loop()
     for threads in (http_server.verdicts, http_server.others):
         threads.start(loop)
@@ -212,7 +212,7 @@ def test_a_server_behind_a_proxy_gives_nothing_to_its_plain_clients(tmp_path: Pa
         oauth_client = OAuthClient(portal)
         plain, encrypted = ({"X-Forwarded-Proto": scheme} for scheme in ("http", "https"))
         bearer = {"Authorization": f"Bearer {client.secret}"}
-        for path in ("/api/v1/me", "/gateway/auth"):  # remembered by the second time, and refused all the same
+        for path in ("/api/v1/me", "/gateway/auth"):  # cached by the second time, and refused all the same
             assert [portal.get(path, **bearer, **encrypted).status for _ in range(2)] == [200, 200]
             assert portal.get(path, **bearer, **plain).status == 403
             assert portal.get(path, **bearer).status == 200

@@ -1,4 +1,4 @@
-"""Errors for machines are problem details, whoever made them: the view, REST framework, Django or the server."""
+"""Errors for machines are problem details, whatever made them: the view, REST framework, Django or the server."""
 
 import json
 import re

@@ -38,7 +38,7 @@ DESCRIBES = {
     "tokens.RefreshToken": {"issued_at"},
     "tokens.Audience": {"description", "created_at"},
 }
-"""The columns that no seal covers: they only describe, and let nobody in."""
+"""The columns that no seal covers: they only describe, and open nothing."""
 UNSEALED = {
     "accounts.AttemptWindow": "counts; a reset allows more guesses",
     "accounts.CacheEntry": "one-time codes that were used; JSON",
@@ -51,7 +51,7 @@ UNSEALED = {
     "tokens.RevokedToken": "its deletion is that of a row (docs/threat-model.md)",
     "keyportal.TaskRun": "when the last purge ran",
 }
-"""The tables of the portal without a seal, and why that lets nobody in."""
+"""The tables of the portal without a seal, and why that opens nothing."""
 
 
 def sealed_models() -> list[type[SealedRow]]:

@@ -96,8 +96,8 @@ def test_a_forwarded_scheme_counts_from_a_trusted_proxy_only() -> None:
 @pytest.mark.security("P-08")
 def test_an_event_names_the_client_and_the_peer(log_in: Any, developer: Any) -> None:
     browser = log_in(developer)
-    settled = {"REMOTE_ADDR": "203.0.113.9", PEER: "127.0.0.1", REQUEST_ID: "named"}
-    browser.post("/accounts/logout/", secure=True, **settled)
+    resolved = {"REMOTE_ADDR": "203.0.113.9", PEER: "127.0.0.1", REQUEST_ID: "named"}
+    browser.post("/accounts/logout/", secure=True, **resolved)
     event = Event.objects.get(verb="logged_out")
     assert (event.address, event.peer, event.request_id) == ("203.0.113.9", "127.0.0.1", "named")
 

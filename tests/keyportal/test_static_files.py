@@ -1,4 +1,4 @@
-"""Static files that nobody collected, of another release, cut short, gone: the server mends it, and pages come."""
+"""Static files that were not collected, of another release, cut short, gone: the server mends it, and pages come."""
 
 import gzip
 import json
@@ -167,7 +167,7 @@ def test_servers_that_start_at_once_do_not_get_in_each_others_way(site: Portal, 
 
 
 def test_whatever_a_template_names_is_there() -> None:
-    """The storage makes no error of a name that it does not know, so nobody would notice."""
+    """The storage makes no error of a name that it does not know."""
     named = {
         name
         for template in (ROOT / "templates").rglob("*.html")

@@ -1,4 +1,4 @@
-"""Pages that wait for the database: verdicts do not wait for them, and everybody is answered in the end."""
+"""Pages that wait for the database: verdicts do not wait for them, and every request is answered in the end."""
 
 import select
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def site(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def known(site: Portal) -> ClientKey:
-    """A key that both workers remember."""
+    """A key that both workers have cached."""
     client = ClientKey(*site.make_key(OWNER))
     wait_until(lambda: {verdict(site, client) for _ in range(20)} == {200})
     return client

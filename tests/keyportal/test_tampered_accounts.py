@@ -1,4 +1,4 @@
-"""Somebody writes to the tables of accounts without the server's keys: they get in nowhere and gain no right."""
+"""An attacker writes to the tables of accounts without the server's keys: they get in nowhere and gain no right."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Somebody writes to the tables of credentials without the server's keys: no right is widened, nothing is revived."""
+"""An attacker writes to the tables of credentials without the server's keys, and widens or revives nothing."""
 
 from datetime import timedelta
 

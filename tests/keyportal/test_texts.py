@@ -1,4 +1,4 @@
-"""One rule for texts wherever somebody gives one: forms, commands, the operators' site, names of passkeys, programs."""
+"""One rule for texts wherever one is entered: forms, commands, the operators' site, names of passkeys, programs."""
 
 import base64
 import io

@@ -114,7 +114,7 @@ def test_links_that_hold_a_secret_are_in_no_log_of_the_proxy(front: Front) -> No
 
 @pytest.mark.parametrize("file", IDLE_OF)
 def test_a_proxy_closes_what_is_idle_before_the_portal_does(file: str) -> None:
-    """Whoever closes second may just have sent a request."""
+    """The side that closes second may just have sent a request."""
     found = re.findall(IDLE_OF[file], (ROOT / "deploy" / file).read_text())
     assert found
     assert all(0 < int(seconds) < IDLE for seconds in found)

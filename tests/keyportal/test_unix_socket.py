@@ -42,7 +42,7 @@ class SocketPortal(Portal):
         return line
 
     def guess(self, address: str) -> int:
-        """Try a wrong password, as somebody at this address would through a proxy."""
+        """Try a wrong password, as a client at this address would through a proxy."""
         headers = {"Authorization": basic("nobody@example.com", "wrong"), "X-Forwarded-For": address}
         return self.request("POST", "/api/v1/tokens", headers=headers).status
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 KEPT: Final = 1000
 """Bytes of a body that are repeated."""
 READ_WITHIN: Final = 20.0
-"""Seconds until a stream goes on although nobody has read its beginning: so a test fails before it hangs."""
+"""Seconds until a stream goes on although its beginning was not read: so a test fails before it hangs."""
 FIRST, READ, UNREAD = b"the first", b"the last, and the first was read", b"the last, and nobody has read the first"
 ALLOWED: Final = [("Access-Control-Allow-Origin", "https://app.example.com"), ("Access-Control-Max-Age", "60")]
 

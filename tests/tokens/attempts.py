@@ -11,7 +11,7 @@ HERE = "203.0.113.7"
 
 
 def elsewhere(number: int) -> str:
-    """An address that nobody has seen."""
+    """Return an address that the portal has not seen."""
     return f"198.51.{number // 250}.{number % 250 + 1}"
 
 

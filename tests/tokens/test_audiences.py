@@ -104,7 +104,7 @@ def test_a_key_has_no_audience_and_is_good_for_every_service(swap: Swap) -> None
 
 
 def test_memory_alone_says_no_more_of_another_s_token_than_of_an_unknown_one(swap: Swap) -> None:
-    """Whoever asks about unknown ones is counted in the database, where the event loop can't wait."""
+    """Questions about unknown tokens are counted in the database, where the event loop can't wait."""
     _, _, token = swap()
     lookup = cached_lookup()
     verify(token, address=None, audience=REPORTS, lookup=lookup)

@@ -85,7 +85,7 @@ def test_introspection_says_whom_a_token_is_for(client: Client, swap: Swap, make
         form = {"token": credential, **named}
         return post_form(client, "/oauth/introspect", form, **basic(service.pk, service_secret))[1]
 
-    for _ in range(2):  # remembered, too
+    for _ in range(2):  # from the cache, too
         assert ask(token, audience=REPORTS)["aud"] == REPORTS
         assert ask(own)["aud"] == ask(own, audience="https://portal.test")["aud"] == "https://portal.test"
         foreign = [ask(token), ask(token, audience=ORDERS), ask(own, audience=REPORTS)]
