@@ -43,9 +43,15 @@ class Forger:
 
     def forgeries(self) -> dict[str, str]:
         """Return one token of each kind that must be refused."""
+        return {
+            **{name: self.genuine({}, claims) for name, claims in self._wrong_claims().items()},
+            **{name: self.genuine(header, {}) for name, header in self._wrong_headers().items()},
+            **self._wrong_signatures(),
+        }
+
+    def _wrong_claims(self) -> dict[str, dict[str, object]]:
         now = self.claims["iat"]
-        alien = {"kid": self.stranger.primary.id}
-        wrong_claims: dict[str, dict[str, object]] = {
+        return {
             "future": {"iat": now + 3600, "nbf": now + 3600, "exp": now + 7200},
             "not before": {"nbf": now + 3600},
             "other issuer": {"iss": "https://evil.example"},
@@ -55,7 +61,9 @@ class Forger:
             "unknown user": {"sub": f"user:usr_{'nobody':0>22}"},
             **{f"without {name}": {name: None} for name in ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")},
         }
-        wrong_headers: dict[str, dict[str, object]] = {
+
+    def _wrong_headers(self) -> dict[str, dict[str, object]]:
+        return {
             **{f"typ {typ}": {"typ": typ} for typ in ("JWT", "rt+jwt", "dpop+jwt", None)},
             **{f"alg {alg}": {"alg": alg} for alg in ("none", "None", "HS256", "HS512", "RS256", "")},
             **{f"kid {kid!r}"[:20]: {"kid": kid} for kid in ("../../etc/passwd", "' OR 1=1--", "\0", 5, ["x"])},
@@ -66,14 +74,15 @@ class Forger:
             "empty crit": {"crit": []},
             "b64": {"b64": False},
         }
+
+    def _wrong_signatures(self) -> dict[str, str]:
+        alien = {"kid": self.stranger.primary.id}
         genuine = self.genuine({}, {})
         head, body, signature = genuine.split(".")
         hmac_head = base64url(json.dumps({**self.header, "alg": "HS256"}).encode())
         public = json.dumps(self.ring.primary.public_jwk()).encode()
         mac = hmac.digest(public, f"{hmac_head}.{body}".encode(), hashlib.sha256)
         return {
-            **{name: self.genuine({}, claims) for name, claims in wrong_claims.items()},
-            **{name: self.genuine(header, {}) for name, header in wrong_headers.items()},
             "stranger's key": self._sign(self.stranger, self.header, self.claims),
             "stranger's id": self._sign(self.stranger, {**self.header, **alien}, self.claims),
             "public key as secret": f"{hmac_head}.{body}.{base64url(mac)}",

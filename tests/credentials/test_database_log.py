@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 
 __all__ = ["connection"]
 
-pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off
+pytestmark = pytest.mark.once  # the other database has a listener: test_listener_cut_off
 
 
 @pytest.mark.finding("H43")

@@ -16,7 +16,7 @@ from tests.credentials.leases import Leased, leased
 
 __all__ = ["leased"]
 
-pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off
+pytestmark = pytest.mark.once  # the other database has a listener: test_listener_cut_off
 ANY = nullcontext()
 HERE, THERE = DatabaseIdentity("1.5", 1, (1, 2)), DatabaseIdentity("1.5", 1, (1, 3))
 

@@ -19,7 +19,7 @@ from tests.credentials.sqlite_connections import Connections, commit_elsewhere, 
 
 __all__ = ["connection"]
 
-pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off
+pytestmark = pytest.mark.once  # the other database has a listener: test_listener_cut_off
 
 
 def test_only_a_commit_makes_it_forget(connection: Connections) -> None:

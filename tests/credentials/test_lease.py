@@ -9,7 +9,7 @@ from tests.credentials.leases import Leased, leased
 
 __all__ = ["leased"]
 
-pytestmark = pytest.mark.once  # the other database has a listener: test_cut_off
+pytestmark = pytest.mark.once  # the other database has a listener: test_listener_cut_off
 
 
 def test_without_a_lease_one_listener_is_started_and_then_woken(leased: Leased) -> None:
