@@ -58,9 +58,7 @@ def test_a_wrong_password_is_on_the_record_of_the_account(developer: User) -> No
     ]
 
 
-def test_who_fails_is_unknown_even_if_somebody_is_logged_in(
-    developer: User, operator: User, make_key: MakeKey
-) -> None:
+def test_who_fails_is_unknown_even_if_somebody_is_logged_in(developer: User, operator: User, make_key: MakeKey) -> None:
     key, _ = make_key()
     assert refusal_of(developer.email, "wrong", user=operator) == ("invalid_login", 0)
     record_failed_client(request_from(user=operator), key.pk, "wrong_secret")
@@ -73,9 +71,7 @@ def test_the_address_is_written_in_any_case(developer: User) -> None:
     assert failures()[0][2] == developer.pk
 
 
-def test_an_account_that_may_not_log_in_is_told_so_only_with_its_password(
-    make_user: MakeUser, clock: Clock
-) -> None:
+def test_an_account_that_may_not_log_in_is_told_so_only_with_its_password(make_user: MakeUser, clock: Clock) -> None:
     unconfirmed, second, inactive, tampered = (make_user(f"user{n}@example.com", confirmed=n > 0) for n in range(4))
     TOTP.activate(second, generate_totp_secret())
     deactivate_user(user=inactive, origin=ORIGIN)
