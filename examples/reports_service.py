@@ -14,7 +14,7 @@ app = Flask(__name__)
 
 @app.get("/reports/<name>")
 def report(name: str) -> ResponseReturnValue:
-    """Return a report, according to who may read it; the gateway says who asks."""
+    """Return a report, according to who may read it; the gateway says who calls."""
     owner = request.headers["X-Keyportal-Owner"]
     scopes = request.headers["X-Keyportal-Scopes"].split(" ")
     return {"report": name, "for": owner, "may_write": "reports:write" in scopes}
