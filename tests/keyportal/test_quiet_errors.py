@@ -171,7 +171,7 @@ def test_a_line_of_the_log_has_the_frames_of_an_error_and_not_its_text(
     line = formatter.format(record)
     assert PLANTED not in line
     assert type(error).__name__ in line
-    assert "in raised" in line
+    assert "in raise_while_handling" in line
     assert "direct cause" in line
 
 
