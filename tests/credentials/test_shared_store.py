@@ -80,6 +80,18 @@ def test_workers_count_together_and_each_credential_by_itself(store: Store) -> N
     assert store.attempts == 6
 
 
+def test_beyond_a_limit_nothing_is_left_even_if_a_call_came_back_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = RateLimiter()
+    for _ in range(3):
+        assert is_allowed(worker)
+    monkeypatch.setattr(store, "get_moving_window", lambda *_: (1_799_971_190.0, 2))
+    quota = worker.hit("key_1", "3/hour")
+    assert quota is not None
+    assert (quota.is_exceeded, quota.remaining, quota.reset) == (True, 0, 3590)
+
+
 def test_only_a_thread_may_ask_the_store(store: Store) -> None:
     with pytest.raises(WouldBlockError):
         RateLimiter().hit("key_1", "3/hour", may_block=False)
