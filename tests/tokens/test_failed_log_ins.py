@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
+from accounts.attempts import AttemptLimit
 from accounts.models import AttemptWindow, User
 from accounts.services import deactivate_user
 from audit.models import Event
@@ -136,3 +137,12 @@ def test_tries_of_one_client_are_recorded_once_per_address(make_key: MakeKey, cl
     record_failed_client(request_from("2001:db8:1:2::1"), key.pk, "paused")
     latest = Event.objects.latest("id")
     assert (latest.verb, latest.subject_id, latest.details) == ("client_failed", key.pk, {"code": "paused"})
+
+
+def test_the_trail_of_one_client_is_filled_by_no_other(make_key: MakeKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tokens.client_failures.OF_CLIENT", AttemptLimit("events of a test", fixed="1 per 30 years"))
+    keys = [make_key()[0].pk for _ in range(2)]
+    for address in ("192.0.2.7", "192.0.2.8"):
+        for client_id in keys:
+            record_failed_client(request_from(address), client_id, "wrong_secret")
+    assert [subject for _, _, subject, _ in failures()] == keys
