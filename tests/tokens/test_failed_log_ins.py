@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.db import connection
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from accounts.attempts import AttemptLimit
@@ -146,3 +148,11 @@ def test_the_trail_of_one_client_is_filled_by_no_other(make_key: MakeKey, monkey
         for client_id in keys:
             record_failed_client(request_from(address), client_id, "wrong_secret")
     assert [subject for _, _, subject, _ in failures()] == keys
+
+
+@pytest.mark.parametrize("client_id", ["odd\x00id", "key_" + "é" * 22, "a" * 5000], ids=range(3))
+def test_a_text_that_can_be_no_id_never_reaches_the_database(client_id: str) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        record_failed_client(request_from(), client_id, "wrong_secret")
+    assert failures() == []
+    assert [query["sql"] for query in queries.captured_queries if client_id in query["sql"]] == []
