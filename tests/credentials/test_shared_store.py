@@ -52,7 +52,7 @@ def standing(monkeypatch: pytest.MonkeyPatch) -> StandingClock:
 
 
 @pytest.fixture
-def store(settings: Settings, monkeypatch: pytest.MonkeyPatch, standing: StandingClock) -> Store:
+def shared(settings: Settings, monkeypatch: pytest.MonkeyPatch, standing: StandingClock) -> Store:
     settings.CACHE_URL = "redis://store.test/0"
     shared = Store()
     monkeypatch.setattr(rate_limiter, "_connect_store", {settings.CACHE_URL: shared}.__getitem__)
@@ -72,31 +72,31 @@ def is_allowed(limiter: RateLimiter, name: str = "key_1") -> bool:
     return not quota.is_exceeded
 
 
-def test_workers_count_together_and_each_credential_by_itself(store: Store) -> None:
+def test_workers_count_together_and_each_credential_by_itself(shared: Store) -> None:
     one, other = RateLimiter(), RateLimiter()
     allowed = [is_allowed(worker) for worker in (one, other, one, other, one)]
     assert allowed == [True, True, True, False, False]
     assert is_allowed(one, "key_2")
-    assert store.attempts == 6
+    assert shared.attempts == 6
 
 
 def test_beyond_a_limit_nothing_is_left_even_if_a_call_came_back_meanwhile(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    shared: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = RateLimiter()
     for _ in range(3):
         assert is_allowed(worker)
-    monkeypatch.setattr(store, "get_moving_window", lambda *_: (1_799_971_190.0, 2))
+    monkeypatch.setattr(shared, "get_moving_window", lambda *_: (1_799_971_190.0, 2))
     quota = worker.hit("key_1", "3/hour")
     assert quota is not None
     assert (quota.is_exceeded, quota.remaining, quota.reset) == (True, 0, 3590)
 
 
-def test_only_a_thread_may_ask_the_store(store: Store) -> None:
+def test_only_a_thread_may_ask_the_store(shared: Store) -> None:
     with pytest.raises(WouldBlockError):
         RateLimiter().hit("key_1", "3/hour", may_block=False)
     assert RateLimiter().hit("key_1", "", may_block=False) is None  # which needs no counting
-    assert store.attempts == 0
+    assert shared.attempts == 0
 
 
 @pytest.mark.parametrize(
@@ -105,20 +105,20 @@ def test_only_a_thread_may_ask_the_store(store: Store) -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_while_the_store_fails_a_worker_counts_by_itself_and_says_so(
-    store: Store, error: Exception, caplog: pytest.LogCaptureFixture
+    shared: Store, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.before = fail_with(error)
+    shared.before = fail_with(error)
     worker = RateLimiter()
     with caplog.at_level(logging.WARNING, rate_limiter.__name__):
         assert [is_allowed(worker) for _ in range(5)] == [True] * 3 + [False] * 2
-    assert store.attempts == 1
+    assert shared.attempts == 1
     assert caplog.messages == [f"each worker counts rate limits separately: {type(error).__name__}"]
 
 
 def test_the_log_repeats_the_warning_once_a_minute(
-    store: Store, standing: StandingClock, caplog: pytest.LogCaptureFixture
+    shared: Store, standing: StandingClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.before = fail_with(RedisTimeoutError())
+    shared.before = fail_with(RedisTimeoutError())
     worker = RateLimiter()
     warned_at = []
     for _ in range(25):  # each ten seconds: by then, the store is tried again
@@ -126,36 +126,36 @@ def test_the_log_repeats_the_warning_once_a_minute(
         is_allowed(worker)
         warned_at += [standing.now - 1000] * len(caplog.messages)
         standing.now += 10
-    assert (warned_at, store.attempts) == ([0, 60, 120, 180, 240], 25)
+    assert (warned_at, shared.attempts) == ([0, 60, 120, 180, 240], 25)
 
 
-def test_a_store_that_answers_again_is_asked_at_every_call(store: Store, standing: StandingClock) -> None:
-    store.before = fail_with(RedisTimeoutError())
+def test_a_store_that_answers_again_is_asked_at_every_call(shared: Store, standing: StandingClock) -> None:
+    shared.before = fail_with(RedisTimeoutError())
     worker = RateLimiter()
     is_allowed(worker)
-    store.before = int
+    shared.before = int
     standing.now += 1
     assert [is_allowed(worker) for _ in range(4)] == [True, True, True, False]
-    assert store.attempts == 5
+    assert shared.attempts == 5
 
 
 def test_one_call_tries_the_store_again_and_the_others_wait_as_long_as_it_may_take(
-    store: Store, standing: StandingClock
+    shared: Store, standing: StandingClock
 ) -> None:
-    store.before = fail_with(RedisTimeoutError())
+    shared.before = fail_with(RedisTimeoutError())
     worker = RateLimiter()
     is_allowed(worker)
     standing.now += 1
     attempts: list[int] = []
 
     def others_call_meanwhile() -> None:
-        store.before = fail_with(RedisTimeoutError())
+        shared.before = fail_with(RedisTimeoutError())
         for seconds in (0.0, 0.09, 0.02):
             standing.now += seconds
             is_allowed(worker)
-            attempts.append(store.attempts)
+            attempts.append(shared.attempts)
 
-    store.before = others_call_meanwhile
+    shared.before = others_call_meanwhile
     is_allowed(worker)
     assert attempts == [2, 2, 3]
 
