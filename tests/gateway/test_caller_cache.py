@@ -22,6 +22,7 @@ from tests.conftest import ORIGIN, MakeKey
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
 from tests.staleness import IN_A_ROW, wait_until_refused
+from tests.typos import with_another_end
 from tokens.services import issue_to_key
 
 HOME, AWAY = parse_address("192.0.2.1"), parse_address("198.51.100.1")
@@ -111,7 +112,7 @@ def _no_record() -> VerifiedRecord:
 
 @pytest.fixture
 def service(portal: Portal) -> ClientKey:
-    """Return a service that may ask, with its key."""
+    """A service that may ask, with its key."""
     email = f"caller-{secrets.token_hex(4)}@example.com"
     portal.make_developer(email)
     return ClientKey(*portal.make_key(email, "--scope", "credentials:verify", "--restricted"))
@@ -132,7 +133,7 @@ def test_a_service_that_is_revoked_is_refused_over_the_connection_that_it_holds(
     _, shown = portal.make_key(email)
     with closing(HTTPConnection("127.0.0.1", portal.port)) as connection:
         assert {verify_over(connection, service.secret, shown) for _ in range(IN_A_ROW)} == {200}
-        assert verify_over(connection, f"{service.secret[:-1]}x", shown) == 401
+        assert verify_over(connection, with_another_end(service.secret), shown) == 401
         assert verify_over(connection, service.secret, shown) == 200
         assert verify_over(connection, shown, shown) == 403
         portal.revoke_key(service.id)
