@@ -45,6 +45,15 @@ def test_createdeveloper_makes_an_account(command: Any) -> None:
     assert Event.objects.get(verb="user_created").actor == "command:createdeveloper"
 
 
+@pytest.mark.parametrize("options", [[], ["--operator"]], ids=["developer", "operator"])
+def test_createdeveloper_gives_rights_to_an_operator_only(command: Any, options: list[str]) -> None:
+    command("createdeveloper", "ada@example.com", "--confirmed", *options)
+    user = User.objects.get()
+    assert (user.is_staff, user.is_superuser) == (bool(options), bool(options))
+    assert user.seal_is_valid()
+    assert Event.objects.get(verb="user_created").details["operator"] is bool(options)
+
+
 def test_createdeveloper_without_a_password_leaves_it_to_a_reset(command: Any) -> None:
     command("createdeveloper", "ada@example.com")
     user = User.objects.get()

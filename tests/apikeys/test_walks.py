@@ -59,7 +59,7 @@ def steady(kind, credential):
 print(json.dumps([steady(APIKeyAuthentication, {secret!r}), steady(AccessTokenAuthentication, {token!r})]))
 """
 VERDICT: Final = [
-    *("apikeys/authentication.py", "credentials/bearer.py", "apikeys/verification.py", "vault/digests.py"),
+    *("credentials/bearer.py", "apikeys/authentication.py", "apikeys/verification.py", "vault/digests.py"),
     "credentials/record.py",
 ]
 Walk = dict[str, int]

@@ -1,4 +1,4 @@
-"""The command `createdeveloper EMAIL`, which creates a developer's account."""
+"""The command `createdeveloper EMAIL`, which creates the account of a developer or an operator."""
 
 import sys
 from argparse import ArgumentParser
@@ -19,12 +19,13 @@ from audit.origin import Origin
 class Command(BaseCommand):
     """A command that creates an account. Without a password, the owner sets one through “Forgot your password?”."""
 
-    help = "Create a developer's account."
+    help = "Create the account of a developer or, with --operator, of an operator."
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
         parser.add_argument("--confirmed", action="store_true", help="the address is known to be theirs")
+        parser.add_argument("--operator", action="store_true", help="give the account every right in the admin site")
         parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
     @override
@@ -43,6 +44,7 @@ class Command(BaseCommand):
                 email=candidate.email,
                 password=password,
                 confirmed=options["confirmed"],
+                operator=options["operator"],
                 origin=Origin.of_command("createdeveloper"),
             )
         except IntegrityError as taken:
