@@ -16,10 +16,12 @@ from tests.conftest import ORIGIN, MakeKey
 from tests.limits import START, Clock, clock
 from tests.oauth_client import FORM, basic
 from tests.rows import rewrite
+from tests.tokens.attempts import counted_late
+from tokens import oauth
 from tokens.clients import OAuthError, authenticate_client
 from vault.secret_format import new_id, new_secret
 
-__all__ = ["clock"]  # a fixture
+__all__ = ["clock", "counted_late"]  # fixtures
 
 pytestmark = pytest.mark.django_db
 GRANT = "grant_type=client_credentials"
@@ -206,3 +208,23 @@ def test_after_too_many_wrong_secrets_the_longest_wait_is_told(
     assert int(every["Retry-After"]) > 300
     assert int(send(client, header=basic(key.pk, secret))["Retry-After"]) == int(every["Retry-After"])
     assert send(client, header=basic(key.pk, secret), REMOTE_ADDR="198.51.100.9").status_code == 200
+
+
+def test_of_many_wrong_secrets_at_once_those_beyond_the_limit_are_told_to_wait(
+    client: Client, make_key: MakeKey, clock: Clock, counted_late: None, settings: Settings
+) -> None:
+    settings.KEYPORTAL_LIMIT_CLIENT = "1 per minute"
+    wrong = basic(make_key()[0].pk, "wrong")
+    assert send(client, header=wrong).status_code == 401
+    late = send(client, header=wrong)
+    assert said(late) == (429, "temporarily_unavailable", "Too many requests.")
+    assert headers_of(late) == {"Retry-After": "121"}
+
+
+def test_an_answer_says_by_itself_that_nobody_may_keep_it(make_key: MakeKey) -> None:
+    key, secret = make_key()
+    form = f"{GRANT}&client_id={key.pk}&client_secret={secret}"
+    good, bad = oauth.token(RequestFactory().post("/", form, FORM)), OAuthError("invalid_request", "A word.").response()
+    for answer, status in ((good, 200), (bad, 400)):
+        assert answer.status_code == status
+        assert (answer["Cache-Control"], answer["Pragma"]) == ("no-store", "no-cache")
