@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.contrib.auth.signals import user_login_failed
 from django.db import connection
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
@@ -66,6 +67,22 @@ def test_who_fails_is_unknown_even_if_somebody_is_logged_in(developer: User, ope
     assert refusal_of(developer.email, "wrong", user=operator) == ("invalid_login", 0)
     record_failed_client(request_from(user=operator), key.pk, "wrong_secret")
     assert [actor for actor, *_ in failures()] == ["anonymous", "anonymous"]
+
+
+def test_what_listens_to_failed_log_ins_is_given_the_request(developer: User) -> None:
+    heard: list[object] = []
+
+    def listen(request: HttpRequest | None, **signal: object) -> None:
+        heard.append(request)
+
+    request = request_from()
+    user_login_failed.connect(listen)
+    try:
+        with pytest.raises(RefusedError):
+            log_in(request, developer.email, "wrong")
+    finally:
+        user_login_failed.disconnect(listen)
+    assert heard == [request]
 
 
 def test_the_address_is_written_in_any_case(developer: User) -> None:
