@@ -110,6 +110,7 @@ def test_an_attempt_beyond_the_limit_raises_the_words_and_the_wait() -> None:
     with pytest.raises(TooManyAttemptsError) as stopped:
         LIMIT.enforce("me")
     assert (str(stopped.value), stopped.value.message, stopped.value.retry_after) == ("Too many.", "Too many.", 76)
+    LIMIT.enforce("you")
 
 
 def test_a_delay_doubles_with_each_attempt_up_to_a_quarter_of_an_hour(time_machine: Any) -> None:
