@@ -43,11 +43,12 @@ class SessionRow(NamedTuple):
 
 def by_whom(event: Event, user: User) -> ByWhom:
     """Return who caused an event, as this user may know it."""
-    if event.actor == f"user:{user.pk}":
+    actor = str(event.actor)  # a row that the portal did not write may hold something else
+    if actor == f"user:{user.pk}":
         return ByWhom("by you", event.address)
-    if event.actor.startswith("user:"):
+    if actor.startswith("user:"):
         return ByWhom("by an operator", None)
-    if event.actor.startswith("command:"):
+    if actor.startswith("command:"):
         return ByWhom("by an operator at the command line", None)
     return ByWhom("", event.address)
 
@@ -63,7 +64,7 @@ def session_row(session: UserSession, *, tracked: bool) -> SessionRow:
     return SessionRow(
         id=session.pk,
         address=session.ip,
-        browser=printable(session.user_agent) or "Unknown browser",
+        browser=printable(str(session.user_agent)) or "Unknown browser",
         is_current=session.is_current(),
         started_at=session.created_at,
         seen_at=session.last_seen_at if tracked else None,

@@ -26,12 +26,12 @@ class AppRow(NamedTuple):
 
 def app_row(family: TokenFamily) -> AppRow:
     """Return a log-in as its user's list shows it."""
-    program = printable(family.agent)
+    program = printable(str(family.agent))  # a row that the portal did not write may hold something else
     return AppRow(
         id=family.pk,
         program=program or "Unknown program",
         address=family.address or "an unknown address",
-        scopes=family.scopes.split(),
+        scopes=str(family.scopes).split(),
         audience=family.audience,
         started_at=family.started_at,
         refreshed_at=family.refreshed_at,

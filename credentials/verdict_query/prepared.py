@@ -170,13 +170,13 @@ def _fetch_from_postgresql(compiled: _CompiledQuery, values: Sequence[Any]) -> l
         if isinstance(error.__cause__, psycopg.errors.ConnectionTimeout):
             breaker().on_failure()
         raise
-    raw: Connection = connection.connection
     if PreparedQuery.prepares:
-        raw.prepare_threshold = PREPARED_AFTER
+        connection.connection.prepare_threshold = PREPARED_AFTER
         wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-        cursor = wrapped(psycopg.Cursor(raw))  # type: ignore[arg-type]  # the stubs take the wrapped one for the wrapper
+        cursor = wrapped(psycopg.Cursor(connection.connection))  # type: ignore[arg-type]  # the stubs mix the two up
     else:
-        cursor = connection.cursor()
+        cursor = connection.cursor()  # over another connection, if this one has just failed Django's health check
+    raw: Connection = connection.connection
     with raw.answer_within(VERDICT_TIMEOUT):
         return _rows(cursor, compiled.sql, values)
 

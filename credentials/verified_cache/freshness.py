@@ -185,8 +185,14 @@ def freshness() -> Freshness:
     return Freshness()
 
 
-os.register_at_fork(after_in_child=freshness.cache_clear)
-freshness()  # made while there is one thread: a second one would have a listener of its own
+def _start_over() -> None:
+    """Make it while there is one thread: of two made at once, each would have a listener of its own."""
+    freshness.cache_clear()
+    freshness()
+
+
+os.register_at_fork(after_in_child=_start_over)
+_start_over()
 
 
 class Lookup(Protocol):
@@ -198,9 +204,10 @@ class Lookup(Protocol):
 
 def get_or_load(key: bytes, load: Callable[[], Record | None]) -> Record | None:
     """Return the record that `load` would return now for this digest, from the cache if that is current."""
-    generation = freshness().current()
-    freshness().confirm_rings()
-    return freshness().cache.get_or_load(generation, key, load)
+    fresh = freshness()
+    generation = fresh.current()
+    fresh.confirm_rings()
+    return fresh.cache.get_or_load(generation, key, load)
 
 
 def get_cached(key: bytes, load: Callable[[], Record | None]) -> Record | None:

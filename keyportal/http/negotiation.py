@@ -16,4 +16,5 @@ class JSONNegotiation(DefaultContentNegotiation):
     @override
     def get_accept_list(self, request: Request) -> list[str]:
         accepted: list[str] = super().get_accept_list(request)
-        return [PROBLEM.sub("application/json", media_type) for media_type in accepted]
+        # An empty header asks for nothing (RFC 9110 §12.5.1 has no such form), and is no reason to refuse anything.
+        return [PROBLEM.sub("application/json", media_type) for media_type in accepted if media_type.strip()] or ["*/*"]

@@ -9,6 +9,8 @@ from keyportal.options import OPTIONS
 
 PREFIX: Final = "KEYPORTAL_"
 SHOWN: Final = 80  # characters of a name
+FORMER: Final = {"KEYPORTAL_LIMIT_ASKING": "KEYPORTAL_LIMIT_SERVICE"}
+"""Settings that have another name now. The most similar name could be that of another limit."""
 _LIKE: Final = 0.8
 _OF_OTHERS: Final = re.compile(
     # Kubernetes sets these in every pod if a service is called keyportal; the tests have settings of their own.
@@ -26,19 +28,25 @@ def stray_names(process: Mapping[str, str], in_file: Mapping[str, str]) -> tuple
 def _of_process(names: Mapping[str, str], known: list[str]) -> Iterator[str]:
     for name in names:
         if name.upper().startswith(PREFIX) and name not in known and not _OF_OTHERS.fullmatch(name):
-            yield _sentence(name, get_close_matches(name.upper(), known, n=1, cutoff=_LIKE))
+            yield _sentence(name, _meant(name, known))
 
 
 def _in_file(names: Mapping[str, str], known: list[str]) -> Iterator[str]:
     """Yield a sentence for each useless name in `.env`. The file is the portal's own, so every name is checked."""
     yield from _of_process(names, known)
     for name in names:
-        meant = get_close_matches(name.upper(), known, n=1, cutoff=_LIKE)
+        meant = _meant(name, known)
         if meant and name not in known and not name.upper().startswith(PREFIX):
             yield _sentence(name, meant)
     for option in OPTIONS:
         if option.only_process and option.name in names:
             yield f"{option.name} has no effect in .env; set it in the environment that the server is started in"
+
+
+def _meant(name: str, known: list[str]) -> list[str]:
+    """Return the setting that a name probably stands for, or nothing."""
+    upper = name.upper()
+    return [FORMER[upper]] if upper in FORMER else get_close_matches(upper, known, n=1, cutoff=_LIKE)
 
 
 def _sentence(name: str, meant: list[str]) -> str:
