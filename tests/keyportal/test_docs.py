@@ -78,7 +78,7 @@ def test_the_tables_of_settings_are_what_the_code_says() -> None:
 @pytest.mark.finding("H12")
 def test_nothing_but_the_table_reads_settings_from_the_environment() -> None:
     """What reads the environment past it would neither trim, nor check, nor document what it reads."""
-    folders = ("accounts", "apikeys", "credentials", "gateway", "keyportal", "tokens", "vault")
+    folders = ("accounts", "apikeys", "audit", "credentials", "gateway", "integrity", "keyportal", "tokens", "vault")
     reading = {
         str(path.relative_to(ROOT))
         for folder in folders

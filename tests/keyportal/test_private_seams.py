@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from unittest.mock import Mock
@@ -147,6 +148,32 @@ def _is_private(name: str) -> bool:
 
 def _overrides(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any(ast.unparse(decorator) == "override" for decorator in node.decorator_list)
+
+
+@pytest.mark.once
+def test_what_overrides_a_method_has_one_to_override() -> None:
+    """`mypy` asks the stubs, which may be of another release than the library."""
+    overriding = [(kind, name) for kind in _classes() for name, value in vars(kind).items() if _is_marked(value)]
+    in_vain = [f"{kind.__name__}.{name}" for kind, name in overriding if not _is_inherited(kind, name)]
+    assert overriding
+    assert in_vain == []
+
+
+def _classes() -> Iterator[type]:
+    """Yield the classes of each module that overrides something."""
+    for path in sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
+        if "@override" in path.read_text():
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            contents = vars(import_module(module)).values()
+            yield from (kind for kind in contents if isinstance(kind, type) and kind.__module__ == module)
+
+
+def _is_marked(value: object) -> bool:
+    return any(hasattr(each, "__override__") for each in (value, getattr(value, "func", None)))
+
+
+def _is_inherited(kind: type, name: str) -> bool:
+    return any(name in vars(base) for base in kind.__mro__[1:])
 
 
 @pytest.mark.once
