@@ -15,6 +15,8 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.module_loading import import_string
 
+from credentials.verdict_query.postgresql.base import DatabaseWrapper as PostgreSQL
+from keyportal.databases import POSTGRESQL
 from keyportal.http.static_files import find_outdated
 from keyportal.options import OPTIONS
 from keyportal.options.kinds import BASE_DIR, UnsuitableError
@@ -59,6 +61,16 @@ def check_middleware(app_configs: Sequence[AppConfig] | None, **options: Any) ->
         for what, is_there in expected.items()
         if not is_there
     ]
+
+
+@register("keyportal")
+def check_database_backend(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
+    """Return E044 if PostgreSQL is reached by another backend than the portal's, whose connections have no timeout."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor != "postgresql" or isinstance(connection, PostgreSQL):
+        return []
+    hint = "keyportal.databases.with_defaults sets it; leave DATABASES as the portal's settings have it."
+    return [Error(f"The ENGINE of the database must be {POSTGRESQL}.", hint=hint, id="keyportal.E044")]
 
 
 @register(Tags.database)

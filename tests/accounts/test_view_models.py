@@ -58,3 +58,9 @@ def test_a_session_names_its_browser_without_what_nobody_can_see(agent: str, bro
 def test_a_session_says_when_it_was_used_only_where_that_is_tracked() -> None:
     row = session(user_agent="x")
     assert [session_row(row, tracked=tracked).seen_at for tracked in (True, False)] == [NOW, None]
+
+
+@pytest.mark.parametrize("hostile", [b"user:usr_me", 7, None], ids=repr)
+def test_a_row_that_the_portal_did_not_write_is_shown_without_an_error(hostile: Any) -> None:
+    assert by_whom(Event(actor=hostile, address="192.0.2.1"), ME) == ("", "192.0.2.1")
+    assert session_row(session(user_agent=hostile), tracked=True).browser == str(hostile)

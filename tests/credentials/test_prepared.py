@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
@@ -12,8 +12,9 @@ from django.db.models import CharField
 from pytest_django import DjangoDbBlocker
 
 from credentials.scopes.models import Scope
-from credentials.verdict_query.postgresql.base import DatabaseWrapper
+from credentials.verdict_query.postgresql.base import Connection, DatabaseWrapper
 from credentials.verdict_query.prepared import PREPARED_AFTER, PreparedQuery, value_of
+from credentials.verdict_query.query_timeout import VERDICT_TIMEOUT
 from tests.with_postgres import Cluster, postgres_cluster
 
 pytestmark = [pytest.mark.once, pytest.mark.postgresql]
@@ -133,3 +134,28 @@ def test_a_statement_that_is_lost_is_asked_unprepared_from_then_on(
     for _ in range(PREPARED_AFTER + 1):
         assert query.fetch("b") == [Row("second")]
     assert statements(connection) == 0
+
+
+def test_a_query_over_a_connection_that_replaces_a_broken_one_is_limited_too(
+    connection: DatabaseWrapper, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a pooler that mixes sessions: Django's own cursor checks the connection, and may open another one."""
+    monkeypatch.setattr(PreparedQuery, "prepares", False)
+    connection.health_check_enabled = True  # type: ignore[attr-defined]  # Django's own attributes, unknown to its stubs
+    query.fetch("a")
+    before = connection.connection
+    before.close()
+    connection.health_check_done = False  # type: ignore[attr-defined]
+    limits: list[float | None] = []
+    monkeypatch.setattr(connection, "is_usable", lambda: False)
+    wait = psycopg.Connection.wait
+
+    def recorded_wait(self: Any, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        limits.append(timeout)
+        return wait(self, gen, interval, timeout)
+
+    monkeypatch.setattr(Connection, "timeout", 60.0)
+    monkeypatch.setattr(psycopg.Connection, "wait", recorded_wait)
+    assert query.fetch("a") == [Row("first")]
+    assert connection.connection is not before
+    assert limits[-1] == VERDICT_TIMEOUT

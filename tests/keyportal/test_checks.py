@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from django.core.checks import run_checks
+from django.db.utils import ConnectionHandler
 from pytest_django import Settings
 
 from integrity.key_check import confirm_rings
 from integrity.models import KeyCheck
+from keyportal.checks import check_database_backend
+from keyportal.databases import POSTGRESQL
 from keyportal.options import guards
 from vault.rings import new_entry
 from vault.signing_keys import new_signing_jwk
@@ -143,3 +146,14 @@ def test_rings_that_do_not_fit_the_database_are_found(settings: Settings) -> Non
     assert database_ids() == {"keyportal.E008"}
     settings.KEYPORTAL_INDEX_KEYS = new_entry("i2")
     assert database_ids() == {"keyportal.E008"}
+
+
+@pytest.mark.parametrize(
+    ("engine", "errors"), [(POSTGRESQL, []), ("django.db.backends.postgresql", ["keyportal.E044"])]
+)
+def test_postgresql_is_reached_by_the_portal_s_backend(
+    engine: str, errors: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = ConnectionHandler({"default": {"ENGINE": engine, "NAME": "x"}})
+    monkeypatch.setattr("keyportal.checks.connections", handler)
+    assert [found.id for found in check_database_backend(None)] == errors

@@ -100,7 +100,7 @@ def test_a_charset_that_nobody_reads_is_named(portal: Portal, token_head: Callab
 
 
 @pytest.mark.finding("H25")
-@pytest.mark.parametrize("accept", ["application/problem+json", "text/html, application/problem+json;q=0.5", "*/*"])
+@pytest.mark.parametrize("accept", ["application/problem+json", "text/html, application/problem+json;q=0.5", "*/*", ""])
 def test_what_the_api_sends_can_be_asked_for(portal: Portal, client: ClientKey, accept: str) -> None:
     lines = [f"Accept: {accept}"]
     assert exchange(portal.port, head("GET", "/api/v1/me", *lines)).status == 401

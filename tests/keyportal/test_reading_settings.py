@@ -87,6 +87,7 @@ def test_every_mistake_is_told_at_once() -> None:
         ("KEYPORTAL_RATELIMIT", "KEYPORTAL_RATE_LIMIT"),
         ("keyportal_url", "KEYPORTAL_URL"),
         ("KEYPORTAL_SEALING_KEY_FILE", "KEYPORTAL_SEALING_KEYS_FILE"),
+        ("KEYPORTAL_LIMIT_ASKING", "KEYPORTAL_LIMIT_SERVICE"),  # its former name, and no other limit
         ("KEYPORTAL_QQQ", ""),
     ],
 )

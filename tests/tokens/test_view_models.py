@@ -38,6 +38,12 @@ def test_a_row_says_from_where_for_what_and_at_which_service() -> None:
     assert (bare.address, bare.scopes, bare.audience) == ("an unknown address", [], "")
 
 
+@pytest.mark.parametrize("hostile", [b"x", 7], ids=repr)
+def test_a_row_that_the_portal_did_not_write_is_shown_without_an_error(hostile: Any) -> None:
+    row = app_row(family(agent=hostile, scopes=hostile))
+    assert (row.program, row.scopes) == (str(hostile), [str(hostile)])
+
+
 @pytest.mark.parametrize("code", [GOOD, "revoked", "paused", "nonsense"])
 def test_one_state_is_good(code: str) -> None:
     assert State(code).is_good == (code == GOOD)
