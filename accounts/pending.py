@@ -137,7 +137,7 @@ def reschedule(claimed: ClaimedMessage, error: Exception) -> bool:
 
 
 def give_up_hopeless() -> int:
-    """Give up messages that are too old, or whose every try ended with the process's death; return their number."""
+    """Abandon messages that are too old, or whose every try ended with the process's death; return their number."""
     hopeless = Q(tries__gte=TRIES) | Q(created_at__lt=Now() - MAX_WAIT)
     given_up = 0
     for pk, what in _due().filter(hopeless).values_list("pk", "what"):

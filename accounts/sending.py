@@ -87,7 +87,7 @@ def send_due(*, is_ending: Callable[[], bool] = lambda: False) -> bool:
 
 
 def give_up_hopeless() -> None:
-    """Give up the messages that can't be sent any more, and count them."""
+    """Abandon the messages that can't be sent any more, and count them."""
     counts().given_up += pending.give_up_hopeless()
 
 

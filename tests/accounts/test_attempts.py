@@ -1,27 +1,18 @@
 """Limits on attempts: how they count, for whom, and when they let go. On a clock that the test moves."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from pytest_django import Settings
 
-from accounts.attempts import FIRST_DELAY, MAX_DELAY, AttemptLimit, GrowingDelay, TooManyAttemptsError
+from accounts.attempts import FIRST_DELAY, MAX_DELAY, GrowingDelay, TooManyAttemptsError
 from accounts.models import AttemptWindow
 from accounts.places import address_bucket
+from tests.accounts.small_limits import DELAY, EDGE, LIMIT, small
+
+__all__ = ["small"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H13")]
-LIMIT = AttemptLimit("KEYPORTAL_LIMIT_SIGNUP", "Too many.")
-DELAY = GrowingDelay("KEYPORTAL_LIMIT_LOGIN_ACCOUNT", "Wait.")
-EDGE = datetime(2027, 1, 1, tzinfo=UTC)
-"""Where a window of any length begins."""
-
-
-@pytest.fixture(autouse=True)
-def small(settings: Settings, time_machine: Any) -> None:
-    settings.KEYPORTAL_LIMIT_SIGNUP = "4 per minute"
-    settings.KEYPORTAL_LIMIT_LOGIN_ACCOUNT = "3 per hour"
-    time_machine.move_to(EDGE, tick=False)
 
 
 def test_a_limit_lets_its_amount_through_and_says_how_long_to_wait(time_machine: Any) -> None:

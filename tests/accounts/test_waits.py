@@ -1,26 +1,18 @@
 """How long a limit on attempts lets wait, to the second, and what it keeps of an attempt: the clock stands still."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from accounts.attempts import AttemptLimit, GrowingDelay, TooManyAttemptsError
+from accounts.attempts import AttemptLimit, TooManyAttemptsError
 from accounts.models import AttemptWindow
+from tests.accounts.small_limits import DELAY, EDGE, LIMIT, small
+
+__all__ = ["small"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H13")]
-LIMIT = AttemptLimit("KEYPORTAL_LIMIT_SIGNUP", "Too many.")
-DELAY = GrowingDelay("KEYPORTAL_LIMIT_LOGIN_ACCOUNT", "Wait.")
-EDGE = datetime(2027, 1, 1, tzinfo=UTC)
-"""Where a window of any length begins."""
-
-
-@pytest.fixture(autouse=True)
-def small(settings: Settings, time_machine: Any) -> None:
-    settings.KEYPORTAL_LIMIT_SIGNUP = "4 per minute"
-    settings.KEYPORTAL_LIMIT_LOGIN_ACCOUNT = "3 per hour"
-    time_machine.move_to(EDGE, tick=False)
 
 
 @pytest.mark.parametrize(
