@@ -13,6 +13,7 @@ from tests.portal import ROOT, Portal
 ENTERED: Final = """
 import inspect, json, sys
 from pathlib import Path
+from django.db import connection
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 from apikeys.authentication import APIKeyAuthentication
@@ -43,18 +44,24 @@ def entered(kind, credential):
             found[name] = found.get(name, 0) + len(inspect.getsource(code).splitlines())
     return found
 
+def again(kind, credential):
+    freshness().cache.clear()
+    return entered(kind, credential)
+
 def steady(kind, credential):
     # Asked until the process is warm: what is made once a process is not on the walk.
     wait_until(lambda: freshness().current() is not None)
     for _ in range(2):
-        freshness().cache.clear()
-        kind().authenticate(Request(APIRequestFactory().get("/", headers={{"Authorization": "Bearer " + credential}})))
-    freshness().cache.clear()
-    cold = entered(kind, credential)
-    # A database file that has just been written is asked once more, and now and then the file is looked at.
+        again(kind, credential)
+    # A database file that has just been written is asked once more, and five times a second the file is looked at.
+    samples = [again(kind, credential) for _ in range(20)]
+    cold, seen = min(samples, key=len), set().union(*samples)
     wait_until(lambda: len(entered(kind, credential)) < len(cold))
     warm = min((entered(kind, credential) for _ in range(10)), key=len)
-    return cold, warm
+    look = "credentials/verified_cache/database_log.py"
+    if connection.vendor == "sqlite":
+        wait_until(lambda: look in seen or seen.update(again(kind, credential)))
+    return cold, warm, sorted(seen)
 
 print(json.dumps([steady(APIKeyAuthentication, {secret!r}), steady(AccessTokenAuthentication, {token!r})]))
 """
@@ -63,11 +70,15 @@ VERDICT: Final = [
     "credentials/record.py",
 ]
 Walk = dict[str, int]
+Walks = list[tuple[Walk, Walk, list[str]]]
 
 
 @pytest.fixture(scope="module")
-def walks(portal: Portal) -> list[tuple[Walk, Walk]]:
-    """Return, for a key and for a token, the entered lines by file: asked of the database, and from the cache."""
+def walks(portal: Portal) -> Walks:
+    """Return, for a key and for a token, the entered lines by file, and every file that is entered now and then.
+
+    The lines are those of a verdict that queries the database, and of one from the cache.
+    """
     email = f"walks-{secrets.token_hex(4)}@example.com"
     portal.make_developer(email)
     client = ClientKey(*portal.make_key(email))
@@ -83,22 +94,25 @@ def files_in(heading: str) -> set[str]:
     return set(re.findall(r"`([a-z_]+/[\w/]+\.py)`", section))
 
 
-def test_the_verdict_itself_is_five_files_and_four_hundred_lines(walks: list[tuple[Walk, Walk]]) -> None:
+def test_the_verdict_itself_is_five_files_and_four_hundred_lines(walks: Walks) -> None:
     walk = (ROOT / "docs/architecture.md").read_text().partition("## Walk 1")[2].partition("\n## ")[0]
     assert re.findall(r"^\d\. `([\w/]+\.py)`", walk, re.MULTILINE) == VERDICT
-    (cold, _), _ = walks
+    (cold, _, _), _ = walks
     assert sum(cold[file] for file in VERDICT) <= 400
 
 
-def test_a_key_is_read_in_sixteen_files_and_a_thousand_lines(walks: list[tuple[Walk, Walk]]) -> None:
-    (cold, _), _ = walks
+def test_a_key_is_read_in_sixteen_files_and_a_thousand_lines(walks: Walks) -> None:
+    (cold, _, seen), _ = walks
     assert len(cold) <= 16, cold
     assert sum(cold.values()) <= 1000, cold
-    assert set(cold) - files_in("Walk 1") == set(), "the architecture page tells all of it"
+    assert set(seen) - set(cold) <= {"credentials/verified_cache/database_log.py"}
+    untold = set(seen) - files_in("Walk 1")
+    assert untold == set(), "the architecture page tells all of it"
 
 
-def test_a_token_adds_ten_files(walks: list[tuple[Walk, Walk]]) -> None:
-    (of_key, _), (cold, warm) = walks
+def test_a_token_adds_ten_files(walks: Walks) -> None:
+    (of_key, _, _), (cold, warm, seen) = walks
     assert len(set(cold) - set(of_key)) <= 10, cold
     assert len(warm) <= 12, warm
-    assert set(cold) - files_in("Walk 1") - files_in("Walk 2") == set(), "the architecture page tells all of it"
+    untold = set(seen) - files_in("Walk 1") - files_in("Walk 2")
+    assert untold == set(), "the architecture page tells all of it"
