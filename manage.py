@@ -8,7 +8,7 @@ import warnings
 from django.conf import settings
 from django.core.management import execute_from_command_line
 
-from keyportal.errors.quiet_errors import DATABASE, in_short, print_quietly
+from keyportal.errors.redacted_errors import DATABASE, in_short, print_redacted
 from keyportal.local.private_files import OTHERS
 
 FOR_OTHERS = (["collectstatic"], ["makemigrations"], ["squashmigrations"], ["startapp"])
@@ -23,7 +23,7 @@ def main() -> None:
         os.umask(OTHERS)  # a dump of the database, a listing of keys: nobody else's
     # Django tells of a database that can't be asked in a warning which quotes libpq.
     warnings.filterwarnings("ignore", "Got an error checking a consistent migration history", RuntimeWarning)
-    sys.excepthook = print_quietly
+    sys.excepthook = print_redacted
     problem = ""
     try:
         execute_from_command_line(sys.argv)

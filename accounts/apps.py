@@ -17,4 +17,4 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         """Load `checks.py` of each application, as the admin does with `admin.py`, and connect signals."""
         autodiscover_modules("checks")
-        import_module("accounts.outside").connect_signals()  # not before: it needs the libraries' models
+        import_module("accounts.library_rows").connect_signals()  # not before: it needs the libraries' models

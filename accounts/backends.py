@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 from typing_extensions import override
 
 from accounts.emails import normalize_email
+from accounts.library_rows import FACTORS, RIGHTS, digest_matches
 from accounts.models import User
-from accounts.outside import FACTORS, RIGHTS, digest_matches
 
 logger = logging.getLogger(__name__)
 

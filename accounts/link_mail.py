@@ -17,7 +17,7 @@ from accounts.mail import compose
 from accounts.models import User
 from accounts.pending import send_after_commit
 from accounts.places import bucket_of
-from accounts.undoing import issue_undo
+from accounts.undo_links import issue_undo
 
 FROM_ADDRESS: Final = AttemptLimit("KEYPORTAL_LIMIT_MAIL_FROM", "Too many messages were requested from your network.")
 TO_ADDRESS: Final = AttemptLimit(

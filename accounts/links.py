@@ -34,7 +34,7 @@ def issue(purpose: str, *, user: User | None, email: str, instead_of: str = "") 
     """Make a link and return its secret text, which is stored nowhere. An older link of the kind becomes invalid.
 
     There is one `CHANGE` link per account, whatever the address, and one link of each other purpose per address. `UNDO`
-    links are made by `accounts.undoing`. With `instead_of`, the link replaces one of that other purpose.
+    links are made by `accounts.undo_links`. With `instead_of`, the link replaces one of that other purpose.
     """
     whose = user.pk if user is not None and purpose == CHANGE else email
     id_ = link_id(instead_of or purpose, whose)

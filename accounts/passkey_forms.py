@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from typing_extensions import override
 
 from accounts.factor_forms import ConfirmedUserMixin
-from accounts.forms_of_texts import HideSecretsMixin
+from accounts.hide_secrets import HideSecretsMixin
 from accounts.names import clean_text, printable
 
 NAME_LENGTH = 100

@@ -32,7 +32,7 @@ from accounts.mail import Message
 from accounts.models import PendingMessage
 from integrity.hostile_rows import seal_of
 from integrity.rings import sealing_ring
-from integrity.sealed import insist
+from integrity.sealed import confirm_rows
 from vault.errors import SealBrokenError
 from vault.sealing import seal, unseal
 
@@ -174,7 +174,7 @@ def _claim(pk: str, during: timedelta) -> ClaimedMessage | None:
         free = PendingMessage.objects.filter(pk=pk, tries=read[1], tries__lt=TRIES, given_up_at=None)
         if free.update(tries=F("tries") + 1, due_at=Now() + during) != 1:
             return None
-        insist(claimed.rows())  # if `tries` did not grow, it would be sent for ever
+        confirm_rows(claimed.rows())  # if `tries` did not grow, it would be sent for ever
     return claimed
 
 

@@ -3,7 +3,7 @@
 from django import forms
 from django.core.exceptions import ValidationError
 
-from accounts.forms_of_texts import HideSecretsMixin
+from accounts.hide_secrets import HideSecretsMixin
 from apikeys.forms import REASON_LENGTH, clean_reason
 from credentials.limits.rate_limit_text import MAX_LENGTH, parse_rate_limit
 

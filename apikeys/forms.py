@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 from typing_extensions import override
 
-from accounts.forms_of_texts import HideSecretsMixin
+from accounts.hide_secrets import HideSecretsMixin
 from accounts.names import clean_text
 from apikeys.models import NAME_LENGTH, APIKey, Environment
 from audit.client_address import parse_network

@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from apikeys.models import APIKey
 
-MANY: Final = 0.1
+HIGH_REFUSAL_SHARE: Final = 0.1
 """Above this share of refused calls, the client that sends the key probably has a problem."""
-FEW: Final = 20
+MIN_CALLS: Final = 20
 """With fewer calls than this, the share of refusals says nothing."""
-LONG: Final = timedelta(days=30)
+UNUSED_AFTER: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ def key_status(  # one guard a status, the gravest first
         return UNCONFIRMED
     if key.expires_soon:
         return EXPIRES_SOON
-    if calls >= FEW and refused > MANY * calls:
+    if calls >= MIN_CALLS and refused > HIGH_REFUSAL_SHARE * calls:
         return MANY_REFUSALS
-    if (last_used_at or key.created_at) < timezone.now() - LONG:
+    if (last_used_at or key.created_at) < timezone.now() - UNUSED_AFTER:
         return UNUSED
     return ACTIVE
 

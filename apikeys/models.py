@@ -15,7 +15,7 @@ from vault.digests import index_digests
 from vault.secret_format import new_id
 
 NAME_LENGTH = 100
-SOON = timedelta(days=7)
+EXPIRES_SOON = timedelta(days=7)
 DAY = 24  # hours
 
 
@@ -140,7 +140,7 @@ class APIKey(SealedRow):
         """Whether the key expires within seven days; False if it already has."""
         if self.expires_at is None:
             return False
-        return timezone.now() < self.expires_at <= timezone.now() + SOON
+        return timezone.now() < self.expires_at <= timezone.now() + EXPIRES_SOON
 
     @property
     def can_be_revealed(self) -> bool:

@@ -12,8 +12,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 EVENTS: Final = "audit_event"
-CHECKPOINTS: Final = "audit_checkpoint"
-TABLES: Final = (EVENTS, CHECKPOINTS)
+LINKS: Final = "audit_chainlink"
+TABLES: Final = (EVENTS, LINKS)
 REFUSES: Final = "audit_refuses"
 PATH: Final = "search_path=pg_catalog, pg_temp"
 

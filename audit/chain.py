@@ -22,21 +22,21 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from audit.chain_state import lock_state, write_state
-from audit.id_ranges import REASONABLE, IdRanges
-from audit.models import ChainState, Checkpoint, Event
+from audit.id_ranges import MAX_ID, IdRanges
+from audit.models import ChainLink, ChainState, Event
 from integrity.hostile_rows import has_valid_seal, read_row, read_rows, seal_of
 from vault.digests import frame
 
 logger = logging.getLogger(__name__)
 
-EVERY: Final = 60.0  # seconds between two links
+LINK_INTERVAL: Final = 60.0  # seconds between two links
 MIN_AGE: Final = timedelta(minutes=1)
 """Younger events wait for the next link, because events with neighbouring ids may not be committed yet."""
 MAX_LATE_IDS: Final = 10_000  # ids
 MAX_LATENESS: Final = timedelta(hours=12)
 """How far back an event may still come late."""
 BATCH: Final = 5000  # events per link
-RECENT: Final = 2000  # links: more than are added in `MAX_LATENESS`
+RECENT_LINKS: Final = 2000  # links: more than are added in `MAX_LATENESS`
 
 
 def extend_when_due() -> None:
@@ -55,7 +55,7 @@ def extend_when_due() -> None:
 @transaction.atomic
 def extend_chain() -> int:
     """Add a link over the uncovered events; return their number. If it is `BATCH`, there may be more."""
-    end = lock_end()
+    end = lock_chain_end()
     reach, floor, covered = _covered_ids(end)
     events = Event.objects.filter(pk__gt=floor, at__lt=Now() - MIN_AGE).order_by("pk")
     rows = ((pk, seal_of(seal)) for pk, seal in events.values_list("pk", "seal").iterator() if pk not in covered)
@@ -70,13 +70,13 @@ def add_removal_link(ids: Iterable[int]) -> None:
 
     It is added even if the chain has been switched off since; otherwise events that it covers would count as missing.
     """
-    end = lock_end()
+    end = lock_chain_end()
     if end.number or settings.KEYPORTAL_AUDIT_CHAIN:
-        reach = next((link.reach for link in newest_links(RECENT, upto=end.number) if has_valid_seal(link)), 0)
+        reach = next((link.reach for link in newest_links(RECENT_LINKS, upto=end.number) if has_valid_seal(link)), 0)
         _add_link(end, IdRanges.of(ids), digest=digest_of([]), reach=reach, removed=True)
 
 
-class End(NamedTuple):
+class ChainEnd(NamedTuple):
     """The end of the chain, locked until the end of the transaction."""
 
     number: int
@@ -86,26 +86,26 @@ class End(NamedTuple):
     """Whether the trail's state confirms the number. If it was tampered with, links may be missing."""
 
 
-def lock_end() -> End:
+def lock_chain_end() -> ChainEnd:
     """Return the end of the chain, locked. The locked row is not needed for writing events."""
     state, is_ours = lock_state()
     if state.head:
-        return End(state.head, state, is_certain=True)
-    number = next((link.number for link in newest_links(RECENT) if has_valid_seal(link)), 0)
-    return End(number, state, is_certain=is_ours and not number)
+        return ChainEnd(state.head, state, is_certain=True)
+    number = next((link.number for link in newest_links(RECENT_LINKS) if has_valid_seal(link)), 0)
+    return ChainEnd(number, state, is_certain=is_ours and not number)
 
 
-def newest_links(at_most: int, *, upto: int = REASONABLE) -> Iterator[Checkpoint]:
+def newest_links(at_most: int, *, upto: int = MAX_ID) -> Iterator[ChainLink]:
     """Yield the newest links, newest first, each with the seal of its predecessor. Forged links may be among them."""
-    rows = read_rows(Checkpoint, before=upto + 1, downwards=True, at_most=at_most + 1)
-    links = [row or Checkpoint(number=number, seal=b"") for number, row in rows if number > 0]
+    rows = read_rows(ChainLink, before=upto + 1, downwards=True, at_most=at_most + 1)
+    links = [row or ChainLink(number=number, seal=b"") for number, row in rows if number > 0]
     for link, before in zip_longest(links[:at_most], links[1:]):
         follows = before is not None and before.number == link.number - 1
         link.before = seal_of(before.seal) if follows else b""
         yield link
 
 
-def ids_of(link: Checkpoint) -> IdRanges:
+def ids_of(link: ChainLink) -> IdRanges:
     """Return the ids that a link names; an empty set if its text is invalid."""
     try:
         return IdRanges.parse(link.ids)
@@ -113,7 +113,7 @@ def ids_of(link: Checkpoint) -> IdRanges:
         return IdRanges()
 
 
-def head_of(link: Checkpoint) -> str:
+def head_of(link: ChainLink) -> str:
     """Return `number:seal` of a link. An operator who has kept it elsewhere can tell if the end is cut off later."""
     return f"{link.number}:{seal_of(link.seal).hex()}"
 
@@ -128,19 +128,19 @@ def _is_recent() -> bool:
     state = read_row(ChainState, 1)
     if state is None or not has_valid_seal(state):
         return False
-    return Checkpoint.objects.filter(
-        number=state.head, removed=False, at__gt=Now() - timedelta(seconds=EVERY / 2)
+    return ChainLink.objects.filter(
+        number=state.head, removed=False, at__gt=Now() - timedelta(seconds=LINK_INTERVAL / 2)
     ).exists()
 
 
-def _covered_ids(end: End) -> tuple[int, int, IdRanges]:
+def _covered_ids(end: ChainEnd) -> tuple[int, int, IdRanges]:
     """Return the id up to which the chain reaches, the id after which events may come late, and the ids covered there.
 
     Only links with a valid seal count: a forged one could say anything.
     """
     reach, floor, ids = 0, 0, [IdRanges()]
     long_ago = timezone.now() - MAX_LATENESS
-    for link in newest_links(RECENT, upto=end.number):
+    for link in newest_links(RECENT_LINKS, upto=end.number):
         if not has_valid_seal(link):
             continue
         reach = reach or link.reach
@@ -157,14 +157,14 @@ def _highest(ids: dict[int, bytes]) -> int:
     return next((pk for pk in reversed(ids) if has_valid_seal(read_row(Event, pk))), 0)
 
 
-def _add_link(end: End, ids: IdRanges, *, digest: bytes, reach: int, removed: bool = False) -> None:
+def _add_link(end: ChainEnd, ids: IdRanges, *, digest: bytes, reach: int, removed: bool = False) -> None:
     """Insert a link after the last one. The log keeps a copy of its seal, outside the database.
 
     If it is not certain how many links there were, a number is skipped, so that this remains visible.
     """
     number = _free_number(end.number + (1 if end.is_certain else 2))
-    before = read_row(Checkpoint, number - 1)
-    link = Checkpoint(number=number, removed=removed, ids=str(ids), reach=reach, digest=digest)
+    before = read_row(ChainLink, number - 1)
+    link = ChainLink(number=number, removed=removed, ids=str(ids), reach=reach, digest=digest)
     link.before = seal_of(before.seal) if before else b""
     link.save(force_insert=True)  # seals it too
     write_state(end.state, head=link.number, head_seal=link.seal)
@@ -173,7 +173,7 @@ def _add_link(end: End, ids: IdRanges, *, digest: bytes, reach: int, removed: bo
 
 def _free_number(number: int) -> int:
     """Return the first free number from this one on."""
-    taken = Checkpoint.objects.filter(number__gte=number).order_by("number").values_list("number", flat=True)
+    taken = ChainLink.objects.filter(number__gte=number).order_by("number").values_list("number", flat=True)
     for other in taken.iterator():
         if other != number:
             break

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
-REASONABLE: Final = 2**62
+MAX_ID: Final = 2**62
 """The portal allocates no id beyond this, and so ignores a forged one near the end that would leave no room."""
 Span = tuple[int, int]
 """The first and the last id of a range without a gap."""

@@ -58,7 +58,7 @@ class Event(SealedRow):
         return [self.PURPOSE, *(canonical(addresses.get(name, getattr(self, name))) for name in self.SEALED)]
 
 
-class Checkpoint(SealedRow):
+class ChainLink(SealedRow):
     """A link of the chain over the trail: the ids of events that existed, or of those removed in their time."""
 
     # The primary key, and so SQLite's rowid: a separate rowid would let REPLACE overwrite a row by that as well.
@@ -73,7 +73,7 @@ class Checkpoint(SealedRow):
     digest = models.BinaryField(max_length=32)
     """The digest over the seals of these events; of no seals, where they were removed."""
 
-    PURPOSE = "audit checkpoint"
+    PURPOSE = "audit chain link"
     SEALED = ("number", "at", "removed", "ids", "reach", "digest")
 
     before = b""

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
 from audit.event_types import EventType
-from audit.id_ranges import REASONABLE
+from audit.id_ranges import MAX_ID
 from audit.models import Event
 from audit.origin import Origin
 
@@ -16,19 +16,19 @@ logger = logging.getLogger(__name__)
 
 _FREE: Final = f"""
     SELECT id + 1 FROM audit_event AS here
-    WHERE id BETWEEN 0 AND {REASONABLE - 1} AND NOT EXISTS (SELECT 1 FROM audit_event WHERE id = here.id + 1)
+    WHERE id BETWEEN 0 AND {MAX_ID - 1} AND NOT EXISTS (SELECT 1 FROM audit_event WHERE id = here.id + 1)
     ORDER BY id DESC LIMIT 1
 """  # noqa: S608  # a number of ours
 _NEXT_ON_SQLITE: Final = f"""
 SELECT max(coalesce((
     SELECT seq + 1 FROM sqlite_sequence WHERE name = 'audit_event' AND typeof(seq) = 'integer'
-        AND seq BETWEEN 0 AND {REASONABLE - 1} AND NOT EXISTS (SELECT 1 FROM audit_event WHERE id = seq + 1)
+        AND seq BETWEEN 0 AND {MAX_ID - 1} AND NOT EXISTS (SELECT 1 FROM audit_event WHERE id = seq + 1)
 ), 1), coalesce(({_FREE}), 1))
 """  # noqa: S608
 _SEQUENCE: Final = "CAST(pg_get_serial_sequence('audit_event', 'id') AS regclass)"
 _NEXT_ON_POSTGRESQL: Final = f"""
 WITH given AS MATERIALIZED (
-    SELECT CASE WHEN coalesce(pg_sequence_last_value({_SEQUENCE}), 0) < {REASONABLE} THEN nextval({_SEQUENCE}) END AS id
+    SELECT CASE WHEN coalesce(pg_sequence_last_value({_SEQUENCE}), 0) < {MAX_ID} THEN nextval({_SEQUENCE}) END AS id
 )
 SELECT id FROM given WHERE NOT EXISTS (SELECT 1 FROM audit_event AS there WHERE there.id = given.id)
 """  # noqa: S608

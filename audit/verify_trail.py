@@ -10,10 +10,10 @@ from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 
+from audit.append_only_health import STATE, faults
 from audit.chain import digest_of, head_of, ids_of
-from audit.guard_health import STATE, faults
 from audit.id_ranges import IdRanges
-from audit.models import ChainState, Checkpoint, Event
+from audit.models import ChainLink, ChainState, Event
 from integrity.hostile_rows import has_valid_seal, read_row, read_rows, seal_of
 
 OVERDUE: Final = timedelta(hours=1)
@@ -93,7 +93,7 @@ class _Chain:
             return "" if has_valid_seal(self.state) else f"the row of {STATE} is not as the portal wrote it"
         return f"the row of {STATE} is missing" if self.length else ""
 
-    def _is_another_end(self, link: Checkpoint) -> bool:
+    def _is_another_end(self, link: ChainLink) -> bool:
         state = self.state
         return state is not None and link.number == state.head and seal_of(link.seal) != seal_of(state.head_seal)
 
@@ -145,8 +145,8 @@ def _present(forged: list[int]) -> Iterator[int]:
             yield after
 
 
-def _links(*, after: int) -> Iterator[tuple[int, Checkpoint | None]]:
-    while batch := read_rows(Checkpoint, after=after):
+def _links(*, after: int) -> Iterator[tuple[int, ChainLink | None]]:
+    while batch := read_rows(ChainLink, after=after):
         yield from batch
         after = batch[-1][0]
 

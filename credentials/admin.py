@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from typing_extensions import override
 
-from accounts.forms_of_texts import HideSecretsMixin
+from accounts.hide_secrets import HideSecretsMixin
 from accounts.names import clean_text
 from accounts.operators import OperatorAdmin, ReadOnlyAdmin
 from accounts.way_back import WayBack

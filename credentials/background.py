@@ -97,7 +97,7 @@ def _can_query() -> bool:
     """Make sure that this thread has the current database open; return whether it can be reached."""
     try:
         close_old_connections()
-        freshness().follow()
+        freshness().open_current()
     except (DatabaseError, InterfaceError) as error:
         connection.close()
         logger.warning("usage is waiting to be written: %s", error)  # the log names its class and code

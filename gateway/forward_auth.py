@@ -98,7 +98,7 @@ def _decide(request: ForwardAuthRequest, *, lookup: Lookup) -> tuple[HTTPStatus,
     try:
         credential, quota = _verify(request, lookup)
     except RefusedError as error:
-        if lookup is not get_or_load and not freshness().glance():
+        if lookup is not get_or_load and not freshness().is_known_current():
             raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
         return _refusal(error.refusal, request.query)
     identity = _identity(credential)

@@ -27,7 +27,7 @@ class VerificationRequest(NamedTuple):
     address: Address | None
 
 
-class _WrongError(Exception):
+class _InvalidMemberError(Exception):
     """A member has an invalid value."""
 
 
@@ -46,7 +46,7 @@ def parse_body(body: bytes | bytearray) -> VerificationRequest:
         elif value is not None:  # null is the same as leaving it out
             try:
                 values[name] = reader(value)
-            except _WrongError as error:
+            except _InvalidMemberError as error:
                 errors[name] = error.args[0]
     if is_odd:
         errors |= unknown_members(sent, READERS)
@@ -65,47 +65,47 @@ def parse_body(body: bytes | bytearray) -> VerificationRequest:
 
 def _credential(value: object) -> str:
     if not isinstance(value, str):
-        raise _WrongError(["Send a string."])
+        raise _InvalidMemberError(["Send a string."])
     if not value or len(value) > MAX_CREDENTIAL:
-        raise _WrongError([f"Send 1 to {MAX_CREDENTIAL} characters."])
+        raise _InvalidMemberError([f"Send 1 to {MAX_CREDENTIAL} characters."])
     return value
 
 
 def _scope(value: object) -> tuple[str, ...]:
     if not isinstance(value, str):
-        raise _WrongError(["Send a string of names separated by spaces (RFC 6749 §3.3)."])
+        raise _InvalidMemberError(["Send a string of names separated by spaces (RFC 6749 §3.3)."])
     return _scopes([name for name in value.split(" ") if name])
 
 
 def _scopes(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > MAX_SCOPES:
-        raise _WrongError([f"Send a list of at most {MAX_SCOPES} names."])
+        raise _InvalidMemberError([f"Send a list of at most {MAX_SCOPES} names."])
     wrong = {
         str(place): [f"Send a name of 1 to {MAX_SCOPE_LENGTH} characters."]
         for place, name in enumerate(value)
         if not isinstance(name, str) or not name or len(name) > MAX_SCOPE_LENGTH
     }
     if wrong:
-        raise _WrongError(wrong)
+        raise _InvalidMemberError(wrong)
     return tuple(value)
 
 
 def _environment(value: object) -> str:
     if not isinstance(value, str) or value not in ENVIRONMENTS:
-        raise _WrongError(["Send live or test."])
+        raise _InvalidMemberError(["Send live or test."])
     return value
 
 
 def _audience(value: object) -> str:
     if not isinstance(value, str) or not value or len(value) > MAX_TEXT:
-        raise _WrongError([f"Send your service's name, 1 to {MAX_TEXT} characters."])
+        raise _InvalidMemberError([f"Send your service's name, 1 to {MAX_TEXT} characters."])
     return value
 
 
 def _client_ip(value: object) -> Address:
     address = parse_address(value) if isinstance(value, str) else None
     if address is None:
-        raise _WrongError(["Send an IPv4 or IPv6 address."])
+        raise _InvalidMemberError(["Send an IPv4 or IPv6 address."])
     return address
 
 

@@ -76,7 +76,7 @@ class VerifyCall:
                 else:
                     self.caller = authenticate_known_caller(header, query, address, self.caller_cache)
             except RefusedError as error:
-                if lookup is not get_or_load and not freshness().glance():
+                if lookup is not get_or_load and not freshness().is_known_current():
                     raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
                 raise CredentialRefused(error.refusal) from None
         return self.caller

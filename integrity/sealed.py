@@ -58,7 +58,7 @@ class SealedRow(models.Model):
         with transaction.atomic(savepoint=False):
             super().save(update_fields=fields and {*fields, "seal"}, **options)
             if not is_new:
-                insist(rows.filter(seal=self.seal))
+                confirm_rows(rows.filter(seal=self.seal))
 
     @classmethod
     def sealed_columns(cls) -> tuple[str, ...]:
@@ -107,14 +107,14 @@ def _plain(value: Any) -> Any:
 Row = TypeVar("Row", bound=SealedRow)
 
 
-def swap(row: SealedRow, changes: Mapping[str, Any], *, whatever_was: bool = False) -> bool:
+def swap(row: SealedRow, changes: Mapping[str, Any], *, ignore_tampering: bool = False) -> bool:
     """Write the changes and a new seal if the row is still as it was read; return whether it was (compare and swap).
 
     The seal changes with every field that authorises, so this one UPDATE decides between two writers. Raises
-    `UndoneChangeError`, and `TamperedRowError` if the old seal is not valid. Pass `whatever_was` to skip that check for
-    a change that takes rights away for good.
+    `UndoneChangeError`, and `TamperedRowError` if the old seal is not valid. Pass `ignore_tampering` to skip that check
+    for a change that takes rights away for good.
     """
-    if not whatever_was and not row.seal_is_valid():
+    if not ignore_tampering and not row.seal_is_valid():
         raise TamperedRowError(f"{row._meta.label} {row.pk} was changed outside the portal")
     read = row.seal
     for field, value in changes.items():
@@ -124,16 +124,16 @@ def swap(row: SealedRow, changes: Mapping[str, Any], *, whatever_was: bool = Fal
     with transaction.atomic(savepoint=False):
         if rows.filter(seal=read).update(**changes, seal=row.seal) != 1:
             return False
-        insist(rows.filter(seal=row.seal))
+        confirm_rows(rows.filter(seal=row.seal))
     return True
 
 
-def insist(rows: "models.QuerySet[Any, Any]", *, are_there: bool = True) -> None:
+def confirm_rows(rows: "models.QuerySet[Any, Any]", *, exist: bool = True) -> None:
     """Check that the database holds a change as it was written, before the change is reported as done.
 
     Call it in the transaction that wrote the change, which is rolled back otherwise. Raises `UndoneChangeError`.
     """
-    if rows.exists() == are_there:
+    if rows.exists() == exist:
         return
     table = rows.model._meta.db_table
     logger.error("integrity_violation: a change of %s was undone by the database", table)

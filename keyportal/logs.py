@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from keyportal.errors.quiet_errors import QUIET, format_quietly, in_short
+from keyportal.errors.redacted_errors import QUIET, format_redacted, in_short
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
@@ -41,7 +41,7 @@ class TextFormatter(logging.Formatter):
 
     @override
     def formatException(self, exc_info: Any) -> str:  # logging's name
-        return format_quietly(exc_info[1]) if exc_info[1] else ""
+        return format_redacted(exc_info[1]) if exc_info[1] else ""
 
 
 class JSONFormatter(TextFormatter):

@@ -16,7 +16,7 @@ from accounts.sending import give_up_hopeless, send_due
 from credentials.runtime.database_writes import database_writes
 from credentials.verified_cache.freshness import freshness
 from integrity.key_check import RingMisfitError
-from keyportal.errors.quiet_errors import in_short
+from keyportal.errors.redacted_errors import in_short
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class Mailer:
     def _follow(self) -> None:
         """Make sure that this thread uses the current database: one connection to an old one holds back all threads."""
         close_old_connections()
-        freshness().follow()
+        freshness().open_current()
 
     def _warn(self, message: str, error: Exception) -> None:
         if time.monotonic() >= self._warned_at + WARN_EVERY:

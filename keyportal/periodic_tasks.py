@@ -1,6 +1,6 @@
 """What each worker does regularly in its background thread, besides answering requests."""
 
-from audit.chain import EVERY, extend_when_due
+from audit.chain import LINK_INTERVAL, extend_when_due
 from credentials.background import TASKS, PeriodicTask
 from keyportal.metrics.worker_files import worker_files
 from keyportal.purge import CHECK_EVERY, purge_when_due
@@ -12,6 +12,6 @@ def add_periodic_tasks() -> None:
         (
             PeriodicTask(lambda: worker_files().write_snapshot(), at_exit=True, uses_database=False),
             PeriodicTask(purge_when_due, every=CHECK_EVERY),
-            PeriodicTask(extend_when_due, every=EVERY),
+            PeriodicTask(extend_when_due, every=LINK_INTERVAL),
         )
     )

@@ -33,7 +33,7 @@ PURGE: Final = "purge"
 BATCH: Final = 5000
 SMALL_BATCH: Final = 500
 SMALL_BATCHES: Final = 40
-EVERY: Final = timedelta(hours=1)
+PURGE_INTERVAL: Final = timedelta(hours=1)
 CHECK_EVERY: Final = 300
 """Seconds between two checks of a worker whether a purge is due."""
 
@@ -59,7 +59,7 @@ def purge_when_due() -> None:
     """
     try:
         TaskRun.objects.get_or_create(task=PURGE, defaults={"started_at": timezone.now(), "by": "start"})
-        turn = TaskRun.objects.filter(task=PURGE, started_at__lt=timezone.now() - EVERY)
+        turn = TaskRun.objects.filter(task=PURGE, started_at__lt=timezone.now() - PURGE_INTERVAL)
         if turn.update(started_at=timezone.now()):
             purge(by="portal", batch=SMALL_BATCH, batches=SMALL_BATCHES)
     except DatabaseError:

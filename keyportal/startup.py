@@ -7,7 +7,7 @@ from django.core.checks import ERROR, WARNING, CheckMessage, run_checks
 from django.db import Error as DatabaseError
 from django.db import connections
 
-from keyportal.errors.quiet_errors import in_short
+from keyportal.errors.redacted_errors import in_short
 from keyportal.http.static_files import collect_if_outdated
 
 

@@ -21,7 +21,7 @@ from credentials.verified_cache.freshness import freshness
 from credentials.verified_cache.trigger_health import faults
 from integrity.key_check import confirm_rings
 from keyportal.errors.problems import CODES
-from keyportal.errors.quiet_errors import in_short
+from keyportal.errors.redacted_errors import in_short
 from keyportal.http.context import THEMES
 from vault.errors import VaultError
 
@@ -110,7 +110,7 @@ def _is_migrated() -> bool:
 
 def _faults() -> list[str]:
     try:
-        freshness().follow()
+        freshness().open_current()
         if not _is_migrated():
             return ["migrations are not applied"]
         confirm_rings()
@@ -136,4 +136,4 @@ def _detection_faults() -> list[str]:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             found = faults(cursor)
-    return [*found, *filter(None, [freshness().doubt])]
+    return [*found, *filter(None, [freshness().fault])]

@@ -1,7 +1,7 @@
 """“Find a credential” in the admin site: show what a pasted text belongs to, and end it after confirmation.
 
 The text arrives by POST and never appears in a URL, a response, a log line or the database. The form that ends a
-credential sends back a signed target with public ids (`tokens.ending.Target`).
+credential sends back a signed target with public ids (`tokens.search_actions.Target`).
 """
 
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ from accounts.rights import ActionRefusedError, may_act_on
 from apikeys.forms import clean_reason
 from apikeys.models import APIKey
 from audit.origin import Origin
-from tokens.ending import Target, end
 from tokens.models import TokenFamily
 from tokens.pasted import MAX_LENGTH
 from tokens.search import search, trace_id
+from tokens.search_actions import Target, end
 from tokens.traces import FAMILY, KEY, Fact, Finding
 
 FIND: Final = "admin:tokens_tokenfamily_find"

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from accounts.emails import normalize_email
-from accounts.forms_of_texts import HideSecretsMixin
+from accounts.hide_secrets import HideSecretsMixin
 from accounts.leaks import holds_secret
 from accounts.models import User
 from accounts.names import clean_text

@@ -9,8 +9,8 @@ from accounts.times import in_words
 from apikeys import usage
 from apikeys.models import APIKey, KeySecret
 from credentials.usage.models import SourceAddress
-from tokens.ending import Target
 from tokens.models import RefreshToken, TokenFamily
+from tokens.search_actions import Target
 from tokens.states import GOOD, State, state_of_family, state_of_key, state_of_refresh_token, state_of_token
 from vault.signing import Claims
 

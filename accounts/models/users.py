@@ -56,9 +56,9 @@ class User(SealedRow, AbstractBaseUser, PermissionsMixin):
     session_epoch = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     """Incremented to end all sessions, whatever the session tables hold; `auth_epoch` does so for signed tokens."""
     factors_digest = models.CharField(max_length=64, blank=True, editable=False)
-    """The digest of the second factors, whose rows a library keeps (`accounts.outside`); empty for none."""
+    """The digest of the second factors, whose rows a library keeps (`accounts.library_rows`); empty for none."""
     rights_digest = models.CharField(max_length=64, blank=True, editable=False)
-    """The digest of the user's permissions, also by groups (`accounts.outside`); empty for none."""
+    """The digest of the user's permissions, also by groups (`accounts.library_rows`); empty for none."""
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"

@@ -15,7 +15,7 @@ from accounts import link_mail, links
 from accounts.errors import AddressTakenError, InvalidLinkError
 from accounts.models import MailedLink, User
 from accounts.services.users import all_epochs, change, end_sessions, mirror_address
-from accounts.undoing import end_undos, suspect_since
+from accounts.undo_links import end_undos, suspect_since
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event

@@ -8,7 +8,7 @@ from apikeys.models import APIKey, KeySecret
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
-from integrity.sealed import insist, swap, until_unchanged
+from integrity.sealed import confirm_rows, swap, until_unchanged
 
 
 @transaction.atomic
@@ -21,10 +21,10 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
     for current in until_unchanged(APIKey, key.pk):
         if current.revoked_at:
             return False
-        if swap(current, {"revoked_at": timezone.now(), "revoked_reason": reason}, whatever_was=True):
+        if swap(current, {"revoked_at": timezone.now(), "revoked_reason": reason}, ignore_tampering=True):
             break
     KeySecret.objects.filter(key=key).update(ciphertext=None)
-    insist(KeySecret.objects.filter(key=key, ciphertext__isnull=False), are_there=False)
+    confirm_rows(KeySecret.objects.filter(key=key, ciphertext__isnull=False), exist=False)
     record_event(EventType.KEY_REVOKED, subject=f"key:{key.pk}", origin=origin, reason=reason)
     emails.send_key_revoked(current, origin)
     return True

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="Checkpoint",
+            name="ChainLink",
             fields=[
                 ("seal", models.BinaryField(max_length=64)),
                 ("number", models.BigAutoField(primary_key=True, serialize=False)),

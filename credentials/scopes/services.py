@@ -6,7 +6,7 @@ from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from credentials.scopes.models import Scope
-from integrity.sealed import insist, swap, until_unchanged
+from integrity.sealed import confirm_rows, swap, until_unchanged
 
 
 @transaction.atomic
@@ -34,7 +34,7 @@ def remove_scope(*, scope: Scope, origin: Origin) -> bool:
     Raises `integrity.sealed.UndoneChangeError` if the database undoes the removal.
     """
     removed, _ = Scope.objects.filter(pk=scope.pk).delete()
-    insist(Scope.objects.filter(pk=scope.pk), are_there=False)
+    confirm_rows(Scope.objects.filter(pk=scope.pk), exist=False)
     if removed:
         record_event(EventType.SCOPE_REMOVED, subject=f"scope:{scope.pk}", origin=origin)
     return bool(removed)

@@ -19,7 +19,7 @@ ACCEPTED: Final = "accepted"
 BOUNDS: Final = (0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5)
 """Upper bounds of the histogram's buckets, in seconds."""
 HOUR: Final = 3600
-MANY: Final = 200_000
+MAX_COUNTERS: Final = 200_000
 """From this many entries on, addresses are not told apart until the next flush."""
 
 
@@ -51,7 +51,7 @@ class CallCount:
 class Durations:
     """The durations of verdicts at one entry point with one outcome: a histogram over `BOUNDS`, and their sum."""
 
-    classes: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
     seconds: float = 0.0
 
 
@@ -80,10 +80,10 @@ class UsageCounters:
             durations = self.durations.get((entry_point, outcome))
             if durations is None:
                 durations = self.durations[entry_point, outcome] = Durations()
-            durations.classes[bisect_left(BOUNDS, seconds)] += 1
+            durations.buckets[bisect_left(BOUNDS, seconds)] += 1
             durations.seconds += seconds
             if credential:
-                if len(self._calls) >= MANY:
+                if len(self._calls) >= MAX_COUNTERS:
                     address = None
                 key = (int(now // HOUR), entry_point, outcome, credential, secret, address)
                 calls = self._calls.get(key)

@@ -71,7 +71,7 @@ class Placeholder(Expression):
 
     @override
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, Any]:
-        """Return a placeholder, with the slot itself as its parameter."""
+        """Return a placeholder, with itself as its parameter."""
         return "%s", (self,)
 
 

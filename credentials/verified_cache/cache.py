@@ -25,7 +25,7 @@ class Cacheable(Protocol):
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The tags by which a notification may name this record: `key:key_…`, `user:usr_…`, `token:tok_…`."""
+        """The tags by which a notification may name this record: `digest:key_…`, `user:usr_…`, `token:tok_…`."""
 
     @property
     def is_terminal(self) -> bool:
@@ -58,12 +58,12 @@ class VerifiedCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: bytes) -> Any:
+    def get(self, digest: bytes) -> Any:
         """Return the record under this digest, or None if there is none or it is older than `MAX_AGE`."""
-        entry = self._entries.get(key)
+        entry = self._entries.get(digest)
         return None if entry is None or entry.ends_at <= self._now() else entry.record
 
-    def put(self, key: bytes, record: Cacheable, *, generation: int, loaded_at: float) -> bool:
+    def put(self, digest: bytes, record: Cacheable, *, generation: int, loaded_at: float) -> bool:
         """Store a record whose query began in this generation, at this time by the cache's clock.
 
         Return False, and store nothing, if a change became known since or the cache is switched off.
@@ -71,19 +71,19 @@ class VerifiedCache:
         with self._lock:
             if self.generation != generation or settings.KEYPORTAL_CACHE_ENTRIES < 1:
                 return False
-            self._entries.pop(key, None)  # an expired entry moves to the end, as the newest
+            self._entries.pop(digest, None)  # an expired entry moves to the end, as the newest
             if len(self._entries) >= settings.KEYPORTAL_CACHE_ENTRIES:
                 del self._entries[next(iter(self._entries))]
-            self._entries[key] = _Entry(record, record.tags, loaded_at + MAX_AGE)
+            self._entries[digest] = _Entry(record, record.tags, loaded_at + MAX_AGE)
             return True
 
-    def get_or_load(self, generation: int | None, key: bytes, load: Callable[[], Record | None]) -> Record | None:
+    def get_or_load(self, generation: int | None, digest: bytes, load: Callable[[], Record | None]) -> Record | None:
         """Return what `load` would return now: the cached record if it is current, otherwise the answer of `load`.
 
         `generation` is the one that `credentials.verified_cache.freshness` has just returned, or None if the cache may
         not be trusted.
         """
-        known: Record | None = None if generation is None else self.get(key)
+        known: Record | None = None if generation is None else self.get(digest)
         with self._counting:
             self.hits += known is not None
             self.misses += known is None
@@ -94,7 +94,7 @@ class VerifiedCache:
         loaded_at = self._now()
         record = load()
         if record is not None and not record.is_terminal:
-            self.put(key, record, generation=generation, loaded_at=loaded_at)
+            self.put(digest, record, generation=generation, loaded_at=loaded_at)
         return record
 
     def count_hit(self) -> None:
@@ -112,7 +112,7 @@ class VerifiedCache:
         """Drop the entries that these tags name."""
         with self._lock:
             self.generation += 1
-            self._entries = {key: entry for key, entry in self._entries.items() if not _has_any(entry.tags, tags)}
+            self._entries = {digest: entry for digest, entry in self._entries.items() if not _has_any(entry.tags, tags)}
 
 
 def _has_any(tags: Iterable[str], changed: Collection[str]) -> bool:

@@ -23,7 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from credentials.verified_cache import clock
 from credentials.verified_cache.database_log import (
-    Guard,
+    LogLock,
     OpenLogs,
     UnusableFileError,
     inodes_at,
@@ -81,7 +81,7 @@ class DatabaseFile:
         self.here = _OpenFile()
         """The file that this thread has open."""
         self._logs = OpenLogs()
-        self._guard: Guard | None = None
+        self._log_lock: LogLock | None = None
         self.index: WalIndex | None = None
         """The index that shows commits without a query; None if there is no such file."""
         self.fault = ""
@@ -100,7 +100,7 @@ class DatabaseFile:
         index = self.index
         return index is not None and not self.fault and clock.now() < self._check_at and index.is_as_seen()
 
-    def follow(self, connection: BaseDatabaseWrapper, *, at_once: bool = False) -> None:
+    def open_current(self, connection: BaseDatabaseWrapper, *, at_once: bool = False) -> None:
         """Open this thread's connection, or reopen it if its file is not the one at the path now.
 
         Checks the path only every `CHECK_EVERY` seconds, unless `at_once`. Raises `UnusableFileError` if the file can't
@@ -162,7 +162,7 @@ class DatabaseFile:
 
     def _close(self, connection: BaseDatabaseWrapper, path: Path) -> None:
         """Close this thread's connection. Raises `UnusableFileError` while another thread has a removed log open."""
-        if self._version is None or self._guard is None:
+        if self._version is None or self._log_lock is None:
             connection.close()
             return
         present = inodes_beside(path)
@@ -171,7 +171,7 @@ class DatabaseFile:
         connection.close()
         if self._logs.stale_connections(self._version[:2], present):
             raise UnusableFileError("the log of the database file was replaced, and not every thread has closed it yet")
-        self._guard.release()
+        self._log_lock.release()
 
     def _check(self, path: Path) -> None:
         with self._checking:
@@ -188,22 +188,26 @@ class DatabaseFile:
         """Store which file is at the path now; if it was replaced, let go of the old file and its log."""
         before, present = self._version, self._present_inodes(path, version)
         if before is not None and not version.is_same_file(before):
-            if self._guard is not None:
-                self._guard.hold()  # else the last thread to close the old file removes the new one's log
+            if self._log_lock is not None:
+                self._log_lock.hold()  # else the last thread to close the old file removes the new one's log
             self._close_index()
             set_aside(path, self._beside)
             present = inodes_beside(path)
-            self._version, self._guard = version, Guard(path)
+            self._version, self._log_lock = version, LogLock(path)
             logger.warning("the database file was replaced, and the cache is cleared")
             self._replaced()
-        elif self._guard is not None and not self._guard.is_held and self._logs.stale_connections(version[:2], present):
-            self._guard.hold()
+        elif (
+            self._log_lock is not None
+            and not self._log_lock.is_held
+            and self._logs.stale_connections(version[:2], present)
+        ):
+            self._log_lock.hold()
             self._close_index()
             self._version = version
             logger.error("the log of the database file was removed or replaced, so every thread reopens the file")
             self._changed()
         elif version != before:
-            self._version, self._guard = version, self._guard or Guard(path)
+            self._version, self._log_lock = version, self._log_lock or LogLock(path)
             self._changed()
         self._check_names(version)
         self._beside = present

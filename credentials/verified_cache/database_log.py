@@ -73,7 +73,7 @@ class OpenLogs:
         ]
 
 
-class Guard:
+class LogLock:
     """A read lock that keeps SQLite from removing the log when this process closes its last connection.
 
     SQLite takes the lock for another process's reader. Otherwise it would remove the log by name, even one that another

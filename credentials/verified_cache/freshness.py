@@ -57,7 +57,7 @@ class Freshness:
         self._starting = threading.Lock()
 
     @property
-    def doubt(self) -> str:
+    def fault(self) -> str:
         """Why the cache is not trusted although the triggers work, as a message for the operator; empty if it is."""
         return self.lease.disagreement or self._file.fault
 
@@ -84,7 +84,7 @@ class Freshness:
         self._ensure_listening()
         return None
 
-    def glance(self) -> bool:
+    def is_known_current(self) -> bool:
         """Return, without a query, whether cache and rings are known to be right; if not, a thread calls `current`."""
         if self._confirmed_for != (self._file.version, self.lease.database.number):
             return False
@@ -98,7 +98,7 @@ class Freshness:
         Raises `integrity.key_check.RingMisfitError` if they don't, `django.db.Error` if the database can't be queried.
         """
         if (self._file.here.version, self.lease.database.number) != self._confirmed_for:
-            self.follow()  # this thread may still have the previous database open
+            self.open_current()  # this thread may still have the previous database open
             if (database := (self._file.here.version, self.lease.database.number)) != self._confirmed_for:
                 confirm_rings()
                 self._confirmed_for = database
@@ -112,7 +112,7 @@ class Freshness:
         if self._listener is not None and self.lease.is_held and not self._listener.wait_until_applied():
             self.lease.revoke()
 
-    def follow(self) -> None:
+    def open_current(self) -> None:
         """Make sure that this thread has the configured database open, and not a previous one.
 
         Call it at the start of any work that is not a verdict; verdicts check by themselves. Raises
@@ -122,7 +122,7 @@ class Freshness:
         if connection.in_atomic_block:
             return
         if connection.vendor == "sqlite":
-            self._file.follow(connection, at_once=True)
+            self._file.open_current(connection, at_once=True)
         else:
             self._close_outdated_connection()
 
@@ -150,7 +150,7 @@ class Freshness:
             raise
 
     def _current_on_sqlite(self, connection: BaseDatabaseWrapper) -> int | None:
-        self._file.follow(connection)
+        self._file.open_current(connection)
         if self._file.fault:
             return None
         index = self._file.index
@@ -198,32 +198,32 @@ _start_over()
 class Lookup(Protocol):
     """A way to get a record: `get_or_load`, `get_cached` or `get_cached_unchecked`."""
 
-    def __call__(self, key: bytes, load: Callable[[], Record | None]) -> Record | None:
+    def __call__(self, digest: bytes, load: Callable[[], Record | None]) -> Record | None:
         """Return the record that `load` would return now for the credential with this digest."""
 
 
-def get_or_load(key: bytes, load: Callable[[], Record | None]) -> Record | None:
+def get_or_load(digest: bytes, load: Callable[[], Record | None]) -> Record | None:
     """Return the record that `load` would return now for this digest, from the cache if that is current."""
     fresh = freshness()
     generation = fresh.current()
     fresh.confirm_rings()
-    return fresh.cache.get_or_load(generation, key, load)
+    return fresh.cache.get_or_load(generation, digest, load)
 
 
-def get_cached(key: bytes, load: Callable[[], Record | None]) -> Record | None:
+def get_cached(digest: bytes, load: Callable[[], Record | None]) -> Record | None:
     """Return the same from the cache alone. Raises `WouldBlockError` if it is not there or may not be current."""
-    if not freshness().glance():
+    if not freshness().is_known_current():
         raise WouldBlockError
-    return get_cached_unchecked(key, load)
+    return get_cached_unchecked(digest, load)
 
 
-def get_cached_unchecked(key: bytes, load: Callable[[], Record | None]) -> Record | None:
+def get_cached_unchecked(digest: bytes, load: Callable[[], Record | None]) -> Record | None:
     """Return the same, within a request for which `get_cached` has just returned another record.
 
     Freshness is not checked again: a change that became known since then has dropped the record. Raises
     `WouldBlockError` as well.
     """
-    record: Record | None = freshness().cache.get(key)
+    record: Record | None = freshness().cache.get(digest)
     if record is None:
         raise WouldBlockError
     freshness().cache.count_hit()

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_EVERY: Final = 0.5  # seconds
 BACK_OFF: Final = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts to connect; the last one again and again
 APPLIED_WITHIN: Final = 0.25  # seconds that a response may wait for its change to be applied
-MANY: Final = 100
+CLEAR_FROM: Final = 100
 """From this many tags at once, emptying the cache is quicker than searching it for them."""
 UNSUITABLE: Final = 60.0  # seconds until a connection that would lose notifications is tried again
 SILENCE: Final = 4.0  # seconds without a heartbeat after which the connection is given up
@@ -215,7 +215,7 @@ class Listener(threading.Thread):
                 is_complete = False
             if change is not None:
                 tags.add(change.tag)
-        if not is_complete or EVERYTHING in tags or len(tags) >= MANY:
+        if not is_complete or EVERYTHING in tags or len(tags) >= CLEAR_FROM:
             self._lease.cache.clear()
         elif tags:
             self._lease.cache.drop(tags)

@@ -15,7 +15,7 @@ from accounts.way_back import page_of, page_with_button
 from keyportal.errors.denied import record_denied_access
 from keyportal.errors.plain_page import POLICY, plain_page
 from keyportal.errors.problems import Problem, problem_of
-from keyportal.errors.quiet_errors import DATABASE
+from keyportal.errors.redacted_errors import DATABASE
 from keyportal.http.browser_only import is_for_machines
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from credentials.permissions import CredentialRefused
 from credentials.refusals import REASONS, Reason, Refusal
 from credentials.runtime.database_writes import database_writes
 from gateway.callers import CallerLimitError
-from keyportal.errors.quiet_errors import in_short
+from keyportal.errors.redacted_errors import in_short
 from vault.errors import VaultError
 
 logger = logging.getLogger(__name__)

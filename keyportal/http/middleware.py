@@ -118,7 +118,7 @@ class RingsMiddleware:
         """Pass the request on, or raise what the check raises; the error page then answers 503."""
         path = request.path_info
         if path not in HEALTH_PATHS and not path.startswith(PUBLISHED):
-            freshness().follow()
+            freshness().open_current()
             freshness().confirm_rings()
         return self.get_response(request)
 

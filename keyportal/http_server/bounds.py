@@ -2,7 +2,7 @@
 
 from typing import Final
 
-MAX_TURNS: Final = 8
+MAX_PIPELINED: Final = 8
 """Requests that a client may send ahead before the server stops reading."""
 
 SLICE: Final = 1024

@@ -14,7 +14,7 @@ from typing_extensions import override
 from audit.client_address import parse_address
 from keyportal.http_server.bounds import BODY_WITHIN, HEAD_WITHIN, IDLE, LINGER
 from keyportal.http_server.host import Host
-from keyportal.http_server.reading import CUT, Reader
+from keyportal.http_server.reading import INCOMPLETE, Reader
 from keyportal.http_server.request import Request, UnreadableError
 from keyportal.http_server.response import CONTINUE, Response
 
@@ -31,7 +31,7 @@ class Connection(Reader, asyncio.Protocol):
     @property
     def waits_for_client(self) -> bool:
         """Whether no request of this connection is being answered."""
-        return not self.turns or not self.turns[0].is_dispatched
+        return not self.pipeline or not self.pipeline[0].is_dispatched
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,10 +49,10 @@ class Connection(Reader, asyncio.Protocol):
         self.host.remove(self)
         if self.request is not None:
             self.drop(self.request)
-        for request in self.turns:
+        for request in self.pipeline:
             request.is_abandoned = True
-        self.turns.clear()
-        self.ahead.clear()
+        self.pipeline.clear()
+        self.unparsed.clear()
 
     @override
     def end_input(self) -> None:
@@ -61,8 +61,8 @@ class Connection(Reader, asyncio.Protocol):
             return
         self._is_ending = True
         if self.request is not None:
-            self.cut(CUT)
-        if not self.turns:
+            self.reject(INCOMPLETE)
+        if not self.pipeline:
             self._close_at_once()
 
     @override
@@ -78,13 +78,13 @@ class Connection(Reader, asyncio.Protocol):
     @override
     def queue(self, request: Request) -> None:
         """Queue the request for its turn."""
-        self.turns.append(request)
+        self.pipeline.append(request)
 
     @override
     def await_body(self, request: Request) -> None:
         """Wait for the body, and send 100 Continue to a client that expects it."""
         self.until = self.host.now + BODY_WITHIN
-        if b"expect" in request.named and request.version != "1.0" and len(self.turns) == 1:
+        if b"expect" in request.named and request.version != "1.0" and len(self.pipeline) == 1:
             self.transport.write(CONTINUE)
 
     @override
@@ -106,7 +106,7 @@ class Connection(Reader, asyncio.Protocol):
     @override
     def on_complete(self) -> None:
         """Wait for the next request, if this one was answered before all of it arrived."""
-        if not (self.turns or self.is_lingering):
+        if not (self.pipeline or self.is_lingering):
             self.until = self.host.now + IDLE
 
     def respond(self, request: Request, response: Response | None) -> None:
@@ -114,22 +114,22 @@ class Connection(Reader, asyncio.Protocol):
         if request.response is not None or request.is_abandoned:
             return
         request.response = response if response is not None else self.host.error_response(request)
-        turns = self.turns
+        turns = self.pipeline
         while turns and (first := turns[0].response) is not None:
             self._write(turns.popleft(), first)
         if self._is_paused:
-            self.go_on()
+            self.resume_parsing()
 
     def expire(self) -> None:
         """Act on a passed deadline. A connection that is already closing is aborted, or it could take forever."""
         if self.is_stalled or self.is_lingering or self.transport.is_closing():
             self.transport.abort()
-        elif self.request is not None and not (self.request.is_dispatched or self.ahead):
-            what, seconds = ("body", BODY_WITHIN) if self.request in self.turns else ("head", HEAD_WITHIN)
+        elif self.request is not None and not (self.request.is_dispatched or self.unparsed):
+            what, seconds = ("body", BODY_WITHIN) if self.request in self.pipeline else ("head", HEAD_WITHIN)
             detail = f"The {what} of the request did not arrive within {seconds:.0f} seconds."
-            self.cut(UnreadableError(HTTPStatus.REQUEST_TIMEOUT, detail))
-        elif self.turns:
-            late = self.turns[0]
+            self.reject(UnreadableError(HTTPStatus.REQUEST_TIMEOUT, detail))
+        elif self.pipeline:
+            late = self.pipeline[0]
             self.respond(late, self.host.timeout_response(late))
             late.is_abandoned = True
         else:
@@ -142,26 +142,26 @@ class Connection(Reader, asyncio.Protocol):
     def end(self) -> None:
         """Close as soon as the requests at hand are answered."""
         self._is_ending = True
-        if not self.turns and self.request is None:
+        if not self.pipeline and self.request is None:
             self._close_at_once()
         elif self.request is not None:
             self.until = min(self.until, self.host.now + LINGER)
 
     @override
-    def cut(self, why: UnreadableError) -> None:
+    def reject(self, why: UnreadableError) -> None:
         """Answer a request that can't be read any further, and stop reading."""
         request, self.request = self.request, None
         self.ignores_input = self._is_ending = True
         if request is None or request.is_dispatched:
-            if not self.turns:
+            if not self.pipeline:
                 self.transport.close()
-        elif request in self.turns:
+        elif request in self.pipeline:
             self.drop(request)
             self.refuse(request, why)
         else:
             self.drop(request)
             self.set_partial_target(request)
-            self.turns.append(request)
+            self.pipeline.append(request)
             self.respond(request, self.host.immediate_refusal(request, why))
 
     def _write(self, request: Request, response: Response) -> None:
@@ -169,18 +169,18 @@ class Connection(Reader, asyncio.Protocol):
             self._write_last(request, response)
             return
         self._send(request, response, "keep-alive" if request.version == "1.0" else "")
-        if not self.turns and not self.is_stalled:
+        if not self.pipeline and not self.is_stalled:
             self.until = self.host.now + IDLE
 
     def _write_last(self, request: Request, response: Response) -> None:
         """Send the last response, or one of several that were requested before the end."""
         self._is_ending = True
-        if self.turns and request.keep_alive and not request.is_half():
+        if self.pipeline and request.keep_alive and not request.is_half():
             self._send(request, response, "")
             return
-        for other in self.turns:  # bytes behind the last request may be part of it
+        for other in self.pipeline:  # bytes behind the last request may be part of it
             other.is_abandoned = True
-        self.turns.clear()
+        self.pipeline.clear()
         self._send(request, response, "close")
         self._close(request)
 

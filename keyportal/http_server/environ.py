@@ -28,7 +28,7 @@ INTERPRETED: Final = frozenset(
     }
 )
 """Headers that the server has already interpreted. Django must not interpret them again, differently."""
-ONCE: Final = frozenset({b"host", b"content-type"})
+SINGLE_HEADERS: Final = frozenset({b"host", b"content-type"})
 """Headers that make no sense twice."""
 MAX_NAME: Final = 128
 """Bytes; every header that Django reads has a shorter name."""
@@ -45,7 +45,7 @@ def environ_of(request: Request, sender: Sender) -> dict[str, Any]:
             continue
         text = value.decode("latin-1")
         if key in environ:
-            if name in ONCE:
+            if name in SINGLE_HEADERS:
                 raise UnreadableError(HTTPStatus.BAD_REQUEST, f"Send the header {name.decode().title()} only once.")
             text = environ[key] + ("; " if name == b"cookie" else ",") + text
         environ[key] = text

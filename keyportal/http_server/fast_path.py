@@ -16,9 +16,9 @@ from credentials.verified_cache.freshness import Lookup, freshness, get_or_load
 from gateway import forward_auth, verify
 from gateway.caller_cache import CallerCache
 from keyportal.errors.problems import problem_of
-from keyportal.http_server.last_resort import always, last_resort, of_problem
 from keyportal.http_server.request import Request, Sender
 from keyportal.http_server.response import Response, header_lines
+from keyportal.http_server.simple_responses import error_response, headers_by_scheme, problem_response
 from keyportal.logs import request_id
 
 logger = logging.getLogger(__name__)
@@ -88,8 +88,8 @@ def _verify(request: Request, sender: Sender, caller_cache: CallerCache) -> Resp
             problem = problem_of(error)
             if problem is None:
                 logger.exception("verify failed")
-                return last_resort(request.path, HTTPStatus.INTERNAL_SERVER_ERROR, sender)
-            return of_problem(problem, request.path, sender)
+                return error_response(request.path, HTTPStatus.INTERNAL_SERVER_ERROR, sender)
+            return problem_response(problem, request.path, sender)
         return Response(
             HTTPStatus.OK, (), body, None, f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n"
         )
@@ -100,7 +100,7 @@ def _verify(request: Request, sender: Sender, caller_cache: CallerCache) -> Resp
 @lru_cache(maxsize=2)
 def _of_json(scheme: str) -> str:
     """Return the headers that every JSON verdict has."""
-    return header_lines([*always(scheme).items(), ("content-type", verify.JSON)])
+    return header_lines([*headers_by_scheme(scheme).items(), ("content-type", verify.JSON)])
 
 
 def _is_plain(request: Request) -> bool:

@@ -14,9 +14,9 @@ from audit.client_address import Address, is_in
 from gateway import forward_auth
 from keyportal.errors.problems import Problem
 from keyportal.http_server.fast_path import gateway_response
-from keyportal.http_server.last_resort import of_problem
 from keyportal.http_server.request import Request, Sender
 from keyportal.http_server.response import Response
+from keyportal.http_server.simple_responses import problem_response
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ OF_TOKENS: Final = ("/api/v1/tokens", "/api/v1/verify", "/oauth/")
 """Paths with credentials in the body."""
 REPLACE: Final = "The credential crossed the network unencrypted. Replace it, then use https."
 USE_HTTPS: Final = "Send the request again over https."
-EVERY: Final = 60.0  # seconds between two lines of the log
+LOG_INTERVAL: Final = 60.0  # seconds between two lines of the log
 
 
 class RefusalLog:
@@ -40,7 +40,7 @@ class RefusalLog:
         now = time.monotonic()
         if now < self.due:
             return
-        self.due = now + EVERY
+        self.due = now + LOG_INTERVAL
         if request.forwarded_scheme():
             logger.warning("refused: the proxy %s reports that its client uses plain http", request.peer or "unix")
         else:
@@ -76,4 +76,4 @@ def refusal(request: Request, sender: Sender) -> Response:
     if forward_auth.is_forward_auth(request.path):
         return gateway_response((HTTPStatus.FORBIDDEN, [("X-Keyportal-Code", CODE)]), sender)
     sent = request.path.startswith(OF_TOKENS) or request.header_values(b"authorization")
-    return of_problem(Problem(CODE, {"detail": REPLACE if sent else USE_HTTPS}), request.path, sender)
+    return problem_response(Problem(CODE, {"detail": REPLACE if sent else USE_HTTPS}), request.path, sender)

@@ -23,12 +23,12 @@ from keyportal.http_server.connection import Connection
 from keyportal.http_server.environ import environ_of, environ_of_refused
 from keyportal.http_server.fast_path import Responder, gateway_response, respond_in_thread, responder_of
 from keyportal.http_server.host import ClientConnection
-from keyportal.http_server.last_resort import healthy, last_resort
 from keyportal.http_server.load import Load, meter
 from keyportal.http_server.plain_http import is_refused, refusal
 from keyportal.http_server.receiving import too_large
 from keyportal.http_server.request import Request, Sender, UnreadableError
 from keyportal.http_server.response import Response, Writer
+from keyportal.http_server.simple_responses import error_response, health_response
 from keyportal.http_server.threads import Threads
 from keyportal.mailer import mailer
 
@@ -154,7 +154,7 @@ class HTTPServer:
             self._verify(respond, sender, request, connection)
             return self.verdict_within
         if request.path == HEALTH and request.method in SAFE:
-            connection.respond(request, healthy(sender))
+            connection.respond(request, health_response(sender))
             return self.within
         try:
             environ = environ_of(request, sender)
@@ -173,7 +173,7 @@ class HTTPServer:
     def immediate_refusal(self, request: Request, why: UnreadableError) -> Response:
         """Return the refusal of a request without using a thread. Even its head may be incomplete."""
         logger.info("refused before Django with %d: %s", why.status, why.detail)
-        return last_resort(request.path, why.status, request.sender(), why.detail)
+        return error_response(request.path, why.status, request.sender(), why.detail)
 
     def timeout_response(self, request: Request) -> Response:
         """Return the response to a request whose deadline has passed."""
@@ -204,7 +204,7 @@ class HTTPServer:
         sender = request.sender()
         if forward_auth.is_forward_auth(request.path):
             return gateway_response(forward_auth.UNAVAILABLE, sender)
-        return last_resort(request.path, status, sender)
+        return error_response(request.path, status, sender)
 
     def _verify(self, respond: Responder, sender: Sender, request: Request, connection: ClientConnection) -> None:
         try:

@@ -114,10 +114,10 @@ class Workers(Collector):
         verdicts = CounterMetricFamily("keyportal_verifications", "Verdicts about credentials.", labels=LABELS)
         durations = HistogramMetricFamily("keyportal_verification_seconds", "How long a verdict took.", labels=LABELS)
         for (entry_point, outcome), took in sorted(self._total.durations.items()):
-            verdicts.add_metric([entry_point, outcome], sum(took.classes))
+            verdicts.add_metric([entry_point, outcome], sum(took.buckets))
             ends = [*map(str, BOUNDS), "+Inf"]
             durations.add_metric(
-                [entry_point, outcome], list(zip(ends, accumulate(took.classes), strict=True)), took.seconds
+                [entry_point, outcome], list(zip(ends, accumulate(took.buckets), strict=True)), took.seconds
             )
         yield verdicts
         yield durations

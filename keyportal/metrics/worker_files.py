@@ -126,7 +126,7 @@ def total(workers: Sequence[WorkerMetrics]) -> WorkerMetrics:
             setattr(added, name, getattr(added, name) + getattr(worker, name))
         for what, took in worker.durations.items():
             so_far = added.durations.get(what, Durations())
-            classes = [a + b for a, b in zip(so_far.classes, took.classes, strict=True)]
+            classes = [a + b for a, b in zip(so_far.buckets, took.buckets, strict=True)]
             added.durations[what] = Durations(classes, so_far.seconds + took.seconds)
     return added
 

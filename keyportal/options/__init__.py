@@ -8,8 +8,8 @@ values.
 from collections.abc import Mapping
 from typing import Final
 
-from keyportal.options import guards, installation, policy
+from keyportal.options import attempt_limits, installation, policy
 from keyportal.options.option import Option
 
-GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {**installation.GROUPS, **policy.GROUPS, **guards.GROUPS}
+GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {**installation.GROUPS, **policy.GROUPS, **attempt_limits.GROUPS}
 OPTIONS: Final = tuple(option for group in GROUPS.values() for option in group)

@@ -6,7 +6,7 @@ from typing import Final
 from keyportal.options import addresses
 from keyportal.options.hosts import hosts, portal_address
 from keyportal.options.kinds import (
-    LONG,
+    MAX_LENGTH,
     Kind,
     choice,
     decimal,
@@ -118,7 +118,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
         Option(
             "KEYPORTAL_SIGNING_KEYS",
-            text("JWK Set", max_length=LONG, lines=True),
+            text("JWK Set", max_length=MAX_LENGTH, lines=True),
             "",
             "keys that sign access tokens: a private JWK Set (RFC 7517) or one JWK. The first signs, all verify. "
             "HS256, RS256 (3072 bits), ES256 or EdDSA",

@@ -21,7 +21,7 @@ from credentials.limits.rate_limit_text import parse_rate_limit
 BASE_DIR: Final = Path(__file__).resolve().parents[2]
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR
-LONG: Final = 64 * 1024
+MAX_LENGTH: Final = 64 * 1024
 """Characters of a ring, and bytes of a file that holds a value."""
 
 _BLANKS: Final = " \t\r\n"
@@ -124,12 +124,12 @@ def decimal(minimum: float, maximum: float, unit: str) -> Kind:
 
 def list_of(kind: Kind, name: str) -> Kind:
     """Return the kind of several values, separated by commas or line ends."""
-    return Kind(name, name, partial(_list, kind), max_length=LONG, lines=True, nothing=())
+    return Kind(name, name, partial(_list, kind), max_length=MAX_LENGTH, lines=True, nothing=())
 
 
 def ring() -> Kind:
     """Return the kind of a key ring. Check E001 reads its entries, so that `newkey` can run without them."""
-    return Kind("key ring", "id:base64,id:base64", _ring, max_length=LONG, lines=True)
+    return Kind("key ring", "id:base64,id:base64", _ring, max_length=MAX_LENGTH, lines=True)
 
 
 def networks() -> Kind:
@@ -195,7 +195,7 @@ def _list(kind: Kind, text: str) -> tuple[Any, ...]:
 
 
 def _ring(written: str) -> str:
-    return ",".join(_list(text(max_length=LONG), written))
+    return ",".join(_list(text(max_length=MAX_LENGTH), written))
 
 
 def _network(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import environ
 
 from keyportal.options import OPTIONS
-from keyportal.options.kinds import BASE_DIR, LONG, UnsuitableError, refuse_unprintable, trim
+from keyportal.options.kinds import BASE_DIR, MAX_LENGTH, UnsuitableError, refuse_unprintable, trim
 from keyportal.options.option import Option
 from keyportal.options.spelling import stray_names
 
@@ -125,14 +125,14 @@ def read_text(path: str) -> str:
     try:
         if path and stat.S_ISREG((BASE_DIR / path).stat().st_mode):  # reading from a pipe would block
             with (BASE_DIR / path).open("rb") as file:
-                content = file.read(LONG + 1)
+                content = file.read(MAX_LENGTH + 1)
             problem = ""
     except FileNotFoundError:
         problem = "does not exist"
     except OSError:
         problem = "can't be read by this user"
-    if not problem and len(content) > LONG:
-        problem = f"is longer than {LONG} bytes"
+    if not problem and len(content) > MAX_LENGTH:
+        problem = f"is longer than {MAX_LENGTH} bytes"
     if not problem:
         try:
             return content.decode("utf-8-sig")

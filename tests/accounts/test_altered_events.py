@@ -6,8 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from audit import chain
-from audit.append_only import CHECKPOINTS, EVENTS
-from audit.models import Checkpoint, Event
+from audit.append_only import EVENTS, LINKS
+from audit.models import ChainLink, Event
 from audit.origin import Origin
 from audit.verify_trail import verify_trail
 from tests.accounts.trail import chained, execute, ids_in, plant, unguarded, without_chain, write
@@ -112,7 +112,7 @@ def test_a_digest_made_for_a_replaced_event_does_not_hide_it(chained: list[Event
     event.seal = event.make_seal()
     with unguarded():
         event.save()
-        Checkpoint.objects.filter(number=2).update(digest=chain.digest_of(bytes(one.seal) for one in chained[3:6]))
+        ChainLink.objects.filter(number=2).update(digest=chain.digest_of(bytes(one.seal) for one in chained[3:6]))
     assert str(verify_trail().broken).startswith("2")
 
 
@@ -138,7 +138,7 @@ def test_the_command_says_what_does_not_fit(chained: list[Event], capsys: pytest
         execute(
             f"UPDATE {EVENTS} SET actor = 'x' WHERE id = {chained[0].pk}",
             f"DELETE FROM {EVENTS} WHERE id = {chained[1].pk}",
-            f"UPDATE {CHECKPOINTS} SET ids = 'x' WHERE number = 3",
+            f"UPDATE {LINKS} SET ids = 'x' WHERE number = 3",
         )
     with pytest.raises(CommandError, match="not as the portal wrote it") as refusal:
         call_command("verifyaudit")

@@ -11,10 +11,10 @@ from django.db import DatabaseError, connection, transaction
 from pytest_django import Settings
 
 from accounts.models import User
-from audit.append_only import CHECKPOINTS, EVENTS
+from audit.append_only import EVENTS, LINKS
 from audit.chain import extend_chain
 from audit.event_types import EventType
-from audit.models import Checkpoint, Event
+from audit.models import ChainLink, Event
 from audit.services import record_event
 from tests.accounts.trail import execute
 from tests.conftest import ORIGIN
@@ -22,12 +22,12 @@ from tests.staleness import ON_SQLITE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H15"), pytest.mark.security("L-05")]
 
-KEYS = {EVENTS: "id", CHECKPOINTS: "number"}
+KEYS = {EVENTS: "id", LINKS: "number"}
 COLUMNS = {
     EVENTS: "id, at, verb, actor, subject_type, subject_id, address, peer, request_id, details, keep_until, seal",
-    CHECKPOINTS: "number, at, removed, ids, reach, digest, seal",
+    LINKS: "number, at, removed, ids, reach, digest, seal",
 }
-NEVER = {EVENTS: "verb = 'nothing'", CHECKPOINTS: "ids = '1'"}
+NEVER = {EVENTS: "verb = 'nothing'", LINKS: "ids = '1'"}
 EVERYWHERE = [
     "UPDATE {table} SET {change}",
     "UPDATE {table} SET {key} = {key} + 1000",
@@ -65,7 +65,7 @@ def append_only_refusal() -> Iterator[None]:
 
 
 def rows() -> list[object]:
-    return [*Event.objects.order_by("pk").values(), *Checkpoint.objects.order_by("pk").values()]
+    return [*Event.objects.order_by("pk").values(), *ChainLink.objects.order_by("pk").values()]
 
 
 @pytest.fixture

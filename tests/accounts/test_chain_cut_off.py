@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from pytest_django import Settings
 
-from audit.append_only import CHECKPOINTS
+from audit.append_only import LINKS
+from audit.append_only_health import STATE
 from audit.chain import extend_chain
 from audit.chain_state import write_state
-from audit.guard_health import STATE
-from audit.models import ChainState, Checkpoint, Event
+from audit.models import ChainLink, ChainState, Event
 from audit.verify_trail import verify_trail
 from tests.accounts.trail import chained, execute, ids_in, unguarded, without_chain, write
 
@@ -20,27 +20,27 @@ pytestmark = [pytest.mark.django_db, pytest.mark.finding("H15"), pytest.mark.use
 
 def test_a_link_that_was_kept_follows_no_other_than_it_did(chained: list[Event]) -> None:
     """Events and their link are taken away, the portal makes another link, and the next one is put back."""
-    kept = Checkpoint.objects.get(number=3)
+    kept = ChainLink.objects.get(number=3)
     with unguarded():
-        execute(f"DELETE FROM {CHECKPOINTS} WHERE number > 1")
+        execute(f"DELETE FROM {LINKS} WHERE number > 1")
         Event.objects.filter(pk__in=[event.pk for event in chained[3:6]]).delete()
     put_state_back(to=1)
     assert extend_chain() == 3
     assert verify_trail().is_valid
-    Checkpoint.objects.bulk_create([kept])
+    ChainLink.objects.bulk_create([kept])
     assert str(verify_trail().broken) == "3"
 
 
 def put_state_back(*, to: int) -> None:
     """Put an old copy of the state in its place: its seal was genuine."""
-    seal = Checkpoint.objects.get(number=to).seal
+    seal = ChainLink.objects.get(number=to).seal
     write_state(ChainState.objects.get(), head=to, head_seal=seal)
 
 
 def cut_off(chained: list[Event], *, links: str = "number = 3", events: int = 6) -> None:
     """Take the newest events away with their links, and put the guards back."""
     with unguarded():
-        execute(f"DELETE FROM {CHECKPOINTS} WHERE {links}")
+        execute(f"DELETE FROM {LINKS} WHERE {links}")
         Event.objects.filter(pk__in=[event.pk for event in chained[events:]]).delete()
 
 
@@ -60,7 +60,7 @@ def test_an_end_that_was_cut_off_shows_and_goes_on_showing(chained: list[Event],
 @pytest.mark.parametrize(
     "how",
     [
-        "UPDATE {table} SET head = 2, head_seal = (SELECT seal FROM audit_checkpoint WHERE number = 2)",
+        "UPDATE {table} SET head = 2, head_seal = (SELECT seal FROM audit_chainlink WHERE number = 2)",
         "UPDATE {table} SET head = 0",
         "UPDATE {table} SET seal = head_seal",
         "DELETE FROM {table}",

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from audit.append_only import CHECKPOINTS, EVENTS
+from audit.append_only import EVENTS, LINKS
 from audit.chain import extend_chain
-from audit.models import Checkpoint, Event
+from audit.models import ChainLink, Event
 from audit.verify_trail import verify_trail
 from tests.accounts.trail import chained, execute, ids_in, unguarded, without_chain, write
 from tests.staleness import ON_SQLITE
@@ -43,7 +43,7 @@ def test_a_younger_event_waits_and_one_that_comes_late_is_in_a_later_link(chaine
         event.save(force_insert=True)
         assert extend_chain() == 1
         assert verify_trail().is_valid
-    assert [link.ids for link in Checkpoint.objects.order_by("number")][3:] == [str(beyond.pk), str(late.pk)]
+    assert [link.ids for link in ChainLink.objects.order_by("number")][3:] == [str(beyond.pk), str(late.pk)]
     with unguarded():
         Event.objects.filter(pk__in=[late.pk, young.pk]).delete()
     assert str(verify_trail().removed) == str(late.pk)
@@ -62,7 +62,7 @@ FORGED_LINKS = [
 @pytest.mark.parametrize("link", FORGED_LINKS)
 def test_a_link_that_somebody_else_has_inserted_shows_and_stops_nothing(chained: list[Event], link: str) -> None:
     values = link.format(bytes="x'00'" if ON_SQLITE else "'\\x00'")
-    execute(f"INSERT INTO {CHECKPOINTS} (number, at, removed, ids, reach, digest, seal) VALUES ({values})")
+    execute(f"INSERT INTO {LINKS} (number, at, removed, ids, reach, digest, seal) VALUES ({values})")
     forged = int(link.partition(",")[0])
     later = [write() for _ in range(2)]
     assert extend_chain() == 2
@@ -104,7 +104,7 @@ def test_an_event_with_a_hostile_seal_does_not_stop_the_chain(chained: list[Even
 )
 def test_a_link_that_was_altered_or_removed_shows(chained: list[Event], change: str) -> None:
     with unguarded():
-        execute(change.format(table=CHECKPOINTS))
+        execute(change.format(table=LINKS))
     report = verify_trail()
     assert report.broken.spans[0][0] == 2
     assert not report.is_valid
@@ -115,5 +115,5 @@ def test_a_link_that_was_altered_or_removed_shows(chained: list[Event], change: 
 def test_links_in_another_order_show(chained: list[Event]) -> None:
     with unguarded():
         for old, new in ((2, 9), (3, 2), (9, 3)):
-            execute(f"UPDATE {CHECKPOINTS} SET number = {new} WHERE number = {old}")
+            execute(f"UPDATE {LINKS} SET number = {new} WHERE number = {old}")
     assert str(verify_trail().broken) == "2-3"

@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from audit import chain
 from audit.chain import extend_chain, extend_when_due
-from audit.models import Checkpoint, Event
+from audit.models import ChainLink, Event
 from audit.verify_trail import verify_trail
 from tests.accounts.trail import chained, ids_in, plant, unguarded, without_chain, write
 from tests.settings_reader import read_settings
@@ -49,14 +49,14 @@ def extend_now_and_then_until_done() -> None:
 
 def test_planted_links_do_not_stop_the_chain(chained: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
     """More of them than are read: the same events would be chained over and over."""
-    monkeypatch.setattr(chain, "RECENT", 5)
+    monkeypatch.setattr(chain, "RECENT_LINKS", 5)
     at = datetime.now(UTC) + timedelta(days=1)
     for number in range(100, 120):
-        plant(Checkpoint, number=number, at=at, ids="1", reach=1, digest=b"")
+        plant(ChainLink, number=number, at=at, ids="1", reach=1, digest=b"")
     event = write()
     assert extend_chain() == 1
     assert extend_chain() == 0
-    assert Checkpoint.objects.get(number=4).ids == str(event.pk)
+    assert ChainLink.objects.get(number=4).ids == str(event.pk)
 
 
 def test_a_planted_link_of_tomorrow_keeps_no_worker_from_extending(settings: Settings) -> None:
@@ -65,21 +65,21 @@ def test_a_planted_link_of_tomorrow_keeps_no_worker_from_extending(settings: Set
     with time_machine.travel(datetime.now(UTC) - timedelta(hours=1)):
         extend_chain()
     at = datetime.now(UTC) + timedelta(days=1)
-    plant(Checkpoint, number=77, at=at, ids="1", reach=1, digest=b"")
+    plant(ChainLink, number=77, at=at, ids="1", reach=1, digest=b"")
     event = write()
     extend_when_due()
-    assert Checkpoint.objects.get(number=2).ids == str(event.pk)
+    assert ChainLink.objects.get(number=2).ids == str(event.pk)
 
 
 def test_without_the_setting_nothing_is_chained(settings: Settings) -> None:
     write()
     extend_when_due()
-    assert not Checkpoint.objects.exists()
+    assert not ChainLink.objects.exists()
     settings.KEYPORTAL_AUDIT_CHAIN = True
     extend_when_due()
     write()
     extend_when_due()  # another worker has done it a moment ago
-    assert list(Checkpoint.objects.values_list("number", flat=True)) == [1]
+    assert list(ChainLink.objects.values_list("number", flat=True)) == [1]
 
 
 def test_many_events_make_many_links(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,5 +89,5 @@ def test_many_events_make_many_links(settings: Settings, monkeypatch: pytest.Mon
     for _ in range(10):
         write()
     extend_when_due()
-    assert [len(chain.ids_of(link)) for link in Checkpoint.objects.order_by("number")] == [4, 4, 2]
+    assert [len(chain.ids_of(link)) for link in ChainLink.objects.order_by("number")] == [4, 4, 2]
     assert verify_trail().is_valid

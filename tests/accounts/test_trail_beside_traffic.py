@@ -64,7 +64,7 @@ def count_events(site: Portal, **fields: str) -> int:
 def test_a_worker_extends_the_chain_by_itself(site: Portal) -> None:
     """Without any request."""
     wait_until(lambda: "audit_link 1:" in site.log.read_text())
-    covered = site.shell("print(*Checkpoint.objects.order_by('number').values_list('ids', flat=True))")
+    covered = site.shell("print(*ChainLink.objects.order_by('number').values_list('ids', flat=True))")
     assert covered == site.shell(
         "i = Event.objects.filter(verb='scope_added').order_by('pk'); print(f'{i[0].pk}-{i[19].pk}')"
     )
@@ -102,7 +102,7 @@ def test_two_purges_and_traffic_beside_them_take_every_event_once(site: Portal) 
 def test_nobody_who_writes_an_event_waits_for_the_chain(site: Portal) -> None:
     with psycopg.connect(site.environment["DATABASE_URL"]) as connection:
         connection.execute("SELECT * FROM audit_chainstate FOR UPDATE")
-        connection.execute("LOCK TABLE audit_checkpoint")
+        connection.execute("LOCK TABLE audit_chainlink")
         before = count_events(site, verb="key_created")
         site.make_key(OWNER)
         assert count_events(site, verb="key_created") == before + 1

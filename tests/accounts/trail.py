@@ -10,7 +10,7 @@ import time_machine
 from django.db import connection
 from pytest_django import Settings
 
-from audit.append_only import CHECKPOINTS, EVENTS
+from audit.append_only import EVENTS, LINKS
 from audit.chain import extend_chain
 from audit.event_types import EventType
 from audit.id_ranges import IdRanges
@@ -62,9 +62,9 @@ def unguarded() -> Iterator[None]:
         execute(*(sql for _, sql in dropped), "PRAGMA ignore_check_constraints = OFF")
         return
     names = ("change", "removal", "truncation")
-    execute(*(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in (EVENTS, CHECKPOINTS)))
+    execute(*(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in (EVENTS, LINKS)))
     yield
-    for table in (EVENTS, CHECKPOINTS):
+    for table in (EVENTS, LINKS):
         execute(*(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER audit_refuses_{name}_{table}" for name in names))
 
 

@@ -134,9 +134,9 @@ def test_two_secrets_are_cached_apart_under_their_digests(make_key: MakeKey) -> 
     cache = VerifiedCache()
     kept: dict[bytes, VerifiedRecord | None] = {}
 
-    def lookup(key: bytes, load: Any) -> Any:
-        kept[key] = cache.get_or_load(cache.generation, key, load)
-        return kept[key]
+    def lookup(digest: bytes, load: Any) -> Any:
+        kept[digest] = cache.get_or_load(cache.generation, digest, load)
+        return kept[digest]
 
     for key, secret in (make_key(), make_key()):
         for _ in range(2):

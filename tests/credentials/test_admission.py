@@ -47,7 +47,7 @@ def counted() -> Calls:
 def verdicts(entry_point: str) -> Mapping[str, int]:
     """Return how many verdicts were counted at an entry point, by outcome."""
     durations = usage_counters().durations
-    return {outcome: sum(found.classes) for (where, outcome), found in durations.items() if where == entry_point}
+    return {outcome: sum(found.buckets) for (where, outcome), found in durations.items() if where == entry_point}
 
 
 def test_an_accepted_call_is_counted_with_its_secret_and_address(record: VerifiedRecord) -> None:
@@ -147,7 +147,7 @@ def test_the_time_from_the_start_of_the_call_is_counted(
     with pytest.raises(RefusedError), Admission(f"took {took}", None):
         raise make_refusal("paused")
     durations = usage_counters().durations[f"took {took}", "paused"]
-    assert durations.classes[bucket] == 1
+    assert durations.buckets[bucket] == 1
     assert durations.seconds == pytest.approx(took)
 
 

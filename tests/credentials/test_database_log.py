@@ -39,7 +39,7 @@ def test_a_log_that_can_not_be_set_aside_ends_every_answer(
         readonly.setattr(Path, "rename", refuse)
         for _ in range(3):
             with pytest.raises(UnusableFileError, match="can't be set aside"):
-                fresh.follow()
+                fresh.open_current()
             with pytest.raises(UnusableFileError):
                 fresh.current()
     assert fresh.current() is not None
@@ -51,11 +51,11 @@ def test_what_is_written_past_sqlite_into_the_file_makes_it_forget(connection: C
     """As `cp` does it: neither device, inode nor SQLite's own counters tell of it."""
     fresh, file = Freshness(), Path(connection.settings_dict["NAME"])
     assert fresh.current() is not None
-    fresh.follow()
+    fresh.open_current()
     before, written_at = fresh.cache.generation, file.stat().st_ctime_ns
     content = file.read_bytes()
     wait_until(lambda: file.write_bytes(content) and file.stat().st_ctime_ns != written_at)
-    fresh.follow()
+    fresh.open_current()
     assert fresh.cache.generation != before
     assert fresh.database_number == 0
 
@@ -68,16 +68,16 @@ def test_what_was_read_just_after_a_change_is_read_again(
     fresh = Freshness()
     for_ever = 1 << 62  # nanoseconds
     monkeypatch.setattr("credentials.verified_cache.database_file.STABLE_AFTER", for_ever)
-    fresh.follow()
+    fresh.open_current()
     generation, raw = fresh.current(), connection.connection
-    fresh.follow()
+    fresh.open_current()
     assert (fresh.current(), connection.connection) == (generation, raw)
     monkeypatch.setattr("credentials.verified_cache.database_file.STABLE_AFTER", -1)
-    fresh.follow()
+    fresh.open_current()
     assert connection.connection is not raw
     later, raw = fresh.current(), connection.connection
     assert later != generation
-    fresh.follow()
+    fresh.open_current()
     assert (fresh.current(), connection.connection) == (later, raw)
 
 
@@ -94,12 +94,12 @@ def test_a_folder_that_was_moved_with_its_log_holds_the_database_that_it_held(
     link.symlink_to(first)
     connection.settings_dict["NAME"] = str(link / "own.sqlite3")
     fresh = Freshness()
-    fresh.follow()
+    fresh.open_current()
     generation, raw = fresh.current(), connection.connection
     first.rename(second)
     link.unlink()
     link.symlink_to(second)
-    fresh.follow()
+    fresh.open_current()
     assert (fresh.current(), connection.connection, fresh.database_number) == (generation, raw, 0)
     commit_elsewhere(connection, 1)
     assert fresh.current() != generation
@@ -113,7 +113,7 @@ def test_the_log_stays_when_the_last_connection_of_a_thread_is_closed(
     """SQLite would remove it with the last connection; the index of it is read, and so kept."""
     fresh, log = Freshness(), Path(f"{connection.settings_dict['NAME']}-wal")
     for number in range(5):
-        fresh.follow()
+        fresh.open_current()
         commit_elsewhere(connection, number)
         assert log.exists()
         connection.close()
@@ -128,7 +128,7 @@ def test_a_log_that_somebody_has_begun_is_not_removed_with_the_one_that_was_take
 ) -> None:
     """As SQLite does it when the last connection is closed: by its name."""
     fresh, file = Freshness(), Path(connection.settings_dict["NAME"])
-    fresh.follow()
+    fresh.open_current()
     commit_elsewhere(connection, 1)
     with closing(sqlite3.connect(file)) as live:
         live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -139,7 +139,7 @@ def test_a_log_that_somebody_has_begun_is_not_removed_with_the_one_that_was_take
     )
     subprocess.run([sys.executable, "-c", commit], check=True)  # SQLite shares an index within a process
     assert Path(f"{file}-wal").exists()
-    fresh.follow()
+    fresh.open_current()
     with connection.cursor() as cursor:
         cursor.execute("SELECT x FROM own")
         assert cursor.fetchall() == [(1,), (2,)]
@@ -149,11 +149,11 @@ def test_a_log_that_somebody_has_begun_is_not_removed_with_the_one_that_was_take
 def test_while_a_thread_has_a_log_that_is_gone_nobody_opens_the_next(connection: Connections) -> None:
     """SQLite would read the new log by the index of the old one, which all connections of a process share."""
     fresh, file = Freshness(), Path(connection.settings_dict["NAME"])
-    fresh.follow()
+    fresh.open_current()
     opened, over = threading.Event(), threading.Event()
 
     def elsewhere() -> None:
-        fresh.follow()
+        fresh.open_current()
         opened.set()
         over.wait()
         connection.close()
@@ -166,7 +166,7 @@ def test_while_a_thread_has_a_log_that_is_gone_nobody_opens_the_next(connection:
     try:
         for _ in range(3):
             with pytest.raises(UnusableFileError, match="not every thread has closed it yet"):
-                fresh.follow()
+                fresh.open_current()
             with pytest.raises(UnusableFileError):
                 fresh.current()
     finally:

@@ -1,4 +1,4 @@
-"""Freshness on SQLite: what a connection has seen, thread by thread, and the glance that asks nothing."""
+"""Freshness on SQLite: what a connection has seen, thread by thread, and the check that queries nothing."""
 
 import sqlite3
 import subprocess
@@ -100,36 +100,36 @@ def warm(connection: Connections, monkeypatch: pytest.MonkeyPatch) -> Freshness:
     fresh = Freshness()
     monkeypatch.setattr(freshness, "confirm_rings", lambda: None)
     monkeypatch.setattr(freshness, "freshness", lambda: fresh)
-    assert not fresh.glance()
+    assert not fresh.is_known_current()
     assert fresh.current() is not None
-    assert not fresh.glance()
+    assert not fresh.is_known_current()
     fresh.confirm_rings()
-    assert fresh.glance()
+    assert fresh.is_known_current()
     return fresh
 
 
 def test_a_glance_sees_every_commit_without_a_question(connection: Connections, warm: Freshness) -> None:
     for number in range(3):
         commit_elsewhere(connection, number)
-        assert not warm.glance()
+        assert not warm.is_known_current()
         assert warm.current() is not None
-        assert warm.glance()
+        assert warm.is_known_current()
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO own VALUES (9)")
-    assert not warm.glance()
+    assert not warm.is_known_current()
     by_another_process = f"import sqlite3\nwith sqlite3.connect({str(connection.settings_dict['NAME'])!r}) as c: "
     assert warm.current() is not None
     subprocess.run([sys.executable, "-c", f"{by_another_process}c.execute('INSERT INTO own VALUES (3)')"], check=True)
-    assert not warm.glance()
+    assert not warm.is_known_current()
 
 
 def test_a_glance_sees_a_commit_whoever_closes_its_connection(connection: Connections, warm: Freshness) -> None:
-    """SQLite removes or shortens the index when no process has it open: the glance has."""
+    """SQLite removes or shortens the index when no process has it open: the check without a query has."""
     connection.close()
     commit_elsewhere(connection, 1)
-    assert not warm.glance()
+    assert not warm.is_known_current()
     assert warm.current() is not None
-    assert warm.glance()
+    assert warm.is_known_current()
 
 
 def test_a_glance_is_good_for_as_long_only_as_a_look_at_the_file(
@@ -137,21 +137,21 @@ def test_a_glance_is_good_for_as_long_only_as_a_look_at_the_file(
 ) -> None:
     later = clock.now() + CHECK_EVERY
     monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: later)
-    assert not warm.glance()
+    assert not warm.is_known_current()
     assert warm.current() is not None
-    assert warm.glance()
+    assert warm.is_known_current()
     file = Path(connection.settings_dict["NAME"])
     with closing(sqlite3.connect(file)) as live, closing(sqlite3.connect(file.with_name("copy"))) as target:
         live.backup(target)
     file.with_name("copy").replace(file)
     monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: later + CHECK_EVERY)
-    assert not warm.glance()
+    assert not warm.is_known_current()
     assert warm.current() is not None
-    assert not warm.glance()  # nobody knows whether the rings fit the new one
+    assert not warm.is_known_current()  # nobody knows whether the rings fit the new one
     warm.confirm_rings()
-    assert warm.glance()
+    assert warm.is_known_current()
     commit_elsewhere(connection, 2)
-    assert not warm.glance()
+    assert not warm.is_known_current()
 
 
 def test_what_is_not_known_to_be_current_is_not_answered_at_once(connection: Connections, warm: Freshness) -> None:

@@ -45,7 +45,7 @@ def test_without_a_log_beside_the_file_a_commit_is_seen_all_the_same(connection:
     assert fresh.current() == first
     commit_elsewhere(connection, 1)
     assert fresh.current() != first
-    assert not fresh.glance()
+    assert not fresh.is_known_current()
 
 
 @pytest.mark.parametrize(("alias", "vendor"), [("default", "sqlite"), ("other", "postgresql"), ("other", "sqlite")])

@@ -35,16 +35,16 @@ def test_a_glance_is_good_for_as_long_as_the_lease(leased: Leased, monkeypatch: 
     fresh, _, clock = leased
     monkeypatch.setattr(freshness, "confirm_rings", lambda: None)
     fresh.confirm_rings()
-    assert not fresh.glance()
+    assert not fresh.is_known_current()
     fresh.lease.renew(since=999.0)
-    assert fresh.glance()
+    assert fresh.is_known_current()
     clock[0] = 1001.0
-    assert not fresh.glance()
+    assert not fresh.is_known_current()
     fresh.lease.renew(since=1000.5)
-    assert fresh.glance()
+    assert fresh.is_known_current()
     fresh.lease.switch_database()
     fresh.lease.renew(since=1001.5)
-    assert not fresh.glance()  # whose rings nobody has compared
+    assert not fresh.is_known_current()  # whose rings nobody has compared
 
 
 def test_a_lease_that_is_lost_is_over_at_once_and_everything_is_forgotten(leased: Leased) -> None:

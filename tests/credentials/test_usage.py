@@ -177,7 +177,7 @@ def test_of_many_addresses_the_newest_are_kept() -> None:
 
 
 def test_memory_stays_bounded_whatever_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counters, "MANY", MANY)
+    monkeypatch.setattr(counters, "MAX_COUNTERS", MANY)
     own = UsageCounters()
     for number in range(MANY + 50):
         own.count(

@@ -134,8 +134,8 @@ def test_a_service_is_counted_once_where_a_thread_goes_on(make_key: MakeKey) -> 
 def cache_without(secret: str) -> Lookup:
     """Return a lookup in a cache that has every credential but one."""
 
-    def lookup(key: bytes, load: Callable[[], Record | None]) -> Record | None:
-        if key == index_digest(index_ring().primary, secret):
+    def lookup(digest: bytes, load: Callable[[], Record | None]) -> Record | None:
+        if digest == index_digest(index_ring().primary, secret):
             raise WouldBlockError
         return load()
 

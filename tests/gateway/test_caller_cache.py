@@ -32,7 +32,7 @@ Fill = Callable[[str], CallerCache]
 @pytest.fixture
 def fill(monkeypatch: pytest.MonkeyPatch) -> Fill:
     """Put a credential into the cache of a connection, in a process whose cache is current."""
-    monkeypatch.setattr(freshness(), "glance", lambda: True)
+    monkeypatch.setattr(freshness(), "is_known_current", lambda: True)
 
     def fill_cache(credential: str) -> CallerCache:
         known = CallerCache()
@@ -75,7 +75,7 @@ def test_no_caller_is_known_while_the_cache_may_be_stale(
 ) -> None:
     _, secret = make_key()
     known = fill(secret)
-    monkeypatch.setattr(freshness(), "glance", lambda: False)
+    monkeypatch.setattr(freshness(), "is_known_current", lambda: False)
     assert known.get(f"Bearer {secret}", HOME) is None
 
 

@@ -107,7 +107,7 @@ def test_a_path_of_the_client_s_fills_no_memory() -> None:
 def test_where_memory_is_not_trusted_nothing_is_said_from_it(
     monkeypatch: pytest.MonkeyPatch, header: str | None, query: str
 ) -> None:
-    monkeypatch.setattr(freshness(), "glance", lambda: False)
+    monkeypatch.setattr(freshness(), "is_known_current", lambda: False)
     with pytest.raises(WouldBlockError):
         forward_auth.decide_at_once(ForwardAuthRequest(header, query, PATH, None))
     service = verify.VerifyCall(header, "", b"{}", None)

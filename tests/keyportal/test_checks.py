@@ -14,7 +14,7 @@ from integrity.key_check import confirm_rings
 from integrity.models import KeyCheck
 from keyportal.checks import check_database_backend
 from keyportal.databases import POSTGRESQL
-from keyportal.options import guards
+from keyportal.options import attempt_limits as guards
 from vault.rings import new_entry
 from vault.signing_keys import new_signing_jwk
 

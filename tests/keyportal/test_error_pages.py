@@ -52,7 +52,7 @@ def test_a_status_without_a_page_would_be_noticed() -> None:
 
 
 @pytest.mark.parametrize("status", PLAIN)
-def test_the_last_resort_asks_neither_the_session_nor_the_database(status: int) -> None:
+def test_an_error_response_asks_neither_the_session_nor_the_database(status: int) -> None:
     # No database mark: a query would fail here, and there is no session and no user.
     answer = errors.error_response(RequestFactory().get("/keys/"), status)
     assert answer.status_code == status

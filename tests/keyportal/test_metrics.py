@@ -136,7 +136,7 @@ def test_the_files_of_workers_that_are_gone_become_one(
     settings.KEYPORTAL_METRICS_DIR = str(tmp_path)
     for name, at in (("a", 1.0), ("b", 2.0), ("c", time.time() - EXITED_AFTER / 2)):
         took = Durations(seconds=0.5)
-        took.classes[0] = 3
+        took.buckets[0] = 3
         left = WorkerMetrics(durations={("api", "accepted"): took}, hits=2, misses=1, messages_given_up=1, at=at)
         (tmp_path / f"{name}.json").write_text(left.as_json())
     (tmp_path / "other.json").write_text(json.dumps({"of": "another version"}))
@@ -146,7 +146,7 @@ def test_the_files_of_workers_that_are_gone_become_one(
         own.write_snapshot()
         added = total(own.read())
         assert (added.hits, added.misses, added.messages_given_up) == (6, 3, 3)
-        assert added.durations["api", "accepted"].classes[0] == 9
+        assert added.durations["api", "accepted"].buckets[0] == 9
         assert added.durations["api", "accepted"].seconds == 1.5
     assert {"a.json", "b.json"}.isdisjoint(path.name for path in tmp_path.iterdir())
     assert (tmp_path / "c.json").exists()

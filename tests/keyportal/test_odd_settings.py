@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from keyportal.options import OPTIONS
-from keyportal.options.kinds import LONG
+from keyportal.options.kinds import MAX_LENGTH
 from keyportal.options.option import Option
 from tests.settings_reader import Reading, base, read_settings, sample
 
@@ -173,7 +173,7 @@ def test_files_that_hold_no_value_are_refused_by_name(option: Option, tmp_path: 
     (tmp_path / f"{PLANTED}-empty").write_text("")
     (tmp_path / f"{PLANTED}-blank").write_text("\n \r\n")
     (tmp_path / f"{PLANTED}-binary").write_bytes(PLANTED.encode() + bytes(range(128, 256)))
-    (tmp_path / f"{PLANTED}-long").write_text(PLANTED * (LONG // 8 + 1))
+    (tmp_path / f"{PLANTED}-long").write_text(PLANTED * (MAX_LENGTH // 8 + 1))
     (tmp_path / f"{PLANTED}-folder").mkdir()
     paths = [
         *map(str, tmp_path.iterdir()),

@@ -13,8 +13,8 @@ from tests.conftest import ORIGIN, LogIn, MakeKey, MakeUser
 from tests.keyportal.operator_actions import ACTIONS, forms_of, list_of, prepare
 from tests.keyportal.rights import HOLDING, RIGHTS, grant, snapshot, with_rights
 from tests.rows import rewrite
-from tokens.ending import Target
 from tokens.models import TokenFamily
+from tokens.search_actions import Target
 from tokens.services import issue_to_user
 
 pytestmark = [pytest.mark.sweep, pytest.mark.django_db, pytest.mark.once, pytest.mark.finding("H7")]

@@ -30,7 +30,7 @@ def test_a_client_that_takes_no_answer_is_left(http_server: HTTPServer) -> None:
 def test_nothing_is_read_ahead_without_end(http_server: HTTPServer) -> None:
     line, end = connect(http_server, PAGE * 1000)
     assert end.done == ["pause_reading"]
-    assert http_server.others.in_progress <= bounds.MAX_TURNS + bounds.SLICE // len(PAGE)
+    assert http_server.others.in_progress <= bounds.MAX_PIPELINED + bounds.SLICE // len(PAGE)
     while len(end.statuses) < 1000:
         work_off(http_server)
     assert end.statuses == [200] * 1000

@@ -37,10 +37,10 @@ def test_no_verdict_is_given(secret: str) -> None:
 
 def test_each_request_looks_first_which_database_it_is(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[str] = []
-    for look in ("follow", "confirm_rings"):
+    for look in ("open_current", "confirm_rings"):
         monkeypatch.setattr(freshness(), look, lambda look=look: looks.append(look))
     assert client.get("/healthz", secure=True).status_code == 200
     assert client.get("/.well-known/jwks.json", secure=True).status_code == 200  # it asks no database
     assert looks == []  # it asks nobody
     assert client.get("/accounts/login/", secure=True).status_code == 200
-    assert looks == ["follow", "confirm_rings"]
+    assert looks == ["open_current", "confirm_rings"]

@@ -29,7 +29,7 @@ DESCRIBES = {
     "accounts.User": {"last_login", "joined_at"},
     "accounts.MailedLink": set(),
     "audit.Event": set(),
-    "audit.Checkpoint": set(),
+    "audit.ChainLink": set(),
     "audit.ChainState": set(),
     "credentials.Scope": {"description", "created_at"},
     "apikeys.APIKey": {"name", "created_at", "revoked_reason", "form_token"},

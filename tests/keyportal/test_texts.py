@@ -17,8 +17,8 @@ from apikeys.models import APIKey
 from credentials.scopes.models import Scope
 from tests.conftest import PASSWORD, MakeKey
 from tests.keyportal.test_admin import FIND, KEYS, act
-from tokens.ending import Target
 from tokens.models import TokenFamily
+from tokens.search_actions import Target
 
 pytestmark = [pytest.mark.django_db, pytest.mark.finding("H26")]
 BAD = ("\u3164", "a\u202eb", "a\u200bb", "e" + "\u0316\u0317\u0318\u0319\u031a")

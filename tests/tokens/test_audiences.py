@@ -43,7 +43,7 @@ OTHERS: tuple[AudienceRequest, ...] = (
 def cached_lookup() -> Lookup:
     """Return a lookup in a cache that is always current."""
     cache = VerifiedCache()
-    return lambda key, load: cache.get_or_load(cache.generation, key, load)
+    return lambda digest, load: cache.get_or_load(cache.generation, digest, load)
 
 
 def test_a_token_is_good_for_the_service_that_it_is_for(swap: Swap) -> None:

@@ -151,7 +151,7 @@ def test_a_form_that_was_left_lying_ends_nothing(
 ) -> None:
     _, secret = make_key()
     page = desk.post(FIND, {"credential": secret}, secure=True).content.decode()
-    monkeypatch.setattr("tokens.ending.MAX_AGE", -1)
+    monkeypatch.setattr("tokens.search_actions.MAX_AGE", -1)
     answer = desk.post(END, {"target": target_on(page)}, secure=True, follow=True)
     assert "form has expired" in answer.content.decode()
     assert APIKey.objects.get().revoked_at is None

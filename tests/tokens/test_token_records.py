@@ -66,7 +66,7 @@ def refusal_of(token: str, **asked: Any) -> tuple[str, dict[str, str], str]:
 def cached_lookup() -> Lookup:
     """Return a lookup in a cache that is always current."""
     cache = VerifiedCache()
-    return lambda key, load: cache.get_or_load(cache.generation, key, load)
+    return lambda digest, load: cache.get_or_load(cache.generation, digest, load)
 
 
 @pytest.mark.parametrize("kind", ["account", "log-in"])

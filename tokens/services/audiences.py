@@ -5,7 +5,7 @@ from django.db import transaction
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
-from integrity.sealed import insist
+from integrity.sealed import confirm_rows
 from tokens.models import Audience
 
 
@@ -34,7 +34,7 @@ def remove_audience(*, audience: Audience, origin: Origin) -> bool:
     Raises `integrity.sealed.UndoneChangeError`.
     """
     removed, _ = Audience.objects.filter(pk=audience.pk).delete()
-    insist(Audience.objects.filter(pk=audience.pk), are_there=False)
+    confirm_rows(Audience.objects.filter(pk=audience.pk), exist=False)
     if removed:
         record_event(EventType.AUDIENCE_REMOVED, subject=f"audience:{audience.pk}", origin=origin, uri=audience.uri)
     return bool(removed)

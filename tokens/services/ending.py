@@ -12,7 +12,7 @@ from django.utils import timezone
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
-from integrity.sealed import insist
+from integrity.sealed import confirm_rows
 from tokens.models import RevokedToken, TokenFamily
 from vault.signing import Claims
 
@@ -28,7 +28,7 @@ def end_family(*, family: TokenFamily, reason: str, origin: Origin, verb: EventT
     ended = TokenFamily.objects.filter(pk=family.pk, ended_at=None).update(
         ended_at=family.ended_at, ended_reason=reason, seal=family.make_seal()
     )
-    insist(TokenFamily.objects.filter(pk=family.pk, ended_at=None), are_there=False)
+    confirm_rows(TokenFamily.objects.filter(pk=family.pk, ended_at=None), exist=False)
     if ended:
         latest = family.ended_at + timedelta(seconds=settings.KEYPORTAL_ACCESS_LIFETIME)
         _put_on_the_list(settings.KEYPORTAL_URL, family.pk, latest)
@@ -56,5 +56,5 @@ def _put_on_the_list(issuer: str, token_id: str, until: datetime) -> bool:
     except TypeError:  # Django reads the id of a row that PostgreSQL did not insert
         is_new = True
     if is_new:
-        insist(RevokedToken.objects.filter(issuer=issuer, token_id=token_id, expires_at__gte=until))
+        confirm_rows(RevokedToken.objects.filter(issuer=issuer, token_id=token_id, expires_at__gte=until))
     return is_new

@@ -12,9 +12,9 @@ from typing_extensions import override
 from accounts.names import printable
 from apikeys.forms import clean_reason
 from audit.origin import Origin
-from tokens.ending import end
 from tokens.pasted import MAX_LENGTH
 from tokens.search import Result, search
+from tokens.search_actions import end
 from tokens.traces import Finding
 
 

@@ -16,7 +16,7 @@ from pytest_django import DjangoDbBlocker
 from redis.exceptions import RedisError
 
 from keyportal.databases import with_defaults
-from keyportal.errors.quiet_errors import DATABASE, format_quietly, in_short
+from keyportal.errors.redacted_errors import DATABASE, format_redacted, in_short
 from keyportal.logs import JSONFormatter, RequestFilter, TextFormatter
 from keyportal.options.addresses import postgresql
 from tests.portal import Portal
@@ -88,7 +88,7 @@ def test_what_a_database_says_of_its_address_is_in_no_traceback(
         with django_db_blocker.unblock():
             connection.ensure_connection()
     except DATABASE as error:
-        text = format_quietly(error) + in_short(error)
+        text = format_redacted(error) + in_short(error)
     finally:
         connection.close()
     assert PLANTED.lower() not in text.lower()
@@ -176,7 +176,7 @@ def test_a_line_of_the_log_has_the_frames_of_an_error_and_not_its_text(
 
 
 def test_other_errors_keep_their_texts() -> None:
-    shown = format_quietly(raise_while_handling(ValueError("what is wrong")))
+    shown = format_redacted(raise_while_handling(ValueError("what is wrong")))
     assert shown.endswith("ValueError: what is wrong")
     assert PLANTED not in shown
 

@@ -30,7 +30,7 @@ def in_short(error: BaseException) -> str:
     return " ".join([named, *(f"({code})" for code in list(codes)[:1])])
 
 
-def format_quietly(error: BaseException) -> str:
+def format_redacted(error: BaseException) -> str:
     """Return a traceback as Python formats it, without the texts of services' errors."""
     return "".join(reversed(list(_parts(error)))).rstrip("\n")
 
@@ -45,9 +45,9 @@ def _code(error: BaseException | None) -> str:
     return getattr(error, "reason", None) or "" if isinstance(error, ssl.SSLError) else ""
 
 
-def print_quietly(kind: type[BaseException], error: BaseException, frames: object) -> None:
+def print_redacted(kind: type[BaseException], error: BaseException, frames: object) -> None:
     """Write a traceback to standard error, as `sys.excepthook`."""
-    sys.stderr.write(f"{format_quietly(error)}\n")
+    sys.stderr.write(f"{format_redacted(error)}\n")
 
 
 def _parts(error: BaseException) -> Iterator[str]:

@@ -12,12 +12,12 @@ from keyportal.http_server.request import Sender
 from keyportal.http_server.response import Response
 
 
-def plain(sender: Sender) -> dict[str, str]:
+def common_headers(sender: Sender) -> dict[str, str]:
     """Return the headers that every response has. Django's middleware adds the same ones."""
-    return {"x-request-id": sender.request_id, **always(sender.scheme)}
+    return {"x-request-id": sender.request_id, **headers_by_scheme(sender.scheme)}
 
 
-def always(scheme: str) -> dict[str, str]:
+def headers_by_scheme(scheme: str) -> dict[str, str]:
     """Return the headers that are the same for every response over this scheme."""
     headers = {
         "x-content-type-options": "nosniff",
@@ -32,23 +32,25 @@ def always(scheme: str) -> dict[str, str]:
     return headers
 
 
-def healthy(sender: Sender) -> Response:
+def health_response(sender: Sender) -> Response:
     """Return the response of `/healthz`: 200, because the process answers."""
-    return Response(HTTPStatus.OK, [*plain(sender).items(), ("content-type", "application/json")], b'{"status": "ok"}')
+    return Response(
+        HTTPStatus.OK, [*common_headers(sender).items(), ("content-type", "application/json")], b'{"status": "ok"}'
+    )
 
 
-def of_problem(problem: Problem, path: str, sender: Sender) -> Response:
+def problem_response(problem: Problem, path: str, sender: Sender) -> Response:
     """Return a problem as a response to a machine."""
     response = problem.response_for(path)
-    headers = plain(sender) | {name.lower(): value for name, value in response.items()}
+    headers = common_headers(sender) | {name.lower(): value for name, value in response.items()}
     return Response(response.status_code, list(headers.items()), response.content)
 
 
-def last_resort(path: str, status: HTTPStatus, sender: Sender, detail: str = "") -> Response:
+def error_response(path: str, status: HTTPStatus, sender: Sender, detail: str = "") -> Response:
     """Return an error in the format of this path: a problem for machines, a plain page for browsers."""
     if path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
-        return of_problem(Problem(CODE_OF[status], {"detail": detail} if detail else {}), path, sender)
-    headers = plain(sender)
+        return problem_response(Problem(CODE_OF[status], {"detail": detail} if detail else {}), path, sender)
+    headers = common_headers(sender)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = str(RETRY_AFTER)
     headers |= {"content-type": "text/html; charset=utf-8", "content-security-policy": POLICY}

@@ -1,4 +1,4 @@
-"""End what an operator's search has found, through the existing verbs. A target holds only public ids."""
+"""End what an operator's search has found, through the services of keys and tokens. A target holds only public ids."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass

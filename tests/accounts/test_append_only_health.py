@@ -7,8 +7,8 @@ from django.db import DatabaseError, connection, transaction
 from pytest_django import Settings
 
 from audit.append_only import _FUNCTION, EVENTS, _statements
+from audit.append_only_health import STATE, faults
 from audit.event_types import EventType
-from audit.guard_health import STATE, faults
 from audit.services import record_event
 from tests.accounts.trail import execute
 from tests.conftest import ORIGIN
