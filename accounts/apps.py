@@ -8,7 +8,7 @@ from typing_extensions import override
 
 
 class AccountsConfig(AppConfig):
-    """The application's configuration. As the lowest room, it also loads the `checks.py` of all others."""
+    """The application's configuration. As the lowest room with checks, it loads those of all others."""
 
     name = "accounts"
     default_auto_field = "django.db.models.BigAutoField"

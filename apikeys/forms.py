@@ -68,7 +68,7 @@ class KeyForm(HideSecretsMixin, forms.Form):
     keepable: ClassVar[tuple[str, ...]] = ("name", "scopes", "expiry", "expiry_date", "networks")
 
     name = forms.CharField(max_length=NAME_LENGTH, help_text="Where you'll use it, such as “billing server” or “CI”.")
-    scopes = ScopeField(required=False, help_text="What the key can do. Without scopes it only identifies the caller.")
+    scopes = ScopeField(required=False, help_text="What the key can do. Without scopes it only identifies you.")
     expiry = forms.ChoiceField(choices=EXPIRY_CHOICES, initial="never", label="Expires")
     expiry_date = forms.DateField(
         required=False,

@@ -23,7 +23,7 @@ class KeyStatus:
     """For comparisons."""
     label: str
     level: str
-    """`active`, `paused` (amber) or `revoked` (red)."""
+    """`good`, `warning` or `danger`: how it looks."""
     hint: str
 
     @property
@@ -52,28 +52,28 @@ class KeyStatus:
         return self.code == "active"
 
 
-ACTIVE: Final = KeyStatus("active", "Active", "active", "Calls with this key are accepted.")
+ACTIVE: Final = KeyStatus("active", "Active", "good", "Calls with this key are accepted.")
 REVOKED: Final = KeyStatus(
-    "revoked", "Revoked", "revoked", "Calls with this key are refused. Create another key if you still need one."
+    "revoked", "Revoked", "danger", "Calls with this key are refused. Create another key if you still need one."
 )
 EXPIRED: Final = KeyStatus(
-    "expired", "Expired", "paused", "Calls with this key are refused. Set a later expiry to use it again."
+    "expired", "Expired", "warning", "Calls with this key are refused. Set a later expiry to use it again."
 )
-PAUSED: Final = KeyStatus("paused", "Paused", "paused", "Calls with this key are refused for now.")
+PAUSED: Final = KeyStatus("paused", "Paused", "warning", "Calls with this key are refused for now.")
 UNCONFIRMED: Final = KeyStatus(
-    "unconfirmed", "Refused", "paused", "Calls are refused until you confirm your e-mail address."
+    "unconfirmed", "Refused", "warning", "Calls are refused until you confirm your e-mail address."
 )
 EXPIRES_SOON: Final = KeyStatus(
-    "expires_soon", "Expires soon", "paused", "Set a later expiry before then to keep using it."
+    "expires_soon", "Expires soon", "warning", "Set a later expiry before then to keep using it."
 )
 MANY_REFUSALS: Final = KeyStatus(
     "many_refusals",
     "Many refusals",
-    "revoked",
+    "danger",
     "More than a tenth of its calls in the last 30 days were refused.",
 )
 UNUSED: Final = KeyStatus(
-    "unused", "Unused", "paused", "It hasn't been used for 30 days. Revoke it if you no longer need it."
+    "unused", "Unused", "warning", "It hasn't been used for 30 days. Revoke it if you no longer need it."
 )
 
 

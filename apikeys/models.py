@@ -16,7 +16,7 @@ from vault.secret_format import new_id
 
 NAME_LENGTH = 100
 EXPIRES_SOON = timedelta(days=7)
-DAY = 24  # hours
+HOURS_PER_DAY = 24
 
 
 def new_key_id() -> str:
@@ -153,7 +153,7 @@ class APIKey(SealedRow):
         hours = int(((self.expires_at or timezone.now()) - timezone.now()) / timedelta(hours=1))
         if hours < 1:
             return "in less than an hour"
-        number, unit = (hours, "hour") if hours < 2 * DAY else (hours // DAY, "day")
+        number, unit = (hours, "hour") if hours < 2 * HOURS_PER_DAY else (hours // HOURS_PER_DAY, "day")
         return f"in {number} {unit}{'' if number == 1 else 's'}"
 
 

@@ -14,8 +14,8 @@ from django.db.models import BinaryField, QuerySet
 from apikeys.models import APIKey, KeySecret
 from audit.client_address import Address, parse_network
 from credentials.credential import Credential, Owner
-from credentials.record import CATALOGUE, OWNER, VerifiedRecord, check_state
-from credentials.refusals import make_refusal
+from credentials.record import CATALOGUE_COLUMNS, OWNER_COLUMNS, VerifiedRecord, check_state
+from credentials.refusals import refusal_error
 from credentials.scopes.catalogue import catalogue
 from credentials.verdict_query.prepared import Placeholder, PreparedQuery, row_of
 from credentials.verified_cache.freshness import Lookup, get_or_load
@@ -23,8 +23,8 @@ from integrity.rings import index_ring
 from vault.digests import index_digest, index_digests
 from vault.secret_format import is_well_formed
 
-SECRET: Final = row_of(KeySecret, "ciphertext", "hint", "created_at")
-KEY: Final = row_of(APIKey, "created_at", "form_token")
+SECRET_COLUMNS: Final = row_of(KeySecret, "ciphertext", "hint", "created_at")
+KEY_COLUMNS: Final = row_of(APIKey, "created_at", "form_token")
 
 
 def verify(
@@ -41,7 +41,7 @@ def verify(
     """
     record = lookup(index_digest(index_ring().primary, secret), lambda: load(secret))
     if record is None:
-        raise make_refusal("invalid_token")
+        raise refusal_error("invalid_token")
     check_state(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
     return record
 
@@ -74,10 +74,10 @@ _BY_DIGEST: Final = PreparedQuery(
     _by_digest,
     BinaryField(),
     _Row,
-    secret=SECRET,
-    key=KEY.under("key__"),
-    owner=OWNER.under("key__owner__"),
-    catalogue=CATALOGUE,
+    secret=SECRET_COLUMNS,
+    key=KEY_COLUMNS.under("key__"),
+    owner=OWNER_COLUMNS.under("key__owner__"),
+    catalogue=CATALOGUE_COLUMNS,
 )
 
 

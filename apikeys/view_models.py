@@ -19,9 +19,9 @@ from audit.event_types import EventType
 from audit.models import Event
 from credentials.usage.models import SourceAddress
 
-EVENTS: Final = 20
+MAX_EVENTS: Final = 20
 """The newest events that a key's timeline shows."""
-SCOPES: Final = 3
+MAX_SCOPES: Final = 3
 """The scopes that a row of the list names; it counts the others."""
 COLUMN_WORDS: Final = {"expires_at": "expiry", "rate_limit": "rate limit"}
 """What pages call a column, where its name is not the word."""
@@ -152,8 +152,8 @@ def _row(key: APIKey, owner: User, calls: CallSeries, last_used_at: datetime | N
         key=key,
         status=_status(key, owner, calls, last_used_at),
         hints=[secret.hint for secret in key.secrets.all()],
-        scopes=scopes[:SCOPES],
-        more_scopes=len(scopes[SCOPES:]),
+        scopes=scopes[:MAX_SCOPES],
+        more_scopes=len(scopes[MAX_SCOPES:]),
         chart=chart_of(calls),
         last_used_at=last_used_at,
     )
@@ -165,7 +165,7 @@ def _status(key: APIKey, owner: User, calls: CallSeries, last_used_at: datetime 
 
 
 def _events(key: APIKey) -> QuerySet[Event]:
-    return Event.objects.filter(subject_type="key", subject_id=key.pk).order_by("-at", "-id")[:EVENTS]
+    return Event.objects.filter(subject_type="key", subject_id=key.pk).order_by("-at", "-id")[:MAX_EVENTS]
 
 
 def _columns(event: Event, detail: str) -> str:

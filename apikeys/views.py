@@ -23,7 +23,7 @@ from apikeys.view_models import KeyList, key_page, key_rows, options
 from apikeys.widening import edited_columns, widened_columns
 from audit.origin import Origin
 
-PAGE = 25
+PAGE_SIZE = 25
 STATES = (("active", "Active"), ("paused", "Paused"), ("expired", "Expired"), ("revoked", "Revoked"))
 
 
@@ -36,7 +36,7 @@ def list_keys(request: AuthenticatedRequest) -> HttpResponse:
     found = mine.in_state(state).matching(query)
     if environment in Environment.values:
         found = found.filter(environment=environment)
-    page = Paginator(found.prefetch_related("secrets"), PAGE).get_page(request.GET.get("page"))
+    page = Paginator(found.prefetch_related("secrets"), PAGE_SIZE).get_page(request.GET.get("page"))
     shown = KeyList(
         page=page,
         rows=key_rows(list(page), request.user),

@@ -66,7 +66,7 @@ class EventType(StrEnum):
     REFRESH_REUSE = "refresh_reuse", "Signed-in app ended: a refresh token was used twice"
     REVEAL_FAILED = "reveal_failed", "Secret not shown: it was changed outside the portal"
     SCOPE_ADDED = "scope_added", "Scope added to the catalogue"
-    SCOPE_CHANGED = "scope_changed", "Scope description changed"
+    SCOPE_CHANGED = "scope_changed", "Scope changed in the catalogue"
     SCOPE_REMOVED = "scope_removed", "Scope removed from the catalogue"
     SECOND_FACTOR_FAILED = "second_factor_failed", "Wrong second factor"
     SECOND_FACTOR_REFUSED = "second_factor_refused", "Wrong code for a new authenticator app"

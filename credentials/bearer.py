@@ -18,7 +18,7 @@ from credentials.admission import Admission
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused
 from credentials.record import VerifiedRecord
-from credentials.refusals import RefusedError, make_refusal
+from credentials.refusals import RefusedError, refusal_error
 
 ENTRY_POINT: Final = "api"
 MAX_HEADER: Final = 8192  # bytes; a longer header is refused unread
@@ -43,7 +43,7 @@ class BearerAuthentication(BaseAuthentication, ABC):
             if token is None:
                 return None
             if _carries_another(django_request):
-                raise make_refusal("malformed_request")
+                raise refusal_error("malformed_request")
             if not self.is_ours(token):
                 return None
             # The portal's first middleware has set REMOTE_ADDR to the resolved client address.
@@ -79,7 +79,7 @@ def bearer_token(environ: Mapping[str, Any]) -> str | None:
     token = token_of(environ.get("HTTP_AUTHORIZATION"))
     query = environ.get("QUERY_STRING", "")
     if token is not None and "access_token" in query and "access_token" in parse_qs(query):
-        raise make_refusal("malformed_request")
+        raise refusal_error("malformed_request")
     return token
 
 
@@ -92,13 +92,13 @@ def token_of(header: str | None) -> str | None:
     if header is None:
         return None
     if len(header) > MAX_HEADER:
-        raise make_refusal("malformed_request")
+        raise refusal_error("malformed_request")
     match = _BEARER.fullmatch(header)
     if match is not None:
         return match[1]
     if _is_other_scheme(header):
         return None
-    raise make_refusal("malformed_request")
+    raise refusal_error("malformed_request")
 
 
 def _is_other_scheme(header: str) -> bool:

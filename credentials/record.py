@@ -9,7 +9,7 @@ from typing import Final
 from accounts.models import User
 from audit.client_address import Address, Network
 from credentials.credential import Credential, Owner
-from credentials.refusals import RefusedError, insufficient_scope, make_refusal
+from credentials.refusals import RefusedError, insufficient_scope_error, refusal_error
 from credentials.scopes.catalogue import names_in
 from credentials.verdict_query.prepared import Piece
 from integrity.rings import sealing_ring
@@ -63,10 +63,10 @@ def owner_of(user: User) -> Owner:
     return Owner(user.pk, user.email, user.is_active, user.confirmed_at, user.auth_epoch, user.seal_is_valid())
 
 
-_COLUMNS: Final = User.sealed_columns()
-OWNER: Final = Piece(_COLUMNS, lambda values: owner_of(User.from_db("default", _COLUMNS, values)))
+_USER_COLUMNS: Final = User.sealed_columns()
+OWNER_COLUMNS: Final = Piece(_USER_COLUMNS, lambda values: owner_of(User.from_db("default", _USER_COLUMNS, values)))
 """The part of a query's rows that becomes the owner."""
-CATALOGUE: Final = Piece(("catalogue",), lambda values: names_in(sealing_ring(), values[0] or ""))
+CATALOGUE_COLUMNS: Final = Piece(("catalogue",), lambda values: names_in(sealing_ring(), values[0] or ""))
 """The part that becomes the names of all scopes, in a query annotated with `credentials.scopes.catalogue`."""
 
 
@@ -97,7 +97,7 @@ def check_state(  # noqa: C901  # one guard a reason, in the order of the contra
     # A tampered row may still take rights away, so the checks above trust it. It may not grant any.
     if not (record.seal_is_valid and owner.seal_is_valid):
         logger.error("integrity_violation: the row seal of %s or of its owner does not match", credential.id)
-        raise make_refusal("invalid_token")
+        raise refusal_error("invalid_token")
     if record.is_outdated:
         raise _refusal("revoked", record)
     if environment and environment != credential.environment:
@@ -106,8 +106,8 @@ def check_state(  # noqa: C901  # one guard a reason, in the order of the contra
         seen = {"address": str(address)} if address else {}  # no address behind a Unix socket
         raise _refusal("network_refused", record, **seen)
     if not credential.scopes.issuperset(scopes):
-        raise insufficient_scope(scopes, credential.scopes, counted_as=record.counted_as, **record.about)
+        raise insufficient_scope_error(scopes, credential.scopes, counted_as=record.counted_as, **record.about)
 
 
 def _refusal(code: str, record: VerifiedRecord, **more: str) -> RefusedError:
-    return make_refusal(code, counted_as=record.counted_as, **record.about, **more)
+    return refusal_error(code, counted_as=record.counted_as, **record.about, **more)

@@ -179,17 +179,17 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
-def make_refusal(code: str, *, counted_as: str = "", **about: str) -> RefusedError:
+def refusal_error(code: str, *, counted_as: str = "", **about: str) -> RefusedError:
     """Return the error for this code; `about` tells the holder of a genuine credential which one and since when."""
     return RefusedError(Refusal(code=code, about=about, counted_as=counted_as))
 
 
-def foreign_token() -> RefusedError:
+def foreign_token_error() -> RefusedError:
     """Return the error for a token for another service. The caller can't tell it from a forged one."""
     return RefusedError(Refusal(code="invalid_token", is_foreign=True))
 
 
-def insufficient_scope(
+def insufficient_scope_error(
     needed: Collection[str], had: Collection[str], *, counted_as: str = "", **about: str
 ) -> RefusedError:
     """Return the error that names the required scopes (RFC 6750 §3.1)."""

@@ -17,12 +17,12 @@ from credentials.bearer import bearer_token
 from credentials.credential import Credential
 from credentials.limits.rate_limit_text import parse_rate_limit
 from credentials.record import VerifiedRecord
-from credentials.refusals import insufficient_scope, make_refusal
+from credentials.refusals import insufficient_scope_error, refusal_error
 from credentials.runtime.database_writes import database_writes
 from credentials.usage.counters import ACCEPTED
 from credentials.verified_cache.freshness import Lookup, freshness, get_cached, get_or_load
 from gateway.caller_cache import CallerCache
-from gateway.verdict import verdict
+from gateway.verification import verify_any
 
 logger = logging.getLogger(__name__)
 
@@ -118,9 +118,9 @@ def authenticate_known_caller(
 def _look_up(header: str | None, query: str, address: Address | None, lookup: Lookup) -> VerifiedRecord:
     text = bearer_token({"HTTP_AUTHORIZATION": header, "QUERY_STRING": query})
     if text is None:
-        raise make_refusal("missing_credential")
+        raise refusal_error("missing_credential")
     with Admission(ENTRY_POINT, address) as admission:
-        record = verdict(text, address=address, lookup=lookup)
+        record = verify_any(text, address=address, lookup=lookup)
         admission.accept(record, limited=False)
     return record
 
@@ -128,7 +128,7 @@ def _look_up(header: str | None, query: str, address: Address | None, lookup: Lo
 def authorize_caller(caller: Credential) -> None:
     """Check the service's scope and count its request. Raises `RefusedError` or `CallerLimitError`."""
     if SCOPE not in caller.scopes:
-        raise insufficient_scope((SCOPE,), caller.scopes)
+        raise insufficient_scope_error((SCOPE,), caller.scopes)
     allowance().spend(caller_id(caller))
 
 

@@ -23,10 +23,10 @@ from credentials.admission import Admission
 from credentials.bearer import token_of
 from credentials.credential import Credential
 from credentials.limits.rate_limiter import Quota
-from credentials.refusals import Refusal, RefusedError, make_refusal
+from credentials.refusals import Refusal, RefusedError, refusal_error
 from credentials.runtime.errors import WouldBlockError
-from credentials.verified_cache.freshness import Lookup, freshness, get_cached, get_or_load
-from gateway.verdict import verdict
+from credentials.verified_cache.freshness import Lookup, freshness, get_cached, get_or_load, may_query
+from gateway.verification import verify_any
 from vault.errors import VaultError
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def _decide(request: ForwardAuthRequest, *, lookup: Lookup) -> tuple[HTTPStatus,
     try:
         credential, quota = _verify(request, lookup)
     except RefusedError as error:
-        if lookup is not get_or_load and not freshness().is_known_current():
+        if not may_query(lookup) and not freshness().is_known_current():
             raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
         return _refusal(error.refusal, request.query)
     identity = _identity(credential)
@@ -108,12 +108,12 @@ def _decide(request: ForwardAuthRequest, *, lookup: Lookup) -> tuple[HTTPStatus,
 def _verify(request: ForwardAuthRequest, lookup: Lookup) -> tuple[Credential, Quota | None]:
     requirements, address = _requirements(request), request.address
     if requirements.is_mistaken:
-        raise make_refusal("misconfigured")
+        raise refusal_error("misconfigured")
     text = token_of(request.authorization)  # without the query, which is the gateway's
     if text is None:
-        raise make_refusal("missing_credential")
+        raise refusal_error("missing_credential")
     with Admission(ENTRY_POINT, address) as admission:
-        record = verdict(
+        record = verify_any(
             text,
             address=address,
             environment=requirements.environment,
@@ -121,7 +121,7 @@ def _verify(request: ForwardAuthRequest, lookup: Lookup) -> tuple[Credential, Qu
             audience=requirements.audience,
             lookup=lookup,
         )
-        quota = admission.accept(record, may_block=lookup is get_or_load)
+        quota = admission.accept(record, may_block=may_query(lookup))
     return record.credential, quota
 
 

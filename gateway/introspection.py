@@ -11,7 +11,7 @@ from credentials.credential import Credential
 from credentials.kinds import Kind, kind_of
 from credentials.refusals import Refusal, RefusedError
 from gateway.callers import CallerLimitError, authenticate_caller, authorize_caller, count_miss
-from gateway.verdict import verdict
+from gateway.verification import verify_any
 from tokens.clients import Form, OAuthError, authenticate_client, oauth_endpoint, too_many
 from tokens.models import RefreshToken
 from tokens.services import PORTAL_CLIENT, redeemable
@@ -51,7 +51,7 @@ def introspect_text(text: str, *, address: Address | None, audience: str | None)
     try:
         # Not rate limited: checking a credential is not a use of it.
         with Admission(ENTRY_POINT, address) as admission:
-            record = verdict(text, address=address, audience=audience)
+            record = verify_any(text, address=address, audience=audience)
             admission.accept(record, limited=False)
     except RefusedError as error:
         return INACTIVE, bool(error.refusal.about) or error.refusal.is_foreign

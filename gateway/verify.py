@@ -20,10 +20,10 @@ from credentials.permissions import CredentialRefused
 from credentials.refusals import Refusal, RefusedError
 from credentials.runtime.errors import WouldBlockError
 from credentials.scopes.models import SCOPE_NAME
-from credentials.verified_cache.freshness import Lookup, freshness, get_cached_unchecked, get_or_load
+from credentials.verified_cache.freshness import Lookup, freshness, get_cached_unchecked, get_or_load, may_query
 from gateway.caller_cache import CallerCache
 from gateway.callers import authenticate_caller, authenticate_known_caller, count_miss
-from gateway.verdict import verdict
+from gateway.verification import verify_any
 from gateway.verification_request import VerificationRequest, parse_body
 
 ENTRY_POINT: Final = "verify"
@@ -64,19 +64,19 @@ class VerifyCall:
         `WouldBlockError` if `lookup` uses the cache alone.
         """
         caller = self.authenticate(lookup)
-        return _verdict(parse_body(self.body), caller, lookup if lookup is get_or_load else get_cached_unchecked)
+        return _verdict(parse_body(self.body), caller, lookup if may_query(lookup) else get_cached_unchecked)
 
     def authenticate(self, lookup: Lookup = get_or_load) -> Credential:
         """Return the service's credential, which needs the scope `credentials:verify`. Raises as `respond` does."""
         if self.caller is None:
             header, query, address = self.authorization, self.query, self.address
             try:
-                if self.caller_cache is None or lookup is get_or_load:
+                if self.caller_cache is None or may_query(lookup):
                     self.caller = authenticate_caller(header, query, address=address, lookup=lookup)
                 else:
                     self.caller = authenticate_known_caller(header, query, address, self.caller_cache)
             except RefusedError as error:
-                if lookup is not get_or_load and not freshness().is_known_current():
+                if not may_query(lookup) and not freshness().is_known_current():
                     raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
                 raise CredentialRefused(error.refusal) from None
         return self.caller
@@ -91,7 +91,7 @@ def read_media_type(content_type: str) -> None:
 def _verdict(body: VerificationRequest, caller: Credential, lookup: Lookup) -> bytes:
     try:
         with Admission(ENTRY_POINT, body.address) as admission:
-            record = verdict(
+            record = verify_any(
                 body.credential,
                 address=body.address,
                 environment=body.environment,
@@ -99,7 +99,7 @@ def _verdict(body: VerificationRequest, caller: Credential, lookup: Lookup) -> b
                 audience=body.audience,
                 lookup=lookup,
             )
-            admission.accept(record, may_block=lookup is get_or_load)
+            admission.accept(record, may_block=may_query(lookup))
     except RefusedError as error:
         refusal = error.refusal
         if not (refusal.about or refusal.is_foreign) and (wait := count_miss(caller)):

@@ -60,7 +60,7 @@ def http_server() -> Iterator[HTTPServer]:
     for threads in (made.verdicts, made.others):
         threads.start(loop)
     made.now = 1000.0
-    made.soon = loop.call_soon
+    made.call_soon = loop.call_soon
     made.go_on = go_on  # type: ignore[attr-defined]  # for the tests
     made.loop = loop  # type: ignore[attr-defined]
     yield made

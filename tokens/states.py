@@ -53,7 +53,7 @@ class State:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether it is refused for good, so that there is nothing left to end."""
+        """Whether there is nothing left to end: it is revoked, expired or spent."""
         return self.code in ("revoked", "expired", "spent")
 
 

@@ -17,11 +17,11 @@ from django.db.models import CharField, Exists, Manager, QuerySet
 
 from accounts.models import User
 from apikeys.models import APIKey
-from apikeys.verification import KEY, record_of
+from apikeys.verification import KEY_COLUMNS, record_of
 from audit.client_address import Address
 from credentials.credential import Credential, Owner
-from credentials.record import CATALOGUE, OWNER, VerifiedRecord, check_state
-from credentials.refusals import RefusedError, foreign_token, make_refusal
+from credentials.record import CATALOGUE_COLUMNS, OWNER_COLUMNS, VerifiedRecord, check_state
+from credentials.refusals import RefusedError, foreign_token_error, refusal_error
 from credentials.scopes.catalogue import catalogue
 from credentials.verdict_query.prepared import Placeholder, PreparedQuery, row_of, value_of
 from credentials.verified_cache.freshness import Lookup, get_or_load
@@ -33,7 +33,7 @@ from vault.signing import Claims, TokenExpiredError, read
 
 logger = logging.getLogger(__name__)
 
-FAMILY: Final = row_of(TokenFamily, "refreshed_at", "ended_reason", "address", "agent")
+FAMILY_COLUMNS: Final = row_of(TokenFamily, "refreshed_at", "ended_reason", "address", "agent")
 
 
 def verify(
@@ -53,10 +53,10 @@ def verify(
     expected = expected_audience(audience)
     record = lookup(hashlib.sha256(token.encode()).digest(), lambda: load(token, audience=expected))
     if record is None or record.claims is None:
-        raise make_refusal("invalid_token")
+        raise refusal_error("invalid_token")
     # A cached token may be meant for another service, which had it checked before, or have expired meanwhile.
     if expected not in (None, record.claims.audience):
-        raise foreign_token()
+        raise foreign_token_error()
     now = datetime.now(UTC)
     if record.expires_at and record.expires_at <= now:
         raise _expired_refusal(record.claims, counted_as=record.counted_as)
@@ -69,10 +69,10 @@ def load(token: str, *, audience: str | None) -> VerifiedRecord | None:
     try:
         claims = read_token(token, audience=audience)
     except TokenForAnotherError:
-        raise foreign_token() from None
+        raise foreign_token_error() from None
     except TokenInvalidError as error:
         logger.info("token refused: %s", error)
-        raise make_refusal("invalid_token") from None
+        raise refusal_error("invalid_token") from None
     except TokenExpiredError as error:
         raise _expired_refusal(error.claims) from None
     return load_subject(claims)
@@ -158,33 +158,33 @@ _OF_KEY: Final = PreparedQuery(
     lambda parameters: _annotate(APIKey.objects, parameters),
     CharField(),
     _KeyRow,
-    key=KEY,
-    owner=OWNER.under("owner__"),
-    catalogue=CATALOGUE,
+    key=KEY_COLUMNS,
+    owner=OWNER_COLUMNS.under("owner__"),
+    catalogue=CATALOGUE_COLUMNS,
     is_revoked=_REVOKED,
 )
 _OF_USER: Final = PreparedQuery(
     lambda parameters: _annotate(User.objects, parameters),
     CharField(),
     _UserRow,
-    owner=OWNER,
-    catalogue=CATALOGUE,
+    owner=OWNER_COLUMNS,
+    catalogue=CATALOGUE_COLUMNS,
     is_revoked=_REVOKED,
 )
 _OF_FAMILY: Final = PreparedQuery(
     lambda parameters: _annotate(TokenFamily.objects, parameters),
     CharField(),
     _FamilyRow,
-    family=FAMILY,
-    owner=OWNER.under("user__"),
-    catalogue=CATALOGUE,
+    family=FAMILY_COLUMNS,
+    owner=OWNER_COLUMNS.under("user__"),
+    catalogue=CATALOGUE_COLUMNS,
     is_revoked=_REVOKED,
 )
 
 
 def _expired_refusal(claims: Claims, *, counted_as: str = "") -> RefusedError:
     expired_at = datetime.fromtimestamp(claims.expires_at, UTC)
-    return make_refusal("expired", counted_as=counted_as, token=claims.token_id, at=expired_at.isoformat())
+    return refusal_error("expired", counted_as=counted_as, token=claims.token_id, at=expired_at.isoformat())
 
 
 def _record_of_token(

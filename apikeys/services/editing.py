@@ -33,7 +33,7 @@ def edit_key(
 ) -> APIKey:
     """Change a key's name, scopes, networks and expiry. The owner is notified of what becomes wider.
 
-    A caller that acts for a person must require a fresh log-in if `widened_columns` names anything; both compare with
+    Code that acts for a person must require a fresh log-in if `widened_columns` names anything; both compare with
     the key as it was read. Scopes that only operators grant can be kept or dropped, not added. Raises
     `ScopeNotAllowedError`, `ChangedMeanwhileError` (also for a revoked key), `IntegrityViolationError`.
     """

@@ -15,8 +15,8 @@ from integrity.sealed import confirm_rows, swap, until_unchanged
 def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
     """End a key for good and destroy its ciphertexts; return False if it was already revoked.
 
-    The digests stay as tombstones. Of any number of concurrent callers, one gets True, and one event is written. Raises
-    `integrity.sealed.UndoneChangeError`.
+    The digests stay as tombstones. Of any number of concurrent calls, one returns True, and one event is written.
+    Raises `integrity.sealed.UndoneChangeError`.
     """
     for current in until_unchanged(APIKey, key.pk):
         if current.revoked_at:

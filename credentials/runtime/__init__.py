@@ -1,1 +1,1 @@
-"""What the packages of this room share: circuit breaker, state of the database, periodic tasks."""
+"""What the packages of this room share: the circuit breaker, whether the database takes writes, errors."""

@@ -25,7 +25,7 @@ class Cacheable(Protocol):
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The tags by which a notification may name this record: `digest:key_…`, `user:usr_…`, `token:tok_…`."""
+        """The tags by which a notification may name this record: `key:key_…`, `user:usr_…`, `token:tok_…`."""
 
     @property
     def is_terminal(self) -> bool:

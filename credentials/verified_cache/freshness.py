@@ -202,6 +202,11 @@ class Lookup(Protocol):
         """Return the record that `load` would return now for the credential with this digest."""
 
 
+def may_query(lookup: Lookup) -> bool:
+    """Return whether a lookup queries the database for what the cache lacks. Those of the event loop don't."""
+    return lookup is get_or_load
+
+
 def get_or_load(digest: bytes, load: Callable[[], Record | None]) -> Record | None:
     """Return the record that `load` would return now for this digest, from the cache if that is current."""
     fresh = freshness()

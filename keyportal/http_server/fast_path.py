@@ -12,7 +12,7 @@ from typing import Final
 from django.db import DatabaseError, InterfaceError, connection
 
 from credentials.runtime.errors import WouldBlockError
-from credentials.verified_cache.freshness import Lookup, freshness, get_or_load
+from credentials.verified_cache.freshness import Lookup, freshness, get_or_load, may_query
 from gateway import forward_auth, verify
 from gateway.caller_cache import CallerCache
 from keyportal.errors.problems import problem_of
@@ -53,7 +53,7 @@ def _forward_auth(request: Request, sender: Sender) -> Responder:
     gateway_request = forward_auth.ForwardAuthRequest(header, request.query, request.path, sender.address)
 
     def respond(lookup: Lookup) -> Response:
-        decide = forward_auth.decide if lookup is get_or_load else forward_auth.decide_at_once
+        decide = forward_auth.decide if may_query(lookup) else forward_auth.decide_at_once
         return gateway_response(decide(gateway_request), sender)
 
     return respond
@@ -77,7 +77,7 @@ def _verify(request: Request, sender: Sender, caller_cache: CallerCache) -> Resp
 
     def respond(lookup: Lookup) -> Response:
         try:
-            if lookup is get_or_load:
+            if may_query(lookup):
                 freshness().confirm_rings()
             body = call.respond(lookup)
         except WouldBlockError:

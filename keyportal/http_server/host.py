@@ -39,7 +39,7 @@ class Host(Protocol):
     """The event loop's clock, updated several times a second."""
     writer: Writer
     is_ending: bool
-    soon: Callable[[Callable[[], None]], object]
+    call_soon: Callable[[Callable[[], None]], object]
     """Calls a function in the loop's next turn."""
 
     def add(self, connection: ClientConnection) -> None:

@@ -103,7 +103,7 @@ class Reader(Receiver):
             left -= 1
         if self.unparsed and not (self._is_due or self._is_full()):
             self._is_due = True
-            self.host.soon(self._go_on_soon)
+            self.host.call_soon(self._go_on_soon)
         self._update_reading()
 
     def _go_on_soon(self) -> None:

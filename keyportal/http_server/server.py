@@ -41,18 +41,18 @@ MAX_BODY_OF_PAGES: Final = 2_621_440
 """Bytes allowed in one body: for machines and for pages."""
 MAX_BUFFERED: Final = 64 * 1024 * 1024
 """Bytes of unfinished requests that this process may hold: bodies of pages, bodies of machines and heads, each."""
-HEADS: Final = 2
+HEADS_BUFFER: Final = 2
 MAX_DIGITS: Final = 10
 """Digits of a Content-Length. A longer number exceeds every bound."""
 HEALTH: Final = "/healthz"
 SAFE: Final = ("GET", "HEAD")
-OF_VERDICTS: Final = ("/gateway/", "/api/v1/verify", "/api/v1/me", "/oauth/introspect")
+VERDICT_PATHS: Final = ("/gateway/", "/api/v1/verify", "/api/v1/me", "/oauth/introspect")
 """Paths on which production traffic of other services depends."""
-OF_MONITORING: Final = ("/healthz", "/readyz", "/metrics")
+MONITORING_PATHS: Final = ("/healthz", "/readyz", "/metrics")
 """Paths that monitoring requests. They must not wait for pages either, least of all when something is wrong."""
 QUEUE: Final = 64
 """How many requests of each kind may wait for a thread."""
-AT_ONCE: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.SERVICE_UNAVAILABLE)
+WITHOUT_DJANGO: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.SERVICE_UNAVAILABLE)
 """Errors that many clients get at once. Rendering a page in Django for each would take all threads."""
 LENGTH: Final = "Content-Length"
 MAX_CONNECTIONS: Final = 4096
@@ -73,18 +73,18 @@ class HTTPServer:
         self.connections: set[ClientConnection] = set()
         self.buffered = [0, 0, 0]
         """Bytes of unfinished requests: bodies of pages, bodies of machines, and long heads."""
-        self.soon: Callable[[Callable[[], None]], object]
+        self.call_soon: Callable[[Callable[[], None]], object]
         self.late = 0
         self.verdicts = Threads("verdicts", threads=settings.KEYPORTAL_VERDICT_THREADS, queue=QUEUE)
-        self.verdict_within: float = settings.KEYPORTAL_VERDICT_TIMEOUT
-        self.within: float = settings.KEYPORTAL_REQUEST_TIMEOUT
+        self.verdict_timeout: float = settings.KEYPORTAL_VERDICT_TIMEOUT
+        self.request_timeout: float = settings.KEYPORTAL_REQUEST_TIMEOUT
         self.others = Threads("requests", threads=settings.KEYPORTAL_REQUEST_THREADS, queue=QUEUE)
         self._django = django
 
     def start(self, loop: AbstractEventLoop) -> None:
         """Start serving in this event loop."""
         self.now = loop.time()
-        self.soon = loop.call_soon
+        self.call_soon = loop.call_soon
         self.max_connections = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS)
         self.verdicts.start(loop)
         self.others.start(loop)
@@ -128,7 +128,7 @@ class HTTPServer:
 
         Machines have a budget of their own, so a client that uses up that of pages does not lock out services.
         """
-        kind = request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS) if request.method else HEADS
+        kind = request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS) if request.method else HEADS_BUFFER
         self.buffered[kind] += count
         if count > 0 and self.buffered[kind] > MAX_BUFFERED:
             raise UnreadableError(HTTPStatus.SERVICE_UNAVAILABLE, "Too much data is being sent at once.")
@@ -148,14 +148,14 @@ class HTTPServer:
         sender = request.sender()
         if is_refused(request):
             connection.respond(request, refusal(request, sender))
-            return self.within
+            return self.request_timeout
         respond = responder_of(request, sender, connection.caller_cache)
         if respond is not None:
             self._verify(respond, sender, request, connection)
-            return self.verdict_within
+            return self.verdict_timeout
         if request.path == HEALTH and request.method in SAFE:
             connection.respond(request, health_response(sender))
-            return self.within
+            return self.request_timeout
         try:
             environ = environ_of(request, sender)
         except UnreadableError as error:
@@ -165,9 +165,9 @@ class HTTPServer:
     def refuse(self, request: Request, connection: ClientConnection, why: UnreadableError) -> float:
         """Start refusing a request that can't be received. Return the seconds within which the answer is due."""
         request.keep_alive = False  # the bytes that follow may belong to it
-        if why.status in AT_ONCE or request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
+        if why.status in WITHOUT_DJANGO or request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
             connection.respond(request, self.immediate_refusal(request, why))
-            return self.within
+            return self.request_timeout
         return self._pass_to_django(request, connection, environ_of_refused(request, request.sender(), why))
 
     def immediate_refusal(self, request: Request, why: UnreadableError) -> Response:
@@ -218,11 +218,11 @@ class HTTPServer:
             connection.respond(request, self.error_response(request))
 
     def _pass_to_django(self, request: Request, connection: ClientConnection, environ: dict[str, Any]) -> float:
-        is_verdict = request.path.startswith(OF_VERDICTS)
-        threads = self.verdicts if is_verdict or request.path.startswith(OF_MONITORING) else self.others
+        is_verdict = request.path.startswith(VERDICT_PATHS)
+        threads = self.verdicts if is_verdict or request.path.startswith(MONITORING_PATHS) else self.others
         if not threads.submit(partial(self._call_django, request), environ, partial(connection.respond, request)):
             connection.respond(request, self.busy_response(request))
-        return self.verdict_within if is_verdict else self.within
+        return self.verdict_timeout if is_verdict else self.request_timeout
 
     def _call_django(self, request: Request, environ: dict[str, Any]) -> Response | None:
         """Call Django, in a thread. Return its response, or None if the client no longer waits."""

@@ -1,11 +1,11 @@
 """Limits on attempts: how they count, for whom, and when they let go. On a clock that the test moves."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from accounts.attempts import FIRST_DELAY, MAX_DELAY, GrowingDelay, TooManyAttemptsError
+from accounts.attempts import FIRST_DELAY, MAX_DELAY, TooManyAttemptsError
 from accounts.models import AttemptWindow
 from accounts.places import address_bucket
 from tests.accounts.small_limits import DELAY, EDGE, LIMIT, small
@@ -113,23 +113,6 @@ def test_a_right_guess_takes_its_delay_along() -> None:
         DELAY.hit("account")
     DELAY.refund("account")
     assert DELAY.hit("account") == 0
-
-
-def test_of_several_guesses_at_once_one_is_counted_and_the_others_look_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another worker counts a guess between this one's look at the row and its own count."""
-    look, guesses = GrowingDelay._row, [0, 0]
-
-    def look_and_be_overtaken(delay: GrowingDelay, key: str, now: datetime) -> AttemptWindow:
-        row = look(delay, key, now)
-        if guesses.pop():
-            assert DELAY.hit("account") == 0
-        return row
-
-    for _ in range(2):
-        assert DELAY.hit("account") == 0
-    monkeypatch.setattr(GrowingDelay, "_row", look_and_be_overtaken)
-    guesses[:] = [0, 0, 1]
-    assert DELAY.hit("account") > 0
 
 
 @pytest.mark.parametrize(

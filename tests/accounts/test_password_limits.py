@@ -21,7 +21,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.finding("H13"), pytest.mark.use
 def test_wrong_passwords_from_one_place_end_in_429(developer: User) -> None:
     client = Client()
     assert {try_password(client).status_code for _ in range(10)} == {200}
-    assert is_stopped_with(try_password(client), "wrong passwords for this account from here")
+    stopped = try_password(client)
+    assert is_stopped_with(stopped, "wrong passwords for this account from here")
+    assert "unlocks this browser" not in stopped.content.decode()
     assert is_stopped_with(try_password(client, password=PASSWORD), "from here")
     assert try_password(browser_at(9), password=PASSWORD).status_code == 302
 

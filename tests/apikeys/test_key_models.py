@@ -152,3 +152,12 @@ def test_a_ciphertext_is_bound_to_its_row_its_key_its_owner_and_its_environment(
     key, _ = make_key(environment="test")
     secret = key.secrets.get()
     assert secret.sealing_context(key) == ["key secret", secret.pk, key.pk, key.owner_id, "test"]
+
+
+def test_the_keys_of_a_developer_are_newest_first_and_in_a_fixed_order(make_key: MakeKey, developer: User) -> None:
+    keys = [make_key()[0] for _ in range(6)]
+    for place, key in enumerate(sorted(keys, key=lambda key: key.pk)):
+        rewrite(key, created_at=NOW - timedelta(hours=place // 2))
+    ids = sorted(key.pk for key in keys)
+    wanted = [ids[1], ids[0], ids[3], ids[2], ids[5], ids[4]]
+    assert [key.pk for key in APIKey.objects.of(developer)] == wanted

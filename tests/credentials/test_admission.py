@@ -14,7 +14,7 @@ from credentials import admission
 from credentials.admission import Admission, count_call
 from credentials.limits.rate_limiter import RateLimiter
 from credentials.record import VerifiedRecord
-from credentials.refusals import RefusedError, make_refusal
+from credentials.refusals import RefusedError, refusal_error
 from credentials.runtime.errors import WouldBlockError
 from credentials.usage.counters import BOUNDS, usage_counters
 from tests.conftest import ORIGIN, MakeKey
@@ -92,8 +92,8 @@ def test_a_call_that_is_not_limited_uses_nothing_up(record: VerifiedRecord, cloc
 @pytest.mark.parametrize(
     ("error", "outcome", "credential"),
     [
-        (make_refusal("paused", counted_as="key_1"), "paused", "key_1"),
-        (make_refusal("invalid_token"), "invalid_token", ""),
+        (refusal_error("paused", counted_as="key_1"), "paused", "key_1"),
+        (refusal_error("invalid_token"), "invalid_token", ""),
         (OperationalError(), "unavailable", ""),
         (InterfaceError(), "unavailable", ""),
     ],
@@ -145,7 +145,7 @@ def test_the_time_from_the_start_of_the_call_is_counted(
     now = iter([100.0, 100.0 + took])
     monkeypatch.setattr(admission, "time", SimpleNamespace(perf_counter=lambda: next(now)))
     with pytest.raises(RefusedError), Admission(f"took {took}", None):
-        raise make_refusal("paused")
+        raise refusal_error("paused")
     durations = usage_counters().durations[f"took {took}", "paused"]
     assert durations.buckets[bucket] == 1
     assert durations.seconds == pytest.approx(took)

@@ -17,12 +17,12 @@ COUNTED = """
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from credentials.verified_cache.freshness import freshness
-from gateway.verdict import verdict
+from gateway.verification import verify_any
 from tests.waiting import wait_until
 
 def queries(credential):
     with CaptureQueriesContext(connection) as captured:
-        verdict(credential, address=None)
+        verify_any(credential, address=None)
     return len(captured)
 
 def counted():
@@ -40,12 +40,12 @@ from credentials.verified_cache.freshness import freshness
 from credentials.usage.counters import usage_counters
 from credentials.background import background
 from django.conf import settings
-from gateway.verdict import verdict
+from gateway.verification import verify_any
 from tests.waiting import wait_until
 
 settings.KEYPORTAL_USAGE_FLUSH = 3600  # so that nothing else takes the counts meanwhile
 wait_until(lambda: freshness().current() is not None)
-verdict({secret!r}, address=None)
+verify_any({secret!r}, address=None)
 usage_counters().count("api", "accepted", 0.1, credential="key_x")
 assert len(freshness().cache) >= 1
 child = os.fork()
@@ -53,9 +53,9 @@ if not child:
     known = [len(freshness().cache), len(usage_counters().drain()), freshness()._listener, background()._thread]
     connection = freshness()._thread.connection
     connection.connection = None  # the parent's: nobody may speak over it
-    verdict({secret!r}, address=None)
+    verify_any({secret!r}, address=None)
     wait_until(lambda: freshness().current() is not None)
-    verdict({secret!r}, address=None)
+    verify_any({secret!r}, address=None)
     os._exit(0 if known == [0, 0, None, None] and len(freshness().cache) == 1 else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(usage_counters().drain()))
 """
@@ -120,11 +120,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from credentials.verified_cache import clock
 from credentials.verified_cache.freshness import freshness
-from gateway.verdict import verdict
+from gateway.verification import verify_any
 
 def queries():
     with CaptureQueriesContext(connection) as captured:
-        verdict({secret!r}, address=None)
+        verify_any({secret!r}, address=None)
     return len(captured)
 
 moved = 0.0

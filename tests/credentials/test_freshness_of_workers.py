@@ -9,18 +9,18 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from apikeys.models import APIKey, KeySecret
-from apikeys.verification import KEY, SECRET, verify
-from credentials.record import OWNER
+from apikeys.verification import KEY_COLUMNS, SECRET_COLUMNS, verify
+from credentials.record import OWNER_COLUMNS
 from credentials.scopes.models import Scope
 from credentials.verified_cache.triggers import NOTIFY_TRIGGERS
-from gateway.verdict import verdict
+from gateway.verification import verify_any
 from tests.conftest import ORIGIN, MakeKey
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
 from tests.staleness import wait_until_refused
 from tokens.models import RevokedToken, TokenFamily
 from tokens.services import issue_to_key, issue_to_user
-from tokens.verification import FAMILY
+from tokens.verification import FAMILY_COLUMNS
 
 VERBS = "from accounts import services as a; from apikeys import services as k; from audit.origin import Origin; "
 WHO = "o = Origin.of_command('test'); key = APIKey.objects.get(pk='{key}'); user = key.owner; "
@@ -131,12 +131,12 @@ def test_a_limit_that_an_operator_sets_holds_for_a_key_that_is_in_use(
 @pytest.mark.finding("H14")
 def test_everything_that_is_remembered_is_told_when_it_changes() -> None:
     read = {
-        User: OWNER.columns,
-        APIKey: KEY.columns,
-        KeySecret: SECRET.columns,
+        User: OWNER_COLUMNS.columns,
+        APIKey: KEY_COLUMNS.columns,
+        KeySecret: SECRET_COLUMNS.columns,
         Scope: Scope.sealed_columns(),
         RevokedToken: ("token_id",),
-        TokenFamily: FAMILY.columns,
+        TokenFamily: FAMILY_COLUMNS.columns,
     }
     triggers = {trigger.table: trigger for trigger in NOTIFY_TRIGGERS}
     assert set(triggers) == {model._meta.db_table for model in read}
@@ -157,7 +157,7 @@ def test_no_verdict_reads_a_table_whose_changes_are_not_told(developer: User, ma
     of_user = issue_to_user(user=developer, scopes=None, agent="", origin=ORIGIN)
     with CaptureQueriesContext(connection) as queries:
         for credential in (secret, of_key.access_token, of_user.access_token):
-            verdict(credential, address=None)
+            verify_any(credential, address=None)
     read = {table for query in queries for table in re.findall(r'(?:FROM|JOIN) "(\w+)"', query["sql"])}
     assert len(queries) == 3
     assert read == {trigger.table for trigger in NOTIFY_TRIGGERS}

@@ -17,7 +17,7 @@ from credentials.record import VerifiedRecord
 from credentials.verified_cache import clock
 from credentials.verified_cache.freshness import freshness
 from gateway.caller_cache import SECONDS, CallerCache
-from gateway.verdict import verdict
+from gateway.verification import verify_any
 from tests.conftest import ORIGIN, MakeKey
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
@@ -36,7 +36,7 @@ def fill(monkeypatch: pytest.MonkeyPatch) -> Fill:
 
     def fill_cache(credential: str) -> CallerCache:
         known = CallerCache()
-        known.put(f"Bearer {credential}", verdict(credential, address=HOME), generation=freshness().cache.generation)
+        known.put(f"Bearer {credential}", verify_any(credential, address=HOME), generation=freshness().cache.generation)
         return known
 
     return fill_cache

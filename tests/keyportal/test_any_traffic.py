@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from django.conf import settings
 
-from keyportal.http_server.server import HEADS, HTTPServer
+from keyportal.http_server.server import HEADS_BUFFER, HTTPServer
 from tests.http_server import OtherEnd
 
 pytestmark = pytest.mark.once
@@ -81,11 +81,11 @@ class Traffic:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, bytes]] = []
-        self.soon: deque[Callable[[], None]] = deque()
+        self.call_soon: deque[Callable[[], None]] = deque()
         self.http_server = HTTPServer(self._django)
         self.verdicts, self.others = DeferredThreads(), DeferredThreads()
         self.http_server.verdicts, self.http_server.others = self.verdicts, self.others  # type: ignore[assignment]
-        self.http_server.now, self.http_server.soon = 1000.0, self.soon.append
+        self.http_server.now, self.http_server.call_soon = 1000.0, self.call_soon.append
         self.ends: list[Any] = []
 
     def _django(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -102,8 +102,8 @@ class Traffic:
 
     def turn(self) -> None:
         """Let the loop and the threads go on."""
-        if self.soon:
-            self.soon.popleft()()
+        if self.call_soon:
+            self.call_soon.popleft()()
         self.verdicts.work()
         self.others.work()
 
@@ -113,7 +113,7 @@ class Traffic:
         for request in (end.line.request for end in self.ends if not end.is_lost):
             if request is not None:
                 is_of_machines = request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS)
-                rooms[is_of_machines if request.method else HEADS] += request.buffered
+                rooms[is_of_machines if request.method else HEADS_BUFFER] += request.buffered
         return rooms
 
 
@@ -208,7 +208,7 @@ def outcome(sent: list[bytes]) -> tuple[list[int], list[tuple[str, str, bytes]],
         if end.is_closing():
             break
         end.line.data_received(piece)
-    while traffic.soon or traffic.verdicts.in_progress or traffic.others.in_progress:
+    while traffic.call_soon or traffic.verdicts.in_progress or traffic.others.in_progress:
         traffic.turn()
     return (
         [status for status in end.statuses if status != 100],

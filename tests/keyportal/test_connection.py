@@ -104,10 +104,10 @@ def test_long_heads_have_a_bound_in_all(http_server: HTTPServer, monkeypatch: py
     go_round(http_server)
     assert [end.statuses for end in (one, *ends)] == [[], [503], [], [], []]
     first.data_received(b"\r\n\r\n")
-    assert http_server.buffered[application.HEADS] == 0
+    assert http_server.buffered[application.HEADS_BUFFER] == 0
     third, _ = connect(http_server, long)
     go_round(http_server)
-    assert http_server.buffered[application.HEADS] > 0
+    assert http_server.buffered[application.HEADS_BUFFER] > 0
     third.connection_lost(None)
     assert http_server.load().body_bytes == 3
 

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.once
 def test_a_late_request_gets_503_and_never_begins(http_server: HTTPServer) -> None:
     late = [connect(http_server, PAGE) for _ in range(6)]
     assert http_server.others.in_progress == 6
-    http_server.tick(1000.0 + http_server.within - 1)
+    http_server.tick(1000.0 + http_server.request_timeout - 1)
     assert [end.statuses for _, end in late] == [[]] * 6
-    http_server.tick(1000.0 + http_server.within)
+    http_server.tick(1000.0 + http_server.request_timeout)
     assert [end.statuses for _, end in late] == [[503]] * 6
     assert (http_server.load().late, http_server.load().others_in_progress, http_server.load().connections) == (6, 6, 6)
     assert b"retry-after: 2" in late[0][1].came
@@ -36,9 +36,9 @@ def test_a_verdict_that_waits_is_given_up_sooner_than_a_page(http_server: HTTPSe
     for _ in range(20):  # they wait in every thread of verdicts
         connect(http_server, PAGE.replace(b"/keys/", b"/api/v1/me"))
     waiting = connect(http_server, PAGE.replace(b"/keys/", path))[1]
-    http_server.tick(1000.0 + http_server.verdict_within)
+    http_server.tick(1000.0 + http_server.verdict_timeout)
     assert waiting.statuses == [503]
-    assert http_server.verdict_within < http_server.within
+    assert http_server.verdict_timeout < http_server.request_timeout
 
 
 def test_where_no_place_is_left_the_answer_is_503_at_once(http_server: HTTPServer, settings: Settings) -> None:

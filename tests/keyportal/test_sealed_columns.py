@@ -67,7 +67,7 @@ def other_value(row: SealedRow, name: str) -> Any:
     if isinstance(field, models.BooleanField):
         return not value
     if isinstance(field, models.IntegerField):
-        return value + 1
+        return (value or 0) + 1
     if isinstance(field, models.GenericIPAddressField):
         return "203.0.113.77"
     if isinstance(field, models.JSONField):

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.finding("H30")
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 TIME = re.compile(rf"\b\d{{1,2}} {MONTH}[a-z]*(?: \d{{4}})?(?:, \d\d:\d\d(?::\d\d)?)?(?P<utc> UTC)?")
 OTHER_TIMES = re.compile(rf"{MONTH}[a-z]*\.? \d{{1,2}}, \d{{4}}|\b\d{{1,2}}:\d\d [ap]\.m\.")
-MEANT = r"None; it only identifies the caller|Rate limit\s+None|None available"
+MEANT = r"None; it only identifies you|Rate limit\s+None|None available"
 """Where the word is one of the page's own."""
 
 

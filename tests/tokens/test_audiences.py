@@ -13,7 +13,7 @@ from credentials.refusals import RefusedError
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.cache import VerifiedCache
 from credentials.verified_cache.freshness import Lookup, get_or_load
-from gateway.verdict import verdict
+from gateway.verification import verify_any
 from tests.conftest import ORIGIN
 from tests.tokens.audiences import ORDERS, REPORTS, Swap, orders, reports, swap
 from tests.tokens.endpoints import bearer
@@ -97,10 +97,10 @@ def test_another_s_token_is_unknown_in_whatever_state_it_is(swap: Swap) -> None:
 def test_a_key_has_no_audience_and_is_good_for_every_service(swap: Swap) -> None:
     _, secret, token = swap()
     for asked in (*OTHERS, REPORTS, ANY):
-        assert verdict(secret, address=None, audience=asked).credential.kind == "api_key"
-    assert verdict(token, address=None, audience=REPORTS).credential.kind == "access_token"
+        assert verify_any(secret, address=None, audience=asked).credential.kind == "api_key"
+    assert verify_any(token, address=None, audience=REPORTS).credential.kind == "access_token"
     with pytest.raises(RefusedError):
-        verdict(token, address=None)
+        verify_any(token, address=None)
 
 
 def test_memory_alone_says_no_more_of_another_s_token_than_of_an_unknown_one(swap: Swap) -> None:
@@ -110,10 +110,10 @@ def test_memory_alone_says_no_more_of_another_s_token_than_of_an_unknown_one(swa
     verify(token, address=None, audience=REPORTS, lookup=lookup)
     for other in OTHERS:
         with pytest.raises(WouldBlockError):
-            verdict(token, address=None, audience=other, lookup=lookup)
-    assert verdict(token, address=None, audience=REPORTS, lookup=lookup)
+            verify_any(token, address=None, audience=other, lookup=lookup)
+    assert verify_any(token, address=None, audience=REPORTS, lookup=lookup)
     with pytest.raises(RefusedError, match="insufficient_scope"):
-        verdict(token, address=None, audience=REPORTS, scopes=["reports:more"], lookup=lookup)
+        verify_any(token, address=None, audience=REPORTS, scopes=["reports:more"], lookup=lookup)
 
 
 def test_a_service_of_another_name_says_so_in_a_class_of_its_own(swap: Swap) -> None:

@@ -82,7 +82,7 @@ def test_an_audience_stands_once(desk: Client) -> None:
     assert Audience.objects.count() == 1
 
 
-@pytest.mark.parametrize("text", BAD, ids=ascii)
+@pytest.mark.parametrize("text", BAD)
 def test_a_description_is_held_to_the_rule_of_texts(desk: Client, text: str) -> None:
     assert "errornote" in add(desk, REPORTS, text)
     assert not Audience.objects.exists()

@@ -21,7 +21,7 @@ from tests.vault.access_tokens import (
     with_header,
     without,
 )
-from vault.errors import TokenInvalidError
+from vault.errors import TokenForAnotherError, TokenInvalidError
 from vault.secret_format import new_id
 from vault.signing import TokenExpiredError, read
 
@@ -115,6 +115,11 @@ def test_the_issuer_is_compared_letter_by_letter(issuer: object) -> None:
 @pytest.mark.parametrize("audience", ["", "https://other.test", None, [], ["https://other.test"], [CLAIMS.audience]])
 def test_the_audience_is_us_and_one_text(audience: object) -> None:
     assert_refused(with_claims(aud=audience))
+
+
+def test_the_error_about_another_audience_says_so() -> None:
+    with pytest.raises(TokenForAnotherError, match=r"^issued for another audience$"):
+        read_token(with_claims(aud="https://other.test"))
 
 
 @pytest.mark.conformance("JW-16")

@@ -8,12 +8,12 @@ from credentials.kinds import is_signed
 from credentials.record import VerifiedRecord
 from credentials.refusals import RefusedError
 from credentials.runtime.errors import WouldBlockError
-from credentials.verified_cache.freshness import Lookup, get_or_load
+from credentials.verified_cache.freshness import Lookup, get_or_load, may_query
 from tokens.audiences import AudienceRequest
 from tokens.verification import verify as verify_token
 
 
-def verdict(
+def verify_any(
     text: str,
     *,
     address: Address | None,
@@ -35,6 +35,6 @@ def verdict(
             )
         return verify_key(text, address=address, environment=environment, scopes=scopes, lookup=lookup)
     except RefusedError as error:
-        if lookup is get_or_load or error.refusal.about:
+        if may_query(lookup) or error.refusal.about:
             raise
         raise WouldBlockError from None  # same as for an unknown credential, whose checks are counted in a thread
