@@ -129,7 +129,7 @@ def test_what_breaks_is_503_and_never_good(
     def fail(*args: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr("gateway.forward_auth.verdict", fail)
+    monkeypatch.setattr("gateway.forward_auth.verify_any", fail)
     monkeypatch.setattr(connection, "close", lambda: None)
     with caplog.at_level(logging.ERROR):
         status, headers = decide(question("x"))
