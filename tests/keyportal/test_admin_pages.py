@@ -66,7 +66,7 @@ def test_the_trail_is_the_only_log(desk: Client, operator: User) -> None:
     desk.post(f"{base}a_3Ab/change/", {"description": "y"}, secure=True)
     page = desk.get(f"{base}a_3Ab/history/", secure=True).content.decode()
     assert "Scope added to the catalogue" in page
-    assert "Scope description changed" in page
+    assert "Scope changed in the catalogue" in page
     assert f"user:{operator.pk}" in page
     desk.post(f"{base}a_3Ab/delete/", {"post": "yes"}, secure=True)
     assert not LogEntry.objects.exists()
