@@ -52,13 +52,14 @@ class Admission:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         took = time.perf_counter() - self._started
-        if isinstance(error, RefusedError):
+        if error is None:
+            if self._record is not None:
+                name, secret = self._record.counted_as, self._record.secret_id
+                count_call(self._entry_point, ACCEPTED, took, credential=name, secret=secret, address=self._address)
+        elif isinstance(error, RefusedError):
             count_call(self._entry_point, error.refusal.code, took, credential=error.refusal.counted_as)
-        elif isinstance(error, DatabaseError | InterfaceError):
+        elif isinstance(error, (DatabaseError, InterfaceError)):
             count_call(self._entry_point, UNAVAILABLE, took)
-        elif error is None and self._record is not None:
-            name, secret = self._record.counted_as, self._record.secret_id
-            count_call(self._entry_point, ACCEPTED, took, credential=name, secret=secret, address=self._address)
 
 
 def count_call(

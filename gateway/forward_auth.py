@@ -46,6 +46,7 @@ ENTRY_POINT: Final = "forward_auth"
 PATH: Final = "/gateway/auth"
 NO_STORE: Final = ("Cache-Control", "no-store")
 """The header that every answer has."""
+OK: Final = HTTPStatus.OK  # looked up once: Python 3.11 calls a function for it
 UNAVAILABLE: Final[tuple[HTTPStatus, Headers]] = (HTTPStatus.SERVICE_UNAVAILABLE, [("Retry-After", "2")])
 
 
@@ -102,7 +103,7 @@ def _decide(request: ForwardAuthRequest, *, lookup: Lookup) -> tuple[HTTPStatus,
             raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
         return _refusal(error.refusal, request.query)
     identity = _identity(credential)
-    return HTTPStatus.OK, [*identity, *quota.headers().items()] if quota else identity
+    return OK, [*identity, *quota.headers().items()] if quota else identity
 
 
 def _verify(request: ForwardAuthRequest, lookup: Lookup) -> tuple[Credential, Quota | None]:

@@ -72,7 +72,8 @@ class DatabaseFile:
     def __init__(self, *, changed: Callable[[], None], replaced: Callable[[], None]) -> None:
         self._changed = changed
         self._replaced = replaced
-        self._version: FileVersion | None = None
+        self.version: FileVersion | None = None
+        """The file at the path, as of the last check."""
         self._beside: Mapping[str, int] = {}
         self._real = ""
         """The file's path with links resolved, as of the last change."""
@@ -86,11 +87,6 @@ class DatabaseFile:
         """The index that shows commits without a query; None if there is no such file."""
         self.fault = ""
         """Why writes may go unnoticed by this process, as a message for the operator; empty if they can't."""
-
-    @property
-    def version(self) -> FileVersion | None:
-        """The file at the path, as of the last check."""
-        return self._version
 
     def is_unchanged(self) -> bool:
         """Return whether it is certain, without checking the file, that nothing changed since the cache was current.
@@ -107,7 +103,7 @@ class DatabaseFile:
         be used, for example because there is none.
         """
         opened, raw = self.here, connection.connection
-        is_known = raw is not None and opened.raw is raw and opened.version is self._version
+        is_known = raw is not None and opened.raw is raw and opened.version is self.version
         if is_known and not at_once and clock.now() < self._check_at:
             return
         path = path_of(connection)
@@ -117,7 +113,7 @@ class DatabaseFile:
             return
         try:
             self._check(path)
-            while opened.raw is not connection.connection or opened.version is not self._version:
+            while opened.raw is not connection.connection or opened.version is not self.version:
                 self._open(connection, path)
         except OperationalError:
             connection.close()  # the old file must not answer another query
@@ -130,12 +126,12 @@ class DatabaseFile:
         """
         with self._checking:
             self._close(connection, path)
-            version = self._version
+            version = self.version
             connection.ensure_connection()
             self._check(path)
-            if version is not None and version.is_same_file(self._version):
+            if version is not None and version.is_same_file(self.version):
                 # Opening may have changed the file: by a checkpoint, or by switching it to a write-ahead log.
-                self.here.raw, self.here.version = connection.connection, self._version
+                self.here.raw, self.here.version = connection.connection, self.version
                 self._map_index()
 
     def _map_index(self) -> None:
@@ -162,14 +158,14 @@ class DatabaseFile:
 
     def _close(self, connection: BaseDatabaseWrapper, path: Path) -> None:
         """Close this thread's connection. Raises `UnusableFileError` while another thread has a removed log open."""
-        if self._version is None or self._log_lock is None:
+        if self.version is None or self._log_lock is None:
             connection.close()
             return
         present = inodes_beside(path)
-        if "-wal" not in present and connection.connection in self._logs.stale_connections(self._version[:2], present):
+        if "-wal" not in present and connection.connection in self._logs.stale_connections(self.version[:2], present):
             save(connection.connection)  # not if another log is there: that one began without this one
         connection.close()
-        if self._logs.stale_connections(self._version[:2], present):
+        if self._logs.stale_connections(self.version[:2], present):
             raise UnusableFileError("the log of the database file was replaced, and not every thread has closed it yet")
         self._log_lock.release()
 
@@ -186,14 +182,14 @@ class DatabaseFile:
 
     def _compare(self, path: Path, version: FileVersion) -> None:
         """Store which file is at the path now; if it was replaced, let go of the old file and its log."""
-        before, present = self._version, self._present_inodes(path, version)
+        before, present = self.version, self._present_inodes(path, version)
         if before is not None and not version.is_same_file(before):
             if self._log_lock is not None:
                 self._log_lock.hold()  # else the last thread to close the old file removes the new one's log
             self._close_index()
             set_aside(path, self._beside)
             present = inodes_beside(path)
-            self._version, self._log_lock = version, LogLock(path)
+            self.version, self._log_lock = version, LogLock(path)
             logger.warning("the database file was replaced, and the cache is cleared")
             self._replaced()
         elif (
@@ -203,18 +199,18 @@ class DatabaseFile:
         ):
             self._log_lock.hold()
             self._close_index()
-            self._version = version
+            self.version = version
             logger.error("the log of the database file was removed or replaced, so every thread reopens the file")
             self._changed()
         elif version != before:
-            self._version, self._log_lock = version, self._log_lock or LogLock(path)
+            self.version, self._log_lock = version, self._log_lock or LogLock(path)
             self._changed()
         self._check_names(version)
         self._beside = present
 
     def _present_inodes(self, path: Path, version: FileVersion) -> Mapping[str, int]:
         """Return the inodes of log and index; links are resolved again unless nothing has moved."""
-        if version == self._version and self._beside:
+        if version == self.version and self._beside:
             present = inodes_at(self._real)
             if present == self._beside:
                 return present

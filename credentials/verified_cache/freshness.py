@@ -15,7 +15,7 @@ import os
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -217,9 +217,10 @@ def get_or_load(digest: bytes, load: Callable[[], Record | None]) -> Record | No
 
 def get_cached(digest: bytes, load: Callable[[], Record | None]) -> Record | None:
     """Return the same from the cache alone. Raises `WouldBlockError` if it is not there or may not be current."""
-    if not freshness().is_known_current():
+    fresh = freshness()
+    if not fresh.is_known_current():
         raise WouldBlockError
-    return get_cached_unchecked(digest, load)
+    return _get(fresh.cache, digest)
 
 
 def get_cached_unchecked(digest: bytes, load: Callable[[], Record | None]) -> Record | None:
@@ -228,8 +229,12 @@ def get_cached_unchecked(digest: bytes, load: Callable[[], Record | None]) -> Re
     Freshness is not checked again: a change that became known since then has dropped the record. Raises
     `WouldBlockError` as well.
     """
-    record: Record | None = freshness().cache.get(digest)
+    return _get(freshness().cache, digest)
+
+
+def _get(cache: VerifiedCache, digest: bytes) -> Any:
+    record = cache.get(digest)
     if record is None:
         raise WouldBlockError
-    freshness().cache.count_hit()
+    cache.count_hit()
     return record
