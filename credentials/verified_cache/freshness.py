@@ -220,7 +220,8 @@ def get_cached(digest: bytes, load: Callable[[], Record | None]) -> Record | Non
     fresh = freshness()
     if not fresh.is_known_current():
         raise WouldBlockError
-    return _get(fresh.cache, digest)
+    record: Record = _get(fresh.cache, digest)
+    return record
 
 
 def get_cached_unchecked(digest: bytes, load: Callable[[], Record | None]) -> Record | None:
@@ -229,10 +230,12 @@ def get_cached_unchecked(digest: bytes, load: Callable[[], Record | None]) -> Re
     Freshness is not checked again: a change that became known since then has dropped the record. Raises
     `WouldBlockError` as well.
     """
-    return _get(freshness().cache, digest)
+    record: Record = _get(freshness().cache, digest)
+    return record
 
 
 def _get(cache: VerifiedCache, digest: bytes) -> Any:
+    """Return the record in the cache. Raises `WouldBlockError` if it is not there."""
     record = cache.get(digest)
     if record is None:
         raise WouldBlockError
