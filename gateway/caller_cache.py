@@ -35,10 +35,10 @@ class CallerCache:
 
         None means that the header must be looked up, which also finds out why it is refused.
         """
-        record = self._record
-        if record is None or not freshness().is_known_current():
+        record, fresh = self._record, freshness()
+        if record is None or not fresh.is_known_current():
             return None
-        cache = freshness().cache
+        cache = fresh.cache
         if self._generation != cache.generation or self._until <= clock.now() or self._digest != _digest_of(header):
             return None
         try:

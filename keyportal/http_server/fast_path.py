@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 Responder = Callable[[Lookup], Response]
 """Raises `WouldBlockError` if it may use the cache alone, and the answer is not there."""
 
+OK: Final = HTTPStatus.OK  # looked up once: Python 3.11 calls a function for it
 PLAIN_TYPES: Final = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
 PLAIN_ACCEPT: Final = (b"*/*", b"application/json", b"application/json, */*", b"application/json, text/plain, */*")
 
@@ -90,9 +91,7 @@ def _verify(request: Request, sender: Sender, caller_cache: CallerCache) -> Resp
                 logger.exception("verify failed")
                 return error_response(request.path, HTTPStatus.INTERNAL_SERVER_ERROR, sender)
             return problem_response(problem, request.path, sender)
-        return Response(
-            HTTPStatus.OK, (), body, None, f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n"
-        )
+        return Response(OK, (), body, None, f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n")
 
     return respond
 

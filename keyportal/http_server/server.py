@@ -79,6 +79,7 @@ class HTTPServer:
         self.verdict_timeout: float = settings.KEYPORTAL_VERDICT_TIMEOUT
         self.request_timeout: float = settings.KEYPORTAL_REQUEST_TIMEOUT
         self.others = Threads("requests", threads=settings.KEYPORTAL_REQUEST_THREADS, queue=QUEUE)
+        self._machine_paths: tuple[str, ...] = settings.KEYPORTAL_MACHINE_PATHS
         self._django = django
 
     def start(self, loop: AbstractEventLoop) -> None:
@@ -128,7 +129,7 @@ class HTTPServer:
 
         Machines have a budget of their own, so a client that uses up that of pages does not lock out services.
         """
-        kind = request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS) if request.method else HEADS_BUFFER
+        kind = request.path.startswith(self._machine_paths) if request.method else HEADS_BUFFER
         self.buffered[kind] += count
         if count > 0 and self.buffered[kind] > MAX_BUFFERED:
             raise UnreadableError(HTTPStatus.SERVICE_UNAVAILABLE, "Too much data is being sent at once.")
@@ -137,7 +138,7 @@ class HTTPServer:
         """Return how many bytes of body a request may have; 0 if it is answered without. Raises `UnreadableError`."""
         if forward_auth.is_forward_auth(request.path) or is_refused(request):
             return 0
-        bound = MAX_BODY_OF_MACHINES if request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS) else MAX_BODY_OF_PAGES
+        bound = MAX_BODY_OF_MACHINES if request.path.startswith(self._machine_paths) else MAX_BODY_OF_PAGES
         length = request.named.get(b"content-length", b"").strip().lstrip(b"0")
         if len(length) > MAX_DIGITS or int(length or b"0") > bound:
             raise too_large(bound)
@@ -165,7 +166,7 @@ class HTTPServer:
     def refuse(self, request: Request, connection: ClientConnection, why: UnreadableError) -> float:
         """Start refusing a request that can't be received. Return the seconds within which the answer is due."""
         request.keep_alive = False  # the bytes that follow may belong to it
-        if why.status in WITHOUT_DJANGO or request.path.startswith(settings.KEYPORTAL_MACHINE_PATHS):
+        if why.status in WITHOUT_DJANGO or request.path.startswith(self._machine_paths):
             connection.respond(request, self.immediate_refusal(request, why))
             return self.request_timeout
         return self._pass_to_django(request, connection, environ_of_refused(request, request.sender(), why))
