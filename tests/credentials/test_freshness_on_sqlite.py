@@ -163,6 +163,14 @@ def test_what_is_not_known_to_be_current_is_not_answered_at_once(connection: Con
     kept = freshness.get_or_load(b"1", load)
     assert freshness.get_cached(b"1", load) is kept
     assert (warm.cache.hits, warm.cache.misses) == (1, 1)
+    assert freshness.get_cached_unchecked(b"1", load) is kept
+    assert (warm.cache.hits, warm.cache.misses) == (2, 1)
     commit_elsewhere(connection, 1)
     with pytest.raises(WouldBlockError):
         freshness.get_cached(b"1", load)
+
+
+def test_what_is_not_cached_is_not_answered_without_a_check_either(connection: Connections, warm: Freshness) -> None:
+    with pytest.raises(WouldBlockError):
+        freshness.get_cached_unchecked(b"2", lambda: None)
+    assert (warm.cache.hits, warm.cache.misses) == (0, 0)
