@@ -1,5 +1,6 @@
 """SQLite's log and file, set aside, moved, removed or written past: no answer comes from a mixture."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from credentials.verified_cache import clock
 from credentials.verified_cache.database_log import UnusableFileError
 from credentials.verified_cache.freshness import Freshness
 from tests.credentials.sqlite_connections import Connections, commit_elsewhere, connection
@@ -17,6 +19,16 @@ from tests.waiting import wait_until
 __all__ = ["connection"]
 
 pytestmark = pytest.mark.once  # the other database has a listener: test_listener_cut_off
+
+INSERT_AND_CHECKPOINT = """
+import sqlite3
+import sys
+
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("INSERT INTO own VALUES (1)")
+connection.commit()
+connection.execute("PRAGMA wal_checkpoint")
+"""
 
 
 @pytest.mark.finding("H43")
@@ -104,6 +116,26 @@ def test_a_folder_that_was_moved_with_its_log_holds_the_database_that_it_held(
     commit_elsewhere(connection, 1)
     assert fresh.current() != generation
     assert not caplog.records
+
+
+@pytest.mark.finding("H14")
+def test_while_the_file_has_two_names_it_is_checked_before_every_query(
+    connection: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another process writes by the other name changes the file, and no counter that this connection reads."""
+    moment = clock.now()
+    monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: moment)
+    file = Path(connection.settings_dict["NAME"])
+    other = file.with_name("other.sqlite3")
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    os.link(file, other)
+    fresh = Freshness()
+    for number in range(3):
+        assert fresh.current() is None
+        with connection.cursor() as cursor:
+            assert cursor.execute("SELECT count(*) FROM own").fetchone() == (number,)
+        subprocess.run([sys.executable, "-c", INSERT_AND_CHECKPOINT, str(other)], check=True)
 
 
 @pytest.mark.finding("H43")
