@@ -34,7 +34,8 @@ quick: .venv/.dev ## Run what starts nothing, on SQLite: what a programmer runs 
 coverage: .venv/.dev ## Say which lines the quick tests leave out; fails below 90 % (not a part of test)
 	env -u DATABASE_URL $(PYTHON) -m pytest -n 2 --dist load -m quick -q --cov $(ARGS)
 
-mutants: .venv/.dev ## Break the code on purpose, and see that the tests notice (half an hour; not a part of test)
+mutants: .venv/.dev ## Break the code on purpose, and see that the tests notice (over an hour; not a part of test)
+	@[[ -z "$$(deploy/local/system-packages)" ]]
 	.venv/bin/mutmut run
 	$(PYTHON) -m tests.survivors
 	$(PYTHON) -m tests.mutants
