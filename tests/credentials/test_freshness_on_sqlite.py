@@ -108,7 +108,7 @@ def warm(connection: Connections, monkeypatch: pytest.MonkeyPatch) -> Freshness:
     return fresh
 
 
-def test_a_glance_sees_every_commit_without_a_question(connection: Connections, warm: Freshness) -> None:
+def test_every_commit_is_detected_without_a_query(connection: Connections, warm: Freshness) -> None:
     for number in range(3):
         commit_elsewhere(connection, number)
         assert not warm.is_known_current()
@@ -123,7 +123,7 @@ def test_a_glance_sees_every_commit_without_a_question(connection: Connections, 
     assert not warm.is_known_current()
 
 
-def test_a_glance_sees_a_commit_whoever_closes_its_connection(connection: Connections, warm: Freshness) -> None:
+def test_a_commit_is_detected_after_the_last_connection_is_closed(connection: Connections, warm: Freshness) -> None:
     """SQLite removes or shortens the index when no process has it open: the check without a query has."""
     connection.close()
     commit_elsewhere(connection, 1)
@@ -132,7 +132,7 @@ def test_a_glance_sees_a_commit_whoever_closes_its_connection(connection: Connec
     assert warm.is_known_current()
 
 
-def test_a_glance_is_good_for_as_long_only_as_a_look_at_the_file(
+def test_the_cache_is_known_current_only_until_the_next_check_of_the_file(
     connection: Connections, warm: Freshness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = clock.now() + CHECK_EVERY

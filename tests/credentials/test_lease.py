@@ -31,7 +31,7 @@ def test_a_lease_holds_for_two_seconds_from_what_was_heard_and_no_moment_longer(
     assert len(listeners) == 1
 
 
-def test_a_glance_is_good_for_as_long_as_the_lease(leased: Leased, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_known_current_for_as_long_as_the_lease(leased: Leased, monkeypatch: pytest.MonkeyPatch) -> None:
     fresh, _, clock = leased
     monkeypatch.setattr(freshness, "confirm_rings", lambda: None)
     fresh.confirm_rings()

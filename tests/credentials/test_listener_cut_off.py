@@ -146,7 +146,7 @@ class Storm:
         self.late: list[str] = []
         """Keys that were let in by an answer to a request that was sent after all had heard."""
         self.statuses: set[int] = set()
-        self.over: set[str] = set()
+        self.revoked: set[str] = set()
         """Keys whose end every worker has heard of."""
         self._clients = clients
         self._end = threading.Event()
@@ -166,13 +166,13 @@ class Storm:
         while not self._end.is_set():
             client = self._clients[number % len(self._clients)]
             number += 1
-            is_over = client.id in self.over
+            was_revoked = client.id in self.revoked
             line.request("GET", "/gateway/auth", headers={"Authorization": f"Bearer {client.secret}"})
             answer = line.getresponse()
             answer.read()
             self.requests += 1
             self.statuses.add(answer.status)
-            if answer.status == 200 and is_over:
+            if answer.status == 200 and was_revoked:
                 self.late.append(client.id)
         line.close()
 
@@ -211,7 +211,7 @@ def test_a_storm_of_revocations_leaves_no_200_behind(near: Portal, far: Portal) 
             ways[number % len(ways)](client.id)
             for portal in (near, far):
                 wait_until_refused(lambda: status_of(portal, client), at_once=False, in_a_row=6)  # noqa: B023
-            storm.over.add(client.id)
+            storm.revoked.add(client.id)
         enough = storm.requests + AFTERWARDS * len(clients)
         wait_until(lambda: storm.requests >= enough)  # for what would come late
     finally:
