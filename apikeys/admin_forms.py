@@ -4,7 +4,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from accounts.hide_secrets import HideSecretsMixin
-from apikeys.forms import REASON_LENGTH, clean_reason
+from apikeys.models import REASON_LENGTH
+from apikeys.names import clean_reason
 from credentials.limits.rate_limit_text import MAX_LENGTH, parse_rate_limit
 
 WIDE = {"class": "vTextField", "autocomplete": "off"}

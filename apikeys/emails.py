@@ -43,6 +43,21 @@ def send_key_revoked(key: APIKey, origin: Origin) -> None:
     _send("revoked", f"Key revoked: {key.name}", key, origin)
 
 
+def send_key_rotated(key: APIKey, hint: str, retires_at: datetime | None, origin: Origin) -> None:
+    """Notify the owner that a key has a new secret; the one with this hint works until then, or no longer."""
+    _send("rotated", f"Key rotated: {key.name}", key, origin, hint=hint, retires_at=retires_at)
+
+
+def send_key_paused(key: APIKey, origin: Origin) -> None:
+    """Notify the owner that a key is refused for now."""
+    _send("paused", f"Key paused: {key.name}", key, origin)
+
+
+def send_key_resumed(key: APIKey, origin: Origin) -> None:
+    """Notify the owner that a paused key is accepted again."""
+    _send("resumed", f"Key resumed: {key.name}", key, origin)
+
+
 def send_key_widened(key: APIKey, before: Mapping[str, Any], origin: Origin) -> None:
     """Notify the owner that a key was given wider rights; `before` maps each widened column to its former value."""
     lines = []
@@ -71,6 +86,14 @@ def _pause(at: datetime | None) -> str:
     return f"since {in_words(at)}" if at else "no longer"
 
 
+def _end_of_pause(at: datetime | None) -> str:
+    return in_words(at) if at else "it is resumed"
+
+
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
+
+
 def _rate_limit(limit: str) -> str:
     return limit or f"{settings.KEYPORTAL_RATE_LIMIT or 'none'}, the portal's default"
 
@@ -81,6 +104,8 @@ FORMATS: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
     "expires_at": ("Expires", _expiry),
     "rate_limit": ("Rate limit", _rate_limit),
     "paused_at": ("Paused", _pause),
+    "paused_until": ("Paused until", _end_of_pause),
+    "paused_by_operator": ("Paused by an operator", _yes_or_no),
 }
 """For each column of which the owner is notified: its label, and how to format its values."""
 

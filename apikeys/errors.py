@@ -29,6 +29,26 @@ class ChangedMeanwhileError(APIKeyError):
     """The key changed between reading and writing."""
 
 
+class KeyEndedError(APIKeyError):
+    """The key is revoked or expired, so there is nothing to rotate, pause or resume."""
+
+
+class RotatingError(APIKeyError):
+    """An overlap is running, or someone else has just rotated the key: it never has three live secrets."""
+
+
+class OverlapError(APIKeyError):
+    """This is not an overlap, or it is longer than the portal allows."""
+
+
+class PausedByOperatorError(APIKeyError):
+    """An operator paused the key, and only an operator can resume it."""
+
+
+class PolicyError(APIKeyError):
+    """The operators' policy for this environment does not allow it."""
+
+
 class NotRevealableError(APIKeyError):
     """There is nothing to reveal: the secret is show-once, the key is revoked, or the portal reveals no secrets."""
 

@@ -1,6 +1,6 @@
 """Usage of keys, read for pages: calls by day or by hour, their outcomes, the last use and the addresses it came from.
 
-`apikeys.charts` draws the calls.
+`apikeys.pages.charts` draws the calls.
 """
 
 from collections import Counter, defaultdict
@@ -96,6 +96,32 @@ class RecentUsage:
         return f"{calls} from {self.addresses} address{'' if self.addresses == 1 else 'es'}"
 
 
+@dataclass(frozen=True, slots=True)
+class SecretUsage:
+    """Use of one secret of a key, shown before it is retired."""
+
+    calls: int
+    """Accepted calls in the last 24 hours, counted by the hour."""
+    last_at: datetime | None
+    """When it was last accepted; None for never."""
+    last_address: str
+    """Where that call came from; empty if that is not known."""
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether nothing has used it for a day, so that ending it is safe."""
+        return not self.calls and (self.last_at is None or self.last_at < timezone.now() - timedelta(days=1))
+
+
+def secret_usage(key_id: str, secret_id: str) -> SecretUsage:
+    """Return how one secret of a key was used, in two queries."""
+    rows = _since([key_id], timezone.now() - timedelta(days=1)).filter(secret=secret_id)
+    calls: dict[str, int | None] = rows.aggregate(calls=Sum("count"))
+    newest = SourceAddress.objects.filter(credential=key_id, secret=secret_id).order_by("-last_at").first()
+    last_at, address = (newest.last_at, newest.address) if newest else (None, "")
+    return SecretUsage(calls["calls"] or 0, last_at, address)
+
+
 def recent_usage(key_ids: Collection[str]) -> dict[str, RecentUsage]:
     """Return how much each key was used in the last 24 hours, in two queries."""
     since = timezone.now() - timedelta(days=1)
@@ -105,14 +131,14 @@ def recent_usage(key_ids: Collection[str]) -> dict[str, RecentUsage]:
     return {key_id: RecentUsage(calls.get(key_id, 0), addresses.get(key_id, 0)) for key_id in key_ids}
 
 
-def calls_by_day(key_ids: Collection[str]) -> dict[str, CallSeries]:
-    """Return the calls of each key in the last 30 days, in one query."""
+def calls_by_day(key_ids: Collection[str], *, days: int = DAYS) -> dict[str, CallSeries]:
+    """Return the calls of each key in the last days, today included, in one query."""
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
-    rows = _since(key_ids, days[0]).annotate(at=TruncDay("hour"))
+    every = [today - timedelta(days=back) for back in reversed(range(days))]
+    rows = _since(key_ids, every[0]).annotate(at=TruncDay("hour"))
     counts = _counts(rows.values_list("credential", "at", "outcome").annotate(Sum("count")).order_by())
-    unused = _series({}, days, Unit.DAY)  # shared: most keys of a long list have no calls
-    return {key_id: _series(counts[key_id], days, Unit.DAY) if key_id in counts else unused for key_id in key_ids}
+    unused = _series({}, every, Unit.DAY)  # shared: most keys of a long list have no calls
+    return {key_id: _series(counts[key_id], every, Unit.DAY) if key_id in counts else unused for key_id in key_ids}
 
 
 def calls_by_hour(key_id: str) -> CallSeries:
@@ -129,16 +155,16 @@ def outcomes(key_id: str, since: datetime) -> list[OutcomeCount]:
     return [OutcomeCount(*row) for row in rows.order_by("-calls", "outcome")]
 
 
-def last_used_at(key_ids: Collection[str]) -> dict[str, datetime]:
-    """Return when each key was last accepted. Keys that were never used are left out."""
-    rows = SourceAddress.objects.filter(credential__in=key_ids).values_list("credential").annotate(Max("last_at"))
-    return dict(rows.order_by())
+def last_uses(key_ids: Collection[str]) -> dict[str, dict[str, datetime]]:
+    """Return when each secret of each key was last accepted, in one query; empty ids stand for the key's tokens.
 
-
-def secrets_last_used_at(key_id: str) -> dict[str, datetime]:
-    """Return when each secret of a key was last accepted, by the secret's id. Unused secrets are left out."""
-    rows = SourceAddress.objects.filter(credential=key_id).values_list("secret").annotate(Max("last_at"))
-    return dict(rows.order_by())
+    Secrets that were never used are left out.
+    """
+    rows = SourceAddress.objects.filter(credential__in=key_ids).values_list("credential", "secret")
+    uses: dict[str, dict[str, datetime]] = {key_id: {} for key_id in key_ids}
+    for credential, secret, at in rows.annotate(Max("last_at")).order_by():
+        uses[credential][secret] = at
+    return uses
 
 
 def last_use() -> Subquery:

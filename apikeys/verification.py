@@ -106,8 +106,11 @@ def record_of(
         is_terminal=key.revoked_at is not None,
         ended=ended,
         expires_at=key.expires_at,
+        replaced_at=secret.replaced_at if secret else None,
         retires_at=secret.retires_at if secret else None,
         paused_at=key.paused_at,
+        paused_until=key.paused_until,
+        pause_reason=key.paused_reason,
         # A row that the portal did not write may hold text that is not a network; it is refused without parsing it.
         networks=tuple(map(parse_network, key.networks.split())) if seal_is_valid else (),
         rate_limit=key.rate_limit,

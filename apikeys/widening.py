@@ -16,7 +16,7 @@ from apikeys.models import APIKey
 from audit.client_address import Network, parse_network
 from credentials.limits.rate_limit_text import parse_rate_limit
 
-HARMLESS: Final = frozenset({"name"})
+HARMLESS: Final = frozenset({"name", "version", "paused_reason"})
 """Fields that give no right."""
 
 
@@ -98,11 +98,21 @@ def _lifts(before: datetime | None, after: datetime | None) -> bool:
     return before is not None and after is None
 
 
+def _ends_earlier(before: datetime | None, after: datetime | None) -> bool:
+    return after is not None and (before is None or after < before)
+
+
+def _is_dropped(before: bool, after: bool) -> bool:
+    return before and not after
+
+
 COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "scopes": _adds_a_scope,
     "networks": _lets_more_addresses_in,
     "expires_at": _ends_later,
     "rate_limit": _allows_more_calls,
     "paused_at": _lifts,
+    "paused_until": _ends_earlier,
+    "paused_by_operator": _is_dropped,
     "revoked_at": _lifts,
 }

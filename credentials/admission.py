@@ -90,5 +90,5 @@ def _rate_limit_refusal(record: VerifiedRecord, quota: Quota) -> Refusal:
         about=record.about,
         counted_as=record.counted_as,
         retry_after=quota.reset,
-        headers=quota.headers(),
+        headers=quota.headers() | record.lifetime_headers(),
     )

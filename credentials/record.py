@@ -2,11 +2,14 @@
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from django.utils.http import http_date
+
 from accounts.models import User
+from accounts.times import rfc3339
 from audit.client_address import Address, Network
 from credentials.credential import Credential, Owner
 from credentials.refusals import RefusedError, insufficient_scope_error, refusal_error
@@ -16,6 +19,9 @@ from integrity.rings import sealing_ring
 from vault.signing import Claims
 
 logger = logging.getLogger(__name__)
+
+EXPIRY_NOTICE: Final = timedelta(days=30)
+"""For how long before a key expires its answers say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +47,14 @@ class VerifiedRecord:
     """For one that has ended: when and why, as far as that may be told."""
     expires_at: datetime | None = None
     """When it is refused from: for a token, after the leeway."""
+    replaced_at: datetime | None = None
+    """When a newer secret of the key took the place of this one."""
     retires_at: datetime | None = None
-    """When a rotated secret stops working."""
+    """When a replaced secret stops working."""
     paused_at: datetime | None = None
+    paused_until: datetime | None = None
+    """When a pause ends by itself."""
+    pause_reason: str = ""
     networks: tuple[Network, ...] = ()
     """The networks that it is allowed from; empty for any."""
     rate_limit: str = ""
@@ -56,6 +67,22 @@ class VerifiedRecord:
     """The claims of a token."""
     is_outdated: bool = False
     """Whether all tokens of the account were ended since this one was issued."""
+
+    def lifetime_headers(self) -> dict[str, str]:
+        """Return the response headers that announce the end of a replaced secret, and of a key; mostly none.
+
+        Deprecation (RFC 9745) and Sunset (RFC 8594) during an overlap; `X-Keyportal-Expires` in the last 30 days.
+        """
+        key = self.key or self
+        if key.credential.key_id == "" or not (key.expires_at or self.retires_at):
+            return {}
+        headers = {}
+        if self.retires_at and self.replaced_at:
+            headers["Deprecation"] = f"@{int(self.replaced_at.timestamp())}"
+            headers["Sunset"] = http_date(self.retires_at.timestamp())
+        if key.expires_at and key.expires_at - datetime.now(UTC) <= EXPIRY_NOTICE:
+            headers["X-Keyportal-Expires"] = rfc3339(key.expires_at)
+        return headers
 
 
 def owner_of(user: User) -> Owner:
@@ -86,8 +113,8 @@ def check_state(  # noqa: C901  # one guard a reason, in the order of the contra
         raise _refusal("expired", record, at=str(credential.expires_at and credential.expires_at.isoformat()))
     if record.retires_at and record.retires_at <= at:
         raise _refusal("retired", record, at=record.retires_at.isoformat())
-    if record.paused_at:
-        raise _refusal("paused", record, at=record.paused_at.isoformat())
+    if record.paused_at and (record.paused_until is None or record.paused_until > at):
+        raise _refusal("paused", record, at=record.paused_at.isoformat(), **_pause(record))
     if record.key is not None:
         check_state(record.key, at=at, address=address)
     if not owner.is_active:
@@ -101,12 +128,26 @@ def check_state(  # noqa: C901  # one guard a reason, in the order of the contra
     if record.is_outdated:
         raise _refusal("revoked", record)
     if environment and environment != credential.environment:
-        raise _refusal("wrong_environment", record, environment=credential.environment)
+        raise _refusal_now("wrong_environment", record, environment=credential.environment)
     if record.networks and not any(address in network for network in record.networks if address):
         seen = {"address": str(address)} if address else {}  # no address behind a Unix socket
-        raise _refusal("network_refused", record, **seen)
+        raise _refusal_now("network_refused", record, **seen)
     if not credential.scopes.issuperset(scopes):
-        raise insufficient_scope_error(scopes, credential.scopes, counted_as=record.counted_as, **record.about)
+        raise insufficient_scope_error(
+            scopes, credential.scopes, counted_as=record.counted_as, headers=record.lifetime_headers(), **record.about
+        )
+
+
+def _refusal_now(code: str, record: VerifiedRecord, **more: str) -> RefusedError:
+    """Return the refusal of a credential that is good elsewhere, and is told of its end as it would be there."""
+    error = _refusal(code, record, **more)
+    return RefusedError(replace(error.refusal, headers=record.lifetime_headers()))
+
+
+def _pause(record: VerifiedRecord) -> dict[str, str]:
+    """Return what the holder is told of a pause beside its beginning."""
+    until = {"until": record.paused_until.isoformat()} if record.paused_until else {}
+    return until | ({"reason": record.pause_reason} if record.pause_reason else {})
 
 
 def _refusal(code: str, record: VerifiedRecord, **more: str) -> RefusedError:

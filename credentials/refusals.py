@@ -6,6 +6,7 @@ The table is part of the API's contract (docs/errors.md); the pages under /docs/
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 
@@ -143,7 +144,7 @@ class Refusal:
     retry_after: int = 0
     """Seconds, for `rate_limited`."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Further headers of the response: the rate limit."""
+    """Further headers of the response: the rate limit, and the end of the credential."""
     pointer: str = ""
     """A JSON Pointer (RFC 6901) to the member of the body at fault, if there is one."""
     is_foreign: bool = False
@@ -190,11 +191,21 @@ def foreign_token_error() -> RefusedError:
 
 
 def insufficient_scope_error(
-    needed: Collection[str], had: Collection[str], *, counted_as: str = "", **about: str
+    needed: Collection[str],
+    had: Collection[str],
+    *,
+    counted_as: str = "",
+    headers: Mapping[str, str] = MappingProxyType({}),
+    **about: str,
 ) -> RefusedError:
     """Return the error that names the required scopes (RFC 6750 §3.1)."""
     lacking = tuple(name for name in needed if name not in had)
     refusal = Refusal(
-        code="insufficient_scope", scopes=tuple(needed), lacking=lacking, about=about, counted_as=counted_as
+        code="insufficient_scope",
+        scopes=tuple(needed),
+        lacking=lacking,
+        about=about,
+        counted_as=counted_as,
+        headers=headers,
     )
     return RefusedError(refusal)

@@ -83,20 +83,20 @@ os.register_at_fork(after_in_child=allowance.cache_clear)
 
 def authenticate_caller(
     header: str | None, query: str, *, address: Address | None, lookup: Lookup = get_or_load
-) -> Credential:
-    """Return the credential of the service that calls.
+) -> VerifiedRecord:
+    """Return the record of the service that calls.
 
     Its own rate limit does not apply, because that limits the calls that it makes for itself. Raises `RefusedError`,
     `CallerLimitError`, `django.db.Error`, and `WouldBlockError` if `lookup` uses the cache alone.
     """
-    credential = _look_up(header, query, address, lookup).credential
-    authorize_caller(credential)
-    return credential
+    record = _look_up(header, query, address, lookup)
+    authorize_caller(record.credential)
+    return record
 
 
 def authenticate_known_caller(
     header: str | None, query: str, address: Address | None, caller_cache: CallerCache
-) -> Credential:
+) -> VerifiedRecord:
     """Return the same from the cache alone, and from what this connection sent before. Raises the same errors.
 
     For the event loop.
@@ -112,7 +112,7 @@ def authenticate_known_caller(
         took, name = time.perf_counter() - started, record.counted_as
         count_call(ENTRY_POINT, ACCEPTED, took, credential=name, secret=record.secret_id, address=address)
     authorize_caller(record.credential)
-    return record.credential
+    return record
 
 
 def _look_up(header: str | None, query: str, address: Address | None, lookup: Lookup) -> VerifiedRecord:

@@ -23,6 +23,7 @@ from credentials.admission import Admission
 from credentials.bearer import token_of
 from credentials.credential import Credential
 from credentials.limits.rate_limiter import Quota
+from credentials.record import VerifiedRecord
 from credentials.refusals import Refusal, RefusedError, refusal_error
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.freshness import Lookup, freshness, get_cached, get_or_load, may_query
@@ -97,16 +98,18 @@ def decide_at_once(request: ForwardAuthRequest) -> tuple[HTTPStatus, Headers]:
 
 def _decide(request: ForwardAuthRequest, *, lookup: Lookup) -> tuple[HTTPStatus, Headers]:
     try:
-        credential, quota = _verify(request, lookup)
+        record, quota = _verify(request, lookup)
     except RefusedError as error:
         if not may_query(lookup) and not freshness().is_known_current():
             raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
         return _refusal(error.refusal, request.query)
-    identity = _identity(credential)
-    return OK, [*identity, *quota.headers().items()] if quota else identity
+    identity, ends = _identity(record.credential), record.lifetime_headers()
+    if quota is None and not ends:
+        return OK, identity
+    return OK, [*identity, *(quota.headers().items() if quota else ()), *ends.items()]
 
 
-def _verify(request: ForwardAuthRequest, lookup: Lookup) -> tuple[Credential, Quota | None]:
+def _verify(request: ForwardAuthRequest, lookup: Lookup) -> tuple[VerifiedRecord, Quota | None]:
     requirements, address = _requirements(request), request.address
     if requirements.is_mistaken:
         raise refusal_error("misconfigured")
@@ -123,7 +126,7 @@ def _verify(request: ForwardAuthRequest, lookup: Lookup) -> tuple[Credential, Qu
             lookup=lookup,
         )
         quota = admission.accept(record, may_block=may_query(lookup))
-    return record.credential, quota
+    return record, quota
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,7 @@ from credentials.admission import Admission
 from credentials.credential import Credential
 from credentials.kinds import Kind, kind_of
 from credentials.refusals import Refusal, RefusedError
+from credentials.response_headers import set_response_headers
 from gateway.callers import CallerLimitError, authenticate_caller, authorize_caller, count_miss
 from gateway.verification import verify_any
 from tokens.clients import Form, OAuthError, authenticate_client, oauth_endpoint, too_many
@@ -65,16 +66,18 @@ def _caller(request: HttpRequest, form: Form) -> Credential:
     header, query = request.META.get("HTTP_AUTHORIZATION"), request.META.get("QUERY_STRING", "")
     try:
         if not _is_bearer(header):
-            caller = authenticate_client(request, form, limited=False).credential
-            authorize_caller(caller)
-            return caller
+            client = authenticate_client(request, form, limited=False).credential
+            authorize_caller(client)
+            return client
         if form.keys() & {"client_id", "client_secret"}:
             raise OAuthError("invalid_request", "Authenticate in the header or in the body, not in both.")
-        return authenticate_caller(header, query, address=parse_address(request.META.get("REMOTE_ADDR", "")))
+        caller = authenticate_caller(header, query, address=parse_address(request.META.get("REMOTE_ADDR", "")))
     except RefusedError as error:
         raise _as_oauth(error.refusal) from None
     except CallerLimitError as error:
         raise OAuthError("temporarily_unavailable", str(error), status=503, retry_after=error.retry_after) from None
+    set_response_headers(request, caller)
+    return caller.credential
 
 
 def _is_bearer(header: str | None) -> bool:

@@ -17,6 +17,7 @@ from audit.client_address import Address
 from credentials.admission import Admission
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused
+from credentials.record import VerifiedRecord
 from credentials.refusals import Refusal, RefusedError
 from credentials.runtime.errors import WouldBlockError
 from credentials.scopes.models import SCOPE_NAME
@@ -53,7 +54,7 @@ class VerifyCall:
         """The address of the service."""
         self.caller_cache = caller_cache
         """What the event loop knows of this connection; None for a request that Django handles."""
-        self.caller: Credential | None = None
+        self.caller: VerifiedRecord | None = None
         """The service, once admitted, so that it is counted only once."""
 
     def respond(self, lookup: Lookup = get_or_load) -> bytes:
@@ -64,10 +65,10 @@ class VerifyCall:
         `WouldBlockError` if `lookup` uses the cache alone.
         """
         caller = self.authenticate(lookup)
-        return _verdict(parse_body(self.body), caller, lookup if may_query(lookup) else get_cached_unchecked)
+        return _verdict(parse_body(self.body), caller.credential, lookup if may_query(lookup) else get_cached_unchecked)
 
-    def authenticate(self, lookup: Lookup = get_or_load) -> Credential:
-        """Return the service's credential, which needs the scope `credentials:verify`. Raises as `respond` does."""
+    def authenticate(self, lookup: Lookup = get_or_load) -> VerifiedRecord:
+        """Return the service's record, which needs the scope `credentials:verify`. Raises as `respond` does."""
         if self.caller is None:
             header, query, address = self.authorization, self.query, self.address
             try:

@@ -22,8 +22,8 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.models import User
 from accounts.operators import operator_of
 from accounts.rights import ActionRefusedError, may_act_on
-from apikeys.forms import clean_reason
 from apikeys.models import APIKey
+from apikeys.names import clean_reason
 from audit.origin import Origin
 from tokens.models import TokenFamily
 from tokens.pasted import MAX_LENGTH

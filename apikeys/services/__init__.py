@@ -2,7 +2,21 @@
 
 from apikeys.services.creation import create_key
 from apikeys.services.editing import edit_key, set_rate_limit
+from apikeys.services.pausing import pause, resume
+from apikeys.services.policies import set_policy
 from apikeys.services.revealing import reveal
 from apikeys.services.revocation import revoke
+from apikeys.services.rotation import end_overlap, rotate
 
-__all__ = ["create_key", "edit_key", "reveal", "revoke", "set_rate_limit"]
+__all__ = [
+    "create_key",
+    "edit_key",
+    "end_overlap",
+    "pause",
+    "resume",
+    "reveal",
+    "revoke",
+    "rotate",
+    "set_policy",
+    "set_rate_limit",
+]

@@ -9,16 +9,14 @@ from django.db import transaction
 from accounts.models import User
 from apikeys import emails
 from apikeys.errors import AlreadyCreatedError, NotAllowedError, TooManyKeysError
-from apikeys.models import APIKey, KeySecret
+from apikeys.models import APIKey, KeyPolicy
+from apikeys.services.policies import Expiry, chosen_expiry, policy_of
 from apikeys.services.scopes import refuse_scopes
+from apikeys.services.secrets import add_secret
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from integrity.key_check import confirm_rings_once
-from integrity.rings import index_ring, sealing_ring
-from vault.digests import index_digest
-from vault.sealing import seal
-from vault.secret_format import hint, new_secret
 
 
 def create_key(
@@ -28,7 +26,7 @@ def create_key(
     environment: str,
     scopes: Collection[str] = (),
     networks: Sequence[str] = (),
-    expires_at: datetime | None = None,
+    expires_at: datetime | Expiry | None = Expiry.DEFAULT,
     show_once: bool = False,
     restricted: bool = False,
     form_token: str | None = None,
@@ -37,20 +35,23 @@ def create_key(
     """Create a key and return it with its secret, which can't be seen again unless it is revealed.
 
     `restricted` allows scopes that only operators grant. A `form_token` makes the call safe to repeat: the second call
-    raises `AlreadyCreatedError`. Raises `NotAllowedError`, `TooManyKeysError`, `ScopeNotAllowedError`.
+    raises `AlreadyCreatedError`. Raises `NotAllowedError`, `TooManyKeysError`, `ScopeNotAllowedError`, `PolicyError`,
+    `IntegrityViolationError`.
     """
     confirm_rings_once()
-    key = APIKey(owner=owner, name=name, environment=environment, networks=" ".join(networks), expires_at=expires_at)
+    policy = policy_of(environment)
+    key = APIKey(owner=owner, name=name, environment=environment, networks=" ".join(networks))
+    key.expires_at = chosen_expiry(policy, expires_at)
     key.scopes = " ".join(sorted(set(scopes)))
     key.form_token = form_token
     key.seal = key.make_seal()
     with transaction.atomic():
         _lock(owner)
         _refuse_repetition(owner, form_token)
-        _refuse_one_too_many(owner)
+        _refuse_one_too_many(owner, policy)
         refuse_scopes(scopes, held=(), restricted=restricted)
         key.save(force_insert=True)
-        secret = _add_secret(key, show_once=show_once)
+        secret = add_secret(key, policy, show_once=show_once)
         about = {"owner": owner.pk, "environment": environment}
         record_event(EventType.KEY_CREATED, subject=f"key:{key.pk}", origin=origin, **about)
         emails.send_key_created(key, origin)
@@ -76,18 +77,10 @@ def _refuse_repetition(owner: User, form_token: str | None) -> None:
         raise AlreadyCreatedError(made.pk)
 
 
-def _refuse_one_too_many(owner: User) -> None:
-    max_keys = settings.KEYPORTAL_MAX_KEYS
-    if APIKey.objects.filter(owner=owner, revoked_at=None).count() >= max_keys:
+def _refuse_one_too_many(owner: User, policy: KeyPolicy) -> None:
+    max_keys, keys = settings.KEYPORTAL_MAX_KEYS, APIKey.objects.filter(owner=owner, revoked_at=None)
+    if keys.count() >= max_keys:
         raise TooManyKeysError(f"You have {max_keys} keys, the most that this portal allows. Revoke one first.")
-
-
-def _add_secret(key: APIKey, *, show_once: bool) -> str:
-    text = new_secret(settings.KEYPORTAL_BRAND, key.environment)
-    row = KeySecret(key=key, index_key_id=index_ring().primary.id, hint=hint(text))
-    row.digest = index_digest(index_ring().primary, text)
-    if not show_once and settings.KEYPORTAL_REVEAL == "reauth":
-        row.ciphertext = seal(sealing_ring(), text, row.sealing_context(key))
-    row.seal = row.make_seal()
-    row.save(force_insert=True)
-    return text
+    if policy.max_keys is not None and keys.filter(environment=policy.pk).count() >= policy.max_keys:
+        what = f"{policy.max_keys} {policy.environment} keys"
+        raise TooManyKeysError(f"You have {what}, the most that this portal allows. Revoke one first.")

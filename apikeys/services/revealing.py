@@ -2,12 +2,13 @@
 
 import logging
 
-from django.conf import settings
 from django.db import transaction
 
 from apikeys import emails
 from apikeys.errors import IntegrityViolationError, NotRevealableError
 from apikeys.models import KeySecret
+from apikeys.services.policies import policy_of
+from apikeys.services.secrets import may_reveal
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
@@ -24,7 +25,7 @@ def reveal(*, secret: KeySecret, origin: Origin) -> str:
     The caller must require a fresh log-in first. Raises `NotRevealableError` or `IntegrityViolationError`.
     """
     key = secret.key
-    if settings.KEYPORTAL_REVEAL != "reauth" or secret.ciphertext is None or key.revoked_at:
+    if secret.ciphertext is None or secret.is_retired or key.revoked_at or not may_reveal(policy_of(key.environment)):
         raise NotRevealableError("This secret can't be shown again.")
     try:
         with transaction.atomic():

@@ -5,10 +5,11 @@ from django.utils import timezone
 
 from apikeys import emails
 from apikeys.models import APIKey, KeySecret
+from apikeys.services.changing import swap_key
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
-from integrity.sealed import confirm_rows, swap, until_unchanged
+from integrity.sealed import confirm_rows, until_unchanged
 
 
 @transaction.atomic
@@ -21,7 +22,7 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
     for current in until_unchanged(APIKey, key.pk):
         if current.revoked_at:
             return False
-        if swap(current, {"revoked_at": timezone.now(), "revoked_reason": reason}, ignore_tampering=True):
+        if swap_key(current, {"revoked_at": timezone.now(), "revoked_reason": reason}, ignore_tampering=True):
             break
     KeySecret.objects.filter(key=key).update(ciphertext=None)
     confirm_rows(KeySecret.objects.filter(key=key, ciphertext__isnull=False), exist=False)

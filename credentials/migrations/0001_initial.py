@@ -85,6 +85,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("credential", models.CharField(max_length=32)),
+                ("secret", models.CharField(blank=True, max_length=32)),
                 ("hour", models.DateTimeField(db_index=True)),
                 ("entry_point", models.CharField(max_length=16)),
                 ("outcome", models.CharField(max_length=24)),
@@ -94,7 +95,7 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "usage",
                 "constraints": [
                     models.UniqueConstraint(
-                        fields=("credential", "hour", "entry_point", "outcome"), name="usage_counted_once"
+                        fields=("credential", "secret", "hour", "entry_point", "outcome"), name="usage_counted_once"
                     )
                 ],
             },

@@ -8,7 +8,7 @@ from credentials.verified_cache.triggers import create_triggers, drop_triggers
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0001_initial"),
-        ("apikeys", "0001_initial"),
+        ("apikeys", "0001_keys"),
         ("credentials", "0001_initial"),
         ("tokens", "0001_initial"),
     ]

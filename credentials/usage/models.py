@@ -6,10 +6,12 @@ from django.db import models
 
 
 class Usage(models.Model):
-    """The number of calls of a credential in one hour, at one entry point, with one outcome."""
+    """The number of calls with one secret of a credential in one hour, at one entry point, with one outcome."""
 
     credential = models.CharField(max_length=32)
     """The key's id, also for tokens issued for it; the user's id for tokens of a log-in."""
+    secret = models.CharField(max_length=32, blank=True)
+    """The id of the key's secret, for calls with it that were accepted."""
     hour = models.DateTimeField(db_index=True)
     entry_point = models.CharField(max_length=16)
     outcome = models.CharField(max_length=24)
@@ -19,7 +21,9 @@ class Usage(models.Model):
     class Meta:
         verbose_name_plural = "usage"
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["credential", "hour", "entry_point", "outcome"], name="usage_counted_once"),
+            models.UniqueConstraint(
+                fields=["credential", "secret", "hour", "entry_point", "outcome"], name="usage_counted_once"
+            ),
         ]
 
     def __str__(self) -> str:

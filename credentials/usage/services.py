@@ -32,12 +32,12 @@ def add_usage(*, batch_id: str, calls: Mapping[CounterKey, CallCount]) -> bool:
 
 
 def _add_counts(calls: Mapping[CounterKey, CallCount]) -> None:
-    counts: Counter[tuple[str, datetime, str, str]] = Counter()
+    counts: Counter[tuple[str, str, datetime, str, str]] = Counter()
     for key, call in calls.items():
-        counts[key.credential, _time(key.hour * HOUR), key.entry_point, key.outcome] += call.count
+        counts[key.credential, key.secret, _time(key.hour * HOUR), key.entry_point, key.outcome] += call.count
     rows = ((*what, count) for what, count in sorted(counts.items()))
-    fields = ("credential", "hour", "entry_point", "outcome", "count")
-    upsert(Usage, fields, rows, unique="credential, hour, entry_point, outcome", change="count = old.count + new.count")
+    unique = ("credential", "secret", "hour", "entry_point", "outcome")
+    upsert(Usage, (*unique, "count"), rows, unique=", ".join(unique), change="count = old.count + new.count")
 
 
 def _add_source_addresses(calls: Mapping[CounterKey, CallCount]) -> None:

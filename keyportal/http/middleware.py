@@ -9,7 +9,7 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
 from audit.client_address import new_request_id
-from credentials.limits.rate_limiter import Quota
+from credentials.response_headers import response_headers
 from credentials.verified_cache.freshness import freshness
 from keyportal.errors.error_views import error_response, with_body
 from keyportal.http.browser_only import is_for_machines
@@ -65,10 +65,8 @@ class ResponseHeadersMiddleware:
         """Add `Cache-Control: no-store` unless the view set the header; refuse requests that no view should see."""
         response = self._refusal(request) or self.get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
-        quota: Quota | None = getattr(request, "quota", None)
-        if quota is not None:
-            for name, value in quota.headers().items():
-                response.headers[name] = value
+        for name, value in response_headers(request).items():
+            response.headers[name] = value
         if is_for_machines(request):
             response.headers["Content-Security-Policy"] = MACHINE_POLICY
             response.headers["X-Frame-Options"] = "DENY"

@@ -91,7 +91,8 @@ def _verify(request: Request, sender: Sender, caller_cache: CallerCache) -> Resp
                 logger.exception("verify failed")
                 return error_response(request.path, HTTPStatus.INTERNAL_SERVER_ERROR, sender)
             return problem_response(problem, request.path, sender)
-        return Response(OK, (), body, None, f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n")
+        headers = tuple(call.authenticate(lookup).lifetime_headers().items())
+        return Response(OK, headers, body, None, f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n")
 
     return respond
 

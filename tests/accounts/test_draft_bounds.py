@@ -10,7 +10,8 @@ from django.test import Client
 
 from accounts import drafts
 from accounts.models import User
-from apikeys.forms import KeyForm, NewKeyForm, RevokeForm
+from apikeys.pages.forms import KeyForm, NewKeyForm
+from apikeys.pages.state_forms import RevokeForm
 from credentials.scopes.models import Scope
 from tests.accounts.way_back import (
     LOG_IN,

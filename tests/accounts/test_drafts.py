@@ -57,7 +57,7 @@ def test_what_was_typed_into_an_edit_is_there_again_after_signing_in_and_after_c
     fields = {name: NEW_KEY[name] for name in ("name", "scopes", "expiry", "expiry_date")}
     for leave in (sign_out_elsewhere, lambda _: age(browser)):
         leave(browser.user)
-        answer = browser.post(path, {**fields, "networks": ""})
+        answer = browser.post(path, {**fields, "networks": "", "version": "1"})
         assert next_of(answer) == path
         if answer["Location"].startswith(LOG_IN):
             browser.log_in(at=answer["Location"])

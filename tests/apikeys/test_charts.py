@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from apikeys.charts import HEIGHT, STEP, Chart, chart_of
+from apikeys.pages.charts import HEIGHT, STEP, Chart, chart_of
 from apikeys.usage import CallSeries, Interval, Unit
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)

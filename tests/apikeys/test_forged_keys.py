@@ -63,7 +63,7 @@ def test_a_key_un_revoked_by_hand_is_refused_and_one_revoked_by_hand_is_revoked(
 def test_a_secret_given_to_another_key_or_prolonged_is_refused(make_key: MakeKey) -> None:
     one, secret = make_key(name="one")
     other, _ = make_key(name="other")
-    KeySecret.objects.filter(key=one).update(key=other)
+    KeySecret.objects.filter(key=one).update(key=other, replaced_at=timezone.now())
     assert code_of(secret) == "invalid_token"
     KeySecret.objects.filter(hint__endswith=secret[-4:]).update(key=one)
     assert good(secret)

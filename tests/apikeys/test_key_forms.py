@@ -101,7 +101,7 @@ def test_editing_changes_the_key(browser: Client, make_key: MakeKey, scopes: lis
     page = get(browser, f"/keys/{key.pk}/edit/").content.decode()
     assert re.search(r'value="reports:read"[^>]* checked', page)
     fields = {"name": "renamed", "scopes": ["reports:write"], "expiry": "30", "networks": "203.0.113.7"}
-    assert post(browser, f"/keys/{key.pk}/edit/", **fields).status_code == 302
+    assert post(browser, f"/keys/{key.pk}/edit/", version="1", **fields).status_code == 302
     after = APIKey.objects.get()
     assert (after.name, after.scopes, after.networks) == ("renamed", "reports:write", "203.0.113.7/32")
     assert after.expires_at is not None
@@ -113,7 +113,7 @@ def test_an_expiry_keeps_its_hour_when_something_else_is_edited(browser: Client,
     at = (timezone.now() + timedelta(days=40)).replace(hour=2, minute=30, second=7, microsecond=5)
     key, _ = make_key(expires_at=at)
     fields = {"name": "renamed", "expiry": "date", "expiry_date": at.date().isoformat(), "networks": ""}
-    assert post(browser, f"/keys/{key.pk}/edit/", **fields).status_code == 302
+    assert post(browser, f"/keys/{key.pk}/edit/", version="1", **fields).status_code == 302
     assert APIKey.objects.get().expires_at == at
     assert Event.objects.get(verb="key_edited").details["changed"] == ["name"]
 

@@ -8,6 +8,7 @@ import pytest
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.models import User
@@ -80,6 +81,7 @@ def test_a_ciphertext_opens_in_no_other_row_of_its_own_key(make_key: MakeKey) ->
     key, secret = make_key()
     row = key.secrets.get()
     other = KeySecret(key=key, digest=bytes(32), index_key_id=row.index_key_id, hint="x", ciphertext=row.ciphertext)
+    other.replaced_at = timezone.now()
     other.seal = other.make_seal()
     other.save(force_insert=True)
     assert services.reveal(secret=row, origin=ORIGIN) == secret
@@ -98,7 +100,7 @@ def test_a_ciphertext_opens_for_no_other_owner_environment_or_key(
     reader = make_user("reader@example.com") if moved == "owner" else key.owner
     row = key.secrets.get()
     if moved == "key":
-        KeySecret.objects.filter(pk=row.pk).update(key=make_key(name="another")[0])
+        KeySecret.objects.filter(pk=row.pk).update(key=make_key(name="another")[0], replaced_at=timezone.now())
     else:
         APIKey.objects.filter(pk=key.pk).update(**{moved: reader if moved == "owner" else "test"})
     row.refresh_from_db()

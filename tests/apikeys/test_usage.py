@@ -89,8 +89,8 @@ def test_the_last_use_is_the_newest_of_all_addresses() -> None:
     see("a", NOW - timedelta(hours=2), "192.0.2.2", secret="sec_1")
     see("a", NOW - timedelta(hours=3), "192.0.2.1", secret="sec_2")
     see("b", NOW, "192.0.2.1", secret="sec_3")
-    assert usage.last_used_at(["a", "c"]) == {"a": NOW - timedelta(hours=1)}
-    assert usage.secrets_last_used_at("a") == {"sec_1": NOW - timedelta(hours=1), "sec_2": NOW - timedelta(hours=3)}
+    used = {"sec_1": NOW - timedelta(hours=1), "sec_2": NOW - timedelta(hours=3)}
+    assert usage.last_uses(["a", "c"]) == {"a": used, "c": {}}
 
 
 def test_recent_usage_is_that_of_a_day() -> None:

@@ -146,7 +146,7 @@ def test_a_key_s_state_says_what_matters_most(
     APIKey.objects.filter(pk=key.pk).update(**{name: now + ahead for name, ahead in changes.items()})
     for outcome, count in calls.items():
         record_usage(key, hours_ago=1, outcome=outcome, count=count)
-    for path in ("/keys/", f"/keys/{key.pk}/"):
+    for path in ("/keys/?q=key_", f"/keys/{key.pk}/"):
         assert f'">{said}</span>' in page(browser, path)
 
 

@@ -7,9 +7,11 @@ from pytest_django import Settings
 
 from accounts.models import User
 from accounts.view_models import ByWhom
-from apikeys.forms import NewKeyForm
 from apikeys.models import APIKey
-from apikeys.view_models import Option, TimelineEntry, key_page, key_rows, options, timeline_entry
+from apikeys.pages.forms import NewKeyForm
+from apikeys.pages.key_page import key_page
+from apikeys.pages.timeline import TimelineEntry, timeline_entry
+from apikeys.pages.view_models import Option, key_rows, options
 from audit.event_types import EventType
 from audit.models import Event
 from tests.conftest import MakeKey
@@ -92,14 +94,14 @@ def test_the_rate_limit_says_whose_it_is(
     settings.KEYPORTAL_RATE_LIMIT = default
     key, _ = make_key()
     key.rate_limit = own
-    assert key_page(key, developer, by_hour=False).rate_limit == words
+    assert key_page(key, developer, period="day").rate_limit == words
 
 
 def test_the_timeline_has_the_newest_events_first(make_key: MakeKey, developer: User) -> None:
     key, _ = make_key()
     for number in range(25):
         Event.objects.create(verb=f"event_{number}", actor="system", subject_type="key", subject_id=key.pk, seal=b"")
-    timeline = key_page(key, developer, by_hour=False).timeline
+    timeline = key_page(key, developer, period="day").timeline
     assert [told.sentence for told in timeline] == [f"Event {number}" for number in range(24, 4, -1)]
 
 

@@ -25,7 +25,8 @@ def form_of(key: APIKey, **changes: Any) -> dict[str, Any]:
     expiry = {"expiry": "never"}
     if key.expires_at:
         expiry = {"expiry": "date", "expiry_date": f"{key.expires_at:%Y-%m-%d}"}
-    return {"name": key.name, "scopes": key.scope_list, "networks": "\n".join(key.network_list), **expiry, **changes}
+    fields = {"name": key.name, "scopes": key.scope_list, "networks": "\n".join(key.network_list)}
+    return {"version": key.version, **fields, **expiry, **changes}
 
 
 WIDER: list[tuple[dict[str, Any], dict[str, Any], str]] = [

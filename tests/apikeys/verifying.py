@@ -22,3 +22,12 @@ def code_of(secret: str, **asked: Any) -> str:
 def good(secret: str, **asked: Any) -> VerifiedRecord:
     """Return what the secret proves."""
     return verify(secret, address=asked.pop("address", HERE), **asked)
+
+
+def outcome_of(secret: str, **asked: Any) -> str:
+    """Return `accepted`, or the code with which the secret is refused."""
+    try:
+        good(secret, **asked)
+    except RefusedError as error:
+        return error.refusal.code
+    return "accepted"

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from apikeys.authentication import APIKeyAuthentication
 from audit.client_address import parse_address
 from credentials.permissions import CredentialRefused, HasScope
+from credentials.response_headers import response_headers
 from credentials.scopes.models import Scope
 from credentials.usage.counters import usage_counters
 from tests.conftest import MakeKey
@@ -127,7 +128,7 @@ def test_what_is_left_of_a_limit_is_noted_on_the_request(make_key: MakeKey, sett
     settings.KEYPORTAL_RATE_LIMIT = "5/hour"
     request = APIRequestFactory().get("/", HTTP_AUTHORIZATION=f"Bearer {make_key()[1]}")
     APIKeyAuthentication().authenticate(Request(request))
-    assert vars(request)["quota"].remaining == 4
+    assert response_headers(request)["RateLimit"].startswith('"default";r=4;')
 
 
 def test_the_challenge_of_the_class_is_that_of_the_rfc() -> None:

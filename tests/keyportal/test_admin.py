@@ -49,7 +49,7 @@ def test_the_admin_is_for_operators_and_its_log_in_is_the_portals(
 def test_keys_are_found_by_owner_hint_and_pasted_secret(
     desk: Client, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch, random: str
 ) -> None:
-    monkeypatch.setattr("apikeys.models.new_id", lambda kind: f"{kind}_{random}")
+    monkeypatch.setattr("apikeys.models.keys.new_id", lambda kind: f"{kind}_{random}")
     key, secret = make_key(name="billing")
     for query in (key.pk, "billing", "dev@example.com", secret[-4:]):
         assert key.pk in desk.get(f"{KEYS}?q={query}", secure=True).content.decode()

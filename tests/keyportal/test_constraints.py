@@ -7,6 +7,7 @@ from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from apikeys.models import KeyPolicy
 from audit.models import ChainState
 from credentials.usage.models import SourceAddress, Usage
 from integrity.key_check import confirm_rings
@@ -22,6 +23,13 @@ VIOLATIONS: Final = {
     "one_key_a_form": "UPDATE apikeys_apikey SET form_token = 'the same'",
     "key_environment_is_known": "UPDATE apikeys_apikey SET environment = 'prod'",
     "key_has_a_name": "UPDATE apikeys_apikey SET name = ''",
+    "one_current_secret_a_key": (
+        "UPDATE apikeys_keysecret SET key_id = (SELECT min(key_id) FROM apikeys_keysecret), replaced_at = NULL"
+    ),
+    "policy_environment_is_known": "UPDATE apikeys_keypolicy SET environment = 'prod'",
+    "policy_numbers_are_bounded": "UPDATE apikeys_keypolicy SET max_keys = 0",
+    "policy_has_a_default": "UPDATE apikeys_keypolicy SET allows_never = false",
+    "policy_default_is_within_bounds": "UPDATE apikeys_keypolicy SET max_days = 1, default_days = 2",
     "one_change_counter": (
         "INSERT INTO credentials_changecounter (id, identity, n, nonce, raised_by) VALUES (2, '', 0, '', 0)"
     ),
@@ -51,6 +59,7 @@ def rows(make_key: MakeKey) -> None:
     now = timezone.now()
     make_key()
     make_key()
+    KeyPolicy.objects.create(environment="live")
     confirm_rings()
     ChainState.objects.create()
     Usage.objects.create(credential="x", hour=now, entry_point="api", outcome="accepted", count=1)

@@ -78,12 +78,12 @@ def test_a_new_key_is_its_maker_s_and_has_what_the_form_says(
 def test_an_edit_changes_what_the_form_says(log_in: Callable[[User], Client], make_key: MakeKey, thief: User) -> None:
     key, _ = make_key()
     secret = key.secrets.get()
-    before, before_of_secret = row_of(key, but={"name", "seal"}), row_of(secret, but=set())
-    asked = {"name", "scopes", "expiry", "expiry_date", "networks"}
-    form = {"name": "renamed", "expiry": "never", **every_column(thief, but=asked)}
+    before, before_of_secret = row_of(key, but={"name", "version", "seal"}), row_of(secret, but=set())
+    asked = {"name", "scopes", "expiry", "expiry_date", "networks", "version"}
+    form = {"name": "renamed", "expiry": "never", "version": "1", **every_column(thief, but=asked)}
     assert log_in(key.owner).post(f"/keys/{key.pk}/edit/", form, secure=True).status_code == 302
     key.refresh_from_db()
-    assert (key.name, row_of(key, but={"name", "seal"})) == ("renamed", before)
+    assert (key.name, row_of(key, but={"name", "version", "seal"})) == ("renamed", before)
     assert row_of(KeySecret.objects.get(), but=set()) == before_of_secret
     assert key.seal_is_valid()
 

@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from accounts import links
 from accounts.models import User
+from apikeys.models import KeyPolicy
 from audit.chain import extend_chain
 from audit.event_types import EventType
 from audit.removal import remove_expired_events
@@ -32,8 +33,14 @@ DESCRIBES = {
     "audit.ChainLink": set(),
     "audit.ChainState": set(),
     "credentials.Scope": {"description", "created_at"},
-    "apikeys.APIKey": {"name", "created_at", "revoked_reason", "form_token"},
-    "apikeys.KeySecret": {"ciphertext", "hint", "created_at"},  # the ciphertext authenticates its own row by itself
+    "apikeys.APIKey": {"name", "created_at", "paused_reason", "revoked_reason", "form_token"},
+    "apikeys.KeyPolicy": set(),
+    "apikeys.KeySecret": {
+        "ciphertext",
+        "hint",
+        "created_at",
+        "replaced_at",
+    },  # the ciphertext authenticates its own row by itself
     "tokens.TokenFamily": {"refreshed_at", "ended_reason", "address", "agent"},
     "tokens.RefreshToken": {"issued_at"},
     "tokens.Audience": {"description", "created_at"},
@@ -83,6 +90,7 @@ def rows(developer: User, make_key: MakeKey, scopes: list[Scope], settings: Sett
     make_key(scopes=["reports:read"], networks=["203.0.113.0/24"])
     tokens.issue_to_user(user=developer, scopes=None, agent="", origin=ORIGIN)
     Audience.objects.create(uri="https://reports.test", description="Reports")
+    KeyPolicy.objects.create(environment="live")
     links.issue(links.RESET, user=developer, email=developer.email)
     settings.KEYPORTAL_AUDIT_DAYS = 1
     with time_machine.travel(timezone.now() - timedelta(days=2)):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apikeys import views
+from apikeys.pages import views
 from keyportal.logs import JSONFormatter, RequestFilter, logging_config, request_id
 from tests.conftest import MakeKey
 

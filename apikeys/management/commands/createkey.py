@@ -14,8 +14,8 @@ from accounts.emails import normalize_email
 from accounts.models import User
 from apikeys import services
 from apikeys.errors import APIKeyError
-from apikeys.forms import clean_name
 from apikeys.models import Environment
+from apikeys.names import clean_name
 from audit.origin import Origin
 
 

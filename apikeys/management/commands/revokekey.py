@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
 from apikeys import services
-from apikeys.forms import clean_reason
 from apikeys.models import APIKey
+from apikeys.names import clean_reason
 from audit.origin import Origin
 
 

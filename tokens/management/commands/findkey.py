@@ -10,7 +10,7 @@ from django.views.decorators.debug import sensitive_variables
 from typing_extensions import override
 
 from accounts.names import printable
-from apikeys.forms import clean_reason
+from apikeys.names import clean_reason
 from audit.origin import Origin
 from tokens.pasted import MAX_LENGTH
 from tokens.search import Result, search

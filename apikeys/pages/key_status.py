@@ -1,12 +1,14 @@
 """The status that a page shows for a key: the one that matters most, and a hint on what to do about it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils import timezone
 
 from apikeys.models import APIKey
+from apikeys.usage import CallSeries
 
 HIGH_REFUSAL_SHARE: Final = 0.1
 """Above this share of refused calls, the client that sends the key probably has a problem."""
@@ -42,6 +44,16 @@ class KeyStatus:
         return self.code == "paused"
 
     @property
+    def is_stoppable(self) -> bool:
+        """Whether the key can be paused."""
+        return self.code not in ("revoked", "expired", "paused")
+
+    @property
+    def is_rotating(self) -> bool:
+        """Whether the overlap of a rotation is running."""
+        return self.code == "rotating"
+
+    @property
     def expires_soon(self) -> bool:
         """Whether the key works now, and its time is over within days."""
         return self.code == "expires_soon"
@@ -59,7 +71,8 @@ REVOKED: Final = KeyStatus(
 EXPIRED: Final = KeyStatus(
     "expired", "Expired", "warning", "Calls with this key are refused. Set a later expiry to use it again."
 )
-PAUSED: Final = KeyStatus("paused", "Paused", "warning", "Calls with this key are refused for now.")
+PAUSED: Final = KeyStatus("paused", "Paused", "warning", "Calls with this key are refused until you resume it.")
+ROTATING: Final = KeyStatus("rotating", "Rotating", "warning", "The former secret has not been used since.")
 UNCONFIRMED: Final = KeyStatus(
     "unconfirmed", "Refused", "warning", "Calls are refused until you confirm your e-mail address."
 )
@@ -77,21 +90,37 @@ UNUSED: Final = KeyStatus(
 )
 
 
+class Overlap(NamedTuple):
+    """The overlap of a rotation that is running."""
+
+    ends_at: datetime | None
+    last_used_at: datetime | None
+    """When the former secret was last accepted; None for never."""
+
+
 def key_status(  # one guard a status, the gravest first
-    key: APIKey, *, confirmed: bool, calls: int, refused: int, last_used_at: datetime | None
+    key: APIKey, *, confirmed: bool, calls: CallSeries, last_used_at: datetime | None, overlap: Overlap | None = None
 ) -> KeyStatus:
-    """Return the status of a key, given its accepted and refused calls in the last 30 days."""
+    """Return the status of a key, given its calls in the last 30 days."""
     if key.state in _OF_STATE:
         return _OF_STATE[key.state]
     if not confirmed:
         return UNCONFIRMED
+    if overlap:
+        return _rotating(overlap)
     if key.expires_soon:
         return EXPIRES_SOON
-    if calls >= MIN_CALLS and refused > HIGH_REFUSAL_SHARE * calls:
+    if calls.calls >= MIN_CALLS and calls.refused > HIGH_REFUSAL_SHARE * calls.calls:
         return MANY_REFUSALS
     if (last_used_at or key.created_at) < timezone.now() - UNUSED_AFTER:
         return UNUSED
     return ACTIVE
+
+
+def _rotating(overlap: Overlap) -> KeyStatus:
+    if overlap.last_used_at is None:
+        return ROTATING
+    return replace(ROTATING, hint=f"The former secret was last used {naturaltime(overlap.last_used_at)}.")
 
 
 _OF_STATE: Final = {status.code: status for status in (REVOKED, EXPIRED, PAUSED)}

@@ -1,35 +1,28 @@
-"""Forms of the key pages. They validate and never write."""
+"""Forms in which a developer decides what a key may do. They validate and never write."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.forms.boundfield import BoundWidget
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 from typing_extensions import override
 
 from accounts.hide_secrets import HideSecretsMixin
-from accounts.names import clean_text
+from apikeys.errors import PolicyError
 from apikeys.models import NAME_LENGTH, APIKey, Environment
+from apikeys.names import clean_name
+from apikeys.pages.policy_texts import PRESETS, expiry_choices, policy_sentence
+from apikeys.services.policies import Expiry, policies, refuse_expiry
 from audit.client_address import parse_network
 from credentials.scopes.models import Scope
 
-PRESETS = {"7": 7, "30": 30, "90": 90, "365": 365}
-EXPIRY_CHOICES = [
-    ("never", "Never"),
-    ("7", "In 7 days"),
-    ("30", "In 30 days"),
-    ("90", "In 90 days"),
-    ("365", "In a year"),
-    ("date", "On a date"),
-]
 MAX_NETWORKS = 50
-NAME_INPUT = forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
 FORM_TOKEN_LENGTH = 43
-REASON_LENGTH = 200
 PURPOSES: Final = {Environment.LIVE: "For real data", Environment.TEST: "For testing"}
 
 
@@ -38,16 +31,6 @@ class EnvironmentRadio(NamedTuple):
 
     button: BoundWidget
     purpose: str
-
-
-def clean_name(name: str) -> str:
-    """Return a key's name, normalized. Raises `ValidationError` for invisible or misleading characters."""
-    return clean_text(name, max_length=NAME_LENGTH)
-
-
-def clean_reason(reason: str, *, needed: bool = False) -> str:
-    """Return the reason for ending a key, normalized; empty if none was given. Raises `ValidationError`."""
-    return clean_text(reason, what="A reason", max_length=REASON_LENGTH, needed=needed)
 
 
 class ScopeField(forms.MultipleChoiceField):
@@ -69,7 +52,7 @@ class KeyForm(HideSecretsMixin, forms.Form):
 
     name = forms.CharField(max_length=NAME_LENGTH, help_text="Where you'll use it, such as “billing server” or “CI”.")
     scopes = ScopeField(required=False, help_text="What the key can do. Without scopes it only identifies you.")
-    expiry = forms.ChoiceField(choices=EXPIRY_CHOICES, initial="never", label="Expires")
+    expiry = forms.ChoiceField(label="Expires")
     expiry_date = forms.DateField(
         required=False,
         label="Date (UTC)",
@@ -84,19 +67,27 @@ class KeyForm(HideSecretsMixin, forms.Form):
         help_text="One address or network per line, such as 203.0.113.7 or 2001:db8::/32. Leave empty to allow any.",
     )
 
-    def __init__(
-        self, *args: Any, held: Collection[str] = (), expires_at: datetime | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, key: APIKey | None = None, **kwargs: Any) -> None:
+        """Offer what the catalogue and the policies allow, and what the key has; None for a new key."""
         super().__init__(*args, **kwargs)
-        self._expires_at = expires_at
-        field = self.fields["scopes"]
-        assert isinstance(field, ScopeField)  # noqa: S101  # for the type checker: it is declared a few lines above
-        field.offer(held)
+        self._key = key
+        self._policies = policies(key.environment) if key else policies()
+        scopes, expiry = self.fields["scopes"], self.fields["expiry"]
+        assert isinstance(scopes, ScopeField)  # noqa: S101  # for the type checker: both are declared above
+        assert isinstance(expiry, forms.ChoiceField)  # noqa: S101
+        scopes.offer(key.scope_list if key else ())
+        expiry.choices = choices = expiry_choices(self._policies, key)
+        expiry.initial = choices[0][0]
 
     @property
     def has_field_errors(self) -> bool:
         """Whether a field has an error, and not just the form as a whole."""
         return any(name != NON_FIELD_ERRORS for name in self.errors)
+
+    @property
+    def policy_sentences(self) -> list[str]:
+        """What the policies say, in words; empty if they bound nothing."""
+        return [sentence for policy in self._policies.values() if (sentence := policy_sentence(policy))]
 
     def clean_name(self) -> str:
         """Return the name, normalized."""
@@ -117,26 +108,41 @@ class KeyForm(HideSecretsMixin, forms.Form):
 
     @override
     def clean(self) -> dict[str, Any]:
-        """Add `expires_at`: the end of the chosen day in UTC, or None for never."""
+        """Add `expires_at`: the end of the chosen day in UTC, None for never, or the policy's default."""
         data = super().clean() or self.cleaned_data
         choice = data.get("expiry")
         data["expires_at"] = None
         if choice in PRESETS:
             data["expires_at"] = timezone.now() + timedelta(days=PRESETS[choice])
+        elif choice == Expiry.DEFAULT.value:
+            data["expires_at"] = Expiry.DEFAULT
         elif choice == "date" and "expiry_date" in data:
             data["expires_at"] = self._end_of(data["expiry_date"])
+        self._refuse_beyond_policy(data)
         return data
 
     def _end_of(self, day: Any) -> datetime | None:
         if day is None:
             self.add_error("expiry_date", "Choose a date.")
             return None
-        if self._expires_at and self._expires_at.date() == day:
-            return self._expires_at  # the date that the form showed is unchanged, so the hour must not change either
+        shown = self._key.expires_at if self._key else None
+        if shown and shown.date() == day:
+            return shown  # the date that the form showed is unchanged, so the hour must not change either
         end = datetime.combine(day, time.max, tzinfo=UTC)
         if end <= timezone.now():
             self.add_error("expiry_date", "This date is in the past.")
         return end
+
+    def _refuse_beyond_policy(self, data: Mapping[str, Any]) -> None:
+        """Say beside the field what the verb would say."""
+        expires_at = data["expires_at"]
+        is_unchanged = self._key is not None and expires_at == self._key.expires_at
+        if self.errors or is_unchanged or isinstance(expires_at, Expiry):
+            return
+        try:
+            refuse_expiry(self._policies[self._key.environment if self._key else data["environment"]], expires_at)
+        except PolicyError as error:
+            self.add_error("expiry_date" if data["expiry"] == "date" else "expiry", str(error))
 
 
 class NewKeyForm(KeyForm):
@@ -170,35 +176,28 @@ class NewKeyForm(KeyForm):
         return get_random_string(FORM_TOKEN_LENGTH)
 
 
-class RevokeForm(HideSecretsMixin, forms.Form):
-    """The reason for revoking a key, which is optional. For a key in use, the developer must also type its name."""
+class EditKeyForm(KeyForm):
+    """The settings of a key. `version` is the one that the page showed, so that no change in between is lost."""
 
-    keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")
+    keepable = (*KeyForm.keepable, "version")
 
-    typed = forms.CharField(max_length=NAME_LENGTH, label="Name of the key", widget=NAME_INPUT)
-    reason = forms.CharField(required=False, max_length=REASON_LENGTH, help_text="For your own records.")
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1)
+    meanwhile: APIKey | None = None
+    """The key as it is now, if it was changed since the page was shown."""
 
-    def __init__(self, *args: Any, key: APIKey, in_use: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._name = key.name
-        if not in_use:
-            del self.fields["typed"]
-
-    def clean_typed(self) -> str:
-        """Return the name as typed. Raises `ValidationError` if it is not the key's, ignoring case."""
-        typed: str = self.cleaned_data["typed"]
-        if clean_name(typed).casefold() != self._name.casefold():
-            raise ValidationError("This doesn't match the key's name.", code="name")
-        return typed
-
-    def clean_reason(self) -> str:
-        """Return the reason, normalized; empty if none was given."""
-        return clean_reason(self.cleaned_data["reason"])
+    def tell_of_change(self, current: APIKey) -> None:
+        """Say that the key was changed since the page was shown. What was typed stays, and can be saved over it."""
+        self.meanwhile = current
+        data = cast("QueryDict", self.data).copy()
+        data["version"] = str(current.version)
+        self.data = data
+        self.add_error(None, "This key was changed in the meantime. To replace that with what you typed, save again.")
 
 
 def key_initial(key: APIKey) -> dict[str, Any]:
     """Return the initial values of a key's edit form."""
     return {
+        "version": key.version,
         "name": key.name,
         "scopes": key.scope_list,
         "networks": "\n".join(key.network_list),

@@ -1,4 +1,4 @@
-"""Models of keys and their secrets."""
+"""The keys."""
 
 from datetime import timedelta
 from typing import ClassVar, Self
@@ -9,12 +9,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
-from integrity.rings import index_ring
 from integrity.sealed import SealedRow
-from vault.digests import index_digests
 from vault.secret_format import new_id
 
 NAME_LENGTH = 100
+REASON_LENGTH = 200
 EXPIRES_SOON = timedelta(days=7)
 HOURS_PER_DAY = 24
 
@@ -22,11 +21,6 @@ HOURS_PER_DAY = 24
 def new_key_id() -> str:
     """Return a fresh public id, `key_…`."""
     return new_id("key")
-
-
-def new_secret_id() -> str:
-    """Return a fresh row id, `sec_…`. It exists before the row does, because the ciphertext is bound to it."""
-    return new_id("sec")
 
 
 class Environment(models.TextChoices):
@@ -50,9 +44,10 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
     def in_state(self, state: str) -> Self:
         """Return the keys in this `APIKey.state`; all keys for any other text."""
         now = timezone.now()
+        paused = Q(paused_at__isnull=False) & (Q(paused_until=None) | Q(paused_until__gt=now))
         return {
-            "active": lambda: self.alive().filter(paused_at=None),
-            "paused": lambda: self.alive().exclude(paused_at=None),
+            "active": lambda: self.alive().exclude(paused),
+            "paused": lambda: self.alive().filter(paused),
             "expired": lambda: self.filter(revoked_at=None, expires_at__lte=now),
             "revoked": lambda: self.exclude(revoked_at=None),
         }.get(state, lambda: self)()
@@ -62,12 +57,12 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
         text = text.strip()
         if not text:
             return self
-        hinted = KeySecret.objects.filter(hint__endswith=text).values("key")
+        hinted = self.model._default_manager.filter(secrets__hint__endswith=text).values("pk")
         return self.filter(Q(name__icontains=text) | Q(id__istartswith=text) | Q(id__in=hinted))
 
 
 class APIKey(SealedRow):
-    """A key: one public id for its whole life, and one live secret (two while it is being rotated)."""
+    """A key: one public id for its whole life, and one live secret (two during the overlap of a rotation)."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_key_id, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="keys")
@@ -77,9 +72,13 @@ class APIKey(SealedRow):
     networks = models.TextField(blank=True, help_text="Networks separated by spaces; empty allows any.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1, editable=False, help_text="Raised by every verb, not by use.")
     paused_at = models.DateTimeField(null=True, blank=True, editable=False)
+    paused_until = models.DateTimeField(null=True, blank=True, editable=False)
+    paused_reason = models.CharField(max_length=REASON_LENGTH, blank=True, editable=False)
+    paused_by_operator = models.BooleanField(default=False, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
-    revoked_reason = models.CharField(max_length=200, blank=True, editable=False)
+    revoked_reason = models.CharField(max_length=REASON_LENGTH, blank=True, editable=False)
     rate_limit = models.CharField(
         max_length=40, blank=True, editable=False, help_text="Such as 100/minute; empty for the portal's default."
     )
@@ -94,7 +93,10 @@ class APIKey(SealedRow):
         "networks",
         "rate_limit",
         "expires_at",
+        "version",
         "paused_at",
+        "paused_until",
+        "paused_by_operator",
         "revoked_at",
     )
 
@@ -133,7 +135,17 @@ class APIKey(SealedRow):
             return "revoked"
         if self.expires_at and self.expires_at <= timezone.now():
             return "expired"
-        return "paused" if self.paused_at else "active"
+        return "paused" if self.is_paused else "active"
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is refused for now. A pause that has an end is over without a write."""
+        return self.paused_at is not None and (self.paused_until is None or self.paused_until > timezone.now())
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is revoked or expired. Only a later expiry takes an expired key back."""
+        return self.state in ("revoked", "expired")
 
     @property
     def expires_soon(self) -> bool:
@@ -143,11 +155,6 @@ class APIKey(SealedRow):
         return timezone.now() < self.expires_at <= timezone.now() + EXPIRES_SOON
 
     @property
-    def can_be_revealed(self) -> bool:
-        """Whether one of its secrets can be shown again."""
-        return any(secret.can_be_revealed for secret in self.secrets.all())
-
-    @property
     def time_left(self) -> str:
         """The time until the key expires, such as `in 6 days`, or `in 47 hours` in the last two days."""
         hours = int(((self.expires_at or timezone.now()) - timezone.now()) / timedelta(hours=1))
@@ -155,45 +162,3 @@ class APIKey(SealedRow):
             return "in less than an hour"
         number, unit = (hours, "hour") if hours < 2 * HOURS_PER_DAY else (hours // HOURS_PER_DAY, "day")
         return f"in {number} {unit}{'' if number == 1 else 's'}"
-
-
-class KeySecretQuerySet(models.QuerySet["KeySecret"]):
-    """Selections of secrets."""
-
-    def with_secret(self, secret: str) -> Self:
-        """Return the row of this secret, looked up by its digest under each key of the index ring."""
-        return self.filter(digest__in=index_digests(index_ring(), secret))
-
-
-class KeySecret(SealedRow):
-    """One secret of a key: the digest by which it is found, and the ciphertext from which it can be revealed."""
-
-    id = models.CharField(primary_key=True, max_length=32, default=new_secret_id, editable=False)
-    key = models.ForeignKey(APIKey, on_delete=models.CASCADE, related_name="secrets")
-    digest = models.BinaryField(max_length=32, unique=True)
-    index_key_id = models.CharField(max_length=16)
-    ciphertext = models.BinaryField(null=True)
-    hint = models.CharField(max_length=32)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    retires_at = models.DateTimeField(null=True, blank=True)
-
-    PURPOSE = "key secret"
-    SEALED = ("id", "key_id", "index_key_id", "digest", "retires_at")
-
-    objects: ClassVar[models.Manager["KeySecret"]] = KeySecretQuerySet.as_manager()
-
-    class Meta:
-        # Newest first, so that the secret in use is at the top.
-        ordering: ClassVar = ["-created_at"]
-
-    def __str__(self) -> str:
-        return self.hint
-
-    @property
-    def can_be_revealed(self) -> bool:
-        """Whether there is a ciphertext to reveal: not for a show-once secret, and not after revocation."""
-        return self.ciphertext is not None
-
-    def sealing_context(self, key: APIKey) -> list[str]:
-        """Return the associated data of the ciphertext, which then opens only in this row, for this key and owner."""
-        return ["key secret", self.id, key.id, key.owner_id, key.environment]

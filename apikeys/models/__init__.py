@@ -1,0 +1,17 @@
+"""Models of keys: the keys themselves, their secrets, and the policies that bound them."""
+
+from apikeys.models.keys import EXPIRES_SOON, NAME_LENGTH, REASON_LENGTH, APIKey, Environment, new_key_id
+from apikeys.models.policies import KeyPolicy
+from apikeys.models.secrets import KeySecret, new_secret_id
+
+__all__ = [
+    "EXPIRES_SOON",
+    "NAME_LENGTH",
+    "REASON_LENGTH",
+    "APIKey",
+    "Environment",
+    "KeyPolicy",
+    "KeySecret",
+    "new_key_id",
+    "new_secret_id",
+]

@@ -1,0 +1,146 @@
+"""Forms in which a developer rotates, pauses or revokes keys. They validate and never write."""
+
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final, NamedTuple
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.boundfield import BoundWidget
+from django.utils import timezone
+
+from accounts.hide_secrets import HideSecretsMixin
+from apikeys.models import NAME_LENGTH, REASON_LENGTH, APIKey
+from apikeys.names import clean_name, clean_reason
+
+NAME_INPUT: Final = forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
+OVERLAPS: Final = (
+    ("24", "24 hours"),
+    ("1", "1 hour"),
+    ("168", "7 days"),
+    ("720", "30 days"),
+    ("0", "None: it leaked"),
+)
+"""The overlaps that the form offers, in hours."""
+HINTS: Final = {
+    "24": "To replace it on your servers today.",
+    "1": "To replace it right now.",
+    "168": "If it takes a deployment or a colleague.",
+    "720": "If others use the key and have to be told.",
+    "0": "The former secret is refused from the next call on.",
+}
+"""When to choose each."""
+PAUSES: Final = (
+    ("", "Until I resume it"),
+    ("1", "For 1 hour"),
+    ("24", "For 24 hours"),
+    ("168", "For 7 days"),
+    ("720", "For 30 days"),
+)
+SURE: Final = "revoke"
+
+
+class OverlapRadio(NamedTuple):
+    """The radio button of an overlap, and when to choose it."""
+
+    button: BoundWidget
+    hint: str
+
+
+class ReasonField(forms.CharField):
+    """A reason that may be left out. The key's owner and whoever uses the key can read it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, max_length=REASON_LENGTH, **options)
+
+    def clean(self, value: Any) -> str:
+        """Return the reason, normalized; empty if none was given."""
+        return clean_reason(super().clean(value))
+
+
+class RotateForm(HideSecretsMixin, forms.Form):
+    """For how long the former secret goes on working. `replaces` tells two rotations at once apart."""
+
+    keepable: ClassVar[tuple[str, ...]] = ("overlap", "reason")
+
+    overlap = forms.ChoiceField(
+        choices=OVERLAPS,
+        initial="24",
+        label="How long should the current secret keep working?",
+        widget=forms.RadioSelect,
+    )
+    reason = ReasonField(help_text="Such as where it leaked. It is kept in the key's history.")
+    replaces = forms.CharField(max_length=32, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, is_running: bool, **kwargs: Any) -> None:
+        """Offer no overlap while one is running."""
+        super().__init__(*args, **kwargs)
+        if is_running:
+            overlap = self.fields["overlap"]
+            assert isinstance(overlap, forms.ChoiceField)  # noqa: S101  # for the type checker: declared above
+            overlap.choices, overlap.initial = [OVERLAPS[-1]], OVERLAPS[-1][0]
+
+    @property
+    def overlap_radios(self) -> list[OverlapRadio]:
+        """The radio buttons of the overlaps."""
+        return [OverlapRadio(button, HINTS[button.data["value"]]) for button in self["overlap"]]
+
+    def clean_overlap(self) -> timedelta:
+        """Return the overlap."""
+        return timedelta(hours=int(self.cleaned_data["overlap"]))
+
+
+class PauseForm(HideSecretsMixin, forms.Form):
+    """Why one or more keys are paused, and until when."""
+
+    keepable: ClassVar[tuple[str, ...]] = ("reason", "until")
+
+    reason = ReasonField(help_text="Whoever calls with the key is told.")
+    until = forms.ChoiceField(choices=PAUSES, required=False, label="Pause")
+
+    def clean_until(self) -> datetime | None:
+        """Return the end of the pause; None for a pause that is resumed by hand."""
+        hours = self.cleaned_data["until"]
+        return timezone.now() + timedelta(hours=int(hours)) if hours else None
+
+
+class RevokeForm(HideSecretsMixin, forms.Form):
+    """The reason for revoking a key, which is optional. For a key in use, the developer must also type its name."""
+
+    keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")
+
+    typed = forms.CharField(max_length=NAME_LENGTH, label="Name of the key", widget=NAME_INPUT)
+    reason = ReasonField(help_text="Whoever calls with the key is told.")
+
+    def __init__(self, *args: Any, key: APIKey, in_use: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._name = key.name
+        if not in_use:
+            del self.fields["typed"]
+
+    def clean_typed(self) -> str:
+        """Return the name as typed. Raises `ValidationError` if it is not the key's, ignoring case."""
+        typed: str = self.cleaned_data["typed"]
+        if clean_name(typed).casefold() != self._name.casefold():
+            raise ValidationError("This doesn't match the key's name.", code="name")
+        return typed
+
+
+class RevokeManyForm(HideSecretsMixin, forms.Form):
+    """The reason for revoking several keys. If one of them is in use, the developer must also type a word."""
+
+    keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")
+
+    typed = forms.CharField(max_length=20, label=f"Type “{SURE}” to continue", widget=NAME_INPUT)
+    reason = ReasonField(help_text="Whoever calls with one of the keys is told.")
+
+    def __init__(self, *args: Any, in_use: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not in_use:
+            del self.fields["typed"]
+
+    def clean_typed(self) -> str:
+        """Return the word. Raises `ValidationError` for another one."""
+        typed: str = self.cleaned_data["typed"]
+        if typed.strip().casefold() != SURE:
+            raise ValidationError(f"Type “{SURE}”.", code="typed")
+        return typed
