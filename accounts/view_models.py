@@ -50,6 +50,8 @@ def by_whom(event: Event, user: User) -> ByWhom:
         return ByWhom("by an operator", None)
     if actor.startswith("command:"):
         return ByWhom("by an operator at the command line", None)
+    if actor.startswith("key:"):
+        return ByWhom(f"with the key {actor.removeprefix('key:')}", event.address)
     return ByWhom("", event.address)
 
 

@@ -1,5 +1,7 @@
 """Errors that the verbs of keys raise. Each carries one sentence that helps the caller."""
 
+from collections.abc import Collection
+
 
 class APIKeyError(Exception):
     """Root of every error of this app. Its text may be shown to the user."""
@@ -35,6 +37,27 @@ class KeyEndedError(APIKeyError):
 
 class RotatingError(APIKeyError):
     """An overlap is running, or someone else has just rotated the key: it never has three live secrets."""
+
+
+class StillRunningError(APIKeyError):
+    """The first call with this Idempotency-Key has not been answered yet."""
+
+
+class DifferentCallError(APIKeyError):
+    """Another call was made with this Idempotency-Key."""
+
+
+class AnswerDestroyedError(APIKeyError):
+    """The call was carried out before, and its answer is no longer kept."""
+
+
+class BeyondCallerError(APIKeyError):
+    """The key would have more rights than its caller. `pointer` names the member of the body."""
+
+    def __init__(self, message: str, *, pointer: str = "", scopes: Collection[str] = ()) -> None:
+        super().__init__(message)
+        self.pointer = pointer
+        self.scopes = scopes
 
 
 class OverlapError(APIKeyError):

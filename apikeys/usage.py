@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from django.db.models import Count, Max, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, F, Max, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import TruncDay
 from django.utils import timezone
 
@@ -153,6 +153,23 @@ def outcomes(key_id: str, since: datetime) -> list[OutcomeCount]:
     """Return the outcomes of a key's calls since then, the most frequent first."""
     rows = _since([key_id], since).values_list("outcome").annotate(calls=Sum("count"))
     return [OutcomeCount(*row) for row in rows.order_by("-calls", "outcome")]
+
+
+class OutcomeAt(NamedTuple):
+    """How many calls of one hour or day had one outcome."""
+
+    at: datetime
+    code: str
+    calls: int
+
+
+def outcomes_at(key_id: str, unit: Unit, *, days: int) -> list[OutcomeAt]:
+    """Return the outcomes of a key's calls in the last days, today included, by hour or day, in one query."""
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = _since([key_id], today - timedelta(days=days - 1))
+    at = TruncDay("hour") if unit is Unit.DAY else F("hour")
+    counts = rows.annotate(at=at).values_list("at", "outcome").annotate(calls=Sum("count"))
+    return [OutcomeAt(*row) for row in counts.order_by("at", "outcome")]
 
 
 def last_uses(key_ids: Collection[str]) -> dict[str, dict[str, datetime]]:

@@ -53,15 +53,21 @@ def _adds_a_scope(before: str, after: str) -> bool:
 
 
 def _lets_more_addresses_in(before: str, after: str) -> bool:
-    """Compare by containment, not by text. An empty list allows any address."""
-    if not before:
-        return False
     try:
-        allowed = [parse_network(text) for text in before.split()]
-        requested = [parse_network(text) for text in after.split()]
+        return not is_within_networks(after.split(), before.split())
     except ValueError:
         return before != after  # the row was not written by the portal, and the verb refuses to change it
-    return not requested or not all(_is_within(network, allowed) for network in requested)
+
+
+def is_within_networks(requested: Sequence[str], allowed: Sequence[str]) -> bool:
+    """Return whether the allowed networks contain all requested ones. No networks stand for any address.
+
+    Compares by containment, not by text. Raises ValueError for text that is not a network.
+    """
+    if not allowed:
+        return True
+    outer = [parse_network(text) for text in allowed]
+    return bool(requested) and all(_is_within(parse_network(text), outer) for text in requested)
 
 
 def _is_within(network: Network, allowed: Sequence[Network]) -> bool:

@@ -14,7 +14,7 @@ from accounts.operators import OperatorAdmin, ReadOnlyAdmin
 from accounts.way_back import WayBack
 from audit.origin import Origin
 from credentials.scopes import services
-from credentials.scopes.models import Scope
+from credentials.scopes.models import BUILT_IN, Scope
 from credentials.usage.models import SourceAddress, Usage
 
 DESCRIPTION_LENGTH = 200
@@ -47,7 +47,9 @@ class ScopeAdmin(OperatorAdmin):
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: Scope | None = None) -> tuple[str, ...]:
-        return ("name",) if obj else ()
+        if obj is None:
+            return ()
+        return ("name", "restricted") if obj.name in BUILT_IN else ("name",)
 
     @override
     def save_model(self, request: HttpRequest, obj: Scope, form: Any, change: bool) -> None:

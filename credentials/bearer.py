@@ -19,7 +19,7 @@ from credentials.credential import Credential
 from credentials.permissions import CredentialRefused
 from credentials.record import VerifiedRecord
 from credentials.refusals import RefusedError, refusal_error
-from credentials.response_headers import set_response_headers
+from credentials.verified_request import note_verified
 
 ENTRY_POINT: Final = "api"
 MAX_HEADER: Final = 8192  # bytes; a longer header is refused unread
@@ -54,7 +54,7 @@ class BearerAuthentication(BaseAuthentication, ABC):
                 quota = admission.accept(record)
         except RefusedError as error:
             raise CredentialRefused(error.refusal) from None
-        set_response_headers(django_request, record, quota)
+        note_verified(django_request, record, quota)
         # Lazy, because most views never look at the user.
         return cast("User", SimpleLazyObject(record.owner.as_user)), record.credential
 

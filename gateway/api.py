@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from audit.client_address import parse_address
-from credentials.response_headers import set_response_headers
+from credentials.verified_request import note_verified
 from gateway.verify import JSON, VerifyCall, read_media_type
 
 
@@ -21,6 +21,6 @@ class VerifyView(APIView):
         meta = django_request.META
         address = parse_address(meta.get("REMOTE_ADDR", ""))
         call = VerifyCall(meta.get("HTTP_AUTHORIZATION"), meta.get("QUERY_STRING", ""), django_request.body, address)
-        set_response_headers(django_request, call.authenticate())
+        note_verified(django_request, call.authenticate())
         read_media_type(meta.get("CONTENT_TYPE", ""))
         return HttpResponse(call.respond(), content_type=JSON)

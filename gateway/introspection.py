@@ -10,7 +10,7 @@ from credentials.admission import Admission
 from credentials.credential import Credential
 from credentials.kinds import Kind, kind_of
 from credentials.refusals import Refusal, RefusedError
-from credentials.response_headers import set_response_headers
+from credentials.verified_request import note_verified
 from gateway.callers import CallerLimitError, authenticate_caller, authorize_caller, count_miss
 from gateway.verification import verify_any
 from tokens.clients import Form, OAuthError, authenticate_client, oauth_endpoint, too_many
@@ -76,7 +76,7 @@ def _caller(request: HttpRequest, form: Form) -> Credential:
         raise _as_oauth(error.refusal) from None
     except CallerLimitError as error:
         raise OAuthError("temporarily_unavailable", str(error), status=503, retry_after=error.retry_after) from None
-    set_response_headers(request, caller)
+    note_verified(request, caller)
     return caller.credential
 
 

@@ -20,7 +20,7 @@ from credentials.verified_cache.database_log import UnusableFileError
 from credentials.verified_cache.freshness import freshness
 from credentials.verified_cache.trigger_health import faults
 from integrity.key_check import confirm_rings
-from keyportal.errors.problems import CODES
+from keyportal.errors.codes import CODES
 from keyportal.errors.redacted_errors import in_short
 from keyportal.http.context import THEMES
 from vault.errors import VaultError

@@ -17,7 +17,7 @@ from audit.client_address import parse_address
 from credentials.admission import Admission
 from credentials.record import VerifiedRecord
 from credentials.refusals import RefusedError
-from credentials.response_headers import set_response_headers
+from credentials.verified_request import note_verified
 from tokens.basic import basic_credentials
 from tokens.client_failures import WRONG_SECRET, record_failed_client
 
@@ -106,7 +106,7 @@ def authenticate_client(request: HttpRequest, form: Form, *, limited: bool = Tru
         # Concurrent requests can all pass the check above before one is counted; only as many as the limit get this
         # response.
         raise too_many(wait) if wait else OAuthError("invalid_client", reason, status=401)
-    set_response_headers(request, known)
+    note_verified(request, known)
     return known
 
 

@@ -1,5 +1,6 @@
-"""Keys, their secrets, and the policies that bound them."""
+"""Keys, their secrets, the policies that bound them, and answers that are kept."""
 
+import apikeys.models.idempotency
 import apikeys.models.keys
 import apikeys.models.secrets
 import django.core.validators
@@ -69,6 +70,35 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "API key",
             },
+        ),
+        migrations.CreateModel(
+            name="IdempotentAnswer",
+            fields=[
+                (
+                    "id",
+                    models.CharField(
+                        default=apikeys.models.idempotency.new_answer_id,
+                        editable=False,
+                        max_length=32,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("caller", models.CharField(max_length=64)),
+                ("call", models.BinaryField(max_length=32)),
+                ("request", models.BinaryField(max_length=32)),
+                ("holds_secret", models.BooleanField()),
+                ("content", models.BinaryField(null=True)),
+                ("created_at", models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
+                (
+                    "key",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="idempotent_answers",
+                        to="apikeys.apikey",
+                    ),
+                ),
+            ],
         ),
         migrations.CreateModel(
             name="KeyPolicy",
@@ -233,6 +263,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="apikey",
             constraint=models.CheckConstraint(condition=models.Q(("name", ""), _negated=True), name="key_has_a_name"),
+        ),
+        migrations.AddConstraint(
+            model_name="idempotentanswer",
+            constraint=models.UniqueConstraint(fields=("caller", "call"), name="one_answer_a_call"),
         ),
         migrations.AddConstraint(
             model_name="keysecret",

@@ -1,5 +1,6 @@
 """Models of keys: the keys themselves, their secrets, and the policies that bound them."""
 
+from apikeys.models.idempotency import IdempotentAnswer
 from apikeys.models.keys import EXPIRES_SOON, NAME_LENGTH, REASON_LENGTH, APIKey, Environment, new_key_id
 from apikeys.models.policies import KeyPolicy
 from apikeys.models.secrets import KeySecret, new_secret_id
@@ -10,6 +11,7 @@ __all__ = [
     "REASON_LENGTH",
     "APIKey",
     "Environment",
+    "IdempotentAnswer",
     "KeyPolicy",
     "KeySecret",
     "new_key_id",

@@ -29,6 +29,7 @@ def create_key(
     expires_at: datetime | Expiry | None = Expiry.DEFAULT,
     show_once: bool = False,
     restricted: bool = False,
+    rate_limit: str = "",
     form_token: str | None = None,
     origin: Origin,
 ) -> tuple[APIKey, str]:
@@ -43,7 +44,7 @@ def create_key(
     key = APIKey(owner=owner, name=name, environment=environment, networks=" ".join(networks))
     key.expires_at = chosen_expiry(policy, expires_at)
     key.scopes = " ".join(sorted(set(scopes)))
-    key.form_token = form_token
+    key.rate_limit, key.form_token = rate_limit, form_token
     key.seal = key.make_seal()
     with transaction.atomic():
         _lock(owner)

@@ -48,7 +48,11 @@ def edit_key(
     after = edited_columns(name=name, scopes=scopes, networks=networks, expires_at=expires_at)
     before = {field: getattr(key, field) for field in after}
     wider = widened_columns(key, after)
-    if key.revoked_at or not swap_key(key, after):
+    if key.revoked_at:
+        raise ChangedMeanwhileError(CHANGED_MEANWHILE)
+    if before == after:
+        return key
+    if not swap_key(key, after):
         raise ChangedMeanwhileError(CHANGED_MEANWHILE)
     changed = sorted(field for field in after if before[field] != after[field])
     record_event(EventType.KEY_EDITED, subject=f"key:{key.pk}", origin=origin, changed=changed, widened=wider)

@@ -6,6 +6,7 @@ from django.utils import timezone
 from apikeys import emails
 from apikeys.models import APIKey, KeySecret
 from apikeys.services.changing import swap_key
+from apikeys.services.idempotency import destroy_answers
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
@@ -24,6 +25,7 @@ def revoke(*, key: APIKey, reason: str, origin: Origin) -> bool:
             return False
         if swap_key(current, {"revoked_at": timezone.now(), "revoked_reason": reason}, ignore_tampering=True):
             break
+    destroy_answers(key)
     KeySecret.objects.filter(key=key).update(ciphertext=None)
     confirm_rows(KeySecret.objects.filter(key=key, ciphertext__isnull=False), exist=False)
     record_event(EventType.KEY_REVOKED, subject=f"key:{key.pk}", origin=origin, reason=reason)

@@ -11,6 +11,7 @@ from apikeys import emails
 from apikeys.errors import IntegrityViolationError, OverlapError, RotatingError
 from apikeys.models import APIKey, KeySecret
 from apikeys.services.changing import refuse_ended, swap_key
+from apikeys.services.idempotency import destroy_answers
 from apikeys.services.policies import policy_of
 from apikeys.services.secrets import add_secret
 from audit.event_types import EventType
@@ -55,6 +56,7 @@ def rotate(
         ends = min(now + overlap, current.expires_at or now + overlap)
         for secret in live:
             _retire(secret, at=ends, now=now)
+        destroy_answers(current)
         [former] = (secret for secret in live if secret.is_current)
         text = add_secret(current, policy, show_once=former.ciphertext is None)
         about = {"overlap": int(overlap.total_seconds()), "retires_at": ends.isoformat(), "reason": reason}

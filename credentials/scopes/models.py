@@ -12,8 +12,13 @@ SCOPE_NAME = r"[a-z][a-z0-9_.-]*(:[a-z][a-z0-9_.-]*)?"
 """A subset of RFC 6749's scope-token that reads well in a list."""
 
 
-BUILT_IN: Final = frozenset({"credentials:verify"})
-"""Scopes that the portal itself requires, all restricted. Migrations write their rows, unsealed for lack of a ring."""
+MANAGEMENT: Final = frozenset({"keys:read", "keys:write", "self:rotate"})
+"""Scopes of the management API. A token has one only if it was asked for by name."""
+BUILT_IN: Final = {"credentials:verify": True, **dict.fromkeys(MANAGEMENT, False)}
+"""Scopes that the portal itself requires, and whether only operators grant them.
+
+Migrations write their rows, unsealed for lack of a ring.
+"""
 
 
 class ScopeQuerySet(models.QuerySet["Scope"]):
@@ -59,5 +64,5 @@ class Scope(SealedRow):
 
 
 def is_built_in(name: str, *, restricted: bool) -> bool:
-    """Return whether the scope is one of `BUILT_IN`, and restricted as those are."""
-    return restricted and name in BUILT_IN
+    """Return whether the scope is one of `BUILT_IN`, and restricted as it is there."""
+    return BUILT_IN.get(name) is restricted

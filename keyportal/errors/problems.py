@@ -15,10 +15,27 @@ from django.urls import reverse
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
+from apikeys.errors import (
+    AnswerDestroyedError,
+    APIKeyError,
+    BeyondCallerError,
+    ChangedMeanwhileError,
+    DifferentCallError,
+    KeyEndedError,
+    NotAllowedError,
+    OverlapError,
+    PausedByOperatorError,
+    PolicyError,
+    RotatingError,
+    ScopeNotAllowedError,
+    StillRunningError,
+    TooManyKeysError,
+)
 from credentials.permissions import CredentialRefused
-from credentials.refusals import REASONS, Reason, Refusal
+from credentials.refusals import Refusal
 from credentials.runtime.database_writes import database_writes
 from gateway.callers import CallerLimitError
+from keyportal.errors.codes import CODES
 from keyportal.errors.redacted_errors import in_short
 from vault.errors import VaultError
 
@@ -27,43 +44,6 @@ logger = logging.getLogger(__name__)
 NOT_SET_UP: Final = ("42501", "42P01", "42703")
 """PostgreSQL's codes if the role lacks a right, or migrations (a table, a column) are missing."""
 RETRY_AFTER: Final = 2  # seconds; a restart of the database takes at least as long
-
-FRAMEWORK: Final[Mapping[str, Reason]] = {
-    "bad_request": Reason(400, "The request can't be understood", "Check the address, the headers and the body."),
-    "malformed_body": Reason(400, "The body is not valid JSON", "Send one JSON object, in UTF-8."),
-    "invalid": Reason(
-        400, "Some fields are invalid", "Each entry in “errors” points to a field and says what is wrong."
-    ),
-    "permission_denied": Reason(403, "This is not allowed", "Contact this portal's operators."),
-    "https_required": Reason(
-        403,
-        "This portal does not accept credentials over plain http",
-        "Send the request again over https. If it held a credential, replace that credential: it crossed the network "
-        "unencrypted. The portal's operators can allow plain http for their own networks.",
-    ),
-    "not_found": Reason(404, "There is nothing here", "Check the address and the id."),
-    "method_not_allowed": Reason(
-        405, "This address does not support that method", "The Allow header lists the methods that it supports."
-    ),
-    "not_acceptable": Reason(
-        406, "Only JSON is available here", "Send “Accept: application/json”, or no Accept header."
-    ),
-    "request_timeout": Reason(408, "The request did not arrive in time", "Send it again without pauses."),
-    "conflict": Reason(
-        409,
-        "Something else changed this at the same time",
-        "Check its current state, then decide whether to try again.",
-    ),
-    "gone": Reason(410, "This no longer exists", "Remove this address from your configuration."),
-    "too_large": Reason(413, "The request is too large", "Send less than 64 KiB."),
-    "address_too_long": Reason(414, "The address is too long", "Send long values in the body."),
-    "unsupported_media_type": Reason(415, "Only JSON is accepted here", "Send “Content-Type: application/json”."),
-    "headers_too_large": Reason(431, "The headers are too large", "Send fewer and shorter headers, cookies included."),
-    "internal_error": Reason(
-        500, "Something went wrong in the portal", "The portal's log has the details under this request's id."
-    ),
-}
-CODES: Final[Mapping[str, Reason]] = {**REASONS, **FRAMEWORK}
 
 OAUTH_ERRORS: Final[Mapping[int, str]] = {
     401: "invalid_client",
@@ -85,6 +65,25 @@ _OF_EXCEPTION: Final[Mapping[type[Exception], str]] = {
     exceptions.UnsupportedMediaType: "unsupported_media_type",
     VaultError: "unavailable",
 }
+
+
+OF_VERB: Final[Mapping[type[APIKeyError], tuple[str, str]]] = {
+    ScopeNotAllowedError: ("validation", "/scopes"),
+    PolicyError: ("validation", "/expires_at"),
+    OverlapError: ("validation", "/overlap"),
+    BeyondCallerError: ("permission_denied", ""),
+    PausedByOperatorError: ("permission_denied", ""),
+    NotAllowedError: ("permission_denied", ""),
+    TooManyKeysError: ("limit_reached", ""),
+    KeyEndedError: ("key_ended", ""),
+    RotatingError: ("rotating", ""),
+    ChangedMeanwhileError: ("changed_meanwhile", ""),
+    StillRunningError: ("idempotency_running", ""),
+    DifferentCallError: ("idempotency_mismatch", ""),
+    AnswerDestroyedError: ("answer_destroyed", ""),
+    APIKeyError: ("conflict", ""),
+}
+"""For each error of a verb of keys, the code of its problem and the member of the body that is at fault."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,9 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
     if isinstance(exc, exceptions.NotAuthenticated) and request is not None:
         return Problem.of_refusal(Refusal(code=_without_credential(request)))
     if isinstance(exc, exceptions.ValidationError):
-        return Problem("invalid", {"errors": list(_with_pointers(exc.detail))})
+        return Problem("validation", {"errors": list(_with_pointers(exc.detail))})
+    if isinstance(exc, APIKeyError):
+        return _of_verb(exc)
     code = next((code for kind, code in _OF_EXCEPTION.items() if isinstance(exc, kind)), "")
     if exc is not None and is_of_the_database(exc):
         database_writes().on_error(exc)
@@ -167,6 +168,16 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
     if exc is not None and code == "unavailable":
         logger.error("unavailable: %s", in_short(exc), exc_info=exc)
     return Problem(code) if code else None
+
+
+def _of_verb(error: APIKeyError) -> Problem:
+    """Return the problem for what a verb of keys refused, in its own words."""
+    if isinstance(error, BeyondCallerError) and error.scopes:
+        return Problem.of_refusal(Refusal(code="insufficient_scope", scopes=tuple(error.scopes), pointer=error.pointer))
+    code, pointer = next(found for kind, found in OF_VERB.items() if isinstance(error, kind))
+    pointer = error.pointer if isinstance(error, BeyondCallerError) else pointer
+    errors = {"errors": [{"pointer": pointer, "detail": str(error)}]} if pointer else {}
+    return Problem(code, {"detail": str(error), **errors})
 
 
 def is_of_the_database(exc: BaseException) -> bool:

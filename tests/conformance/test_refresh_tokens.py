@@ -91,7 +91,7 @@ def pair_of(oauth_client: OAuthClient) -> dict[str, Any]:
 @pytest.mark.parametrize("body", [{}, {"refresh_token": None}, {"refresh_token": []}, [], "x", 5])
 def test_a_body_that_is_none_is_told_what_is_wrong(oauth_client: OAuthClient, body: object) -> None:
     answer = oauth_client.post("/api/v1/tokens/refresh", body)
-    assert (answer.status, json_of(answer)["code"]) == (400, "invalid")
+    assert (answer.status, json_of(answer)["code"]) == (400, "validation")
     assert assert_refused(oauth_client.token({"grant_type": "refresh_token"}), "invalid_request")
 
 

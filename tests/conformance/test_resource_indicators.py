@@ -54,7 +54,7 @@ def test_what_is_no_resource_of_ours_is_an_invalid_target(
     assert (answer.status, json_of(answer)["error"]) == (400, "invalid_target")
     assert resource not in json_of(answer)["error_description"]
     problem = log_in(oauth_client, resource)
-    code = "invalid" if resource == "\0" else "invalid_target"  # no text of an API has such a character
+    code = "validation" if resource == "\0" else "invalid_target"  # no text of an API has such a character
     assert (problem.status, json_of(problem)["code"]) == (400, code)
     assert [error["pointer"] for error in json_of(problem)["errors"]] == ["/resource"]
     assert resource not in json.dumps(json_of(problem), ensure_ascii=False)

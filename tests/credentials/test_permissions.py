@@ -13,9 +13,9 @@ from rest_framework.views import APIView
 from apikeys.authentication import APIKeyAuthentication
 from audit.client_address import parse_address
 from credentials.permissions import CredentialRefused, HasScope
-from credentials.response_headers import response_headers
 from credentials.scopes.models import Scope
 from credentials.usage.counters import usage_counters
+from credentials.verified_request import response_headers
 from tests.conftest import MakeKey
 
 pytestmark = pytest.mark.django_db

@@ -95,7 +95,7 @@ def test_only_a_service_with_the_scope_may_ask(oauth_client: OAuthClient, client
 )
 def test_a_wrong_body_is_pointed_at(oauth_client: OAuthClient, service: ClientKey, body: object, pointer: str) -> None:
     answer = oauth_client.post("/api/v1/verify", body, Authorization=f"Bearer {service.secret}")
-    assert (answer.status, json_of(answer)["code"]) == (400, "invalid")
+    assert (answer.status, json_of(answer)["code"]) == (400, "validation")
     assert pointer in [error["pointer"] for error in json_of(answer)["errors"]]
 
 

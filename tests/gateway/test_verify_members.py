@@ -96,7 +96,7 @@ def test_a_member_that_nobody_knows_is_400_with_the_name_that_was_meant(
 ) -> None:
     asked = {"credential": shown.secret, **body} if isinstance(body, dict) else {}
     answer = post(portal, service, json.dumps(asked).encode(), **form)
-    assert (answer.status, json_of(answer)["code"]) == (400, "invalid")
+    assert (answer.status, json_of(answer)["code"]) == (400, "validation")
     [error] = json_of(answer)["errors"]
     assert error["pointer"] == pointer
     assert (f"“{meant}”" in error["detail"]) == bool(meant)
@@ -139,7 +139,7 @@ def test_a_value_that_it_may_not_have_is_400(
     portal: Portal, service: ClientKey, form: dict[str, str], body: dict[str, Any], pointer: str
 ) -> None:
     answer = post(portal, service, json.dumps({"credential": "x", **body}).encode(), **form)
-    assert (answer.status, json_of(answer)["code"]) == (400, "invalid")
+    assert (answer.status, json_of(answer)["code"]) == (400, "validation")
     assert pointer in [error["pointer"] for error in json_of(answer)["errors"]]
 
 
@@ -173,7 +173,7 @@ def test_what_is_no_json_is_400(portal: Portal, service: ClientKey, form: dict[s
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"5", b"null", b"true"])
 def test_json_that_is_no_object_is_400(portal: Portal, service: ClientKey, form: dict[str, str], body: bytes) -> None:
     answer = post(portal, service, body, **form)
-    assert (answer.status, json_of(answer)["code"], json_of(answer)["errors"][0]["pointer"]) == (400, "invalid", "")
+    assert (answer.status, json_of(answer)["code"], json_of(answer)["errors"][0]["pointer"]) == (400, "validation", "")
 
 
 @pytest.mark.parametrize("credential", ["\0", "x\0y", "🔑", "kp_live_\u202e", "a.b.c", " ", "\x7f", "x" * 8192])

@@ -13,7 +13,7 @@ from django.apps import apps
 from django.conf import settings
 
 from integrity.sealed import SealedRow
-from keyportal.errors.problems import CODES
+from keyportal.errors.codes import CODES
 from keyportal.options import OPTIONS
 from tests.portal import ROOT
 from tests.waiting import DEADLINE

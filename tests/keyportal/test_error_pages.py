@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 
 from accounts.models import User
 from keyportal.errors import error_views as errors
-from keyportal.errors.problems import CODES
+from keyportal.errors.codes import CODES
 from keyportal.http import middleware
 from tests.keyportal.test_every_route import METHODS, every_route
 from tests.portal import ROOT, Portal

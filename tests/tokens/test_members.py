@@ -70,7 +70,7 @@ def test_what_is_not_understood_is_400_and_gives_nothing(
 ) -> None:
     token = log_in({}).json()["refresh_token"]
     for answer in (log_in(body), refresh(client, {"refresh_token": token, **body})):
-        assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+        assert (answer.status_code, answer.json()["code"]) == (400, "validation")
         [error] = answer.json()["errors"]
         assert error["pointer"] == pointer
         assert (f"“{meant}”" in error["detail"]) == bool(meant)

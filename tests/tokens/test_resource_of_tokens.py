@@ -134,7 +134,7 @@ def test_one_token_is_for_one_service(client: Client, head: Head, log_in_for_tok
         answer = client.post("/oauth/token", body, FORM, secure=True, headers=head)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_target")
         problem = log_in_for_tokens(400, resource=twice)
-        assert (problem["code"], problem["errors"][0]["pointer"]) == ("invalid", "/resource")
+        assert (problem["code"], problem["errors"][0]["pointer"]) == ("validation", "/resource")
     nothing: tuple[object, ...] = ("", {}, True)
     for one in nothing:
         problem = log_in_for_tokens(400, resource=one)

@@ -17,7 +17,7 @@ from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from credentials.record import VerifiedRecord
-from credentials.scopes.models import Scope
+from credentials.scopes.models import MANAGEMENT, Scope
 from integrity.key_check import confirm_rings_once
 from integrity.rings import index_ring
 from integrity.sealed import swap
@@ -60,11 +60,12 @@ def issue_to_user(
 ) -> TokenResponse:
     """Start a family for a log-in that the caller has verified, and return its first pair of tokens.
 
-    `scopes` None requests all scopes that developers may take themselves; `resource` None means the portal's own
-    audience. Raises `InvalidScopeError`, `InvalidTargetError`.
+    `scopes` None requests all scopes that developers may take themselves, but for those that manage keys; `resource`
+    None means the portal's own audience. Raises `InvalidScopeError`, `InvalidTargetError`.
     """
     confirm_rings_once()
-    granted = _grant(scopes, [scope.name for scope in Scope.objects.filter(restricted=False).with_valid_seals()])
+    available = [scope.name for scope in Scope.objects.filter(restricted=False).with_valid_seals()]
+    granted = _grant(_or_default(scopes, available), available)
     family = TokenFamily(user=user, scopes=granted, epoch=user.auth_epoch, address=origin.address, agent=agent)
     family.audience = audiences.grant(resource)
     family.expires_at = family.started_at + timedelta(seconds=settings.KEYPORTAL_REFRESH_LIFETIME)
@@ -83,11 +84,11 @@ def issue_to_key(
 ) -> TokenResponse:
     """Exchange a key, whose secret the caller has verified, for an access token.
 
-    There is never a refresh token (RFC 6749 §4.4.3). `scopes` None requests all that the key has; `resource` None means
-    the portal's own audience. Raises `InvalidScopeError`, `InvalidTargetError`.
+    There is never a refresh token (RFC 6749 §4.4.3). `scopes` None requests all that the key has, but for those that
+    manage keys; `resource` None means the portal's own audience. Raises `InvalidScopeError`, `InvalidTargetError`.
     """
     key = client.credential
-    granted = _grant(scopes, key.scopes)
+    granted = _grant(_or_default(scopes, key.scopes), key.scopes)
     access_token, claims = sign_access_token(
         subject=f"key:{key.id}",
         client_id=key.id,
@@ -150,6 +151,11 @@ def redeemable(secret: str) -> RefreshToken | None:
     except InvalidGrantError:
         return None
     return token if token.used_at is None and token.expires_at > now else None
+
+
+def _or_default(requested: Collection[str] | None, available: Collection[str]) -> Collection[str]:
+    """Return the requested scopes; by default all that are available, but for those that manage keys."""
+    return set(available) - MANAGEMENT if requested is None else requested
 
 
 def _grant(requested: Collection[str] | None, available: Collection[str]) -> str:

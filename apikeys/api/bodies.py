@@ -1,0 +1,157 @@
+"""Request bodies of the management API. They validate, and no message repeats a value."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError as InvalidTextError
+from rest_framework import serializers
+from typing_extensions import override
+
+from apikeys.models import REASON_LENGTH, Environment
+from apikeys.names import clean_name, clean_reason
+from apikeys.overlap_text import EXPECTED, parse_overlap
+from audit.client_address import parse_network
+from credentials.json_body import StrictSerializer
+
+MAX_SCOPES: Final = 100
+MAX_NETWORKS: Final = 50
+MAX_LENGTH: Final = 1000
+"""Characters of a text, before it is looked at."""
+TIME_EXPECTED: Final = "Send a time with its zone (RFC 3339), such as 2027-01-31T12:00:00Z."
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class TextField(serializers.CharField):
+    """A string. REST framework takes numbers for one too."""
+
+    @override
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("Send a string.")
+        return super().to_internal_value(data)
+
+
+class NameField(TextField):
+    """A key's name."""
+
+    @override
+    def to_internal_value(self, data: Any) -> str:
+        try:
+            return clean_name(super().to_internal_value(data))
+        except InvalidTextError as error:
+            raise serializers.ValidationError(error.messages) from error
+
+
+class ReasonField(TextField):
+    """A reason, which may be empty."""
+
+    @override
+    def to_internal_value(self, data: Any) -> str:
+        try:
+            return clean_reason(super().to_internal_value(data))
+        except InvalidTextError as error:
+            raise serializers.ValidationError(error.messages) from error
+
+
+class TimeField(serializers.DateTimeField):
+    """A time of RFC 3339, with its zone."""
+
+    @override
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+            raise serializers.ValidationError(TIME_EXPECTED)
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise serializers.ValidationError(TIME_EXPECTED) from error
+
+
+class NetworksField(serializers.ListField):
+    """A list of addresses and networks."""
+
+    child = TextField(max_length=MAX_LENGTH)
+
+    @override
+    def to_internal_value(self, data: Any) -> list[str]:
+        texts, networks = super().to_internal_value(data), []
+        errors: dict[str, list[str]] = {}
+        for place, text in enumerate(texts):
+            try:
+                networks.append(str(parse_network(text)))
+            except ValueError:
+                errors[str(place)] = ["Send an address or a network, such as 203.0.113.7 or 2001:db8::/32."]
+        if errors:
+            raise serializers.ValidationError(errors)
+        return list(dict.fromkeys(networks))
+
+
+class ScopesField(serializers.ListField):
+    """Names of scopes."""
+
+    child = TextField(max_length=MAX_LENGTH)
+
+
+class OverlapField(serializers.Field):  # type: ignore[type-arg]  # not generic at run time
+    """An overlap: 0, or a text such as `24h`."""
+
+    @override
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return parse_overlap(data)
+        except ValueError as error:
+            raise serializers.ValidationError(EXPECTED) from error
+
+
+class Body(StrictSerializer):
+    """A JSON object, which may be missing altogether."""
+
+    @classmethod
+    def read(cls, data: Any) -> dict[str, Any]:
+        """Return the validated members that were sent. Raises `rest_framework.exceptions.ValidationError`."""
+        serializer = cls(data=data if data is not None else {})
+        serializer.is_valid(raise_exception=True)
+        values: dict[str, Any] = serializer.validated_data
+        return values
+
+
+class NewKeyBody(Body):
+    """A new key. Without `scopes` it only identifies its owner; without `expires_at` it has the portal's default."""
+
+    name = NameField(max_length=MAX_LENGTH)
+    environment = serializers.ChoiceField(
+        choices=Environment.values, required=False, error_messages={"invalid_choice": "Send live or test."}
+    )
+    scopes = ScopesField(max_length=MAX_SCOPES, required=False)
+    networks = NetworksField(max_length=MAX_NETWORKS, required=False)
+    expires_at = TimeField(required=False)
+    show_once = serializers.BooleanField(required=False, error_messages={"invalid": "Send true or false."})
+
+
+class KeyChangesBody(Body):
+    """Changes to a key: what is named, and nothing else. `expires_at: null` means never."""
+
+    name = NameField(max_length=MAX_LENGTH, required=False)
+    scopes = ScopesField(max_length=MAX_SCOPES, required=False)
+    networks = NetworksField(max_length=MAX_NETWORKS, required=False)
+    expires_at = TimeField(required=False, allow_null=True)
+
+    nullable = ("expires_at",)
+
+
+class RotationBody(Body):
+    """For how long the former secret goes on working: 24 hours unless `overlap` says otherwise."""
+
+    overlap = OverlapField(required=False)
+    reason = ReasonField(required=False, allow_blank=True, max_length=REASON_LENGTH)
+
+
+class PauseBody(Body):
+    """Why a key is paused, and until when."""
+
+    reason = ReasonField(required=False, allow_blank=True, max_length=REASON_LENGTH)
+    until = TimeField(required=False)
+
+
+class NoBody(Body):
+    """A call that takes nothing."""
