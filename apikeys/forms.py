@@ -14,7 +14,7 @@ from typing_extensions import override
 from accounts.hide_secrets import HideSecretsMixin
 from accounts.names import clean_text
 from apikeys.models import NAME_LENGTH, APIKey, Environment
-from audit.client_address import parse_network
+from apikeys.networks import MAX_TEXT, NetworksError, parse_text
 from credentials.scopes.models import Scope
 
 PRESETS = {"7": 7, "30": 30, "90": 90, "365": 365}
@@ -26,7 +26,6 @@ EXPIRY_CHOICES = [
     ("365", "In a year"),
     ("date", "On a date"),
 ]
-MAX_NETWORKS = 50
 NAME_INPUT = forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
 FORM_TOKEN_LENGTH = 43
 REASON_LENGTH = 200
@@ -48,6 +47,15 @@ def clean_name(name: str) -> str:
 def clean_reason(reason: str, *, needed: bool = False) -> str:
     """Return the reason for ending a key, normalized; empty if none was given. Raises `ValidationError`."""
     return clean_text(reason, what="A reason", max_length=REASON_LENGTH, needed=needed)
+
+
+def clean_networks(text: str) -> list[str]:
+    """Return the networks in canonical form. Raises `ValidationError` with a message for each line that is wrong."""
+    try:
+        return [str(network) for network in parse_text(text)]
+    except NetworksError as error:
+        messages = [*map(str, error.faults), *([f"And {error.more} more."] if error.more else [])]
+        raise ValidationError(messages, code="network") from error
 
 
 class ScopeField(forms.MultipleChoiceField):
@@ -78,7 +86,8 @@ class KeyForm(HideSecretsMixin, forms.Form):
     )
     networks = forms.CharField(
         required=False,
-        max_length=4000,
+        strip=False,  # so that lines are counted as the person sees them
+        max_length=MAX_TEXT,
         label="Allowed networks",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         help_text="One address or network per line, such as 203.0.113.7 or 2001:db8::/32. Leave empty to allow any.",
@@ -103,17 +112,8 @@ class KeyForm(HideSecretsMixin, forms.Form):
         return clean_name(self.cleaned_data["name"])
 
     def clean_networks(self) -> list[str]:
-        """Return the networks in canonical form, without duplicates."""
-        lines = self.cleaned_data["networks"].replace(",", " ").split()
-        if len(lines) > MAX_NETWORKS:
-            raise ValidationError(f"Enter up to {MAX_NETWORKS} networks.", code="too_many")
-        try:
-            return list(dict.fromkeys(str(parse_network(line)) for line in lines))
-        except ValueError as error:
-            message = (
-                "This isn't a network. Enter one address or network per line, such as 203.0.113.7 or 203.0.113.0/24."
-            )
-            raise ValidationError(message, code="network") from error
+        """Return the networks in canonical form."""
+        return clean_networks(self.cleaned_data["networks"])
 
     @override
     def clean(self) -> dict[str, Any]:
