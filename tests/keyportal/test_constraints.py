@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from audit.models import ChainState
-from credentials.usage.models import SourceAddress, Usage
+from credentials.usage.models import AddressUsage, SourceAddress, Usage
 from integrity.key_check import confirm_rings
 from tests.conftest import MakeKey
 from tokens.models import RevokedToken
@@ -28,6 +28,9 @@ VIOLATIONS: Final = {
     "usage_counted_once": "INSERT INTO credentials_usage ({columns}) SELECT {columns} FROM credentials_usage",
     "one_source_address": (
         "INSERT INTO credentials_sourceaddress ({columns}) SELECT {columns} FROM credentials_sourceaddress"
+    ),
+    "address_counted_once": (
+        "INSERT INTO credentials_addressusage ({columns}) SELECT {columns} FROM credentials_addressusage"
     ),
     "revoked_once": "INSERT INTO tokens_revokedtoken ({columns}) SELECT {columns} FROM tokens_revokedtoken",
 }
@@ -55,6 +58,7 @@ def rows(make_key: MakeKey) -> None:
     ChainState.objects.create()
     Usage.objects.create(credential="x", hour=now, entry_point="api", outcome="accepted", count=1)
     SourceAddress.objects.create(credential="x", first_at=now, last_at=now)
+    AddressUsage.objects.create(credential="x", day=now.date(), count=1)
     RevokedToken.objects.create(issuer="x", token_id="x", expires_at=now)
 
 

@@ -47,6 +47,7 @@ UNSEALED = {
     "credentials.ChangeCounter": "raised by triggers; a write to it empties caches",
     "credentials.Usage": "counts",
     "credentials.SourceAddress": "counts",
+    "credentials.AddressUsage": "counts",
     "credentials.UsageBatch": "counts",
     "tokens.RevokedToken": "its deletion is that of a row (docs/threat-model.md)",
     "keyportal.TaskRun": "when the last purge ran",
