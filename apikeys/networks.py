@@ -17,12 +17,11 @@ MAX_TEXT: Final = 4000
 """Characters of a list, with its comments."""
 MAX_FAULTS: Final = 10
 """The faults that are named; the others are counted."""
+NEVER_A_CLIENT: Final = tuple(map(ip_network, ("0.0.0.0/8", "224.0.0.0/4", "255.255.255.255", "::", "ff00::/8")))
+"""Networks of which no client has an address: no address yet, multicast, broadcast."""
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")  # as browsers count lines; `splitlines` knows more ends
 _ZONE: Final = re.compile(r"%[^/]*")
-_NEVER_A_CLIENT: Final = tuple(
-    map(ip_network, ("0.0.0.0/8", "224.0.0.0/4", "255.255.255.255", "::", "ff00::/8"))  # multicast, and no address
-)
 _IPV4_MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
 NOT_A_NETWORK: Final = "This isn't an address or a network. Write one such as 203.0.113.7 or 203.0.113.0/24."
@@ -151,7 +150,7 @@ def _fault_of(text: str, network: Network) -> str:
         return EVERYBODY
     if _contains(_IPV4_MAPPED, network):
         return f"Clients over IPv4 have IPv4 addresses here. Write {in_short(_mapped(network))} instead."
-    if is_within(network, _NEVER_A_CLIENT):
+    if is_within(network, NEVER_A_CLIENT):
         return NO_CLIENT
     if ip_interface(text).ip != network.network_address:
         return f"This has host bits set. Write {network} for the network, or leave out the “/” for a single address."
