@@ -68,9 +68,14 @@ class DryRun:
     """The number of further addresses."""
 
     @property
+    def known(self) -> int:
+        """The number of calls of which the list decides."""
+        return self.kept + self.refused
+
+    @property
     def total(self) -> int:
         """The number of calls."""
-        return self.kept + self.refused + self.unknown
+        return self.known + self.unknown
 
     @property
     def addresses(self) -> int:
@@ -92,6 +97,11 @@ class Suggestion(NamedTuple):
     calls: int
     share: str
     """Its share of all calls, in words."""
+
+    @property
+    def joins_several(self) -> bool:
+        """Whether it stands for several addresses."""
+        return self.addresses > 1
 
 
 def recent_calls(key_id: str) -> RecentCalls:
