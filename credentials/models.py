@@ -1,7 +1,7 @@
 """The models of this app, gathered from its packages for Django."""
 
 from credentials.scopes.models import Scope
-from credentials.usage.models import SourceAddress, Usage, UsageBatch
+from credentials.usage.models import AddressUsage, SourceAddress, Usage, UsageBatch
 from credentials.verified_cache.models import ChangeCounter
 
-__all__ = ["ChangeCounter", "Scope", "SourceAddress", "Usage", "UsageBatch"]
+__all__ = ["AddressUsage", "ChangeCounter", "Scope", "SourceAddress", "Usage", "UsageBatch"]

@@ -10,7 +10,7 @@ from accounts.services import erase_user
 from apikeys import services as keys
 from apikeys.models import APIKey
 from audit.origin import Origin
-from credentials.usage.models import SourceAddress
+from credentials.usage.models import AddressUsage, SourceAddress
 from tokens import services
 from tokens.models import TokenFamily
 
@@ -32,7 +32,9 @@ def close_account(*, user: User, origin: Origin) -> bool:
     for family in TokenFamily.objects.filter(user=user, ended_at=None):
         services.end_family(family=family, reason=REASON, origin=origin)
     mine = APIKey.objects.filter(owner=user)
-    SourceAddress.objects.filter(credential__in=[user.pk, *mine.values_list("pk", flat=True)]).delete()
+    credentials = [user.pk, *mine.values_list("pk", flat=True)]
+    SourceAddress.objects.filter(credential__in=credentials).delete()
+    AddressUsage.objects.filter(credential__in=credentials).delete()
     mine.update(name=NAMELESS)
     TokenFamily.objects.filter(user=user).update(address=None, agent="")
     return erase_user(user=user, origin=origin)

@@ -10,12 +10,11 @@ from typing_extensions import override
 
 from apikeys.models import REASON_LENGTH, Environment
 from apikeys.names import clean_name, clean_reason
+from apikeys.networks import MAX_NETWORKS, NetworksError, parse_list
 from apikeys.overlap_text import EXPECTED, parse_overlap
-from audit.client_address import parse_network
 from credentials.json_body import StrictSerializer
 
 MAX_SCOPES: Final = 100
-MAX_NETWORKS: Final = 50
 MAX_LENGTH: Final = 1000
 """Characters of a text, before it is looked at."""
 TIME_EXPECTED: Final = "Send a time with its zone (RFC 3339), such as 2027-01-31T12:00:00Z."
@@ -74,16 +73,11 @@ class NetworksField(serializers.ListField):
 
     @override
     def to_internal_value(self, data: Any) -> list[str]:
-        texts, networks = super().to_internal_value(data), []
-        errors: dict[str, list[str]] = {}
-        for place, text in enumerate(texts):
-            try:
-                networks.append(str(parse_network(text)))
-            except ValueError:
-                errors[str(place)] = ["Send an address or a network, such as 203.0.113.7 or 2001:db8::/32."]
-        if errors:
-            raise serializers.ValidationError(errors)
-        return list(dict.fromkeys(networks))
+        try:
+            return [str(network) for network in parse_list(super().to_internal_value(data))]
+        except NetworksError as error:
+            faults = {str(fault.line): [fault.message] for fault in reversed(error.faults)}
+            raise serializers.ValidationError(faults) from error
 
 
 class ScopesField(serializers.ListField):

@@ -16,12 +16,11 @@ from accounts.hide_secrets import HideSecretsMixin
 from apikeys.errors import PolicyError
 from apikeys.models import NAME_LENGTH, APIKey, Environment
 from apikeys.names import clean_name
+from apikeys.networks import MAX_TEXT, NetworksError, parse_text
 from apikeys.pages.policy_texts import PRESETS, expiry_choices, policy_sentence
 from apikeys.services.policies import Expiry, policies, refuse_expiry
-from audit.client_address import parse_network
 from credentials.scopes.models import Scope
 
-MAX_NETWORKS = 50
 FORM_TOKEN_LENGTH = 43
 PURPOSES: Final = {Environment.LIVE: "For real data", Environment.TEST: "For testing"}
 
@@ -31,6 +30,15 @@ class EnvironmentRadio(NamedTuple):
 
     button: BoundWidget
     purpose: str
+
+
+def clean_networks(text: str) -> list[str]:
+    """Return the networks in canonical form. Raises `ValidationError` with a message for each line that is wrong."""
+    try:
+        return [str(network) for network in parse_text(text)]
+    except NetworksError as error:
+        messages = [*map(str, error.faults), *([f"And {error.more} more."] if error.more else [])]
+        raise ValidationError(messages, code="network") from error
 
 
 class ScopeField(forms.MultipleChoiceField):
@@ -61,7 +69,8 @@ class KeyForm(HideSecretsMixin, forms.Form):
     )
     networks = forms.CharField(
         required=False,
-        max_length=4000,
+        strip=False,  # so that lines are counted as the person sees them
+        max_length=MAX_TEXT,
         label="Allowed networks",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         help_text="One address or network per line, such as 203.0.113.7 or 2001:db8::/32. Leave empty to allow any.",
@@ -94,17 +103,8 @@ class KeyForm(HideSecretsMixin, forms.Form):
         return clean_name(self.cleaned_data["name"])
 
     def clean_networks(self) -> list[str]:
-        """Return the networks in canonical form, without duplicates."""
-        lines = self.cleaned_data["networks"].replace(",", " ").split()
-        if len(lines) > MAX_NETWORKS:
-            raise ValidationError(f"Enter up to {MAX_NETWORKS} networks.", code="too_many")
-        try:
-            return list(dict.fromkeys(str(parse_network(line)) for line in lines))
-        except ValueError as error:
-            message = (
-                "This isn't a network. Enter one address or network per line, such as 203.0.113.7 or 203.0.113.0/24."
-            )
-            raise ValidationError(message, code="network") from error
+        """Return the networks in canonical form."""
+        return clean_networks(self.cleaned_data["networks"])
 
     @override
     def clean(self) -> dict[str, Any]:

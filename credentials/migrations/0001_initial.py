@@ -81,6 +81,22 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="AddressUsage",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("credential", models.CharField(max_length=32)),
+                ("day", models.DateField(db_index=True)),
+                ("address", models.CharField(blank=True, max_length=45)),
+                ("count", models.PositiveBigIntegerField()),
+            ],
+            options={
+                "verbose_name_plural": "address usage",
+                "constraints": [
+                    models.UniqueConstraint(fields=("credential", "day", "address"), name="address_counted_once")
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="Usage",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),

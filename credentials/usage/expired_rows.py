@@ -6,19 +6,26 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django.db.models.functions import Now
+from django.db.models.functions import Now, TruncDate
 
-from credentials.usage.models import SourceAddress, Usage, UsageBatch
+from credentials.usage.models import AddressUsage, SourceAddress, Usage, UsageBatch
 
+ADDRESS_DAYS: Final = 31
+"""The days of calls by address: the last 30, and the one that ends meanwhile."""
 RETRIED_FOR: Final = timedelta(days=1)
 """No worker retries a batch of counts for so long."""
 
 
 def expired_rows() -> Mapping[str, QuerySet[Any]]:
-    """Return what is older than `KEYPORTAL_USAGE_DAYS`, under its name for operators. Times are the database's own."""
+    """Return what is older than `KEYPORTAL_USAGE_DAYS`, under its name for operators. Times are the database's own.
+
+    Calls by address are kept for a month at most: they say more about people than the other counts.
+    """
     cutoff = Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)
+    last_day = TruncDate(Now() - timedelta(days=min(ADDRESS_DAYS, settings.KEYPORTAL_USAGE_DAYS)))
     return {
         "usage": Usage.objects.filter(hour__lt=cutoff),
         "addresses": SourceAddress.objects.filter(last_at__lt=cutoff),
+        "calls by address": AddressUsage.objects.filter(day__lt=last_day),
         "usage batches": UsageBatch.objects.filter(at__lt=Now() - RETRIED_FOR),
     }

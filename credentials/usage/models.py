@@ -49,6 +49,26 @@ class SourceAddress(models.Model):
         return f"{self.credential} {self.address}"
 
 
+class AddressUsage(models.Model):
+    """The number of accepted calls of a credential on one day from one address, kept for a month."""
+
+    credential = models.CharField(max_length=32)
+    day = models.DateField(db_index=True)
+    """A day of UTC."""
+    address = models.CharField(max_length=45, blank=True)
+    """Empty for calls whose address is unknown, and for those of all addresses beyond the ones that are told apart."""
+    count = models.PositiveBigIntegerField()
+
+    class Meta:
+        verbose_name_plural = "address usage"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["credential", "day", "address"], name="address_counted_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.credential} {self.address}"
+
+
 class UsageBatch(models.Model):
     """A batch of counts that was added to the tables above, so that the same batch is never counted twice."""
 

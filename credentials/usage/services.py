@@ -2,20 +2,23 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Window
+from django.db.models import Count, F, Window
 from django.db.models.functions import RowNumber
 
 from credentials.usage.counters import ACCEPTED, HOUR, CallCount, CounterKey
-from credentials.usage.models import SourceAddress, Usage, UsageBatch
+from credentials.usage.models import AddressUsage, SourceAddress, Usage, UsageBatch
 from credentials.usage.upsert import upsert
 
 Place = tuple[str, str, str]  # credential, secret, address
 Span = tuple[float, float]  # from the first to the last call; seconds since 1970
+Day = tuple[str, date]  # credential, day
 
 ADDRESSES = 20  # the newest ones, kept for each secret
+ADDRESSES_A_DAY = 200  # counted by themselves, for each credential; all others together, under an empty address
+CREDENTIALS = 500  # a query
 
 
 @transaction.atomic
@@ -27,6 +30,7 @@ def add_usage(*, batch_id: str, calls: Mapping[CounterKey, CallCount]) -> bool:
     except IntegrityError:
         return False
     _add_counts(calls)
+    _add_address_usage(calls)
     _add_source_addresses(calls)
     return True
 
@@ -38,6 +42,49 @@ def _add_counts(calls: Mapping[CounterKey, CallCount]) -> None:
     rows = ((*what, count) for what, count in sorted(counts.items()))
     unique = ("credential", "secret", "hour", "entry_point", "outcome")
     upsert(Usage, (*unique, "count"), rows, unique=", ".join(unique), change="count = old.count + new.count")
+
+
+def _add_address_usage(calls: Mapping[CounterKey, CallCount]) -> None:
+    counts: Counter[tuple[str, date, str]] = Counter()
+    for key, call in calls.items():
+        if key.outcome == ACCEPTED:
+            counts[key.credential, _time(key.hour * HOUR).date(), str(key.address or "")] += call.count
+    rows = ((*what, count) for what, count in sorted(_bounded(counts).items()))
+    fields = ("credential", "day", "address", "count")
+    upsert(AddressUsage, fields, rows, unique="credential, day, address", change="count = old.count + new.count")
+
+
+def _bounded(counts: Counter[tuple[str, date, str]]) -> Counter[tuple[str, date, str]]:
+    """Return the counts with an empty address for each new address of a day that has `ADDRESSES_A_DAY` already.
+
+    The counts of the same credential and hour, which are written first, let one batch at a time come here. Only batches
+    of different entry points or hours can together exceed the bound, by a few addresses.
+    """
+    new = Counter((credential, day) for credential, day, address in counts if address)
+    known = _known_addresses(new)
+    bounded: Counter[tuple[str, date, str]] = Counter()
+    for (credential, day, address), count in counts.most_common():  # where not all have room, the busiest have
+        of_day = known[credential, day]
+        if address not in of_day and len(of_day) >= ADDRESSES_A_DAY:
+            bounded[credential, day, ""] += count
+        else:
+            bounded[credential, day, address] += count
+            of_day.update([address] if address else [])
+    return bounded
+
+
+def _known_addresses(new: Mapping[Day, int]) -> defaultdict[Day, set[str]]:
+    """Return the addresses of each day that may get too many with so many new ones; of other days, none."""
+    known: defaultdict[Day, set[str]] = defaultdict(set)
+    names, days = sorted({credential for credential, _ in new}), {day for _, day in new}
+    for start in range(0, len(names), CREDENTIALS):
+        rows = AddressUsage.objects.filter(credential__in=names[start : start + CREDENTIALS], day__in=days)
+        counts = rows.exclude(address="").values_list("credential", "day").annotate(Count("address"))
+        full = {credential for credential, day, count in counts if count + new[credential, day] > ADDRESSES_A_DAY}
+        of_full = rows.filter(credential__in=full).exclude(address="")
+        for credential, day, address in of_full.values_list("credential", "day", "address"):
+            known[credential, day].add(address)
+    return known
 
 
 def _add_source_addresses(calls: Mapping[CounterKey, CallCount]) -> None:
@@ -73,8 +120,8 @@ def _newest(
 def _delete_old_addresses(credentials: Collection[str]) -> None:
     names = sorted(credentials)
     nth = Window(RowNumber(), partition_by=[F("credential"), F("secret")], order_by=F("last_at").desc())
-    for start in range(0, len(names), 500):
-        ranked = SourceAddress.objects.filter(credential__in=names[start : start + 500]).annotate(nth=nth)
+    for start in range(0, len(names), CREDENTIALS):
+        ranked = SourceAddress.objects.filter(credential__in=names[start : start + CREDENTIALS]).annotate(nth=nth)
         SourceAddress.objects.filter(
             pk__in=list(ranked.filter(nth__gt=ADDRESSES).values_list("pk", flat=True))
         ).delete()

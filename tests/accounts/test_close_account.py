@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.models import User
 from apikeys.models import APIKey, KeySecret
 from audit.models import Event
-from credentials.usage.models import SourceAddress
+from credentials.usage.models import AddressUsage, SourceAddress
 from tests.accounts.log_in_form import browser_of, is_logged_in
 from tests.accounts.mailbox import get, messages_to, post
 from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeKey, MakeUser
@@ -64,6 +64,9 @@ def test_what_was_seen_of_a_closed_account_goes(developer: User, make_key: MakeK
     key, _ = make_key()
     now = timezone.now()
     SourceAddress.objects.create(credential=key.pk, secret="", address="203.0.113.7", first_at=now, last_at=now)
+    for credential in (key.pk, developer.pk):
+        AddressUsage.objects.create(credential=credential, day=now.date(), address="203.0.113.7", count=1)
     assert close_account(user=developer, origin=ORIGIN)
     assert not close_account(user=developer, origin=ORIGIN)
     assert not SourceAddress.objects.exists()
+    assert not AddressUsage.objects.exists()

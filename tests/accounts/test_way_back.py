@@ -130,6 +130,8 @@ def test_a_button_s_name_in_the_message_is_on_the_page_that_it_leads_to(desk: Br
         f"/keys/{operators_key.pk}/secrets/{secret.pk}/reveal/",
         f"/keys/{operators_key.pk}/revoke/",
         f"/keys/{operators_key.pk}/edit/",
+        f"/keys/{operators_key.pk}/networks/",
+        f"/keys/{operators_key.pk}/networks/check/",
         "/keys/new/",
         "/accounts/password/change/",
         "/accounts/sessions/",

@@ -60,8 +60,9 @@ def test_a_double_click_and_a_reload_make_one_key_and_show_it_once(browser: Clie
         ({"expiry": "date", "expiry_date": "2020-01-01"}, "in the past"),
         ({"expiry": "date", "expiry_date": "soon"}, "Enter a valid date"),
         ({"expiry": "date", "expiry_date": "9999-12-31"}, None),
-        ({"networks": "10.0.0.1/8"}, "isn&#x27;t a network"),
-        ({"networks": "everywhere"}, "isn&#x27;t a network"),
+        ({"networks": "10.0.0.1/8"}, "Line 1: This has host bits set. Write 10.0.0.0/8"),
+        ({"networks": "\n203.0.113.7 # office\neverywhere"}, "Line 3: This isn&#x27;t an address or a network"),
+        ({"networks": "nowhere\n" * 13}, "And 3 more."),
         ({"networks": "\n".join(f"10.0.0.{n}" for n in range(51))}, "up to 50"),
         ({"form_token": "short"}, "at least 43 characters"),
     ],
@@ -100,7 +101,7 @@ def test_editing_changes_the_key(browser: Client, make_key: MakeKey, scopes: lis
     key, _ = make_key(scopes=["reports:read"])
     page = get(browser, f"/keys/{key.pk}/edit/").content.decode()
     assert re.search(r'value="reports:read"[^>]* checked', page)
-    fields = {"name": "renamed", "scopes": ["reports:write"], "expiry": "30", "networks": "203.0.113.7"}
+    fields = {"name": "renamed", "scopes": ["reports:write"], "expiry": "30", "networks": "\n203.0.113.7 # office"}
     assert post(browser, f"/keys/{key.pk}/edit/", version="1", **fields).status_code == 302
     after = APIKey.objects.get()
     assert (after.name, after.scopes, after.networks) == ("renamed", "reports:write", "203.0.113.7/32")

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.django_db
 
 
 def test_pages_of_keys_are_for_people_who_are_logged_in(client: Client) -> None:
-    for path in ("/keys/", "/keys/new/", "/keys/key_x/", "/keys/key_x/edit/", "/keys/key_x/revoke/"):
+    own = (f"/keys/key_x/{part}" for part in ("", "edit/", "networks/", "revoke/"))
+    for path in ("/keys/", "/keys/new/", *own):
         answer = get(client, path)
         assert (answer.status_code, answer["Location"].split("?")[0]) == (302, "/accounts/login/")
 
@@ -34,7 +35,7 @@ def test_somebody_elses_key_is_as_unknown_as_no_key(browser: Client, make_user: 
     theirs, _ = make_key(owner=make_user("other@example.com"))
     secret = theirs.secrets.get()
     for key_id in (theirs.pk, "key_" + "0" * 22, "1", theirs.pk.lower()):
-        for path in ("", "edit/", "revoke/", "first-call/"):
+        for path in ("", "edit/", "networks/", "revoke/", "first-call/"):
             assert get(browser, f"/keys/{key_id}/{path}").status_code == 404
             assert post(browser, f"/keys/{key_id}/{path}").status_code in (404, 405)
         assert post(browser, f"/keys/{key_id}/secrets/{secret.pk}/reveal/").status_code == 404

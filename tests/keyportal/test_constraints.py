@@ -7,9 +7,9 @@ from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from apikeys.models import KeyPolicy
+from apikeys.models import IdempotentAnswer, KeyPolicy
 from audit.models import ChainState
-from credentials.usage.models import SourceAddress, Usage
+from credentials.usage.models import AddressUsage, SourceAddress, Usage
 from integrity.key_check import confirm_rings
 from tests.conftest import MakeKey
 from tokens.models import RevokedToken
@@ -26,6 +26,9 @@ VIOLATIONS: Final = {
     "one_current_secret_a_key": (
         "UPDATE apikeys_keysecret SET key_id = (SELECT min(key_id) FROM apikeys_keysecret), replaced_at = NULL"
     ),
+    "one_answer_a_call": (
+        "INSERT INTO apikeys_idempotentanswer (id, {columns}) SELECT 'idm_1', {columns} FROM apikeys_idempotentanswer"
+    ),
     "policy_environment_is_known": "UPDATE apikeys_keypolicy SET environment = 'prod'",
     "policy_numbers_are_bounded": "UPDATE apikeys_keypolicy SET max_keys = 0",
     "policy_has_a_default": "UPDATE apikeys_keypolicy SET allows_never = false",
@@ -36,6 +39,9 @@ VIOLATIONS: Final = {
     "usage_counted_once": "INSERT INTO credentials_usage ({columns}) SELECT {columns} FROM credentials_usage",
     "one_source_address": (
         "INSERT INTO credentials_sourceaddress ({columns}) SELECT {columns} FROM credentials_sourceaddress"
+    ),
+    "address_counted_once": (
+        "INSERT INTO credentials_addressusage ({columns}) SELECT {columns} FROM credentials_addressusage"
     ),
     "revoked_once": "INSERT INTO tokens_revokedtoken ({columns}) SELECT {columns} FROM tokens_revokedtoken",
 }
@@ -57,13 +63,15 @@ def columns_by_constraint() -> dict[str, str]:
 def rows(make_key: MakeKey) -> None:
     """Write a row into each of the tables, and two into that of the keys."""
     now = timezone.now()
-    make_key()
+    key, _ = make_key()
     make_key()
     KeyPolicy.objects.create(environment="live")
+    IdempotentAnswer.objects.create(key=key, caller="key:1", call=b"x", request=b"x", holds_secret=False)
     confirm_rings()
     ChainState.objects.create()
     Usage.objects.create(credential="x", hour=now, entry_point="api", outcome="accepted", count=1)
     SourceAddress.objects.create(credential="x", first_at=now, last_at=now)
+    AddressUsage.objects.create(credential="x", day=now.date(), count=1)
     RevokedToken.objects.create(issuer="x", token_id="x", expires_at=now)
 
 

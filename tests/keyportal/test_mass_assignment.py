@@ -12,6 +12,7 @@ from django.test import Client
 
 from accounts.models import User
 from apikeys.models import APIKey, KeySecret
+from tests.apikeys.networks_editor import Editor
 from tests.conftest import PASSWORD, MakeKey, MakeUser
 from tests.oauth_client import basic
 from tokens.models import RefreshToken, TokenFamily
@@ -84,6 +85,20 @@ def test_an_edit_changes_what_the_form_says(log_in: Callable[[User], Client], ma
     assert log_in(key.owner).post(f"/keys/{key.pk}/edit/", form, secure=True).status_code == 302
     key.refresh_from_db()
     assert (key.name, row_of(key, but={"name", "version", "seal"})) == ("renamed", before)
+    assert row_of(KeySecret.objects.get(), but=set()) == before_of_secret
+    assert key.seal_is_valid()
+
+
+def test_the_networks_editor_changes_the_networks(
+    log_in: Callable[[User], Client], make_key: MakeKey, thief: User
+) -> None:
+    key, _ = make_key()
+    secret = key.secrets.get()
+    before, before_of_secret = row_of(key, but={"networks", "version", "seal"}), row_of(secret, but=set())
+    editor = Editor(log_in(key.owner), key)
+    assert editor.press("Save", "203.0.113.7", **every_column(thief, but={"networks"})).status_code == 302
+    key.refresh_from_db()
+    assert (key.networks, row_of(key, but={"networks", "version", "seal"})) == ("203.0.113.7/32", before)
     assert row_of(KeySecret.objects.get(), but=set()) == before_of_secret
     assert key.seal_is_valid()
 

@@ -70,6 +70,10 @@ def use_in_every_way(site: Portal, portal_user: PortalUser) -> list[str]:
     assert secret in portal_user.post(reveal, form_at=f"/keys/{key}/").decode()
     with suppress(HTTPError):
         portal_user.post("/keys/new/", name=secret * 3, environment="live", expiry="never", form_token=form)
+    for button in ("", "check/", "add/"):
+        with suppress(HTTPError):
+            typed = {"networks": f"203.0.113.7 # {secret}\n{secret}", "add": secret, "checked": secret}
+            portal_user.post(f"/keys/{key}/networks/{button}", form_at=f"/keys/{key}/networks/", **typed)
     return [secret, printed, *use_as_a_client(site, ClientKey(key, secret))]
 
 
@@ -119,7 +123,7 @@ def test_no_log_message_table_or_page_holds_a_secret(site: Portal) -> None:
         for reveal in re.findall(r'action="(\S+/reveal/)"', detail):
             with pytest.raises(HTTPError, match="500"):
                 portal_user.post(reveal, form_at=f"/keys/{key}/")
-        page += detail + portal_user.get(f"/keys/{key}/edit/") + portal_user.get(f"/keys/{key}/revoke/")
+        page += detail + "".join(portal_user.get(f"/keys/{key}/{part}/") for part in ("edit", "networks", "revoke"))
     page += portal_user.get("/account/history/")
     left_behind = {
         "log": site.log.read_text(),

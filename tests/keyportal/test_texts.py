@@ -102,6 +102,9 @@ def test_a_secret_that_was_typed_by_mistake_is_not_shown_again(
     for path, fields in (
         ("new/", {"name": f"x {secret}", "environment": "live", "expiry": "never", "form_token": secret}),
         (f"{key.pk}/edit/", {"name": secret * 3, "networks": secret, "expiry": "never"}),
+        (f"{key.pk}/networks/", {"networks": f"203.0.113.7 # {secret}"}),
+        (f"{key.pk}/networks/check/", {"networks": secret}),
+        (f"{key.pk}/networks/add/", {"networks": secret, "add": secret}),
         (f"{key.pk}/revoke/", {"reason": secret}),
     ):
         page = browser.post(f"/keys/{path}", fields, secure=True).content.decode()

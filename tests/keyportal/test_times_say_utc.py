@@ -19,8 +19,9 @@ from apikeys import services
 from apikeys.models import APIKey
 from audit.models import Event
 from credentials.scopes.models import Scope
-from credentials.usage.models import SourceAddress, Usage
+from credentials.usage.models import AddressUsage, SourceAddress, Usage
 from keyportal.models import TaskRun
+from tests.apikeys.networks_editor import Editor
 from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeKey
 from tests.portal import ROOT
 from tokens.models import Audience, RevokedToken, TokenFamily
@@ -85,6 +86,7 @@ def lived_in(operator: User, make_key: MakeKey) -> APIKey:
     SourceAddress.objects.create(
         credential=key.pk, secret=secret, address="", first_at=now - timedelta(days=9), last_at=now
     )
+    AddressUsage.objects.create(credential=key.pk, day=now.date(), address="192.0.2.1", count=3)
     UserSession.objects.create(user=operator, ip="192.0.2.1", session_key="s", user_agent="x")
     common = {"epoch": 0, "started_at": now, "refreshed_at": now, "expires_at": now + timedelta(days=1), "seal": b"x"}
     TokenFamily.objects.create(user=operator, **common)
@@ -98,7 +100,7 @@ def lived_in(operator: User, make_key: MakeKey) -> APIKey:
 def pages_of(key: APIKey) -> list[str]:
     own = ["/keys/", "/keys/?state=revoked", "/keys/new/", "/account/", "/account/history/", "/account/apps/"]
     own += ["/accounts/sessions/", "/accounts/2fa/webauthn/", "/accounts/2fa/", "/accounts/email/"]
-    parts = ("", "?by=hour", "edit/", "revoke/")
+    parts = ("", "?by=hour", "edit/", "networks/", "revoke/")
     own += [f"/keys/{other.pk}/{part}" for other in APIKey.objects.all() for part in parts]
     lists = [
         "accounts/user",
@@ -145,6 +147,14 @@ def without_filters(page: str) -> str:
     """Leave out the admin's filters and its way down the years, which name days that are no moments."""
     page = re.sub(r"<nav id=\"changelist-filter\".*?</nav>", "", page, flags=re.DOTALL)
     return re.sub(r"<(div|nav) class=\"(toplinks|xfull)\".*?</\1>", "", page, flags=re.DOTALL)
+
+
+@pytest.mark.django_db
+def test_the_check_of_networks_says_utc(log_in: LogIn, operator: User, lived_in: APIKey) -> None:
+    editor = Editor(log_in(operator), lived_in)
+    editor.press("Check", "203.0.113.7")
+    assert re.search(r">\d+ \w{3} \d{4} UTC</time>", editor.page)
+    assert times_without_utc(editor.page) == []
 
 
 @pytest.mark.django_db
