@@ -10,6 +10,7 @@ from django.utils import timezone
 from apikeys import emails
 from apikeys.errors import IntegrityViolationError, OverlapError, RotatingError
 from apikeys.models import APIKey, KeySecret
+from apikeys.overlap_text import MAX_OVERLAP
 from apikeys.services.changing import refuse_ended, swap_key
 from apikeys.services.idempotency import destroy_answers
 from apikeys.services.policies import policy_of
@@ -21,7 +22,6 @@ from integrity.key_check import confirm_rings_once
 from integrity.sealed import TamperedRowError, swap, until_unchanged
 
 DEFAULT_OVERLAP: Final = timedelta(hours=24)
-MAX_OVERLAP: Final = timedelta(days=90)
 NO_OVERLAP: Final = timedelta(0)
 JUST_ROTATED: Final = "This key has just been rotated, by you or by someone else."
 
