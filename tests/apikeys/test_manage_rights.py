@@ -106,8 +106,8 @@ def test_a_test_key_manages_test_keys_only(make_key: MakeKey) -> None:
 
 def test_networks_and_expiry_are_not_wider_where_its_own_are_bound(make_key: MakeKey) -> None:
     end = timezone.now() + timedelta(days=10)
-    bound = {"networks": ["127.0.0.0/8", "203.0.113.0/24"], "expires_at": end}
-    key, secret = make_key(scopes=MANAGER, **bound)
+    networks = ["127.0.0.0/8", "203.0.113.0/24"]
+    key, secret = make_key(scopes=MANAGER, networks=networks, expires_at=end)
     api = Api(secret)
     for body, pointer in (
         ({"networks": []}, "/networks"),
@@ -118,7 +118,7 @@ def test_networks_and_expiry_are_not_wider_where_its_own_are_bound(make_key: Mak
         assert problem_of(answer) == (403, "permission_denied")
         assert answer.json()["errors"][0]["pointer"] == pointer
     made = api.post(KEYS, {"name": "x"}).json()
-    assert made["networks"] == list(bound["networks"])
+    assert made["networks"] == networks
     assert APIKey.objects.get(pk=made["id"]).expires_at == end
     assert api.post(KEYS, {"name": "x", "networks": ["203.0.113.7"]}).status_code == 201
     assert problem_of(api("PATCH", f"{KEYS}/{key.pk}", {"expires_at": None})) == (403, "permission_denied")

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -89,6 +90,9 @@ def test_a_client_that_changes_its_secret_in_the_middle_of_a_run_sees_no_refusal
             if status != 200:
                 refused.append(status)
 
+    def has_called(times: int) -> bool:
+        return calls[0] > times
+
     with ThreadPoolExecutor(4) as pool:
         clients = [pool.submit(run) for _ in range(4)]
         try:
@@ -96,9 +100,9 @@ def test_a_client_that_changes_its_secret_in_the_middle_of_a_run_sees_no_refusal
                 seen = calls[0]
                 answer = call(portal, current[0], "POST", f"{KEYS}/{key}/rotate", {"overlap": "1h"})
                 assert answer.status == 201
-                wait_until(lambda seen=seen: calls[0] > seen + 8)  # both secrets are used meanwhile
+                wait_until(partial(has_called, seen + 8))  # both secrets work meanwhile
                 current[0] = json.loads(answer.body)["secret"]
-                wait_until(lambda seen=calls[0]: calls[0] > seen + 8)
+                wait_until(partial(has_called, calls[0] + 8))
                 portal.shell(
                     f"from audit.origin import Origin; from apikeys.services import end_overlap; "
                     f"end_overlap(key=APIKey.objects.get(pk='{key}'), origin=Origin.of_command('test'))"
