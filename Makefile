@@ -12,7 +12,7 @@ ARGS ?=
 # Three at a time on two cores, because many wait for a server.
 PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-.PHONY: help run test quick coverage mutants lint conformance configuration dev audit bench clean
+.PHONY: help run test quick coverage mutants lint conformance configuration reference dev audit bench clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,7 @@ lint: .venv/.dev ## Check style, types, the floors of the house, and missing mig
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) manage.py makemigrations --check --dry-run
+	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -m tests.api_description.write --check
 
 conformance: .venv/.dev ## Write docs/conformance.md, and what docs/threat-model.md says of findings, from the marks of the tests
 	$(PYTHON) -m tests.conformance.report
@@ -53,6 +54,9 @@ conformance: .venv/.dev ## Write docs/conformance.md, and what docs/threat-model
 
 configuration: .venv/.dev ## Write the tables of docs/configuration.md from keyportal/options/
 	$(PYTHON) -m tests.configuration_page
+
+reference: .venv/.dev ## Write the description of the API (OpenAPI) from its views
+	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -m tests.api_description.write
 
 dev: .venv/.dev ## Install what working on the portal needs
 

@@ -81,6 +81,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "rest_framework",
+    "drf_spectacular_sidecar",  # its static files, for the API explorer
     "csp",
 ]
 

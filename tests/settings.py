@@ -25,6 +25,22 @@ os.environ.setdefault("DATABASE_URL", f"sqlite:///{RUN_DIR / 'portal.sqlite3'}")
 
 from keyportal.settings import *  # noqa: E402, F403  # after the environment it reads
 
+INSTALLED_APPS = [*INSTALLED_APPS, "drf_spectacular"]  # noqa: F405  # describes the API: tests/api_description
+REST_FRAMEWORK = {**REST_FRAMEWORK, "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}  # noqa: F405
+SPECTACULAR_SETTINGS = {
+    "TITLE": "keyportal",
+    "DESCRIPTION": "Manage API keys, log in, and verify credentials.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVERS": [{"url": "{portal}"}],
+    "PREPROCESSING_HOOKS": ["tests.api_description.hooks.only_v1"],
+    "POSTPROCESSING_HOOKS": ["tests.api_description.hooks.finish"],
+    "COMPONENT_SPLIT_REQUEST": False,
+    "COMPONENT_SPLIT_PATCH": False,
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
+    "SORT_OPERATIONS": False,
+    "SORT_OPERATION_PARAMETERS": False,
+}
 KEYPORTAL_USAGE_FLUSH = 0  # its thread would write into the database of a test that is over
 SILENCED_SYSTEM_CHECKS = [*SILENCED_SYSTEM_CHECKS, "keyportal.E040"]  # noqa: F405  # which tells of the line above
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -8,15 +8,15 @@ from django.core.exceptions import ValidationError as InvalidTextError
 from rest_framework import serializers
 from typing_extensions import override
 
-from apikeys.models import REASON_LENGTH, Environment
+from apikeys.models import NAME_LENGTH, REASON_LENGTH, Environment
 from apikeys.names import clean_name, clean_reason
 from apikeys.networks import MAX_NETWORKS, NetworksError, parse_list
 from apikeys.overlap_text import EXPECTED, parse_overlap
 from credentials.json_body import StrictSerializer
 
 MAX_SCOPES: Final = 100
-MAX_LENGTH: Final = 1000
-"""Characters of a text, before it is looked at."""
+MAX_LENGTH: Final = 100
+"""Characters of a scope or a network, before it is looked at."""
 TIME_EXPECTED: Final = "Send a time with its zone (RFC 3339), such as 2027-01-31T12:00:00Z."
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -112,7 +112,7 @@ class Body(StrictSerializer):
 class NewKeyBody(Body):
     """A new key. Without `scopes` it only identifies its owner; without `expires_at` it has the portal's default."""
 
-    name = NameField(max_length=MAX_LENGTH)
+    name = NameField(max_length=NAME_LENGTH)
     environment = serializers.ChoiceField(
         choices=Environment.values, required=False, error_messages={"invalid_choice": "Send live or test."}
     )
@@ -125,7 +125,7 @@ class NewKeyBody(Body):
 class KeyChangesBody(Body):
     """Changes to a key: what is named, and nothing else. `expires_at: null` means never."""
 
-    name = NameField(max_length=MAX_LENGTH, required=False)
+    name = NameField(max_length=NAME_LENGTH, required=False)
     scopes = ScopesField(max_length=MAX_SCOPES, required=False)
     networks = NetworksField(max_length=MAX_NETWORKS, required=False)
     expires_at = TimeField(required=False, allow_null=True)

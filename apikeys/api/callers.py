@@ -45,7 +45,7 @@ class Caller:
         key = record.key or record
         key_id = record.credential.key_id
         name = f"key:{key_id}" if key_id else f"user:{record.credential.owner_id}"
-        is_test = bool(key_id) and record.credential.environment == Environment.TEST
+        is_test = record.credential.environment == Environment.TEST
         return cls(
             owner=cast("User", request.user),
             name=name,

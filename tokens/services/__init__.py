@@ -10,6 +10,7 @@ from tokens.services.tokens import (
     redeemable,
     refresh,
 )
+from tokens.services.trial import issue_to_try
 
 __all__ = [
     "PORTAL_CLIENT",
@@ -18,6 +19,7 @@ __all__ = [
     "change_audience",
     "end_family",
     "issue_to_key",
+    "issue_to_try",
     "issue_to_user",
     "redeemable",
     "refresh",

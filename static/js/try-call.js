@@ -1,0 +1,50 @@
+// Sends the calls of the API reference with a token of the reader, which stays in this page's memory and nowhere else.
+let token = null;
+
+async function tokenOf(form) {
+  if (token === null || token.until < Date.now()) {
+    const answer = await fetch(form.action, { method: "POST", body: new FormData(form), redirect: "error" });
+    if (!answer.ok) {
+      throw new Error("Log in again, then send the call.");
+    }
+    const { access_token: text, expires_in: seconds } = await answer.json();
+    token = { text, until: Date.now() + (seconds - 30) * 1000 };
+  }
+  return token.text;
+}
+
+function callOf(form) {
+  const call = { path: form.dataset.path, headers: {}, query: new URLSearchParams() };
+  for (const field of form.querySelectorAll("[data-place]")) {
+    if (field.dataset.place === "path") {
+      call.path = call.path.replace(`{${field.name}}`, encodeURIComponent(field.value));
+    } else if (field.value && field.dataset.place === "query") {
+      call.query.set(field.name, field.value);
+    } else if (field.value) {
+      call.headers[field.name] = field.value;
+    }
+  }
+  return call;
+}
+
+async function send(form) {
+  const { path, headers, query } = callOf(form);
+  headers.Authorization = `Bearer ${await tokenOf(form)}`;
+  const body = form.elements.body?.value;
+  if (body !== undefined) {
+    headers["Content-Type"] = "application/json";
+  }
+  const answer = await fetch(`${path}${query.size ? `?${query}` : ""}`, { method: form.dataset.try, headers, body });
+  const text = await answer.text();
+  return `${answer.status} ${answer.statusText}\n\n${text && JSON.stringify(JSON.parse(text), null, 2)}`;
+}
+
+for (const form of document.querySelectorAll("form[data-try]")) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const shown = document.createElement("pre");
+    shown.tabIndex = 0;
+    shown.textContent = await send(form).catch((error) => `The call failed. ${error.message}`);
+    form.querySelector("[data-answer]").replaceChildren(shown);
+  });
+}

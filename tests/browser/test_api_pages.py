@@ -1,0 +1,43 @@
+"""The API reference in Chromium: a call is sent from the page, and Swagger UI works under the portal's policy."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import faults_of
+from tests.portal import Portal
+from tests.portal_user import PASSWORD
+
+
+def log_in(page: Page, portal: Portal, email: str) -> None:
+    portal.make_developer(email)
+    portal.forget_guesses()
+    page.goto("/accounts/login/")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    page.get_by_role("heading", name="No keys yet").wait_for()
+
+
+def test_a_call_is_sent_from_the_reference_without_pasting_a_secret(page: Page, portal: Portal) -> None:
+    page.goto("/docs/")
+    assert faults_of(page) == []
+    log_in(page, portal, "reference@example.com")
+    page.goto("/docs/")
+    section = page.locator("#create_key")
+    section.get_by_text("Try it").click()
+    section.get_by_label("Body").fill('{"name": "made from the reference"}')
+    section.get_by_role("button", name="Send").click()
+    expect(section.locator("[data-answer]")).to_contain_text("201")
+    expect(section.locator("[data-answer]")).to_contain_text('"environment": "test"')
+    assert faults_of(page) == []
+    assert page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
+    page.goto("/keys/")
+    page.get_by_role("link", name="made from the reference").wait_for()
+
+
+def test_swagger_ui_works_under_the_policy_of_the_portal(page: Page, portal: Portal) -> None:
+    log_in(page, portal, "explorer@example.com")
+    page.goto("/docs/explorer/")
+    page.locator("#operations-Keys-list_keys button").first.click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    expect(page.locator(".live-responses-table .response-col_status").nth(1)).to_contain_text("200")
