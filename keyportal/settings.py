@@ -213,6 +213,10 @@ CONTENT_SECURITY_POLICY = PAGE_POLICY
 STATIC_URL = "/static/"
 STATIC_ROOT = _given["KEYPORTAL_STATIC_ROOT"]
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "keyportal.http.static_files.AppFinder",
+]
 STORAGES = {"staticfiles": {"BACKEND": "keyportal.http.static_files.StaticFilesStorage"}}
 WHITENOISE_USE_FINDERS = True  # in case nothing can be collected
 EMAIL_CONFIGURED = "EMAIL_URL" in _configuration.given

@@ -8,7 +8,7 @@ local IDENTITY = {
   "x-keyportal-key", "x-keyportal-owner", "x-keyportal-scopes", "x-keyportal-environment", "x-keyportal-kind",
   "x-keyportal-assertion",
 }
-local LIMITS = { "ratelimit", "ratelimit-policy" }
+local TOLD = { "ratelimit", "ratelimit-policy", "deprecation", "sunset", "x-keyportal-expires" }
 local REFUSAL = {
   "www-authenticate", "retry-after", "ratelimit", "ratelimit-policy", "x-keyportal-code", "x-request-id", "cache-control",
 }
@@ -91,7 +91,7 @@ core.register_action("keyportal", { "http-req" }, function(txn, query)
       txn.http:req_set_header(name, text)
     end
   end
-  for _, name in ipairs(LIMITS) do
+  for _, name in ipairs(TOLD) do
     local text = value(response, name)
     if text then
       txn:set_var("txn." .. name:gsub("-", "_"), text)

@@ -69,7 +69,7 @@ def test_without_scopes_a_key_has_none(api: Api, body: dict[str, Any]) -> None:
         ({}, "/name", "required"),
         ([], "", "Invalid data"),
         ({"name": ""}, "/name", "blank"),
-        ({"name": "x" * 101}, "/name", "no more than 100 characters"),
+        ({"name": "x" * 101}, "/name", "up to 100 characters"),
         ({"name": "a\u202eb"}, "/name", "direction"),
         ({"name": 5.5e300}, "/name", "string"),
         ({"name": "x", "scope": ["reports:read"]}, "/scope", "Did you mean “scopes”?"),

@@ -24,7 +24,7 @@ def test_a_call_is_sent_from_the_reference_without_pasting_a_secret(page: Page, 
     page.goto("/docs/")
     section = page.locator("#create_key")
     section.get_by_text("Try it").click()
-    section.get_by_label("Body").fill('{"name": "made from the reference"}')
+    section.get_by_role("textbox", name="Body").fill('{"name": "made from the reference"}')
     section.get_by_role("button", name="Send").click()
     expect(section.locator("[data-answer]")).to_contain_text("201")
     expect(section.locator("[data-answer]")).to_contain_text('"environment": "test"')

@@ -52,6 +52,21 @@ def test_a_revoked_key_is_refused_at_once(behind: Behind) -> None:
     assert {behind.request("/reports/1", client.secret).status for _ in range(6)} == {401}
 
 
+@behind_each(("nginx", "haproxy"))
+def test_the_client_learns_when_its_secret_ends(behind: Behind) -> None:
+    client = ClientKey(*behind.portal.make_key(OWNER, "--scope", "reports:read", "--scope", "self:rotate"))
+    assert "sunset" not in dict(behind.request("/reports/1", client.secret).headers)
+    behind.portal.shell(
+        "from audit.origin import Origin; from apikeys.services import rotate; "
+        f"key = APIKey.objects.get(pk='{client.id}'); "
+        "rotate(key=key, replaces=key.secrets.get().pk, origin=Origin.of_command('test'))"
+    )
+    answer = behind.request("/reports/1", client.secret)
+    assert answer.status == 200
+    assert answer.header("deprecation").startswith("@")
+    assert answer.header("sunset").endswith(" GMT")
+
+
 @behind_each(OF_HTTP_1)
 def test_an_answer_of_the_api_is_passed_on_as_it_is(behind: Behind) -> None:
     answer = behind.request("/reports/refused-by-the-api", behind.reader.secret)

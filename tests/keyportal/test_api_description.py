@@ -1,7 +1,6 @@
 """The description of the API: it is complete, true at the started server, and a client is made from it."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path

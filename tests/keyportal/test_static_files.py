@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from django.contrib.staticfiles import finders
 
 from tests.databases import portal_database
 from tests.parallel import all_at_once
@@ -175,4 +176,4 @@ def test_whatever_a_template_names_is_there() -> None:
     }
     ours = {str(path.relative_to(ROOT / "static")) for path in (ROOT / "static").rglob("*") if path.is_file()}
     assert STYLE in named
-    assert {name for name in named - ours if not name.startswith("admin/")} == set()
+    assert {name for name in named - ours if finders.find(name) is None} == set()
