@@ -9,6 +9,7 @@ class Notifies(Enum):
 
     NONE = "no one"
     OWNER = "the owner of the account or key, always"
+    OWNER_IF_WANTED = "the owner of the account or key, unless they did it themselves and switched the message off"
     OWNER_IF_WIDER = "the owner of the key, if it may do more than before"
 
 
@@ -48,16 +49,17 @@ class EventType(StrEnum):
     EMAIL_CONFIRM = "email_confirm", "E-mail address confirmed", Notifies.OWNER
     EMAIL_CONFIRMED = "email_confirmed", "E-mail address confirmed"
     EMAIL_DELETED = "email_deleted", "E-mail address removed", Notifies.OWNER
+    EMAIL_PREFERENCES_CHANGED = "email_preferences_changed", "E-mail preferences changed"
     EMAIL_RELEASED = "email_released", "E-mail address released to the account that confirmed it", Notifies.OWNER
     EMAIL_UNCONFIRMED = "email_unconfirmed", "E-mail confirmation revoked"
     EVENTS_REMOVED = "events_removed", "Old audit events removed"
-    KEY_CREATED = "key_created", "Key created", Notifies.OWNER
+    KEY_CREATED = "key_created", "Key created", Notifies.OWNER_IF_WANTED
     KEY_EDITED = "key_edited", "Key changed", Notifies.OWNER_IF_WIDER
     KEY_LIMITED = "key_limited", "Key rate limit set", Notifies.OWNER_IF_WIDER
     KEY_PAUSED = "key_paused", "Key paused", Notifies.OWNER
     KEY_RESUMED = "key_resumed", "Key resumed", Notifies.OWNER
     KEY_REVEALED = "key_revealed", "Secret revealed", Notifies.OWNER
-    KEY_REVOKED = "key_revoked", "Key revoked", Notifies.OWNER
+    KEY_REVOKED = "key_revoked", "Key revoked", Notifies.OWNER_IF_WANTED
     KEY_ROTATED = "key_rotated", "Key rotated", Notifies.OWNER
     LOGGED_IN = "logged_in", "Logged in"
     LOGGED_OUT = "logged_out", "Logged out"
