@@ -65,7 +65,7 @@ def test_pages_of_keys_and_of_the_account(audit_page: Callable[[str], list[str]]
     faults += audit_page(key + "edit/") + audit_page(key + "revoke/")
     page.get_by_role("button", name="Revoke for good").click()
     faults += faults_of(page)
-    for path in ("/keys/", "/keys/?q=nothing", *(f"/account/{name}" for name in ("", "history/", "apps/"))):
+    for path in ("/keys/", "/keys/?q=nothing", *(f"/account/{name}" for name in ("", "emails/", "history/", "apps/"))):
         faults += audit_page(path)
     for path in ("email/", "logout/", "password/change/", "sessions/", "2fa/", "2fa/totp/activate/"):
         faults += audit_page(f"/accounts/{path}")

@@ -99,7 +99,7 @@ def lived_in(operator: User, make_key: MakeKey) -> APIKey:
 
 def pages_of(key: APIKey) -> list[str]:
     own = ["/keys/", "/keys/?state=revoked", "/keys/new/", "/account/", "/account/history/", "/account/apps/"]
-    own += ["/accounts/sessions/", "/accounts/2fa/webauthn/", "/accounts/2fa/", "/accounts/email/"]
+    own += ["/accounts/sessions/", "/accounts/2fa/webauthn/", "/accounts/2fa/", "/accounts/email/", "/account/emails/"]
     parts = ("", "?by=hour", "edit/", "networks/", "revoke/")
     own += [f"/keys/{other.pk}/{part}" for other in APIKey.objects.all() for part in parts]
     lists = [
