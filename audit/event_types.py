@@ -9,6 +9,7 @@ class Notifies(Enum):
 
     NONE = "no one"
     OWNER = "the owner of the account or key, always"
+    OWNER_IF_NEW_DEVICE = "the owner of the account, if the device is new and they did not switch the message off"
     OWNER_IF_WANTED = "the owner of the account or key, unless they did it themselves and switched the message off"
     OWNER_IF_WIDER = "the owner of the key, if it may do more than before"
 
@@ -35,7 +36,7 @@ class EventType(StrEnum):
     ACCESS_DENIED = "access_denied", "Access denied"
     ACCOUNT_CLOSED = "account_closed", "Account closed"
     ACTION_REFUSED = "action_refused", "Operator's action refused"
-    APP_LOGGED_IN = "app_logged_in", "An app logged in"
+    APP_LOGGED_IN = "app_logged_in", "An app logged in", Notifies.OWNER_IF_NEW_DEVICE
     AUDIENCE_ADDED = "audience_added", "Audience added"
     AUDIENCE_CHANGED = "audience_changed", "Audience description changed"
     AUDIENCE_REMOVED = "audience_removed", "Audience removed"
@@ -61,7 +62,7 @@ class EventType(StrEnum):
     KEY_REVEALED = "key_revealed", "Secret revealed", Notifies.OWNER
     KEY_REVOKED = "key_revoked", "Key revoked", Notifies.OWNER_IF_WANTED
     KEY_ROTATED = "key_rotated", "Key rotated", Notifies.OWNER
-    LOGGED_IN = "logged_in", "Logged in"
+    LOGGED_IN = "logged_in", "Logged in", Notifies.OWNER_IF_NEW_DEVICE
     LOGGED_OUT = "logged_out", "Logged out"
     LOGIN_FAILED = "login_failed", "Log-in failed"
     OVERLAP_ENDED = "overlap_ended", "Overlap ended: the former secret is refused"
