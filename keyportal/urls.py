@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from accounts.urls import log_in_urlpatterns
 from keyportal import views
+from keyportal.diagnose.views import diagnose
 from keyportal.local import outbox
 from keyportal.metrics.views import metrics
 from tokens import discovery
@@ -34,6 +35,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/", include("allauth.account.urls")),
     path("theme/", views.set_theme, name="theme"),
+    path("diagnose/", diagnose, name="diagnose"),
+    path("diagnose", diagnose),  # a client in trouble may not follow redirects
     path("docs/errors/<slug:code>/", views.error, name="error"),
     path(".well-known/oauth-authorization-server", discovery.metadata, name="metadata"),
     path(".well-known/jwks.json", discovery.jwks, name="jwks"),

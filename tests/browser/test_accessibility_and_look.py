@@ -31,7 +31,13 @@ def audit_page(page: Page) -> Callable[[str], list[str]]:
 def test_pages_of_people_who_are_not_logged_in(audit_page: Callable[[str], list[str]], page: Page) -> None:
     paths = ["/", "/accounts/signup/", "/accounts/login/", "/accounts/password/reset/", "/outbox/"]
     paths += ["/accounts/confirm-email/", "/accounts/password/reset/done/", "/accounts/confirm-email/nonsense/"]
-    paths += ["/accounts/inactive/", "/docs/errors/revoked/", "/nothing/", "/accounts/password/reset/key/a-b/"]
+    paths += [
+        "/accounts/inactive/",
+        "/docs/errors/revoked/",
+        "/diagnose/",
+        "/nothing/",
+        "/accounts/password/reset/key/a-b/",
+    ]
     faults = [fault for path in paths for fault in audit_page(path)]
     page.goto("/accounts/login/")
     page.get_by_label("Email").fill("nobody@example.com")

@@ -102,6 +102,7 @@ def lived_in(operator: User, make_key: MakeKey) -> APIKey:
 def pages_of(key: APIKey) -> list[str]:
     own = ["/keys/", "/keys/?state=revoked", "/keys/new/", "/account/", "/account/history/", "/account/apps/"]
     own += ["/accounts/sessions/", "/accounts/2fa/webauthn/", "/accounts/2fa/", "/accounts/email/", "/account/emails/"]
+    own += ["/diagnose/"]
     parts = ("", "?by=hour", "edit/", "networks/", "revoke/")
     own += [f"/keys/{other.pk}/{part}" for other in APIKey.objects.all() for part in parts]
     lists = [
