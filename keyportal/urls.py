@@ -9,6 +9,7 @@ from accounts.urls import log_in_urlpatterns
 from keyportal import views
 from keyportal.diagnose.views import diagnose
 from keyportal.local import outbox
+from keyportal.local.styleguide import styleguide
 from keyportal.metrics.views import metrics
 from tokens import discovery
 from tokens.views import close
@@ -49,6 +50,7 @@ if settings.KEYPORTAL_LOCAL:
     urlpatterns += [
         path("outbox/", outbox.messages, name="outbox"),
         path("outbox/<str:name>/", outbox.message, name="outbox_message"),
+        path("styleguide/", styleguide, name="styleguide"),
     ]
 
 handler400 = "keyportal.errors.error_views.bad_request"

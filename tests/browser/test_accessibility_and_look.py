@@ -35,6 +35,7 @@ def test_pages_of_people_who_are_not_logged_in(audit_page: Callable[[str], list[
         "/accounts/inactive/",
         "/docs/errors/revoked/",
         "/diagnose/",
+        "/styleguide/",
         "/nothing/",
         "/accounts/password/reset/key/a-b/",
     ]
