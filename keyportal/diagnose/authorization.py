@@ -41,7 +41,7 @@ def _findings_of_one(header: str) -> Iterator[Finding]:
         token = token_of(header)
     except RefusedError:
         # Django decodes headers as Latin-1; typographic quotes arrive in UTF-8.
-        yield _fault_of(header.encode("latin-1").decode("utf-8", "replace"))
+        yield _fault_of(header.encode("latin-1", "replace").decode("utf-8", "replace"))
         return
     if token is None:
         yield _other_scheme(header.partition(" ")[0].lower())
@@ -65,6 +65,8 @@ def _fault_of(header: str) -> Finding:
     """Return what is wrong with a header that is not well formed, the likeliest cause first."""
     if len(header) > MAX_HEADER:
         return _malformed("too_long", f"The header is longer than {MAX_HEADER // 1024} KiB.")
+    if not header:
+        return _malformed("empty", "The header is empty.", "Is the variable that holds it set?")
     bearer = _BEARER.match(header)
     if bearer is None:
         return _fault_without_bearer(header)

@@ -199,6 +199,7 @@ def test_what_is_wrong_with_a_bearer_header_is_told(rest: str, fault: str) -> No
         ([f"Authorization: {LIVE}"], "no_scheme"),
         ([f'Authorization: "{LIVE}"'], "no_scheme"),
         ([f'Authorization: "Bearer {LIVE}"'], "quotes"),
+        (["Authorization: "], "empty"),
         (["Authorization: a_b c"], "other"),
     ],
 )
