@@ -9,21 +9,26 @@ from django.core.paginator import Page, Paginator
 from django.utils import timezone
 
 from accounts.view_models import ByWhom
-from apikeys import key_status
-from apikeys.charts import Chart, chart_of
-from apikeys.key_status import KeyStatus
 from apikeys.models import APIKey
-from apikeys.snippets import Snippet, snippets
+from apikeys.network_evidence import Suggestion
+from apikeys.pages import key_status
+from apikeys.pages.charts import Chart, chart_of
+from apikeys.pages.key_status import KeyStatus
+from apikeys.pages.network_view_models import SuggestionRow
+from apikeys.pages.snippets import Snippet, snippets
+from apikeys.pages.timeline import TimelineEntry
+from apikeys.pages.view_models import KeyRow
 from apikeys.usage import CallSeries, Interval, Unit
-from apikeys.view_models import KeyRow, TimelineEntry
+from audit.client_address import parse_network
 
 SECRET: Final = "kp_test_ThisIsNoSecretItOnlyShowsWhatOneLooksLikeOK"  # noqa: S105  # its checksum is wrong
 KEY_ID: Final = "key_0000000000000000000000"
 NAMES: Final = ("billing server", "CI", "reports of the night")
 STATUSES: Final = (
     key_status.ACTIVE,
-    key_status.EXPIRES_SOON,
+    key_status.ROTATING,
     key_status.PAUSED,
+    key_status.EXPIRES_SOON,
     key_status.MANY_REFUSALS,
     key_status.REVOKED,
 )
@@ -54,6 +59,7 @@ class Samples(NamedTuple):
     statuses: Sequence[KeyStatus]
     chart: Chart
     timeline: list[TimelineEntry]
+    suggestions: list[SuggestionRow]
     page: Page[Any]
     secret: str
     snippets: list[Snippet]
@@ -75,6 +81,7 @@ def samples() -> Samples:
         statuses=STATUSES,
         chart=_chart(now),
         timeline=_timeline(now),
+        suggestions=_suggestions(),
         page=Paginator(range(70), 25).page(2),
         secret=SECRET,
         snippets=snippets(),
@@ -85,7 +92,16 @@ def samples() -> Samples:
 def _row(name: str, status: KeyStatus, now: datetime) -> KeyRow:
     expires_at = now + timedelta(days=6) if status.expires_soon else None
     key = APIKey(pk=KEY_ID, name=name, environment="live", expires_at=expires_at, created_at=now)
-    return KeyRow(key, status, ["kp_live_…3f8a"], ["reports:read", "reports:write"], 2, _chart(now), now)
+    last_used_at = now if status.is_active else None
+    return KeyRow(key, status, ["kp_live_…3f8a"], ["reports:read", "reports:write"], 2, _chart(now), last_used_at)
+
+
+def _suggestions() -> list[SuggestionRow]:
+    shares = (("203.0.113.0/29", 5, "80 %", False), ("198.51.100.7", 1, "20 %", True))
+    return [
+        SuggestionRow(Suggestion(parse_network(text), addresses, addresses, share), text, is_listed)
+        for text, addresses, share, is_listed in shares
+    ]
 
 
 def _chart(now: datetime) -> Chart:
@@ -98,7 +114,8 @@ def _chart(now: datetime) -> Chart:
 def _timeline(now: datetime) -> list[TimelineEntry]:
     me, operator = ByWhom("by you", "203.0.113.7"), ByWhom("by an operator", None)
     return [
-        TimelineEntry("Secret revealed", "", "", me, now),
-        TimelineEntry("Key changed", "scopes", "scopes", operator, now - timedelta(hours=3)),
-        TimelineEntry("Key created", "", "", me, now - timedelta(days=40)),
+        TimelineEntry("Secret revealed", "", "", "", me, now),
+        TimelineEntry("Key changed", "scopes", "", "scopes", operator, now - timedelta(hours=3)),
+        TimelineEntry("Key paused", "", "moved to another server", "", me, now - timedelta(days=2)),
+        TimelineEntry("Key created", "", "", "", me, now - timedelta(days=40)),
     ]

@@ -49,6 +49,7 @@ COMPONENTS: Final = (
     Component("choices", "Choices", "Few options that need an explanation. A plain check box for a single yes or no."),
     Component("filters", "Filters", "Above a list: search first, and Clear once something is filtered."),
     Component("table", "Tables", "Rows that are compared. On a phone each row becomes a card."),
+    Component("suggestions", "Suggestions", "What can be taken over into a form, with the reason beside it."),
     Component("facts", "Facts", "Names and values of one thing."),
     Component("timeline", "Timelines", "What happened, newest first, with who, from where and when."),
     Component("charts", "Charts", "Bars of calls, refusals in red. The same numbers stand beside them in words."),

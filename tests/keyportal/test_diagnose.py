@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from audit.client_address import is_trusted_proxy, parse_address
 from keyportal.diagnose.diagnosis import diagnosis_of
 from keyportal.diagnose.findings import Finding, Level
-from keyportal.errors.problems import CODES
+from keyportal.errors.codes import CODES
 from keyportal.http_server.environ import environ_of
 from keyportal.http_server.plain_http import is_private
 from keyportal.http_server.request import Request
