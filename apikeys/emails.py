@@ -47,17 +47,17 @@ def send_key_revoked(key: APIKey, origin: Origin) -> None:
 
 def send_key_rotated(key: APIKey, hint: str, retires_at: datetime | None, origin: Origin) -> None:
     """Notify the owner that a key has a new secret; the one with this hint works until then, or no longer."""
-    _send("rotated", f"Key rotated: {key.name}", key, origin, hint=hint, retires_at=retires_at)
+    _send_if_wanted("rotated", f"Key rotated: {key.name}", key, origin, hint=hint, retires_at=retires_at)
 
 
 def send_key_paused(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a key is refused for now."""
-    _send("paused", f"Key paused: {key.name}", key, origin)
+    _send_if_wanted("paused", f"Key paused: {key.name}", key, origin)
 
 
 def send_key_resumed(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a paused key is accepted again."""
-    _send("resumed", f"Key resumed: {key.name}", key, origin)
+    _send_if_wanted("resumed", f"Key resumed: {key.name}", key, origin)
 
 
 def send_key_widened(key: APIKey, before: Mapping[str, Any], origin: Origin) -> None:
@@ -112,12 +112,12 @@ FORMATS: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
 """For each column of which the owner is notified: its label, and how to format its values."""
 
 
-def _send_if_wanted(what: str, subject: str, key: APIKey, origin: Origin) -> None:
+def _send_if_wanted(what: str, subject: str, key: APIKey, origin: Origin, **more: object) -> None:
     """Send a message that the owner can switch off. What anybody else did with the key is always reported."""
     if origin.actor != f"user:{key.owner_id}":
-        _send(what, subject, key, origin)
+        _send(what, subject, key, origin, **more)
     elif is_wanted(key.owner_id, _kind_of(key)):
-        _send(what, subject, key, origin, preferences_url=absolute("account_emails"))
+        _send(what, subject, key, origin, preferences_url=absolute("account_emails"), **more)
 
 
 def _kind_of(key: APIKey) -> MessageKind:

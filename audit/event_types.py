@@ -57,11 +57,11 @@ class EventType(StrEnum):
     KEY_CREATED = "key_created", "Key created", Notifies.OWNER_IF_WANTED
     KEY_EDITED = "key_edited", "Key changed", Notifies.OWNER_IF_WIDER
     KEY_LIMITED = "key_limited", "Key rate limit set", Notifies.OWNER_IF_WIDER
-    KEY_PAUSED = "key_paused", "Key paused", Notifies.OWNER
-    KEY_RESUMED = "key_resumed", "Key resumed", Notifies.OWNER
+    KEY_PAUSED = "key_paused", "Key paused", Notifies.OWNER_IF_WANTED
+    KEY_RESUMED = "key_resumed", "Key resumed", Notifies.OWNER_IF_WANTED
     KEY_REVEALED = "key_revealed", "Secret revealed", Notifies.OWNER
     KEY_REVOKED = "key_revoked", "Key revoked", Notifies.OWNER_IF_WANTED
-    KEY_ROTATED = "key_rotated", "Key rotated", Notifies.OWNER
+    KEY_ROTATED = "key_rotated", "Key rotated", Notifies.OWNER_IF_WANTED
     LOGGED_IN = "logged_in", "Logged in", Notifies.OWNER_IF_NEW_DEVICE
     LOGGED_OUT = "logged_out", "Logged out"
     LOGIN_FAILED = "login_failed", "Log-in failed"

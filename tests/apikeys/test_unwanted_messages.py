@@ -20,6 +20,7 @@ from tests.conftest import ORIGIN, MakeKey
 
 pytestmark = pytest.mark.django_db
 ALL = frozenset(MessageKind)
+ACTS = [f"Key {act}: k" for act in ("created", "rotated", "paused", "resumed", "revoked")]
 LINK = "https://portal.test/account/emails/"
 
 
@@ -27,7 +28,7 @@ LINK = "https://portal.test/account/emails/"
 def subjects(
     make_key: MakeKey, developer: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> Callable[..., list[str]]:
-    """Create a key and revoke it, as its owner or another actor, and return the subjects of the messages."""
+    """Do all that can be done with a key, as its owner or another actor, and return the subjects of the messages."""
 
     def act(environment: str, *, wanted: Collection[MessageKind], actor: str = "") -> list[str]:
         set_email_preferences(user=developer, wanted=wanted, origin=ORIGIN)
@@ -35,6 +36,9 @@ def subjects(
         forget_messages()
         with django_capture_on_commit_callbacks(execute=True):
             key, _ = make_key(environment=environment, name="k", origin=origin)
+            services.rotate(key=key, replaces=key.secrets.get().pk, origin=origin)
+            services.pause(key=key, origin=origin)
+            services.resume(key=key, origin=origin)
             services.revoke(key=key, reason="", origin=origin)
         return [message.subject.removeprefix("[keyportal] ") for message in mail.outbox]
 
@@ -45,19 +49,19 @@ def subjects(
 def test_the_switch_of_each_environment_is_heeded(
     subjects: Callable[..., list[str]], environment: str, kind: MessageKind
 ) -> None:
-    assert subjects(environment, wanted=[kind]) == ["Key created: k", "Key revoked: k"]
+    assert subjects(environment, wanted=[kind]) == ACTS
     assert subjects(environment, wanted=ALL - {kind}) == []
 
 
 @pytest.mark.parametrize("actor", ["user:usr_operator", "command:revokekey", "key:{key}", "system"])
 def test_what_another_does_with_a_key_is_always_reported(subjects: Callable[..., list[str]], actor: str) -> None:
     for environment in ("live", "test"):
-        assert subjects(environment, wanted=[], actor=actor) == ["Key created: k", "Key revoked: k"]
+        assert subjects(environment, wanted=[], actor=actor) == ACTS
         assert LINK not in "".join(str(message.message()) for message in mail.outbox)
 
 
 def test_a_message_that_can_be_switched_off_says_where(subjects: Callable[..., list[str]]) -> None:
-    assert len(subjects("test", wanted=ALL)) == 2
+    assert subjects("test", wanted=ALL) == ACTS
     for message in mail.outbox:
         sent: Any = message
         assert sent.body.rstrip().endswith(f"\n\nChange which e-mails you get: {LINK}")
