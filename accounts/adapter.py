@@ -18,11 +18,12 @@ from typing_extensions import override
 
 from accounts import services
 from accounts.backends import has_valid_seals
-from accounts.devices import remember_device
+from accounts.devices import known_device, remember_device
 from accounts.emails import normalize_email, refuse_colon
 from accounts.guessing import password_guess
 from accounts.mail import compose
 from accounts.models import User
+from accounts.new_devices import send_new_device, was_used_before
 from accounts.pending import send_after_commit
 from accounts.sessions import STARTED
 from audit.event_types import EventType
@@ -78,10 +79,15 @@ class AccountAdapter(DefaultAccountAdapter):
 
     @override
     def post_login(self, request: HttpRequest, user: User, **hook: Any) -> HttpResponse:
-        """Record the log-in and set the device's cookie."""
+        """Record the log-in, notify the user if the device is new, and set the device's cookie."""
         response: HttpResponse = super().post_login(request, user, **hook)
-        actor = f"user:{user.pk}"
-        record_event(EventType.LOGGED_IN, subject=actor, origin=Origin.of_request(request, actor=actor))
+        origin = Origin.of_request(request, actor=f"user:{user.pk}")
+        is_new = known_device(request, user.email) is None
+        with transaction.atomic():
+            if is_new and was_used_before(user):
+                agent = request.META.get("HTTP_USER_AGENT", "")
+                send_new_device(user=user, agent=agent, is_program=False, origin=origin)
+            record_event(EventType.LOGGED_IN, subject=origin.actor, origin=origin, new_device=is_new)
         remember_device(request, response, user.email)
         return response
 

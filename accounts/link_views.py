@@ -99,9 +99,11 @@ def confirm_change(request: AuthenticatedRequest, key: str) -> HttpResponse:
         services.confirm_change(link=link, origin=Origin.of_request(request))
     except AddressTakenError as error:
         messages.error(request, str(error))
-    else:
-        messages.success(request, f"Done. You now log in with {link.email}.")
-    return redirect("account_email")
+        return redirect("account_email")
+    messages.success(request, f"Done. You now log in with {link.email}.")
+    response = redirect("account_email")
+    remember_device(request, response, link.email)  # what marks a browser names the address
+    return response
 
 
 @never_cache

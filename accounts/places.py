@@ -4,7 +4,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.devices import known_device
@@ -47,7 +47,11 @@ def known_place(request: HttpRequest, email: str) -> str:
     """
     device = known_device(request, email)
     user_id = User.objects.filter(email=email).values_list("pk", flat=True).first()
-    came_in = Q(verb=EventType.LOGGED_IN) | Q(verb=EventType.APP_LOGGED_IN)
     address = request.META.get("REMOTE_ADDR") or None
-    from_here = Event.objects.filter(came_in, actor=f"user:{user_id}", address=address).exists()
+    from_here = log_ins(user_id).filter(address=address).exists()
     return device or (bucket_of(request) if from_here else "")
+
+
+def log_ins(user_id: str | None) -> QuerySet[Event]:
+    """Return the recorded log-ins of a user, by a browser and by a program."""
+    return Event.objects.filter(verb__in=(EventType.LOGGED_IN, EventType.APP_LOGGED_IN), actor=f"user:{user_id}")

@@ -6,6 +6,7 @@ from accounts import link_views, views
 
 urlpatterns = [
     path("", views.overview, name="account_overview"),
+    path("emails/", views.emails, name="account_emails"),
     path("sessions/<int:session_id>/end/", views.end_session, name="end_session"),
     path("history/", views.history, name="account_history"),
 ]

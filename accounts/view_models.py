@@ -27,6 +27,8 @@ class HistoryEntry(NamedTuple):
     """The key that the event is about; empty if it is about none."""
     by: ByWhom
     at: datetime
+    is_new_device: bool
+    """Whether it is a log-in with a browser or a program that was new then."""
 
 
 class SessionRow(NamedTuple):
@@ -58,7 +60,9 @@ def by_whom(event: Event, user: User) -> ByWhom:
 def history_entry(event: Event, user: User) -> HistoryEntry:
     """Return an event as this user's history shows it."""
     key_id = event.subject_id if event.subject_type == "key" else ""
-    return HistoryEntry(event.sentence, key_id, by_whom(event, user), event.at)
+    # An event that the portal did not write may have details of any form.
+    is_new = isinstance(event.details, dict) and event.details.get("new_device") is True
+    return HistoryEntry(event.sentence, key_id, by_whom(event, user), event.at, is_new)
 
 
 def session_row(session: UserSession, *, tracked: bool) -> SessionRow:

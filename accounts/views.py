@@ -12,12 +12,15 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from typing_extensions import override
 
 from accounts import services
 from accounts.attempts import AttemptLimit
+from accounts.fresh_login import require_fresh_login
 from accounts.places import bucket_of
+from accounts.preference_forms import EmailPreferencesForm
+from accounts.preferences import changed_kinds
 from accounts.requests import AuthenticatedRequest
 from accounts.view_models import history_entry, session_row
 from accounts.way_back import way_back
@@ -47,6 +50,21 @@ def history(request: AuthenticatedRequest) -> HttpResponse:
     page = Paginator(events, PAGE).get_page(request.GET.get("page"))
     entries = [history_entry(event, request.user) for event in page]
     return TemplateResponse(request, "accounts/history.html", {"page": page, "entries": entries})
+
+
+@login_required
+@way_back(form=EmailPreferencesForm, press="Save")
+@require_http_methods(["GET", "HEAD", "POST"])
+def emails(request: AuthenticatedRequest) -> HttpResponse:
+    """Show which e-mails the user gets; a valid POST stores the choice. To switch one off needs a fresh log-in."""
+    form = EmailPreferencesForm(request.POST if request.method == "POST" else None, user=request.user)
+    if not form.is_valid():
+        return TemplateResponse(request, "accounts/emails.html", {"form": form}, status=400 if form.is_bound else 200)
+    if not all(changed_kinds(request.user, form.wanted).values()):
+        require_fresh_login(request)
+    services.set_email_preferences(user=request.user, wanted=form.wanted, origin=Origin.of_request(request))
+    messages.success(request, "Your e-mail preferences are saved.")
+    return redirect("account_emails")
 
 
 @require_POST

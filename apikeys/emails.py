@@ -12,8 +12,11 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.link_mail import absolute
 from accounts.mail import Message
+from accounts.message_kinds import MessageKind
 from accounts.pending import send_after_commit
+from accounts.preferences import is_wanted
 from accounts.times import in_words
 from apikeys.models import APIKey, Environment
 from audit.origin import Origin
@@ -28,9 +31,8 @@ class Widening(NamedTuple):
 
 
 def send_key_created(key: APIKey, origin: Origin) -> None:
-    """Notify the owner of a new live key."""
-    if key.environment == Environment.LIVE:
-        _send("created", f"Key created: {key.name}", key, origin)
+    """Notify the owner of a new key."""
+    _send_if_wanted("created", f"Key created: {key.name}", key, origin)
 
 
 def send_key_revealed(key: APIKey, origin: Origin) -> None:
@@ -40,22 +42,22 @@ def send_key_revealed(key: APIKey, origin: Origin) -> None:
 
 def send_key_revoked(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a key was revoked."""
-    _send("revoked", f"Key revoked: {key.name}", key, origin)
+    _send_if_wanted("revoked", f"Key revoked: {key.name}", key, origin)
 
 
 def send_key_rotated(key: APIKey, hint: str, retires_at: datetime | None, origin: Origin) -> None:
     """Notify the owner that a key has a new secret; the one with this hint works until then, or no longer."""
-    _send("rotated", f"Key rotated: {key.name}", key, origin, hint=hint, retires_at=retires_at)
+    _send_if_wanted("rotated", f"Key rotated: {key.name}", key, origin, hint=hint, retires_at=retires_at)
 
 
 def send_key_paused(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a key is refused for now."""
-    _send("paused", f"Key paused: {key.name}", key, origin)
+    _send_if_wanted("paused", f"Key paused: {key.name}", key, origin)
 
 
 def send_key_resumed(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a paused key is accepted again."""
-    _send("resumed", f"Key resumed: {key.name}", key, origin)
+    _send_if_wanted("resumed", f"Key resumed: {key.name}", key, origin)
 
 
 def send_key_widened(key: APIKey, before: Mapping[str, Any], origin: Origin) -> None:
@@ -108,6 +110,18 @@ FORMATS: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
     "paused_by_operator": ("Paused by an operator", _yes_or_no),
 }
 """For each column of which the owner is notified: its label, and how to format its values."""
+
+
+def _send_if_wanted(what: str, subject: str, key: APIKey, origin: Origin, **more: object) -> None:
+    """Send a message that the owner can switch off. What anybody else did with the key is always reported."""
+    if origin.actor != f"user:{key.owner_id}":
+        _send(what, subject, key, origin, **more)
+    elif is_wanted(key.owner_id, _kind_of(key)):
+        _send(what, subject, key, origin, preferences_url=absolute("account_emails"), **more)
+
+
+def _kind_of(key: APIKey) -> MessageKind:
+    return MessageKind.TEST_KEYS if key.environment == Environment.TEST else MessageKind.LIVE_KEYS
 
 
 def _send(what: str, subject: str, key: APIKey, origin: Origin, **more: object) -> None:

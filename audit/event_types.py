@@ -9,6 +9,8 @@ class Notifies(Enum):
 
     NONE = "no one"
     OWNER = "the owner of the account or key, always"
+    OWNER_IF_NEW_DEVICE = "the owner of the account, if the device is new and they did not switch the message off"
+    OWNER_IF_WANTED = "the owner of the account or key, unless they did it themselves and switched the message off"
     OWNER_IF_WIDER = "the owner of the key, if it may do more than before"
 
 
@@ -34,7 +36,7 @@ class EventType(StrEnum):
     ACCESS_DENIED = "access_denied", "Access denied"
     ACCOUNT_CLOSED = "account_closed", "Account closed"
     ACTION_REFUSED = "action_refused", "Operator's action refused"
-    APP_LOGGED_IN = "app_logged_in", "An app logged in"
+    APP_LOGGED_IN = "app_logged_in", "An app logged in", Notifies.OWNER_IF_NEW_DEVICE
     AUDIENCE_ADDED = "audience_added", "Audience added"
     AUDIENCE_CHANGED = "audience_changed", "Audience description changed"
     AUDIENCE_REMOVED = "audience_removed", "Audience removed"
@@ -48,18 +50,19 @@ class EventType(StrEnum):
     EMAIL_CONFIRM = "email_confirm", "E-mail address confirmed", Notifies.OWNER
     EMAIL_CONFIRMED = "email_confirmed", "E-mail address confirmed"
     EMAIL_DELETED = "email_deleted", "E-mail address removed", Notifies.OWNER
+    EMAIL_PREFERENCES_CHANGED = "email_preferences_changed", "E-mail preferences changed"
     EMAIL_RELEASED = "email_released", "E-mail address released to the account that confirmed it", Notifies.OWNER
     EMAIL_UNCONFIRMED = "email_unconfirmed", "E-mail confirmation revoked"
     EVENTS_REMOVED = "events_removed", "Old audit events removed"
-    KEY_CREATED = "key_created", "Key created", Notifies.OWNER
+    KEY_CREATED = "key_created", "Key created", Notifies.OWNER_IF_WANTED
     KEY_EDITED = "key_edited", "Key changed", Notifies.OWNER_IF_WIDER
     KEY_LIMITED = "key_limited", "Key rate limit set", Notifies.OWNER_IF_WIDER
-    KEY_PAUSED = "key_paused", "Key paused", Notifies.OWNER
-    KEY_RESUMED = "key_resumed", "Key resumed", Notifies.OWNER
+    KEY_PAUSED = "key_paused", "Key paused", Notifies.OWNER_IF_WANTED
+    KEY_RESUMED = "key_resumed", "Key resumed", Notifies.OWNER_IF_WANTED
     KEY_REVEALED = "key_revealed", "Secret revealed", Notifies.OWNER
-    KEY_REVOKED = "key_revoked", "Key revoked", Notifies.OWNER
-    KEY_ROTATED = "key_rotated", "Key rotated", Notifies.OWNER
-    LOGGED_IN = "logged_in", "Logged in"
+    KEY_REVOKED = "key_revoked", "Key revoked", Notifies.OWNER_IF_WANTED
+    KEY_ROTATED = "key_rotated", "Key rotated", Notifies.OWNER_IF_WANTED
+    LOGGED_IN = "logged_in", "Logged in", Notifies.OWNER_IF_NEW_DEVICE
     LOGGED_OUT = "logged_out", "Logged out"
     LOGIN_FAILED = "login_failed", "Log-in failed"
     OVERLAP_ENDED = "overlap_ended", "Overlap ended: the former secret is refused"

@@ -32,6 +32,7 @@ KEYPORTAL_ENDS_TLS = bool(KEYPORTAL_TLS_CERTIFICATE and KEYPORTAL_TLS_KEY)
 KEYPORTAL_STRAY_NAMES = _configuration.stray
 CACHE_URL: str = _given["CACHE_URL"]
 KEYPORTAL_MACHINE_PATHS = ("/api/", "/oauth/", "/.well-known/", "/gateway/", "/healthz", "/readyz", "/metrics")
+KEYPORTAL_DIAGNOSE_PATHS = ("/diagnose/", "/diagnose")
 
 HTTPS = (_url := urlsplit(KEYPORTAL_URL)).scheme == "https"
 _host_name = _url.netloc.removesuffix(f":{_url.port}")  # with the brackets of an IPv6 address
@@ -202,7 +203,7 @@ KEYPORTAL_THEME_COOKIE = "theme"
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_SSL_HOST = _url.netloc
 # A redirect would come too late for a credential, and probes use plain http.
-SECURE_REDIRECT_EXEMPT = [rf"^{path.lstrip('/')}" for path in KEYPORTAL_MACHINE_PATHS]
+SECURE_REDIRECT_EXEMPT = [rf"^{path.lstrip('/')}" for path in KEYPORTAL_MACHINE_PATHS] + ["^diagnose/?$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_REFERRER_POLICY = "same-origin"

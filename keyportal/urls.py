@@ -8,7 +8,9 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from accounts.urls import log_in_urlpatterns
 from keyportal import views
 from keyportal.api_reference import views as reference
+from keyportal.diagnose.views import diagnose
 from keyportal.local import outbox
+from keyportal.local.styleguide import styleguide
 from keyportal.metrics.views import metrics
 from tokens import discovery
 from tokens.views import close
@@ -39,6 +41,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs/", reference.reference, name="reference"),
     path("docs/explorer/", reference.explorer, name="explorer"),
     path("docs/token/", reference.trial_token, name="trial_token"),
+    path("diagnose/", diagnose, name="diagnose"),
+    path("diagnose", diagnose),  # a client in trouble may not follow redirects
     path("docs/errors/<slug:code>/", views.error, name="error"),
     path(".well-known/oauth-authorization-server", discovery.metadata, name="metadata"),
     path(".well-known/jwks.json", discovery.jwks, name="jwks"),
@@ -51,6 +55,7 @@ if settings.KEYPORTAL_LOCAL:
     urlpatterns += [
         path("outbox/", outbox.messages, name="outbox"),
         path("outbox/<str:name>/", outbox.message, name="outbox_message"),
+        path("styleguide/", styleguide, name="styleguide"),
     ]
 
 handler400 = "keyportal.errors.error_views.bad_request"

@@ -26,6 +26,8 @@ from keyportal.http.context import THEMES
 from vault.errors import VaultError
 
 YEAR = 365 * 24 * 3600
+DIAGNOSED = ("missing_credential", "malformed_request", "invalid_token", "network_refused", "https_required")
+"""Codes of refusals of which `/diagnose/` may show the cause."""
 
 
 @require_safe
@@ -41,7 +43,8 @@ def error(request: HttpRequest, code: str) -> HttpResponse:
     """Show what an error code of the API means and what to do. A problem's `type` links here."""
     if code not in CODES:
         raise Http404
-    return TemplateResponse(request, "docs/error.html", {"code": code, "reason": CODES[code]})
+    context = {"code": code, "reason": CODES[code], "can_be_diagnosed": code in DIAGNOSED}
+    return TemplateResponse(request, "docs/error.html", context)
 
 
 def _page_of_switch(request: HttpRequest) -> str:

@@ -1,4 +1,4 @@
-"""Users, mailed links, pending messages, attempt counts and cache entries."""
+"""Users, mailed links, pending messages, e-mail preferences, attempt counts and cache entries."""
 
 import accounts.emails
 import accounts.models.messages
@@ -115,6 +115,25 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+        ),
+        migrations.CreateModel(
+            name="EmailPreference",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=16)),
+                ("wanted", models.BooleanField()),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="email_preferences",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [models.UniqueConstraint(fields=("user", "kind"), name="one_preference_per_kind")],
+            },
         ),
         migrations.CreateModel(
             name="MailedLink",

@@ -1,13 +1,15 @@
-"""The models of users, mailed links, pending messages, attempt counts and cache entries."""
+"""The models of users, mailed links, pending messages, e-mail preferences, attempt counts and cache entries."""
 
 from accounts.models.attempts import AttemptWindow
 from accounts.models.cache import CacheEntry
 from accounts.models.messages import PendingMessage, new_message_id
+from accounts.models.preferences import EmailPreference
 from accounts.models.users import MailedLink, User, UserManager, new_user_id
 
 __all__ = [
     "AttemptWindow",
     "CacheEntry",
+    "EmailPreference",
     "MailedLink",
     "PendingMessage",
     "User",

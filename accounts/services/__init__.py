@@ -2,6 +2,7 @@
 
 from accounts.services.addresses import cancel_change, confirm_by_link, confirm_change, request_change, undo_change
 from accounts.services.passwords import reset_password, set_password, unlock_browser
+from accounts.services.preferences import set_email_preferences
 from accounts.services.users import (
     confirm_user,
     create_user,
@@ -28,6 +29,7 @@ __all__ = [
     "reactivate_user",
     "request_change",
     "reset_password",
+    "set_email_preferences",
     "set_password",
     "sign_out_everywhere",
     "sign_up",

@@ -138,6 +138,7 @@ def erase_user(*, user: User, origin: Origin) -> bool:
     if changed:
         end_sessions(user)
         user.mailed_links.all().delete()
+        user.email_preferences.all().delete()
         user.user_permissions.clear()
         user.groups.clear()
         for factor in Authenticator.objects.filter(user=user):

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from keyportal.http_server.arrival import ARRIVAL, arrival_of
 from keyportal.http_server.content_type import readable
 from keyportal.http_server.request import Request, Sender, UnreadableError
 
@@ -55,6 +56,9 @@ def environ_of(request: Request, sender: Sender) -> dict[str, Any]:
         # Machines may use any host, and some append a slash.
         environ["HTTP_HOST"], path = settings.KEYPORTAL_HOST, request.path.removesuffix("/")
         environ["PATH_INFO"] = path if path.startswith(settings.KEYPORTAL_MACHINE_PATHS) else request.path
+    if request.path in settings.KEYPORTAL_DIAGNOSE_PATHS:
+        # A host under which pages are refused is one of the faults that are diagnosed.
+        environ[ARRIVAL], environ["HTTP_HOST"] = arrival_of(request), settings.KEYPORTAL_HOST
     body = bytes(request.body)
     if "CONTENT_TYPE" in environ:
         environ["CONTENT_TYPE"], body = readable(environ["CONTENT_TYPE"], body)

@@ -56,6 +56,12 @@ def test_a_change_of_password_and_of_factors_is_told_to_the_owner(developer: Use
     assert not messages_to(SPY)
 
 
+def test_a_log_in_with_a_new_browser_is_told_to_the_owner(developer: User) -> None:
+    for _ in range(2):
+        post(Client(), "/accounts/login/", login=EMAIL, password=PASSWORD)
+    assert (len(messages_to(EMAIL)), messages_to(SPY)) == (1, [])
+
+
 def test_links_and_log_ins_are_for_the_sealed_address(developer: User) -> None:
     for path in ("/accounts/password/reset/", "/accounts/login/unlock/"):
         for email in (EMAIL, SPY):

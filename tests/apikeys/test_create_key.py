@@ -1,6 +1,7 @@
 """Creating a key: what is stored, what is not, and who may."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,11 +60,11 @@ def test_creating_is_recorded(make_key: MakeKey, developer: User) -> None:
 
 
 def test_the_owner_of_a_new_live_key_is_told_without_the_secret(
-    make_key: MakeKey, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    make_key: MakeKey, developer: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         key, secret = make_key(name="billing <server>")
-        make_key(environment="test")
+        make_key(environment="test", origin=replace(ORIGIN, actor=f"user:{developer.pk}"))
     assert [message.to for message in mail.outbox] == [["dev@example.com"]]
     message: Any = mail.outbox[0]
     parts = [message.subject, message.body, message.alternatives[0][0]]

@@ -31,7 +31,14 @@ def audit_page(page: Page) -> Callable[[str], list[str]]:
 def test_pages_of_people_who_are_not_logged_in(audit_page: Callable[[str], list[str]], page: Page) -> None:
     paths = ["/", "/accounts/signup/", "/accounts/login/", "/accounts/password/reset/", "/outbox/"]
     paths += ["/accounts/confirm-email/", "/accounts/password/reset/done/", "/accounts/confirm-email/nonsense/"]
-    paths += ["/accounts/inactive/", "/docs/errors/revoked/", "/nothing/", "/accounts/password/reset/key/a-b/"]
+    paths += [
+        "/accounts/inactive/",
+        "/docs/errors/revoked/",
+        "/diagnose/",
+        "/styleguide/",
+        "/nothing/",
+        "/accounts/password/reset/key/a-b/",
+    ]
     faults = [fault for path in paths for fault in audit_page(path)]
     page.goto("/accounts/login/")
     page.get_by_label("Email").fill("nobody@example.com")
@@ -65,7 +72,7 @@ def test_pages_of_keys_and_of_the_account(audit_page: Callable[[str], list[str]]
     faults += audit_page(key + "edit/") + audit_page(key + "revoke/")
     page.get_by_role("button", name="Revoke for good").click()
     faults += faults_of(page)
-    for path in ("/keys/", "/keys/?q=nothing", *(f"/account/{name}" for name in ("", "history/", "apps/"))):
+    for path in ("/keys/", "/keys/?q=nothing", *(f"/account/{name}" for name in ("", "emails/", "history/", "apps/"))):
         faults += audit_page(path)
     for path in ("email/", "logout/", "password/change/", "sessions/", "2fa/", "2fa/totp/activate/"):
         faults += audit_page(f"/accounts/{path}")

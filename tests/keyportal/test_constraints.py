@@ -7,6 +7,7 @@ from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from accounts.models import EmailPreference
 from apikeys.models import IdempotentAnswer, KeyPolicy
 from audit.models import ChainState
 from credentials.usage.models import AddressUsage, SourceAddress, Usage
@@ -18,6 +19,9 @@ pytestmark = pytest.mark.django_db
 
 VIOLATIONS: Final = {
     "user_email_is_lower_case": "UPDATE accounts_user SET email = upper(email)",
+    "one_preference_per_kind": (
+        "INSERT INTO accounts_emailpreference ({columns}) SELECT {columns} FROM accounts_emailpreference"
+    ),
     "one_check_a_key": "INSERT INTO integrity_keycheck ({columns}) SELECT {columns} FROM integrity_keycheck",
     "one_chain_state": "UPDATE audit_chainstate SET id = 2",
     "one_key_a_form": "UPDATE apikeys_apikey SET form_token = 'the same'",
@@ -67,6 +71,7 @@ def rows(make_key: MakeKey) -> None:
     make_key()
     KeyPolicy.objects.create(environment="live")
     IdempotentAnswer.objects.create(key=key, caller="key:1", call=b"x", request=b"x", holds_secret=False)
+    EmailPreference.objects.create(user=key.owner, kind="expiry", wanted=False)
     confirm_rings()
     ChainState.objects.create()
     Usage.objects.create(credential="x", hour=now, entry_point="api", outcome="accepted", count=1)

@@ -34,7 +34,7 @@ def rows(make_key: MakeKey, developer: User, make_user: MakeUser) -> dict[str, M
         Scope.objects.create(name="reports:read", description="Read"),
         Audience.objects.create(uri="https://reports.test", description="Reports"),
         Event.objects.order_by("id")[0],
-        PendingMessage.objects.get(),  # that there is a new key
+        PendingMessage.objects.get(what="key created"),  # that there is a new key
         Usage.objects.create(credential=key.pk, hour=now, entry_point="api", outcome="accepted", count=1),
         SourceAddress.objects.create(credential=key.pk, address="192.0.2.1", first_at=now, last_at=now),
         RevokedToken.objects.create(issuer="x", token_id="tok_x", expires_at=now + timedelta(days=1)),

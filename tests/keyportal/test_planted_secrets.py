@@ -57,6 +57,8 @@ def use_in_every_way(site: Portal, portal_user: PortalUser) -> list[str]:
         site.get(f"/keys/{one}/", **{"X-Request-ID": one, "User-Agent": "test"})
         site.get(f"/{one}?q={one}", Host="127.0.0.1")
         site.get("/api/v1/me", Host=one)
+        site.get(f"/diagnose/?token={one}", Authorization=f"Bearer {one}", Host=one, Cookie=one, Accept="text/html")
+        site.get(f"/diagnose?{one}", Authorization=one, **{"X-Forwarded-For": one, "X_Forwarded_For": one, one: one})
         site.request(
             "POST", "/api/v1/me", headers={"Content-Type": "application/json"}, body=f'{{"x": "{one}"'.encode()
         )

@@ -49,6 +49,7 @@ DESCRIBES = {
 UNSEALED = {
     "accounts.AttemptWindow": "counts; a reset allows more guesses",
     "accounts.CacheEntry": "one-time codes that were used; JSON",
+    "accounts.EmailPreference": "which messages a user gets; those about access are always sent",
     "accounts.PendingMessage": "what it says is sealed for its row; without its row a message does not leave",
     "apikeys.IdempotentAnswer": "what it says is sealed for its row; without its row a call is carried out again",
     "integrity.KeyCheck": "a wrong one stops the portal",

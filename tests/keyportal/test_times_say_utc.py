@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 
@@ -25,6 +26,7 @@ from tests.apikeys.networks_editor import Editor
 from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeKey
 from tests.portal import ROOT
 from tokens.models import Audience, RevokedToken, TokenFamily
+from tokens.services import issue_to_user
 
 pytestmark = pytest.mark.finding("H30")
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -99,7 +101,8 @@ def lived_in(operator: User, make_key: MakeKey) -> APIKey:
 
 def pages_of(key: APIKey) -> list[str]:
     own = ["/keys/", "/keys/?state=revoked", "/keys/new/", "/account/", "/account/history/", "/account/apps/"]
-    own += ["/accounts/sessions/", "/accounts/2fa/webauthn/", "/accounts/2fa/", "/accounts/email/"]
+    own += ["/accounts/sessions/", "/accounts/2fa/webauthn/", "/accounts/2fa/", "/accounts/email/", "/account/emails/"]
+    own += ["/diagnose/"]
     parts = ("", "?by=hour", "edit/", "networks/", "revoke/")
     own += [f"/keys/{other.pk}/{part}" for other in APIKey.objects.all() for part in parts]
     lists = [
@@ -181,7 +184,10 @@ def test_every_message_says_utc_and_none_says_none(
         client.post("/accounts/login/", {"login": developer.email, "password": PASSWORD}, secure=True)
         new = {"oldpassword": PASSWORD, "password1": "quite another phrase", "password2": "quite another phrase"}
         client.post("/accounts/password/change/", new, secure=True)
-    assert len(mail.outbox) == 5
+        new_device = {"login": developer.email, "password": new["password1"]}
+        Client().post("/accounts/login/", new_device, secure=True)
+        issue_to_user(user=developer, scopes=None, agent="", origin=replace(ORIGIN, address=None))
+    assert len(mail.outbox) == 7
     for message in mail.outbox:
         parts = [str(message.body), *(str(part) for part, _ in getattr(message, "alternatives", []))]
         for part in parts:

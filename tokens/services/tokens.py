@@ -13,6 +13,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.new_devices import send_new_device
+from accounts.places import address_bucket
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
@@ -61,7 +63,8 @@ def issue_to_user(
     """Start a family for a log-in that the caller has verified, and return its first pair of tokens.
 
     `scopes` None requests all scopes that developers may take themselves, but for those that manage keys; `resource`
-    None means the portal's own audience. Raises `InvalidScopeError`, `InvalidTargetError`.
+    None means the portal's own audience. If the program is new there, the user is notified. Raises `InvalidScopeError`,
+    `InvalidTargetError`.
     """
     confirm_rings_once()
     available = [scope.name for scope in Scope.objects.filter(restricted=False).with_valid_seals()]
@@ -69,12 +72,15 @@ def issue_to_user(
     family = TokenFamily(user=user, scopes=granted, epoch=user.auth_epoch, address=origin.address, agent=agent)
     family.audience = audiences.grant(resource)
     family.expires_at = family.started_at + timedelta(seconds=settings.KEYPORTAL_REFRESH_LIFETIME)
+    is_new = _is_new_device(family)
     family.seal = family.make_seal()
     family.save(force_insert=True)
     token, secret = _new_refresh_token(family, family.started_at)
     token.save(force_insert=True)
     response, claims = _issue_access_token(family, granted, secret)
-    record_event(EventType.APP_LOGGED_IN, subject=claims.subject, origin=origin, **about(claims))
+    if is_new:
+        send_new_device(user=user, agent=agent, is_program=True, origin=origin)
+    record_event(EventType.APP_LOGGED_IN, subject=claims.subject, origin=origin, new_device=is_new, **about(claims))
     return response
 
 
@@ -191,6 +197,17 @@ def _end_if_used_before(token: RefreshToken, now: datetime, origin: Origin) -> N
     used_at = RefreshToken.objects.values_list("used_at", flat=True).get(pk=token.pk)
     if used_at and used_at <= now - timedelta(seconds=settings.KEYPORTAL_REFRESH_GRACE):
         end_family(family=token.family, reason="refresh token used twice", origin=origin, verb=EventType.REFRESH_REUSE)
+
+
+def _is_new_device(family: TokenFamily) -> bool:
+    """Return whether no other log-in that is still on record was made by this program from this place."""
+    earlier = TokenFamily.objects.filter(user=family.user, agent=family.agent)
+    if earlier.filter(address=family.address).exists():
+        return False
+    place = address_bucket(family.address or "")
+    return all(
+        address_bucket(address or "") != place for address in earlier.values_list("address", flat=True).distinct()
+    )
 
 
 def _new_refresh_token(family: TokenFamily, now: datetime) -> tuple[RefreshToken, str]:
