@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from accounts.urls import log_in_urlpatterns
+from apikeys.pages.quickstart import quickstart
 from keyportal import views
 from keyportal.api_reference import views as reference
 from keyportal.diagnose.views import diagnose
@@ -23,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("gateway.urls")),
     path("", views.home, name="home"),
     path("keys/", include("apikeys.urls")),
+    path("quickstart/", quickstart, name="quickstart"),
     path("account/apps/", include("tokens.urls")),
     path("account/close/", close, name="account_close"),
     path("account/", include("accounts.urls")),

@@ -50,3 +50,29 @@ def snippets() -> list[Snippet]:
         Snippet("javascript", "JavaScript", javascript, '" },\n});\nconsole.log(await response.json());'),
         Snippet("go", "Go", go, GO_AFTER),
     ]
+
+
+def calls_by_variable(variable: str) -> list[Snippet]:
+    """Return the same calls, which read the secret from an environment variable; each is whole in its first part."""
+    url = f"{settings.KEYPORTAL_URL}/api/v1/me"
+    python = (
+        f'import os\nimport urllib.request\n\nheaders = {{"Authorization": f"Bearer {{os.environ[\'{variable}\']}}"}}\n'
+    )
+    javascript = f"const headers = {{ Authorization: `Bearer ${{process.env.{variable}}}` }};\n"
+    go = GO_BEFORE.format(url=url) + f'"+os.Getenv("{variable}"))' + GO_AFTER.removeprefix('")')
+    return [
+        Snippet("curl", "curl", f'curl -H "Authorization: Bearer ${variable}" {url}', ""),
+        Snippet(
+            "python",
+            "Python",
+            f'{python}request = urllib.request.Request("{url}", headers=headers)\n{PRINT_ANSWER}',
+            "",
+        ),
+        Snippet(
+            "javascript",
+            "JavaScript",
+            f'{javascript}const response = await fetch("{url}", {{ headers }});\nconsole.log(await response.json());',
+            "",
+        ),
+        Snippet("go", "Go", go, ""),
+    ]

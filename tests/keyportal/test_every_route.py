@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.second, pytest.mark.django_db]
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 OPEN = re.compile(
     r"/$|/diagnose|/accounts/(login|signup|logout|inactive|confirm-email|password/reset|reauthenticate|2fa/(authenticate|webauthn/login)"
-    r"|login/code/confirm|password/set)/|/docs/|/theme/|/\.?well-known/|/healthz|/readyz|/api/|/admin/(login|jsi18n|logout)/"
+    r"|login/code/confirm|password/set)/|/docs/|/quickstart/|/theme/|/\.?well-known/|/healthz|/readyz|/api/|/admin/(login|jsi18n|logout)/"
 )
 """What answers 200 to a client that is not logged in. A new route fails the test until it is listed here."""
 
