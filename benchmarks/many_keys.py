@@ -27,7 +27,10 @@ from integrity.rings import index_ring  # noqa: E402
 from vault.digests import index_digest  # noqa: E402
 from vault.secret_format import hint, new_secret  # noqa: E402
 
-KEY_COLUMNS = "id, owner_id, name, environment, scopes, networks, created_at, revoked_reason, rate_limit, seal"
+KEY_COLUMNS = (
+    "id, owner_id, name, environment, scopes, networks, created_at, revoked_reason, paused_reason, rate_limit, version, "
+    "paused_by_operator, seal"
+)
 ROW_COLUMNS = "id, key_id, digest, index_key_id, hint, created_at, seal"
 SEAL = b"\x01\x02s1" + bytes(32)
 
@@ -42,12 +45,12 @@ def fill(count: int, good: int, file: Path) -> None:
         cursor.execute("SET statement_timeout = 0")
         raw: Any = cursor.cursor if hasattr(cursor, "cursor") else cursor
         with raw.copy(f"COPY apikeys_apikey ({KEY_COLUMNS}) FROM STDIN") as copy:
-            copy.set_types(["text"] * 6 + ["timestamptz", "text", "text", "bytea"])
+            copy.set_types(["text"] * 6 + ["timestamptz", "text", "text", "text", "int4", "bool", "bytea"])
             for key, _ in sealed:
                 copy.write_row((*key,))
             for number in range(good, count):
                 at = owner.joined_at + timedelta(seconds=number)
-                key_values = (_id("key", number), owner.pk, f"key {number}", "live", "", "", at, "", "")
+                key_values = (_id("key", number), owner.pk, f"key {number}", "live", "", "", at, "", "", "", 1, False)
                 copy.write_row((*key_values, SEAL))
         with raw.copy(f"COPY apikeys_keysecret ({ROW_COLUMNS}) FROM STDIN") as copy:
             copy.set_types(["text", "text", "bytea", "text", "text", "timestamptz", "bytea"])
@@ -71,7 +74,7 @@ def _good(owner: User, count: int, file: Path) -> Iterator[tuple[tuple[Any, ...]
             seals = key.make_seal(), secret.make_seal()
             written.write(text + "\n")
             yield (
-                (key.pk, owner.pk, key.name, "live", "", "", key.created_at, "", "", seals[0]),
+                (key.pk, owner.pk, key.name, "live", "", "", key.created_at, "", "", "", 1, False, seals[0]),
                 (secret.pk, key.pk, secret.digest, ring.id, secret.hint, secret.created_at, seals[1]),
             )
 

@@ -117,8 +117,8 @@ def page_of_many() -> list[Row]:
             rounds = [{count: median_time(portal_user) for count, portal_user in people.items()} for _ in range(ROUNDS)]
     what = "keys page of 10,000 keys, 25 of them shown / of {}, time of the server"
     return [
-        Row("12", what.format("10 keys, all shown"), spread([times[10_000] / times[10] for times in rounds]), "≤ 1.3"),
-        Row("12", what.format("25 keys, all shown"), spread([times[10_000] / times[25] for times in rounds]), "-"),
+        Row("12", what.format("10 keys, all shown"), spread([times[10_000] / times[10] for times in rounds]), "-"),
+        Row("12", what.format("25 keys, all shown"), spread([times[10_000] / times[25] for times in rounds]), "≤ 1.2"),
     ]
 
 
