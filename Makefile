@@ -12,7 +12,7 @@ ARGS ?=
 # Three at a time on two cores, because many wait for a server.
 PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-.PHONY: help run test quick coverage mutants lint conformance configuration reference dev audit bench clean
+.PHONY: help run test quick coverage mutants lint conformance configuration reference dev audit bench screenshots lighthouse clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,15 @@ audit: .venv/.dev ## Look the pinned packages up in the advisory database (needs
 bench: .venv/.bench ## Measure what the check of a credential costs, beside other libraries (ROUNDS=10 SECONDS=2)
 	@[[ -z "$$(deploy/local/system-packages wrk)" ]]
 	$(PYTHON) -m benchmarks.table
+
+screenshots: .venv/.dev ## Take a picture of every page in every state into var/screenshots (ARGS="keys key-rotate" for some)
+	@[[ -z "$$(deploy/local/system-packages)" ]]
+	$(PYTHON) -m tests.pictures $(ARGS)
+
+lighthouse: .venv/.dev ## Let Lighthouse (npm) judge the pages that most people see; fails below what we promise
+	@[[ -z "$$(deploy/local/system-packages npm)" ]]
+	npm install --silent --no-fund --no-audit --prefix var/lighthouse lighthouse@13.5.0
+	LIGHTHOUSE=var/lighthouse/node_modules/.bin/lighthouse $(PYTHON) -m tests.lighthouse
 
 clean: ## Take away the virtual environment and what tests leave; keeps .env and the database
 	rm -rf .venv mutants .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

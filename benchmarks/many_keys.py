@@ -28,8 +28,8 @@ from vault.digests import index_digest  # noqa: E402
 from vault.secret_format import hint, new_secret  # noqa: E402
 
 KEY_COLUMNS = (
-    "id, owner_id, name, environment, scopes, networks, created_at, revoked_reason, paused_reason, rate_limit, version, "
-    "paused_by_operator, seal"
+    "id, owner_id, name, environment, scopes, networks, created_at, revoked_reason, paused_reason, rate_limit, "
+    "version, paused_by_operator, seal"
 )
 ROW_COLUMNS = "id, key_id, digest, index_key_id, hint, created_at, seal"
 SEAL = b"\x01\x02s1" + bytes(32)

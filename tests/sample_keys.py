@@ -11,6 +11,8 @@ from apikeys import services
 from apikeys.models import APIKey
 from apikeys.services.rotation import current_secret
 from audit.origin import Origin
+from credentials.scopes.models import Scope
+from credentials.scopes.services import add_scope
 from credentials.usage.models import SourceAddress, Usage
 
 HOURS = 24 * 30
@@ -25,6 +27,9 @@ def make_sample_keys(owner: User) -> None:
         return services.create_key(name=name, environment=environment, owner=owner, origin=origin, **fields)[0]
 
     both = ["reports:read", "reports:write"]
+    for scope in both:
+        if not Scope.objects.filter(pk=scope).exists():
+            add_scope(name=scope, description=f"May {scope[8:]} reports", restricted=False, origin=origin)
     _old(make("old prototype", "test"), days=90)
     revoked = make("laptop of a former colleague")
     services.revoke(key=revoked, reason="left the company", origin=origin)
