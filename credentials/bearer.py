@@ -14,12 +14,11 @@ from typing_extensions import override
 
 from accounts.models import User
 from audit.client_address import Address, parse_short_address
-from credentials.admission import Admission
+from credentials.admission import Admission, note_verified
 from credentials.credential import Credential
 from credentials.permissions import CredentialRefused
 from credentials.record import VerifiedRecord
 from credentials.refusals import RefusedError, refusal_error
-from credentials.verified_request import note_verified
 
 ENTRY_POINT: Final = "api"
 MAX_HEADER: Final = 8192  # bytes; a longer header is refused unread

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from audit.client_address import parse_address
-from credentials.verified_request import note_verified
+from credentials.admission import note_verified
 from gateway.verify import JSON, VerifyCall, read_media_type
 
 

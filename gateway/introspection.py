@@ -6,11 +6,10 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from audit.client_address import Address, parse_address
-from credentials.admission import Admission
+from credentials.admission import Admission, note_verified
 from credentials.credential import Credential
 from credentials.kinds import Kind, kind_of
 from credentials.refusals import Refusal, RefusedError
-from credentials.verified_request import note_verified
 from gateway.callers import CallerLimitError, authenticate_caller, authorize_caller, count_miss
 from gateway.verification import verify_any
 from tokens.clients import Form, OAuthError, authenticate_client, oauth_endpoint, too_many

@@ -14,10 +14,9 @@ from accounts.attempts import AttemptLimit
 from accounts.places import address_bucket
 from apikeys.verification import verify
 from audit.client_address import parse_address
-from credentials.admission import Admission
+from credentials.admission import Admission, note_verified
 from credentials.record import VerifiedRecord
 from credentials.refusals import RefusedError
-from credentials.verified_request import note_verified
 from tokens.basic import basic_credentials
 from tokens.client_failures import WRONG_SECRET, record_failed_client
 

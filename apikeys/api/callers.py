@@ -13,7 +13,7 @@ from apikeys.models import APIKey, Environment
 from apikeys.models.keys import APIKeyQuerySet
 from apikeys.widening import is_within_networks
 from audit.origin import Origin
-from credentials.verified_request import verified_record
+from credentials.admission import verified_record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

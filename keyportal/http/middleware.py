@@ -9,8 +9,8 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
 from audit.client_address import new_request_id
+from credentials.admission import response_headers
 from credentials.verified_cache.freshness import freshness
-from credentials.verified_request import response_headers
 from keyportal.errors.error_views import error_response, with_body
 from keyportal.http.browser_only import is_for_machines
 from keyportal.http.policies import MACHINE_POLICY

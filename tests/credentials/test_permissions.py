@@ -12,10 +12,10 @@ from rest_framework.views import APIView
 
 from apikeys.authentication import APIKeyAuthentication
 from audit.client_address import parse_address
+from credentials.admission import response_headers
 from credentials.permissions import CredentialRefused, HasScope
 from credentials.scopes.models import Scope
 from credentials.usage.counters import usage_counters
-from credentials.verified_request import response_headers
 from tests.conftest import MakeKey
 
 pytestmark = pytest.mark.django_db
