@@ -20,6 +20,7 @@ from apikeys.pages.timeline import TimelineEntry
 from apikeys.pages.view_models import KeyRow
 from apikeys.usage import CallSeries, Interval, Unit
 from audit.client_address import parse_network
+from keyportal.api_reference.description import Operation, groups
 
 SECRET: Final = "kp_test_ThisIsNoSecretItOnlyShowsWhatOneLooksLikeOK"  # noqa: S105  # its checksum is wrong
 KEY_ID: Final = "key_0000000000000000000000"
@@ -60,6 +61,7 @@ class Samples(NamedTuple):
     chart: Chart
     timeline: list[TimelineEntry]
     suggestions: list[SuggestionRow]
+    operation: Operation
     page: Page[Any]
     secret: str
     snippets: list[Snippet]
@@ -82,6 +84,7 @@ def samples() -> Samples:
         chart=_chart(now),
         timeline=_timeline(now),
         suggestions=_suggestions(),
+        operation=_operation(),
         page=Paginator(range(70), 25).page(2),
         secret=SECRET,
         snippets=snippets(),
@@ -94,6 +97,12 @@ def _row(name: str, status: KeyStatus, now: datetime) -> KeyRow:
     key = APIKey(pk=KEY_ID, name=name, environment="live", expires_at=expires_at, created_at=now)
     last_used_at = now if status.is_active else None
     return KeyRow(key, status, ["kp_live_…3f8a"], ["reports:read", "reports:write"], 2, _chart(now), last_used_at)
+
+
+def _operation() -> Operation:
+    """Return an operation that takes a body, without the button that tries it out."""
+    operations = (operation for group in groups() for operation in group.operations)
+    return next(operation for operation in operations if operation.has_body)._replace(can_be_tried=False)
 
 
 def _suggestions() -> list[SuggestionRow]:

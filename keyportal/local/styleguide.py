@@ -57,6 +57,7 @@ COMPONENTS: Final = (
     Component(
         "secret", "Secret field and tabs", "Once, after a key was created or revealed. Tabs work without scripts."
     ),
+    Component("operation", "Operations", "One operation of the API in its reference: members, an example, errors."),
     Component("pagination", "Pagination", "Under every list that can grow beyond a page."),
     Component("empty", "Empty states", "In the place of a list: what would be here, and how to begin."),
     Component("hero", "Hero", "The front page, and pages that say one thing: an error, a limit."),

@@ -17,6 +17,7 @@ from tests.portal import ROOT
 
 ELSEWHERE: Final = {
     "local-bar": "above every page in local mode",
+    "reference-nav": "beside the reference of the API",
     "notices": "around the messages of a page that has some",
 }
 """Classes that only other pages show, and where."""
@@ -35,7 +36,7 @@ def shown() -> str:
 
 def classes_of_sheets() -> set[str]:
     text = "".join(re.sub(r"/\*.*?\*/", "", sheet.read_text(), flags=re.DOTALL) for sheet in SHEETS)
-    return set(re.findall(r"(?<![\w\d])\.([a-z][a-z-]+)", re.sub(r"{[^{}]*}", "{}", text)))
+    return set(re.findall(r"(?<![\w\d])\.([a-z][A-Za-z-]+)", re.sub(r"{[^{}]*}", "{}", text)))
 
 
 @pytest.mark.django_db
