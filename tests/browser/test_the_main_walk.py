@@ -71,7 +71,7 @@ def test_the_whole_walk_with_scripts(page: Page, portal: Portal) -> None:
     page.get_by_role("link", name="Done, go to the key").click()
     revoke(page, "billing server")
     assert call(portal, secret) == (401, "revoked")
-    page.goto("/keys/")
+    page.goto("/keys/?state=revoked")
     assert page.get_by_role("row").count() == 2  # the head and one key: the double click made one
 
 
