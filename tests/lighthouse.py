@@ -11,12 +11,11 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tests.pictures import FILL
+from tests.every_page import DEVELOPER, FILL
 from tests.portal import Portal
 from tests.portal_user import PortalUser
 
 REACH: Final = {"performance": 98, "accessibility": 100, "best-practices": 100, "seo": 100}
-EMAIL: Final = "developer@example.com"
 COMMAND: Final = os.environ.get("LIGHTHOUSE", "lighthouse")
 
 
@@ -24,9 +23,11 @@ def main() -> int:
     """Print the scores of each page, and return 1 if one is too low."""
     with tempfile.TemporaryDirectory(prefix="keyportal-lighthouse-") as name:
         with Portal(Path(name), f"sqlite:///{name}/portal.sqlite3").running() as portal:
-            user = PortalUser(portal, EMAIL)
+            user = PortalUser(portal, DEVELOPER)
             portal.shell(FILL)
-            key = portal.shell(f"print(APIKey.objects.filter(owner__email='{EMAIL}', name='billing server').get().pk)")
+            key = portal.shell(
+                f"print(APIKey.objects.filter(owner__email='{DEVELOPER}', name='billing server').get().pk)"
+            )
             cookie = "; ".join(f"{one.name}={one.value}" for one in user.cookies)
             pages = {
                 "/": "",

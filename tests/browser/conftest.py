@@ -90,14 +90,17 @@ def sign_up(page: Page, portal: Portal, email: str) -> None:
 
 
 def faults_of(page: Page) -> list[str]:
-    """Run axe in the page as it stands, light and dark, and look for sideways scrolling on a phone."""
+    """Run axe in the page as it stands, wide and on a phone, light and dark, and look for sideways scrolling."""
+    before = page.viewport_size
     page.emulate_media(color_scheme="light")
     page.evaluate(AXE)
-    found: list[str] = page.evaluate(f"async () => (await axe.run({{resultTypes: ['violations']}})){VIOLATIONS}")
+    found: list[str] = []
+    for width, height in ((1440, 900), (360, 740)):
+        page.set_viewport_size({"width": width, "height": height})
+        found += page.evaluate(f"async () => (await axe.run({{resultTypes: ['violations']}})){VIOLATIONS}")
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"wider than {width} pixels")
     page.emulate_media(color_scheme="dark")  # the same elements in other colours
     found += page.evaluate(f"async () => (await axe.run({{runOnly: ['color-contrast']}})){VIOLATIONS}")
-    page.set_viewport_size({"width": 360, "height": 740})
-    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-        found.append("wider than a phone")
-    page.set_viewport_size({"width": 1280, "height": 800})
+    page.set_viewport_size(before or {"width": 1280, "height": 800})
     return [f"{page.url}: {fault}" for fault in found]
