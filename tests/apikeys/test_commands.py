@@ -2,18 +2,21 @@
 
 import io
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from accounts.models import User
-from apikeys.models import APIKey
+from apikeys import services
+from apikeys.models import APIKey, KeyPolicy, KeySecret
 from apikeys.verification import verify
 from audit.models import Event
 from credentials.scopes.models import Scope
-from tests.conftest import MakeKey
+from tests.apikeys.verifying import outcome_of
+from tests.conftest import ORIGIN, MakeKey
 from vault.rings import KeyRing
 from vault.signing_keys import SigningRing
 
@@ -22,9 +25,14 @@ pytestmark = pytest.mark.django_db
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str, stdin: str = "") -> str:
     monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-    out = io.StringIO()
-    call_command(*arguments, stdout=out, stderr=io.StringIO())
-    return out.getvalue()
+    return output_of(*arguments)[0]
+
+
+def output_of(*arguments: str) -> tuple[str, str]:
+    """Run a command; return what it wrote to standard output, and to standard error."""
+    out, err = io.StringIO(), io.StringIO()
+    call_command(*arguments, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
 
 
 @pytest.fixture
@@ -106,12 +114,124 @@ def test_createkey_grants_restricted_scopes_when_told_to(command: Any, developer
         (("dev@example.com", "--name", "x", "--expires", "soon"), "takes 2027"),
         (("dev@example.com", "--name", "x", "--expires", "2027-02-31"), "--expires"),
         (("dev@example.com", "--name", "x", "--expires", "2099-01-01T00:00:00"), "zone"),
+        (("dev@example.com", "--name", "x", "--expires", "9999-12-31T23:59:59-12:00"), "zone"),
+        (("dev@example.com", "--name", "x", "--expires", "24"), "24h, 30d.*or never"),
+        (("dev@example.com", "--name", "x", "--network", "203.0.113.7", "--network", "a"), r"index 1\): This isn't"),
+        (("dev@example.com", "--name", "x", "--network", "203.0.113.7", "--network", "203.0.113.7"), "repeats index 0"),
     ],
 )
 def test_createkey_says_what_is_wrong(command: Any, developer: User, arguments: tuple[str, ...], says: str) -> None:
     with pytest.raises(CommandError, match=says):
         command("createkey", *arguments)
     assert not APIKey.objects.exists()
+
+
+def test_createkey_binds_a_key_to_networks(command: Any, developer: User) -> None:
+    command("createkey", developer.email, "--name", "x", "--network", "203.0.113.0/24", "--network", " 2001:DB8::1 ")
+    assert APIKey.objects.get().networks == "203.0.113.0/24 2001:db8::1/128"
+
+
+@pytest.mark.parametrize(("expires", "days"), [((), 30), (("--expires", "7d"), 7), (("--expires", "90d"), 90)])
+def test_createkey_keeps_to_the_policy(command: Any, developer: User, expires: tuple[str, ...], days: int) -> None:
+    bounds = KeyPolicy(environment="live", max_days=90, allows_never=False, default_days=30)
+    services.set_policy(policy=bounds, origin=ORIGIN)
+    arguments = ("createkey", developer.email, "--name", "x")
+    for refused, sentence in (("never", "Live keys need an expiry."), ("92d", "Live keys can be valid for at most 90")):
+        with pytest.raises(CommandError, match=sentence):
+            command(*arguments, "--expires", refused)
+    command(*arguments, *expires)
+    [at] = APIKey.objects.values_list("expires_at", flat=True)
+    assert at is not None
+    assert round((at - timezone.now()) / timedelta(days=1)) == days
+
+
+def test_createkey_makes_a_key_without_an_expiry_where_the_policy_has_a_default(command: Any, developer: User) -> None:
+    services.set_policy(policy=KeyPolicy(environment="test", default_days=30), origin=ORIGIN)
+    arguments = ("createkey", developer.email, "--name", "x", "--environment", "test")
+    command(*arguments, "--expires", "never")
+    assert APIKey.objects.get().expires_at is None
+
+
+def test_pausekey_and_resumekey_act_for_an_operator(command: Any, make_key: MakeKey) -> None:
+    key, secret = make_key()
+    services.pause(key=key, reason="mine", origin=ORIGIN)
+    said = command("pausekey", key.pk, "--reason", "abuse")
+    assert said == f"{key.pk} is paused until an operator resumes it.\n"
+    paused = APIKey.objects.get()
+    assert (paused.paused_by_operator, paused.paused_reason, outcome_of(secret)) == (True, "abuse", "paused")
+    assert "already paused" in command("pausekey", key.pk, "--reason", "again")
+    assert command("resumekey", key.pk) == f"{key.pk} is resumed.\n"
+    assert outcome_of(secret) == "accepted"
+    assert command("resumekey", key.pk) == f"{key.pk} was not paused.\n"
+    actors = Event.objects.filter(verb__in=["key_paused", "key_resumed"]).order_by("id").values_list("actor", flat=True)
+    assert list(actors) == ["test", "command:pausekey", "command:resumekey"]
+
+
+@pytest.mark.parametrize(("until", "end"), [("24h", None), ("2099-01-31T12:00+02:00", "31 Jan 2099, 10:00 UTC")])
+def test_pausekey_takes_an_end(command: Any, make_key: MakeKey, until: str, end: str | None) -> None:
+    key, _ = make_key()
+    said = command("pausekey", key.pk, "--reason", "maintenance", "--until", until)
+    paused_until = APIKey.objects.get().paused_until
+    assert paused_until is not None
+    if end:
+        assert said == f"{key.pk} is paused until {end}.\n"
+    else:
+        assert round((paused_until - timezone.now()) / timedelta(minutes=1)) == 24 * 60
+
+
+def test_rotatekey_prints_the_secret_alone(make_key: MakeKey) -> None:
+    key, former = make_key()
+    out, err = output_of("rotatekey", key.pk, "--reason", "a colleague left")
+    assert re.fullmatch(r"kp_live_[0-9A-Za-z]{49}\n", out)
+    assert re.fullmatch(rf"{key.pk} is rotated\.\nThe former secret, kp_live_…\w{{4}}, works until .* UTC\.\n", err)
+    assert outcome_of(former) == outcome_of(out.strip()) == "accepted"
+    event = Event.objects.get(verb="key_rotated")
+    assert (event.actor, event.details["reason"]) == ("command:rotatekey", "a colleague left")
+    with pytest.raises(CommandError, match="under way"):
+        output_of("rotatekey", key.pk, "--overlap", "1h")
+    assert KeySecret.objects.count() == 2
+
+
+def test_rotatekey_without_an_overlap_and_endoverlap_retire_the_former_secret(make_key: MakeKey) -> None:
+    key, first = make_key()
+    assert output_of("endoverlap", key.pk)[0] == f"{key.pk} has no overlap.\n"
+    second = output_of("rotatekey", key.pk, "--overlap", "30d")[0].strip()
+    assert output_of("endoverlap", key.pk)[0] == f"{key.pk}: the former secret is retired.\n"
+    out, err = output_of("rotatekey", key.pk, "--overlap", "0")
+    assert "is refused from now on" in err
+    assert [outcome_of(text) for text in (first, second, out.strip())] == ["retired", "retired", "accepted"]
+    assert Event.objects.get(verb="overlap_ended").actor == "command:endoverlap"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("pausekey", "{key}", "--reason", ""), "reason"),
+        (("pausekey", "{key}", "--reason", "x", "--until", "tomorrow"), "--until takes 2027"),
+        (("pausekey", "{key}", "--reason", "x", "--until", "2020-01-31"), "in the future"),
+        (("pausekey", "key_x", "--reason", "x"), "no key with this id"),
+        (("resumekey", "key_x"), "no key with this id"),
+        (("rotatekey", "key_x"), "no key with this id"),
+        (("rotatekey", "{key}", "--overlap", "91d"), "--overlap takes 0, 90m"),
+        (("rotatekey", "{key}", "--overlap", "24"), "--overlap takes 0, 90m"),
+        (("endoverlap", "key_x"), "no key with this id"),
+    ],
+)
+def test_a_command_on_a_key_says_what_is_wrong(make_key: MakeKey, arguments: tuple[str, ...], says: str) -> None:
+    key, secret = make_key()
+    with pytest.raises(CommandError, match=says):
+        output_of(*(argument.format(key=key.pk) for argument in arguments))
+    assert outcome_of(secret) == "accepted"
+    assert KeySecret.objects.count() == 1
+
+
+@pytest.mark.parametrize("command_line", [("pausekey", "--reason", "x"), ("resumekey",), ("rotatekey",)])
+def test_a_key_that_has_ended_is_left_as_it_is(make_key: MakeKey, command_line: tuple[str, ...]) -> None:
+    key, _ = make_key()
+    services.revoke(key=key, reason="", origin=ORIGIN)
+    KeySecret.objects.all().delete()  # as the purge does, long after
+    with pytest.raises(CommandError, match="This key is revoked"):
+        output_of(command_line[0], key.pk, *command_line[1:])
 
 
 def test_revokekey_ends_a_key(command: Any, make_key: MakeKey) -> None:

@@ -44,6 +44,8 @@ def test_the_command_line_refuses_names_and_reasons(developer: User, make_key: M
     for arguments in (
         ("createkey", developer.email, "--name", text),
         ("revokekey", key.pk, "--reason", text),
+        ("pausekey", key.pk, "--reason", text),
+        ("rotatekey", key.pk, "--reason", f"x{text}y"),
         ("findkey", "--end", "--reason", text),
     ):
         with pytest.raises(CommandError) as refused:

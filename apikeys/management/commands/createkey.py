@@ -1,22 +1,27 @@
 """`createkey EMAIL --name N`: an operator creates a key for a developer."""
 
 from argparse import ArgumentParser
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 from typing_extensions import override
 
 from accounts.emails import normalize_email
 from accounts.models import User
 from apikeys import services
+from apikeys.end_text import EXPECTED
 from apikeys.errors import APIKeyError
+from apikeys.management.key_command import read_end
 from apikeys.models import Environment
 from apikeys.names import clean_name
+from apikeys.networks import NetworksError, parse_list
+from apikeys.services.policies import Expiry
 from audit.origin import Origin
+
+NEVER: Final = "never"
 
 
 class Command(BaseCommand):
@@ -30,7 +35,8 @@ class Command(BaseCommand):
         parser.add_argument("--name", required=True)
         parser.add_argument("--environment", choices=Environment.values, default=Environment.LIVE)
         parser.add_argument("--scope", action="append", default=[], metavar="SCOPE")
-        parser.add_argument("--expires", metavar="DATE", help="2027-01-31 (to its end, UTC), or 2027-01-31T12:00:00Z")
+        parser.add_argument("--network", action="append", default=[], help="such as 203.0.113.0/24; by default any")
+        parser.add_argument("--expires", metavar="END", help=f"{EXPECTED}, or never; by default what the policy says")
         parser.add_argument("--restricted", action="store_true", help="allow scopes that only operators can grant")
 
     @override
@@ -45,7 +51,8 @@ class Command(BaseCommand):
                 name=clean_name(options["name"]),
                 environment=options["environment"],
                 scopes=options["scope"],
-                expires_at=_read_time(options["expires"]),
+                networks=_read_networks(options["network"]),
+                expires_at=_read_expiry(options["expires"]),
                 restricted=options["restricted"],
                 origin=Origin.of_command("createkey"),
             )
@@ -57,18 +64,17 @@ class Command(BaseCommand):
         self.stdout.write(secret)
 
 
-def _read_time(text: str | None) -> datetime | None:
-    """Return the end of a date in UTC, or a time with its zone. Raises `ValidationError` if it is neither or past."""
+def _read_expiry(text: str | None) -> datetime | Expiry | None:
+    """Return the expiry: None for never, or what the policy says if none was given. Raises `ValidationError`."""
     if text is None:
-        return None
+        return Expiry.DEFAULT
+    return None if text == NEVER else read_end("--expires", text, more=f", or {NEVER}")
+
+
+def _read_networks(texts: Sequence[str]) -> list[str]:
+    """Return the networks in canonical form. Raises `ValidationError` with what is wrong with each."""
     try:
-        day, at = parse_date(text), parse_datetime(text) if "T" in text else None
-    except ValueError as error:
-        raise ValidationError(f"--expires: {error}.") from error
-    if at is None and day is not None:
-        at = datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC)
-    if at is None or at.tzinfo is None:
-        raise ValidationError("--expires takes 2027-01-31, or a time with its zone: 2027-01-31T12:00:00Z.")
-    if at <= timezone.now():
-        raise ValidationError("--expires is in the past.")
-    return at
+        return [str(network) for network in parse_list(texts)]
+    except NetworksError as error:
+        faults = [f"--network (index {fault.line}): {fault.message}" for fault in error.faults]
+        raise ValidationError([*faults, *([f"And {error.more} more."] if error.more else [])]) from error
