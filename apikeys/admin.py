@@ -1,37 +1,22 @@
-"""Keys in the admin site: operators inspect, revoke and limit them, and never see a secret.
+"""Keys in the admin site: operators inspect, pause, revoke and limit them, and never see a secret.
 
-Every write goes through `apikeys.services`. Operators find a key by its secret on the page that finds every kind of
-credential (`tokens/find_pages.py`).
+Operators find a key by its secret on the page that finds every kind of credential (`tokens/find_pages.py`).
 """
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.conf import settings
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.forms import Form
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest
 from typing_extensions import override
 
-from accounts.drafts import Draft, pop_draft
-from accounts.fresh_login import require_fresh_login
 from accounts.models import User
-from accounts.operators import ReadOnlyAdmin
+from accounts.times import in_words
 from accounts.way_back import WayBack
-from apikeys import services, usage
-from apikeys.admin_forms import LimitForm, ReasonForm
-from apikeys.errors import APIKeyError
-from apikeys.models import APIKey
-from apikeys.widening import widened_columns
-from audit.origin import Origin
-
-MAX_AT_ONCE = 200
-"""The most keys that a confirmation page can name, and the most that a list shows."""
-REVOKED_BY_OPERATOR = "revoked by an operator"
-ACTIONS_WITH_FORM = ("revoke_keys", "limit_keys")
-"""Actions that show a page with a form before they change anything."""
+from apikeys import usage
+from apikeys.admin_actions import KeyActions
+from apikeys.models import APIKey, KeySecret
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -50,7 +35,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(APIKey)
-class APIKeyAdmin(ReadOnlyAdmin):
+class APIKeyAdmin(KeyActions):
     """Keys, filtered by state and environment, and searched by id, name, owner or hint."""
 
     list_display = ("name", "owner", "state", "last_used", "expires_at", "environment", "hints", "id", "seal_is_valid")
@@ -59,13 +44,15 @@ class APIKeyAdmin(ReadOnlyAdmin):
     search_help_text = "Key id, name, owner's e-mail, or the last four characters of a secret."
     list_select_related = ("owner",)
     ordering = ("-created_at",)
-    fields = ("id", "name", "owner", "environment", "hints", "state", "scopes", "networks", "created_at", "expires_at")
-    readonly_fields = ("hints", "state", "last_used", "seal_is_valid")
-    actions = ("revoke_keys", "limit_keys")
+    fields = (
+        *("id", "name", "owner", "environment", "secret_lines", "state", "pause", "scopes", "networks", "rate_limit"),
+        *("created_at", "expires_at", "last_used", "revoked_at", "revoked_reason", "version", "seal_is_valid"),
+    )
+    readonly_fields = ("hints", "secret_lines", "state", "pause", "last_used", "seal_is_valid")
     change_list_template = "admin/credentials_list.html"
     subject_type = "key"
     ways_back: ClassVar = {
-        "changelist": WayBack(keepable=("action", "_selected_action", "reason", "limit")),
+        "changelist": WayBack(keepable=("action", "_selected_action", "reason", "until", "limit")),
     }
 
     @override
@@ -77,98 +64,44 @@ class APIKeyAdmin(ReadOnlyAdmin):
         """Return the keys, with their secrets prefetched and `used_at` annotated."""
         return APIKey.objects.prefetch_related("secrets").annotate(used_at=usage.last_use())
 
-    @override
-    def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> tuple[str, ...]:
-        return (*self.fields, "paused_at", "revoked_at", "revoked_reason", "rate_limit", "seal_is_valid")
-
     @admin.display(description="hints")
     def hints(self, key: APIKey) -> str:
-        """Return the hints of the key's secrets, the only part of a secret that may be shown."""
-        return ", ".join(secret.hint for secret in key.secrets.all())
+        """Return the hints of the secrets that are not retired, the only part of a secret that may be shown."""
+        return ", ".join(secret.hint for secret in key.secrets.all() if not secret.is_retired)
 
-    @admin.display(description="last used", ordering="used_at", empty_value="never")
-    def last_used(self, key: APIKey) -> datetime | None:
-        """Return when the key, or a token that it was exchanged for, was last accepted; None for never."""
+    @admin.display(description="secrets")
+    def secret_lines(self, key: APIKey) -> str:
+        """Return a line for each secret that is not retired, the newest first, and the number of the others."""
+        secrets = list(key.secrets.all())
+        live = [f"{secret.hint}, {_life_of(secret)}" for secret in secrets if not secret.is_retired]
+        retired = len(secrets) - len(live)
+        return "\n".join([*live, *([f"{retired} retired"] if retired else [])])
+
+    @admin.display(description="pause")
+    def pause(self, key: APIKey) -> str:
+        """Return since and until when the key is paused, by whom and why."""
+        if key.paused_at is None:
+            return "not paused"
+        by = "an operator" if key.paused_by_operator else "its owner"
+        end = in_words(key.paused_until) if key.paused_until else "it is resumed"
+        over = "" if key.is_paused else ", so it is over"
+        lines = [f"Since {in_words(key.paused_at)}, by {by}", f"Until {end}{over}"]
+        return "\n".join([*lines, *([f"Reason: {key.paused_reason}"] if key.paused_reason else [])])
+
+    @admin.display(description="last used", ordering="used_at")
+    def last_used(self, key: APIKey) -> str:
+        """Return when the key, or a token that it was exchanged for, was last accepted."""
         at: datetime | None = key.used_at  # type: ignore[attr-defined]  # annotated in get_queryset
-        return at
+        return in_words(at) if at else "never"
 
     @admin.display(boolean=True, description="row seal matches")
     def seal_is_valid(self, key: APIKey) -> bool:
         """Return whether the row is as the portal wrote it. If not, the key is refused."""
         return key.seal_is_valid()
 
-    @admin.action(permissions=["act"], description="Revoke for good")
-    def revoke_keys(
-        self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
-    ) -> HttpResponse | None:
-        """Show a confirmation that names the keys, then revoke each of them."""
-        keys = self._permitted_keys(request, queryset, "revoke")
-        form = ReasonForm(request.POST if "reason" in request.POST else None, initial=_initial(draft, "reason"))
-        if not keys:
-            return None
-        if not form.is_valid():
-            recent = usage.recent_usage([key.pk for key in keys])
-            chosen = [(key, recent[key.pk]) for key in keys]
-            return self._form_page(request, "revoke", form, {"chosen": chosen, "title": "Revoke keys"})
-        reason, origin = form.cleaned_data["reason"] or REVOKED_BY_OPERATOR, Origin.of_request(request)
-        revoked = sum(services.revoke(key=key, reason=reason, origin=origin) for key in keys)
-        messages.success(request, f"{revoked} revoked.")
-        return None
 
-    @admin.action(permissions=["act"], description="Set the rate limit")
-    def limit_keys(
-        self, request: HttpRequest, queryset: QuerySet[APIKey], draft: Draft | None = None
-    ) -> HttpResponse | None:
-        """Show a form that names the keys, then set the limit on each. A higher limit needs a fresh log-in."""
-        keys = self._permitted_keys(request, queryset, "set_rate_limit")
-        form = LimitForm(request.POST if "limit" in request.POST else None, initial=_initial(draft, "limit"))
-        if not keys:
-            return None
-        context = {"keys": keys, "title": "Set the rate limit", "default": settings.KEYPORTAL_RATE_LIMIT}
-        if not form.is_valid():
-            return self._form_page(request, "limit", form, context)
-        limit, origin = form.cleaned_data["limit"], Origin.of_request(request)
-        if any(widened_columns(key, {"rate_limit": limit}) for key in keys):
-            require_fresh_login(request)
-        try:
-            changed = sum(services.set_rate_limit(key=key, limit=limit, origin=origin) for key in keys)
-        except APIKeyError as error:
-            form.add_error(None, str(error))
-            return self._form_page(request, "limit", form, context, status=409)
-        messages.success(request, f"{changed} changed.")
-        return None
-
-    @override
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list, or an action's confirmation page again if a fresh log-in had interrupted it."""
-        may_see = request.method == "GET" and self.has_view_permission(request)
-        draft = pop_draft(request) if may_see else None
-        if draft is None:
-            return super().changelist_view(request, extra_context)
-        name = draft.first("action")
-        has_form = name in ACTIONS_WITH_FORM and name in self.get_actions(request)
-        messages.warning(request, draft.message(typed=has_form))
-        if not has_form:
-            return super().changelist_view(request, extra_context)
-        chosen = filter(str.isprintable, draft.fields["_selected_action"])
-        page: HttpResponse = getattr(self, name)(request, self.get_queryset(request).filter(pk__in=list(chosen)), draft)
-        return page
-
-    def _permitted_keys(self, request: HttpRequest, keys: QuerySet[APIKey], action: str) -> list[APIKey]:
-        """Return the keys to act on. Return none, with a message, if there are more than a form can name."""
-        if keys.count() > MAX_AT_ONCE:
-            messages.error(request, f"Too many keys are selected. Select up to {MAX_AT_ONCE}.")
-            return []
-        return self.filter_permitted(request, keys.select_related("owner"), action)
-
-    def _form_page(
-        self, request: HttpRequest, page: str, form: Form, context: dict[str, Any], status: int = 400
-    ) -> HttpResponse:
-        """Show the page that names the keys, with this status if the submitted form is invalid."""
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form, **context}
-        return render(request, f"admin/apikeys/{page}.html", context, status=status if form.is_bound else 200)
-
-
-def _initial(draft: Draft | None, field: str) -> dict[str, str]:
-    """Return what the operator had typed into this field before a fresh log-in interrupted."""
-    return {field: draft.first(field)} if draft else {}
+def _life_of(secret: KeySecret) -> str:
+    """Return since or until when a secret works."""
+    if secret.retires_at is None:
+        return f"in use since {in_words(secret.created_at)}"
+    return f"replaced, retires on {in_words(secret.retires_at)}"

@@ -1,9 +1,13 @@
 """Forms that operators fill in when they act on keys. They validate and never write."""
 
+from datetime import datetime
+
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from accounts.hide_secrets import HideSecretsMixin
+from apikeys.end_text import EXPECTED, parse_end
 from apikeys.models import REASON_LENGTH
 from apikeys.names import clean_reason
 from credentials.limits.rate_limit_text import MAX_LENGTH, parse_rate_limit
@@ -24,6 +28,42 @@ class ReasonForm(HideSecretsMixin, forms.Form):
     def clean_reason(self) -> str:
         """Return the reason as the owner will read it; empty if the operator gave none."""
         return clean_reason(self.cleaned_data["reason"])
+
+
+class PauseKeysForm(ReasonForm):
+    """Why an operator pauses keys, and until when."""
+
+    reason = forms.CharField(
+        required=False,
+        max_length=REASON_LENGTH,
+        label="Reason (shown to the owner and to whoever calls with the key)",
+        widget=forms.TextInput(attrs=WIDE),
+    )
+    until = forms.CharField(
+        required=False,
+        max_length=40,
+        label="Until, such as 24h or 2027-01-31T12:00Z; leave empty to pause until an operator resumes",
+        widget=forms.TextInput(attrs=WIDE),
+    )
+
+    def clean_until(self) -> datetime | None:
+        """Return the end of the pause; None for a pause that an operator has to end."""
+        text = self.cleaned_data["until"]
+        if not text:
+            return None
+        try:
+            until = parse_end(text)
+        except ValueError as error:
+            raise ValidationError(f"This is not an end. Enter {EXPECTED}.", code="until") from error
+        if until <= timezone.now():
+            raise ValidationError("The end of a pause must be in the future.", code="past")
+        return until
+
+
+class ConfirmForm(forms.Form):
+    """What is sent with the button of a page that asks for nothing."""
+
+    confirmed = forms.BooleanField(initial=True, widget=forms.HiddenInput)
 
 
 class LimitForm(HideSecretsMixin, forms.Form):

@@ -104,16 +104,17 @@ def test_what_an_operator_typed_is_there_again(desk: Browser, operators_key: API
     assert 'value="Read &lt;invoices&gt;"' in page
     assert re.search(r'name="restricted"[^>]* checked', page)
     assert "Press “Save” again" in page
-    for action, field in (("limit_keys", "limit"), ("revoke_keys", "reason")):
+    actions = (("limit_keys", "limit"), ("revoke_keys", "reason"), ("pause_keys", "reason"), ("pause_keys", "until"))
+    for action, field in actions:
         sign_out_elsewhere(desk.user)
-        fields = {"action": action, "_selected_action": operators_key.pk, field: "7 per <day>"}
+        fields = {"action": action, "_selected_action": operators_key.pk, "reason": "x", field: "7 per <day>"}
         answer = desk.post("/admin/apikeys/apikey/?q=billing", fields)
         page = desk.get(desk.log_in(at=answer["Location"])).content.decode()
         assert 'value="7 per &lt;day&gt;"' in page
         assert f'name="_selected_action" value="{operators_key.pk}"' in page
         assert "has not been sent. Press the button again" in page
-    columns = APIKey.objects.values_list("revoked_at", "rate_limit", "scopes", "name")
-    assert list(columns) == [(None, "", "", "billing server")]
+    columns = APIKey.objects.values_list("revoked_at", "paused_at", "rate_limit", "scopes", "name")
+    assert list(columns) == [(None, None, "", "", "billing server")]
 
 
 def test_what_was_typed_when_a_limit_struck_is_there_again_for_somebody_who_is_logged_in(browser: Browser) -> None:

@@ -80,7 +80,7 @@ def test_the_operator_is_told_of_a_limit_that_somebody_else_changed(
         rewrite(key, rate_limit="7/minute")
         return []
 
-    monkeypatch.setattr("apikeys.admin.widened_columns", meanwhile)
+    monkeypatch.setattr("apikeys.admin_actions.widened_columns", meanwhile)
     answer = limit_keys(log_in(operator), key, to="6/minute")
     assert answer.status_code == 409
     assert "changed by someone else" in answer.content.decode()

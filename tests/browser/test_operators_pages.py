@@ -83,6 +83,7 @@ def test_pages_of_the_search_and_of_confirmations(desk: Desk, portal: Portal) ->
         desk.find(text)
         desk.look()
     for action, button, field in (
+        ("pause_keys", "Pause", "Reason"),
         ("revoke_keys", "Revoke for good", "Reason"),
         ("limit_keys", "Set the limit", "Limit, such as"),
     ):

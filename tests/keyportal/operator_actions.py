@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from django.db.models import Model
 
 from accounts.services import deactivate_user, unconfirm_user
+from apikeys.services import pause
 from tests.conftest import ORIGIN
 from tests.keyportal.rights import registered
 
@@ -23,6 +24,8 @@ ACTIONS: Final = {
     "accounts.user.deactivate": Effect("act"),
     "accounts.user.reactivate": Effect("act"),
     "accounts.user.end_tokens": Effect("act"),
+    "apikeys.apikey.pause_keys": Effect("act", {"reason": "abuse"}),
+    "apikeys.apikey.resume_keys": Effect("act", {"confirmed": "on"}),
     "apikeys.apikey.revoke_keys": Effect("act", {"reason": "leaked"}),
     "apikeys.apikey.limit_keys": Effect("act", {"limit": "7/minute"}),
     "tokens.tokenfamily.end": Effect("act"),
@@ -42,6 +45,8 @@ def prepare(target: Model, name: str) -> None:
     """Bring a row into the state in which the action changes it."""
     if name == "accounts.user.confirm":
         unconfirm_user(user=target, origin=ORIGIN)  # type: ignore[arg-type]  # it is a user
+    if name == "apikeys.apikey.resume_keys":
+        pause(key=target, origin=ORIGIN)  # type: ignore[arg-type]  # it is a key
     if name == "accounts.user.reactivate":
         deactivate_user(user=target, origin=ORIGIN)  # type: ignore[arg-type]  # it is a user
 

@@ -97,7 +97,7 @@ def test_the_history_of_a_log_in_is_its_own(desk: Client, developer: User, rows:
 def test_a_list_of_too_many_keys_is_not_named_at_once(
     desk: Client, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apikeys.admin.MAX_AT_ONCE", 1)
+    monkeypatch.setattr("apikeys.admin_actions.MAX_AT_ONCE", 1)
     for _ in range(2):
         make_key()
     form = {"action": "revoke_keys", "select_across": "1", "index": "0", "_selected_action": ["x"], "reason": "all"}

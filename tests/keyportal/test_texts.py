@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.finding("H26")]
 BAD = ("\u3164", "a\u202eb", "a\u200bb", "e" + "\u0316\u0317\u0318\u0319\u031a")
 GOOD = "خانه‌ها 👩‍💻"
 SCOPES = "/admin/credentials/scope/"
-FIELDS = (("revoke_keys", "reason"), ("limit_keys", "limit"))
+FIELDS = (("pause_keys", "reason"), ("revoke_keys", "reason"), ("limit_keys", "limit"))
 
 
 @pytest.fixture
@@ -60,7 +60,8 @@ def test_the_operators_site_refuses_reasons_and_descriptions(desk: Client, make_
     Scope.objects.create(name="a:b", description="before")
     new = {"name": "c:d", "description": text}
     if text.strip("\u3164"):  # no reason at all may be given
-        assert act(desk, KEYS, "revoke_keys", key.pk, reason=text).status_code == 400
+        for action in ("pause_keys", "revoke_keys"):
+            assert act(desk, KEYS, action, key.pk, reason=text).status_code == 400
     desk.post(f"{SCOPES}add/", new, secure=True)
     desk.post(f"{SCOPES}a_3Ab/change/", {"description": text}, secure=True)
     assert Scope.objects.get(name="a:b").description == "before"
@@ -95,10 +96,11 @@ def test_a_secret_that_was_typed_by_mistake_is_not_shown_again(
     key, secret = make_key()
     for typed in (secret, f"leaked: {secret}", secret * 4):
         answers = [act(desk, KEYS, action, key.pk, **{field: typed}) for action, field in FIELDS]
+        answers.append(act(desk, KEYS, "pause_keys", key.pk, reason="", until=typed))
         answers.append(desk.post(f"{SCOPES}add/", {"name": typed, "description": typed}, secure=True))
         target = Target(kind="key", id=key.pk).signed
         answers.append(desk.post(f"{FIND}end/", {"target": target, "reason": typed}, secure=True))
-        assert [answer.status_code for answer in answers] == [400, 400, 200, 400]
+        assert [answer.status_code for answer in answers] == [400, 400, 400, 400, 200, 400]
         assert all(secret not in answer.content.decode() for answer in answers)
     browser = log_in(developer)
     for path, fields in (
