@@ -116,13 +116,15 @@ def swap(row: SealedRow, changes: Mapping[str, Any], *, ignore_tampering: bool =
     """
     if not ignore_tampering and not row.seal_is_valid():
         raise TamperedRowError(f"{row._meta.label} {row.pk} was changed outside the portal")
-    read = row.seal
+    read: object = row.seal
+    # SQLite may hold a seal of another type, which the field can't compare. Such a key, too, must be revocable.
+    held = read if isinstance(read, bytes | memoryview) else models.Value(read)
     for field, value in changes.items():
         setattr(row, field, value)
     row.seal = row.make_seal()
     rows = type(row)._default_manager.filter(pk=row.pk)
     with transaction.atomic(savepoint=False):
-        if rows.filter(seal=read).update(**changes, seal=row.seal) != 1:
+        if rows.filter(seal=held).update(**changes, seal=row.seal) != 1:
             return False
         confirm_rows(rows.filter(seal=row.seal))
     return True

@@ -25,6 +25,7 @@ from audit.models import Event
 from credentials.scopes.models import Scope
 from tests.accounts.mailbox import forget_messages
 from tests.conftest import ORIGIN, MakeKey, MakeUser
+from tests.tampering import sql
 
 pytestmark = pytest.mark.django_db
 
@@ -131,9 +132,10 @@ def test_revoking_twice_is_one_revocation(make_key: MakeKey) -> None:
     assert Event.objects.filter(verb="key_revoked").count() == 1
 
 
-def test_a_key_that_was_tampered_with_can_still_be_revoked(make_key: MakeKey) -> None:
+@pytest.mark.parametrize("change", ["networks = 'nonsense'", "seal = 'x'"])
+def test_a_key_that_was_tampered_with_can_still_be_revoked(make_key: MakeKey, change: str) -> None:
     key, _ = make_key()
-    APIKey.objects.update(networks="nonsense")
+    sql(f"UPDATE apikeys_apikey SET {change}")
     assert services.revoke(key=key, reason="", origin=ORIGIN) is True
     assert APIKey.objects.get().revoked_at
 
