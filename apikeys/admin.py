@@ -1,6 +1,7 @@
 """Keys in the admin site: operators inspect, pause, revoke and limit them, and never see a secret.
 
-Operators find a key by its secret on the page that finds every kind of credential (`tokens/find_pages.py`).
+What they may do with several keys at once is in `admin_actions.py`, the policies are in `admin_policies.py`. Operators
+find a key by its secret on the page that finds every kind of credential (`tokens/find_pages.py`).
 """
 
 from datetime import datetime
@@ -16,7 +17,10 @@ from accounts.times import in_words
 from accounts.way_back import WayBack
 from apikeys import usage
 from apikeys.admin_actions import KeyActions
-from apikeys.models import APIKey, KeySecret
+from apikeys.admin_policies import KeyPolicyAdmin
+from apikeys.models import APIKey, KeyPolicy, KeySecret
+
+admin.site.register(KeyPolicy, KeyPolicyAdmin)
 
 
 class StateFilter(admin.SimpleListFilter):

@@ -1,14 +1,16 @@
 """Forms that operators fill in when they act on keys. They validate and never write."""
 
 from datetime import datetime
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from typing_extensions import override
 
 from accounts.hide_secrets import HideSecretsMixin
 from apikeys.end_text import EXPECTED, parse_end
-from apikeys.models import REASON_LENGTH
+from apikeys.models import REASON_LENGTH, KeyPolicy
 from apikeys.names import clean_reason
 from credentials.limits.rate_limit_text import MAX_LENGTH, parse_rate_limit
 
@@ -88,3 +90,22 @@ class LimitForm(HideSecretsMixin, forms.Form):
             raise ValidationError(message, code="limit") from error
         unit = item.GRANULARITY.name
         return f"{item.amount}/{unit}" if item.multiples == 1 else f"{item.amount} per {item.multiples} {unit}s"
+
+
+class PolicyForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """What the keys of an environment may have. What the database would refuse is explained beside its field."""
+
+    class Meta:
+        model = KeyPolicy
+        fields = ("max_days", "allows_never", "default_days", "allows_reveal", "max_keys")
+
+    @override
+    def clean(self) -> dict[str, Any]:
+        """Compare the default with the bounds that it has to keep to."""
+        data = super().clean() or self.cleaned_data
+        longest, default = data.get("max_days"), data.get("default_days")
+        if "default_days" in data and default is None and not data["allows_never"]:
+            self.add_error("default_days", "Enter a default, because keys that never expire aren't allowed.")
+        if longest is not None and default is not None and default > longest:
+            self.add_error("default_days", f"The default can't be longer than the greatest lifetime, {longest} days.")
+        return data

@@ -65,6 +65,7 @@ def pages(operator: User, operators_key: APIKey) -> list[str]:
     )
     rows = {model: model._default_manager.first() for model in (User, APIKey, Scope, Event, TokenFamily)}
     ids = {f"{model._meta.app_label}/{model._meta.model_name}/": row.pk for model, row in rows.items() if row}
+    ids["apikeys/keypolicy/"] = "live"
     values: dict[str, Callable[[str], str]] = {
         "key_id": lambda _: operators_key.pk,
         "secret_id": lambda _: operators_key.secrets.get().pk,
@@ -137,6 +138,7 @@ def test_a_button_s_name_in_the_message_is_on_the_page_that_it_leads_to(desk: Br
         "/accounts/sessions/",
         "/admin/tokens/tokenfamily/find/",
         "/admin/credentials/scope/add/",
+        "/admin/apikeys/keypolicy/live/change/",
     ):
         sign_out_elsewhere(desk.user)
         answer = desk.post(path)

@@ -7,6 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
+from apikeys.models import KeyPolicy
 from credentials.scopes.models import Scope
 from credentials.usage.models import SourceAddress, Usage
 from keyportal.models import TaskRun
@@ -28,6 +29,7 @@ def list_of(label: str) -> str:
 def rows(make_key: MakeKey, developer: User) -> None:
     key, _ = make_key()
     now = timezone.now()
+    KeyPolicy.objects.create(environment="live")
     Scope.objects.create(name="a:b", description="x")
     Audience.objects.create(uri="https://reports.test", description="x")
     Usage.objects.create(credential=key.pk, hour=now, entry_point="api", outcome="accepted", count=1)

@@ -17,7 +17,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from accounts.models import User
 from apikeys import services
-from apikeys.models import APIKey
+from apikeys.models import APIKey, KeyPolicy
 from audit.models import Event
 from credentials.scopes.models import Scope
 from credentials.usage.models import AddressUsage, SourceAddress, Usage
@@ -94,6 +94,7 @@ def lived_in(operator: User, make_key: MakeKey) -> APIKey:
     TokenFamily.objects.create(user=operator, **common)
     TokenFamily.objects.create(user=operator, audience="https://reports.test", **common)
     Audience.objects.create(uri="https://reports.test", description="Reports")
+    services.set_policy(policy=KeyPolicy(environment="live", max_days=90), origin=ORIGIN)
     RevokedToken.objects.create(issuer="i", token_id="t", expires_at=now)
     TaskRun.objects.get_or_create(task="purge", defaults={"started_at": now})
     return key
@@ -110,6 +111,7 @@ def pages_of(key: APIKey) -> list[str]:
         "audit/event",
         "accounts/pendingmessage",
         "apikeys/apikey",
+        "apikeys/keypolicy",
         "credentials/scope",
         "credentials/usage",
     ]
@@ -122,6 +124,7 @@ def pages_of(key: APIKey) -> list[str]:
     ]
     admin = [f"/admin/{name}/" for name in lists] + ["/admin/", f"/admin/accounts/user/{quote(key.owner_id)}/change/"]
     admin += [f"/admin/apikeys/apikey/{quote(other.pk)}/change/" for other in APIKey.objects.all()]
+    admin += ["/admin/apikeys/keypolicy/live/change/", "/admin/apikeys/keypolicy/live/history/"]
     admin += [f"/admin/audit/event/{event.pk}/change/" for event in Event.objects.all()[:2]]
     return own + admin
 
