@@ -23,8 +23,8 @@ from integrity.rings import index_ring
 from vault.digests import index_digest, index_digests
 from vault.secret_format import is_well_formed
 
-SECRET_COLUMNS: Final = row_of(KeySecret, "ciphertext", "hint", "created_at")
-KEY_COLUMNS: Final = row_of(APIKey, "created_at", "form_token")
+SECRET_COLUMNS: Final = row_of(KeySecret, "ciphertext", "hint", "created_at", "notice_at")
+KEY_COLUMNS: Final = row_of(APIKey, "created_at", "form_token", "notice_at")
 
 
 def verify(

@@ -16,7 +16,7 @@ from apikeys.models import APIKey
 from audit.client_address import Network, parse_network
 from credentials.limits.rate_limit_text import parse_rate_limit
 
-HARMLESS: Final = frozenset({"name", "version", "paused_reason"})
+HARMLESS: Final = frozenset({"name", "version", "paused_reason", "notice_at"})
 """Fields that give no right."""
 
 

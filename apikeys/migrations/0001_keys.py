@@ -1,7 +1,8 @@
-"""Keys, their secrets, the policies that bound them, and answers that are kept."""
+"""Keys, their secrets, the policies that bound them, notices about them, and answers that are kept."""
 
 import apikeys.models.idempotency
 import apikeys.models.keys
+import apikeys.models.notices
 import apikeys.models.secrets
 import django.core.validators
 import django.db.models.deletion
@@ -59,6 +60,7 @@ class Migration(migrations.Migration):
                         max_length=40,
                     ),
                 ),
+                ("notice_at", models.DateTimeField(editable=False, null=True)),
                 ("form_token", models.CharField(editable=False, max_length=43, null=True)),
                 (
                     "owner",
@@ -229,6 +231,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ("replaced_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 ("retires_at", models.DateTimeField(blank=True, null=True)),
+                ("notice_at", models.DateTimeField(editable=False, null=True)),
                 (
                     "key",
                     models.ForeignKey(
@@ -240,6 +243,33 @@ class Migration(migrations.Migration):
                 "ordering": ["-created_at"],
             },
         ),
+        migrations.CreateModel(
+            name="Notice",
+            fields=[
+                (
+                    "id",
+                    models.CharField(
+                        default=apikeys.models.notices.new_notice_id,
+                        editable=False,
+                        max_length=32,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("secret", models.CharField(blank=True, max_length=32)),
+                ("kind", models.CharField(max_length=16)),
+                ("due_for", models.DateTimeField(db_index=True)),
+                (
+                    "key",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notices",
+                        to="apikeys.apikey",
+                    ),
+                ),
+            ],
+        ),
         migrations.AddIndex(
             model_name="apikey",
             index=models.Index(fields=["owner", "-created_at"], name="keys_of_an_owner"),
@@ -248,6 +278,18 @@ class Migration(migrations.Migration):
             model_name="apikey",
             index=models.Index(
                 condition=models.Q(("revoked_at__isnull", False)), fields=["revoked_at"], name="revoked_keys"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="apikey",
+            index=models.Index(
+                condition=models.Q(("notice_at__isnull", False)), fields=["notice_at"], name="keys_by_notice"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="keysecret",
+            index=models.Index(
+                condition=models.Q(("notice_at__isnull", False)), fields=["notice_at"], name="secrets_by_notice"
             ),
         ),
         migrations.AddConstraint(
@@ -267,6 +309,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="idempotentanswer",
             constraint=models.UniqueConstraint(fields=("caller", "call"), name="one_answer_a_call"),
+        ),
+        migrations.AddConstraint(
+            model_name="notice",
+            constraint=models.UniqueConstraint(fields=("key", "secret", "kind", "due_for"), name="one_notice"),
         ),
         migrations.AddConstraint(
             model_name="keysecret",

@@ -1,7 +1,8 @@
-"""Models of keys: the keys themselves, their secrets, and the policies that bound them."""
+"""Models of keys: the keys themselves, their secrets, the policies that bound them, and notices about them."""
 
 from apikeys.models.idempotency import IdempotentAnswer
 from apikeys.models.keys import EXPIRES_SOON, NAME_LENGTH, REASON_LENGTH, APIKey, Environment, new_key_id
+from apikeys.models.notices import Notice
 from apikeys.models.policies import KeyPolicy
 from apikeys.models.secrets import KeySecret, new_secret_id
 
@@ -14,6 +15,7 @@ __all__ = [
     "IdempotentAnswer",
     "KeyPolicy",
     "KeySecret",
+    "Notice",
     "new_key_id",
     "new_secret_id",
 ]

@@ -1,14 +1,17 @@
 """The keys."""
 
-from datetime import timedelta
-from typing import ClassVar, Self
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from typing_extensions import override
 
 from accounts.models import User
+from apikeys.notice_times import next_expiry_notice
 from integrity.sealed import SealedRow
 from vault.secret_format import new_id
 
@@ -82,6 +85,8 @@ class APIKey(SealedRow):
     rate_limit = models.CharField(
         max_length=40, blank=True, editable=False, help_text="Such as 100/minute; empty for the portal's default."
     )
+    notice_at = models.DateTimeField(null=True, editable=False)
+    """When the next notice about its expiry is due; null if none is to come."""
     form_token = models.CharField(max_length=43, null=True, editable=False)  # noqa: DJ001  # null: made by no form
 
     PURPOSE = "api key"
@@ -103,11 +108,13 @@ class APIKey(SealedRow):
     objects: ClassVar[models.Manager["APIKey"]] = APIKeyQuerySet.as_manager()
 
     class Meta:
-        # The indexes serve the keys page (an owner's keys, newest first) and the purge (revoked keys).
+        # The indexes serve the keys page (an owner's keys, newest first), the purge (revoked keys), and the rounds that
+        # send notices (keys about which one is due).
         verbose_name = "API key"
         indexes: ClassVar = [
             models.Index(fields=["owner", "-created_at"], name="keys_of_an_owner"),
             models.Index(fields=["revoked_at"], name="revoked_keys", condition=Q(revoked_at__isnull=False)),
+            models.Index(fields=["notice_at"], name="keys_by_notice", condition=Q(notice_at__isnull=False)),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["owner", "form_token"], name="one_key_a_form"),
@@ -117,6 +124,19 @@ class APIKey(SealedRow):
 
     def __str__(self) -> str:
         return self.id
+
+    @override
+    def save(self, *, update_fields: Iterable[str] | None = None, **options: Any) -> None:
+        """Write the row, sealed; with another expiry, other notices are due."""
+        fields = None if update_fields is None else {*update_fields}
+        if fields is None or "expires_at" in fields:
+            self.notice_at = self.first_notice(self.expires_at)
+            fields = fields and {*fields, "notice_at"}
+        super().save(update_fields=fields, **options)
+
+    def first_notice(self, expires_at: datetime | None) -> datetime | None:
+        """Return when the first notice about this expiry is due, or was, that is after the key's creation."""
+        return next_expiry_notice(expires_at, after=self.created_at)
 
     @property
     def scope_list(self) -> list[str]:

@@ -49,14 +49,20 @@ class KeySecret(SealedRow):
     retires_at = models.DateTimeField(null=True, blank=True)
     """When it stops working: at the end of the overlap; null for the key's current one."""
 
+    notice_at = models.DateTimeField(null=True, editable=False)
+    """When the next notice about its retirement is due; null if none is to come."""
+
     PURPOSE = "key secret"
     SEALED = ("id", "key_id", "index_key_id", "digest", "retires_at")
 
     objects: ClassVar[models.Manager["KeySecret"]] = KeySecretQuerySet.as_manager()
 
     class Meta:
-        # Newest first, so that the secret in use is at the top.
+        # Newest first, so that the secret in use is at the top. The index finds the notices that are due.
         ordering: ClassVar = ["-created_at"]
+        indexes: ClassVar = [
+            models.Index(fields=["notice_at"], name="secrets_by_notice", condition=Q(notice_at__isnull=False)),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["key"], condition=Q(replaced_at=None), name="one_current_secret_a_key"),
         ]

@@ -20,11 +20,17 @@ MAX_VERSION: Final = 2_000_000_000
 def swap_key(key: APIKey, changes: Mapping[str, object], *, ignore_tampering: bool = False) -> bool:
     """Write the changes and the next version and return True; False if the key has changed since it was read.
 
-    Raises `IntegrityViolationError` for a row that the portal did not write. Pass `ignore_tampering` for a change that
-    takes rights away for good.
+    Whatever is changed, the notices about the key's expiry are looked at again: one that was left out because the key
+    was paused may be due now. Raises `IntegrityViolationError` for a row that the portal did not write. Pass
+    `ignore_tampering` for a change that takes rights away for good.
     """
+    notice_at = key.first_notice(changes.get("expires_at", key.expires_at))  # type: ignore[arg-type]  # a time, or None
     try:
-        return swap(key, {**changes, "version": _next_version(key)}, ignore_tampering=ignore_tampering)
+        return swap(
+            key,
+            {**changes, "version": _next_version(key), "notice_at": notice_at},
+            ignore_tampering=ignore_tampering,
+        )
     except TamperedRowError as error:
         raise IntegrityViolationError("This key was changed outside the portal. Contact an operator.") from error
 

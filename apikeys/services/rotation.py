@@ -10,6 +10,7 @@ from django.utils import timezone
 from apikeys import emails
 from apikeys.errors import IntegrityViolationError, OverlapError, RotatingError
 from apikeys.models import APIKey, KeySecret
+from apikeys.notice_times import next_overlap_notice
 from apikeys.overlap_text import MAX_OVERLAP
 from apikeys.services.changing import refuse_ended, swap_key
 from apikeys.services.idempotency import destroy_answers
@@ -96,9 +97,11 @@ def _refuse_third(live: Sequence[KeySecret], replaces: str, overlap: timedelta) 
 def _retire(secret: KeySecret, *, at: datetime, now: datetime) -> None:
     """Let a secret retire then, or when it would have before. One that retires now loses its ciphertext."""
     for row in until_unchanged(KeySecret, secret.pk):
+        replaced_at, retires_at = row.replaced_at or now, min(row.retires_at or at, at)
         changes: dict[str, object] = {
-            "replaced_at": row.replaced_at or now,
-            "retires_at": min(row.retires_at or at, at),
+            "replaced_at": replaced_at,
+            "retires_at": retires_at,
+            "notice_at": next_overlap_notice(replaced_at, retires_at, after=now),
         }
         if at <= now:
             changes["ciphertext"] = None

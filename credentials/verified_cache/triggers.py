@@ -136,8 +136,8 @@ class NotifyTrigger:
 
 NOTIFY_TRIGGERS: Final = (
     NotifyTrigger(table="accounts_user", kind="user", ignored=("last_login",)),
-    NotifyTrigger(table="apikeys_apikey", kind="key"),
-    NotifyTrigger(table="apikeys_keysecret", kind="key", column="key_id"),
+    NotifyTrigger(table="apikeys_apikey", kind="key", ignored=("notice_at",)),
+    NotifyTrigger(table="apikeys_keysecret", kind="key", column="key_id", ignored=("notice_at",)),
     NotifyTrigger(table="credentials_scope", events=("INSERT", "UPDATE", "DELETE")),
     # No DELETE: a revoked token is never cached, so the purge need not announce a million rows.
     NotifyTrigger(table="tokens_revokedtoken", kind="token", column="token_id", events=("INSERT", "UPDATE")),

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from accounts.models import EmailPreference
-from apikeys.models import IdempotentAnswer, KeyPolicy
+from apikeys.models import IdempotentAnswer, KeyPolicy, Notice
 from audit.models import ChainState
 from credentials.usage.models import AddressUsage, SourceAddress, Usage
 from integrity.key_check import confirm_rings
@@ -33,6 +33,7 @@ VIOLATIONS: Final = {
     "one_answer_a_call": (
         "INSERT INTO apikeys_idempotentanswer (id, {columns}) SELECT 'idm_1', {columns} FROM apikeys_idempotentanswer"
     ),
+    "one_notice": "INSERT INTO apikeys_notice (id, {columns}) SELECT 'ntc_1', {columns} FROM apikeys_notice",
     "policy_environment_is_known": "UPDATE apikeys_keypolicy SET environment = 'prod'",
     "policy_numbers_are_bounded": "UPDATE apikeys_keypolicy SET max_keys = 0",
     "policy_has_a_default": "UPDATE apikeys_keypolicy SET allows_never = false",
@@ -72,6 +73,7 @@ def rows(make_key: MakeKey) -> None:
     KeyPolicy.objects.create(environment="live")
     IdempotentAnswer.objects.create(key=key, caller="key:1", call=b"x", request=b"x", holds_secret=False)
     EmailPreference.objects.create(user=key.owner, kind="expiry", wanted=False)
+    Notice.objects.create(key=key, kind="expires_7", due_for=now)
     confirm_rings()
     ChainState.objects.create()
     Usage.objects.create(credential="x", hour=now, entry_point="api", outcome="accepted", count=1)

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from accounts.forms import SIGN_UPS
 from accounts.models import AttemptWindow, PendingMessage, User
-from apikeys.models import APIKey, KeySecret
+from apikeys.expired_rows import NOTICES_KEPT_FOR
+from apikeys.models import APIKey, KeySecret, Notice
 from keyportal import purge as purging
 from keyportal.models import TaskRun
 from keyportal.purge import BATCH, purge, purge_when_due
@@ -183,6 +184,18 @@ def test_a_secret_that_was_revoked_long_ago_becomes_unknown(make_key: MakeKey, s
     assert purge(by="test")["tombstones"] == 1
     assert set(KeySecret.objects.values_list("key", flat=True)) == {new.pk, alive.pk}
     assert APIKey.objects.count() == 3
+
+
+@pytest.mark.django_db
+def test_a_notice_is_kept_until_it_can_not_be_due_again(make_key: MakeKey) -> None:
+    key, _ = make_key()
+    for kind, ago in (
+        ("old", NOTICES_KEPT_FOR + timedelta(minutes=1)),
+        ("new", NOTICES_KEPT_FOR - timedelta(minutes=1)),
+    ):
+        Notice.objects.create(key=key, kind=kind, due_for=timezone.now() - ago)
+    assert purge(by="test")["notices"] == 1
+    assert Notice.objects.get().kind == "new"
 
 
 @pytest.mark.django_db

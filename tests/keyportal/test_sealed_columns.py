@@ -33,13 +33,14 @@ DESCRIBES = {
     "audit.ChainLink": set(),
     "audit.ChainState": set(),
     "credentials.Scope": {"description", "created_at"},
-    "apikeys.APIKey": {"name", "created_at", "paused_reason", "revoked_reason", "form_token"},
+    "apikeys.APIKey": {"name", "created_at", "paused_reason", "revoked_reason", "notice_at", "form_token"},
     "apikeys.KeyPolicy": set(),
     "apikeys.KeySecret": {
         "ciphertext",
         "hint",
         "created_at",
         "replaced_at",
+        "notice_at",
     },  # the ciphertext authenticates its own row by itself
     "tokens.TokenFamily": {"refreshed_at", "ended_reason", "address", "agent"},
     "tokens.RefreshToken": {"issued_at"},
@@ -52,6 +53,7 @@ UNSEALED = {
     "accounts.EmailPreference": "which messages a user gets; those about access are always sent",
     "accounts.PendingMessage": "what it says is sealed for its row; without its row a message does not leave",
     "apikeys.IdempotentAnswer": "what it says is sealed for its row; without its row a call is carried out again",
+    "apikeys.Notice": "without its row a message is sent twice; with a planted one, not at all",
     "integrity.KeyCheck": "a wrong one stops the portal",
     "credentials.ChangeCounter": "raised by triggers; a write to it empties caches",
     "credentials.Usage": "counts",
