@@ -125,12 +125,15 @@ def _kind_of(key: APIKey) -> MessageKind:
 
 
 def _send(what: str, subject: str, key: APIKey, origin: Origin, **more: object) -> None:
+    by_operator = origin.actor.startswith(("command:", "user:")) and origin.actor != f"user:{key.owner_id}"
+    queue_message(what, subject, key, {**more, "origin": origin, "by_operator": by_operator, "at": timezone.now()})
+
+
+def queue_message(what: str, subject: str, key: APIKey, context: Mapping[str, object]) -> None:
+    """Queue a message to the key's owner, with a link to the key."""
     context = {
-        **more,
+        **context,
         "key": key,
-        "origin": origin,
-        "by_operator": origin.actor.startswith(("command:", "user:")) and origin.actor != f"user:{key.owner_id}",
-        "at": timezone.now(),
         "key_url": settings.KEYPORTAL_URL.rstrip("/") + reverse("keys:detail", args=[key.pk]),
     }
     message = Message(

@@ -39,7 +39,7 @@ def read_rows(
         return [(pk, read_row(model, pk)) for pk in rows.values_list("pk", flat=True)[:at_most]]
 
 
-def read_row(model: type[Row], pk: int) -> Row | None:
+def read_row(model: type[Row], pk: int | str) -> Row | None:
     """Return the row; None if it is missing or can't be read. Raises `django.db.Error` if nothing can be read."""
     rows = model._default_manager.filter(pk=pk)
     try:

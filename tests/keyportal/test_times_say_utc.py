@@ -16,12 +16,17 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from accounts.models import User
+from accounts.sending import send_due
 from apikeys import services
 from apikeys.models import APIKey, KeyPolicy
+from apikeys.notice_emails import send_key_expires, send_overlap_ended, send_overlap_ends
+from apikeys.notice_usage import NoticeUsage
+from apikeys.usage import RecentUsage
 from audit.models import Event
 from credentials.scopes.models import Scope
 from credentials.usage.models import AddressUsage, SourceAddress, Usage
 from keyportal.models import TaskRun
+from tests.accounts.mailbox import forget_messages
 from tests.apikeys.networks_editor import Editor
 from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeKey
 from tests.portal import ROOT
@@ -194,6 +199,27 @@ def test_every_message_says_utc_and_none_says_none(
     for message in mail.outbox:
         parts = [str(message.body), *(str(part) for part, _ in getattr(message, "alternatives", []))]
         for part in parts:
+            assert " UTC" in part, message.subject
+            assert times_without_utc(part) == []
+            assert "None" not in part
+
+
+@pytest.mark.django_db
+def test_every_notice_says_utc_and_none_says_none(make_key: MakeKey) -> None:
+    key, _ = make_key(expires_at=timezone.now() + timedelta(days=7))
+    secret = key.secrets.get()
+    secret.retires_at = now = timezone.now()
+    unused, used = (NoticeUsage(RecentUsage(calls, calls), now if calls else None) for calls in (0, 3))
+    forget_messages()
+    for usage in (unused, used):
+        send_key_expires(key, usage, is_loud=usage is used, now=now)
+        send_overlap_ends(secret, usage, now=now)
+        send_overlap_ended(secret, usage)
+    while send_due():
+        continue
+    assert len(mail.outbox) == 6
+    for message in mail.outbox:
+        for part in (str(message.body), *(str(part) for part, _ in getattr(message, "alternatives", []))):
             assert " UTC" in part, message.subject
             assert times_without_utc(part) == []
             assert "None" not in part
