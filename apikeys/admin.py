@@ -50,9 +50,9 @@ class APIKeyAdmin(KeyActions):
     ordering = ("-created_at",)
     fields = (
         *("id", "name", "owner", "environment", "secret_lines", "state", "pause", "scopes", "networks", "rate_limit"),
-        *("created_at", "expires_at", "last_used", "revoked_at", "revoked_reason", "version", "seal_is_valid"),
+        *("created_at", "expires_at", "last_use", "revoked_at", "revoked_reason", "version", "seal_is_valid"),
     )
-    readonly_fields = ("hints", "secret_lines", "state", "pause", "last_used", "seal_is_valid")
+    readonly_fields = ("hints", "secret_lines", "state", "pause", "last_used", "last_use", "seal_is_valid")
     change_list_template = "admin/credentials_list.html"
     subject_type = "key"
     ways_back: ClassVar = {
@@ -92,10 +92,16 @@ class APIKeyAdmin(KeyActions):
         lines = [f"Since {in_words(key.paused_at)}, by {by}", f"Until {end}{over}"]
         return "\n".join([*lines, *([f"Reason: {key.paused_reason}"] if key.paused_reason else [])])
 
-    @admin.display(description="last used", ordering="used_at")
-    def last_used(self, key: APIKey) -> str:
-        """Return when the key, or a token that it was exchanged for, was last accepted."""
+    @admin.display(description="last used", ordering="used_at", empty_value="never")
+    def last_used(self, key: APIKey) -> datetime | None:
+        """Return when the key, or a token that it was exchanged for, was last accepted; None for never."""
         at: datetime | None = key.used_at  # type: ignore[attr-defined]  # annotated in get_queryset
+        return at
+
+    @admin.display(description="last used")
+    def last_use(self, key: APIKey) -> str:
+        """Return the same in words: only a list formats times, and shows its empty value."""
+        at = self.last_used(key)
         return in_words(at) if at else "never"
 
     @admin.display(boolean=True, description="row seal matches")

@@ -57,6 +57,10 @@ class KeyPolicyAdmin(OperatorAdmin):
         return PolicyList
 
     @override
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": "Key policies", **(extra_context or {})})
+
+    @override
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> KeyPolicy | None:
         """Return the policy of an environment, which bounds nothing if it has no row; None if that is none."""
         if object_id not in Environment.values:
@@ -104,7 +108,7 @@ class KeyPolicyAdmin(OperatorAdmin):
         """Return how far ahead an expiry may be set."""
         return "no limit" if policy.max_days is None else f"{policy.max_days} days"
 
-    @admin.display(description="never allowed", boolean=True)
+    @admin.display(description="may never expire", boolean=True)
     def never(self, policy: KeyPolicy) -> bool:
         """Return whether keys may have no expiry."""
         return bool(policy.allows_never)
@@ -114,7 +118,7 @@ class KeyPolicyAdmin(OperatorAdmin):
         """Return the expiry of a key for which none is chosen."""
         return "never" if policy.default_days is None else f"{policy.default_days} days"
 
-    @admin.display(description="reveal allowed", boolean=True)
+    @admin.display(description="may be revealed", boolean=True)
     def reveal(self, policy: KeyPolicy) -> bool:
         """Return whether secrets may be shown again."""
         return bool(policy.allows_reveal)

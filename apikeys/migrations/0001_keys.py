@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
                 (
                     "version",
                     models.PositiveIntegerField(
-                        default=1, editable=False, help_text="Raised by every verb, not by use."
+                        default=1, editable=False, help_text="Raised by every change, not by use."
                     ),
                 ),
                 ("paused_at", models.DateTimeField(blank=True, editable=False, null=True)),

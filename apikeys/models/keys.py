@@ -75,7 +75,7 @@ class APIKey(SealedRow):
     networks = models.TextField(blank=True, help_text="Networks separated by spaces; empty allows any.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
-    version = models.PositiveIntegerField(default=1, editable=False, help_text="Raised by every verb, not by use.")
+    version = models.PositiveIntegerField(default=1, editable=False, help_text="Raised by every change, not by use.")
     paused_at = models.DateTimeField(null=True, blank=True, editable=False)
     paused_until = models.DateTimeField(null=True, blank=True, editable=False)
     paused_reason = models.CharField(max_length=REASON_LENGTH, blank=True, editable=False)

@@ -13,6 +13,7 @@ from tests.portal import Portal
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H24")]
 FIND = "/admin/tokens/tokenfamily/find/"
+POLICIES = "/admin/apikeys/keypolicy/"
 
 
 class Desk:
@@ -36,6 +37,13 @@ class Desk:
         self.page.goto(FIND)
         self.page.get_by_label("Credential, id or hint").fill(text)
         self.page.get_by_role("button", name="Find").click()
+
+    def choose(self, key: str, action: str) -> None:
+        """Choose an action for one key of the list."""
+        self.page.goto(f"/admin/apikeys/apikey/?q={key}")
+        self.page.locator("input[name=_selected_action]").check()
+        self.page.locator("select[name=action]").select_option(action)
+        self.page.get_by_role("button", name="Go").click()
 
 
 @pytest.fixture
@@ -87,15 +95,40 @@ def test_pages_of_the_search_and_of_confirmations(desk: Desk, portal: Portal) ->
         ("revoke_keys", "Revoke for good", "Reason"),
         ("limit_keys", "Set the limit", "Limit, such as"),
     ):
-        page.goto(f"/admin/apikeys/apikey/?q={key}")
-        page.locator("input[name=_selected_action]").check()
-        page.locator("select[name=action]").select_option(action)
-        page.get_by_role("button", name="Go").click()
+        desk.choose(key, action)
         desk.look()
         page.get_by_label(field).fill("a\u202eb")
         page.get_by_role("button", name=button).click()
         expect(page.locator(".errorlist")).to_be_visible()
         desk.look()
-    for path in ("/admin/", f"/admin/apikeys/apikey/{quote(key)}/history/"):
+    portal.manage("pausekey", key, "--reason", "عنوان")
+    desk.choose(key, "resume_keys")
+    desk.look()
+    of_key = f"/admin/apikeys/apikey/{quote(key)}"
+    for path in ("/admin/", f"{of_key}/change/", f"{of_key}/history/"):
         page.goto(path)
         desk.look()
+
+
+def test_pages_of_policies(desk: Desk) -> None:
+    page = desk.page
+    page.goto(POLICIES)
+    desk.look()
+    page.get_by_role("link", name="Test").click()
+    page.wait_for_url("**/test/change/")
+    desk.look()
+    page.get_by_label("Allow keys that never expire").uncheck()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Enter a default, because")).to_be_visible()
+    desk.look()
+    page.get_by_label("Default expiry in days").fill("30")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("2 key policies")).to_be_visible()  # the end of the page
+    desk.look()
+    page.goto(f"{POLICIES}test/history/")
+    desk.look()
+    page.goto(f"{POLICIES}test/change/")
+    page.get_by_label("Allow keys that never expire").check()
+    page.get_by_label("Default expiry in days").fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The policy for test keys is saved.")).to_be_visible()
