@@ -110,7 +110,10 @@ class Body(StrictSerializer):
 
 
 class NewKeyBody(Body):
-    """A new key. Without `scopes` it only identifies its owner; without `expires_at` it has the portal's default."""
+    """A new key. Without `scopes` it only identifies its owner.
+
+    Without `expires_at` it has the portal's default; `expires_at: null` means never.
+    """
 
     name = NameField(max_length=NAME_LENGTH)
     environment = serializers.ChoiceField(
@@ -118,8 +121,10 @@ class NewKeyBody(Body):
     )
     scopes = ScopesField(max_length=MAX_SCOPES, required=False)
     networks = NetworksField(max_length=MAX_NETWORKS, required=False)
-    expires_at = TimeField(required=False)
+    expires_at = TimeField(required=False, allow_null=True)
     show_once = serializers.BooleanField(required=False, error_messages={"invalid": "Send true or false."})
+
+    nullable = ("expires_at",)
 
 
 class KeyChangesBody(Body):

@@ -252,6 +252,18 @@ def test_a_key_is_revoked_and_revoked_again(api: Api, make_key: MakeKey) -> None
     assert problem_of(api("DELETE", f"{KEYS}/{key.pk}?reason={'x' * 201}")) == (400, "validation")
 
 
+def test_null_is_never_and_left_out_is_the_default(api: Api, make_key: MakeKey) -> None:
+    services.set_policy(policy=KeyPolicy(environment="live", default_days=30), origin=ORIGIN)
+    made = [api.post(KEYS, {"name": "x", **expiry}).json()["expires_at"] for expiry in ({}, {"expires_at": None})]
+    assert [expires_at is None for expires_at in made] == [False, True]
+    services.set_policy(policy=KeyPolicy(environment="live", default_days=30, allows_never=False), origin=ORIGIN)
+    refused = api.post(KEYS, {"name": "x", "expires_at": None})
+    assert (problem_of(refused), pointers(refused)) == ((400, "validation"), ["/expires_at"])
+    soon = timezone.now() + timedelta(days=9)
+    caller = Api(make_key(scopes=["keys:write"], environment="test", expires_at=soon)[1])
+    assert problem_of(caller.post(KEYS, {"name": "x", "expires_at": None})) == (403, "permission_denied")
+
+
 def test_the_policies_hold_here_too(api: Api, settings: Any) -> None:
     services.set_policy(
         policy=KeyPolicy(environment="live", max_days=90, allows_never=False, default_days=30), origin=ORIGIN
