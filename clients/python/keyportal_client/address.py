@@ -1,0 +1,70 @@
+"""The addresses that a credential is sent to: https anywhere, http on this machine only."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from keyportal_client.errors import AddressError
+
+EXAMPLE: Final = "Write it like https://keys.example.com."
+_PORTS: Final = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True, slots=True)
+class PortalAddress:
+    """Where a portal is: scheme, host and port."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the address that a person wrote, with https unless they wrote a scheme.
+
+        Raises `AddressError` for http to another machine, and for more than an address: a path, a query, a password.
+        """
+        written = text.strip()
+        try:
+            parts = urlsplit(written if "://" in written else f"https://{written}")
+            host, port = _ascii(parts.hostname or ""), parts.port
+        except ValueError as error:
+            raise AddressError(f"This is not the address of a portal. {EXAMPLE}") from error
+        if parts.scheme not in _PORTS or not host:
+            raise AddressError(f"This is not the address of a portal. {EXAMPLE}")
+        if "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment:
+            raise AddressError(f"The address of a portal has a host and maybe a port, and nothing else. {EXAMPLE}")
+        if parts.scheme == "http" and not is_loopback(host):
+            raise AddressError("Others could read what is sent over plain http. Use the portal's https address.")
+        return cls(parts.scheme, host, port or _PORTS[parts.scheme])
+
+    @property
+    def is_https(self) -> bool:
+        """Return whether the connection is encrypted."""
+        return self.scheme == "https"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Return whether the portal is on this machine."""
+        return is_loopback(self.host)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _ascii(host: str) -> str:
+    """Return a host name in the form that DNS knows. Raises ValueError."""
+    if not host.isprintable() or " " in host:
+        raise ValueError("not a host")
+    return host.encode("idna").decode() if not host.isascii() else host

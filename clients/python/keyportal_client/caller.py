@@ -1,0 +1,126 @@
+"""Calls with a credential: renewed when it has expired, repeated when the connection was cut."""
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import urlencode
+
+from keyportal_client.answers import json_of
+from keyportal_client.errors import (
+    CredentialError,
+    NotAuthenticatedError,
+    RefusedError,
+    UnavailableError,
+    UnreachableError,
+)
+from keyportal_client.transport import Call, Transport
+
+PAUSES: Final = (0.5, 1.5)
+"""Seconds before the second and the third try."""
+MAX_PAUSE: Final = 5
+"""Seconds of a Retry-After for which it is worth keeping a person waiting."""
+_CREDENTIAL: Final = re.compile(r"[!-~]{1,8000}", re.ASCII)
+
+
+class Credential(Protocol):
+    """What calls are made with."""
+
+    def current(self) -> str:
+        """Return a key's secret or an access token. Raises `KeyportalError` if there is none."""
+
+    def renewed(self, spent: str) -> str | None:
+        """Return what to use instead of a token that the portal calls expired; None if there is nothing."""
+
+
+class FixedCredential:
+    """A credential that is never renewed: a key's secret."""
+
+    def __init__(self, text: str) -> None:
+        refuse_malformed(text)
+        self._text = text
+
+    def current(self) -> str:
+        """Return the credential."""
+        return self._text
+
+    def renewed(self, spent: str) -> str | None:
+        """Return None: there is no other."""
+        return None
+
+
+class Result(NamedTuple):
+    """The JSON of an answer, and its ETag."""
+
+    body: Any
+    etag: str
+
+
+class Caller:
+    """Calls the API of one portal with one credential."""
+
+    def __init__(self, transport: Transport, credential: Credential) -> None:
+        self.transport = transport
+        self._credential = credential
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Result:
+        """Return what the API answers. Raises `KeyportalError`.
+
+        Whatever is called this way must be safe to repeat: idempotent, or with an `Idempotency-Key`.
+        """
+        target = f"/api/v1/{path}?{urlencode(query)}" if query else f"/api/v1/{path}"
+        sent = dict(headers or {}) | ({"Content-Type": "application/json"} if body is not None else {})
+        data = json.dumps(body).encode() if body is not None else None
+        token = self._credential.current()
+        try:
+            return self._send(Call(method, target, {**sent, **_bearer(token)}, data))
+        except NotAuthenticatedError as error:
+            renewed = self._credential.renewed(token) if error.code == "expired" else None
+            if renewed is None:
+                raise
+        return self._send(Call(method, target, {**sent, **_bearer(renewed)}, data))
+
+    def _send(self, call: Call) -> Result:
+        for pause in PAUSES:
+            try:
+                return self._send_once(call)
+            except (UnreachableError, RefusedError) as error:
+                wait = _wait_after(error, pause)
+                if wait is None:
+                    raise
+                time.sleep(wait)
+        return self._send_once(call)
+
+    def _send_once(self, call: Call) -> Result:
+        answer = self.transport.send(call)
+        return Result(json_of(answer), answer.headers.get("ETag", ""))
+
+
+def refuse_malformed(credential: str) -> None:
+    """Raise `CredentialError` for a text that no header can carry, which is thus no credential."""
+    if not _CREDENTIAL.fullmatch(credential):
+        raise CredentialError("This is not a credential: those have no blanks, line breaks or special characters.")
+
+
+def _bearer(credential: str) -> dict[str, str]:
+    refuse_malformed(credential)
+    return {"Authorization": f"Bearer {credential}"}
+
+
+def _wait_after(error: UnreachableError | RefusedError, pause: float) -> float | None:
+    """Return for how long to wait before the next try; None if there is no point in one."""
+    if isinstance(error, UnreachableError):
+        return pause if error.was_dropped else None
+    if isinstance(error, UnavailableError):
+        wait = max(pause, error.retry_after or 0)
+        return wait if wait <= MAX_PAUSE else None
+    return pause if error.code == "idempotency_running" else None

@@ -1,0 +1,146 @@
+"""`keyportal keys edit`, `pause`, `resume` and `revoke`."""
+
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from keyportal_client.api import Client, KeyChanges
+from keyportal_client.cli.exit_status import ExitStatus, StoppedError
+from keyportal_client.cli.inert import inert
+from keyportal_client.cli.options import (
+    expires_option,
+    json_option,
+    key_id_argument,
+    moment_option,
+    network_option,
+    scope_option,
+)
+from keyportal_client.cli.output import emit_json, say
+from keyportal_client.cli.reading import calls_of
+from keyportal_client.cli.session import open_client
+from keyportal_client.cli.times import shown_time
+from keyportal_client.shapes import Key, Usage
+
+
+@click.command("edit")
+@key_id_argument
+@click.option("--name", help="Rename it.")
+@scope_option("Replace its scopes by this one. Repeat it for more.")
+@click.option("--no-scopes", is_flag=True, help="Take all its scopes away.")
+@click.option("--add-scope", "added", multiple=True, metavar="SCOPE", help="Give it one more scope.")
+@click.option("--remove-scope", "removed", multiple=True, metavar="SCOPE", help="Take one scope away.")
+@network_option("Replace its networks by this one. Repeat it for more.")
+@click.option("--no-networks", is_flag=True, help="Accept it from any network.")
+@expires_option
+@json_option
+def edit(
+    *,
+    key_id: str,
+    name: str | None,
+    scopes: tuple[str, ...],
+    no_scopes: bool,
+    added: tuple[str, ...],
+    removed: tuple[str, ...],
+    networks: tuple[str, ...],
+    no_networks: bool,
+    expires_at: str | None,
+    as_json: bool,
+) -> None:
+    """Change a key: what you name, and nothing else."""
+    changes: KeyChanges = {}
+    if name is not None:
+        changes["name"] = name
+    if scopes or no_scopes:
+        changes["scopes"] = list(scopes)
+    if networks or no_networks:
+        changes["networks"] = list(networks)
+    if expires_at is not None:
+        changes["expires_at"] = expires_at or None
+    _refuse_contradictions(changes, replaced=(scopes, no_scopes, (*added, *removed)), networks=(networks, no_networks))
+    client, version = open_client(), ""
+    if added or removed:
+        key, version = client.key_and_version(key_id)
+        changes["scopes"] = _changed(key["scopes"], added, removed)
+    _report(client.edit_key(key_id, version=version, **changes), "Changed", as_json=as_json)
+
+
+@click.command("pause")
+@key_id_argument
+@click.option("--reason", default="", help="Why, for whoever looks at the key.")
+@moment_option("--until", "Resume it then: a date (its end, in UTC), or 2h from now. Otherwise you resume it.")
+@json_option
+def pause(key_id: str, reason: str, until: str | None, as_json: bool) -> None:
+    """Refuse a key for now. Its calls get 401 until you resume it."""
+    key = open_client().pause(key_id, reason=reason, until=until)
+    _report(key, f"Paused until {shown_time(key['paused_until'], absent='you resume it')}:", as_json=as_json)
+
+
+@click.command("resume")
+@key_id_argument
+@json_option
+def resume(key_id: str, as_json: bool) -> None:
+    """Accept a paused key again."""
+    _report(open_client().resume(key_id), "Resumed", as_json=as_json)
+
+
+@click.command("revoke")
+@key_id_argument
+@click.option("--reason", default="", help="Why, for the record.")
+@click.option("--yes", is_flag=True, help="Don't ask. Needed where there is no terminal.")
+@json_option
+def revoke(key_id: str, reason: str, yes: bool, as_json: bool) -> None:
+    """End a key for good. Consider “pause”, which you can take back.
+
+    The portal answers without a body, so --json prints nothing.
+    """
+    client = open_client()
+    if not yes:
+        _confirm(client, key_id)
+    client.revoke(key_id, reason=reason)
+    say(f"Revoked {key_id}.")
+
+
+def _refuse_contradictions(
+    changes: KeyChanges,
+    *,
+    replaced: tuple[tuple[str, ...], bool, tuple[str, ...]],
+    networks: tuple[tuple[str, ...], bool],
+) -> None:
+    """Raise `click.UsageError` if options contradict each other, or if there is nothing to change."""
+    if sum(map(bool, replaced)) > 1:
+        raise click.UsageError("Use --scope, --no-scopes, or --add-scope and --remove-scope.")
+    if all(networks):
+        raise click.UsageError("Use --network or --no-networks.")
+    if not changes and not any(replaced):
+        raise click.UsageError("Name what to change, such as --name or --add-scope.")
+
+
+def _changed(scopes: list[str], added: Iterable[str], removed: Iterable[str]) -> list[str]:
+    return sorted({*scopes, *added} - set(removed))
+
+
+def _report(key: Key, done: str, *, as_json: bool) -> None:
+    if as_json:
+        emit_json(key)
+    say(f"{done} {key['id']} “{inert(key['name'])}”.")
+
+
+def _confirm(client: Client, key_id: str) -> None:
+    """Return if the person at the terminal wants to revoke the key. Raises `StoppedError` if not."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise StoppedError("There is no terminal to ask at. To revoke the key, add --yes.", ExitStatus.USAGE)
+    key, usage = client.key(key_id), client.usage(key_id, by="hour", days=2)
+    calls = calls_of(_last_day(usage))
+    say(f"{key_id} “{inert(key['name'])}” ({key['environment']}, {key['state']})")
+    counted = "1 call" if calls == 1 else f"{calls} calls"
+    say(f"{counted} in the last 24 hours. Last used: {shown_time(key['last_used_at'])}.")
+    if not click.confirm("Revoke it? This can't be undone.", default=False, err=True):
+        raise StoppedError("Nothing was revoked.")
+
+
+def _last_day(usage: Usage) -> Usage:
+    since = datetime.now(UTC) - timedelta(hours=25)  # hours are counted as a whole
+    items = [calls for calls in usage["items"] if datetime.fromisoformat(calls["at"]) > since]
+    return {**usage, "items": items}

@@ -1,0 +1,64 @@
+"""`keyportal keys create`."""
+
+import click
+
+from keyportal_client.api import NewKey, new_idempotency_key
+from keyportal_client.cli.inert import inert
+from keyportal_client.cli.options import (
+    expires_option,
+    idempotency_option,
+    json_option,
+    network_option,
+    scope_option,
+    secret_file_option,
+)
+from keyportal_client.cli.output import say
+from keyportal_client.cli.secret_place import repeatable, secret_place
+from keyportal_client.cli.session import open_client
+from keyportal_client.cli.times import shown_time
+
+
+@click.command("create")
+@click.option("--name", required=True, help="What you will know the key by.")
+@click.option("--environment", type=click.Choice(("live", "test")), help="Live (the default) or test.")
+@scope_option("A right that the key gets. Repeat it for more; without it the key has none.")
+@network_option("An address or network that the key is accepted from. Repeat it for more; without it, from any.")
+@expires_option
+@click.option("--show-once", is_flag=True, help="Keep the secret so that nobody can see it again, not even you.")
+@idempotency_option
+@secret_file_option
+@json_option
+def create(
+    *,
+    name: str,
+    environment: str | None,
+    scopes: tuple[str, ...],
+    networks: tuple[str, ...],
+    expires_at: str | None,
+    show_once: bool,
+    idempotency_key: str | None,
+    secret_file: str | None,
+    as_json: bool,
+) -> None:
+    """Create a key and print its secret.
+
+    The secret goes to standard output and nothing else does: KEY=$(keyportal keys create --name backup)
+    """
+    fields: NewKey = {"name": name}
+    if environment is not None:
+        fields["environment"] = environment
+    if scopes:
+        fields["scopes"] = list(scopes)
+    if networks:
+        fields["networks"] = list(networks)
+    if expires_at is not None:
+        fields["expires_at"] = expires_at or None
+    if show_once:
+        fields["show_once"] = True
+    client, once = open_client(), idempotency_key or new_idempotency_key()
+    with secret_place(secret_file, as_json=as_json) as place, repeatable(once):
+        key, secret = client.create_key(idempotency_key=once, **fields)
+        place.keep(secret)
+        place.show(key, secret)
+    expires = f"expires {shown_time(key['expires_at'])}" if key["expires_at"] else "never expires"
+    say(f"Created {key['id']} “{inert(key['name'])}” ({key['environment']}, {expires}).")

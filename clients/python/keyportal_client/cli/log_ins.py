@@ -1,0 +1,171 @@
+"""`keyportal login` and `logout`."""
+
+import getpass
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+from urllib.parse import urlencode
+
+import click
+
+from keyportal_client import log_in
+from keyportal_client.api import Client
+from keyportal_client.caller import FixedCredential
+from keyportal_client.cli import environment
+from keyportal_client.cli.exit_status import ExitStatus, StoppedError
+from keyportal_client.cli.inert import inert
+from keyportal_client.cli.options import json_option
+from keyportal_client.cli.output import emit_json, say
+from keyportal_client.cli.session import AGENT, StoredLogin, open_store, open_transport, secrets_of
+from keyportal_client.cli.store import Secrets, Store
+from keyportal_client.errors import KeyportalError, NotAuthenticatedError, RefusedError
+from keyportal_client.shapes import Me
+
+MAX_LINE: Final = 10_000
+"""Characters of a password or a key, before it is looked at."""
+
+
+@click.command("login")
+@click.option("--portal", metavar="URL", help="The portal's address, such as https://keys.example.com.")
+@click.option("--email", help="The e-mail address of your account.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--key", "by_key", is_flag=True, help="Log in with an API key, read from standard input.")
+@json_option
+def login(portal: str | None, email: str | None, password_stdin: bool, by_key: bool, as_json: bool) -> None:
+    """Log in to a portal with your password, or with an API key.
+
+    An account with a second factor logs in with a key, and so does a machine. The log-in is kept in the system's
+    keyring. With --json, prints what the portal says about the new credential.
+    """
+    if by_key and (email or password_stdin):
+        raise click.UsageError("Use either --key, or --email and --password-stdin.")
+    store = open_store()
+    address = str(open_transport(portal or environment.portal() or store.portal() or _ask("Portal")).portal)
+    me = _log_in_by_key(store, address) if by_key else _log_in(store, address, email, password_stdin)
+    if as_json:
+        emit_json(me)
+    if environment.key():
+        say("KEYPORTAL_KEY is set, so commands use it and not this log-in.")
+
+
+@click.command("logout")
+@json_option
+def logout(as_json: bool) -> None:
+    """Log out: end the log-in at the portal, and forget it here.
+
+    A key that you logged in with is only forgotten, and goes on working. The portal answers without a body, so --json
+    prints nothing.
+    """
+    store = open_store()
+    portal = environment.portal() or store.portal()
+    address = str(open_transport(portal).portal) if portal else ""
+    entry = store.entry(address)
+    if entry is None:
+        say("You are not logged in.")
+        return
+    try:
+        _end(store, address)
+    finally:
+        with store.locked():
+            store.forget(address)
+        rest = " The key goes on working; revoke it if nothing else uses it." if entry.kind == "key" else ""
+        say(f"Logged out of {address}.{rest}")
+
+
+def _log_in(store: Store, address: str, email: str | None, password_stdin: bool) -> Me:
+    transport = open_transport(address)
+    email = email or _ask("E-mail")
+    password = _line_of_stdin() if password_stdin else _ask_hidden("Password", "--password-stdin")
+    with _explained(address):
+        tokens = log_in.log_in(transport, email=email, password=password)
+    me = _client(address, tokens["access_token"]).me()
+    _end_former(store, address)
+    with store.locked():
+        store.log_in(address, kind="login", who=email, secrets=secrets_of(tokens))
+    say(f"Logged in to {address} as {inert(email)}.")
+    return me
+
+
+def _log_in_by_key(store: Store, address: str) -> Me:
+    key = _ask_hidden("API key", "standard input") if sys.stdin.isatty() else _line_of_stdin().strip()
+    me = _client(address, key).me()
+    _end_former(store, address)
+    with store.locked():
+        store.log_in(address, kind="key", who=me["id"], secrets=Secrets(key=key))
+    say(f"Logged in to {address} with the key {me['id']} “{inert(me['name'])}”.")
+    if missing := [scope for scope in log_in.SCOPES if scope not in me["scopes"]]:
+        say(f"This key does not have {' and '.join(missing)}, which managing keys needs.")
+    return me
+
+
+def _client(address: str, credential: str) -> Client:
+    return Client(address, FixedCredential(credential), timeout=environment.timeout(), agent=AGENT)
+
+
+def _end(store: Store, address: str) -> None:
+    """End a log-in at the portal. A key is left alone: it would be revoked. Raises `KeyportalError`, `StoppedError`."""
+    entry = store.entry(address)
+    if entry is None or entry.kind == "key":
+        return
+    credential = StoredLogin(store, address)
+    with suppress(NotAuthenticatedError):  # it had ended
+        log_in.end_log_in(open_transport(address), credential.current())
+
+
+def _end_former(store: Store, address: str) -> None:
+    """End the log-in that the next one replaces, if that is possible."""
+    with suppress(KeyportalError, StoppedError):
+        _end(store, address)
+
+
+@contextmanager
+def _explained(address: str) -> Iterator[None]:
+    """Say how to go on if this account or portal takes no password."""
+    try:
+        yield
+    except RefusedError as error:
+        if error.code == "invalid_scope":
+            raise StoppedError("This portal lets log-ins manage no keys. Use its keys page.") from error
+        if error.code not in ("mfa_required", "not_found"):
+            raise
+        why = (
+            "Your account has a second factor" if error.code == "mfa_required" else "This portal takes no password here"
+        )
+        fields = [
+            ("name", f"keyportal on {platform.node() or 'a machine'}"),
+            *(("scope", name) for name in log_in.SCOPES),
+        ]
+        raise StoppedError(
+            f"{why}, so log in with an API key. Create one here:\n"
+            f"  {address}/keys/new/?{urlencode(fields, safe=':')}\n"
+            f"Then run this and paste the key:\n  keyportal login --key --portal {address}",
+            ExitStatus.NOT_LOGGED_IN,
+        ) from error
+
+
+def _ask(what: str) -> str:
+    """Return what a person types. Raises `click.UsageError` without a terminal."""
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"There is no terminal to ask at. Use --{what.lower().replace('-', '')}.")
+    answer: str = click.prompt(what, err=True)
+    return answer.strip()
+
+
+def _ask_hidden(what: str, otherwise: str) -> str:
+    """Return what a person types without showing it. Raises `click.UsageError` without a terminal."""
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"There is no terminal to ask at. Use {otherwise}.")
+    return getpass.getpass(f"{what}: ", stream=sys.stderr)
+
+
+def _line_of_stdin() -> str:
+    """Return the first line of standard input. Raises `StoppedError` if it is empty, or not text."""
+    try:
+        line = sys.stdin.readline(MAX_LINE).rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise StoppedError("Standard input is not valid UTF-8.", ExitStatus.USAGE) from error
+    if not line:
+        raise StoppedError("Standard input is empty.", ExitStatus.USAGE)
+    return line

@@ -1,0 +1,41 @@
+"""Files that only their owner can read, from their first moment on."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+class PrivateFile:
+    """A file that is written beside its place and moved there as a whole. Its mode is 0600 all the time.
+
+    Entering proves that it can be written, before there is anything to write. Raises OSError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.expanduser().resolve()
+        self._descriptor = -1
+        self._temporary = ""
+
+    def __enter__(self) -> Self:
+        if self._path.exists() and not self._path.is_file():
+            raise OSError(f"{self._path} is not a file.")
+        self._descriptor, self._temporary = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+        return self
+
+    def write(self, text: str) -> None:
+        """Put the text at the file's place, instead of what was there."""
+        with os.fdopen(os.dup(self._descriptor), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(self._temporary).replace(self._path)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+        with contextlib.suppress(FileNotFoundError):
+            Path(self._temporary).unlink()

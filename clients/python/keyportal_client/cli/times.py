@@ -1,0 +1,62 @@
+"""Times as people write and read them. All of them are UTC."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import click
+
+NEVER: Final = ""
+"""What `MomentType` makes of the word never."""
+_DURATION: Final = re.compile(r"([0-9]{1,6})([mhd])", re.ASCII)
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+class MomentType(click.ParamType):  # type: ignore[type-arg]  # not generic in older versions
+    """A moment to come: a date (its end), a time, or from now on, such as 30d. Converts to RFC 3339."""
+
+    name = "moment"
+
+    def __init__(self, *, takes_never: bool) -> None:
+        self._takes_never = takes_never
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the moment; `NEVER` for the word. Ends with a usage error for anything else."""
+        text = str(value).strip()
+        if text == "never" and self._takes_never:
+            return NEVER
+        try:
+            return _rfc3339(_moment(text))
+        except (ValueError, OverflowError):
+            return self.fail(f"Write {self._expected()}.", param, ctx)
+
+    def _expected(self) -> str:
+        forms = "a date such as 2027-01-31, a time such as 2027-01-31T12:00Z, or a duration such as 30d or 12h"
+        return f"{forms}; or never" if self._takes_never else forms
+
+
+def shown_time(text: str | None, *, absent: str = "never") -> str:
+    """Return a time of the API for a person."""
+    if text is None:
+        return absent
+    try:
+        return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError):
+        return text
+
+
+def _moment(text: str) -> datetime:
+    """Return the moment that a text means. Raises ValueError, OverflowError."""
+    if match := _DURATION.fullmatch(text):
+        return datetime.now(UTC) + timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if _DATE.fullmatch(text):
+        return datetime.fromisoformat(f"{text}T23:59:59+00:00")
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return moment.astimezone(UTC)
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

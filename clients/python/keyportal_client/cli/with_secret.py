@@ -1,0 +1,55 @@
+"""Run a command of the user's with a secret in a private file, whose path is all that the command line shows."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+PLACEHOLDER: Final = "{}"
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+
+
+def run_with_secret(arguments: Sequence[str], secret: str) -> str:
+    """Run the command; return how it failed, empty if it did not. The file is removed in every case.
+
+    What the command writes to standard output goes to standard error: standard output is for results.
+    """
+    with _ending_by_exception(), tempfile.TemporaryDirectory(prefix="keyportal-", dir=_base()) as folder:
+        path = Path(folder) / "secret"
+        path.touch(mode=0o600)
+        path.write_text(secret, encoding="utf-8")
+        words = [argument.replace(PLACEHOLDER, str(path)) for argument in arguments]
+        try:
+            ended = subprocess.run(words, stdout=sys.stderr, check=False)  # noqa: S603  # it is what the user asked for
+        except OSError as error:
+            return f"could not be started ({error.strerror})"
+    if ended.returncode < 0:
+        return f"was ended by signal {-ended.returncode}"
+    return f"failed with status {ended.returncode}" if ended.returncode else ""
+
+
+def _base() -> str | None:
+    """Return the folder of this user's session, which is in memory and goes with it; None for the usual one."""
+    folder = os.environ.get("XDG_RUNTIME_DIR", "")
+    return folder if Path(folder).is_absolute() and os.access(folder, os.W_OK) else None
+
+
+@contextmanager
+def _ending_by_exception() -> Iterator[None]:
+    """Have signals that end the process raise instead, so that the file is removed first."""
+
+    def end(signum: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    former = {signum: signal.signal(signum, end) for signum in _ENDING}
+    try:
+        yield
+    finally:
+        for signum, handler in former.items():
+            signal.signal(signum, handler)
