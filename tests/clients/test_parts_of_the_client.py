@@ -1,0 +1,153 @@
+"""The small parts of the client: addresses, texts in a terminal, shapes, times, tables."""
+
+import signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+from keyportal_client.address import PortalAddress
+from keyportal_client.api import Client
+from keyportal_client.caller import FixedCredential
+from keyportal_client.cli.inert import cut, inert, width, without_secrets
+from keyportal_client.cli.private_file import PrivateFile
+from keyportal_client.cli.root import keyportal
+from keyportal_client.cli.times import MomentType, shown_time
+from keyportal_client.cli.uninterrupted import uninterrupted
+from keyportal_client.conforming import conform
+from keyportal_client.errors import AddressError, UnexpectedAnswerError
+from keyportal_client.shapes import Calls, Scope, Secret
+
+pytestmark = pytest.mark.once
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("keys.example.com", "https://keys.example.com"),
+        ("https://KEYS.example.com/", "https://keys.example.com"),
+        ("https://keys.example.com:443", "https://keys.example.com"),
+        (" https://keys.example.com:8443 ", "https://keys.example.com:8443"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://localhost", "http://localhost"),
+        ("http://[::1]:8000/", "http://[::1]:8000"),
+        ("https://schlüssel.example", "https://xn--schlssel-95a.example"),
+    ],
+)
+def test_an_address_has_one_spelling(written: str, meant: str) -> None:
+    assert str(PortalAddress.parse(written)) == meant
+    assert PortalAddress.parse(meant) == PortalAddress.parse(written)
+
+
+@pytest.mark.parametrize("written", ["", "http://127.0.0.1.example.com", "http://localhost.example.com", "https://a b"])
+def test_what_only_looks_like_this_machine_is_not(written: str) -> None:
+    with pytest.raises(AddressError):
+        PortalAddress.parse(written)
+
+
+def test_an_id_can_not_lead_elsewhere() -> None:
+    client = Client("http://127.0.0.1:9", FixedCredential("kp_live_x"))
+    for key_id in ("", "..", "key_1/../../me", "key_1?a=b", "key_ä"):
+        with pytest.raises(ValueError, match="begins with key_"):
+            client.key(key_id)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Grüße 日本 🔑", "Grüße 日本 🔑"),
+        ("a\x1b]8;;http://x\x1b\\", r"a\u001b]8;;http://x\u001b" + "\\"),
+        ("a\u202eb\u2066c\ufeff", r"a\u202eb\u2066c\ufeff"),
+        ("a\r\n\x9bb", r"a\u000d\u000a\u009bb"),
+        ("\udcff", r"\udcff"),
+        ("👩\u200d💻", "👩\u200d💻"),
+        ("عربي", "\u2068عربي\u2069"),
+    ],
+)
+def test_a_text_of_others_does_nothing_in_a_terminal(text: str, shown: str) -> None:
+    assert inert(text) == shown
+
+
+def test_a_text_is_cut_by_what_a_terminal_needs_for_it() -> None:
+    assert [width(text) for text in ("abc", "日本", "e\u0301", "\u2068ab\u2069")] == [3, 4, 1, 2]
+    assert [cut(text, 4) for text in ("abcd", "abcde", "日本語", inert("שלום!"))] == [
+        "abcd",
+        "abc…",
+        "日…",
+        "\u2068שלו\u2069…",
+    ]
+
+
+def test_a_message_holds_no_credential() -> None:
+    said = without_secrets(
+        "no kp_live_0123456789 nor acme_refresh_0123456789abc, eyJhbGciOiJFUzI1NiJ9.e30.x, key_123456789"
+    )
+    assert said == "no kp_live_… nor acme_refresh_…, …, key_123456789"
+
+
+def test_an_answer_has_what_its_shape_names_and_may_have_more() -> None:
+    scope = {"name": "a", "description": "b", "added": 1}
+    assert conform(scope, Scope) == scope
+    secret: dict[str, Any] = {"id": "s", "hint": "h", "created_at": "t", "retires_at": None, "last_used_at": None}
+    assert conform(secret, Secret) == secret
+    for shape, wrong in (
+        (Scope, {"name": "a"}),
+        (Scope, {"name": None, "description": "b"}),
+        (Scope, []),
+        (Secret, {**secret, "retires_at": 5}),
+        (Calls, {"at": "t", "outcomes": {"accepted": True}}),
+        (Calls, {"at": "t", "outcomes": {"accepted": "7"}}),
+        (Calls, {"at": "t", "outcomes": ["accepted"]}),
+    ):
+        with pytest.raises(UnexpectedAnswerError):
+            conform(wrong, shape)
+
+
+def test_moments_are_written_as_people_write_them() -> None:
+    takes = MomentType(takes_never=True)
+    assert takes.convert("never", None, None) == ""
+    assert takes.convert("2027-01-31", None, None) == "2027-01-31T23:59:59Z"
+    assert takes.convert("2027-01-31T12:00+02:00", None, None) == "2027-01-31T10:00:00Z"
+    in_a_day = datetime.fromisoformat(takes.convert("24h", None, None))
+    assert timedelta(hours=23) < in_a_day - datetime.now(UTC) <= timedelta(hours=24)
+    for wrong in ("", "soon", "30", "30w", "2027-13-01", "2027-01-31T12:00", "9999999d", "-1d"):
+        with pytest.raises(click.BadParameter):
+            takes.convert(wrong, None, None)
+    with pytest.raises(click.BadParameter):
+        MomentType(takes_never=False).convert("never", None, None)
+    assert [shown_time(text) for text in (None, "2027-01-31T12:00:00Z", "x")] == ["never", "2027-01-31 12:00 UTC", "x"]
+
+
+def test_a_private_file_that_was_not_written_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("former")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "a")
+    with PrivateFile(link):
+        [temporary] = tmp_path.glob(".a.*")
+        assert temporary.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "a").read_text() == "former"
+    with PrivateFile(link) as file:
+        file.write("new")
+    assert (link.is_symlink(), (tmp_path / "a").read_text()) == (True, "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "link"]
+
+
+def test_an_interruption_waits_for_the_end_of_the_block() -> None:
+    done = []
+
+    def work() -> None:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append("the rest")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["the rest"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_command_that_is_not_there_is_a_wrong_usage() -> None:
+    assert CliRunner().invoke(keyportal, ["kyes"]).exit_code == 2
+    assert CliRunner().invoke(keyportal, []).exit_code == 2
