@@ -8,18 +8,28 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, NamedTuple
 
 TOKENS: Final[dict[str, Any]] = {
-    "access_token": "access-1", "refresh_token": "refresh-1",
-    "expires_in": 600, "scope": "keys:read keys:write",
+    "access_token": "access-1",
+    "refresh_token": "refresh-1",
+    "expires_in": 600,
+    "scope": "keys:read keys:write",
 }
 ME: Final[dict[str, Any]] = {
     **dict.fromkeys(("id", "client_id", "owner", "name"), "tok_1"),
-    "kind": "access_token", "environment": "live", "scopes": [], "expires_at": None,
+    "kind": "access_token",
+    "environment": "live",
+    "scopes": [],
+    "expires_at": None,
 }
 A_KEY: Final[dict[str, Any]] = {
     **dict.fromkeys(("name", "paused_reason", "revoked_reason", "owner"), "x"),
     **dict.fromkeys(("expires_at", "paused_at", "paused_until", "revoked_at", "last_used_at", "rate_limit")),
-    "id": "key_1", "environment": "live", "state": "active", "created_at": "2026-01-01T00:00:00Z",
-    "scopes": [], "networks": [], "secrets": [],
+    "id": "key_1",
+    "environment": "live",
+    "state": "active",
+    "created_at": "2026-01-01T00:00:00Z",
+    "scopes": [],
+    "networks": [],
+    "secrets": [],
 }
 
 

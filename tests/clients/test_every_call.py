@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from django.urls import URLPattern
-from keyportal_client.cli.run import run
 from rest_framework.views import APIView
 
 from apikeys.api.urls import urlpatterns as of_keys
+from keyportal_client.cli.run import run
 from tests.clients.stub import A_KEY, ME, TOKENS, Received, Reply, Stub, as_json, serving
 from tokens.api_urls import urlpatterns as of_tokens
 

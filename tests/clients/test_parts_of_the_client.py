@@ -8,6 +8,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
+
 from keyportal_client.address import PortalAddress
 from keyportal_client.api import Client
 from keyportal_client.caller import FixedCredential

@@ -21,7 +21,13 @@ from tests.waiting import DEADLINE
 pytestmark = pytest.mark.once
 
 PAGES = sorted(
-    (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "examples/README.md", ROOT / "benchmarks/results.md")
+    (
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "examples/README.md",
+        ROOT / "benchmarks/results.md",
+        *ROOT.glob("clients/*/README.md"),
+    )
 )
 NOT_OURS = {"var", "mutants", "__pycache__", "node_modules"}
 """Folders of the project that hold no code of it; hidden ones neither."""
@@ -128,6 +134,8 @@ def test_every_setting_that_a_page_names_is_one() -> None:
     names = {name for option in OPTIONS for name in (option.name, f"{option.name}_FILE")}
     for file in (path for path in (ROOT / "deploy").rglob("*") if path.is_file()):
         names.update(SETTING.findall(file.read_text()))  # addresses that a gateway's configuration takes
+    for file in (ROOT / "clients").rglob("*.py"):
+        names.update(SETTING.findall(file.read_text()))  # what the command of developers reads
     for document in PAGES:
         unknown = set(SETTING.findall(document.read_text())) - names
         assert name_of(document) in GONE or {name for name in unknown if not hasattr(settings, name)} == set(), document
