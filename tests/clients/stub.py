@@ -1,6 +1,8 @@
 """A server that is no portal, or a broken one: it answers what a test says, and remembers what it was sent."""
 
 import json
+import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -77,7 +79,7 @@ class Stub:
 
 
 @contextmanager
-def serving(answer: Answer) -> Iterator[Stub]:
+def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Stub]:
     """Serve on a port of 127.0.0.1 until the block is left."""
     stub = Stub(answer)
 
@@ -109,9 +111,17 @@ def serving(answer: Answer) -> Iterator[Stub]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    stub.url = f"http://127.0.0.1:{server.server_port}"
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            if not isinstance(sys.exc_info()[1], OSError):  # a command need not wait for an answer
+                super().handle_error(request, client_address)
+
+    server = Server(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    stub.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

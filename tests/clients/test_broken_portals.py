@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.certificates import new_certificate
 from tests.clients.command import Command, Ended
 from tests.clients.stub import A_KEY, ME, TOKENS, Received, Reply, Stub, as_json, problem, serving
 from tests.ports import free_port
@@ -130,6 +132,22 @@ def test_a_portal_that_is_not_there(machine: Command) -> None:
     one_sentence(unknown("keys", "list"), 4, "There is no host named no-such-host.invalid")
 
 
+def test_a_certificate_must_be_valid_for_the_portal(machine: Command) -> None:
+    certificate, key = new_certificate("127.0.0.1")
+    (machine.folder / "server.pem").write_bytes(key + certificate)
+    (machine.folder / "trusted.pem").write_bytes(certificate)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(machine.folder / "server.pem")
+    with serving(lambda request: EMPTY, context) as stub:
+        unknown = machine.with_environment(KEYPORTAL_PORTAL=stub.url)
+        one_sentence(unknown("keys", "list"), 4, "is not valid for it: self-signed certificate")
+        trusted = unknown.with_environment(SSL_CERT_FILE=str(machine.folder / "trusted.pem"))
+        trusted.done("keys", "list")
+        other = trusted.with_environment(KEYPORTAL_PORTAL=stub.url.replace("127.0.0.1", "localhost"))
+        one_sentence(other("keys", "list"), 4, "is not valid for it: Hostname mismatch")
+        assert len(stub.received) == 1
+
+
 def test_a_portal_that_speaks_no_tls(stub: Stub, machine: Command) -> None:
     plain = machine.with_environment(KEYPORTAL_PORTAL=stub.url.replace("http:", "https:"))
     one_sentence(plain("keys", "list"), 4, "does not use TLS as it should")
@@ -157,6 +175,24 @@ def test_a_credential_that_is_none_is_not_sent(stub: Stub, machine: Command) -> 
         one_sentence(machine.with_environment(KEYPORTAL_KEY=key)("keys", "list"), 2, "This is not a credential")
     for seconds in ("soon", "0", "99999"):
         one_sentence(machine.with_environment(KEYPORTAL_TIMEOUT=seconds)("keys", "list"), 2, "KEYPORTAL_TIMEOUT")
+    assert stub.received == []
+
+
+def test_streams_that_are_closed_from_the_beginning_are_no_traceback(stub: Stub, machine: Command) -> None:
+    stub.answer = lambda request: as_json({**A_KEY, "secret": KEY}, 201)
+    shell = Command(machine.folder, program=("sh", "-c", 'exec "$@" >&-', "sh", *machine.program))
+    shell.environment = machine.environment
+    lost = shell("keys", "create", "--name", "x")
+    assert (lost.returncode, "Traceback" in lost.stderr, "--idempotency-key" in lost.stderr) == (1, False, True)
+    shell.program = ("sh", "-c", 'exec "$@" <&- 2>&-', "sh", *machine.program)
+    assert shell("keys", "create", "--name", "x").stdout == KEY + "\n"
+    assert shell("keys", "revoke", "key_1").returncode == 2
+
+
+def test_where_nothing_can_be_kept_nobody_logs_in(stub: Stub, command: Command) -> None:
+    homeless = command.with_environment(KEYPORTAL_CONFIG_DIR="/proc/keyportal")
+    login = ("login", "--portal", stub.url, "--email", "a@example.com", "--password-stdin")
+    one_sentence(homeless(*login, stdin="x"), 1, "/proc/keyportal can't be written")
     assert stub.received == []
 
 
@@ -299,5 +335,5 @@ def test_a_log_out_that_the_portal_does_not_hear_is_one_here(stub: Stub, command
 def test_no_answer_puts_a_token_into_a_log_in_that_no_header_can_carry(stub: Stub, command: Command) -> None:
     stub.answer = lambda request: as_json({**TOKENS, "access_token": "a\r\nX: y"})
     ended = command("login", "--portal", stub.url, "--email", "a@example.com", "--password-stdin", stdin="x")
-    assert (ended.returncode, "X: y" in ended.stderr) == (2, False)
+    assert (ended.returncode, ended.stderr) == (4, "Error: The portal answered with something that is no token.\n")
     assert not command.logins.exists()

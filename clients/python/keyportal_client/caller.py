@@ -17,7 +17,7 @@ from keyportal_client.errors import (
 )
 from keyportal_client.transport import Call, Transport
 
-PAUSES: Final = (0.5, 1.5)
+PAUSES: Final = (0.3, 1.0)
 """Seconds before the second and the third try."""
 MAX_PAUSE: Final = 5
 """Seconds of a Retry-After for which it is worth keeping a person waiting."""
@@ -38,7 +38,7 @@ class FixedCredential:
     """A credential that is never renewed: a key's secret."""
 
     def __init__(self, text: str) -> None:
-        refuse_malformed(text)
+        _refuse_malformed(text)
         self._text = text
 
     def current(self) -> str:
@@ -105,14 +105,18 @@ class Caller:
         return Result(json_of(answer), answer.headers.get("ETag", ""))
 
 
-def refuse_malformed(credential: str) -> None:
-    """Raise `CredentialError` for a text that no header can carry, which is thus no credential."""
-    if not _CREDENTIAL.fullmatch(credential):
+def is_well_formed(credential: str) -> bool:
+    """Return whether a header can carry this text. What none can carry is no credential."""
+    return _CREDENTIAL.fullmatch(credential) is not None
+
+
+def _refuse_malformed(credential: str) -> None:
+    if not is_well_formed(credential):
         raise CredentialError("This is not a credential: those have no blanks, line breaks or special characters.")
 
 
 def _bearer(credential: str) -> dict[str, str]:
-    refuse_malformed(credential)
+    _refuse_malformed(credential)
     return {"Authorization": f"Bearer {credential}"}
 
 

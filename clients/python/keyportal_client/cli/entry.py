@@ -12,6 +12,8 @@ def main() -> NoReturn:
     try:
         run = import_module("keyportal_client.cli.run")
     except ModuleNotFoundError as error:
+        if error.name == "fcntl":
+            sys.exit("The command keyportal runs on Linux and macOS.")
         if error.name not in ("click", "keyring"):
             raise
         sys.exit("The command keyportal needs more packages: pip install 'keyportal-client[cli]'")

@@ -18,11 +18,14 @@ def key() -> str:
 
 
 def folder() -> Path:
-    """Return the folder of the log-ins (XDG Base Directory Specification)."""
+    """Return the folder of the log-ins (XDG Base Directory Specification). Raises `StoppedError`."""
     if ours := os.environ.get("KEYPORTAL_CONFIG_DIR"):
-        return Path(ours).expanduser()
+        return Path(ours)
     base = os.environ.get("XDG_CONFIG_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".config") / "keyportal"
+    try:
+        return (Path(base) if Path(base).is_absolute() else Path.home() / ".config") / "keyportal"
+    except RuntimeError as error:
+        raise StoppedError("This user has no home folder. Set KEYPORTAL_CONFIG_DIR.", ExitStatus.USAGE) from error
 
 
 def timeout() -> float:

@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 import click
 
 from keyportal_client import log_in
+from keyportal_client.address import PortalAddress
 from keyportal_client.api import Client
-from keyportal_client.caller import FixedCredential
+from keyportal_client.caller import Credential, FixedCredential
 from keyportal_client.cli import environment
 from keyportal_client.cli.exit_status import ExitStatus, StoppedError
 from keyportal_client.cli.inert import inert
@@ -21,7 +22,6 @@ from keyportal_client.cli.output import emit_json, say
 from keyportal_client.cli.session import AGENT, StoredLogin, open_store, open_transport, secrets_of
 from keyportal_client.cli.store import Secrets, Store
 from keyportal_client.errors import KeyportalError, NotAuthenticatedError, RefusedError
-from keyportal_client.shapes import Me
 
 MAX_LINE: Final = 10_000
 """Characters of a password or a key, before it is looked at."""
@@ -43,11 +43,14 @@ def login(portal: str | None, email: str | None, password_stdin: bool, by_key: b
         raise click.UsageError("Use either --key, or --email and --password-stdin.")
     store = open_store()
     address = str(open_transport(portal or environment.portal() or store.portal() or _ask("Portal")).portal)
-    me = _log_in_by_key(store, address) if by_key else _log_in(store, address, email, password_stdin)
+    store.refuse_if_unwritable()
+    if by_key:
+        _log_in_by_key(store, address)
+    else:
+        _log_in(store, address, email, password_stdin)
+    _say_what_comes_before(address)
     if as_json:
-        emit_json(me)
-    if environment.key():
-        say("KEYPORTAL_KEY is set, so commands use it and not this log-in.")
+        emit_json(_client(address, StoredLogin(store, address)).me())
 
 
 @click.command("logout")
@@ -74,34 +77,39 @@ def logout(as_json: bool) -> None:
         say(f"Logged out of {address}.{rest}")
 
 
-def _log_in(store: Store, address: str, email: str | None, password_stdin: bool) -> Me:
+def _log_in(store: Store, address: str, email: str | None, password_stdin: bool) -> None:
     transport = open_transport(address)
     email = email or _ask("E-mail")
     password = _line_of_stdin() if password_stdin else _ask_hidden("Password", "--password-stdin")
     with _explained(address):
         tokens = log_in.log_in(transport, email=email, password=password)
-    me = _client(address, tokens["access_token"]).me()
     _end_former(store, address)
     with store.locked():
         store.log_in(address, kind="login", who=email, secrets=secrets_of(tokens))
     say(f"Logged in to {address} as {inert(email)}.")
-    return me
 
 
-def _log_in_by_key(store: Store, address: str) -> Me:
+def _log_in_by_key(store: Store, address: str) -> None:
     key = _ask_hidden("API key", "standard input") if sys.stdin.isatty() else _line_of_stdin().strip()
-    me = _client(address, key).me()
+    me = _client(address, FixedCredential(key)).me()
     _end_former(store, address)
     with store.locked():
         store.log_in(address, kind="key", who=me["id"], secrets=Secrets(key=key))
     say(f"Logged in to {address} with the key {me['id']} “{inert(me['name'])}”.")
     if missing := [scope for scope in log_in.SCOPES if scope not in me["scopes"]]:
         say(f"This key does not have {' and '.join(missing)}, which managing keys needs.")
-    return me
 
 
-def _client(address: str, credential: str) -> Client:
-    return Client(address, FixedCredential(credential), timeout=environment.timeout(), agent=AGENT)
+def _say_what_comes_before(address: str) -> None:
+    """Say which variables keep the next commands from using the new log-in."""
+    if environment.key():
+        say("KEYPORTAL_KEY is set, so commands use it and not this log-in.")
+    elif environment.portal() and str(PortalAddress.parse(environment.portal())) != address:
+        say("KEYPORTAL_PORTAL is set to another portal, so commands use that one and not this log-in.")
+
+
+def _client(address: str, credential: Credential) -> Client:
+    return Client(address, credential, timeout=environment.timeout(), agent=AGENT)
 
 
 def _end(store: Store, address: str) -> None:

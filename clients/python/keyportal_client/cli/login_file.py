@@ -2,17 +2,22 @@
 
 import fcntl
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TextIO
 
 from keyportal_client.cli.exit_status import StoppedError
 from keyportal_client.cli.private_file import PrivateFile
 
 NAME: Final = "logins.json"
 LOCK: Final = "lock"
+LOCK_TIMEOUT: Final = 60.0
+"""Seconds to wait for the lock. Its holder waits for a portal, and perhaps for a keyring."""
+_OFTEN: Final = 0.05
+"""Seconds between two tries."""
 Kind = Literal["login", "key"]
 
 
@@ -78,5 +83,18 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StoppedError(f"{folder} can't be written: {error.strerror}.") from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _take(lock)
         yield
+
+
+def _take(lock: TextIO) -> None:
+    """Take the lock as soon as it is free. Whoever has it is stopped or hangs if that takes a minute."""
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                message = "Another keyportal command is busy with the log-in and does not end. End it, and try again."
+                raise StoppedError(message) from error
+        time.sleep(_OFTEN)

@@ -4,7 +4,8 @@ import contextlib
 import json
 import os
 import sys
-from typing import Final, TextIO
+from pathlib import Path
+from typing import Final, TextIO, cast
 
 from keyportal_client.cli.exit_status import ClosedOutputError
 from keyportal_client.cli.inert import without_secrets
@@ -36,7 +37,10 @@ def say(text: str) -> None:
 
 
 def prepare_streams() -> None:
-    """Have characters that the terminal's encoding lacks written as escapes."""
+    """Have characters that the terminal's encoding lacks written as escapes, and a missing stream behave as closed."""
+    sys.stdin = sys.stdin or _nothing("r")
+    sys.stdout = sys.stdout or _nothing("r")  # writing to it fails, as it should
+    sys.stderr = sys.stderr or _nothing("w")
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -60,6 +64,11 @@ def _styled(text: str, code: str) -> str:
 def _has_colour() -> bool:
     """Return whether standard output shows colour, and nobody objects (no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _nothing(mode: str) -> TextIO:
+    """Return a stream that holds nothing, for one that Python began without."""
+    return cast("TextIO", Path(os.devnull).open(mode, encoding="utf-8"))
 
 
 def _silence(stream: TextIO) -> None:

@@ -1,6 +1,7 @@
 """Files that only their owner can read, from their first moment on."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -21,7 +22,7 @@ class PrivateFile:
 
     def __enter__(self) -> Self:
         if self._path.exists() and not self._path.is_file():
-            raise OSError(f"{self._path} is not a file.")
+            raise OSError(errno.EEXIST, "there is something that is not a file", str(self._path))
         self._descriptor, self._temporary = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
         return self
 

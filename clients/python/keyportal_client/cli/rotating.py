@@ -96,6 +96,8 @@ def _hand_over(client: Client, key: Key, secret: str, arguments: list[str], once
     except KeyboardInterrupt:
         say(f"The overlap goes on: both secrets work. {again}")
         raise
+    except OSError as error:
+        problem = f"did not get the secret ({error.strerror})"
     if problem:
         message = f"The command {problem}, so the overlap goes on: both secrets work. {again}"
         raise StoppedError(message, ExitStatus.COMMAND_FAILED)

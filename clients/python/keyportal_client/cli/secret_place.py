@@ -48,7 +48,7 @@ def secret_place(path: str | None, *, as_json: bool) -> Iterator[SecretPlace]:
     try:
         file.__enter__()
     except OSError as error:
-        raise StoppedError(f"{path} can't be written: {error.strerror or error}.", ExitStatus.USAGE) from error
+        raise StoppedError(f"{path} can't be written: {error.strerror}.", ExitStatus.USAGE) from error
     try:
         yield SecretPlace(file, path, as_json)
     finally:

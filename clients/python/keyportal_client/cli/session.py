@@ -1,6 +1,7 @@
 """With which credential a command calls which portal."""
 
 import time
+from math import inf
 from typing import Final
 
 from keyportal_client import log_in
@@ -14,7 +15,7 @@ from keyportal_client.cli.store import LOG_IN_AGAIN, Secrets, Store
 from keyportal_client.cli.uninterrupted import uninterrupted
 from keyportal_client.errors import NotLoggedInError, RefusedError
 from keyportal_client.shapes import Tokens
-from keyportal_client.transport import Transport
+from keyportal_client.transport import TIMEOUT, Transport
 
 AGENT: Final = "(command)"
 EARLY: Final = 30
@@ -41,9 +42,9 @@ def open_store() -> Store:
     return Store(environment.folder())
 
 
-def open_transport(portal: str) -> Transport:
-    """Return the way to a portal. Raises `AddressError`, `StoppedError`."""
-    return Transport(PortalAddress.parse(portal), timeout=environment.timeout(), agent=AGENT)
+def open_transport(portal: str, *, at_most: float = inf) -> Transport:
+    """Return the way to a portal, on which nothing waits longer than that. Raises `AddressError`, `StoppedError`."""
+    return Transport(PortalAddress.parse(portal), timeout=min(environment.timeout(), at_most), agent=AGENT)
 
 
 def chosen_portal(store: Store) -> str:
@@ -118,7 +119,7 @@ class StoredLogin:
     def _next_tokens(self, refresh_token: str) -> Tokens:
         """Return the next tokens. A log-in that has ended is forgotten: its token must not be sent again."""
         try:
-            return log_in.refresh(open_transport(self._portal), refresh_token)
+            return log_in.refresh(open_transport(self._portal, at_most=TIMEOUT), refresh_token)
         except RefusedError as error:
             if error.code != "invalid_grant":
                 raise

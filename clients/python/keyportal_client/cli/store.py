@@ -42,6 +42,11 @@ class Store:
         with login_file.locked(self._folder):
             yield
 
+    def refuse_if_unwritable(self) -> None:
+        """Raise `StoppedError` if a log-in could not be kept. At the portal it would go on, and nobody have it."""
+        with self.locked():
+            LoginFile.read(self._folder)
+
     def portal(self) -> str:
         """Return the portal of the last log-in; empty if there is none. Raises `StoppedError`."""
         return LoginFile.read(self._folder).portal
