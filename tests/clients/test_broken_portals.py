@@ -16,7 +16,7 @@ from tests.certificates import new_certificate
 from tests.clients.command import Command, Ended
 from tests.clients.stub import A_KEY, ME, TOKENS, Received, Reply, Stub, as_json, problem, serving
 from tests.ports import free_port
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE, wait_until
 
 pytestmark = pytest.mark.once
 KEY = "kp_live_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
@@ -139,9 +139,10 @@ def test_a_certificate_must_be_valid_for_the_portal(machine: Command) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(machine.folder / "server.pem")
     with serving(lambda request: EMPTY, context) as stub:
+        nowhere = {"HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"}  # this machine is reached without it
         unknown = machine.with_environment(KEYPORTAL_PORTAL=stub.url)
         one_sentence(unknown("keys", "list"), 4, "is not valid for it: self-signed certificate")
-        trusted = unknown.with_environment(SSL_CERT_FILE=str(machine.folder / "trusted.pem"))
+        trusted = unknown.with_environment(SSL_CERT_FILE=str(machine.folder / "trusted.pem"), **nowhere)
         trusted.done("keys", "list")
         other = trusted.with_environment(KEYPORTAL_PORTAL=stub.url.replace("127.0.0.1", "localhost"))
         one_sentence(other("keys", "list"), 4, "is not valid for it: Hostname mismatch")
@@ -210,7 +211,7 @@ def test_a_silent_portal_is_not_waited_for_ever(stub: Stub, machine: Command) ->
     process = machine.with_environment(KEYPORTAL_TIMEOUT="600").begin("keys", "list")
     wait_until(lambda: len(stub.received) == 3)
     process.send_signal(signal.SIGINT)
-    assert process.communicate() == ("", "\nInterrupted.\n")
+    assert process.communicate(timeout=DEADLINE) == ("", "\nInterrupted.\n")
     assert process.returncode == 130
     let_go.set()
 
@@ -317,7 +318,7 @@ def test_ctrl_c_during_a_refresh_loses_no_token(stub: Stub, command: Command) ->
     begun.wait()
     process.send_signal(signal.SIGINT)
     let_go.set()
-    process.communicate()
+    process.communicate(timeout=DEADLINE)
     assert process.returncode == 130
     assert "refresh-2" in command.logins.read_text()
     command.done("keys", "list")

@@ -110,6 +110,17 @@ def test_an_access_token_is_refreshed_shortly_before_its_end(portal: Portal, dev
     assert command.logins.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_log_in_stays_where_it_is(portal: Portal, developer: str, command: Command, tmp_path: Path) -> None:
+    """Two copies would be of two ages, and the older one ends the log-in."""
+    command.log_in(portal.url, developer)
+    write_secrets(command, good_until=0)
+    ring = tmp_path / "ring.json"
+    back = command.with_environment(PYTHON_KEYRING_BACKEND=f"{KEYRINGS}.in_a_file.Keyring", KEYRING_FILE=str(ring))
+    assert NO_KEYRING_SAID not in back.done("keys", "list").stderr
+    assert secrets_of(command)["good_until"] > 0
+    assert not ring.exists()
+
+
 def test_processes_that_refresh_at_once_spend_one_token(portal: Portal, developer: str, command: Command) -> None:
     command.log_in(portal.url, developer)
     write_secrets(command, good_until=0)

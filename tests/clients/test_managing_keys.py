@@ -11,6 +11,7 @@ import pytest
 
 from tests.clients.conftest import Machine
 from tests.portal import Portal
+from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.once
 SECRET = re.compile(r"kp_(?:live|test)_[0-9A-Za-z]{49}")
@@ -76,7 +77,7 @@ def test_without_a_place_for_the_secret_no_key_is_made(machine: Machine, path: s
 def test_a_secret_that_nobody_took_can_be_had_again(machine: Machine) -> None:
     with Path("/dev/full").open("w") as full:
         process = machine.command.begin("keys", "create", "--name", "once", stdout=full)
-        said = process.communicate()[1]
+        said = process.communicate(timeout=DEADLINE)[1]
     assert process.returncode == 1
     again = re.search(r"--idempotency-key (\S+)", said)
     assert again
@@ -90,7 +91,7 @@ def test_a_closed_pipe_is_one_sentence(machine: Machine) -> None:
     os.close(reader)
     process = machine.command.begin("keys", "list", "--json", stdout=writer)
     os.close(writer)
-    assert process.communicate()[1] == "Error: Standard output is closed or full.\n"
+    assert process.communicate(timeout=DEADLINE)[1] == "Error: Standard output is closed or full.\n"
     assert process.returncode == 1
 
 

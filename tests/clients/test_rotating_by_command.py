@@ -1,6 +1,8 @@
 """`keyportal keys rotate`, and handing the new secret over to a command."""
 
+import contextlib
 import json
+import os
 import re
 import signal
 import stat
@@ -11,7 +13,7 @@ import pytest
 from tests.clients.command import Command
 from tests.clients.conftest import MANAGER, Machine
 from tests.portal import Portal
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE, wait_until
 
 pytestmark = pytest.mark.once
 SECRET = re.compile(r"kp_(?:live|test)_[0-9A-Za-z]{49}")
@@ -110,7 +112,11 @@ def test_whatever_ends_it_the_file_is_removed(
     path = Path((folder / "begun").read_text().strip())
     assert path.exists()
     process.send_signal(signum)
-    said = process.communicate()[1]
+    try:
+        said = process.communicate(timeout=DEADLINE)[1]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it started, if it left that alone
     assert (process.returncode, path.exists(), path.parent.exists()) == (130, False, False)
     assert "The overlap goes on: both secrets work." in said
     assert "Interrupted." in said
