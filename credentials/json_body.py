@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError, ValidationError
@@ -61,14 +61,11 @@ def unknown_members(sent: Iterable[str], known: Collection[str]) -> dict[str, li
 class StrictSerializer(serializers.Serializer[Any]):
     """A serializer that refuses unknown members. `null` for an optional member is the same as leaving it out."""
 
-    nullable: ClassVar[tuple[str, ...]] = ()
-    """Optional members for which `null` means something."""
-
     @override
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return super().to_internal_value(data)
-        optional = {name for name, field in self.fields.items() if not field.required} - {*self.nullable}
+        optional = {name for name, field in self.fields.items() if not field.required}
         given = {name: value for name, value in data.items() if value is not None or name not in optional}
         errors: dict[str, Any] = unknown_members(data, self.fields)
         try:

@@ -17,7 +17,9 @@ from credentials.json_body import StrictSerializer
 MAX_SCOPES: Final = 100
 MAX_LENGTH: Final = 100
 """Characters of a scope or a network, before it is looked at."""
+NEVER: Final = "never"
 TIME_EXPECTED: Final = "Send a time with its zone (RFC 3339), such as 2027-01-31T12:00:00Z."
+EXPIRY_EXPECTED: Final = "Send a time with its zone (RFC 3339), such as 2027-01-31T12:00:00Z, or “never”."
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -66,6 +68,22 @@ class TimeField(serializers.DateTimeField):
             raise serializers.ValidationError(TIME_EXPECTED) from error
 
 
+class ExpiryField(TimeField):
+    """When a key expires: a time, or `never`, which becomes None.
+
+    JSON's null can't say it, since for every optional member of the portal null is the same as leaving it out.
+    """
+
+    @override
+    def to_internal_value(self, value: Any) -> Any:
+        if value == NEVER:
+            return None
+        try:
+            return super().to_internal_value(value)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError(EXPIRY_EXPECTED) from error
+
+
 class NetworksField(serializers.ListField):
     """A list of addresses and networks."""
 
@@ -110,10 +128,7 @@ class Body(StrictSerializer):
 
 
 class NewKeyBody(Body):
-    """A new key. Without `scopes` it only identifies its owner.
-
-    Without `expires_at` it has the portal's default; `expires_at: null` means never.
-    """
+    """A new key. Without `scopes` it only identifies its owner; without `expires_at` it has the portal's default."""
 
     name = NameField(max_length=NAME_LENGTH)
     environment = serializers.ChoiceField(
@@ -121,21 +136,17 @@ class NewKeyBody(Body):
     )
     scopes = ScopesField(max_length=MAX_SCOPES, required=False)
     networks = NetworksField(max_length=MAX_NETWORKS, required=False)
-    expires_at = TimeField(required=False, allow_null=True)
+    expires_at = ExpiryField(required=False)
     show_once = serializers.BooleanField(required=False, error_messages={"invalid": "Send true or false."})
-
-    nullable = ("expires_at",)
 
 
 class KeyChangesBody(Body):
-    """Changes to a key: what is named, and nothing else. `expires_at: null` means never."""
+    """Changes to a key: what is named, and nothing else."""
 
     name = NameField(max_length=NAME_LENGTH, required=False)
     scopes = ScopesField(max_length=MAX_SCOPES, required=False)
     networks = NetworksField(max_length=MAX_NETWORKS, required=False)
-    expires_at = TimeField(required=False, allow_null=True)
-
-    nullable = ("expires_at",)
+    expires_at = ExpiryField(required=False)
 
 
 class RotationBody(Body):

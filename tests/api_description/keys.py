@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension, OpenApiViewExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 
-from apikeys.api.bodies import KeyChangesBody, NewKeyBody, NoBody, PauseBody, RotationBody
+from apikeys.api.bodies import NEVER, KeyChangesBody, NewKeyBody, NoBody, PauseBody, RotationBody
 from tests.api_description import shapes
 
 READ, WRITE = "Needs the scope `keys:read`.", "Needs the scope `keys:write`."
@@ -38,6 +38,18 @@ def one_of(*values: str) -> dict[str, Any]:
 def text(length: int) -> dict[str, Any]:
     """Return the schema of a text."""
     return {"type": "string", "maxLength": length}
+
+
+class Expiry(OpenApiSerializerFieldExtension):
+    """A time, or a word."""
+
+    target_class = "apikeys.api.bodies.ExpiryField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        return {
+            "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "const": NEVER}],
+            "description": "A time with its zone, or `never`.",
+        }
 
 
 class Overlap(OpenApiSerializerFieldExtension):

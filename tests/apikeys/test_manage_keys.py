@@ -185,7 +185,7 @@ def test_a_change_changes_what_it_names_and_nothing_else(api: Api, make_key: Mak
         ({"scopes": []}, {"name": "after", "scopes": []}),
         ({"networks": []}, {"networks": [], "expires_at": None}),
         ({"expires_at": "2040-01-31T12:00:00+01:00"}, {"expires_at": "2040-01-31T11:00:00Z"}),
-        ({"expires_at": None}, {"expires_at": None, "name": "after"}),
+        ({"expires_at": "never"}, {"expires_at": None, "name": "after"}),
         ({}, {"name": "after"}),
     ):
         answer = api("PATCH", f"{KEYS}/{key.pk}", body)
@@ -252,16 +252,19 @@ def test_a_key_is_revoked_and_revoked_again(api: Api, make_key: MakeKey) -> None
     assert problem_of(api("DELETE", f"{KEYS}/{key.pk}?reason={'x' * 201}")) == (400, "validation")
 
 
-def test_null_is_never_and_left_out_is_the_default(api: Api, make_key: MakeKey) -> None:
+def test_never_is_said_and_null_and_nothing_are_the_default(api: Api, make_key: MakeKey) -> None:
     services.set_policy(policy=KeyPolicy(environment="live", default_days=30), origin=ORIGIN)
-    made = [api.post(KEYS, {"name": "x", **expiry}).json()["expires_at"] for expiry in ({}, {"expires_at": None})]
-    assert [expires_at is None for expires_at in made] == [False, True]
+    sent: list[dict[str, Any]] = [{}, {"expires_at": None}, {"expires_at": "never"}]
+    made = [api.post(KEYS, {"name": "x", **expiry}).json() for expiry in sent]
+    assert [key["expires_at"] is None for key in made] == [False, False, True]
+    changed = [api("PATCH", f"{KEYS}/{made[0]['id']}", expiry).json()["expires_at"] for expiry in sent]
+    assert changed == [made[0]["expires_at"], made[0]["expires_at"], None]
     services.set_policy(policy=KeyPolicy(environment="live", default_days=30, allows_never=False), origin=ORIGIN)
-    refused = api.post(KEYS, {"name": "x", "expires_at": None})
+    refused = api.post(KEYS, {"name": "x", "expires_at": "never"})
     assert (problem_of(refused), pointers(refused)) == ((400, "validation"), ["/expires_at"])
     soon = timezone.now() + timedelta(days=9)
     caller = Api(make_key(scopes=["keys:write"], environment="test", expires_at=soon)[1])
-    assert problem_of(caller.post(KEYS, {"name": "x", "expires_at": None})) == (403, "permission_denied")
+    assert problem_of(caller.post(KEYS, {"name": "x", "expires_at": "never"})) == (403, "permission_denied")
 
 
 def test_the_policies_hold_here_too(api: Api, settings: Any) -> None:
@@ -273,7 +276,7 @@ def test_the_policies_hold_here_too(api: Api, settings: Any) -> None:
     assert (problem_of(answer), pointers(answer)) == ((400, "validation"), ["/expires_at"])
     made = api.post(KEYS, {"name": "x"}).json()
     assert made["expires_at"] is not None
-    answer = api("PATCH", f"{KEYS}/{made['id']}", {"expires_at": None})
+    answer = api("PATCH", f"{KEYS}/{made['id']}", {"expires_at": "never"})
     assert (problem_of(answer), pointers(answer)) == ((400, "validation"), ["/expires_at"])
     settings.KEYPORTAL_MAX_KEYS = 2
     assert problem_of(api.post(KEYS, {"name": "x"})) == (409, "limit_reached")

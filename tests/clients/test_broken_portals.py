@@ -221,7 +221,7 @@ def test_a_connection_that_is_cut_is_tried_again_with_the_same_idempotency_key(s
     stub.answer = lambda request: replies.pop(0)
     assert machine.done("keys", "create", "--name", "x", "--expires", "never").stdout == KEY + "\n"
     assert len({request.headers["Idempotency-Key"] for request in stub.received}) == 1
-    assert [json.loads(request.body) for request in stub.received] == [{"name": "x", "expires_at": None}] * 3
+    assert [json.loads(request.body) for request in stub.received] == [{"name": "x", "expires_at": "never"}] * 3
 
 
 def test_a_connection_that_is_always_cut_is_said(stub: Stub, machine: Command) -> None:

@@ -32,11 +32,11 @@ class KeyFilter(TypedDict, total=False):
 
 
 class KeySettings(TypedDict, total=False):
-    """What both a new key and one that exists can be given. An expiry of None means never."""
+    """What both a new key and one that exists can be given. `expires_at` is a time of RFC 3339, or `never`."""
 
     scopes: list[str]
     networks: list[str]
-    expires_at: str | None
+    expires_at: str
 
 
 class KeyChanges(KeySettings, total=False):

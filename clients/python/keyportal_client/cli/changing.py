@@ -57,7 +57,7 @@ def edit(
     if networks or no_networks:
         changes["networks"] = list(networks)
     if expires_at is not None:
-        changes["expires_at"] = expires_at or None
+        changes["expires_at"] = expires_at
     _refuse_contradictions(changes, replaced=(scopes, no_scopes, (*added, *removed)), networks=(networks, no_networks))
     client, version = open_client(), ""
     if added or removed:

@@ -52,7 +52,7 @@ def create(
     if networks:
         fields["networks"] = list(networks)
     if expires_at is not None:
-        fields["expires_at"] = expires_at or None
+        fields["expires_at"] = expires_at
     if show_once:
         fields["show_once"] = True
     client, once = open_client(), idempotency_key or new_idempotency_key()

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 import click
 
-NEVER: Final = ""
-"""What `MomentType` makes of the word never."""
+NEVER: Final = "never"
 _DURATION: Final = re.compile(r"([0-9]{1,6})([mhd])", re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
@@ -22,9 +21,9 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # not generic in o
         self._takes_never = takes_never
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the moment; `NEVER` for the word. Ends with a usage error for anything else."""
+        """Return the moment, or `NEVER`. Ends with a usage error for anything else."""
         text = str(value).strip()
-        if text == "never" and self._takes_never:
+        if text == NEVER and self._takes_never:
             return NEVER
         try:
             return _rfc3339(_moment(text))
