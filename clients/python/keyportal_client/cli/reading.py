@@ -47,7 +47,7 @@ def list_keys(state: str | None, environment: str | None, search: str | None, ev
 @key_id_argument
 @json_option
 def show(key_id: str, as_json: bool) -> None:
-    """Show a key and its secrets, of which only the last characters are known."""
+    """Show a key, and the hints of its secrets."""
     key = open_client().key(key_id)
     if as_json:
         emit_json(key)
@@ -111,6 +111,8 @@ def show_key(key: Key) -> None:
             ("Last used", shown_time(key["last_used_at"])),
         ]
     )
+    if not key["secrets"]:
+        return
     emit("")
     columns = (Column("SECRET"), Column("CREATED"), Column("LAST USED"), Column("WORKS UNTIL"))
     rows = [

@@ -9,7 +9,7 @@ from keyportal_client.cli.inert import cut, inert, width
 from keyportal_client.cli.output import emit, heading
 
 GAP: Final = "  "
-NARROWEST: Final = 8
+NARROWEST: Final = 12
 """Columns that a cell keeps when it is cut."""
 
 
