@@ -99,14 +99,13 @@ def test_a_keyring_that_fell_silent_is_said_and_not_waited_for_ever(
 def test_an_access_token_is_refreshed_shortly_before_its_end(portal: Portal, developer: str, command: Command) -> None:
     command.log_in(portal.url, developer)
     before = secrets_of(command)
-    assert before["good_until"] > time.time() + 500
     command.done("keys", "list")
     assert secrets_of(command) == before
     write_secrets(command, good_until=time.time() + 20)
     command.done("keys", "list")
     after = secrets_of(command)
     assert after["refresh_token"] != before["refresh_token"]
-    assert after["good_until"] > time.time() + 500
+    assert after["good_until"] > before["good_until"]
     assert command.logins.stat().st_mode & 0o777 == 0o600
 
 
