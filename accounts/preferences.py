@@ -13,6 +13,13 @@ def is_wanted(user: User | str, kind: MessageKind) -> bool:
     return kind.default if chosen is None else chosen
 
 
+def wanted_by(user_ids: Collection[str], kind: MessageKind) -> set[str]:
+    """Return the ids of those users who want messages of this kind. One query."""
+    chosen = EmailPreference.objects.filter(user_id__in=user_ids, kind=kind).values_list("user_id", "wanted")
+    wanted: dict[str, bool] = dict(chosen)
+    return {user_id for user_id in user_ids if wanted.get(user_id, kind.default)}
+
+
 def wanted_kinds(user: User) -> Mapping[MessageKind, bool]:
     """Return for each kind whether the user wants it. One query."""
     chosen = dict(EmailPreference.objects.filter(user=user).values_list("kind", "wanted"))

@@ -17,7 +17,8 @@ from typing import Final, TypeVar
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.message_kinds import MessageKind
+from accounts.preferences import wanted_by
 from apikeys import notice_emails
 from apikeys.models import APIKey, KeySecret, Notice
 from apikeys.notice_times import (
@@ -64,7 +65,8 @@ def _send_expiry_notices(now: datetime, sent: Counter[str]) -> int:
         return 0  # no lock for nothing
     with transaction.atomic():
         keys = _lock_due(APIKey, now, "owner")
-        queued = _insert([notice for key in keys if (notice := _expiry_notice(key, now))])
+        told = _owners_to_tell(keys)
+        queued = _insert([notice for key in keys if key.owner_id in told and (notice := _expiry_notice(key, now))])
         usage = usage_of_keys([notice.key_id for notice in queued])
         for notice in queued:
             used = usage[notice.key_id]
@@ -84,7 +86,9 @@ def _send_overlap_notices(now: datetime, sent: Counter[str]) -> int:
     with transaction.atomic():
         secrets = _lock_due(KeySecret, now, "key__owner")
         usage, by_id = usage_of_secrets(secrets), {secret.pk: secret for secret in secrets}
-        queued = _insert([notice for one in secrets if (notice := _overlap_notice(one, usage[one.pk], now))])
+        told = _owners_to_tell([secret.key for secret in secrets])
+        of_told = [secret for secret in secrets if secret.key.owner_id in told]
+        queued = _insert([notice for one in of_told if (notice := _overlap_notice(one, usage[one.pk], now))])
         for notice in queued:
             secret, used = by_id[notice.secret], usage[notice.secret]
             if notice.kind == NoticeKind.OVERLAP_ENDS:
@@ -116,6 +120,13 @@ def _lock_due(model: type[Row], now: datetime, owner: str) -> list[Row]:
     return [row for row in rows.values() if row is not None]
 
 
+def _owners_to_tell(keys: Sequence[APIKey]) -> set[str]:
+    """Return the ids of the owners who get notices: who are active and confirmed, and have not switched them off."""
+    owners = {key.owner_id: key.owner for key in keys}
+    active = [pk for pk, owner in owners.items() if owner.is_active and owner.is_confirmed and has_valid_seal(owner)]
+    return wanted_by(active, MessageKind.EXPIRY)
+
+
 def _insert(notices: Sequence[Notice]) -> list[Notice]:
     """Insert the rows, and return those that were not there. Sorted, so that two workers can't deadlock."""
     wanted = sorted(notices, key=lambda notice: (notice.key_id, notice.secret, notice.kind))
@@ -125,9 +136,9 @@ def _insert(notices: Sequence[Notice]) -> list[Notice]:
 
 
 def _expiry_notice(key: APIKey, now: datetime) -> Notice | None:
-    """Return the notice that is due about a key's expiry; None if its owner is not to be told of one."""
+    """Return the notice that is due about a key's expiry; None if none is, or nobody can use the key until then."""
     kind = due_expiry_notice(key.expires_at, created_at=key.created_at, now=now)
-    if kind is None or key.expires_at is None or not _concerns_its_owner(key, until=key.expires_at):
+    if kind is None or key.expires_at is None or not _is_usable(key, until=key.expires_at):
         return None
     return Notice(key=key, kind=kind, due_for=key.expires_at)
 
@@ -143,7 +154,7 @@ def _overlap_notice(secret: KeySecret, usage: NoticeUsage, now: datetime) -> Not
         kind, used_since = NoticeKind.OVERLAP_ENDED, at - LAST_HOUR
     ends_with_key = key.expires_at is not None and key.expires_at <= max(at, now)
     until = at if at > now else None
-    if ends_with_key or not usage.is_used_since(used_since) or not _concerns_its_owner(key, until=until):
+    if ends_with_key or not usage.is_used_since(used_since) or not _is_usable(key, until=until):
         return None
     return Notice(key=key, secret=secret.pk, kind=kind, due_for=at)
 
@@ -154,13 +165,8 @@ def _next_notice_of(secret: KeySecret, now: datetime) -> datetime | None:
     return next_overlap_notice(secret.replaced_at, secret.retires_at, after=now)
 
 
-def _concerns_its_owner(key: APIKey, *, until: datetime | None) -> bool:
-    """Return whether the key can be used before that moment (at all, for None), and its owner gets notices."""
+def _is_usable(key: APIKey, *, until: datetime | None) -> bool:
+    """Return whether the key will be accepted at some moment before that one (ever, for None), as far as is known."""
     end = key.paused_until
     is_paused_for_good = key.is_paused and (end is None or (until is not None and end >= until))
-    return key.revoked_at is None and not is_paused_for_good and has_valid_seal(key) and _wants_notices(key.owner)
-
-
-def _wants_notices(owner: User) -> bool:
-    """Return whether an owner gets notices. What they have switched off belongs here, and nowhere else."""
-    return owner.is_active and owner.is_confirmed and has_valid_seal(owner)
+    return key.revoked_at is None and not is_paused_for_good and has_valid_seal(key)

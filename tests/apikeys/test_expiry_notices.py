@@ -10,12 +10,14 @@ from django.core import mail
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from accounts.message_kinds import MessageKind
+from accounts.models import EmailPreference
 from accounts.services import deactivate_user, unconfirm_user
 from apikeys import services
 from apikeys.models import APIKey, Notice
 from tests.accounts.mailbox import forget_messages
 from tests.apikeys.notices import DAY, HOUR, remind, text_of_last, use
-from tests.conftest import ORIGIN, MakeKey
+from tests.conftest import ORIGIN, MakeKey, MakeUser
 from tests.rows import rewrite
 from tests.tampering import sql
 
@@ -187,6 +189,20 @@ def test_an_owner_who_is_inactive_or_not_confirmed_is_not_told(key: APIKey, cloc
     clock.shift(30 * DAY)
     assert remind() == []
     assert not Notice.objects.exists()
+
+
+def test_an_owner_who_has_switched_reminders_off_is_not_told(
+    key: APIKey, make_user: MakeUser, make_key: MakeKey, clock: Any
+) -> None:
+    make_key(owner=make_user("other@example.com"), name="of another owner", expires_at=in_days(60))
+    forget_messages()
+    EmailPreference.objects.create(user=key.owner, kind=MessageKind.EXPIRY, wanted=False)
+    clock.shift(30 * DAY)
+    assert remind() == ["Key expires in 30 days: of another owner"]
+    assert "Change which e-mails you get: https://portal.test/account/emails/" in text_of_last()
+    EmailPreference.objects.update(wanted=True)
+    clock.shift(23 * DAY)
+    assert sorted(remind()) == [f"Key expires in 7 days: {NAME}", "Key expires in 7 days: of another owner"]
 
 
 @pytest.mark.security("integrity")

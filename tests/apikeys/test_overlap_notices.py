@@ -9,6 +9,8 @@ import time_machine
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from accounts.message_kinds import MessageKind
+from accounts.models import EmailPreference
 from apikeys import services
 from apikeys.models import APIKey, KeySecret, Notice
 from apikeys.services.notices import send_due_notices
@@ -176,6 +178,15 @@ def test_each_overlap_has_its_own_notices(key: APIKey, clock: Any) -> None:
     assert Notice.objects.count() == 2
 
 
+def test_an_owner_who_has_switched_reminders_off_is_not_told(key: APIKey, clock: Any) -> None:
+    EmailPreference.objects.create(user=key.owner, kind=MessageKind.EXPIRY, wanted=False)
+    former = rotate(key, DAY)
+    for hours in (22, 2):
+        clock.shift(hours * HOUR)
+        use(former, timezone.now() - timedelta(minutes=1))
+        assert remind() == []
+
+
 @pytest.mark.security("integrity")
 def test_nothing_is_sent_on_the_word_of_a_secret_that_was_tampered_with(key: APIKey, clock: Any) -> None:
     former = rotate(key, 7 * DAY)
@@ -191,6 +202,6 @@ def test_a_round_asks_for_the_use_of_many_secrets_in_as_many_queries_as_for_one(
     for _ in range(3):
         rotate(make_key()[0], 7 * DAY)
     clock.shift(6 * DAY)
-    # Is any key due, and any secret; the lock, the rows, their use, no notice, what is next; and the transaction's own.
-    with django_assert_num_queries(9):
+    # Is any key due, and any secret; the lock, the rows, their use, who is told, what is next; the transaction's own.
+    with django_assert_num_queries(10):
         send_due_notices()
