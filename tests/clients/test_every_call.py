@@ -6,35 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.urls import URLPattern
-from rest_framework.views import APIView
 
-from apikeys.api.urls import urlpatterns as of_keys
 from keyportal_client.cli.run import run
+from tests.clients.calls import COMMANDS, every_call
 from tests.clients.stub import A_KEY, ME, TOKENS, Received, Reply, Stub, as_json, serving
-from tokens.api_urls import urlpatterns as of_tokens
 
 pytestmark = pytest.mark.once
 SECRET = "kp_live_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
-COMMANDS = {
-    ("POST", "tokens"): ["login", "--email", "a@example.com", "--password-stdin"],
-    ("POST", "tokens/refresh"): ["whoami"],
-    ("GET", "me"): ["whoami"],
-    ("GET", "scopes"): ["scopes"],
-    ("GET", "keys"): ["keys", "list"],
-    ("POST", "keys"): ["keys", "create", "--name", "x"],
-    ("GET", "keys/{}"): ["keys", "show", "key_1"],
-    ("PATCH", "keys/{}"): ["keys", "edit", "key_1", "--name", "x"],
-    ("DELETE", "keys/{}"): ["keys", "revoke", "key_1", "--yes"],
-    ("GET", "keys/{}/usage"): ["keys", "usage", "key_1"],
-    ("GET", "keys/{}/events"): ["keys", "events", "key_1"],
-    ("POST", "keys/{}/rotate"): ["keys", "rotate", "key_1"],
-    ("POST", "keys/{}/end-overlap"): ["keys", "end-overlap", "key_1"],
-    ("POST", "keys/{}/pause"): ["keys", "pause", "key_1"],
-    ("POST", "keys/{}/resume"): ["keys", "resume", "key_1"],
-    ("DELETE", "tokens"): ["logout"],
-}
-"""The command for each call, in an order in which one user can run them."""
 LISTS: dict[str, Any] = {
     "usage": {"by": "day", "days": 30, "items": []},
     "events": {"items": [], "next": None},
@@ -42,15 +20,6 @@ LISTS: dict[str, Any] = {
     "keys": {"items": [], "next": None},
     "me": ME,
 }
-
-
-def calls(patterns: list[URLPattern]) -> Iterator[tuple[str, str]]:
-    for pattern in patterns:
-        view: type[APIView] = pattern.callback.cls  # type: ignore[attr-defined]  # as_view sets it
-        route = str(pattern.pattern).replace("<str:key_id>", "{}")
-        yield from (
-            (name.upper(), route) for name in view.http_method_names if name != "options" and hasattr(view, name)
-        )
 
 
 def answer(request: Received) -> Reply:
@@ -75,7 +44,7 @@ def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stub]:
 
 
 def test_every_call_has_its_command() -> None:
-    assert {*calls(of_keys), *calls(of_tokens)} == set(COMMANDS)
+    assert every_call() == set(COMMANDS)
 
 
 @pytest.mark.usefixtures("capsys")
