@@ -73,7 +73,8 @@ def destroy_answers(key: APIKey) -> None:
 
 def destroy_used_answers() -> int:
     """Destroy the answers that hold a secret that is shown only once and was used; return their number."""
-    return _used_once().update(content=None)
+    used = _used_once()
+    return used.update(content=None) if used.exists() else 0  # no lock for nothing
 
 
 def _used_once() -> QuerySet[IdempotentAnswer]:
