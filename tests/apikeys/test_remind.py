@@ -88,7 +88,6 @@ def test_the_command_says_how_many_of_each_it_sent(make_key: MakeKey) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.security("R-32")
 def test_a_round_touches_only_what_is_due(make_key: MakeKey, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     for _ in range(3):
         make_key(expires_at=timezone.now() + 60 * DAY)
@@ -136,7 +135,6 @@ def test_what_fails_is_due_again_and_nothing_of_it_is_left(make_key: MakeKey, mo
     assert sorted(remind()) == ["Key expires in 5 days: one", "Key expires in 5 days: other"]
 
 
-@pytest.mark.security("R-32")
 def test_many_processes_at_once_send_each_notice_once(site: Portal) -> None:
     site.shell(DUE_KEYS.format(KEYS))
     said = all_at_once(6, lambda _: site.command("remind").stdout)
@@ -146,7 +144,6 @@ def test_many_processes_at_once_send_each_notice_once(site: Portal) -> None:
     assert "in 7 days: 0 notices queued" in site.command("remind").stdout
 
 
-@pytest.mark.security("R-32")
 def test_what_a_killed_process_had_claimed_is_sent_by_the_next(site: Portal) -> None:
     site.shell(DUE_KEYS.format(3))
     process = site.begin("shell", "-v", "0", "-c", FALLING_ASLEEP)

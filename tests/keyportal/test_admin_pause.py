@@ -118,7 +118,6 @@ def test_a_key_that_is_revoked_meanwhile_does_not_hold_up_the_others(
     assert "1 paused." in page
 
 
-@pytest.mark.security("Z-02")
 def test_resuming_shows_who_paused_and_needs_a_fresh_log_in(log_in: LogIn, operator: User, make_key: MakeKey) -> None:
     (own, _), (key, secret) = make_key(name="own"), make_key(name="theirs")
     services.pause(key=own, reason="holidays", origin=ORIGIN)

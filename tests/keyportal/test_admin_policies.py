@@ -139,7 +139,7 @@ def test_a_policy_that_was_tampered_with_is_shown_as_such_and_repaired_by_saving
     make_key(expires_at=in_days(1))
 
 
-@pytest.mark.security("S-05")
+@pytest.mark.finding("H6")
 @pytest.mark.parametrize(
     "more",
     [
