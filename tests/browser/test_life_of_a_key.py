@@ -65,8 +65,8 @@ def test_a_key_is_rotated_its_overlap_ended_and_it_is_paused_and_resumed(page: P
 
 def test_all_of_it_works_without_scripts(plain_page: Page, portal: Portal) -> None:
     page = plain_page
-    log_in(page, portal, "life-plain@example.com")
-    key, former = portal.make_key("life-plain@example.com", name="plain")
+    log_in(page, portal, "life-scriptless@example.com")
+    key, former = portal.make_key("life-scriptless@example.com", name="plain")
     page.goto("/keys/")
     page.locator("summary").filter(has_text="⋯").click()
     page.get_by_role("link", name="Rotate…").click()

@@ -1,6 +1,8 @@
 """What every test of the command may use."""
 
 import hashlib
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +21,14 @@ class Machine(NamedTuple):
     email: str
     key: str
     secret: str
+
+
+@pytest.fixture(autouse=True)
+def _heed_interrupts() -> Iterator[None]:
+    """Let Ctrl-C reach commands also if a shell has started the tests in the background, where it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
