@@ -16,7 +16,7 @@ NOTICES_KEPT_FOR: Final = timedelta(days=30)
 
 
 def expired_rows() -> Mapping[str, QuerySet[Any]]:
-    """Return the digests of secrets that ended long ago, the answers that need not be repeated, and settled notices.
+    """Return the digests of secrets that ended long ago, the answers that need not be repeated, and old notices.
 
     Until then, a client learns that its key is revoked or its secret retired. Afterwards the secret is unknown. The
     times are the database's own.

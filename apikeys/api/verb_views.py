@@ -87,7 +87,7 @@ def _rotate(caller: Caller, key: APIKey, values: dict[str, Any]) -> str:
     caller.refuse_key(key)
     newest = current_secret(key).pk
     if caller.key_id == key.pk and caller.secret_id != newest:
-        # Otherwise whoever has a leaked secret could go on with a fresh one, and shut the key's owner out.
+        # Otherwise the holder of a leaked secret could go on with a fresh one, and shut the key's owner out.
         raise RotatingError("A key can be rotated by its newest secret only.")
     return services.rotate(key=key, replaces=newest, origin=caller.origin, **values)[1]
 

@@ -47,7 +47,7 @@ class OverlapRadio(NamedTuple):
 
 
 class ReasonField(forms.CharField):
-    """A reason that may be left out. The key's owner and whoever uses the key can read it."""
+    """A reason that may be left out. The key's owner and its clients can read it."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(required=False, max_length=REASON_LENGTH, **options)

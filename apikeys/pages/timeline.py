@@ -25,7 +25,7 @@ class TimelineEntry(NamedTuple):
     note: str
     """What was changed, the new limit, or until when; empty for other events."""
     reason: str
-    """What whoever did it gave as the reason; empty if nothing."""
+    """The reason that was given; empty if none was."""
     widened: str
     """What the key may do more of since then, in words; empty if nothing."""
     by: ByWhom

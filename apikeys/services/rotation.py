@@ -35,7 +35,7 @@ def current_secret(key: APIKey) -> KeySecret:
 def rotate(
     *, key: APIKey, replaces: str, overlap: timedelta = DEFAULT_OVERLAP, reason: str = "", origin: Origin
 ) -> tuple[APIKey, str]:
-    """Give a key another secret and return it with the key. The former one retires after the overlap.
+    """Return a key with another secret for it, as text. The former one retires after the overlap.
 
     `replaces` is the id of the secret that the caller knew as the current one: of two callers that replace the same
     one, the other is told. The overlap ends no later than the key. Without an overlap (a leak), all former secrets are

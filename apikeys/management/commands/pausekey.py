@@ -15,7 +15,7 @@ from audit.origin import Origin
 
 
 class Command(KeyCommand):
-    """Pause one key. Its owner and whoever calls with it see the reason, and only an operator can resume it."""
+    """Pause one key. Its owner and its clients see the reason, and only an operator can resume it."""
 
     help = "Pause a key until an operator resumes it, or until an end."
 

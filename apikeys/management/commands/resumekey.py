@@ -11,7 +11,7 @@ from audit.origin import Origin
 
 
 class Command(KeyCommand):
-    """Resume one key, whoever paused it. Its owner is notified."""
+    """Resume one key, also one that an operator paused. Its owner is notified."""
 
     help = "Resume a paused key."
 

@@ -106,7 +106,7 @@ class Client:
     def rotate(
         self, key_id: str, *, overlap: str = "24h", reason: str = "", idempotency_key: str | None = None
     ) -> tuple[Key, str]:
-        """Give a key another secret and return both. The former secret works until the overlap ends.
+        """Return a key and another secret for it. The former secret works until the overlap ends.
 
         The same call with the same `idempotency_key` returns the same secret, for a day.
         """
