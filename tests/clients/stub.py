@@ -22,6 +22,13 @@ ME: Final[dict[str, Any]] = {
     "scopes": [],
     "expires_at": None,
 }
+A_SECRET: Final[dict[str, Any]] = {
+    "id": "sec_1",
+    "hint": "kp_live_…LM",
+    "created_at": "2026-01-01T00:00:00Z",
+    "retires_at": None,
+    "last_used_at": None,
+}
 A_KEY: Final[dict[str, Any]] = {
     **dict.fromkeys(("name", "paused_reason", "revoked_reason", "owner"), "x"),
     **dict.fromkeys(("expires_at", "paused_at", "paused_until", "revoked_at", "last_used_at", "rate_limit")),

@@ -55,6 +55,7 @@ def one_sentence(ended: Ended, status: int, said: str) -> None:
     assert len(ended.stderr.splitlines()) == 1, ended.stderr
 
 
+NOT_KNOWN = "The portal's answer is not what this client knows. One of the two is too old."
 UNKNOWN = "not a portal that this client knows"
 ANSWERS: dict[str, tuple[Reply, int, str]] = {
     "a page": (Reply(200, b"<html>hello</html>", "text/html"), 4, UNKNOWN),
@@ -336,5 +337,5 @@ def test_a_log_out_that_the_portal_does_not_hear_is_one_here(stub: Stub, command
 def test_no_answer_puts_a_token_into_a_log_in_that_no_header_can_carry(stub: Stub, command: Command) -> None:
     stub.answer = lambda request: as_json({**TOKENS, "access_token": "a\r\nX: y"})
     ended = command("login", "--portal", stub.url, "--email", "a@example.com", "--password-stdin", stdin="x")
-    assert (ended.returncode, ended.stderr) == (4, "Error: The portal answered with something that is no token.\n")
+    assert (ended.returncode, ended.stderr) == (4, f"Error: {NOT_KNOWN}\n")
     assert not command.logins.exists()

@@ -89,19 +89,24 @@ def test_a_message_holds_no_credential() -> None:
     assert said == "no kp_live_… nor acme_refresh_…, …, key_123456789"
 
 
+AT = "2026-01-01T00:00:00Z"
+
+
 def test_an_answer_has_what_its_shape_names_and_may_have_more() -> None:
     scope = {"name": "a", "description": "b", "added": 1}
     assert conform(scope, Scope) == scope
-    secret: dict[str, Any] = {"id": "s", "hint": "h", "created_at": "t", "retires_at": None, "last_used_at": None}
+    secret: dict[str, Any] = {"id": "s", "hint": "h", "created_at": AT, "retires_at": None, "last_used_at": None}
     assert conform(secret, Secret) == secret
     for shape, wrong in (
         (Scope, {"name": "a"}),
         (Scope, {"name": None, "description": "b"}),
         (Scope, []),
         (Secret, {**secret, "retires_at": 5}),
-        (Calls, {"at": "t", "outcomes": {"accepted": True}}),
-        (Calls, {"at": "t", "outcomes": {"accepted": "7"}}),
-        (Calls, {"at": "t", "outcomes": ["accepted"]}),
+        (Secret, {**secret, "retires_at": "soon"}),
+        (Secret, {**secret, "id": "a b"}),
+        (Calls, {"at": AT, "outcomes": {"accepted": True}}),
+        (Calls, {"at": AT, "outcomes": {"accepted": "7"}}),
+        (Calls, {"at": AT, "outcomes": ["accepted"]}),
     ):
         with pytest.raises(UnexpectedAnswerError):
             conform(wrong, shape)
@@ -123,16 +128,27 @@ def test_moments_are_written_as_people_write_them() -> None:
 
 
 def test_a_private_file_that_was_not_written_leaves_what_was_there(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("former")
-    link = tmp_path / "link"
-    link.symlink_to(tmp_path / "a")
-    with PrivateFile(link):
+    place = tmp_path / "a"
+    place.write_text("former")
+    with PrivateFile(place):
         [temporary] = tmp_path.glob(".a.*")
         assert temporary.stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "a").read_text() == "former"
-    with PrivateFile(link) as file:
+    assert place.read_text() == "former"
+    with PrivateFile(place) as file:
         file.write("new")
-    assert (link.is_symlink(), (tmp_path / "a").read_text()) == (True, "new")
+    assert (place.read_text(), place.stat().st_mode & 0o777) == ("new", 0o600)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("target", ["a", "nowhere", "."])
+def test_a_secret_goes_to_no_file_that_a_link_leads_to(tmp_path: Path, target: str) -> None:
+    (tmp_path / "a").write_text("somebody's")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / target)
+    with pytest.raises(OSError, match="there is a link"), PrivateFile(link):
+        pytest.fail("it was opened")
+    assert link.is_symlink()
+    assert (tmp_path / "a").read_text() == "somebody's"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "link"]
 
 

@@ -2,7 +2,7 @@
 
 from functools import cache
 from types import UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from keyportal_client.errors import UnexpectedAnswerError
 
@@ -23,6 +23,9 @@ def _conforms(value: Any, shape: Any) -> bool:
             name in value and _conforms(value[name], member) for name, member in members.items()
         )
     origin, arguments = get_origin(shape), get_args(shape)
+    if origin is Annotated:
+        text, pattern = arguments
+        return isinstance(value, text) and pattern.fullmatch(value) is not None
     if origin in (Union, UnionType):
         return any(_conforms(value, one) for one in arguments)
     if origin is list:
@@ -36,4 +39,4 @@ def _conforms(value: Any, shape: Any) -> bool:
 
 @cache
 def _members(shape: Any) -> dict[str, Any]:
-    return get_type_hints(shape)
+    return get_type_hints(shape, include_extras=True)

@@ -64,11 +64,11 @@ class Transport:
         if not portal.is_https:
             return HTTPConnection(portal.host, portal.port, timeout=self._timeout)
         context, proxy = ssl.create_default_context(), _proxy_for(portal)
-        if proxy is None or proxy.hostname is None:
+        if proxy is None:
             return HTTPSConnection(portal.host, portal.port, timeout=self._timeout, context=context)
         # TLS goes through the tunnel to the portal itself: the proxy sees its name and nothing else.
-        connection = HTTPSConnection(proxy.hostname, proxy.port or 80, timeout=self._timeout, context=context)
-        connection.set_tunnel(portal.host, portal.port, headers=_proxy_headers(proxy))
+        connection = HTTPSConnection(proxy.host, proxy.port, timeout=self._timeout, context=context)
+        connection.set_tunnel(portal.host, portal.port, headers=proxy.headers)
         return connection
 
     def _connect(self, connection: HTTPConnection) -> None:
@@ -120,12 +120,31 @@ class Transport:
         return bytes(body)
 
 
-def _proxy_for(portal: PortalAddress) -> SplitResult | None:
-    """Return the proxy that the environment names for this portal, if it goes through one."""
+class _Proxy(NamedTuple):
+    host: str
+    port: int
+    headers: dict[str, str]
+
+
+def _proxy_for(portal: PortalAddress) -> _Proxy | None:
+    """Return the proxy that the environment names for this portal, if it goes through one. Raises `UnreachableError`.
+
+    The address may hold a password, so the error does not repeat it.
+    """
     if portal.is_loopback or proxy_bypass(portal.host):
         return None
     address = getproxies().get("https")
-    return urlsplit(address if "://" in address else f"http://{address}") if address else None
+    if not address:
+        return None
+    try:
+        proxy = urlsplit(address if "://" in address else f"http://{address}")
+        host, port = proxy.hostname, proxy.port
+    except ValueError:
+        host = None
+    if host is None or proxy.scheme.lower() != "http":
+        # The standard library has no TLS to a proxy: its password would go there in clear, against what was asked for.
+        raise UnreachableError("HTTPS_PROXY names no proxy that can be used. Write http://host:port.", was_sent=False)
+    return _Proxy(host, port or 80, _proxy_headers(proxy))
 
 
 def _proxy_headers(proxy: SplitResult) -> dict[str, str]:

@@ -68,7 +68,7 @@ def edit(
 
 @click.command("pause")
 @key_id_argument
-@click.option("--reason", default="", help="Why, for whoever looks at the key.")
+@click.option("--reason", default="", help="Why. Everyone who looks at the key can read it.")
 @moment_option("--until", "Resume it then: a date (its end, in UTC), or 2h from now. Otherwise you resume it.")
 @json_option
 def pause(key_id: str, reason: str, until: str | None, as_json: bool) -> None:

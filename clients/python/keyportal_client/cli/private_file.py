@@ -12,15 +12,18 @@ from typing import Self
 class PrivateFile:
     """A file that is written beside its place and moved there as a whole. Its mode is 0600 all the time.
 
-    Entering proves that it can be written, before there is anything to write. Raises OSError.
+    Entering proves that it can be written, before there is anything to write. A link at its place is refused, because
+    somebody else may have put it there: the text would replace another file, or the link. Raises OSError.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path.expanduser().resolve()
+        self._path = path.expanduser().absolute()
         self._descriptor = -1
         self._temporary = ""
 
     def __enter__(self) -> Self:
+        if self._path.is_symlink():
+            raise OSError(errno.ELOOP, "there is a link; name the file itself", str(self._path))
         if self._path.exists() and not self._path.is_file():
             raise OSError(errno.EEXIST, "there is something that is not a file", str(self._path))
         self._descriptor, self._temporary = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)

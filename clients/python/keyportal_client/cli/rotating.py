@@ -42,7 +42,7 @@ def rotate(
     secret_file: str | None,
     as_json: bool,
 ) -> None:
-    """Give a key a new secret and print it. The old one works until the overlap ends."""
+    """Replace the secret of a key and print the new one. The old one works until the overlap ends."""
     arguments = _arguments(command, overlap) if command is not None else None
     client, once = open_client(), idempotency_key or new_idempotency_key()
     with secret_place(secret_file, as_json=as_json) as place, repeatable(once):
