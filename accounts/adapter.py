@@ -26,6 +26,7 @@ from accounts.models import User
 from accounts.new_devices import send_new_device, was_used_before
 from accounts.pending import send_after_commit
 from accounts.sessions import STARTED
+from accounts.signals import signed_out
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
@@ -102,7 +103,9 @@ class AccountAdapter(DefaultAccountAdapter):
     @override
     def logout(self, request: HttpRequest) -> None:
         """Record the log-out and end the session."""
-        record_event(EventType.LOGGED_OUT, subject=f"user:{request.user.pk}", origin=Origin.of_request(request))
+        user, origin = request.user, Origin.of_request(request)
+        record_event(EventType.LOGGED_OUT, subject=f"user:{user.pk}", origin=origin)
+        signed_out.send(User, user=user, origin=origin)
         super().logout(request)
 
     @override

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.passwords import normalize_password
+from accounts.signals import signed_out
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
@@ -119,6 +120,7 @@ def end_session(*, session: UserSession, origin: Origin) -> None:
     """End the session of one browser."""
     session.end()
     record_event(EventType.SESSION_ENDED, subject=f"user:{session.user_id}", origin=origin, address=session.ip)
+    signed_out.send(User, user=session.user, origin=origin)
 
 
 @transaction.atomic

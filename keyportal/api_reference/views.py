@@ -4,12 +4,12 @@ import json
 from functools import cache
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.fresh_login import fresh_login_required, is_fresh
 from accounts.requests import AuthenticatedRequest
 from accounts.way_back import way_back
 from audit.origin import Origin
@@ -37,15 +37,16 @@ def reference(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def explorer(request: HttpRequest) -> HttpResponse:
-    """Show the description in Swagger UI."""
-    return TemplateResponse(request, "docs/explorer.html")
+    """Show the description in Swagger UI. Calls can be tried after a fresh log-in."""
+    context = {"can_try": request.user.is_authenticated and is_fresh(request)}
+    return TemplateResponse(request, "docs/explorer.html", context)
 
 
 @require_POST
-@login_required
 @never_cache
 @way_back(page="reference", press="Send")
+@fresh_login_required
 def trial_token(request: AuthenticatedRequest) -> JsonResponse:
-    """Return a short-lived access token of the reader, for the test environment."""
+    """Return a short-lived access token of the reader, for the test environment. Needs a fresh log-in."""
     token = issue_to_try(user=request.user, origin=Origin.of_request(request))
     return JsonResponse({"access_token": token.access_token, "expires_in": token.expires_in})

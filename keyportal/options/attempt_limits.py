@@ -39,7 +39,7 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "5 per hour",
             "messages with links sent to one mailbox for one purpose",
         ),
-        _limit("TOKENS", "120 per hour", "log-ins of one account at `POST /api/v1/tokens`"),
+        _limit("TOKENS", "120 per hour", "log-ins of one account at `POST /api/v1/tokens`, and tokens to try calls"),
         _limit("CLIENT", "20 per 5 minutes", "wrong secrets for one OAuth client from one address"),
         _limit("CLIENT_ADDRESS", "300 per 5 minutes", "wrong secrets for OAuth clients from one address in total"),
         _limit("REVOCATIONS", "300 per minute", "revocations by one client"),

@@ -3,9 +3,13 @@ let token = null;
 
 async function tokenOf(form) {
   if (token === null || token.until < Date.now()) {
-    const answer = await fetch(form.action, { method: "POST", body: new FormData(form), redirect: "error" });
-    if (!answer.ok) {
+    const answer = await fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual" });
+    if (answer.type === "opaqueredirect") {
+      form.submit(); // to the log-in, which leads back to this page
       throw new Error("Log in again, then send the call.");
+    }
+    if (!answer.ok) {
+      throw new Error(answer.status === 429 ? "Too many tokens. Wait a few minutes." : "Reload this page.");
     }
     const { access_token: text, expires_in: seconds } = await answer.json();
     token = { text, until: Date.now() + (seconds - 30) * 1000 };
@@ -35,6 +39,7 @@ async function send(form) {
     headers["Content-Type"] = "application/json";
   }
   const answer = await fetch(`${path}${query.size ? `?${query}` : ""}`, { method: form.dataset.try, headers, body });
+  token = answer.status === 401 ? null : token;
   const text = await answer.text();
   return `${answer.status} ${answer.statusText}\n\n${text && JSON.stringify(JSON.parse(text), null, 2)}`;
 }

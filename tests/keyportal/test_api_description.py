@@ -9,14 +9,10 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from accounts.models import User
-from apikeys.models import APIKey
 from keyportal.api_reference.description import description, groups
 from keyportal.errors.codes import CODES
 from tests.accounts.mailbox import get
 from tests.api_description.write import FILE, render
-from tests.apikeys.management import KEYS, Api
-from tests.conftest import LogIn, MakeKey
 from tests.oauth_client import basic
 from tests.portal import ROOT, Portal
 from tests.portal_user import PASSWORD
@@ -76,35 +72,6 @@ def test_the_reference_has_a_section_for_each_operation(client: Client) -> None:
             assert operation.path in page
     assert "data-try" not in page
     assert "Log in" in page
-
-
-@pytest.mark.django_db
-def test_a_reader_tries_calls_with_a_short_lived_token_for_test_keys(
-    log_in: LogIn, developer: User, make_key: MakeKey
-) -> None:
-    browser = log_in(developer)
-    assert "data-try" in get(browser, "/docs/").content.decode()
-    assert get(browser, "/docs/token/").status_code == 405
-    answer = browser.post("/docs/token/", secure=True)
-    assert "no-store" in answer["Cache-Control"]
-    token = answer.json()
-    assert token["expires_in"] <= 600
-    live, _ = make_key(name="live one")
-    api = Api(token["access_token"])
-    made = api.post(KEYS, {"name": "tried"}).json()
-    assert made["environment"] == "test"
-    assert [key["name"] for key in api.get(KEYS).json()["items"]] == ["tried"]
-    assert api("DELETE", f"{KEYS}/{live.pk}").status_code == 404
-    assert APIKey.objects.get(pk=live.pk).revoked_at is None
-
-
-@pytest.mark.django_db
-@pytest.mark.security("B-07")
-def test_a_token_to_try_is_given_to_the_page_alone(developer: User, log_in: LogIn) -> None:
-    strict = Client(enforce_csrf_checks=True)
-    strict.cookies = log_in(developer).cookies
-    assert strict.post("/docs/token/", secure=True, headers={"Origin": "https://evil.example"}).status_code == 403
-    assert Client().post("/docs/token/", secure=True).status_code == 302
 
 
 @pytest.mark.security("Z-10")
