@@ -28,6 +28,9 @@ _FAULTS: Final = {
 }
 _BLANKS: Final = re.compile(rf"[{BLANK}\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 
+_LINKING: Final = re.compile(r"[.\u3002\uff0e\uff61](?=[^\W\d])|://|@")
+"""What mail programs recognise an address by."""
+
 
 def clean_text(text: str, *, what: str = "A name", max_length: int, needed: bool = True) -> str:
     """Return the text as it is stored: in NFC, each run of blanks as one space, no invisible characters at its ends.
@@ -48,6 +51,14 @@ def clean_text(text: str, *, what: str = "A name", max_length: int, needed: bool
     if holds_secret(text):
         raise ValidationError(f"{what} is visible to others. This one contains a secret; leave it out.", code="secret")
     return text
+
+
+def without_links(text: str) -> str:
+    """Return a text as a message to the owner may quote it: without what mail programs recognise an address by.
+
+    Whoever logs in, or has a key that manages keys, chooses such texts, and must not send the owner on.
+    """
+    return " ".join(_LINKING.sub(" ", text).split())
 
 
 def printable(text: str) -> str:

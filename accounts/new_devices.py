@@ -1,6 +1,5 @@
 """The message about a log-in with a browser or a program that the account does not know."""
 
-import re
 from datetime import timedelta
 from typing import Final
 
@@ -10,15 +9,13 @@ from django.utils import timezone
 from accounts.link_mail import absolute, after_commit
 from accounts.message_kinds import MessageKind
 from accounts.models import User
-from accounts.names import printable
+from accounts.names import printable, without_links
 from accounts.places import log_ins
 from accounts.preferences import is_wanted
 from audit.origin import Origin
 
 MAX_AGENT: Final = 200
 """Characters that a message quotes of what a browser or a program calls itself."""
-_LINKING: Final = re.compile(r"[.\u3002\uff0e\uff61](?=[^\W\d])|://|@")
-"""What mail programs recognise an address by. Whoever logs in chooses this text, and must not send the owner on."""
 
 
 def was_used_before(user: User) -> bool:
@@ -52,4 +49,4 @@ def send_new_device(*, user: User, agent: str, is_program: bool, origin: Origin)
 
 def displayed_agent(agent: str) -> str:
     """Return what a browser or a program calls itself, as a message may quote it: short, visible and without links."""
-    return " ".join(_LINKING.sub(" ", printable(agent)).split())[:MAX_AGENT] or "unknown"
+    return without_links(printable(agent))[:MAX_AGENT] or "unknown"

@@ -12,14 +12,19 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.attempts import AttemptLimit
 from accounts.link_mail import absolute
 from accounts.mail import Message
 from accounts.message_kinds import MessageKind
+from accounts.names import without_links
 from accounts.pending import send_after_commit
 from accounts.preferences import is_wanted
 from accounts.times import in_words
 from apikeys.models import APIKey, Environment
 from audit.origin import Origin
+
+MESSAGES: Final = AttemptLimit("messages about changes to an owner's keys", fixed="60 per hour")
+SUMMARIES: Final = AttemptLimit("messages about more changes than that", fixed="1 per hour")
 
 
 class Widening(NamedTuple):
@@ -32,32 +37,32 @@ class Widening(NamedTuple):
 
 def send_key_created(key: APIKey, origin: Origin) -> None:
     """Notify the owner of a new key."""
-    _send_if_wanted("created", f"Key created: {key.name}", key, origin)
+    _send_if_wanted("created", "Key created", key, origin)
 
 
 def send_key_revealed(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a secret was revealed."""
-    _send("revealed", f"Secret revealed: {key.name}", key, origin)
+    _send("revealed", "Secret revealed", key, origin)
 
 
 def send_key_revoked(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a key was revoked."""
-    _send_if_wanted("revoked", f"Key revoked: {key.name}", key, origin)
+    _send_if_wanted("revoked", "Key revoked", key, origin)
 
 
 def send_key_rotated(key: APIKey, hint: str, retires_at: datetime | None, origin: Origin) -> None:
     """Notify the owner that a key has a new secret; the one with this hint works until then, or no longer."""
-    _send_if_wanted("rotated", f"Key rotated: {key.name}", key, origin, hint=hint, retires_at=retires_at)
+    _send_if_wanted("rotated", "Key rotated", key, origin, hint=hint, retires_at=retires_at)
 
 
 def send_key_paused(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a key is refused for now."""
-    _send_if_wanted("paused", f"Key paused: {key.name}", key, origin)
+    _send_if_wanted("paused", "Key paused", key, origin)
 
 
 def send_key_resumed(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a paused key is accepted again."""
-    _send_if_wanted("resumed", f"Key resumed: {key.name}", key, origin)
+    _send_if_wanted("resumed", "Key resumed", key, origin)
 
 
 def send_key_widened(key: APIKey, before: Mapping[str, Any], origin: Origin) -> None:
@@ -67,7 +72,7 @@ def send_key_widened(key: APIKey, before: Mapping[str, Any], origin: Origin) -> 
         label, show = FORMATS.get(column, (column.replace("_", " ").capitalize(), _text_or_none))
         lines.append(Widening(label, show(getattr(key, column)), show(value)))
     if lines:
-        _send("changed", f"Key changed: {key.name}", key, origin, wider=lines)
+        _send("changed", "Key changed", key, origin, wider=lines)
 
 
 def _text_or_none(value: object) -> str:
@@ -114,10 +119,26 @@ FORMATS: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
 
 def _send_if_wanted(what: str, subject: str, key: APIKey, origin: Origin, **more: object) -> None:
     """Send a message that the owner can switch off. What anybody else did with the key is always reported."""
-    if origin.actor != f"user:{key.owner_id}":
-        _send(what, subject, key, origin, **more)
-    elif is_wanted(key.owner_id, _kind_of(key)):
-        _send(what, subject, key, origin, preferences_url=absolute("account_emails"), **more)
+    is_owner = origin.actor == f"user:{key.owner_id}"
+    if is_owner and not is_wanted(key.owner_id, _kind_of(key)):
+        return
+    if (is_owner or origin.actor.startswith("key:")) and _is_one_too_many(key):
+        return
+    more |= {"preferences_url": absolute("account_emails")} if is_owner else {}
+    _send(what, subject, key, origin, **more)
+
+
+def _is_one_too_many(key: APIKey) -> bool:
+    """Return whether the owner got as many messages as anybody reads; once an hour they are told of that instead.
+
+    A program that has a key can act in a loop, and would bury a mailbox. What operators do is reported all the same.
+    """
+    if not MESSAGES.hit(key.owner_id):
+        return False
+    if not SUMMARIES.hit(key.owner_id):
+        what, history = "many", {"history_url": absolute("account_history")}
+        _queue(what, "Many changes to your keys", key.owner.email, {"limit": MESSAGES.rate.amount, **history})
+    return True
 
 
 def _kind_of(key: APIKey) -> MessageKind:
@@ -130,14 +151,18 @@ def _send(what: str, subject: str, key: APIKey, origin: Origin, **more: object) 
 
 
 def queue_message(what: str, subject: str, key: APIKey, context: Mapping[str, object]) -> None:
-    """Queue a message to the key's owner, with a link to the key."""
-    context = {
-        **context,
-        "key": key,
-        "key_url": settings.KEYPORTAL_URL.rstrip("/") + reverse("keys:detail", args=[key.pk]),
-    }
+    """Queue a message to the key's owner, with the key's name in the subject and a link to the key."""
+    # Whoever has a key that manages keys chooses these texts, and the owner might follow a link in them.
+    name = without_links(key.name) or key.pk
+    reasons = {column: without_links(getattr(key, column)) for column in ("paused_reason", "revoked_reason")}
+    url = settings.KEYPORTAL_URL.rstrip("/") + reverse("keys:detail", args=[key.pk])
+    context = {**context, "key": key, "key_name": name, **reasons, "key_url": url}
+    _queue(what, f"{subject}: {name}", key.owner.email, context)
+
+
+def _queue(what: str, subject: str, to: str, context: dict[str, object]) -> None:
     message = Message(
-        to=key.owner.email,
+        to=to,
         subject=f"[keyportal] {subject}",
         text=render_to_string(f"keys/email/{what}.txt", context),
         html=render_to_string(f"keys/email/{what}.html", context),

@@ -14,20 +14,20 @@ HOURS_PER_DAY: Final = 24
 def send_key_expires(key: APIKey, usage: NoticeUsage, *, is_loud: bool, now: datetime) -> None:
     """Notify the owner that a key expires soon. `is_loud` means that it is in use and there is not much time left."""
     left = time_until(key.expires_at or now, now)
-    subject = f"Action needed: key in use expires {left}: {key.name}" if is_loud else f"Key expires {left}: {key.name}"
+    subject = f"Action needed: key in use expires {left}" if is_loud else f"Key expires {left}"
     _queue("expires", subject, key, usage=usage, left=left, is_loud=is_loud)
 
 
 def send_overlap_ends(secret: KeySecret, usage: NoticeUsage, *, now: datetime) -> None:
     """Notify the owner that a former secret, which is in use, retires soon."""
     left = time_until(secret.retires_at or now, now)
-    subject = f"Former secret in use retires {left}: {secret.key.name}"
+    subject = f"Former secret in use retires {left}"
     _queue("overlap_ends", subject, secret.key, usage=usage, left=left, former=secret)
 
 
 def send_overlap_ended(secret: KeySecret, usage: NoticeUsage) -> None:
     """Notify the owner that a former secret was in use until it retired, so that calls are refused now."""
-    subject = f"Action needed: a secret in use has retired: {secret.key.name}"
+    subject = "Action needed: a secret in use has retired"
     _queue("overlap_ended", subject, secret.key, usage=usage, former=secret)
 
 

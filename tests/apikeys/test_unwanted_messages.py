@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
 import pytest
 from django.core import mail
-from django.test import Client
+from django.test import Client, TestCase
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from accounts.message_kinds import MessageKind
@@ -17,6 +18,7 @@ from apikeys import services
 from apikeys.models import APIKey
 from tests.accounts.mailbox import forget_messages
 from tests.conftest import ORIGIN, MakeKey
+from tests.limits import START
 
 pytestmark = pytest.mark.django_db
 ALL = frozenset(MessageKind)
@@ -94,3 +96,45 @@ def test_a_reveal_is_always_reported(
         services.reveal(secret=key.secrets.get(), origin=replace(ORIGIN, actor=f"user:{developer.pk}"))
     assert [message.subject for message in mail.outbox] == ["[keyportal] Secret revealed: k"]
     assert LINK not in str(mail.outbox[0].message())
+
+
+def change(number: int, owner: User, actor: str) -> list[Any]:
+    """Create and revoke that many keys, as this actor, and return the messages."""
+    forget_messages()
+    origin = replace(ORIGIN, actor=actor)
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        for _ in range(number):
+            key, _ = services.create_key(owner=owner, name="k", environment="live", origin=origin)
+            services.revoke(key=key, reason="", origin=origin)
+    return list(mail.outbox)
+
+
+@pytest.mark.parametrize("actor", ["key:key_1", "user:{developer}"])
+def test_a_program_that_acts_in_a_loop_does_not_bury_the_mailbox(
+    developer: User, time_machine: Any, actor: str
+) -> None:
+    time_machine.move_to(START, tick=False)
+    actor = actor.format(developer=developer.pk)
+    sent = change(40, developer, actor)
+    assert len(sent) == 61
+    assert sent[-1].subject == "[keyportal] Many changes to your keys"
+    assert "more than 60 times within an hour" in " ".join(sent[-1].body.split())
+    assert sent[-1].body.endswith("https://portal.test/account/history/")
+    assert change(1, developer, actor) == []
+    assert len(change(1, developer, "user:usr_operator")) == 2  # what operators do is always reported
+    time_machine.shift(timedelta(hours=3))
+    assert len(change(1, developer, actor)) == 2
+
+
+def test_no_message_links_to_where_a_name_or_a_reason_says(make_key: MakeKey) -> None:
+    origin = replace(ORIGIN, actor="key:key_1")
+    forget_messages()
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        key, _ = make_key(name="locked: log in at https://evil.example/1 or mail@evil.example", origin=origin)
+        services.pause(key=key, reason="see www.evil.example", origin=origin)
+        services.revoke(key=key, reason="see http://evil.example", origin=origin)
+    assert len(mail.outbox) == 3
+    for message in mail.outbox:
+        assert message.subject.endswith(": locked: log in at https evil example/1 or mail evil example")
+        assert "evil.example" not in str(message.message())
+    assert "Reason: see http evil example" in mail.outbox[-1].body
