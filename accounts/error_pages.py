@@ -20,7 +20,7 @@ MINUTE: Final = 60
 
 
 class AccountErrorsMiddleware:
-    """Middleware that answers 429 for a limit, 410 for a link that no longer works and 409 for a tampered account."""
+    """Middleware that answers 429 for a limit, 410 for a link that no longer works and 409 for a tampered row."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -37,7 +37,7 @@ class AccountErrorsMiddleware:
             return render(request, "account/link_over.html", status=410)
         if isinstance(exception, TamperedRowError):
             logger.error("integrity_violation: %s", exception)
-            return render(request, "accounts/tampered.html", status=409)
+            return render(request, "accounts/tampered.html", {"what": exception.what}, status=409)
         return None
 
 

@@ -18,7 +18,7 @@ from accounts.way_back import WayBack
 from apikeys import usage
 from apikeys.admin_actions import KeyActions
 from apikeys.admin_policies import KeyPolicyAdmin
-from apikeys.models import APIKey, KeyPolicy, KeySecret
+from apikeys.models import APIKey, KeyPolicy, KeySecret, live_secrets
 
 admin.site.register(KeyPolicy, KeyPolicyAdmin)
 
@@ -65,20 +65,19 @@ class APIKeyAdmin(KeyActions):
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[APIKey]:
-        """Return the keys, with their secrets prefetched and `used_at` annotated."""
-        return APIKey.objects.prefetch_related("secrets").annotate(used_at=usage.last_use())
+        """Return the keys, with their live secrets prefetched and `used_at` annotated."""
+        return APIKey.objects.prefetch_related(live_secrets()).annotate(used_at=usage.last_use())
 
     @admin.display(description="hints")
     def hints(self, key: APIKey) -> str:
         """Return the hints of the secrets that are not retired, the only part of a secret that may be shown."""
-        return ", ".join(secret.hint for secret in key.secrets.all() if not secret.is_retired)
+        return ", ".join(secret.hint for secret in key.secrets.all())
 
     @admin.display(description="secrets")
     def secret_lines(self, key: APIKey) -> str:
         """Return a line for each secret that is not retired, the newest first, and the number of the others."""
-        secrets = list(key.secrets.all())
-        live = [f"{secret.hint}, {_life_of(secret)}" for secret in secrets if not secret.is_retired]
-        retired = len(secrets) - len(live)
+        live = [f"{secret.hint}, {_life_of(secret)}" for secret in key.secrets.all()]
+        retired = KeySecret.objects.filter(key=key).retired().count()
         return "\n".join([*live, *([f"{retired} retired"] if retired else [])])
 
     @admin.display(description="pause")

@@ -38,7 +38,7 @@ class PauseKeysForm(ReasonForm):
     reason = forms.CharField(
         required=False,
         max_length=REASON_LENGTH,
-        label="Reason (shown to the owner and to whoever calls with the key)",
+        label="Reason (the owner and everyone who calls with the key can read it)",
         widget=forms.TextInput(attrs=WIDE),
     )
     until = forms.CharField(

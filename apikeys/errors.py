@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+from integrity.sealed import TamperedRowError
+
 
 class APIKeyError(Exception):
     """Root of every error of this app. Its text may be shown to the user."""
@@ -76,5 +78,13 @@ class NotRevealableError(APIKeyError):
     """There is nothing to reveal: the secret is show-once, the key is revoked, or the portal reveals no secrets."""
 
 
-class IntegrityViolationError(APIKeyError):
+class IntegrityViolationError(APIKeyError, TamperedRowError):
     """The row or the ciphertext is not as the portal wrote it."""
+
+    what = "key"
+
+
+class TamperedPolicyError(IntegrityViolationError):
+    """The operators' policy is not as the portal wrote it, so nothing is done that depends on it."""
+
+    what = "policy"

@@ -84,7 +84,7 @@ _BY_DIGEST: Final = PreparedQuery(
 def record_of(
     key: APIKey, *, owner: Owner, catalogue: Collection[str], secret: KeySecret | None = None
 ) -> VerifiedRecord:
-    """Return the record of a key; `secret` is the one that was sent, or None for a token, which names the key by id."""
+    """Return the record of a key; `secret` is the one that was sent or exchanged, None for the key as a whole."""
     seal_is_valid = key.seal_is_valid() and (secret is None or secret.seal_is_valid())
     ended = {"at": key.revoked_at.isoformat(), "reason": key.revoked_reason} if key.revoked_at else {}
     return VerifiedRecord(

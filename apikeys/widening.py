@@ -81,7 +81,7 @@ def _ends_later(before: datetime | None, after: datetime | None) -> bool:
     return before is not None and (after is None or after > before)
 
 
-def _allows_more_calls(before: str, after: str) -> bool:
+def allows_more_calls(before: str, after: str) -> bool:
     """Compare how many calls each allows in the window of `before`. An empty limit is the portal's default."""
     limit = _limit(after)
     try:
@@ -116,7 +116,7 @@ COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "scopes": _adds_a_scope,
     "networks": _lets_more_addresses_in,
     "expires_at": _ends_later,
-    "rate_limit": _allows_more_calls,
+    "rate_limit": allows_more_calls,
     "paused_at": _lifts,
     "paused_until": _ends_earlier,
     "paused_by_operator": _is_dropped,

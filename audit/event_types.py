@@ -78,6 +78,7 @@ class EventType(StrEnum):
     SCOPE_REMOVED = "scope_removed", "Scope removed from the catalogue"
     SECOND_FACTOR_FAILED = "second_factor_failed", "Wrong second factor"
     SECOND_FACTOR_REFUSED = "second_factor_refused", "Wrong code for a new authenticator app"
+    SECRET_REPEATED = "secret_repeated", "Secret answered again, to a repeated call"
     SESSION_ENDED = "session_ended", "Session ended"
     SIGNED_OUT_EVERYWHERE = "signed_out_everywhere", "Signed out everywhere else"
     SIGNED_UP = "signed_up", "Signed up", Notifies.OWNER

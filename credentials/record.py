@@ -60,7 +60,7 @@ class VerifiedRecord:
     rate_limit: str = ""
     """The key's own rate limit; empty for the default."""
     secret_id: str = ""
-    """The key's secret that was sent; empty for a token."""
+    """The key's secret that was sent, or exchanged for the token; empty for a log-in's token."""
     key: "VerifiedRecord | None" = None
     """The key that a token was exchanged for."""
     claims: Claims | None = None
@@ -74,12 +74,12 @@ class VerifiedRecord:
         Deprecation (RFC 9745) and Sunset (RFC 8594) during an overlap; `X-Keyportal-Expires` in the last 30 days.
         """
         key = self.key or self
-        if key.credential.key_id == "" or not (key.expires_at or self.retires_at):
+        if key.credential.key_id == "" or not (key.expires_at or key.retires_at):
             return {}
         headers = {}
-        if self.retires_at and self.replaced_at:
-            headers["Deprecation"] = f"@{int(self.replaced_at.timestamp())}"
-            headers["Sunset"] = http_date(self.retires_at.timestamp())
+        if key.retires_at and key.replaced_at:
+            headers["Deprecation"] = f"@{int(key.replaced_at.timestamp())}"
+            headers["Sunset"] = http_date(key.retires_at.timestamp())
         if key.expires_at and key.expires_at - datetime.now(UTC) <= EXPIRY_NOTICE:
             headers["X-Keyportal-Expires"] = rfc3339(key.expires_at)
         return headers

@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 class TamperedRowError(Exception):
     """A row is not as the portal wrote it. Sealing it again is refused: that would legitimise the foreign change."""
 
+    what: ClassVar[str] = "account"
+    """What can't be used meanwhile, in a word for people."""
+
 
 class ContendedRowError(Exception):
     """So many writers changed the row that this one never found it as it had read it."""

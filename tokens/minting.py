@@ -19,6 +19,7 @@ def sign_access_token(
     audience: str,
     epoch: int,
     family: str | None = None,
+    secret_id: str | None = None,
     not_after: datetime | None = None,
 ) -> tuple[str, Claims]:
     """Sign an access token, valid from now and at most until `not_after`; return it with its claims.
@@ -41,6 +42,7 @@ def sign_access_token(
         environment=environment,
         epoch=epoch,
         family=family,
+        secret_id=secret_id,
     )
     return sign(signing_ring(), claims), claims
 
@@ -49,4 +51,5 @@ def about(claims: Claims) -> dict[str, object]:
     """Return what the audit trail keeps of an access token, so that operators can trace it by its id alone."""
     about = {"token": claims.token_id, "epoch": claims.epoch, "scopes": claims.scope, "expires": claims.expires_at}
     about["audience"] = claims.audience
-    return {**about, "family": claims.family} if claims.family else about
+    came_from = {"family": claims.family, "secret_id": claims.secret_id}
+    return about | {name: pk for name, pk in came_from.items() if pk}

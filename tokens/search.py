@@ -161,6 +161,7 @@ def _claims_of(event: Event) -> Claims:
         environment="",
         epoch=event.details["epoch"],
         family=event.details.get("family"),
+        secret_id=event.details.get("secret_id"),
     )
 
 

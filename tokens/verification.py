@@ -1,8 +1,8 @@
 """Decide whether an access token is good now: every check, in the order in which it is made.
 
 Verified cache → else signature, type, issuer, audience and times (no query, `vault.signing`) → one query: its owner, or
-the key that it was issued to, the revoked tokens and the scope catalogue → audience, state (`credentials.record`).
-Nothing here writes.
+the key and the secret that was exchanged for it, the revoked tokens and the scope catalogue → audience, state
+(`credentials.record`). Nothing here writes.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from django.conf import settings
 from django.db.models import CharField, Exists, Manager, QuerySet
 
 from accounts.models import User
-from apikeys.models import APIKey
-from apikeys.verification import KEY_COLUMNS, record_of
+from apikeys.models import APIKey, KeySecret
+from apikeys.verification import KEY_COLUMNS, SECRET_COLUMNS, record_of
 from audit.client_address import Address
 from credentials.credential import Credential, Owner
 from credentials.record import CATALOGUE_COLUMNS, OWNER_COLUMNS, VerifiedRecord, check_state
@@ -99,9 +99,9 @@ def read_token(token: str, *, audience: str | None) -> Claims:
 def load_subject(claims: Claims) -> VerifiedRecord | None:
     """Query the database for the token's subject, in one query; None if the log-in or key does not exist (any more)."""
     kind, _, subject_id = claims.subject.partition(":")
-    if kind == "key":
-        for of_key in _OF_KEY.fetch(subject_id, claims.issuer, claims.token_id):
-            return _of_key(claims, of_key)
+    if kind == "key" and claims.secret_id:
+        for of_key in _OF_KEY.fetch(claims.secret_id, claims.issuer, claims.token_id):
+            return _of_key(claims, of_key) if of_key.key.id == subject_id else None
     if kind == "user" and claims.family:
         for of_family in _OF_FAMILY.fetch(claims.family, claims.issuer, claims.token_id, claims.family):
             return _of_family(claims, of_family) if of_family.family.user_id == subject_id else None
@@ -112,6 +112,7 @@ def load_subject(claims: Claims) -> VerifiedRecord | None:
 
 
 class _KeyRow(NamedTuple):
+    secret: KeySecret
     key: APIKey
     owner: Owner
     catalogue: frozenset[str]
@@ -132,8 +133,8 @@ class _FamilyRow(NamedTuple):
 
 
 def _of_key(claims: Claims, found: _KeyRow) -> VerifiedRecord:
-    """Return the record of a token that a key was exchanged for: it may do no more than the key."""
-    key = record_of(found.key, owner=found.owner, catalogue=found.catalogue)
+    """Return the record of a token that a key was exchanged for: it may do no more, and no longer, than its secret."""
+    key = record_of(found.key, owner=found.owner, catalogue=found.catalogue, secret=found.secret)
     return _record_of_token(
         claims, key.owner, key.credential.scopes, is_revoked=found.is_revoked, seal_is_valid=key.seal_is_valid, key=key
     )
@@ -155,11 +156,12 @@ def _annotate(subjects: Manager[Any], parameters: Sequence[Placeholder]) -> Quer
 
 _REVOKED: Final = value_of("token_is_revoked")
 _OF_KEY: Final = PreparedQuery(
-    lambda parameters: _annotate(APIKey.objects, parameters),
+    lambda parameters: _annotate(KeySecret.objects, parameters),
     CharField(),
     _KeyRow,
-    key=KEY_COLUMNS,
-    owner=OWNER_COLUMNS.under("owner__"),
+    secret=SECRET_COLUMNS,
+    key=KEY_COLUMNS.under("key__"),
+    owner=OWNER_COLUMNS.under("key__owner__"),
     catalogue=CATALOGUE_COLUMNS,
     is_revoked=_REVOKED,
 )
@@ -218,6 +220,7 @@ def _record_of_token(
         is_terminal=is_revoked,
         expires_at=expires_at + timedelta(seconds=settings.KEYPORTAL_LEEWAY),
         rate_limit=key.rate_limit if key else "",
+        secret_id=key.secret_id if key else "",
         key=key,
         claims=claims,
         is_outdated=owner.epoch != claims.epoch,

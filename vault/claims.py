@@ -21,7 +21,7 @@ MAX_TEXT: Final = 200  # characters that a column for an issuer holds
 ACCESS_TOKEN: Final = frozenset(
     ("iss", "sub", "aud", "client_id", "jti", "scope", "iat", "nbf", "exp", "environment", "auth_epoch")
 )
-"""The claims that every access token has. One that comes from a log-in has `sid` as well."""
+"""The claims that every access token has. One from a log-in has `sid` as well, one from a key `secret_id`."""
 
 _SCOPE: Final = r"[\x21\x23-\x5B\x5D-\x7E]{1,64}"  # RFC 6749 §3.3, of the length that the catalogue allows
 _MAXIMA: Final[Mapping[str, int]] = {
@@ -34,6 +34,7 @@ _PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
     "client_id": re.compile(f"portal|{id_pattern('key')}"),
     "jti": re.compile(id_pattern("tok")),
     "sid": re.compile(id_pattern("fam")),
+    "secret_id": re.compile(id_pattern("sec")),
     "scope": re.compile(f"(?:{_SCOPE}(?: {_SCOPE})*)?"),
     "environment": re.compile("|".join(ENVIRONMENTS)),
 }
@@ -59,6 +60,8 @@ class Claims:
     """The owner's `auth_epoch` when the token was issued. Raising it ends the token."""
     family: str | None = None
     """The token family, and so the log-in, that the token comes from (`sid`); None for a token issued for a key."""
+    secret_id: str | None = None
+    """The id of the key's secret that was exchanged for the token, which ends with it; None for a log-in's."""
 
     @classmethod
     def of_payload(cls, payload: Mapping[str, Any]) -> "Claims":
@@ -76,6 +79,7 @@ class Claims:
             environment=payload["environment"],
             epoch=payload["auth_epoch"],
             family=payload.get("sid"),
+            secret_id=payload.get("secret_id"),
         )
 
     def as_payload(self) -> dict[str, str | int]:
@@ -95,6 +99,8 @@ class Claims:
         }
         if self.family:
             payload["sid"] = self.family
+        if self.secret_id:
+            payload["secret_id"] = self.secret_id
         check_claims(payload, needed=ACCESS_TOKEN)
         return payload
 

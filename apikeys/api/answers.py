@@ -21,7 +21,7 @@ TOLD: Final = (
 
 
 def keys_json(keys: Sequence[APIKey]) -> list[dict[str, Any]]:
-    """Return keys with their live secrets, and when each was last used. Their secrets must be prefetched."""
+    """Return keys with their live secrets, and when each was last used. Their live secrets must be prefetched."""
     used_at = usage.last_uses([key.pk for key in keys])
     return [_key_json(key, used_at[key.pk]) for key in keys]
 
@@ -45,7 +45,7 @@ def _key_json(key: APIKey, used_at: Mapping[str, datetime]) -> dict[str, Any]:
         "revoked_reason": key.revoked_reason,
         "last_used_at": _time(max(used_at.values(), default=None)),
         "owner": key.owner_id,
-        "secrets": [_secret_json(secret, used_at) for secret in key.secrets.all() if not secret.is_retired],
+        "secrets": [_secret_json(secret, used_at) for secret in key.secrets.all()],
     }
 
 

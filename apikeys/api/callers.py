@@ -1,19 +1,20 @@
 """Who calls the management API, and what it may give a key: never more than it has."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from rest_framework.request import Request
 
 from accounts.models import User
-from apikeys.errors import BeyondCallerError
-from apikeys.models import APIKey, Environment
+from apikeys.errors import BeyondCallerError, IntegrityViolationError
+from apikeys.models import APIKey, Environment, live_secrets
 from apikeys.models.keys import APIKeyQuerySet
-from apikeys.widening import is_within_networks
+from apikeys.widening import allows_more_calls, edited_columns, is_within_networks, widened_columns
 from audit.origin import Origin
 from credentials.admission import verified_record
+from credentials.scopes.catalogue import current_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class Caller:
     key_id: str
     """The id of the key; empty for a log-in."""
     secret_id: str
-    """The id of the key's secret; empty for tokens."""
+    """The id of the key's secret that was sent; empty for tokens."""
     scopes: frozenset[str] | None
     """The scopes that it can give; None for a log-in, which can give what its developer may take."""
     environments: tuple[str, ...]
@@ -34,6 +35,8 @@ class Caller:
     """The networks that it is bound to; empty for any."""
     expires_at: datetime | None
     """When the key expires; None for never, and for a log-in."""
+    is_replaced: bool
+    """Whether a newer secret took the place of the key's secret."""
     rate_limit: str
     """The key's own rate limit, which the keys that it creates get too; empty for the portal's."""
     origin: Origin
@@ -50,11 +53,12 @@ class Caller:
             owner=cast("User", request.user),
             name=name,
             key_id=key_id,
-            secret_id=record.secret_id,
+            secret_id="" if record.claims else record.secret_id,
             scopes=record.credential.scopes if key_id else None,
             environments=(Environment.TEST,) if is_test else tuple(Environment.values),
             networks=tuple(map(str, key.networks)),
             expires_at=key.expires_at if key_id else None,
+            is_replaced=key.replaced_at is not None,
             rate_limit=key.rate_limit,
             origin=Origin.of_request(request._request, actor=name),
         )
@@ -62,14 +66,18 @@ class Caller:
     def keys(self) -> APIKeyQuerySet:
         """Return the keys that it can see, newest first."""
         mine = APIKey.objects.of(self.owner).filter(environment__in=self.environments)
-        return mine.prefetch_related("secrets")
+        return mine.prefetch_related(live_secrets())
 
-    def refuse_scopes(self, scopes: Collection[str]) -> None:
-        """Raise `BeyondCallerError` if it lacks one of these scopes."""
+    def refuse_scopes(self, scopes: Collection[str], *, as_sent: bool = True) -> None:
+        """Raise `BeyondCallerError` if it lacks one of these scopes.
+
+        A name that is not in the catalogue is never repeated; `as_sent` leaves it to the verb, which refuses it.
+        """
         lacking = set(scopes) - self.scopes if self.scopes is not None else set()
-        if lacking:
+        known = lacking & current_names() if lacking else lacking
+        if known or (lacking and not as_sent):
             message = "A key can't give another key a scope that it lacks itself."
-            raise BeyondCallerError(message, pointer="/scopes", scopes=sorted(lacking))
+            raise BeyondCallerError(message, pointer="/scopes", scopes=sorted(known))
 
     def refuse_environment(self, environment: str) -> None:
         """Raise `BeyondCallerError` if it does not manage keys of this environment."""
@@ -89,7 +97,60 @@ class Caller:
             raise BeyondCallerError(message, pointer="/expires_at")
 
     def refuse_key(self, key: APIKey) -> None:
-        """Raise `BeyondCallerError` if a key that it would get the secret of, or take back, may do more than itself."""
-        self.refuse_scopes(key.scope_list)
-        self.refuse_networks(key.network_list)
-        self.refuse_expiry(key.expires_at)
+        """Raise `BeyondCallerError` if a key that it would get the secret of, or take back, may do more than itself.
+
+        Its own key may have a scope that has left the catalogue since. Raises `IntegrityViolationError`.
+        """
+        _refuse_tampered(key)
+        self.refuse_replaced()
+        if self.key_id != key.pk:
+            self.refuse_scopes(key.scope_list, as_sent=False)
+            self.refuse_networks(key.network_list)
+            self.refuse_expiry(key.expires_at)
+            self.refuse_rate_limit(key.rate_limit)
+
+    def refuse_secret_again(self, key: APIKey) -> None:
+        """Raise `BeyondCallerError` if it may not have this key's secret once more. Raises `IntegrityViolationError`.
+
+        A key that rotated itself repeats the call with its former secret, if the answer was lost.
+        """
+        self.refuse_environment(key.environment)
+        if self.key_id != key.pk:
+            self.refuse_key(key)
+
+    def refuse_widening(self, key: APIKey, after: Mapping[str, Any]) -> None:
+        """Raise `BeyondCallerError` if the key, with these columns after a change, could do what the caller can't.
+
+        A scope that is added must be the caller's. More addresses or more time are more of all scopes, so the caller
+        must have them all. Raises `IntegrityViolationError`.
+        """
+        _refuse_tampered(key)
+        widened = widened_columns(key, edited_columns(**after))
+        if not widened:
+            return
+        self.refuse_replaced()
+        self.refuse_scopes(set(after["scopes"]) - set(key.scope_list))
+        if widened != ["scopes"]:
+            self.refuse_scopes(key.scope_list, as_sent=False)
+        self.refuse_networks(after["networks"])
+        self.refuse_expiry(after["expires_at"])
+        self.refuse_rate_limit(key.rate_limit)
+
+    def refuse_replaced(self) -> None:
+        """Raise `BeyondCallerError` if it is a former secret.
+
+        Otherwise whoever has a leaked one could go on with another key, after its owner has rotated this one.
+        """
+        if self.is_replaced:
+            raise BeyondCallerError("A newer secret took the place of this one. Call with that.")
+
+    def refuse_rate_limit(self, rate_limit: str) -> None:
+        """Raise `BeyondCallerError` if this limit allows more calls than its own."""
+        if self.key_id and allows_more_calls(self.rate_limit, rate_limit):
+            raise BeyondCallerError("This key has a lower rate limit than the other one.")
+
+
+def _refuse_tampered(key: APIKey) -> None:
+    """Raise `IntegrityViolationError` for a row that can't be compared, because the portal did not write it."""
+    if not key.seal_is_valid():
+        raise IntegrityViolationError("This key was changed outside the portal. Contact an operator.")

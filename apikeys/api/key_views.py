@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.core.exceptions import ValidationError as InvalidTextError
 from django.db import transaction
 from django.urls import reverse
 from rest_framework import status
@@ -77,19 +78,17 @@ class KeyView(ManagementView):
 
     def _patch(self, request: Request, key_id: str, values: Mapping[str, Any]) -> Response:
         key, caller = self.expected_key(request, key_id), Caller.of(request)
-        after = {"name": key.name, "scopes": key.scope_list, "networks": key.network_list, "expires_at": key.expires_at}
-        caller.refuse_scopes(set(values.get("scopes", ())) - set(key.scope_list))
-        if values.get("networks", key.network_list) != key.network_list:
-            caller.refuse_networks(values["networks"])
-        if values.get("expires_at", key.expires_at) != key.expires_at:
-            caller.refuse_expiry(values["expires_at"])
-        services.edit_key(key=key, origin=caller.origin, **{**after, **values})
+        before = {"name": key.name, "scopes": key.scope_list, "networks": key.network_list}
+        after: dict[str, Any] = {**before, "expires_at": key.expires_at, **values}
+        caller.refuse_widening(key, after)
+        services.edit_key(key=key, origin=caller.origin, **after)
         return respond(key_answer(self.own_key(request, key_id)))
 
 
 def _create(caller: Caller, values: Mapping[str, Any]) -> tuple[APIKey, Answer]:
     chosen = {"environment": caller.environments[0], **values}
     chosen.setdefault("expires_at", caller.expires_at or Expiry.DEFAULT)
+    caller.refuse_replaced()
     caller.refuse_environment(chosen["environment"])
     caller.refuse_scopes(chosen.get("scopes", ()))
     caller.refuse_networks(chosen.setdefault("networks", list(caller.networks)))
@@ -121,4 +120,7 @@ def _reason(text: str) -> str:
     """Return the reason for a revocation. Raises `ValidationError`."""
     if len(text) > REASON_LENGTH:
         raise ValidationError({"reason": [f"Send at most {REASON_LENGTH} characters."]})
-    return clean_reason(text)
+    try:
+        return clean_reason(text)
+    except InvalidTextError as error:
+        raise ValidationError({"reason": error.messages}) from error

@@ -52,15 +52,14 @@ class ManagementView(APIView):
         return respond_once(request, changed)
 
     def expected_key(self, request: Request, key_id: str) -> APIKey:
-        """Return the caller's key, locked if the request names its version. Raises `ChangedMeanwhileError`, `Http404`.
+        """Return the caller's key, locked, in the version that the request may name.
 
-        On SQLite the transaction is IMMEDIATE and already alone.
+        What the caller may do with it is decided by what it is until the verb has ended. On SQLite the transaction is
+        IMMEDIATE and already alone. Raises `ChangedMeanwhileError`, `Http404`.
         """
+        APIKey.objects.select_for_update(no_key=True).only("pk").filter(pk=self.own_key(request, key_id).pk).first()
         key = self.own_key(request, key_id)
-        if is_conditional(request):
-            APIKey.objects.select_for_update().only("pk").get(pk=key.pk)
-            key.refresh_from_db()
-            refuse_other_version(request, key)
+        refuse_other_version(request, key)
         return key
 
 
@@ -89,7 +88,9 @@ def respond_once(request: Request, act: Callable[[], tuple[APIKey, Answer]]) -> 
     if not (1 <= len(name) <= MAX_NAME and name.isascii() and name.isprintable() and " " not in name):
         raise ValidationError([f"Idempotency-Key: send 1 to {MAX_NAME} visible ASCII characters."])
     same = json.dumps([request.method, request.get_full_path(), request.data], sort_keys=True).encode()
-    answer, is_replayed = answer_once(Call(caller=Caller.of(request).name, name=name, request=same), act)
+    caller = Caller.of(request)
+    call = Call(caller=caller.name, name=name, request=same)
+    answer, is_replayed = answer_once(call, act, check=caller.refuse_secret_again, origin=caller.origin)
     response = respond(answer)
     if is_replayed:
         response["Idempotency-Replayed"] = "true"

@@ -84,11 +84,11 @@ class CanRotate(HasCredential):
 
 def _rotate(caller: Caller, key: APIKey, values: dict[str, Any]) -> str:
     refuse_ended(key)
-    caller.refuse_key(key)
     newest = current_secret(key).pk
     if caller.key_id == key.pk and caller.secret_id != newest:
         # Otherwise the holder of a leaked secret could go on with a fresh one, and shut the key's owner out.
         raise RotatingError("A key can be rotated by its newest secret only.")
+    caller.refuse_key(key)
     return services.rotate(key=key, replaces=newest, origin=caller.origin, **values)[1]
 
 

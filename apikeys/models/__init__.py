@@ -4,7 +4,7 @@ from apikeys.models.idempotency import IdempotentAnswer
 from apikeys.models.keys import EXPIRES_SOON, NAME_LENGTH, REASON_LENGTH, APIKey, Environment, new_key_id
 from apikeys.models.notices import Notice
 from apikeys.models.policies import KeyPolicy
-from apikeys.models.secrets import KeySecret, new_secret_id
+from apikeys.models.secrets import KeySecret, live_secrets, new_secret_id
 
 __all__ = [
     "EXPIRES_SOON",
@@ -16,6 +16,7 @@ __all__ = [
     "KeyPolicy",
     "KeySecret",
     "Notice",
+    "live_secrets",
     "new_key_id",
     "new_secret_id",
 ]

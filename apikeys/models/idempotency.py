@@ -42,4 +42,5 @@ class IdempotentAnswer(models.Model):
     def sealing_context(self) -> list[str]:
         """Return the associated data of the content, which then opens only in this row, for this caller and call."""
         digests = [bytes(self.call).hex(), bytes(self.request).hex()]
-        return ["idempotent answer", self.id, self.caller, self.key_id, *digests]
+        rest = [str(self.holds_secret), self.created_at.isoformat()]
+        return ["idempotent answer", self.id, self.caller, self.key_id, *digests, *rest]

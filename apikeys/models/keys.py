@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from typing_extensions import override
 
@@ -60,8 +60,9 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
         text = text.strip()
         if not text:
             return self
-        hinted = self.model._default_manager.filter(secrets__hint__endswith=text).values("pk")
-        return self.filter(Q(name__icontains=text) | Q(id__istartswith=text) | Q(id__in=hinted))
+        # Correlated, so that only the secrets of these keys are looked at, and not everybody's.
+        hinted = self.model._default_manager.filter(pk=OuterRef("pk"), secrets__hint__endswith=text)
+        return self.filter(Q(name__icontains=text) | Q(id__istartswith=text) | Exists(hinted))
 
 
 class APIKey(SealedRow):

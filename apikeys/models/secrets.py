@@ -34,6 +34,14 @@ class KeySecretQuerySet(models.QuerySet["KeySecret"]):
         return self.filter(digest__in=index_digests(index_ring(), secret))
 
 
+def live_secrets() -> "models.Prefetch[str]":
+    """Return the instruction to fetch the secrets of keys that are not retired: one a key, or two in an overlap.
+
+    How many were retired depends on how often a key was rotated, and has no bound.
+    """
+    return models.Prefetch("secrets", KeySecret.objects.live())
+
+
 class KeySecret(SealedRow):
     """One secret of a key: the digest by which it is found, and the ciphertext from which it can be revealed."""
 
@@ -53,7 +61,7 @@ class KeySecret(SealedRow):
     """When the next notice about its retirement is due; null if none is to come."""
 
     PURPOSE = "key secret"
-    SEALED = ("id", "key_id", "index_key_id", "digest", "retires_at")
+    SEALED = ("id", "key_id", "index_key_id", "digest", "replaced_at", "retires_at")
 
     objects: ClassVar[models.Manager["KeySecret"]] = KeySecretQuerySet.as_manager()
 

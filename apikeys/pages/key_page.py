@@ -1,6 +1,6 @@
 """What the page of one key shows, beside what the key says of itself. Templates compute nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 
 from accounts.models import User
 from apikeys import usage
-from apikeys.models import APIKey, KeySecret
+from apikeys.errors import TamperedPolicyError
+from apikeys.models import APIKey, KeyPolicy, KeySecret
 from apikeys.pages.charts import Chart, chart_of
 from apikeys.pages.key_status import KeyStatus
 from apikeys.pages.policy_texts import policy_sentence
@@ -23,6 +24,8 @@ from credentials.usage.models import SourceAddress
 PERIODS: Final = (("hour", "48 hours"), ("day", "30 days"), ("quarter", "90 days"))
 """The periods of the chart, by their name in the address."""
 QUARTER: Final = 90
+FORMER_SHOWN: Final = 20
+"""The number of retired secrets that are listed, the newest."""
 
 
 class SecretRow(NamedTuple):
@@ -54,8 +57,12 @@ class KeyPage(NamedTuple):
     usage: UsageSection
     secrets: list[SecretRow]
     """Those that work: one, or two during an overlap."""
-    former_secrets: list[SecretRow]
-    """Those that were retired, the newest first."""
+    former_secrets: Sequence[KeySecret]
+    """The newest ones that were retired, the newest first."""
+    former_count: int
+    """How many were retired."""
+    only_newest: int
+    """How many of those are listed, if not all; else 0."""
     timeline: list[TimelineEntry]
     rate_limit: str
     policy: str
@@ -65,34 +72,49 @@ class KeyPage(NamedTuple):
 def key_page(key: APIKey, owner: User, *, period: str) -> KeyPage:
     """Return the page of a key, with the calls of one of `PERIODS`; 30 days for any other text."""
     daily = usage.calls_by_day([key.pk])[key.pk]
-    rows, policy = secret_rows(key), policy_of(key.environment)
+    policy, bounds = _policy(key)
+    rows, retired = secret_rows(key, policy), KeySecret.objects.filter(key=key).retired()
+    former_count = retired.count()
     return KeyPage(
         key=key,
         status=row_of(key, owner, daily, {row.secret.pk: row.last_used_at for row in rows}).status,
         usage=_usage(key, daily, period),
-        secrets=[row for row in rows if not row.secret.is_retired],
-        former_secrets=[row for row in rows if row.secret.is_retired],
+        secrets=rows,
+        former_secrets=list(retired[:FORMER_SHOWN]),
+        former_count=former_count,
+        only_newest=FORMER_SHOWN if former_count > FORMER_SHOWN else 0,
         timeline=timeline(key, owner),
         rate_limit=_rate_limit(key),
-        policy=policy_sentence(policy),
+        policy=bounds,
     )
 
 
-def secret_rows(key: APIKey) -> list[SecretRow]:
-    """Return all secrets of a key, the newest first, with what was recorded of their use."""
-    used_at, reveals = usage.last_uses([key.pk])[key.pk], may_reveal(policy_of(key.environment))
+def _policy(key: APIKey) -> tuple[KeyPolicy | None, str]:
+    """Return the policy and its bounds in words; None with what is wrong: the key can be revoked all the same."""
+    try:
+        policy = policy_of(key.environment)
+    except TamperedPolicyError as error:
+        return None, str(error)
+    return policy, policy_sentence(policy)
+
+
+def secret_rows(key: APIKey, policy: KeyPolicy | None = None) -> list[SecretRow]:
+    """Return the live secrets of a key, the newest first, with what was recorded of their use.
+
+    They must be prefetched. Without a policy none can be revealed.
+    """
+    used_at, reveals = usage.last_uses([key.pk])[key.pk], policy is not None and may_reveal(policy)
     return [_secret_row(key, secret, used_at, may_be_revealed=reveals) for secret in key.secrets.all()]
 
 
 def _secret_row(
     key: APIKey, secret: KeySecret, used_at: Mapping[str, datetime | None], *, may_be_revealed: bool
 ) -> SecretRow:
-    is_former = not (secret.is_current or secret.is_retired)
     return SecretRow(
         secret=secret,
         last_used_at=used_at.get(secret.pk),
         can_be_revealed=may_be_revealed and secret.can_be_revealed and not key.revoked_at,
-        recent=usage.secret_usage(key.pk, secret.pk) if is_former else None,
+        recent=usage.secret_usage(key.pk, secret.pk) if not secret.is_current else None,
     )
 
 

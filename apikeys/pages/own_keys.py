@@ -6,13 +6,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.requests import AuthenticatedRequest
-from apikeys.models import APIKey, KeySecret
+from apikeys.models import APIKey, KeySecret, live_secrets
 from apikeys.pages.snippets import snippets
 
 
 def own_key(request: AuthenticatedRequest, key_id: str) -> APIKey:
     """Return the developer's own key. Another developer's key is a 404, like one that does not exist."""
-    return get_object_or_404(APIKey.objects.of(request.user).prefetch_related("secrets"), pk=key_id)
+    return get_object_or_404(APIKey.objects.of(request.user).prefetch_related(live_secrets()), pk=key_id)
 
 
 @sensitive_variables("text")

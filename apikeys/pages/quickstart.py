@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from apikeys import usage
-from apikeys.models import APIKey
+from apikeys.models import APIKey, live_secrets
 from apikeys.pages.snippets import Snippet, calls_by_variable
 
 VARIABLE: Final = "API_KEY"
@@ -37,7 +37,7 @@ def quickstart(request: HttpRequest) -> HttpResponse:
 
 def _quickstart(reader: User | None) -> Quickstart:
     mine = APIKey.objects.of(reader).in_state("active") if reader else APIKey.objects.none()
-    key = mine.prefetch_related("secrets").first()
+    key = mine.prefetch_related(live_secrets()).first()
     return Quickstart(
         key=key,
         hint=next((secret.hint for secret in key.secrets.all()), "") if key else f"{settings.KEYPORTAL_BRAND}_live_…",

@@ -94,7 +94,7 @@ class PauseForm(HideSecretsMixin, forms.Form):
 
     keepable: ClassVar[tuple[str, ...]] = ("reason", "until")
 
-    reason = ReasonField(help_text="Whoever calls with the key is told.")
+    reason = ReasonField(help_text="Everyone who calls with the key can read it.")
     until = forms.ChoiceField(choices=PAUSES, required=False, label="Pause")
 
     def clean_until(self) -> datetime | None:
@@ -109,7 +109,7 @@ class RevokeForm(HideSecretsMixin, forms.Form):
     keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")
 
     typed = forms.CharField(max_length=NAME_LENGTH, label="Name of the key", widget=NAME_INPUT)
-    reason = ReasonField(help_text="Whoever calls with the key is told.")
+    reason = ReasonField(help_text="Everyone who calls with the key can read it.")
 
     def __init__(self, *args: Any, key: APIKey, in_use: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -131,7 +131,7 @@ class RevokeManyForm(HideSecretsMixin, forms.Form):
     keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")
 
     typed = forms.CharField(max_length=20, label=f"Type “{SURE}” to continue", widget=NAME_INPUT)
-    reason = ReasonField(help_text="Whoever calls with one of the keys is told.")
+    reason = ReasonField(help_text="Everyone who calls with one of the keys can read it.")
 
     def __init__(self, *args: Any, in_use: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -16,7 +16,7 @@ from accounts.requests import AuthenticatedRequest
 from accounts.way_back import way_back
 from apikeys import services, usage
 from apikeys.errors import APIKeyError
-from apikeys.models import APIKey
+from apikeys.models import APIKey, live_secrets
 from apikeys.pages.own_keys import own_key
 from apikeys.pages.state_forms import PauseForm, RevokeForm, RevokeManyForm
 from apikeys.pages.view_models import chosen_rows, key_rows
@@ -121,7 +121,7 @@ def _chosen(request: AuthenticatedRequest) -> list[APIKey]:
     """Return the developer's own keys among the chosen ones; others are left out, as if they did not exist."""
     # Also a POST names them in its address, so that the way back after a log-in leads to the same ones.
     ids = [key_id for key_id in request.GET.getlist("key")[:MAX_AT_ONCE] if key_id.isprintable()]
-    return list(APIKey.objects.of(request.user).filter(pk__in=ids).prefetch_related("secrets"))
+    return list(APIKey.objects.of(request.user).filter(pk__in=ids).prefetch_related(live_secrets()))
 
 
 def _nothing_chosen(request: AuthenticatedRequest, verb: str) -> HttpResponse:

@@ -84,9 +84,12 @@ def chosen_rows(keys: Sequence[APIKey], owner: User) -> list[ChosenRow]:
 
 
 def row_of(key: APIKey, owner: User, calls: CallSeries, used_at: Mapping[str, datetime | None]) -> KeyRow:
-    """Return the row of a key, given its calls of 30 days, and when each of its secrets and tokens was last used."""
+    """Return the row of a key, given its calls of 30 days, and when each of its secrets was last used.
+
+    Its live secrets must be prefetched.
+    """
     scopes = key.scope_list
-    live = [secret for secret in key.secrets.all() if not secret.is_retired]
+    live = list(key.secrets.all())
     last_used_at = max(filter(None, used_at.values()), default=None)
     former = next((secret for secret in live if not secret.is_current), None)
     return KeyRow(
@@ -98,7 +101,7 @@ def row_of(key: APIKey, owner: User, calls: CallSeries, used_at: Mapping[str, da
             last_used_at=last_used_at,
             overlap=Overlap(former.retires_at, used_at.get(former.pk)) if former else None,
         ),
-        hints=[secret.hint for secret in live or key.secrets.all()[:1]],
+        hints=[secret.hint for secret in live],
         scopes=scopes[:MAX_SCOPES],
         more_scopes=len(scopes[MAX_SCOPES:]),
         chart=chart_of(calls),

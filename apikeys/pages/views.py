@@ -17,7 +17,7 @@ from accounts.requests import AuthenticatedRequest
 from accounts.way_back import way_back
 from apikeys import services, usage
 from apikeys.errors import AlreadyCreatedError, APIKeyError, ChangedMeanwhileError
-from apikeys.models import APIKey, Environment
+from apikeys.models import APIKey, Environment, live_secrets
 from apikeys.pages.forms import EditKeyForm, NewKeyForm, key_initial
 from apikeys.pages.key_page import key_page
 from apikeys.pages.own_keys import CREATED, own_key, show_secret
@@ -39,7 +39,7 @@ def list_keys(request: AuthenticatedRequest) -> HttpResponse:
     found = (mine.in_state(state) if state or query else mine.filter(revoked_at=None)).matching(query)
     if environment in Environment.values:
         found = found.filter(environment=environment)
-    page = Paginator(found.prefetch_related("secrets"), PAGE_SIZE).get_page(request.GET.get("page"))
+    page = Paginator(found.prefetch_related(live_secrets()), PAGE_SIZE).get_page(request.GET.get("page"))
     shown = KeyList(
         page=page,
         rows=key_rows(list(page), request.user),

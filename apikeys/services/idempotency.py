@@ -12,11 +12,17 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from apikeys.errors import AnswerDestroyedError, DifferentCallError, StillRunningError
 from apikeys.models import APIKey, IdempotentAnswer, KeySecret
+from apikeys.services.policies import policy_of
+from apikeys.services.secrets import may_reveal
+from audit.event_types import EventType
+from audit.origin import Origin
+from audit.services import record_event
 from credentials.usage.models import SourceAddress
 from integrity.rings import sealing_ring
 from vault.sealing import seal, unseal
@@ -45,19 +51,26 @@ class Call:
     """Whatever distinguishes the request: method, address and body."""
 
 
-def answer_once(call: Call, act: Callable[[], tuple[APIKey, Answer]]) -> tuple[Answer, bool]:
+def answer_once(
+    call: Call,
+    act: Callable[[], tuple[APIKey, Answer]],
+    *,
+    check: Callable[[APIKey], None],
+    origin: Origin,
+) -> tuple[Answer, bool]:
     """Return the answer to a call, and whether it is that of an earlier one; `act` is run if there was none.
 
-    Raises `StillRunningError`, `DifferentCallError` if the earlier call was another one, `AnswerDestroyedError`, and
-    whatever `act` raises, after which nothing is kept.
+    `check` is run before a secret is answered again: it raises if the caller may not have that key's any more. Raises
+    `StillRunningError`, `DifferentCallError` if the earlier call was another one, `AnswerDestroyedError`, and whatever
+    `act` and `check` raise. After an error of `act` nothing is kept.
     """
     name, request = (hashlib.sha256(text).digest() for text in (call.name.encode(), call.request))
     with transaction.atomic():
         _claim(f"{call.caller} {call.name}")
-        found = IdempotentAnswer.objects.filter(caller=call.caller, call=name)
+        found = IdempotentAnswer.objects.filter(caller=call.caller, call=name).select_related("key")
         found.filter(created_at__lte=timezone.now() - KEPT_FOR).delete()
         if (earlier := found.first()) is not None:
-            return _earlier_answer(earlier, request), True
+            return _earlier_answer(earlier, request, check, origin), True
         key, answer = act()
         row = IdempotentAnswer(caller=call.caller, call=name, request=request, key=key)
         row.holds_secret = "secret" in answer.body
@@ -72,15 +85,22 @@ def destroy_answers(key: APIKey) -> None:
 
 
 def destroy_used_answers() -> int:
-    """Destroy the answers that hold a secret that is shown only once and was used; return their number."""
-    used = _used_once()
+    """Destroy the answers that hold a secret that was used and is not shown again; return their number."""
+    used = _used()
     return used.update(content=None) if used.exists() else 0  # no lock for nothing
 
 
-def _used_once() -> QuerySet[IdempotentAnswer]:
-    shown_once = KeySecret.objects.filter(key=OuterRef("key"), ciphertext=None, replaced_at=None)
-    used = shown_once.filter(Exists(SourceAddress.objects.filter(credential=OuterRef("key"), secret=OuterRef("pk"))))
-    return IdempotentAnswer.objects.filter(Exists(used), holds_secret=True, content__isnull=False)
+def _used(*, only_once: bool = True) -> QuerySet[IdempotentAnswer]:
+    """Return the answers whose secret was used, and so has arrived; by default those that are not shown again then.
+
+    That is a show-once secret, and the one that a key got by rotating itself: a former secret may repeat that call,
+    and may be a leaked one.
+    """
+    current = KeySecret.objects.filter(key=OuterRef("key"), replaced_at=None)
+    used = current.filter(Exists(SourceAddress.objects.filter(credential=OuterRef("key"), secret=OuterRef("pk"))))
+    found = IdempotentAnswer.objects.filter(Exists(used), holds_secret=True, content__isnull=False)
+    by_itself = Q(caller=Concat(Value("key:"), F("key_id")))
+    return found.filter(Exists(used.filter(ciphertext=None)) | by_itself) if only_once else found
 
 
 def _claim(name: str) -> None:
@@ -97,10 +117,17 @@ def _claim(name: str) -> None:
             raise StillRunningError("The first call with this Idempotency-Key is still running.")
 
 
-def _earlier_answer(earlier: IdempotentAnswer, request: bytes) -> Answer:
+def _earlier_answer(
+    earlier: IdempotentAnswer, request: bytes, check: Callable[[APIKey], None], origin: Origin
+) -> Answer:
     if bytes(earlier.request) != request:
         raise DifferentCallError("This Idempotency-Key was sent with another request before.")
-    if earlier.content is None or _used_once().filter(pk=earlier.pk).exists():
+    if earlier.holds_secret:
+        check(earlier.key)
+    may_show_again = not earlier.holds_secret or may_reveal(policy_of(earlier.key.environment))
+    if earlier.content is None or _used(only_once=may_show_again).filter(pk=earlier.pk).exists():
         raise AnswerDestroyedError("This call was carried out before. Its answer is no longer kept.")
+    if earlier.holds_secret:
+        record_event(EventType.SECRET_REPEATED, subject=f"key:{earlier.key_id}", origin=origin)
     answer: dict[str, Any] = json.loads(unseal(sealing_ring(), bytes(earlier.content), earlier.sealing_context()))
     return Answer(**answer)

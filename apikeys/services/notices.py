@@ -103,7 +103,7 @@ def _send_overlap_notices(now: datetime, sent: Counter[str]) -> int:
 
 
 def _lock_due(model: type[Row], now: datetime, owner: str) -> list[Row]:
-    """Lock rows whose notice is due, with their owners, and return them. What another worker has locked is left to it.
+    """Lock rows whose notice is due and return them, with their owners. What another worker has locked is left to it.
 
     A row that can't be read is reported and not looked at again, because it would hold up all others.
     """

@@ -21,20 +21,21 @@ def pause(
 ) -> bool:
     """Refuse a key until it is resumed, or until this time; return False if it was already paused.
 
-    Pausing a paused key changes nothing, unless an operator pauses what its owner had. Raises `KeyEndedError`,
-    `PolicyError` for an end in the past, `IntegrityViolationError`.
+    Pausing a paused key changes nothing, unless an operator pauses what its owner had: then the later end holds. Raises
+    `KeyEndedError`, `PolicyError` for an end in the past, `IntegrityViolationError`.
     """
     now = timezone.now()
     if until is not None and until <= now:
         raise PolicyError("The end of a pause must be in the future.")
-    changes = {"paused_at": now, "paused_until": until, "paused_reason": reason, "paused_by_operator": by_operator}
+    changes = {"paused_at": now, "paused_reason": reason, "paused_by_operator": by_operator}
     for current in until_unchanged(APIKey, key.pk):
         refuse_ended(current)
         if current.is_paused and (current.paused_by_operator or not by_operator):
             return False
-        if swap_key(current, changes):
+        ends = _later(until, current.paused_until) if current.is_paused else until
+        if swap_key(current, {**changes, "paused_until": ends}):
             break
-    about = {"reason": reason, "until": until.isoformat() if until else None}
+    about = {"reason": reason, "until": ends.isoformat() if ends else None}
     record_event(EventType.KEY_PAUSED, subject=f"key:{key.pk}", origin=origin, **about)
     emails.send_key_paused(current, origin)
     return True
@@ -59,3 +60,8 @@ def resume(*, key: APIKey, by_operator: bool = False, origin: Origin) -> bool:
     record_event(EventType.KEY_RESUMED, subject=f"key:{key.pk}", origin=origin)
     emails.send_key_resumed(current, origin)
     return True
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Return the later of two ends; None stands for none."""
+    return None if one is None or other is None else max(one, other)

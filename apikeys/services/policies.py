@@ -7,7 +7,7 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
-from apikeys.errors import IntegrityViolationError, PolicyError
+from apikeys.errors import PolicyError, TamperedPolicyError
 from apikeys.models import Environment, KeyPolicy
 from audit.event_types import EventType
 from audit.origin import Origin
@@ -28,7 +28,7 @@ class Expiry(Enum):
 def policy_of(environment: str) -> KeyPolicy:
     """Return the policy of an environment, which allows everything if operators set none.
 
-    Raises `IntegrityViolationError` if the portal did not write it.
+    Raises `TamperedPolicyError` if the portal did not write it.
     """
     return policies(environment)[environment]
 
@@ -38,7 +38,7 @@ def policies(*environments: str) -> dict[str, KeyPolicy]:
     wanted = environments or Environment.values
     found = {row.pk: row for row in KeyPolicy.objects.filter(pk__in=wanted)}
     if not all(row.seal_is_valid() for row in found.values()):
-        raise IntegrityViolationError("This portal's policy was changed outside the portal. Contact an operator.")
+        raise TamperedPolicyError("This portal's policy was changed outside the portal. Contact an operator.")
     return {name: found.get(name) or KeyPolicy(environment=name) for name in wanted}
 
 

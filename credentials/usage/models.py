@@ -35,7 +35,7 @@ class SourceAddress(models.Model):
 
     credential = models.CharField(max_length=32)
     secret = models.CharField(max_length=32, blank=True)
-    """The id of the key's secret; empty for a token."""
+    """The id of the key's secret that was sent, or exchanged for the token that was; empty for a log-in's token."""
     address = models.CharField(max_length=45, blank=True)
     first_at = models.DateTimeField()
     last_at = models.DateTimeField(db_index=True)

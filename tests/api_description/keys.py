@@ -158,7 +158,9 @@ described(
             KEY_ID,
             IF_MATCH,
             OpenApiParameter(
-                "reason", {"type": "string", "maxLength": 200}, description="Whoever calls with it is told."
+                "reason",
+                {"type": "string", "maxLength": 200},
+                description="Everyone who calls with the key can read it.",
             ),
         ],
         responses={204: None},

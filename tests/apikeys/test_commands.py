@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.times import in_words
 from apikeys import services
 from apikeys.models import APIKey, KeyPolicy, KeySecret
 from apikeys.verification import verify
@@ -17,6 +18,7 @@ from audit.models import Event
 from credentials.scopes.models import Scope
 from tests.apikeys.verifying import outcome_of
 from tests.conftest import ORIGIN, MakeKey
+from tests.limits import START
 from vault.rings import KeyRing
 from vault.signing_keys import SigningRing
 
@@ -132,7 +134,10 @@ def test_createkey_binds_a_key_to_networks(command: Any, developer: User) -> Non
 
 
 @pytest.mark.parametrize(("expires", "days"), [((), 30), (("--expires", "7d"), 7), (("--expires", "90d"), 90)])
-def test_createkey_keeps_to_the_policy(command: Any, developer: User, expires: tuple[str, ...], days: int) -> None:
+def test_createkey_keeps_to_the_policy(
+    command: Any, developer: User, time_machine: Any, expires: tuple[str, ...], days: int
+) -> None:
+    time_machine.move_to(START, tick=False)
     bounds = KeyPolicy(environment="live", max_days=90, allows_never=False, default_days=30)
     services.set_policy(policy=bounds, origin=ORIGIN)
     arguments = ("createkey", developer.email, "--name", "x")
@@ -141,8 +146,7 @@ def test_createkey_keeps_to_the_policy(command: Any, developer: User, expires: t
             command(*arguments, "--expires", refused)
     command(*arguments, *expires)
     [at] = APIKey.objects.values_list("expires_at", flat=True)
-    assert at is not None
-    assert round((at - timezone.now()) / timedelta(days=1)) == days
+    assert at == timezone.now() + timedelta(days=days)
 
 
 def test_createkey_makes_a_key_without_an_expiry_where_the_policy_has_a_default(command: Any, developer: User) -> None:
@@ -167,16 +171,24 @@ def test_pausekey_and_resumekey_act_for_an_operator(command: Any, make_key: Make
     assert list(actors) == ["test", "command:pausekey", "command:resumekey"]
 
 
-@pytest.mark.parametrize(("until", "end"), [("24h", None), ("2099-01-31T12:00+02:00", "31 Jan 2099, 10:00 UTC")])
-def test_pausekey_takes_an_end(command: Any, make_key: MakeKey, until: str, end: str | None) -> None:
+@pytest.mark.parametrize(
+    ("until", "end"), [("24h", "16 Jan 2027, 00:00 UTC"), ("2099-01-31T12:00+02:00", "31 Jan 2099, 10:00 UTC")]
+)
+def test_pausekey_takes_an_end(command: Any, make_key: MakeKey, time_machine: Any, until: str, end: str) -> None:
+    time_machine.move_to(START, tick=False)
     key, _ = make_key()
     said = command("pausekey", key.pk, "--reason", "maintenance", "--until", until)
-    paused_until = APIKey.objects.get().paused_until
-    assert paused_until is not None
-    if end:
-        assert said == f"{key.pk} is paused until {end}.\n"
-    else:
-        assert round((paused_until - timezone.now()) / timedelta(minutes=1)) == 24 * 60
+    assert said == f"{key.pk} is paused until {end}.\n"
+    key.refresh_from_db()
+    assert key.paused_until is not None
+    assert in_words(key.paused_until) == end
+
+
+def test_pausekey_says_if_the_owner_s_pause_lasts_longer(command: Any, make_key: MakeKey) -> None:
+    key, _ = make_key()
+    services.pause(key=key, origin=ORIGIN)
+    said = command("pausekey", key.pk, "--reason", "maintenance", "--until", "24h")
+    assert said == f"{key.pk} is paused until an operator resumes it.\n"
 
 
 def test_rotatekey_prints_the_secret_alone(make_key: MakeKey) -> None:

@@ -1,19 +1,24 @@
 """A call that is repeated with its Idempotency-Key gets the first answer, and is carried out once."""
 
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 import time_machine
 from django.utils import timezone
 
+from accounts.models import User
 from apikeys import services
-from apikeys.models import APIKey, IdempotentAnswer
+from apikeys.models import APIKey, IdempotentAnswer, KeyPolicy
 from apikeys.services.idempotency import destroy_used_answers
 from apikeys.services.rotation import current_secret
+from apikeys.verification import verify
+from audit.models import Event
 from credentials.usage.models import SourceAddress
 from tests.apikeys.management import KEYS, Api
 from tests.conftest import ORIGIN, MakeKey
+from tokens.services import issue_to_key, issue_to_try, issue_to_user
 
 pytestmark = pytest.mark.django_db
 BODY = {"name": "made once"}
@@ -105,14 +110,86 @@ def test_a_secret_that_is_shown_once_is_not_shown_again_after_its_first_use(api:
     made_once = api.post(KEYS, body, Idempotency_Key="a").json()
     kept = api.post(KEYS, BODY, Idempotency_Key="b").json()
     assert api.post(KEYS, body, Idempotency_Key="a").json()["secret"] == made_once["secret"]
-    now = timezone.now()
-    for key in (made_once, kept):
-        place = {"credential": key["id"], "secret": key["secrets"][0]["id"], "address": "192.0.2.1"}
-        SourceAddress.objects.create(**place, first_at=now, last_at=now)
+    used(made_once)
+    used(kept)
     assert problem_of(api.post(KEYS, body, Idempotency_Key="a")) == (409, "answer_destroyed")
     assert destroy_used_answers() == 1
     assert IdempotentAnswer.objects.filter(content=None).count() == 1
     assert api.post(KEYS, BODY, Idempotency_Key="b").json()["secret"] == kept["secret"]
+
+
+def used(body: dict[str, Any]) -> None:
+    """Note a use of the key's newest secret, as the counters do."""
+    place = {"credential": body["id"], "secret": body["secrets"][0]["id"], "address": "192.0.2.1"}
+    SourceAddress.objects.create(**place, first_at=timezone.now(), last_at=timezone.now())
+
+
+def test_a_secret_that_is_answered_again_is_an_event(api: Api, make_key: MakeKey) -> None:
+    made_once = api.post(KEYS, BODY, Idempotency_Key="a").json()
+    assert not Event.objects.filter(verb="secret_repeated").exists()
+    api.post(KEYS, BODY, Idempotency_Key="a")
+    event = Event.objects.get(verb="secret_repeated")
+    assert (event.subject_id, event.actor[:4]) == (made_once["id"], "key:")
+    other, _ = make_key(name="manager")
+    for _ in range(2):
+        api.post(f"{KEYS}/{other.pk}/pause", {}, Idempotency_Key="b")
+    assert Event.objects.filter(verb="secret_repeated").count() == 1
+
+
+@pytest.mark.usefixtures("scopes")
+def test_a_caller_that_may_do_less_now_is_not_answered_again(make_key: MakeKey) -> None:
+    key, secret = make_key(name="manager", scopes=["keys:write", "reports:read"])
+    body = {**BODY, "scopes": ["reports:read"]}
+    assert Api(secret).post(KEYS, body, Idempotency_Key="a").status_code == 201
+    client = verify(secret, address=ip_address("127.0.0.1"))
+    narrow = Api(issue_to_key(client=client, scopes=["keys:write"], origin=ORIGIN).access_token)
+    assert problem_of(narrow.post(KEYS, body, Idempotency_Key="a")) == (403, "insufficient_scope")
+    services.edit_key(key=key, name=key.name, scopes=["keys:write"], networks=[], expires_at=None, origin=ORIGIN)
+    assert problem_of(Api(secret).post(KEYS, body, Idempotency_Key="a")) == (403, "insufficient_scope")
+    assert made() == 1
+
+
+def test_a_token_to_try_calls_is_not_answered_with_a_live_secret(developer: User) -> None:
+    live = Api(issue_to_user(user=developer, scopes=["keys:write"], agent="", origin=ORIGIN).access_token)
+    assert live.post(KEYS, BODY, Idempotency_Key="a").json()["environment"] == "live"
+    trial = Api(issue_to_try(user=developer, origin=ORIGIN).access_token)
+    assert problem_of(trial.post(KEYS, BODY, Idempotency_Key="a")) == (403, "permission_denied")
+
+
+def test_a_former_secret_is_not_answered_again_for_another_key(make_key: MakeKey) -> None:
+    key, leaked = make_key(name="manager", scopes=["keys:write"])
+    assert Api(leaked).post(KEYS, BODY, Idempotency_Key="a").status_code == 201
+    services.rotate(key=key, replaces=current_secret(key).pk, origin=ORIGIN)
+    assert problem_of(Api(leaked).post(KEYS, BODY, Idempotency_Key="a")) == (403, "permission_denied")
+
+
+def test_a_key_that_rotated_itself_asks_again_until_it_has_used_its_new_secret(make_key: MakeKey) -> None:
+    key, former = make_key(scopes=["self:rotate"])
+    path, once = f"{KEYS}/{key.pk}/rotate", {"Idempotency_Key": "yearly"}
+    first = Api(former).post(path, {}, **once).json()
+    assert Api(former).post(path, {}, **once).json() == first
+    used(first)
+    assert problem_of(Api(former).post(path, {}, **once)) == (409, "answer_destroyed")
+    assert destroy_used_answers() == 1
+    assert IdempotentAnswer.objects.get().content is None
+
+
+def test_where_secrets_are_not_shown_again_a_used_one_is_not_answered_again(api: Api) -> None:
+    body = api.post(KEYS, BODY, Idempotency_Key="a").json()
+    services.set_policy(policy=KeyPolicy(environment="live", allows_reveal=False), origin=ORIGIN)
+    assert api.post(KEYS, BODY, Idempotency_Key="a").json() == body
+    used(body)
+    assert problem_of(api.post(KEYS, BODY, Idempotency_Key="a")) == (409, "answer_destroyed")
+
+
+@pytest.mark.security("integrity")
+@pytest.mark.parametrize("change", [{"holds_secret": False}, {"created_at": timezone.now() + timedelta(days=9)}])
+def test_an_answer_that_was_changed_outside_the_portal_is_not_given(api: Api, change: dict[str, Any]) -> None:
+    secret = api.post(KEYS, BODY, Idempotency_Key="a").json()["secret"]
+    IdempotentAnswer.objects.update(**change)
+    answer = api.post(KEYS, BODY, Idempotency_Key="a")
+    assert problem_of(answer) == (503, "unavailable")
+    assert secret not in answer.content.decode()
 
 
 def test_every_verb_is_carried_out_once(api: Api, make_key: MakeKey) -> None:

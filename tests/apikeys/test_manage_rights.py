@@ -11,6 +11,7 @@ from apikeys import services
 from apikeys.models import APIKey, KeySecret
 from audit.models import Event
 from credentials.scopes.models import Scope
+from credentials.scopes.services import remove_scope
 from tests.apikeys.management import KEYS, Api
 from tests.apikeys.verifying import outcome_of
 from tests.conftest import ORIGIN, MakeKey
@@ -90,6 +91,81 @@ def test_a_key_takes_no_secret_of_a_key_that_may_do_more(make_key: MakeKey) -> N
     assert api.post(f"{KEYS}/{stronger.pk}/pause", {}).status_code == 200  # to stop it needs no more than keys:write
     assert problem_of(api.post(f"{KEYS}/{stronger.pk}/resume", {})) == (403, "insufficient_scope")
     assert outcome_of(secret) == "paused"
+
+
+def test_a_key_takes_no_secret_of_a_key_with_a_higher_rate_limit(make_key: MakeKey) -> None:
+    manager, secret = make_key(scopes=MANAGER)
+    other, _ = make_key()
+    services.set_rate_limit(key=manager, limit="10/minute", origin=ORIGIN)
+    for limit, code in (("100000/minute", 403), ("", 403), ("5/minute", 201)):
+        services.set_rate_limit(key=APIKey.objects.get(pk=other.pk), limit=limit, origin=ORIGIN)
+        assert Api(secret).post(f"{KEYS}/{other.pk}/rotate", {"overlap": 0}).status_code == code
+
+
+@pytest.mark.parametrize(
+    ("fields", "change"),
+    [
+        ({"networks": ["10.0.0.0/8"]}, {"networks": []}),
+        ({"expires_at": timedelta(hours=-1)}, {"expires_at": "never"}),
+        ({"expires_at": timedelta(hours=1)}, {"expires_at": "never"}),
+    ],
+)
+def test_a_key_gives_no_more_addresses_or_time_to_a_key_that_may_do_more(
+    make_key: MakeKey, fields: dict[str, Any], change: dict[str, Any]
+) -> None:
+    if "expires_at" in fields:
+        fields = {"expires_at": timezone.now() + fields["expires_at"]}
+    stronger, secret = make_key(scopes=["reports:write"], **fields)
+    before = outcome_of(secret)
+    api = Api(make_key(scopes=MANAGER)[1])
+    assert problem_of(api("PATCH", f"{KEYS}/{stronger.pk}", change)) == (403, "insufficient_scope")
+    assert outcome_of(secret) == before
+    equal = Api(make_key(scopes=[*MANAGER, "reports:write"])[1])
+    assert equal("PATCH", f"{KEYS}/{stronger.pk}", change).status_code == 200
+    assert outcome_of(secret) == "accepted"
+
+
+def test_a_key_that_is_bound_gives_no_scope_to_a_key_that_is_not(make_key: MakeKey) -> None:
+    other, _ = make_key()
+    for bound in ({"networks": ["127.0.0.0/8"]}, {"expires_at": timezone.now() + timedelta(days=1)}):
+        api = Api(make_key(scopes=MANAGER, **bound)[1])
+        answer = api("PATCH", f"{KEYS}/{other.pk}", {"scopes": ["keys:write"]})
+        assert problem_of(answer) == (403, "permission_denied")
+
+
+def test_a_key_that_was_changed_outside_the_portal_is_compared_with_nothing(make_key: MakeKey) -> None:
+    api = Api(make_key(scopes=[*MANAGER, "reports:read"])[1])
+    other, _ = make_key()
+    APIKey.objects.filter(pk=other.pk).update(networks="nonsense", rate_limit="much")
+    changes: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("PATCH", "", {"networks": []}),
+        ("POST", "/rotate", {}),
+        ("POST", "/resume", {}),
+    )
+    for method, path, body in changes:
+        answer = api(method, f"{KEYS}/{other.pk}{path}", body)
+        assert problem_of(answer) == (409, "conflict")
+        assert "outside the portal" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("who", ["key", "log-in"])
+def test_a_scope_that_does_not_exist_is_never_repeated(make_key: MakeKey, developer: User, who: str) -> None:
+    _, secret = make_key()
+    other, _ = make_key()
+    api = Api(make_key(scopes=MANAGER)[1]) if who == "key" else log_in(developer, *MANAGER)
+    for method, path, more in (("POST", KEYS, {"name": "x"}), ("PATCH", f"{KEYS}/{other.pk}", {})):
+        answer = api(method, path, {**more, "scopes": ["keys:read", secret, "a\nb"]})
+        assert problem_of(answer) == (400, "validation")
+        assert "number 2 and 3 of these scopes" in answer.json()["detail"]
+        assert secret not in answer.content.decode() + str(dict(answer.headers))
+
+
+def test_a_scope_that_is_gone_is_not_named(make_key: MakeKey) -> None:
+    stronger, _ = make_key(scopes=["reports:write"])
+    remove_scope(scope=Scope.objects.get(name="reports:write"), origin=ORIGIN)
+    answer = Api(make_key(scopes=MANAGER)[1]).post(f"{KEYS}/{stronger.pk}/rotate", {})
+    assert problem_of(answer) == (403, "permission_denied")
+    assert "reports:write" not in answer.content.decode() + str(dict(answer.headers))
 
 
 def test_a_test_key_manages_test_keys_only(make_key: MakeKey) -> None:

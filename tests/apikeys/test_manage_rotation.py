@@ -4,16 +4,24 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apikeys import services
 from apikeys.models import KeySecret
+from apikeys.services.rotation import current_secret
+from apikeys.verification import verify
 from audit.models import Event
+from credentials.scopes.models import Scope
+from credentials.scopes.services import remove_scope
 from tests.apikeys.management import KEYS, Api
 from tests.apikeys.verifying import outcome_of
 from tests.conftest import ORIGIN, MakeKey
+from tokens.services import issue_to_key
 
 pytestmark = pytest.mark.django_db
+MANAGER = ["keys:read", "keys:write"]
 
 
 @pytest.fixture
@@ -91,9 +99,69 @@ def test_a_key_rotates_itself_and_nothing_else(make_key: MakeKey) -> None:
 def test_a_replaced_secret_does_not_rotate_its_key_again(make_key: MakeKey, scopes: list[str]) -> None:
     key, leaked = make_key(scopes=scopes)
     new = Api(leaked).post(f"{KEYS}/{key.pk}/rotate", {"overlap": "1h"}).json()["secret"]
+    token = issue_to_key(client=verify(leaked, address=None), scopes=scopes, origin=ORIGIN).access_token
     assert problem_of(Api(leaked).post(f"{KEYS}/{key.pk}/rotate", {"overlap": 0})) == (409, "rotating")
+    assert Api(token).post(f"{KEYS}/{key.pk}/rotate", {"overlap": 0}).status_code in (403, 409)
     assert outcome_of(new) == "accepted"
     assert Api(new).post(f"{KEYS}/{key.pk}/rotate", {"overlap": 0}).status_code == 201
+
+
+@pytest.mark.usefixtures("scopes")
+@pytest.mark.parametrize("kind", ["secret", "token"])
+def test_a_replaced_secret_gives_nothing_to_other_keys(make_key: MakeKey, kind: str) -> None:
+    """Otherwise its holder could go on with another key after the owner has rotated a leaked one."""
+    key, leaked = make_key(scopes=MANAGER)
+    other, _ = make_key(networks=["127.0.0.0/8"])
+    token = issue_to_key(client=verify(leaked, address=None), scopes=MANAGER, origin=ORIGIN).access_token
+    caller = Api(leaked if kind == "secret" else token)
+    calls: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("POST", "", {"name": "accomplice", "scopes": MANAGER}),
+        ("POST", f"/{other.pk}/rotate", {}),
+        ("POST", f"/{other.pk}/resume", {}),
+        ("PATCH", f"/{other.pk}", {"networks": []}),
+        ("PATCH", f"/{other.pk}", {"scopes": ["keys:write"]}),
+    )
+    services.pause(key=other, origin=ORIGIN)
+    services.rotate(key=key, replaces=current_secret(key).pk, overlap=timedelta(hours=1), origin=ORIGIN)
+    for method, path, body in calls:
+        answer = caller(method, KEYS + path, body)
+        assert problem_of(answer) == (403, "permission_denied"), path
+        assert "newer secret" in answer.json()["detail"]
+    assert caller("PATCH", f"{KEYS}/{other.pk}", {"name": "renamed"}).status_code == 200
+    assert caller("DELETE", f"{KEYS}/{other.pk}").status_code == 204  # what is less it may still do
+    services.end_overlap(key=key, origin=ORIGIN)
+    assert problem_of(caller.get(KEYS)) == (401, "retired")
+
+
+@pytest.mark.security("integrity")
+def test_who_is_replaced_can_not_be_changed_outside_the_portal(make_key: MakeKey) -> None:
+    key, leaked = make_key(scopes=["self:rotate"])
+    former = current_secret(key)
+    _, new = services.rotate(key=key, replaces=former.pk, overlap=timedelta(hours=1), origin=ORIGIN)
+    KeySecret.objects.filter(pk=current_secret(key).pk).update(replaced_at=timezone.now())
+    KeySecret.objects.filter(pk=former.pk).update(replaced_at=None)
+    assert problem_of(Api(leaked).post(f"{KEYS}/{key.pk}/rotate", {"overlap": 0})) == (401, "invalid_token")
+    assert outcome_of(new) == "invalid_token"
+
+
+def test_a_key_rotates_itself_with_a_scope_that_has_left_the_catalogue(make_key: MakeKey, scopes: list[Scope]) -> None:
+    key, secret = make_key(scopes=["self:rotate", "reports:read"])
+    remove_scope(scope=Scope.objects.get(name="reports:read"), origin=ORIGIN)
+    assert Api(secret).post(f"{KEYS}/{key.pk}/rotate", {}).status_code == 201
+
+
+def test_what_the_caller_may_is_decided_under_the_key_s_lock(api: Api, make_key: MakeKey) -> None:
+    """Otherwise the key could be widened between the check and the rotation, which gives its secret away."""
+    if connection.vendor == "sqlite":
+        assert connection.settings_dict["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+        return
+    key, _ = make_key()
+    for verb in ("rotate", "resume"):
+        with CaptureQueriesContext(connection) as context:
+            api.post(f"{KEYS}/{key.pk}/{verb}", {})
+        statements = [query["sql"] for query in context.captured_queries]
+        locked = next(number for number, sql in enumerate(statements) if "FOR NO KEY UPDATE" in sql)
+        assert any('FROM "apikeys_apikey"' in sql and "rate_limit" in sql for sql in statements[locked + 1 :])
 
 
 def test_pausing_and_resuming_are_idempotent(api: Api, make_key: MakeKey) -> None:

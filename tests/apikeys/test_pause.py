@@ -1,6 +1,6 @@
 """Pausing a key, with a reason and perhaps an end, and resuming it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import time_machine
@@ -17,6 +17,7 @@ from credentials.refusals import RefusedError
 from tests.accounts.mailbox import forget_messages
 from tests.apikeys.verifying import outcome_of
 from tests.conftest import ORIGIN, MakeKey
+from tests.limits import START
 
 pytestmark = pytest.mark.django_db
 
@@ -98,3 +99,24 @@ def test_the_owner_is_told_of_both(
     assert "Reason: incident 7" in str(paused.body)
     assert resumed.subject == "[keyportal] Key resumed: billing server"
     assert "incident" not in str(resumed.body)
+
+
+@pytest.mark.parametrize(("owner", "operator", "end"), [(None, 1, None), (3, 1, 3), (1, 3, 3), (1, None, None)])
+def test_a_pause_of_an_operator_ends_no_earlier_than_the_owner_s(
+    make_key: MakeKey, owner: int | None, operator: int | None, end: int | None
+) -> None:
+    with time_machine.travel(START, tick=False) as clock:
+        key, secret = make_key()
+        until: dict[int | None, datetime | None] = {None: None}
+        until |= {hours: timezone.now() + timedelta(hours=hours) for hours in (1, 3)}
+        services.pause(key=key, until=until[owner], origin=ORIGIN)
+        assert services.pause(key=key, until=until[operator], by_operator=True, origin=ORIGIN)
+        key.refresh_from_db()
+        assert (key.paused_until, key.paused_by_operator) == (until[end], True)
+        told = until[end]
+        details = Event.objects.filter(verb="key_paused").latest("id").details
+        assert details["until"] == (told.isoformat() if told else None)
+        clock.shift(timedelta(hours=end or 100) - timedelta(seconds=1))
+        assert outcome_of(secret) == "paused"
+        clock.shift(timedelta(seconds=1))
+        assert outcome_of(secret) == ("accepted" if end else "paused")

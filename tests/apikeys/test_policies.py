@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
@@ -11,8 +12,15 @@ from apikeys import services
 from apikeys.errors import IntegrityViolationError, NotRevealableError, PolicyError, TooManyKeysError
 from apikeys.models import APIKey, KeyPolicy, KeySecret
 from apikeys.services.policies import policy_of
+from apikeys.services.rotation import current_secret
 from audit.models import Event
+from tests.accounts.mailbox import get, post
+from tests.apikeys.key_pages import browser
+from tests.apikeys.verifying import outcome_of
 from tests.conftest import ORIGIN, MakeKey, MakeUser
+from tests.limits import START
+
+__all__ = ["browser"]
 
 pytestmark = pytest.mark.django_db
 
@@ -50,14 +58,14 @@ def test_a_lifetime_is_bounded_at_creation_and_at_every_edit(make_key: MakeKey) 
     edit(before, expires_at=in_days(30))
 
 
-def test_never_may_be_forbidden_and_a_default_stands_for_no_choice(make_key: MakeKey) -> None:
+def test_never_may_be_forbidden_and_a_default_stands_for_no_choice(make_key: MakeKey, time_machine: Any) -> None:
+    time_machine.move_to(START, tick=False)
     forever, _ = make_key()
     set_policy(allows_never=False, default_days=30)
     with pytest.raises(PolicyError, match="need an expiry"):
         make_key(expires_at=None)
     key, _ = make_key()
-    assert key.expires_at is not None
-    assert timedelta(days=29) < key.expires_at - timezone.now() <= timedelta(days=30)
+    assert key.expires_at == timezone.now() + timedelta(days=30)
     with pytest.raises(PolicyError, match="need an expiry"):
         edit(key, expires_at=None)
     edit(forever, name="still forever")
@@ -112,3 +120,28 @@ def test_a_policy_that_was_tampered_with_allows_nothing_until_an_operator_sets_i
         make_key()
     set_policy(max_days=90)
     make_key()
+
+
+@pytest.mark.security("integrity")
+def test_pages_say_that_a_policy_was_tampered_with_and_a_key_can_still_be_revoked(
+    browser: Client, make_key: MakeKey
+) -> None:
+    key, secret = make_key()
+    services.rotate(key=key, replaces=current_secret(key).pk, origin=ORIGIN)
+    set_policy(max_days=10, default_days=5)
+    KeyPolicy.objects.update(max_days=9000)
+    for path in ("/keys/new/", f"/keys/{key.pk}/edit/"):
+        page = get(browser, path)
+        assert page.status_code == 409
+        assert "This policy can't be used at the moment" in page.content.decode()
+    page = get(browser, f"/keys/{key.pk}/")
+    assert page.status_code == 200
+    assert "policy was changed outside the portal" in page.content.decode()
+    assert "Reveal" not in page.content.decode()
+    sent = {"replaces": current_secret(key).pk, "overlap": "0", "reason": "leaked"}
+    post(browser, f"/keys/{key.pk}/rotate/", **sent)
+    assert "policy was changed outside" in get(browser, f"/keys/{key.pk}/").content.decode()
+    assert KeySecret.objects.filter(key=key).count() == 2
+    assert get(browser, f"/keys/{key.pk}/end-overlap/").status_code == 200
+    post(browser, f"/keys/{key.pk}/revoke/", confirm="billing server")
+    assert outcome_of(secret) == "revoked"

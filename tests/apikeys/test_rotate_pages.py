@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from apikeys import services
-from apikeys.models import APIKey, KeySecret
+from apikeys.models import APIKey, KeySecret, live_secrets
 from apikeys.services.rotation import current_secret
 from credentials.usage.models import SourceAddress, Usage
 from tests.accounts.mailbox import get, post
@@ -132,3 +132,15 @@ def test_a_retired_secret_is_not_revealed(browser: Client, make_key: MakeKey) ->
     services.end_overlap(key=key, origin=ORIGIN)
     assert not secrets_in(post(browser, f"/keys/{key.pk}/secrets/{first.pk}/reveal/"))
     assert get(browser, f"/keys/{key.pk}/").content.decode().count("Reveal</button>") == 1
+
+
+def test_however_often_a_key_was_rotated_its_pages_read_no_more_rows(browser: Client, make_key: MakeKey) -> None:
+    key, _ = make_key()
+    for _ in range(25):
+        services.rotate(key=key, replaces=current_secret(key).pk, overlap=timedelta(0), origin=ORIGIN)
+    page = text_of(get(browser, f"/keys/{key.pk}/").content.decode())
+    assert "Former secrets (25)" in page
+    assert page.count("retired ") == 20
+    assert "Only the newest 20 are listed." in page
+    [listed] = APIKey.objects.prefetch_related(live_secrets())
+    assert [secret.is_current for secret in listed.secrets.all()] == [True]

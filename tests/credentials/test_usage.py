@@ -64,8 +64,7 @@ def test_every_entry_point_and_outcome_is_counted_and_a_key_with_its_tokens_is_o
     assert oauth_client.post("/api/v1/verify", verify_it, Authorization=f"Bearer {asker.secret}").status == 200
     assert oauth_client.form("/oauth/introspect", {"token": client.secret}, client=asker).status == 200
     expected = [
-        ("api", "accepted", 1),  # with the secret
-        ("api", "accepted", 1),  # with the token
+        ("api", "accepted", 2),  # with the secret, and with the token that it was exchanged for
         ("forward_auth", "insufficient_scope", 1),
         ("introspection", "accepted", 1),
         ("oauth", "accepted", 1),

@@ -9,7 +9,7 @@ from tests.portal import Answer, Portal
 OWNER = "hostile-claims@example.com"
 CLAIMS = (
     *("iss", "sub", "aud", "client_id", "jti", "scope", "iat", "nbf", "exp"),
-    *("environment", "auth_epoch", "sid"),
+    *("environment", "auth_epoch", "sid", "secret_id"),
 )
 UNKNOWN = (401, "invalid_token")
 

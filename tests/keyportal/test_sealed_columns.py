@@ -35,13 +35,8 @@ DESCRIBES = {
     "credentials.Scope": {"description", "created_at"},
     "apikeys.APIKey": {"name", "created_at", "paused_reason", "revoked_reason", "notice_at", "form_token"},
     "apikeys.KeyPolicy": set(),
-    "apikeys.KeySecret": {
-        "ciphertext",
-        "hint",
-        "created_at",
-        "replaced_at",
-        "notice_at",
-    },  # the ciphertext authenticates its own row by itself
+    # The ciphertext authenticates its own row by itself.
+    "apikeys.KeySecret": {"ciphertext", "hint", "created_at", "notice_at"},
     "tokens.TokenFamily": {"refreshed_at", "ended_reason", "address", "agent"},
     "tokens.RefreshToken": {"issued_at"},
     "tokens.Audience": {"description", "created_at"},

@@ -8,6 +8,7 @@ import pytest
 
 from accounts.models import User
 from apikeys.models import APIKey
+from apikeys.services.rotation import current_secret
 from integrity.rings import signing_ring
 from tests.conftest import ORIGIN
 from tokens import services
@@ -41,7 +42,8 @@ def sign_claims(subject: str, **claims: Any) -> tuple[str, Claims]:
 def sign_for(holder: User | TokenFamily | APIKey, **claims: Any) -> tuple[str, Claims]:
     """Sign a token of an account, of a log-in or of a key, and return it with its claims."""
     if isinstance(holder, APIKey):
-        return sign_claims(f"key:{holder.pk}", epoch=holder.owner.auth_epoch, client_id=holder.pk, **claims)
+        usual = {"epoch": holder.owner.auth_epoch, "client_id": holder.pk, "secret_id": current_secret(holder).pk}
+        return sign_claims(f"key:{holder.pk}", **{**usual, **claims})
     user, family = (holder, None) if isinstance(holder, User) else (holder.user, holder.pk)
     return sign_claims(f"user:{user.pk}", **{"epoch": user.auth_epoch, "family": family, **claims})
 

@@ -12,18 +12,20 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from apikeys import services as keys
-from apikeys.models import APIKey
+from apikeys.models import APIKey, KeySecret
+from apikeys.services.rotation import current_secret
+from apikeys.verification import verify as verify_key
 from credentials.credential import Credential
 from credentials.record import VerifiedRecord
 from credentials.refusals import RefusedError
 from credentials.verified_cache.cache import VerifiedCache
-from credentials.verified_cache.freshness import Lookup
+from credentials.verified_cache.freshness import Lookup, get_or_load
 from tests.conftest import ORIGIN, MakeKey, MakeUser
 from tests.limits import START
 from tests.prepared_queries import compile_anew
 from tests.tampering import sql
 from tests.tokens.signed import ISSUER, family, sign_claims, sign_for
-from tokens import verification
+from tokens import services, verification
 from tokens.models import RevokedToken, TokenFamily
 from tokens.verification import load, verify
 from vault.secret_format import new_id
@@ -196,8 +198,51 @@ def test_a_log_in_says_nothing_about_a_key(
     family: TokenFamily, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     token, _ = sign_claims(f"key:{new_id('key')}", family=family.pk)
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(0):
         assert refusal_of(token) == ("invalid_token", {}, "")
+
+
+def test_a_secret_says_nothing_about_another_key(make_key: MakeKey, developer: User) -> None:
+    (one, _), (other, _) = make_key(name="one"), make_key(name="other")
+    assert verified(sign_for(one)[0]).key
+    token, _ = sign_for(one, secret_id=current_secret(other).pk)
+    assert refusal_of(token) == ("invalid_token", {}, "")
+    assert refusal_of(sign_for(one, secret_id=None)[0]) == ("invalid_token", {}, "")
+    assert refusal_of(sign_for(one, secret_id=new_id("sec"))[0]) == ("invalid_token", {}, "")
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_a_token_ends_with_the_secret_that_was_exchanged_for_it(
+    make_key: MakeKey, time_machine: Any, is_cached: bool
+) -> None:
+    time_machine.move_to(START, tick=False)
+    key, _ = make_key()
+    lookup = cached_lookup() if is_cached else get_or_load
+    of_former, _ = sign_for(key, expires_at=int(START) + 7200)
+    keys.rotate(key=key, replaces=current_secret(key).pk, overlap=timedelta(hours=1), origin=ORIGIN)
+    of_newest, _ = sign_for(key, expires_at=int(START) + 7200)
+    headers = verified(of_former, lookup=lookup).lifetime_headers()
+    assert headers == {"Deprecation": "@1799971200", "Sunset": "Fri, 15 Jan 2027 01:00:00 GMT"}
+    assert verified(of_newest, lookup=lookup).lifetime_headers() == {}
+    time_machine.move_to(START + 3600, tick=False)
+    assert refusal_of(of_former, lookup=lookup)[0] == "retired"
+    assert verified(of_newest, lookup=lookup)
+
+
+def test_a_token_outlives_neither_its_key_nor_its_secret(make_key: MakeKey) -> None:
+    key, former = make_key(expires_at=timezone.now() + timedelta(minutes=20))
+    keys.rotate(key=key, replaces=current_secret(key).pk, overlap=timedelta(minutes=2), origin=ORIGIN)
+    of_former = services.issue_to_key(client=verify_key(former, address=None), scopes=None, origin=ORIGIN)
+    assert 110 <= of_former.expires_in <= 120
+
+
+@pytest.mark.parametrize("column", ["retires_at", "replaced_at"])
+def test_a_token_of_a_secret_that_was_changed_outside_the_portal_is_refused(make_key: MakeKey, column: str) -> None:
+    key, _ = make_key()
+    token, _ = sign_for(key)
+    assert verified(token)
+    KeySecret.objects.filter(key=key).update(**{column: timezone.now() + timedelta(days=1)})
+    assert refusal_of(token)[0] == "invalid_token"
 
 
 @pytest.mark.parametrize("kind", KINDS)

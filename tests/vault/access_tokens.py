@@ -29,6 +29,7 @@ CLAIMS = Claims(
     environment="live",
     epoch=3,
     family=new_id("fam"),
+    secret_id=new_id("sec"),
 )
 TOKEN = sign(RING, CLAIMS)
 HEADER: Mapping[str, Any] = {"alg": "ES256", "kid": KEYS["ES256"]["kid"], "typ": "at+jwt"}

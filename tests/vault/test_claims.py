@@ -20,7 +20,7 @@ LAST_EPOCH = 2_147_483_647
 MAX_LIFETIME = 86_400
 MAX_TEXT = 200
 NOW = 1_800_000_000
-USER, KEY, TOKEN, FAMILY = map(new_id, ("usr", "key", "tok", "fam"))
+USER, KEY, TOKEN, FAMILY, SECRET = map(new_id, ("usr", "key", "tok", "fam", "sec"))
 PAYLOAD: dict[str, Any] = {
     "iss": "https://portal.test",
     "sub": f"user:{USER}",
@@ -34,6 +34,7 @@ PAYLOAD: dict[str, Any] = {
     "environment": "live",
     "auth_epoch": 3,
     "sid": FAMILY,
+    "secret_id": SECRET,
 }
 GOOD: dict[str, list[object]] = {
     "iss": ["x", "https://schlüssel.example", "x" * MAX_TEXT],
@@ -42,6 +43,7 @@ GOOD: dict[str, list[object]] = {
     "client_id": ["portal", KEY],
     "jti": [TOKEN],
     "sid": [FAMILY],
+    "secret_id": [SECRET],
     "scope": ["", "a", "a b", "reports:read reports:write", "!#[]~", "x" * 64, " ".join(["x" * 64] * 100)],
     "environment": list(ENVIRONMENTS),
     "auth_epoch": [0, LAST_EPOCH],
@@ -56,6 +58,7 @@ BAD: dict[str, list[object]] = {
     "client_id": ["", "Portal", "portal\n", "portalx", USER, f"{KEY}0", KEY[:-1]],
     "jti": ["", TOKEN[:-1], f"{TOKEN}0", f"{TOKEN}\n", FAMILY, TOKEN.replace("tok_", "tok-")],
     "sid": ["", FAMILY[:-1], f"{FAMILY}0", f"{FAMILY}\n", TOKEN, None],
+    "secret_id": ["", SECRET[:-1], f"{SECRET}0", f"{SECRET}\n", KEY, None],
     "scope": [" ", "a ", " a", "a  b", "a\tb", 'a"', "a\\", "a\x7f", "é", "a\n", "x" * 65, f"a {'x' * 65}"],
     "environment": ["", "prod", "LIVE", "live\n", "live|test"],
     "auth_epoch": [-1, LAST_EPOCH + 1, True, 1.0, "1"],
@@ -70,7 +73,7 @@ def check(**changes: object) -> None:
 
 
 def test_every_claim_has_its_cases() -> None:
-    assert GOOD.keys() == BAD.keys() == PAYLOAD.keys() == {*ACCESS_TOKEN, "sid"}
+    assert GOOD.keys() == BAD.keys() == PAYLOAD.keys() == {*ACCESS_TOKEN, "sid", "secret_id"}
 
 
 @pytest.mark.parametrize("claim", PAYLOAD)
@@ -132,9 +135,10 @@ def test_the_last_second_is_a_date_and_the_next_is_none() -> None:
 
 def test_claims_go_to_a_payload_and_back() -> None:
     assert Claims.of_payload(PAYLOAD).as_payload() == PAYLOAD
-    without_family = {name: value for name, value in PAYLOAD.items() if name != "sid"}
-    assert Claims.of_payload(without_family).as_payload() == without_family
-    assert Claims.of_payload(without_family).family is None
+    for name, attribute in (("sid", "family"), ("secret_id", "secret_id")):
+        without = {claim: value for claim, value in PAYLOAD.items() if claim != name}
+        assert Claims.of_payload(without).as_payload() == without
+        assert getattr(Claims.of_payload(without), attribute) is None
 
 
 def test_nothing_is_issued_that_nobody_would_accept() -> None:
@@ -145,6 +149,7 @@ def test_nothing_is_issued_that_nobody_would_accept() -> None:
         "issuer": "",
         "expires_at": NOW,
         "family": "x",
+        "secret_id": "x",
         "scope": "\n",
     }
     for name, value in wrong.items():

@@ -37,7 +37,7 @@ def test_a_token_says_what_the_profile_asks_for() -> None:
     assert jwt.get_unverified_header(TOKEN) == HEADER
     assert PAYLOAD.keys() == {
         *("iss", "exp", "aud", "sub", "client_id", "iat", "jti"),
-        *("nbf", "scope", "environment", "auth_epoch", "sid"),
+        *("nbf", "scope", "environment", "auth_epoch", "sid", "secret_id"),
     }
     assert {type(PAYLOAD[name]) for name in ("exp", "iat", "nbf", "auth_epoch")} == {int}
 
@@ -79,7 +79,7 @@ def test_a_token_of_the_future_is_refused(claim: str) -> None:
 
 
 @pytest.mark.conformance("JW-13")
-@pytest.mark.parametrize("claim", sorted(PAYLOAD.keys() - {"sid"}))
+@pytest.mark.parametrize("claim", sorted(PAYLOAD.keys() - {"sid", "secret_id"}))
 def test_no_claim_may_be_missing(claim: str) -> None:
     assert_refused(sign_parts(HEADER, without(PAYLOAD, claim)))
 

@@ -88,7 +88,7 @@ def issue_to_user(
 def issue_to_key(
     *, client: VerifiedRecord, scopes: Collection[str] | None, origin: Origin, resource: str | None = None
 ) -> TokenResponse:
-    """Exchange a key, whose secret the caller has verified, for an access token.
+    """Exchange a key, whose secret the caller has verified, for an access token, which ends with that secret.
 
     There is never a refresh token (RFC 6749 §4.4.3). `scopes` None requests all that the key has, but for those that
     manage keys; `resource` None means the portal's own audience. Raises `InvalidScopeError`, `InvalidTargetError`.
@@ -102,7 +102,8 @@ def issue_to_key(
         environment=key.environment,
         audience=audiences.grant(resource),
         epoch=client.owner.epoch,
-        not_after=key.expires_at,
+        secret_id=client.secret_id,
+        not_after=min((end for end in (key.expires_at, client.retires_at) if end), default=None),
     )
     record_event(EventType.TOKEN_ISSUED, subject=claims.subject, origin=origin, **about(claims))
     return TokenResponse(access_token=access_token, expires_in=claims.expires_at - claims.issued_at, scope=granted)

@@ -32,6 +32,8 @@ class Command(KeyCommand):
         until = read_end("--until", options["until"]) if options["until"] is not None else None
         origin = Origin.of_command("pausekey")
         if services.pause(key=key, reason=reason, until=until, by_operator=True, origin=origin):
-            self.stdout.write(f"{key.pk} is paused until {in_words(until) if until else 'an operator resumes it'}.")
+            key.refresh_from_db(fields=["paused_until"])  # the owner's pause may end later
+            ends = in_words(key.paused_until) if key.paused_until else "an operator resumes it"
+            self.stdout.write(f"{key.pk} is paused until {ends}.")
         else:
             self.stdout.write(f"{key.pk} was already paused by an operator, and stays as it was.")
