@@ -89,6 +89,19 @@ def sign_up(page: Page, portal: Portal, email: str) -> None:
     page.get_by_role("heading", name="No keys yet").wait_for()
 
 
+def let_the_log_in_age(portal: Portal) -> None:
+    """Let every log-in in a browser be one of long ago, so that the portal asks for another one where it matters."""
+    portal.shell(
+        "from django.contrib.sessions.models import Session; from accounts.sessions import SessionStore\n"
+        "for row in Session.objects.all():\n"
+        "    store = SessionStore(row.session_key)\n"
+        "    if 'account_authentication_methods' in store.load():\n"
+        "        store['account_authentication_methods'] = [{'method': 'password', 'at': 1.0}]\n"
+        "        store.save()\n"
+        "print(1)"
+    )
+
+
 def faults_of(page: Page) -> list[str]:
     """Run axe in the page as it stands, wide and on a phone, light and dark, and look for sideways scrolling."""
     before = page.viewport_size

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import faults_of
+from tests.browser.conftest import faults_of, let_the_log_in_age
 from tests.portal import Portal
 from tests.portal_user import PASSWORD
 
@@ -32,6 +32,24 @@ def test_a_call_is_sent_from_the_reference_without_pasting_a_secret(page: Page, 
     assert page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
     page.goto("/keys/")
     page.get_by_role("link", name="made from the reference").wait_for()
+
+
+def test_a_log_in_of_long_ago_is_asked_for_once_more_before_a_call_is_sent(page: Page, portal: Portal) -> None:
+    log_in(page, portal, "reference-stale@example.com")
+    let_the_log_in_age(portal)
+    page.goto("/docs/explorer/")
+    page.get_by_role("link", name="Confirm that it’s you").wait_for()
+    page.goto("/docs/")
+    section = page.locator("#list_keys")
+    section.get_by_text("Try it").click()
+    section.get_by_role("button", name="Send").click()
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.get_by_text("Press “Send” again")).to_be_visible()
+    section.get_by_text("Try it").click()
+    section.get_by_role("button", name="Send").click()
+    expect(section.locator("[data-answer]")).to_contain_text("200")
+    expect(page.get_by_role("heading", name="API reference", exact=True)).to_be_visible()
 
 
 def test_swagger_ui_works_under_the_policy_of_the_portal(page: Page, portal: Portal) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import PASSWORD, faults_of, sign_up
+from tests.browser.conftest import PASSWORD, faults_of, let_the_log_in_age, sign_up
 from tests.portal import Portal
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H23")]
@@ -16,18 +16,6 @@ ONCE_MORE = re.compile(r"Press “.+” again")
 def sign_out_meanwhile(portal: Portal) -> None:
     """End every session on the server; no browser hears of it."""
     portal.shell("from django.contrib.sessions.models import Session; print(Session.objects.all().delete()[0])")
-
-
-def let_the_log_in_age(portal: Portal) -> None:
-    portal.shell(
-        "from django.contrib.sessions.models import Session; from accounts.sessions import SessionStore\n"
-        "for row in Session.objects.all():\n"
-        "    store = SessionStore(row.session_key)\n"
-        "    if 'account_authentication_methods' in store.load():\n"
-        "        store['account_authentication_methods'] = [{'method': 'password', 'at': 1.0}]\n"
-        "        store.save()\n"
-        "print(1)"
-    )
 
 
 def log_in(page: Page, email: str) -> None:

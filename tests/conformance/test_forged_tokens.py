@@ -11,6 +11,7 @@ from tests.oauth_client import ENDED, ClientKey, OAuthClient, json_of
 from tests.portal import Portal
 
 OWNER = "forged@example.com"
+NOTHING: dict[str, object] = {}
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,10 @@ def test_a_subject_is_never_taken_over(portal: Portal, oauth_client: OAuthClient
 def test_a_user_and_a_key_can_not_be_confused(
     oauth_client: OAuthClient, forger: Forger, client: ClientKey, owner: str
 ) -> None:
+    of_secret = {"secret_id": forger.read(oauth_client.client_token(client)).secret_id}
     for subject in (f"key:{owner}", f"user:{client.id}", owner, client.id, "user:", "key:", ":", f"client:{client.id}"):
-        assert oauth_client.wait_for_refusal(forger.genuine({}, {"sub": subject})) == "invalid_token"
-    assert json_of(oauth_client.me(forger.genuine({}, {"sub": f"key:{client.id}"})))["kind"] == "access_token"
+        for more in NOTHING, of_secret:
+            assert oauth_client.wait_for_refusal(forger.genuine({}, {"sub": subject, **more})) == "invalid_token"
+    of_key = {"sub": f"key:{client.id}"}
+    assert oauth_client.wait_for_refusal(forger.genuine({}, of_key)) == "invalid_token"
+    assert json_of(oauth_client.me(forger.genuine({}, {**of_key, **of_secret})))["kind"] == "access_token"
