@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import PASSWORD, faults_of, sign_up
+from tests.browser.conftest import PASSWORD, enter, faults_of
 from tests.oauth_client import OAuthClient
 from tests.portal import Portal
 from tests.portal_user import PortalUser
@@ -28,7 +28,7 @@ def audit_page(page: Page) -> Callable[[str], list[str]]:
 def test_pages_as_scripts_and_other_programs_leave_them(
     audit_page: Callable[[str], list[str]], page: Page, portal: Portal
 ) -> None:
-    sign_up(page, portal, "axe@example.com")
+    enter(page, portal, "axe@example.com")
     page.goto("/keys/new/")
     page.get_by_text("More options:").click()
     page.get_by_label("Name").fill("<b>" + "x" * 97)
@@ -54,7 +54,7 @@ def test_pages_that_messages_lead_to(audit_page: Callable[[str], list[str]], por
 def test_pages_of_a_key_in_use_and_of_what_went_wrong(
     audit_page: Callable[[str], list[str]], page: Page, portal: Portal
 ) -> None:
-    sign_up(page, portal, "axe-used@example.com")
+    enter(page, portal, "axe-used@example.com")
     key, secret = portal.make_key(
         "axe-used@example.com", "--expires", f"{datetime.now(UTC) + timedelta(days=3):%Y-%m-%d}"
     )

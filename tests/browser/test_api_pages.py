@@ -2,25 +2,14 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import faults_of, let_the_log_in_age
+from tests.browser.conftest import PASSWORD, enter, faults_of, let_the_log_in_age
 from tests.portal import Portal
-from tests.portal_user import PASSWORD
-
-
-def log_in(page: Page, portal: Portal, email: str) -> None:
-    portal.make_developer(email)
-    portal.forget_guesses()
-    page.goto("/accounts/login/")
-    page.get_by_label("Email").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in", exact=True).click()
-    page.get_by_role("heading", name="No keys yet").wait_for()
 
 
 def test_a_call_is_sent_from_the_reference_without_pasting_a_secret(page: Page, portal: Portal) -> None:
     page.goto("/docs/")
     assert faults_of(page) == []
-    log_in(page, portal, "reference@example.com")
+    enter(page, portal, "reference@example.com")
     page.goto("/docs/")
     section = page.locator("#create_key")
     section.get_by_text("Try it").click()
@@ -35,7 +24,7 @@ def test_a_call_is_sent_from_the_reference_without_pasting_a_secret(page: Page, 
 
 
 def test_a_log_in_of_long_ago_is_asked_for_once_more_before_a_call_is_sent(page: Page, portal: Portal) -> None:
-    log_in(page, portal, "reference-stale@example.com")
+    enter(page, portal, "reference-stale@example.com")
     let_the_log_in_age(portal)
     page.goto("/docs/explorer/")
     page.get_by_role("link", name="Confirm that it’s you").wait_for()
@@ -53,7 +42,7 @@ def test_a_log_in_of_long_ago_is_asked_for_once_more_before_a_call_is_sent(page:
 
 
 def test_swagger_ui_works_under_the_policy_of_the_portal(page: Page, portal: Portal) -> None:
-    log_in(page, portal, "explorer@example.com")
+    enter(page, portal, "explorer@example.com")
     page.goto("/docs/explorer/")
     page.locator("#operations-Keys-list_keys button").first.click()
     page.get_by_role("button", name="Try it out").click()

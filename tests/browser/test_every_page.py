@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import faults_of, new_context
+from tests.browser.conftest import DESK, PHONE, faults_of, new_context
 from tests.every_page import OPERATOR, PAGES, log_in, prepare
 from tests.portal import Portal
 
@@ -47,7 +47,7 @@ def test_every_page_in_every_state(chromium: Browser, sample_portal: Portal, who
         step(page)
         if name in NOT_OURS:
             continue
-        faults += faults_of(page)
+        faults += faults_of(page, widths=(DESK, PHONE))
         if name not in HEAVY and (weight := weight_of(page, sample_portal)) > LIMIT:
             faults.append(f"{name} weighs {weight} bytes")
     context.close()

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import faults_of, sign_up
+from tests.browser.conftest import enter, faults_of
 from tests.portal import Portal
 from tests.waiting import wait_until
 
@@ -30,7 +30,7 @@ def open_editor(page: Page, key: str) -> None:
 
 
 def test_a_list_is_checked_confirmed_and_saved(page: Page, portal: Portal) -> None:
-    sign_up(page, portal, "networks@example.com")
+    enter(page, portal, "networks@example.com")
     key, secret = used_key(portal, "networks@example.com")
     open_editor(page, key)
     faults = faults_of(page)
@@ -55,7 +55,7 @@ def test_a_list_is_checked_confirmed_and_saved(page: Page, portal: Portal) -> No
 
 def test_where_calls_came_from_is_added_without_scripts(plain_page: Page, portal: Portal) -> None:
     page = plain_page
-    sign_up(page, portal, "networks-scriptless@example.com")
+    enter(page, portal, "networks-scriptless@example.com")
     key, secret = used_key(portal, "networks-scriptless@example.com")
     open_editor(page, key)
     page.get_by_label("Allowed networks").fill("203.0.113.0/24 # office")
@@ -68,7 +68,7 @@ def test_where_calls_came_from_is_added_without_scripts(plain_page: Page, portal
 
 
 def test_ones_own_address_is_added_beside_a_comment(page: Page, portal: Portal) -> None:
-    sign_up(page, portal, "networks-own@example.com")
+    enter(page, portal, "networks-own@example.com")
     page.goto("/keys/new/")
     page.get_by_text("More options:").click()
     field, button = page.get_by_label("Allowed networks"), page.get_by_role("button", name="Use my address")

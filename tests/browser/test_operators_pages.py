@@ -7,7 +7,7 @@ import pytest
 from django.contrib.admin.utils import quote
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PASSWORD, faults_of
+from tests.browser.conftest import DESK, PASSWORD, PHONE, faults_of
 from tests.oauth_client import OAuthClient
 from tests.portal import Portal
 
@@ -29,7 +29,7 @@ class Desk:
     def look(self) -> None:
         """Note what is wrong with the page as it stands."""
         self.faults += self.breaches
-        self.faults += faults_of(self.page)
+        self.faults += faults_of(self.page, widths=(DESK, PHONE))
         self.breaches.clear()
 
     def find(self, text: str) -> None:

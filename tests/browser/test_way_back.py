@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import PASSWORD, faults_of, let_the_log_in_age, sign_up
+from tests.browser.conftest import PASSWORD, enter, faults_of, let_the_log_in_age
 from tests.portal import Portal
 
 pytestmark = [pytest.mark.once, pytest.mark.finding("H23")]
@@ -44,7 +44,7 @@ def expect_the_new_key_again(page: Page) -> None:
 
 
 def test_a_new_key_survives_being_signed_out(page: Page, portal: Portal) -> None:
-    sign_up(page, portal, "back-new@example.com")
+    enter(page, portal, "back-new@example.com")
     type_a_new_key(page)
     sign_out_meanwhile(portal)
     page.get_by_role("button", name="Create key").click()
@@ -63,7 +63,7 @@ def test_a_new_key_survives_being_signed_out(page: Page, portal: Portal) -> None
 
 def test_a_new_key_survives_being_signed_out_without_scripts(plain_page: Page, portal: Portal) -> None:
     page = plain_page
-    sign_up(page, portal, "back-scriptless@example.com")
+    enter(page, portal, "back-scriptless@example.com")
     type_a_new_key(page)
     sign_out_meanwhile(portal)
     page.get_by_role("button", name="Create key").click()
@@ -74,7 +74,7 @@ def test_a_new_key_survives_being_signed_out_without_scripts(plain_page: Page, p
 
 
 def test_reveal_leads_back_to_its_button(page: Page, portal: Portal) -> None:
-    sign_up(page, portal, "back-reveal@example.com")
+    enter(page, portal, "back-reveal@example.com")
     key, secret = portal.make_key("back-reveal@example.com")
     page.goto(f"/keys/{key}/")
     sign_out_meanwhile(portal)
@@ -88,7 +88,7 @@ def test_reveal_leads_back_to_its_button(page: Page, portal: Portal) -> None:
 
 @pytest.mark.finding("H6")
 def test_a_wider_edit_is_confirmed_and_pressed_once_more(page: Page, portal: Portal) -> None:
-    sign_up(page, portal, "back-edit@example.com")
+    enter(page, portal, "back-edit@example.com")
     key, _ = portal.make_key("back-edit@example.com", "--expires", "2040-01-01")
     page.goto(f"/keys/{key}/edit/")
     page.get_by_label("Expires").select_option("never")
@@ -110,7 +110,7 @@ def test_a_wider_edit_is_confirmed_and_pressed_once_more(page: Page, portal: Por
 
 @pytest.mark.finding("H30")
 def test_old_tabs_lead_on_or_back(page: Page, portal: Portal) -> None:
-    sign_up(page, portal, "back-tabs@example.com")
+    enter(page, portal, "back-tabs@example.com")
     context: BrowserContext = page.context
     type_a_new_key(page)
     first, second = context.new_page(), context.new_page()
@@ -130,7 +130,7 @@ def test_old_tabs_lead_on_or_back(page: Page, portal: Portal) -> None:
 
 
 def test_what_another_site_sends_is_refused_and_not_shown(page: Page, portal: Portal) -> None:
-    sign_up(page, portal, "back-cross@example.com")
+    enter(page, portal, "back-cross@example.com")
     other = page.context.new_page()
     other.set_content(f'<form method="post" action="{portal.url}/keys/new/"><input name="name" value="planted"></form>')
     other.evaluate("document.forms[0].submit()")
@@ -146,7 +146,7 @@ def test_pages_of_errors(page: Page, portal: Portal) -> None:
     for path in ("/nothing/", "/theme/", "/account/apps/end/", "/admin/"):
         page.goto(path)
         faults += faults_of(page)
-    sign_up(page, portal, "back-errors@example.com")
+    enter(page, portal, "back-errors@example.com")
     headings = {"/account/apps/end/": "This page can't be opened this way", "/admin/": "You can't open this page"}
     for path, heading in headings.items():
         page.goto(path)

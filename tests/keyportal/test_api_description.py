@@ -18,6 +18,7 @@ from tests.portal import ROOT, Portal
 from tests.portal_user import PASSWORD
 from tests.waiting import DEADLINE
 
+pytestmark = pytest.mark.once
 TOOLS = Path(sys.executable).parent
 
 
@@ -97,7 +98,6 @@ def test_the_started_server_answers_as_described(portal: Portal, tmp_path: Path)
     assert portal.get("/api/v1/me", Authorization=f"Bearer {token}").status == 200
 
 
-@pytest.mark.once
 def test_a_client_that_is_made_from_the_description_type_checks(tmp_path: Path) -> None:
     (tmp_path / "openapi.json").write_text(json.dumps({**description(), "servers": [{"url": "https://portal.test"}]}))
     for tool, *arguments in (

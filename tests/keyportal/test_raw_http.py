@@ -13,6 +13,8 @@ from tests.wire import exchange, head, wire
 
 __all__ = ["client", "token_head"]
 
+pytestmark = pytest.mark.once
+
 
 def test_what_is_sent_ahead_is_answered_in_its_order(portal: Portal, client: ClientKey) -> None:
     bearer = f"Authorization: Bearer {client.secret}"

@@ -31,9 +31,25 @@ def site(tmp_path: Path) -> Iterator[Portal]:
         portal.stop()
 
 
-def collect(site: Portal) -> Path:
-    site.command("collectstatic", "--noinput", "--verbosity=0")
-    return Path(site.environment["KEYPORTAL_STATIC_ROOT"])
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `collectstatic` makes."""
+    folder = tmp_path_factory.mktemp("collected")
+    root = folder / "static"
+    Portal(folder, f"sqlite:///{folder}/none", KEYPORTAL_STATIC_ROOT=str(root)).command(
+        "collectstatic", "--noinput", "--verbosity=0"
+    )
+    return root
+
+
+@pytest.fixture
+def collect(site: Portal, collected: Path) -> Callable[[], Path]:
+    """Have the static files be collected."""
+
+    def copy() -> Path:
+        return Path(shutil.copytree(collected, site.environment["KEYPORTAL_STATIC_ROOT"], dirs_exist_ok=True))
+
+    return copy
 
 
 def named_in_pages(site: Portal) -> set[str]:
@@ -107,8 +123,10 @@ def no_hashed_file(root: Path) -> None:
     [manifest_without_a_name, another_release, half_a_manifest, half_a_file, half_a_compressed_file, no_hashed_file],
     ids=lambda spoil: spoil.__name__,
 )
-def test_the_server_mends_what_is_not_of_this_release(site: Portal, spoil: Callable[[Path], None]) -> None:
-    root = collect(site)
+def test_the_server_mends_what_is_not_of_this_release(
+    site: Portal, collect: Callable[[], Path], spoil: Callable[[Path], None]
+) -> None:
+    root = collect()
     assert "W042" not in site.command("check", "--deploy").stderr
     spoil(root)
     assert "keyportal.W042" in site.command("check", "--deploy").stderr
@@ -130,22 +148,22 @@ def test_where_it_may_not_write_it_says_so_and_serves_the_code_s_own(site: Porta
     assert "run `manage.py collectstatic`" in log
 
 
-def test_it_uses_nothing_of_another_release_where_it_can_not_mend_it(site: Portal) -> None:
-    root = collect(site)
+def test_it_uses_nothing_of_another_release_where_it_can_not_mend_it(site: Portal, collect: Callable[[], Path]) -> None:
+    root = collect()
     (root / STYLE).unlink()
     (root / STYLE).mkdir()  # what can't be replaced by a file
     site.start(workers=1)
     assert not for_years(site)
 
 
-def test_pages_go_on_when_the_files_are_gone_while_it_runs(site: Portal) -> None:
+def test_pages_go_on_when_the_files_are_gone_while_it_runs(site: Portal, collect: Callable[[], Path]) -> None:
     site.start(workers=2)
     before = named_in_pages(site)
     shutil.rmtree(site.environment["KEYPORTAL_STATIC_ROOT"])
     assert not for_years(site)
     assert named_in_pages(site) == before
     assert site.get("/static/css/nothing.css").status == 404
-    collect(site)
+    collect()
     assert for_years(site)
     log = site.log.read_text()
     assert "Traceback" not in log
