@@ -12,7 +12,6 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.attempts import AttemptLimit
 from accounts.link_mail import absolute
 from accounts.mail import Message
 from accounts.message_kinds import MessageKind
@@ -20,11 +19,9 @@ from accounts.names import without_links
 from accounts.pending import send_after_commit
 from accounts.preferences import is_wanted
 from accounts.times import in_words
+from apikeys.message_limits import CHANGES, NEW_KEYS, deserves_summary, surplus
 from apikeys.models import APIKey, Environment
 from audit.origin import Origin
-
-MESSAGES: Final = AttemptLimit("messages about changes to an owner's keys", fixed="60 per hour")
-SUMMARIES: Final = AttemptLimit("messages about more changes than that", fixed="1 per hour")
 
 
 class Widening(NamedTuple):
@@ -72,7 +69,7 @@ def send_key_widened(key: APIKey, before: Mapping[str, Any], origin: Origin) -> 
         label, show = FORMATS.get(column, (column.replace("_", " ").capitalize(), _text_or_none))
         lines.append(Widening(label, show(getattr(key, column)), show(value)))
     if lines:
-        _send("changed", "Key changed", key, origin, wider=lines)
+        _send_unless_many("changed", "Key changed", key, origin, wider=lines)
 
 
 def _text_or_none(value: object) -> str:
@@ -122,23 +119,20 @@ def _send_if_wanted(what: str, subject: str, key: APIKey, origin: Origin, **more
     is_owner = origin.actor == f"user:{key.owner_id}"
     if is_owner and not is_wanted(key.owner_id, _kind_of(key)):
         return
-    if (is_owner or origin.actor.startswith("key:")) and _is_one_too_many(key):
-        return
     more |= {"preferences_url": absolute("account_emails")} if is_owner else {}
-    _send(what, subject, key, origin, **more)
+    _send_unless_many(what, subject, key, origin, **more)
 
 
-def _is_one_too_many(key: APIKey) -> bool:
-    """Return whether the owner got as many messages as anybody reads; once an hour they are told of that instead.
-
-    A program that has a key can act in a loop, and would bury a mailbox. What operators do is reported all the same.
-    """
-    if not MESSAGES.hit(key.owner_id):
-        return False
-    if not SUMMARIES.hit(key.owner_id):
-        what, history = "many", {"history_url": absolute("account_history")}
-        _queue(what, "Many changes to your keys", key.owner.email, {"limit": MESSAGES.rate.amount, **history})
-    return True
+def _send_unless_many(what: str, subject: str, key: APIKey, origin: Origin, **more: object) -> None:
+    """Send a message; instead of those that nobody would read any more, now and then one that says how many."""
+    changes, new = surplus(key, origin)
+    if not changes and not new:
+        _send(what, subject, key, origin, **more)
+    elif new and what == "created":
+        if deserves_summary(new):
+            _send("many", f"{NEW_KEYS + new} new keys within an hour, the newest", key, origin, new=NEW_KEYS + new)
+    elif changes and deserves_summary(changes):
+        _send("many", f"{CHANGES + changes} changes within an hour", key, origin, changes=CHANGES + changes)
 
 
 def _kind_of(key: APIKey) -> MessageKind:
@@ -157,13 +151,9 @@ def queue_message(what: str, subject: str, key: APIKey, context: Mapping[str, ob
     reasons = {column: without_links(getattr(key, column)) for column in ("paused_reason", "revoked_reason")}
     url = settings.KEYPORTAL_URL.rstrip("/") + reverse("keys:detail", args=[key.pk])
     context = {**context, "key": key, "key_name": name, **reasons, "key_url": url}
-    _queue(what, f"{subject}: {name}", key.owner.email, context)
-
-
-def _queue(what: str, subject: str, to: str, context: dict[str, object]) -> None:
     message = Message(
-        to=to,
-        subject=f"[keyportal] {subject}",
+        to=key.owner.email,
+        subject=f"[keyportal] {subject}: {name}",
         text=render_to_string(f"keys/email/{what}.txt", context),
         html=render_to_string(f"keys/email/{what}.html", context),
     )

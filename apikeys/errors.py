@@ -62,6 +62,10 @@ class BeyondCallerError(APIKeyError):
         self.scopes = scopes
 
 
+class CallerChangedError(APIKeyError):
+    """The key that calls was rotated, paused or ended while its call was being carried out."""
+
+
 class OverlapError(APIKeyError):
     """This is not an overlap, or it is longer than the portal allows."""
 
@@ -72,6 +76,10 @@ class PausedByOperatorError(APIKeyError):
 
 class PolicyError(APIKeyError):
     """The operators' policy for this environment does not allow it."""
+
+
+class PauseEndError(PolicyError):
+    """A pause can't end then."""
 
 
 class NotRevealableError(APIKeyError):

@@ -173,7 +173,7 @@ def outcomes_at(key_id: str, unit: Unit, *, days: int) -> list[OutcomeAt]:
 
 
 def last_uses(key_ids: Collection[str]) -> dict[str, dict[str, datetime]]:
-    """Return when each secret of each key was last accepted, in one query; empty ids stand for the key's tokens.
+    """Return when each secret of each key, or a token that it was exchanged for, was last accepted, in one query.
 
     Secrets that were never used are left out.
     """

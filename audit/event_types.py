@@ -5,7 +5,7 @@ from typing import Self
 
 
 class Notifies(Enum):
-    """Who gets an e-mail about an event."""
+    """Who gets an e-mail about an event. Of many in a short time, one says how many there were."""
 
     NONE = "no one"
     OWNER = "the owner of the account or key, always"

@@ -1,5 +1,6 @@
 """What every test may use: people, keys, a client that is logged in, and a started portal."""
 
+import gc
 import os
 import re
 import shutil
@@ -107,6 +108,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (item for item in items if item not in left_out),
         key=lambda item: (item.get_closest_marker("browser") is not None, item.path.stem not in LONG),
     )
+
+
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves out of garbage collection: there are thousands, and none becomes garbage."""
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -5,6 +5,7 @@ has an environment, a folder, an input, an output and an end of its own, and rea
 about the start itself goes without this: `Portal.start`, `Portal.begin` and `Portal.start_command`.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -77,6 +78,7 @@ def manage(arguments: tuple[str, ...], environment: Mapping[str, str], stdin: st
 
 def _become(task: Callable[..., None], given: tuple[Any, ...], environment: dict[str, str], streams: Streams) -> None:
     """Take the place that a process of its own would have, and do the task."""
+    gc.disable()  # it ends before there is garbage to speak of
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(environment)

@@ -12,10 +12,12 @@ from typing import Any, Final
 import pytest
 
 from tests import databases, gateways, pgbouncer, portal, redis_server, with_postgres
+from tests.clients import command
 
 STARTERS: Final[tuple[object, ...]] = (
     subprocess,
     portal.Portal,
+    command.Command,
     databases.portal_database,
     gateways.started,
     pgbouncer.pgbouncer,

@@ -109,7 +109,7 @@ def state_of_token(claims: Claims) -> State:
         return State("expired", datetime.fromtimestamp(claims.expires_at, UTC))
     record = load_subject(claims)
     if record is None:
-        return State("invalid_token", why="the account or the key that it names no longer exists")
+        return State("invalid_token", why="the account, or the key or secret that it names, no longer exists")
     key = _from_anywhere(record.key) if record.key else None
     try:
         check_state(replace(record, key=key), at=timezone.now(), address=None)

@@ -8,13 +8,13 @@ from typing import Any, Self, cast
 from rest_framework.request import Request
 
 from accounts.models import User
-from apikeys.errors import BeyondCallerError, IntegrityViolationError
-from apikeys.models import APIKey, Environment, live_secrets
+from apikeys.errors import BeyondCallerError, CallerChangedError, IntegrityViolationError
+from apikeys.models import APIKey, Environment, KeySecret, live_secrets
 from apikeys.models.keys import APIKeyQuerySet
 from apikeys.widening import allows_more_calls, edited_columns, is_within_networks, widened_columns
 from audit.origin import Origin
 from credentials.admission import verified_record
-from credentials.scopes.catalogue import current_names
+from credentials.scopes.models import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,8 @@ class Caller:
     """The id of the key; empty for a log-in."""
     secret_id: str
     """The id of the key's secret that was sent; empty for tokens."""
+    _secret: str
+    """The id of the secret that was sent, or exchanged for the token; empty for a log-in."""
     scopes: frozenset[str] | None
     """The scopes that it can give; None for a log-in, which can give what its developer may take."""
     environments: tuple[str, ...]
@@ -54,6 +56,7 @@ class Caller:
             name=name,
             key_id=key_id,
             secret_id="" if record.claims else record.secret_id,
+            _secret=record.secret_id,
             scopes=record.credential.scopes if key_id else None,
             environments=(Environment.TEST,) if is_test else tuple(Environment.values),
             networks=tuple(map(str, key.networks)),
@@ -68,16 +71,16 @@ class Caller:
         mine = APIKey.objects.of(self.owner).filter(environment__in=self.environments)
         return mine.prefetch_related(live_secrets())
 
-    def refuse_scopes(self, scopes: Collection[str], *, as_sent: bool = True) -> None:
+    def refuse_scopes(self, scopes: Collection[str]) -> None:
         """Raise `BeyondCallerError` if it lacks one of these scopes.
 
-        A name that is not in the catalogue is never repeated; `as_sent` leaves it to the verb, which refuses it.
+        The error names those that every developer sees in the catalogue. Others may be anything, even a secret.
         """
         lacking = set(scopes) - self.scopes if self.scopes is not None else set()
-        known = lacking & current_names() if lacking else lacking
-        if known or (lacking and not as_sent):
+        if lacking:
+            public = Scope.objects.filter(name__in=lacking, restricted=False).with_valid_seals()
             message = "A key can't give another key a scope that it lacks itself."
-            raise BeyondCallerError(message, pointer="/scopes", scopes=sorted(known))
+            raise BeyondCallerError(message, pointer="/scopes", scopes=sorted(scope.name for scope in public))
 
     def refuse_environment(self, environment: str) -> None:
         """Raise `BeyondCallerError` if it does not manage keys of this environment."""
@@ -103,20 +106,35 @@ class Caller:
         """
         _refuse_tampered(key)
         self.refuse_replaced()
-        if self.key_id != key.pk:
-            self.refuse_scopes(key.scope_list, as_sent=False)
+        if not self._is_secret_of(key):
+            self.refuse_scopes(key.scope_list)
             self.refuse_networks(key.network_list)
             self.refuse_expiry(key.expires_at)
             self.refuse_rate_limit(key.rate_limit)
 
-    def refuse_secret_again(self, key: APIKey) -> None:
-        """Raise `BeyondCallerError` if it may not have this key's secret once more. Raises `IntegrityViolationError`.
+    def refuse_secret_again(self, key: APIKey) -> bool:
+        """Return whether it may have this key's secret once more only until that was used.
 
-        A key that rotated itself repeats the call with its former secret, if the answer was lost.
+        That is so for a key that rotated itself, and repeats the call with its former secret because the answer was
+        lost: that secret may be a leaked one. Raises `BeyondCallerError` if it may not have it at all, and
+        `IntegrityViolationError`.
         """
         self.refuse_environment(key.environment)
-        if self.key_id != key.pk:
+        if not self._is_secret_of(key):
             self.refuse_key(key)
+        return self.is_replaced
+
+    def confirm(self) -> None:
+        """Raise `CallerChangedError` if its secret was replaced or retired, or its key ended, since it was accepted."""
+        if not self._secret:
+            return
+        current = KeySecret.objects.live().filter(pk=self._secret, replaced_at__isnull=not self.is_replaced)
+        if not current.filter(key__in=APIKey.objects.in_state("active")).exists():
+            raise CallerChangedError("The key of this call has just been changed. Read it, and call again.")
+
+    def _is_secret_of(self, key: APIKey) -> bool:
+        """Return whether it is this key itself; a token of it may do less."""
+        return self.key_id == key.pk and bool(self.secret_id)
 
     def refuse_widening(self, key: APIKey, after: Mapping[str, Any]) -> None:
         """Raise `BeyondCallerError` if the key, with these columns after a change, could do what the caller can't.
@@ -129,9 +147,7 @@ class Caller:
         if not widened:
             return
         self.refuse_replaced()
-        self.refuse_scopes(set(after["scopes"]) - set(key.scope_list))
-        if widened != ["scopes"]:
-            self.refuse_scopes(key.scope_list, as_sent=False)
+        self.refuse_scopes(set(after["scopes"]) - (set(key.scope_list) if widened == ["scopes"] else set()))
         self.refuse_networks(after["networks"])
         self.refuse_expiry(after["expires_at"])
         self.refuse_rate_limit(key.rate_limit)

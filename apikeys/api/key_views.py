@@ -95,6 +95,7 @@ def _create(caller: Caller, values: Mapping[str, Any]) -> tuple[APIKey, Answer]:
     if chosen["expires_at"] is not Expiry.DEFAULT:
         caller.refuse_expiry(chosen["expires_at"])
     key, secret = services.create_key(owner=caller.owner, rate_limit=caller.rate_limit, origin=caller.origin, **chosen)
+    caller.confirm()  # in the transaction of the creation, and as late as can be
     answer = key_answer(key, status.HTTP_201_CREATED, secret)
     location = {"Location": reverse("api_key", args=[key.pk])}
     return key, Answer(answer.status, answer.body, {**answer.headers, **location})

@@ -55,10 +55,11 @@ class ManagementView(APIView):
         """Return the caller's key, locked, in the version that the request may name.
 
         What the caller may do with it is decided by what it is until the verb has ended. On SQLite the transaction is
-        IMMEDIATE and already alone. Raises `ChangedMeanwhileError`, `Http404`.
+        IMMEDIATE and already alone. Raises `ChangedMeanwhileError`, `CallerChangedError`, `Http404`.
         """
         APIKey.objects.select_for_update(no_key=True).only("pk").filter(pk=self.own_key(request, key_id).pk).first()
         key = self.own_key(request, key_id)
+        Caller.of(request).confirm()
         refuse_other_version(request, key)
         return key
 
@@ -81,14 +82,13 @@ def respond_once(request: Request, act: Callable[[], tuple[APIKey, Answer]]) -> 
 
     The verb and its answer are one transaction. Raises `ValidationError` for a header that is not such a key.
     """
-    name = request.headers.get("Idempotency-Key")
+    name, caller = request.headers.get("Idempotency-Key"), Caller.of(request)
     if name is None or request.method != "POST":
         with transaction.atomic():
             return respond(act()[1])
     if not (1 <= len(name) <= MAX_NAME and name.isascii() and name.isprintable() and " " not in name):
         raise ValidationError([f"Idempotency-Key: send 1 to {MAX_NAME} visible ASCII characters."])
     same = json.dumps([request.method, request.get_full_path(), request.data], sort_keys=True).encode()
-    caller = Caller.of(request)
     call = Call(caller=caller.name, name=name, request=same)
     answer, is_replayed = answer_once(call, act, check=caller.refuse_secret_again, origin=caller.origin)
     response = respond(answer)

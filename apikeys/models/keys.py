@@ -140,6 +140,11 @@ class APIKey(SealedRow):
         return next_expiry_notice(expires_at, after=self.created_at)
 
     @property
+    def manages_keys(self) -> bool:
+        """Whether it can create and change keys."""
+        return "keys:write" in self.scope_list
+
+    @property
     def scope_list(self) -> list[str]:
         """The names of its scopes."""
         return self.scopes.split()

@@ -12,8 +12,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Concat
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from apikeys.errors import AnswerDestroyedError, DifferentCallError, StillRunningError
@@ -55,14 +54,15 @@ def answer_once(
     call: Call,
     act: Callable[[], tuple[APIKey, Answer]],
     *,
-    check: Callable[[APIKey], None],
+    check: Callable[[APIKey], bool],
     origin: Origin,
 ) -> tuple[Answer, bool]:
     """Return the answer to a call, and whether it is that of an earlier one; `act` is run if there was none.
 
-    `check` is run before a secret is answered again: it raises if the caller may not have that key's any more. Raises
-    `StillRunningError`, `DifferentCallError` if the earlier call was another one, `AnswerDestroyedError`, and whatever
-    `act` and `check` raise. After an error of `act` nothing is kept.
+    `check` is run before a secret is answered again: it raises if the caller may not have that key's any more, and
+    returns whether it may only until the secret was used. Raises `StillRunningError`, `DifferentCallError` if the
+    earlier call was another one, `AnswerDestroyedError`, and whatever `act` and `check` raise. After an error of `act`
+    nothing is kept.
     """
     name, request = (hashlib.sha256(text).digest() for text in (call.name.encode(), call.request))
     with transaction.atomic():
@@ -85,22 +85,19 @@ def destroy_answers(key: APIKey) -> None:
 
 
 def destroy_used_answers() -> int:
-    """Destroy the answers that hold a secret that was used and is not shown again; return their number."""
-    used = _used()
+    """Destroy the answers that hold a secret that is shown only once and was used; return their number."""
+    used = _used(ciphertext=None)
     return used.update(content=None) if used.exists() else 0  # no lock for nothing
 
 
-def _used(*, only_once: bool = True) -> QuerySet[IdempotentAnswer]:
-    """Return the answers whose secret was used, and so has arrived; by default those that are not shown again then.
+def _used(**of_secret: None) -> QuerySet[IdempotentAnswer]:
+    """Return the answers whose secret was used, and so has arrived; those of such secrets, if that is asked for.
 
-    That is a show-once secret, and the one that a key got by rotating itself: a former secret may repeat that call,
-    and may be a leaked one.
+    Uses are written every few seconds.
     """
-    current = KeySecret.objects.filter(key=OuterRef("key"), replaced_at=None)
+    current = KeySecret.objects.filter(key=OuterRef("key"), replaced_at=None, **of_secret)
     used = current.filter(Exists(SourceAddress.objects.filter(credential=OuterRef("key"), secret=OuterRef("pk"))))
-    found = IdempotentAnswer.objects.filter(Exists(used), holds_secret=True, content__isnull=False)
-    by_itself = Q(caller=Concat(Value("key:"), F("key_id")))
-    return found.filter(Exists(used.filter(ciphertext=None)) | by_itself) if only_once else found
+    return IdempotentAnswer.objects.filter(Exists(used), holds_secret=True, content__isnull=False)
 
 
 def _claim(name: str) -> None:
@@ -118,14 +115,15 @@ def _claim(name: str) -> None:
 
 
 def _earlier_answer(
-    earlier: IdempotentAnswer, request: bytes, check: Callable[[APIKey], None], origin: Origin
+    earlier: IdempotentAnswer, request: bytes, check: Callable[[APIKey], bool], origin: Origin
 ) -> Answer:
     if bytes(earlier.request) != request:
         raise DifferentCallError("This Idempotency-Key was sent with another request before.")
-    if earlier.holds_secret:
-        check(earlier.key)
-    may_show_again = not earlier.holds_secret or may_reveal(policy_of(earlier.key.environment))
-    if earlier.content is None or _used(only_once=may_show_again).filter(pk=earlier.pk).exists():
+    if earlier.holds_secret and (check(earlier.key) or not may_reveal(policy_of(earlier.key.environment))):
+        over = _used()
+    else:
+        over = _used(ciphertext=None)
+    if earlier.content is None or over.filter(pk=earlier.pk).exists():
         raise AnswerDestroyedError("This call was carried out before. Its answer is no longer kept.")
     if earlier.holds_secret:
         record_event(EventType.SECRET_REPEATED, subject=f"key:{earlier.key_id}", origin=origin)

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apikeys import emails
-from apikeys.errors import PausedByOperatorError, PolicyError
+from apikeys.errors import PausedByOperatorError, PauseEndError
 from apikeys.models import APIKey
 from apikeys.services.changing import refuse_ended, swap_key
 from audit.event_types import EventType
@@ -22,11 +22,11 @@ def pause(
     """Refuse a key until it is resumed, or until this time; return False if it was already paused.
 
     Pausing a paused key changes nothing, unless an operator pauses what its owner had: then the later end holds. Raises
-    `KeyEndedError`, `PolicyError` for an end in the past, `IntegrityViolationError`.
+    `KeyEndedError`, `PauseEndError` for an end in the past, `IntegrityViolationError`.
     """
     now = timezone.now()
     if until is not None and until <= now:
-        raise PolicyError("The end of a pause must be in the future.")
+        raise PauseEndError("The end of a pause must be in the future.")
     changes = {"paused_at": now, "paused_reason": reason, "paused_by_operator": by_operator}
     for current in until_unchanged(APIKey, key.pk):
         refuse_ended(current)

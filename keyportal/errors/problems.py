@@ -25,6 +25,7 @@ from apikeys.errors import (
     NotAllowedError,
     OverlapError,
     PausedByOperatorError,
+    PauseEndError,
     PolicyError,
     RotatingError,
     ScopeNotAllowedError,
@@ -69,6 +70,7 @@ _OF_EXCEPTION: Final[Mapping[type[Exception], str]] = {
 
 OF_VERB: Final[Mapping[type[APIKeyError], tuple[str, str]]] = {
     ScopeNotAllowedError: ("validation", "/scopes"),
+    PauseEndError: ("validation", "/until"),
     PolicyError: ("validation", "/expires_at"),
     OverlapError: ("validation", "/overlap"),
     BeyondCallerError: ("permission_denied", ""),

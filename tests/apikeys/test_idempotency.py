@@ -170,8 +170,18 @@ def test_a_key_that_rotated_itself_asks_again_until_it_has_used_its_new_secret(m
     assert Api(former).post(path, {}, **once).json() == first
     used(first)
     assert problem_of(Api(former).post(path, {}, **once)) == (409, "answer_destroyed")
-    assert destroy_used_answers() == 1
-    assert IdempotentAnswer.objects.get().content is None
+    assert destroy_used_answers() == 0
+    assert Api(first["secret"]).post(path, {}, **once).json() == first  # which is nothing new to it
+
+
+@pytest.mark.usefixtures("scopes")
+def test_a_token_of_a_key_is_not_answered_with_the_secret_of_that_key(make_key: MakeKey) -> None:
+    key, former = make_key(scopes=["keys:write", "self:rotate", "reports:read"])
+    client = verify(former, address=ip_address("127.0.0.1"))
+    narrow = Api(issue_to_key(client=client, scopes=["keys:write"], origin=ORIGIN).access_token)
+    path, once = f"{KEYS}/{key.pk}/rotate", {"Idempotency_Key": "yearly"}
+    assert Api(former).post(path, {}, **once).status_code == 201
+    assert problem_of(narrow.post(path, {}, **once)) == (403, "permission_denied")
 
 
 def test_where_secrets_are_not_shown_again_a_used_one_is_not_answered_again(api: Api) -> None:

@@ -78,7 +78,7 @@ def test_a_key_gives_no_scope_that_it_lacks(make_key: MakeKey) -> None:
     other, _ = make_key(scopes=["reports:write"])
     path = f"{KEYS}/{other.pk}"
     assert api("PATCH", path, {"scopes": ["reports:write", "keys:write"]}).status_code == 200
-    assert problem_of(api("PATCH", path, {"scopes": ["secrets:all"]})) == (403, "insufficient_scope")
+    assert problem_of(api("PATCH", path, {"scopes": ["secrets:all"]})) == (403, "permission_denied")
     assert api("PATCH", path, {"scopes": ["reports:write", "reports:read"]}).status_code == 200
     assert api("PATCH", path, {"scopes": []}).status_code == 200
 
@@ -155,9 +155,19 @@ def test_a_scope_that_does_not_exist_is_never_repeated(make_key: MakeKey, develo
     api = Api(make_key(scopes=MANAGER)[1]) if who == "key" else log_in(developer, *MANAGER)
     for method, path, more in (("POST", KEYS, {"name": "x"}), ("PATCH", f"{KEYS}/{other.pk}", {})):
         answer = api(method, path, {**more, "scopes": ["keys:read", secret, "a\nb"]})
-        assert problem_of(answer) == (400, "validation")
-        assert "number 2 and 3 of these scopes" in answer.json()["detail"]
+        assert problem_of(answer) == ((403, "permission_denied") if who == "key" else (400, "validation"))
+        [error] = answer.json()["errors"]
+        assert error["pointer"] == "/scopes"
+        assert ("number 2 and 3 of these scopes" in error["detail"]) is (who == "log-in")
         assert secret not in answer.content.decode() + str(dict(answer.headers))
+
+
+def test_a_scope_that_only_operators_grant_is_as_unknown_as_one_that_does_not_exist(make_key: MakeKey) -> None:
+    api = Api(make_key(scopes=MANAGER)[1])
+    answers = [api.post(KEYS, {"name": "x", "scopes": [name]}) for name in ("secrets:all", "secrets:none")]
+    assert {(problem_of(answer), answer.json()["detail"]) for answer in answers} == {
+        ((403, "permission_denied"), "A key can't give another key a scope that it lacks itself.")
+    }
 
 
 def test_a_scope_that_is_gone_is_not_named(make_key: MakeKey) -> None:

@@ -1,5 +1,6 @@
 """The management API rotates, pauses and resumes keys; a key rotates itself."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apikeys import services
-from apikeys.models import KeySecret
+from apikeys.api.bodies import RotationBody
+from apikeys.api.callers import Caller
+from apikeys.models import APIKey, KeySecret
 from apikeys.services.rotation import current_secret
 from apikeys.verification import verify
 from audit.models import Event
@@ -148,6 +151,40 @@ def test_a_key_rotates_itself_with_a_scope_that_has_left_the_catalogue(make_key:
     key, secret = make_key(scopes=["self:rotate", "reports:read"])
     remove_scope(scope=Scope.objects.get(name="reports:read"), origin=ORIGIN)
     assert Api(secret).post(f"{KEYS}/{key.pk}/rotate", {}).status_code == 201
+
+
+@pytest.mark.parametrize("change", ["rotate", "revoke", "pause"])
+@pytest.mark.parametrize("verb", ["create", "rotate"])
+def test_a_caller_that_has_just_been_rotated_or_ended_gets_nothing_more(
+    make_key: MakeKey, monkeypatch: pytest.MonkeyPatch, change: str, verb: str
+) -> None:
+    """Its credential was good when the call began."""
+    key, leaked = make_key(scopes=MANAGER)
+    other, _ = make_key()
+    newest, refuse = current_secret(key).pk, Caller.refuse_replaced
+    changes: dict[str, Callable[[], object]] = {
+        "rotate": lambda: services.rotate(key=key, replaces=newest, overlap=timedelta(0), origin=ORIGIN),
+        "revoke": lambda: services.revoke(key=key, reason="", origin=ORIGIN),
+        "pause": lambda: services.pause(key=key, origin=ORIGIN),
+    }
+
+    def change_and_refuse(caller: Caller) -> None:
+        changes[change]()
+        refuse(caller)
+
+    def change_and_read(sent: object) -> dict[str, Any]:
+        changes[change]()
+        return {}
+
+    if verb == "create":
+        monkeypatch.setattr(Caller, "refuse_replaced", change_and_refuse)
+        answer = Api(leaked).post(KEYS, {"name": "accomplice", "scopes": MANAGER})
+    else:
+        monkeypatch.setattr(RotationBody, "read", change_and_read)
+        answer = Api(leaked).post(f"{KEYS}/{other.pk}/rotate", {})
+    assert problem_of(answer) == (409, "conflict")
+    assert not APIKey.objects.filter(name="accomplice").exists()
+    assert other.secrets.count() == 1
 
 
 def test_what_the_caller_may_is_decided_under_the_key_s_lock(api: Api, make_key: MakeKey) -> None:

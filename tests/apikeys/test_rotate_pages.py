@@ -144,3 +144,12 @@ def test_however_often_a_key_was_rotated_its_pages_read_no_more_rows(browser: Cl
     assert "Only the newest 20 are listed." in page
     [listed] = APIKey.objects.prefetch_related(live_secrets())
     assert [secret.is_current for secret in listed.secrets.all()] == [True]
+
+
+def test_who_rotates_a_key_that_manages_keys_learns_what_its_former_secret_can_not_do(
+    browser: Client, make_key: MakeKey
+) -> None:
+    told = "During the overlap it manages no keys any more"
+    for scopes, is_told in ((["keys:write"], True), (["keys:read"], False)):
+        key, _ = make_key(scopes=scopes)
+        assert (told in text_of(get(browser, f"/keys/{key.pk}/rotate/").content.decode())) is is_told

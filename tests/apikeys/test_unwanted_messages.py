@@ -16,6 +16,8 @@ from accounts.models import User
 from accounts.services import set_email_preferences
 from apikeys import services
 from apikeys.models import APIKey
+from audit.origin import Origin
+from credentials.scopes.models import Scope
 from tests.accounts.mailbox import forget_messages
 from tests.conftest import ORIGIN, MakeKey
 from tests.limits import START
@@ -98,32 +100,66 @@ def test_a_reveal_is_always_reported(
     assert LINK not in str(mail.outbox[0].message())
 
 
-def change(number: int, owner: User, actor: str) -> list[Any]:
-    """Create and revoke that many keys, as this actor, and return the messages."""
+def subjects_of(act: Callable[[], object]) -> list[str]:
+    """Return the subjects of the messages about what is done meanwhile."""
     forget_messages()
-    origin = replace(ORIGIN, actor=actor)
     with TestCase.captureOnCommitCallbacks(execute=True):
-        for _ in range(number):
-            key, _ = services.create_key(owner=owner, name="k", environment="live", origin=origin)
-            services.revoke(key=key, reason="", origin=origin)
-    return list(mail.outbox)
+        act()
+    return [message.subject.removeprefix("[keyportal] ") for message in mail.outbox]
 
 
 @pytest.mark.parametrize("actor", ["key:key_1", "user:{developer}"])
-def test_a_program_that_acts_in_a_loop_does_not_bury_the_mailbox(
-    developer: User, time_machine: Any, actor: str
+def test_a_program_that_creates_in_a_loop_does_not_bury_the_mailbox(
+    developer: User, make_key: MakeKey, time_machine: Any, actor: str
 ) -> None:
     time_machine.move_to(START, tick=False)
-    actor = actor.format(developer=developer.pk)
-    sent = change(40, developer, actor)
-    assert len(sent) == 61
-    assert sent[-1].subject == "[keyportal] Many changes to your keys"
-    assert "more than 60 times within an hour" in " ".join(sent[-1].body.split())
-    assert sent[-1].body.endswith("https://portal.test/account/history/")
-    assert change(1, developer, actor) == []
-    assert len(change(1, developer, "user:usr_operator")) == 2  # what operators do is always reported
-    time_machine.shift(timedelta(hours=3))
-    assert len(change(1, developer, actor)) == 2
+    set_email_preferences(user=developer, wanted=ALL, origin=ORIGIN)
+    origin = replace(ORIGIN, actor=actor.format(developer=developer.pk))
+
+    def come_and_go(origin: Origin = origin, times: int = 1, environment: str = "test") -> None:
+        for _ in range(times):
+            key, _ = make_key(name="k", environment=environment, origin=origin)
+            services.revoke(key=key, reason="", origin=origin)
+
+    sent = subjects_of(lambda: come_and_go(times=40))
+    assert [subject for subject in sent if "within an hour" in subject] == [
+        f"{many} new keys within an hour, the newest: k" for many in (31, 32, 34, 38)
+    ]
+    assert len(sent) == 2 * 30 + 4
+    assert "38 test keys were created in your account within an hour" in " ".join(mail.outbox[-1].body.split())
+    assert subjects_of(come_and_go) == []
+    assert len(subjects_of(lambda: come_and_go(environment="live"))) == 2  # what matters more is counted by itself
+    assert len(subjects_of(lambda: come_and_go(replace(ORIGIN, actor="user:usr_operator")))) == 2
+    time_machine.shift(timedelta(hours=1, seconds=1))
+    assert len(subjects_of(come_and_go)) == 2
+
+
+def test_a_program_that_changes_a_key_in_a_loop_does_not_bury_the_mailbox(
+    make_key: MakeKey, time_machine: Any, scopes: list[Scope]
+) -> None:
+    time_machine.move_to(START, tick=False)
+    origin = replace(ORIGIN, actor="key:key_1")
+    (key, _), (other, _) = make_key(), make_key(name="other")
+    time_machine.shift(timedelta(hours=2))
+
+    def pause_and_resume() -> None:
+        for _ in range(10):
+            services.pause(key=key, origin=origin)
+            services.resume(key=key, origin=origin)
+
+    def widen() -> None:
+        for chosen in (["keys:read"], []):
+            row = APIKey.objects.get(pk=key.pk)
+            services.edit_key(key=row, name=row.name, scopes=chosen, networks=[], expires_at=None, origin=origin)
+
+    sent = subjects_of(pause_and_resume)
+    assert len(sent) == 10 + 4
+    assert sent[-1] == "18 changes within an hour: billing server"
+    assert subjects_of(widen) == []
+    assert subjects_of(lambda: services.pause(key=other, origin=origin)) == ["Key paused: other"]
+    assert subjects_of(lambda: services.pause(key=key, by_operator=True, origin=ORIGIN)) == [
+        "Key paused: billing server"
+    ]
 
 
 def test_no_message_links_to_where_a_name_or_a_reason_says(make_key: MakeKey) -> None:

@@ -81,3 +81,11 @@ def test_a_proxy_that_can_not_be_used_is_not_tried_and_not_quoted(
     assert run(["keys", "list"]) == ExitStatus.UNREACHABLE
     said = capsys.readouterr().err
     assert said == "Error: HTTPS_PROXY names no proxy that can be used. Write http://host:port.\n"
+
+
+def test_an_event_without_an_address_is_shown(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+    """As those are that operators made."""
+    event = {"id": 1, "at": "2026-01-01T00:00:00Z", "type": "key_paused", "title": "Key paused", "by": "by an operator"}
+    stub.answer = lambda request: as_json({"items": [{**event, "address": None, "details": {}}], "next": None})
+    assert run(["keys", "events", "key_1"]) == 0
+    assert "an operator" in capsys.readouterr().out

@@ -14,6 +14,7 @@ from keyportal_client.address import PortalAddress
 from keyportal_client.api import Client
 from keyportal_client.caller import FixedCredential
 from keyportal_client.cli.inert import cut, inert, width, without_secrets
+from keyportal_client.cli.login_file import Entry, LoginFile
 from keyportal_client.cli.private_file import PrivateFile
 from keyportal_client.cli.root import keyportal
 from keyportal_client.cli.times import MomentType, shown_time
@@ -169,3 +170,15 @@ def test_an_interruption_waits_for_the_end_of_the_block() -> None:
 def test_a_command_that_is_not_there_is_a_wrong_usage() -> None:
     assert CliRunner().invoke(keyportal, ["kyes"]).exit_code == 2
     assert CliRunner().invoke(keyportal, []).exit_code == 2
+
+
+def test_the_log_ins_stay_where_a_link_of_the_user_s_own_leads(tmp_path: Path) -> None:
+    """As those do who keep such files together: a log-in that can't be kept after a refresh would end."""
+    (tmp_path / "elsewhere").mkdir()
+    kept = tmp_path / "elsewhere" / "logins.json"
+    LoginFile().write(tmp_path / "elsewhere")
+    (tmp_path / "logins.json").symlink_to(kept)
+    LoginFile().with_login("https://keys.example.com", Entry(kind="key", who="key_1")).write(tmp_path)
+    assert (tmp_path / "logins.json").is_symlink()
+    assert "keys.example.com" in kept.read_text()
+    assert kept.stat().st_mode & 0o777 == 0o600

@@ -6,6 +6,8 @@ from tests.conformance.forging import Forger
 from tests.oauth_client import FORGET_GUESSES, ClientKey, OAuthClient, json_of
 from tests.portal import Answer, Portal
 
+pytestmark = pytest.mark.second  # the database that minds more what it is asked
+
 OWNER = "hostile-claims@example.com"
 CLAIMS = (
     *("iss", "sub", "aud", "client_id", "jti", "scope", "iat", "nbf", "exp"),

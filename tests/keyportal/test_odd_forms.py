@@ -15,7 +15,7 @@ from tests.keyportal.test_every_route import every_route
 from tests.oauth_client import FORM
 from tests.odd import BYTES
 
-pytestmark = [pytest.mark.django_db, pytest.mark.finding("H10"), pytest.mark.once]
+pytestmark = [pytest.mark.django_db, pytest.mark.finding("H10"), pytest.mark.once, pytest.mark.sweep]
 FEW: Final = [BYTES[place] for place in (0, 2, 3, 10, 11, 13, 14, 20, 21, 22, 24, 25, 26)]
 
 

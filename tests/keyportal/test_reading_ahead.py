@@ -11,7 +11,7 @@ from tests.http_server import HEALTH, PAGE, OtherEnd, connect, go_round, http_se
 
 __all__ = ["http_server"]  # a fixture
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.sweep]
 
 
 def test_a_client_that_takes_no_answer_is_left(http_server: HTTPServer) -> None:

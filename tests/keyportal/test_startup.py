@@ -1,7 +1,9 @@
 """What a start and `check --deploy` print: no false warning, each once, and each says what is seen and what to do."""
 
 import ast
+import gc
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,14 @@ def test_every_message_of_a_check_says_what_to_do() -> None:
                 given = {keyword.arg for keyword in node.keywords}
                 bare += [] if {"hint", "id"} <= given else [f"{path}:{node.lineno}"]
     assert bare == []
+
+
+def test_workers_collect_garbage_but_not_what_was_imported() -> None:
+    """The configuration of gunicorn stops the collector while the portal is imported."""
+    try:
+        gunicorn = import_module("keyportal.gunicorn")
+        gunicorn.when_ready(None)
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.enable()

@@ -64,5 +64,5 @@ def connect_signals() -> None:
 
 
 def _end_all(*, user: User, origin: Origin, **_: Any) -> None:
-    for family in TokenFamily.objects.filter(user=user, agent=AGENT, tokens=None, ended_at=None):
+    for family in TokenFamily.objects.filter(user=user, agent=AGENT, tokens=None).alive():
         end_family(family=family, reason="signed out", origin=origin)

@@ -13,7 +13,7 @@ Word = Annotated[str, re.compile(r"[a-z][a-z_]{0,31}")]
 Time = Annotated[str, re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)]
 """A time of RFC 3339."""
 SecretText = Annotated[str, re.compile(r"[a-z0-9]{1,16}_(?:live|test)_[0-9A-Za-z]{16,128}")]
-Token = Annotated[str, re.compile(r"[\x21-\x7e]{1,8192}")]
+Token = Annotated[str, re.compile(r"[\x21-\x7e]{1,8000}")]
 
 
 class Secret(TypedDict):
@@ -84,7 +84,7 @@ class Event(TypedDict):
     type: Word
     title: str
     by: str
-    address: str
+    address: str | None
     details: dict[str, object]
 
 

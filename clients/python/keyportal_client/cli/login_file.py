@@ -59,7 +59,7 @@ class LoginFile:
         """Replace the file. Raises `StoppedError`."""
         held = {"portal": self.portal, "logins": {portal: asdict(entry) for portal, entry in self.logins.items()}}
         try:
-            with PrivateFile(folder / NAME) as file:
+            with PrivateFile((folder / NAME).resolve()) as file:  # the folder is the user's own, and so is a link in it
                 file.write(json.dumps(held, indent=2) + "\n")
         except OSError as error:
             raise StoppedError(f"{folder / NAME} can't be written: {error.strerror}.") from error

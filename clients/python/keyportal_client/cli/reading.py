@@ -180,6 +180,7 @@ def _show_usage(counted: Usage) -> None:
 def _show_events(found: list[Event]) -> None:
     columns = (Column("TIME"), Column("WHAT", can_be_cut=True), Column("WHO", can_be_cut=True), Column("ADDRESS"))
     rows = [
-        (shown_time(event["at"]), event["title"], event["by"].removeprefix("by "), event["address"]) for event in found
+        (shown_time(event["at"]), event["title"], event["by"].removeprefix("by "), event["address"] or "")
+        for event in found
     ]
     show_table(columns, rows)
