@@ -45,8 +45,13 @@ def entered(kind, credential):
     return found
 
 def again(kind, credential):
-    freshness().cache.clear()
-    return entered(kind, credential)
+    # A connection that is opened once more, as when another process has replaced the log, is not on the walk.
+    while True:
+        freshness().cache.clear()
+        open_before = connection.connection
+        found = entered(kind, credential)
+        if open_before is not None and connection.connection is open_before:
+            return found
 
 def steady(kind, credential):
     # Asked until the process is warm: what is made once a process is not on the walk.
