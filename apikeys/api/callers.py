@@ -155,7 +155,7 @@ class Caller:
     def refuse_replaced(self) -> None:
         """Raise `BeyondCallerError` if it is a former secret.
 
-        Otherwise whoever has a leaked one could go on with another key, after its owner has rotated this one.
+        Otherwise an attacker with a leaked one could go on with another key, after its owner has rotated this one.
         """
         if self.is_replaced:
             raise BeyondCallerError("A newer secret took the place of this one. Call with that.")

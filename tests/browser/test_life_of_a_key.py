@@ -5,22 +5,11 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import SECRET, faults_of
+from tests.browser.conftest import SECRET, enter, faults_of
 from tests.portal import Portal
-from tests.portal_user import PASSWORD
 
 CARD = 130
 """The greatest height of a key in the list on a phone, in pixels."""
-
-
-def log_in(page: Page, portal: Portal, email: str) -> None:
-    portal.make_developer(email)
-    portal.forget_guesses()
-    page.goto("/accounts/login/")
-    page.get_by_label("Email").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in", exact=True).click()
-    page.get_by_role("heading", name="No keys yet").wait_for()
 
 
 def works(portal: Portal, secret: str) -> bool:
@@ -28,7 +17,7 @@ def works(portal: Portal, secret: str) -> bool:
 
 
 def test_a_key_is_rotated_its_overlap_ended_and_it_is_paused_and_resumed(page: Page, portal: Portal) -> None:
-    log_in(page, portal, "life@example.com")
+    enter(page, portal, "life@example.com")
     key, former = portal.make_key("life@example.com", name="billing")
     faults = []
     page.goto(f"/keys/{key}/")
@@ -65,7 +54,7 @@ def test_a_key_is_rotated_its_overlap_ended_and_it_is_paused_and_resumed(page: P
 
 def test_all_of_it_works_without_scripts(plain_page: Page, portal: Portal) -> None:
     page = plain_page
-    log_in(page, portal, "life-scriptless@example.com")
+    enter(page, portal, "life-scriptless@example.com")
     key, former = portal.make_key("life-scriptless@example.com", name="plain")
     page.goto("/keys/")
     page.locator("summary").filter(has_text="⋯").click()
@@ -97,7 +86,7 @@ def test_all_of_it_works_without_scripts(plain_page: Page, portal: Portal) -> No
 
 
 def test_several_keys_at_once_and_the_pages_around_them(page: Page, portal: Portal) -> None:
-    log_in(page, portal, "life-many@example.com")
+    enter(page, portal, "life-many@example.com")
     for name in ("<b>one</b>", "x" * 100, "a name that is as long as names of servers are, or longer"):
         portal.make_key("life-many@example.com", name=name)
     page.goto("/keys/")
@@ -119,7 +108,7 @@ def test_several_keys_at_once_and_the_pages_around_them(page: Page, portal: Port
 
 
 def test_from_the_log_in_to_a_copied_secret_it_is_three_clicks(page: Page, portal: Portal) -> None:
-    log_in(page, portal, "life-clicks@example.com")
+    enter(page, portal, "life-clicks@example.com")
     page.get_by_role("link", name="Create your first key").click()  # one
     page.get_by_label("Name").fill("billing")
     page.get_by_role("button", name="Create key").click()  # two

@@ -1,7 +1,8 @@
 """What the API answers, as types of JSON: the members that this client relies on. A portal may send more.
 
-Texts that people write are `str`: whoever shows them makes them inert. All others have a pattern, so that what claims
-to be a portal can put nothing but an id where an id is shown, and nothing but a secret where a secret is written.
+Texts that people write are `str`, and are made inert where they are shown. All others have a pattern, so that what
+claims to be a portal can put nothing but an id where an id is shown, and nothing but a secret where a secret is
+written.
 """
 
 import re
