@@ -39,5 +39,9 @@ class Front(NamedTuple):
             for more in every:
                 yield more, line.send(head(method, path, *lines, *more, close=False)).reply()
 
+    def answered(self) -> int:
+        """Return how many requests the portal has answered; its log has other lines, that of its mail for one."""
+        return self.portal.log.read_text().count('"logger": "keyportal.access"')
+
     def bearer(self) -> str:
         return f"Authorization: Bearer {self.client.secret}"
