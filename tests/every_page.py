@@ -31,17 +31,46 @@ def key(name: str, *links: str, among: str = "/keys/") -> Step:
     return step
 
 
-def send(path: str, button: str, **fields: str) -> Step:
-    """Return the step that fills a form in and presses a button."""
+def in_turn(*steps: Step) -> Step:
+    """Return the step that takes these one after the other."""
 
     def step(page: Page) -> None:
-        page.goto(path)
+        for one in steps:
+            one(page)
+
+    return step
+
+
+def fill(button: str, **fields: str) -> Step:
+    """Return the step that fills the form of the page in and presses a button."""
+
+    def step(page: Page) -> None:
         for name, value in fields.items():
             page.locator(f"[name={name}]").first.fill(value)
         page.get_by_role("main").get_by_role("button", name=button).first.click()
         page.wait_for_load_state()
 
     return step
+
+
+def send(path: str, button: str, **fields: str) -> Step:
+    """Return the step that opens a page, fills its form in and presses a button."""
+    return in_turn(go(path), fill(button, **fields))
+
+
+def choose(*labels: str) -> Step:
+    """Return the step that checks boxes or radio buttons by their labels."""
+    return in_turn(*((lambda page, label=label: page.get_by_label(label).first.check()) for label in labels))
+
+
+def follow(name: str) -> Step:
+    """Return the step that follows a link."""
+    return lambda page: page.get_by_role("link", name=name).first.click()
+
+
+def unfold(text: str) -> Step:
+    """Return the step that opens what is folded under a text."""
+    return lambda page: page.locator("summary").filter(has_text=text).first.click()
 
 
 STRANGER: Final[dict[str, Step]] = {
@@ -55,6 +84,7 @@ STRANGER: Final[dict[str, Step]] = {
     "confirm": go("/accounts/confirm-email/"),
     "confirm-link-used": go("/accounts/confirm-email/nonsense/"),
     "deactivated": go("/accounts/inactive/"),
+    "unlock": go("/accounts/login/unlock/"),
     "quickstart-stranger": go("/quickstart/"),
     "diagnose": go("/diagnose/"),
     "reference": go("/docs/"),
@@ -62,12 +92,20 @@ STRANGER: Final[dict[str, Step]] = {
     "not-found": go("/nothing/"),
     "styleguide": go("/styleguide/"),
     "outbox": go("/outbox/"),
+    "outbox-message": in_turn(go("/outbox/"), follow("[keyportal]")),
 }
-WITHOUT_KEYS: Final[dict[str, Step]] = {"keys-empty": go("/keys/"), "quickstart-empty": go("/quickstart/")}
+WITHOUT_KEYS: Final[dict[str, Step]] = {
+    "keys-empty": go("/keys/"),
+    "quickstart-empty": go("/quickstart/"),
+    "apps-empty": go("/account/apps/"),
+}
 WITH_KEYS: Final[dict[str, Step]] = {
     "keys": go("/keys/"),
     "keys-none-found": go("/keys/?q=nothing"),
     "keys-revoked": go("/keys/?state=revoked"),
+    "keys-nothing-chosen": send("/keys/", "Pause…"),
+    "keys-pause": in_turn(go("/keys/"), choose("Select CI", "Select partner"), fill("Pause…")),
+    "keys-revoke": in_turn(go("/keys/"), choose("Select CI", "Select partner"), fill("Revoke…")),
     "key": key("partner"),
     "key-rotating": key("billing server"),
     "key-paused": key("nightly export"),
@@ -75,13 +113,22 @@ WITH_KEYS: Final[dict[str, Step]] = {
     "key-by-hour": key("billing server", "48 hours"),
     "key-by-quarter": key("billing server", "90 days"),
     "key-edit": key("billing server", "Edit"),
-    "key-networks": key("CI", "Check and change"),
+    "key-edit-error": in_turn(key("billing server", "Edit"), fill("Save", name="\u202e", networks="10.0.0.0/33")),
+    "key-networks": key("billing server", "Check and change"),
+    "key-networks-error": in_turn(
+        key("billing server", "Check and change"), fill("Check", networks="203.0.113.7\n203.0.113.0/24\nnonsense")
+    ),
+    "key-networks-checked": in_turn(
+        key("billing server", "Check and change"), fill("Check", networks="203.0.113.0/24  # office")
+    ),
     "key-rotate": key("partner", "Rotate"),
     "key-rotate-running": key("billing server", "Rotate"),
+    "key-rotated": in_turn(key("CI", "Rotate"), choose("None: it leaked"), fill("Rotate", reason="in a log")),
+    "key-former-secrets": in_turn(key("CI"), unfold("Former secrets")),
     "key-end-overlap": key("billing server", "End the overlap"),
     "key-pause": key("partner", "Pause for a while"),
     "key-revoke": key("billing server", "Revoke"),
-    "key-revoke-error": key("billing server", "Revoke", "Revoke for good"),
+    "key-revoke-error": in_turn(key("billing server", "Revoke"), fill("Revoke for good", typed="another")),
     "key-revoked": key("laptop", among="/keys/?state=revoked"),
     "key-new": go("/keys/new/"),
     "key-new-error": send("/keys/new/", "Create key", name="\u202e"),
@@ -89,6 +136,9 @@ WITH_KEYS: Final[dict[str, Step]] = {
     "key-revealed": key("partner", "Reveal"),
     "quickstart": go("/quickstart/"),
     "reference-logged-in": go("/docs/"),
+    "reference-tried": in_turn(
+        go("/docs/"), unfold("Try it"), fill("Send"), lambda page: page.locator("[data-answer] pre").first.wait_for()
+    ),
     "explorer": go("/docs/explorer/"),
     "account": go("/account/"),
     "emails": go("/account/emails/"),
@@ -108,7 +158,10 @@ WITH_KEYS: Final[dict[str, Step]] = {
 OPERATORS: Final[dict[str, Step]] = {
     "admin": go("/admin/"),
     "admin-keys": go("/admin/apikeys/apikey/"),
+    "admin-key": in_turn(go("/admin/apikeys/apikey/"), follow("nightly")),
     "admin-policies": go("/admin/apikeys/keypolicy/"),
+    "admin-policy": in_turn(go("/admin/apikeys/keypolicy/"), follow("Live")),
+    "admin-find": go("/admin/tokens/tokenfamily/find/"),
     "admin-events": go("/admin/audit/event/"),
 }
 FILL: Final = (

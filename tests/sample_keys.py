@@ -13,7 +13,7 @@ from apikeys.services.rotation import current_secret
 from audit.origin import Origin
 from credentials.scopes.models import Scope
 from credentials.scopes.services import add_scope
-from credentials.usage.models import SourceAddress, Usage
+from credentials.usage.models import AddressUsage, SourceAddress, Usage
 
 HOURS = 24 * 30
 
@@ -67,6 +67,11 @@ def _use(key: APIKey, *, calls: int, refused: int = 0) -> None:
         if (count := chance.randint(0, refused))
     ]
     Usage.objects.bulk_create(rows)
+    days = [(now - timedelta(days=back)).date() for back in range(30)]
+    for address, share in (("203.0.113.7", 10), ("203.0.113.9", 2), ("2001:db8::17", 1)):
+        AddressUsage.objects.bulk_create(
+            AddressUsage(credential=key.pk, day=day, address=address, count=calls * share // 13 + 1) for day in days
+        )
     for back, address in ((4, "203.0.113.7"), (60 * 30, "2001:db8::17")):
         at = now - timedelta(minutes=back)
         SourceAddress.objects.create(

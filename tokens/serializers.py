@@ -25,9 +25,18 @@ class ScopeField(serializers.CharField):
 class LogInSerializer(StrictSerializer):
     """`{"scope": …, "resource": …}`, or `{"scopes": […]}` instead of `scope`; every member is optional."""
 
-    scope = ScopeField(required=False, allow_blank=True, max_length=2000)
-    scopes = serializers.ListField(child=serializers.CharField(max_length=200), required=False, max_length=MAX_SCOPES)
-    resource = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    scope = ScopeField(
+        required=False, allow_blank=True, max_length=2000, help_text="What the token can do: names with spaces between."
+    )
+    scopes = serializers.ListField(
+        child=serializers.CharField(max_length=200),
+        required=False,
+        max_length=MAX_SCOPES,
+        help_text="The same as a list. Send either.",
+    )
+    resource = serializers.CharField(
+        required=False, allow_blank=True, trim_whitespace=False, help_text="The service that the token is for."
+    )
 
     @override
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -50,4 +59,4 @@ class LogInSerializer(StrictSerializer):
 class RefreshSerializer(LogInSerializer):
     """`{"refresh_token": …, "scope": …, "resource": …}`."""
 
-    refresh_token = serializers.CharField(trim_whitespace=False)
+    refresh_token = serializers.CharField(trim_whitespace=False, help_text="The newest one that you have.")

@@ -20,6 +20,9 @@ MAX_LENGTH: Final = 100
 NEVER: Final = "never"
 TIME_EXPECTED: Final = "Send a time with its zone (RFC 3339), such as 2027-01-31T12:00:00Z."
 EXPIRY_EXPECTED: Final = "Send a time with its zone (RFC 3339), such as 2027-01-31T12:00:00Z, or “never”."
+SCOPES_HELP: Final = "What the key can do. Without scopes it only identifies you."
+NETWORKS_HELP: Final = "Addresses and networks that calls may come from. Any, if the list is empty."
+NAME_HELP: Final = "Where you'll use it, such as “billing server” or “CI”."
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -130,22 +133,29 @@ class Body(StrictSerializer):
 class NewKeyBody(Body):
     """A new key. Without `scopes` it only identifies its owner; without `expires_at` it has the portal's default."""
 
-    name = NameField(max_length=NAME_LENGTH)
+    name = NameField(max_length=NAME_LENGTH, help_text=NAME_HELP)
     environment = serializers.ChoiceField(
-        choices=Environment.values, required=False, error_messages={"invalid_choice": "Send live or test."}
+        choices=Environment.values,
+        required=False,
+        error_messages={"invalid_choice": "Send live or test."},
+        help_text="If you leave it out: that of the key that calls, or `live`.",
     )
-    scopes = ScopesField(max_length=MAX_SCOPES, required=False)
-    networks = NetworksField(max_length=MAX_NETWORKS, required=False)
+    scopes = ScopesField(max_length=MAX_SCOPES, required=False, help_text=SCOPES_HELP)
+    networks = NetworksField(max_length=MAX_NETWORKS, required=False, help_text=NETWORKS_HELP)
     expires_at = ExpiryField(required=False)
-    show_once = serializers.BooleanField(required=False, error_messages={"invalid": "Send true or false."})
+    show_once = serializers.BooleanField(
+        required=False,
+        error_messages={"invalid": "Send true or false."},
+        help_text="If true, the secret is not stored and can't be revealed later.",
+    )
 
 
 class KeyChangesBody(Body):
     """Changes to a key: what is named, and nothing else."""
 
-    name = NameField(max_length=NAME_LENGTH, required=False)
-    scopes = ScopesField(max_length=MAX_SCOPES, required=False)
-    networks = NetworksField(max_length=MAX_NETWORKS, required=False)
+    name = NameField(max_length=NAME_LENGTH, required=False, help_text=NAME_HELP)
+    scopes = ScopesField(max_length=MAX_SCOPES, required=False, help_text=SCOPES_HELP)
+    networks = NetworksField(max_length=MAX_NETWORKS, required=False, help_text=NETWORKS_HELP)
     expires_at = ExpiryField(required=False)
 
 
@@ -153,14 +163,24 @@ class RotationBody(Body):
     """For how long the former secret goes on working: 24 hours unless `overlap` says otherwise."""
 
     overlap = OverlapField(required=False)
-    reason = ReasonField(required=False, allow_blank=True, max_length=REASON_LENGTH)
+    reason = ReasonField(
+        required=False,
+        allow_blank=True,
+        max_length=REASON_LENGTH,
+        help_text="Such as where it leaked. It is kept in the key's history.",
+    )
 
 
 class PauseBody(Body):
     """Why a key is paused, and until when."""
 
-    reason = ReasonField(required=False, allow_blank=True, max_length=REASON_LENGTH)
-    until = TimeField(required=False)
+    reason = ReasonField(
+        required=False,
+        allow_blank=True,
+        max_length=REASON_LENGTH,
+        help_text="Everyone who calls with the key can read it.",
+    )
+    until = TimeField(required=False, help_text="When the pause ends, with its zone. Without it, you resume the key.")
 
 
 class NoBody(Body):

@@ -2,7 +2,6 @@
 
 from typing import Final, NamedTuple
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_safe
@@ -22,6 +21,7 @@ class Quickstart(NamedTuple):
     key: APIKey | None
     """The reader's newest key that works; None without one."""
     hint: str
+    """Of its current secret; empty without a key."""
     was_used: bool
     store_command: str
     """The command that puts the secret into the variable without showing it."""
@@ -40,7 +40,7 @@ def _quickstart(reader: User | None) -> Quickstart:
     key = mine.prefetch_related(live_secrets()).first()
     return Quickstart(
         key=key,
-        hint=next((secret.hint for secret in key.secrets.all()), "") if key else f"{settings.KEYPORTAL_BRAND}_live_…",
+        hint=next((secret.hint for secret in key.secrets.all()), "") if key else "",
         was_used=key is not None and bool(usage.last_uses([key.pk])[key.pk]),
         store_command=f"read -rs {VARIABLE} && export {VARIABLE}",
         calls=calls_by_variable(VARIABLE),

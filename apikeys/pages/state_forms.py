@@ -26,9 +26,11 @@ HINTS: Final = {
     "1": "To replace it right now.",
     "168": "If it takes a deployment or a colleague.",
     "720": "If others use the key and have to be told.",
-    "0": "The former secret is refused from the next call on.",
+    "0": "The current secret is refused from the next call on.",
 }
 """When to choose each."""
+BOTH: Final = "Both secrets are refused from the next call on."
+"""Instead, while an overlap is running."""
 PAUSES: Final = (
     ("", "Until I resume it"),
     ("1", "For 1 hour"),
@@ -74,6 +76,7 @@ class RotateForm(HideSecretsMixin, forms.Form):
     def __init__(self, *args: Any, is_running: bool, **kwargs: Any) -> None:
         """Offer no overlap while one is running."""
         super().__init__(*args, **kwargs)
+        self._hints = dict.fromkeys(HINTS, BOTH) if is_running else HINTS
         if is_running:
             overlap = self.fields["overlap"]
             assert isinstance(overlap, forms.ChoiceField)  # noqa: S101  # for the type checker: declared above
@@ -82,7 +85,7 @@ class RotateForm(HideSecretsMixin, forms.Form):
     @property
     def overlap_radios(self) -> list[OverlapRadio]:
         """The radio buttons of the overlaps."""
-        return [OverlapRadio(button, HINTS[button.data["value"]]) for button in self["overlap"]]
+        return [OverlapRadio(button, self._hints[button.data["value"]]) for button in self["overlap"]]
 
     def clean_overlap(self) -> timedelta:
         """Return the overlap."""

@@ -75,6 +75,7 @@ class Migration(migrations.Migration):
                 ("last_at", models.DateTimeField(db_index=True)),
             ],
             options={
+                "verbose_name_plural": "source addresses",
                 "constraints": [
                     models.UniqueConstraint(fields=("credential", "secret", "address"), name="one_source_address")
                 ],

@@ -41,6 +41,7 @@ class SourceAddress(models.Model):
     last_at = models.DateTimeField(db_index=True)
 
     class Meta:
+        verbose_name_plural = "source addresses"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["credential", "secret", "address"], name="one_source_address"),
         ]

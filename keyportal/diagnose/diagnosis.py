@@ -11,7 +11,7 @@ from keyportal.diagnose.headers import header_findings
 from keyportal.http_server.arrival import arrival_in
 from keyportal.http_server.environ import PEER
 
-WITH_KEY = 'curl -H "Authorization: Bearer $KEY"'
+WITH_KEY = 'curl -H "Authorization: Bearer $API_KEY"'
 
 
 def diagnosis_of(request: HttpRequest) -> Diagnosis:

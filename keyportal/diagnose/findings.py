@@ -46,7 +46,7 @@ class Diagnosis(NamedTuple):
     scheme: str
     findings: list[Finding]
     diagnose_command: str
-    """The command that asks for a diagnosis, with the credential in the variable KEY."""
+    """The command that asks for a diagnosis, with the credential in the variable API_KEY."""
     json_command: str
     """The same for the answer in JSON."""
     verify_command: str

@@ -66,7 +66,7 @@ class Samples(NamedTuple):
     secret: str
     snippets: list[Snippet]
     at: datetime
-    command: str = 'curl -H "Authorization: Bearer $KEY" https://portal.example.com/api/v1/me'
+    command: str = 'curl -H "Authorization: Bearer $API_KEY" https://portal.example.com/api/v1/me'
     masked: bool = True
     created: bool = True
     kept: bool = True

@@ -141,8 +141,8 @@ described(
         operation_id="change_key",
         summary="Change a key",
         description=(
-            "Changes the members that you send, and nothing else. `expires_at: null` means never. The owner is told by "
-            f"e-mail of what lets the key do more. {WRITE}"
+            "Changes the members that you send, and nothing else; `null` is the same as leaving a member out. The "
+            f"owner is told by e-mail of what lets the key do more. {WRITE}"
         ),
         parameters=[KEY_ID, IF_MATCH],
         request=KeyChangesBody,

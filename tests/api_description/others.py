@@ -15,11 +15,18 @@ TAGS = ["Signed tokens"]
 class Question(serializers.Serializer[object]):
     """A credential that a service received, and what it needs."""
 
-    credential = serializers.CharField(max_length=MAX_CREDENTIAL)
-    scopes = serializers.ListField(
-        child=serializers.CharField(max_length=MAX_SCOPE_LENGTH), max_length=MAX_SCOPES, required=False
+    credential = serializers.CharField(
+        max_length=MAX_CREDENTIAL, help_text="The API key or access token that the service received."
     )
-    environment = serializers.ChoiceField(choices=ENVIRONMENTS, required=False)
+    scopes = serializers.ListField(
+        child=serializers.CharField(max_length=MAX_SCOPE_LENGTH),
+        max_length=MAX_SCOPES,
+        required=False,
+        help_text="All that it must have.",
+    )
+    environment = serializers.ChoiceField(
+        choices=ENVIRONMENTS, required=False, help_text="The environment that it must be of."
+    )
     audience = serializers.CharField(required=False, help_text="The service that a token must be for.")
     client_ip = serializers.IPAddressField(required=False, help_text="Where the credential came from.")
 

@@ -50,6 +50,13 @@ def test_every_address_of_the_api_is_described() -> None:
     assert len(operations()) == 17
 
 
+def test_everything_that_can_be_sent_says_what_it_is() -> None:
+    operations = [operation for group in groups() for operation in group.operations]
+    sent = [member for operation in operations for member in (*operation.parameters, *operation.body)]
+    assert len(sent) > 40
+    assert [member.name for member in sent if not member.about] == []
+
+
 def test_every_code_that_is_named_has_a_page() -> None:
     named = {error.code for group in groups() for operation in group.operations for error in operation.errors}
     assert named <= set(CODES)
