@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.fresh_login import fresh_login_required
 from accounts.requests import AuthenticatedRequest
+from accounts.times import in_words
 from accounts.way_back import way_back
 from apikeys import services, usage
 from apikeys.errors import APIKeyError
@@ -38,11 +39,13 @@ def pause(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
         except APIKeyError as error:
             messages.error(request, str(error))
         else:
-            messages.success(request, f"“{key.name}” is paused. Calls with it are refused until you resume it.")
+            until = form.cleaned_data["until"]
+            end = f"until {in_words(until)}" if until else "until you resume it"
+            messages.success(request, f"“{key.name}” is paused. Calls with it are refused {end}.")
         return redirect("keys:detail", key.pk)
     if key.has_ended or key.is_paused:
         return redirect("keys:detail", key.pk)
-    return _confirmation(request, "keys/pause.html", form, [key])
+    return _confirmation(request, "keys/pause.html", form, [key], cancel=_page_of(request, key.pk))
 
 
 def _page_of(request: HttpRequest, key_id: str) -> str:
@@ -129,9 +132,14 @@ def _nothing_chosen(request: AuthenticatedRequest, verb: str) -> HttpResponse:
     return redirect("keys:list")
 
 
-def _confirmation(request: AuthenticatedRequest, page: str, form: Form, keys: Sequence[APIKey]) -> HttpResponse:
-    """Return the page that names the keys and what they are used for, and asks for the reason."""
-    context = {"rows": chosen_rows(keys, request.user), "form": form}
+def _confirmation(
+    request: AuthenticatedRequest, page: str, form: Form, keys: Sequence[APIKey], *, cancel: str = ""
+) -> HttpResponse:
+    """Return the page that names the keys and what they are used for, and asks for the reason.
+
+    `cancel` is where it leads who changes their mind; the list by default.
+    """
+    context = {"rows": chosen_rows(keys, request.user), "form": form, "cancel": cancel or reverse("keys:list")}
     return TemplateResponse(request, page, context, status=400 if form.is_bound else 200)
 
 

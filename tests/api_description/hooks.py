@@ -78,8 +78,7 @@ def finish(result: dict[str, Any], generator: Any, **options: Any) -> dict[str, 
             _finish(operation, path, method)
     for schema in result["components"]["schemas"].values():
         for member in schema.get("properties", {}).values():
-            if member.pop("x-spec-enum-id", None) and member.get("description", "").startswith("* `"):
-                del member["description"]
+            member.pop("x-spec-enum-id", None)
     return result
 
 

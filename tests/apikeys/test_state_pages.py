@@ -8,6 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.times import in_words
 from apikeys import services
 from apikeys.models import APIKey
 from credentials.usage.models import Usage
@@ -43,7 +44,9 @@ def test_a_pause_may_have_an_end(browser: Client, make_key: MakeKey, time_machin
     assert "For 24 hours" in get(browser, f"/keys/{key.pk}/pause/").content.decode()
     assert post(browser, f"/keys/{key.pk}/pause/", until="1000000").status_code == 400
     post(browser, f"/keys/{key.pk}/pause/", until="24")
-    assert APIKey.objects.get().paused_until == timezone.now() + timedelta(hours=24)
+    end = timezone.now() + timedelta(hours=24)
+    assert APIKey.objects.get().paused_until == end
+    assert f"Calls with it are refused until {in_words(end)}." in get(browser, f"/keys/{key.pk}/").content.decode()
 
 
 @pytest.mark.finding("H6")
@@ -73,6 +76,17 @@ def test_what_an_operator_paused_has_no_button_and_stays_paused(browser: Client,
 def test_revoking_offers_to_pause_instead(browser: Client, make_key: MakeKey) -> None:
     key, _ = make_key()
     assert f'href="/keys/{key.pk}/pause/"' in get(browser, f"/keys/{key.pk}/revoke/").content.decode()
+
+
+def test_who_changes_their_mind_is_led_back_to_where_they_came_from(browser: Client, make_key: MakeKey) -> None:
+    key, _ = make_key()
+    for page, back in (
+        (f"/keys/{key.pk}/pause/", f"/keys/{key.pk}/"),
+        (f"/keys/{key.pk}/revoke/", f"/keys/{key.pk}/"),
+        (f"/keys/pause/?key={key.pk}", "/keys/"),
+        (f"/keys/revoke/?key={key.pk}", "/keys/"),
+    ):
+        assert f'<a class="button" href="{back}" autofocus>Cancel</a>' in get(browser, page).content.decode()
 
 
 def test_several_keys_are_paused_after_what_they_are_used_for_was_shown(browser: Client, make_key: MakeKey) -> None:
