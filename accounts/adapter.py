@@ -151,7 +151,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class SessionsAdapter(DefaultUserSessionsAdapter):
-    """The adapter that extends “Sign out everywhere else” to apps, and to sessions unknown to the library's table."""
+    """The adapter that extends “Log out everywhere else” to apps, and to sessions unknown to the library's table."""
 
     @override
     def end_sessions(self, sessions: Iterable[UserSession]) -> None:

@@ -1,13 +1,18 @@
 """What the account's pages show of events and sessions."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from allauth.usersessions.models import UserSession
+from django.db.models import QuerySet
 
 from accounts.models import User
 from accounts.names import printable
+from audit.event_types import EventType
 from audit.models import Event
+
+OF_NO_INTEREST: Final = (EventType.TOKEN_REFRESHED, EventType.TOKEN_ISSUED)
+"""Programs get tokens every few minutes: recorded, but not shown of a key; nor the refreshing of a log-in."""
 
 
 class ByWhom(NamedTuple):
@@ -55,6 +60,20 @@ def by_whom(event: Event, user: User) -> ByWhom:
     if actor.startswith("key:"):
         return ByWhom(f"with the key {actor.removeprefix('key:')}", event.address)
     return ByWhom("", event.address)
+
+
+def events_of(user: User) -> QuerySet[Event]:
+    """Return the events of a user's history: what they did, and what anybody did with their account or their keys."""
+    keys = User.objects.filter(pk=user.pk).exclude(keys=None).values("keys")
+    parts = (
+        Event.objects.filter(actor=f"user:{user.pk}"),
+        Event.objects.filter(subject_type="user", subject_id=user.pk),
+        Event.objects.filter(subject_type="key", subject_id__in=keys).exclude(verb__in=OF_NO_INTEREST),
+    )
+    # Each part has an index. One condition with OR has none, and would read the whole trail.
+    first, *others = (part.order_by().values("pk") for part in parts)
+    shown = Event.objects.filter(pk__in=first.union(*others))
+    return shown.exclude(verb=EventType.TOKEN_REFRESHED).order_by("-at", "-id")
 
 
 def history_entry(event: Event, user: User) -> HistoryEntry:

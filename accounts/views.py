@@ -8,7 +8,6 @@ from allauth.usersessions.views import ListUserSessionsView
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -22,10 +21,8 @@ from accounts.places import bucket_of
 from accounts.preference_forms import EmailPreferencesForm
 from accounts.preferences import changed_kinds
 from accounts.requests import AuthenticatedRequest
-from accounts.view_models import history_entry, session_row
+from accounts.view_models import events_of, history_entry, session_row
 from accounts.way_back import way_back
-from audit.event_types import EventType
-from audit.models import Event
 from audit.origin import Origin
 
 PAGE: Final = 25
@@ -42,12 +39,8 @@ def overview(request: AuthenticatedRequest) -> HttpResponse:
 @login_required
 @require_safe
 def history(request: AuthenticatedRequest) -> HttpResponse:
-    """Show the events about the account and by its user, newest first."""
-    me = request.user.pk
-    mine = Event.objects.filter(Q(actor=f"user:{me}") | Q(subject_type="user", subject_id=me))
-    # Apps refresh their token every few minutes: recorded, but of no interest on this page.
-    events = mine.exclude(verb=EventType.TOKEN_REFRESHED).order_by("-at", "-id")
-    page = Paginator(events, PAGE).get_page(request.GET.get("page"))
+    """Show what the user did, and what anybody did with the account or its keys, newest first."""
+    page = Paginator(events_of(request.user), PAGE).get_page(request.GET.get("page"))
     entries = [history_entry(event, request.user) for event in page]
     return TemplateResponse(request, "accounts/history.html", {"page": page, "entries": entries})
 

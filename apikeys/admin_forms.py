@@ -107,5 +107,5 @@ class PolicyForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg]  
         if "default_days" in data and default is None and not data["allows_never"]:
             self.add_error("default_days", "Enter a default, because keys that never expire aren't allowed.")
         if longest is not None and default is not None and default > longest:
-            self.add_error("default_days", f"The default can't be longer than the greatest lifetime, {longest} days.")
+            self.add_error("default_days", f"The default can't be longer than the maximum lifetime, {longest} days.")
         return data

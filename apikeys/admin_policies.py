@@ -103,7 +103,7 @@ class KeyPolicyAdmin(OperatorAdmin):
         labels = {field.name: field.verbose_name for field in KeyPolicy._meta.concrete_fields}
         return ", ".join(f"{labels[name]}: {_in_words(bounds[name])}" for name in BOUNDS if name in bounds)
 
-    @admin.display(description="greatest lifetime")
+    @admin.display(description="maximum lifetime")
     def lifetime(self, policy: KeyPolicy) -> str:
         """Return how far ahead an expiry may be set."""
         return "no limit" if policy.max_days is None else f"{policy.max_days} days"

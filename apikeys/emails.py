@@ -44,7 +44,7 @@ def send_key_revealed(key: APIKey, origin: Origin) -> None:
 
 def send_key_revoked(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a key was revoked."""
-    _send_if_wanted("revoked", "Key revoked", key, origin)
+    _send_if_wanted("revoked", "Key revoked", key, origin, reason=without_links(key.revoked_reason))
 
 
 def send_key_rotated(key: APIKey, hint: str, retires_at: datetime | None, origin: Origin) -> None:
@@ -54,7 +54,8 @@ def send_key_rotated(key: APIKey, hint: str, retires_at: datetime | None, origin
 
 def send_key_paused(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a key is refused for now."""
-    _send_if_wanted("paused", "Key paused", key, origin)
+    about = {"until": key.paused_until, "reason": without_links(key.paused_reason)}
+    _send_if_wanted("paused", "Key paused", key, origin, **about)
 
 
 def send_key_resumed(key: APIKey, origin: Origin) -> None:
@@ -148,9 +149,8 @@ def queue_message(what: str, subject: str, key: APIKey, context: Mapping[str, ob
     """Queue a message to the key's owner, with the key's name in the subject and a link to the key."""
     # Whoever has a key that manages keys chooses these texts, and the owner might follow a link in them.
     name = without_links(key.name) or key.pk
-    reasons = {column: without_links(getattr(key, column)) for column in ("paused_reason", "revoked_reason")}
     url = settings.KEYPORTAL_URL.rstrip("/") + reverse("keys:detail", args=[key.pk])
-    context = {**context, "key": key, "key_name": name, **reasons, "key_url": url}
+    context = {**context, "key": key, "key_name": name, "key_url": url}
     message = Message(
         to=key.owner.email,
         subject=f"[keyportal] {subject}: {name}",

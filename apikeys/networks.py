@@ -149,7 +149,7 @@ def _fault_of(text: str, network: Network) -> str:
     if network.prefixlen == 0 or network == _IPV4_MAPPED:
         return EVERYBODY
     if _contains(_IPV4_MAPPED, network):
-        return f"Clients over IPv4 have IPv4 addresses here. Write {in_short(_mapped(network))} instead."
+        return f"The portal sees IPv4 clients with their IPv4 addresses. Write {in_short(_mapped(network))} instead."
     if is_within(network, NEVER_A_CLIENT):
         return NO_CLIENT
     if ip_interface(text).ip != network.network_address:

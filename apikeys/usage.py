@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from django.db.models import Count, F, Max, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, F, Max, Min, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import TruncDay
 from django.utils import timezone
 
@@ -94,6 +94,15 @@ class RecentUsage:
         if not self.addresses:
             return calls
         return f"{calls} from {self.addresses} address{'' if self.addresses == 1 else 'es'}"
+
+
+class UsedFrom(NamedTuple):
+    """An address from which a key was used."""
+
+    address: str
+    """Empty if it is not known."""
+    first_at: datetime
+    last_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +199,11 @@ def last_use() -> Subquery:
     return Subquery(rows[:1])
 
 
-def source_addresses(key_id: str) -> QuerySet[SourceAddress]:
-    """Return where a key was used from, the most recent first."""
-    return SourceAddress.objects.filter(credential=key_id).order_by("-last_at")
+def source_addresses(key_id: str) -> list[UsedFrom]:
+    """Return where a key was used from, with whichever of its secrets; the most recent first."""
+    rows = SourceAddress.objects.filter(credential=key_id).values_list("address")
+    seen = rows.annotate(first_at=Min("first_at"), last_at=Max("last_at")).order_by("-last_at")
+    return [UsedFrom(*row) for row in seen]
 
 
 def _since(key_ids: Collection[str], at: datetime) -> QuerySet[Usage]:

@@ -70,7 +70,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     "insufficient_scope": Reason(
         403,
         "This credential lacks a required scope",
-        "The response names the required scope. Add it to the key on its page, or ask an operator for it.",
+        "The WWW-Authenticate header names the required scope. Add it on the key's page, or ask an operator for it.",
         error="insufficient_scope",
     ),
     "invalid_login": Reason(

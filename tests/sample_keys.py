@@ -36,6 +36,7 @@ def make_sample_keys(owner: User) -> None:
     paused = make("nightly export", scopes=both[:1])
     services.pause(key=paused, reason="looking into duplicate rows", until=now + timedelta(days=2), origin=origin)
     soon = make("partner: Contoso", expires_at=now + timedelta(days=5))
+    _old(soon, days=60)
     _use(soon, calls=40)
     odd = make("<b>mobile app</b> \u200fעברית", scopes=both)
     _use(odd, calls=120, refused=30)

@@ -146,7 +146,7 @@ class NewKeyBody(Body):
     show_once = serializers.BooleanField(
         required=False,
         error_messages={"invalid": "Send true or false."},
-        help_text="If true, the secret is not stored and can't be revealed later.",
+        help_text="If true, the secret isn't stored. For a day, a repeated `Idempotency-Key` still gets it.",
     )
 
 
@@ -180,7 +180,7 @@ class PauseBody(Body):
         max_length=REASON_LENGTH,
         help_text="Everyone who calls with the key can read it.",
     )
-    until = TimeField(required=False, help_text="When the pause ends, with its zone. Without it, you resume the key.")
+    until = TimeField(required=False, help_text="When the pause ends. If you leave it out, the pause has no end.")
 
 
 class NoBody(Body):

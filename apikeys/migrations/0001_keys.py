@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
                             django.core.validators.MinValueValidator(1),
                             django.core.validators.MaxValueValidator(36500),
                         ],
-                        verbose_name="greatest lifetime in days",
+                        verbose_name="maximum lifetime in days",
                     ),
                 ),
                 (
@@ -164,7 +164,7 @@ class Migration(migrations.Migration):
                             django.core.validators.MinValueValidator(1),
                             django.core.validators.MaxValueValidator(1000000),
                         ],
-                        verbose_name="most keys of a developer",
+                        verbose_name="maximum keys per developer",
                     ),
                 ),
             ],

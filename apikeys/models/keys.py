@@ -175,10 +175,11 @@ class APIKey(SealedRow):
 
     @property
     def expires_soon(self) -> bool:
-        """Whether the key expires within seven days; False if it already has."""
+        """Whether the key expires within seven days, and half of its time is over; False if it already has expired."""
         if self.expires_at is None:
             return False
-        return timezone.now() < self.expires_at <= timezone.now() + EXPIRES_SOON
+        soon = min(EXPIRES_SOON, (self.expires_at - self.created_at) / 2)  # a key of a week is not born with a warning
+        return timezone.now() < self.expires_at <= timezone.now() + soon
 
     @property
     def time_left(self) -> str:

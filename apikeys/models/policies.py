@@ -25,7 +25,7 @@ class KeyPolicy(SealedRow):
 
     environment = models.CharField(primary_key=True, max_length=4, choices=Environment)
     max_days = models.PositiveIntegerField(
-        "greatest lifetime in days",
+        "maximum lifetime in days",
         null=True,
         blank=True,
         validators=_DAYS,
@@ -47,7 +47,7 @@ class KeyPolicy(SealedRow):
         help_text="If not, a new secret is shown once and not stored, and no stored one can be revealed.",
     )
     max_keys = models.PositiveIntegerField(
-        "most keys of a developer",
+        "maximum keys per developer",
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(MAX_KEYS)],

@@ -1,6 +1,6 @@
 """Forms in which a developer decides what a key may do. They validate and never write."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, ClassVar, Final, NamedTuple, cast
 
@@ -133,14 +133,17 @@ class KeyForm(HideSecretsMixin, forms.Form):
             self.add_error("expiry_date", "This date is in the past.")
         return end
 
-    def _refuse_beyond_policy(self, data: Mapping[str, Any]) -> None:
+    def _refuse_beyond_policy(self, data: dict[str, Any]) -> None:
         """Say beside the field what the verb would say."""
         expires_at = data["expires_at"]
         is_unchanged = self._key is not None and expires_at == self._key.expires_at
         if self.errors or is_unchanged or isinstance(expires_at, Expiry):
             return
+        policy = self._policies[self._key.environment if self._key else data["environment"]]
+        if data["expiry"] == "date" and policy.latest_expiry and expires_at.date() == policy.latest_expiry.date():
+            expires_at = data["expires_at"] = policy.latest_expiry  # the last day that is allowed is not a whole one
         try:
-            refuse_expiry(self._policies[self._key.environment if self._key else data["environment"]], expires_at)
+            refuse_expiry(policy, expires_at)
         except PolicyError as error:
             self.add_error("expiry_date" if data["expiry"] == "date" else "expiry", str(error))
 

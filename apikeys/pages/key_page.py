@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from django.conf import settings
-from django.db.models import QuerySet
 
 from accounts.models import User
 from apikeys import usage
@@ -18,8 +17,7 @@ from apikeys.pages.timeline import TimelineEntry, timeline
 from apikeys.pages.view_models import Option, options, row_of
 from apikeys.services.policies import policy_of
 from apikeys.services.secrets import may_reveal
-from apikeys.usage import CallSeries, OutcomeCount, SecretUsage
-from credentials.usage.models import SourceAddress
+from apikeys.usage import CallSeries, OutcomeCount, SecretUsage, UsedFrom
 
 PERIODS: Final = (("hour", "48 hours"), ("day", "30 days"), ("quarter", "90 days"))
 """The periods of the chart, by their name in the address."""
@@ -46,7 +44,7 @@ class UsageSection(NamedTuple):
     was_used: bool
     """Whether there were calls in the last 30 days."""
     outcomes: list[OutcomeCount]
-    source_addresses: QuerySet[SourceAddress]
+    source_addresses: list[UsedFrom]
 
 
 class KeyPage(NamedTuple):
@@ -137,4 +135,5 @@ def _usage(key: APIKey, daily: CallSeries, period: str) -> UsageSection:
 def _rate_limit(key: APIKey) -> str:
     if key.rate_limit:
         return f"{key.rate_limit}, set by an operator"
-    return settings.KEYPORTAL_RATE_LIMIT or "None"
+    default: str = settings.KEYPORTAL_RATE_LIMIT
+    return f"{default}, the portal's default" if default else "None"

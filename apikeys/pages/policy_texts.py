@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from django.utils.text import get_text_list
+
 from apikeys.models import APIKey, KeyPolicy
 from apikeys.services.policies import Expiry
 
@@ -20,22 +22,23 @@ def expiry_choices(policies: Mapping[str, KeyPolicy], key: APIKey | None) -> lis
     if has_never or any(policy.allows_never for policy in every):
         choices.insert(0, ("never", "Never"))
     if key is None and any(policy.default_days for policy in every):
-        choices.insert(0, (Expiry.DEFAULT.value, f"By default ({_defaults(policies)})"))
+        choices.insert(0, (Expiry.DEFAULT.value, f"Default ({_defaults(policies)})"))
     return [*choices, ("date", "On a date")]
 
 
 def policy_sentence(policy: KeyPolicy) -> str:
-    """Return the policy's bounds in words, such as `Live keys: valid for at most 90 days.`; empty if it has none."""
+    """Return the policy's bounds in words, such as `Live keys must expire within 90 days.`; empty if it has none."""
+    within = "" if policy.max_days is None else f" within {_days(policy.max_days)}"
     bounds = []
-    if policy.max_days is not None:
-        bounds.append(f"an expiry at most {_days(policy.max_days)} ahead")
     if not policy.allows_never:
-        bounds.append("always an expiry")
+        bounds.append(f"must expire{within}")
+    elif within:
+        bounds.append(f"expire{within} or never")
     if policy.max_keys is not None:
-        bounds.append(f"at most {policy.max_keys}")
+        bounds.append(f"are limited to {policy.max_keys}")
     if not policy.allows_reveal:
-        bounds.append("secrets shown once and not stored")
-    return f"{policy.get_environment_display()} keys: {', '.join(bounds)}." if bounds else ""
+        bounds.append("show each secret only once")
+    return f"{policy.get_environment_display()} keys {get_text_list(bounds, 'and')}." if bounds else ""
 
 
 def _defaults(policies: Mapping[str, KeyPolicy]) -> str:

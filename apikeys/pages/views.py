@@ -95,8 +95,10 @@ def detail(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
 @login_required
 @require_safe
 def first_call(request: AuthenticatedRequest, key_id: str) -> JsonResponse:
-    """Return `{"used": true}` once the key has been used; the page of a new secret polls this."""
-    return JsonResponse({"used": usage.source_addresses(own_key(request, key_id).pk).exists()})
+    """Return `{"used": true}` once the current secret has been used; the page of a new secret polls this."""
+    key = own_key(request, key_id)
+    used = usage.last_uses([key.pk])[key.pk]
+    return JsonResponse({"used": any(secret.is_current and secret.pk in used for secret in key.secrets.all())})
 
 
 @login_required

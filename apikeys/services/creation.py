@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts.models import User
 from apikeys import emails
@@ -79,9 +80,18 @@ def _refuse_repetition(owner: User, form_token: str | None) -> None:
 
 
 def _refuse_one_too_many(owner: User, policy: KeyPolicy) -> None:
-    max_keys, keys = settings.KEYPORTAL_MAX_KEYS, APIKey.objects.filter(owner=owner, revoked_at=None)
-    if keys.count() >= max_keys:
-        raise TooManyKeysError(f"You have {max_keys} keys, the most that this portal allows. Revoke one first.")
-    if policy.max_keys is not None and keys.filter(environment=policy.pk).count() >= policy.max_keys:
-        what = f"{policy.max_keys} {policy.environment} keys"
-        raise TooManyKeysError(f"You have {what}, the most that this portal allows. Revoke one first.")
+    keys = APIKey.objects.filter(owner=owner, revoked_at=None)
+    _refuse_beyond(settings.KEYPORTAL_MAX_KEYS, "key", keys)
+    if policy.max_keys is not None:
+        _refuse_beyond(policy.max_keys, f"{policy.environment} key", keys.filter(environment=policy.pk))
+
+
+def _refuse_beyond(allowed: int, what: str, keys: QuerySet[APIKey]) -> None:
+    """Raise `TooManyKeysError` if there is no room for another key. There may be more than a newer policy allows."""
+    count = keys.count()
+    if count >= allowed:
+        plural, to_revoke = "" if allowed == 1 else "s", count - allowed + 1
+        raise TooManyKeysError(
+            f"This portal allows {allowed} {what}{plural}, and you have {count}. "
+            f"Revoke {'one' if to_revoke == 1 else to_revoke} first."
+        )

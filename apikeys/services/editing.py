@@ -7,7 +7,7 @@ from typing import Final
 from django.db import transaction
 
 from apikeys import emails
-from apikeys.errors import ChangedMeanwhileError
+from apikeys.errors import ChangedMeanwhileError, KeyEndedError
 from apikeys.models import APIKey
 from apikeys.services.changing import swap_key
 from apikeys.services.policies import policy_of, refuse_expiry
@@ -38,8 +38,11 @@ def edit_key(
 
     Code that acts for a person must require a fresh log-in if `widened_columns` names anything; both compare with
     the key as it was read. Scopes that only operators grant can be kept or dropped, not added. Raises
-    `ScopeNotAllowedError`, `PolicyError`, `ChangedMeanwhileError` (also for a revoked key), `IntegrityViolationError`.
+    `KeyEndedError` for a revoked key, `ScopeNotAllowedError`, `PolicyError`, `ChangedMeanwhileError`,
+    `IntegrityViolationError`.
     """
+    if key.revoked_at:
+        raise KeyEndedError("This key is revoked, so it can't be changed.")
     if version not in (None, key.version):
         raise ChangedMeanwhileError(CHANGED_MEANWHILE)
     if expires_at != key.expires_at:
@@ -48,8 +51,6 @@ def edit_key(
     after = edited_columns(name=name, scopes=scopes, networks=networks, expires_at=expires_at)
     before = {field: getattr(key, field) for field in after}
     wider = widened_columns(key, after)
-    if key.revoked_at:
-        raise ChangedMeanwhileError(CHANGED_MEANWHILE)
     if before == after:
         return key
     if not swap_key(key, after):

@@ -14,8 +14,8 @@ from audit.origin import Origin
 from audit.services import record_event
 from integrity.sealed import swap, until_unchanged
 
-GRACE: Final = timedelta(days=1)
-"""A date that is chosen on a page means the end of that day, which may be almost a day further ahead."""
+GRACE: Final = timedelta(minutes=5)
+"""How far ahead the clock of a program may be that counts the days itself."""
 
 
 class Expiry(Enum):

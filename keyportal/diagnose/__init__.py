@@ -1,4 +1,4 @@
-"""What reached the portal of a client's own request, for clients whose calls fail (`/diagnose/`).
+"""What the portal received of a client's own request, for clients whose calls fail (`/diagnose/`).
 
 Of what was sent, only the address that it came from is shown. Nothing is looked up, so no answer depends on whether a
 credential exists, and no limit counts it.

@@ -37,7 +37,7 @@ class Finding(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """What reached the portal of a request."""
+    """What the portal received."""
 
     request_id: str
     at: datetime

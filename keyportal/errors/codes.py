@@ -7,7 +7,9 @@ from credentials.refusals import REASONS, Reason
 
 FRAMEWORK: Final[Mapping[str, Reason]] = {
     "bad_request": Reason(400, "The request can't be understood", "Check the address, the headers and the body."),
-    "malformed_body": Reason(400, "The body is not valid JSON", "Send one JSON object, in UTF-8."),
+    "malformed_body": Reason(
+        400, "The body is not valid JSON", "Send one JSON object, in UTF-8, with each member once."
+    ),
     "validation": Reason(
         400, "Some fields are invalid", "Each entry in “errors” points to a field and says what is wrong."
     ),

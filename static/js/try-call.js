@@ -5,8 +5,7 @@ async function tokenOf(form) {
   if (token === null || token.until < Date.now()) {
     const answer = await fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual" });
     if (answer.type === "opaqueredirect") {
-      form.submit(); // to the log-in, which leads back to this page
-      throw new Error("Log in again, then send the call.");
+      throw new Error("Press Send again after you", { cause: form.dataset.confirm });
     }
     if (!answer.ok) {
       throw new Error(answer.status === 429 ? "Too many tokens. Wait a few minutes." : "Reload this page.");
@@ -44,12 +43,17 @@ async function send(form) {
   return `${answer.status} ${answer.statusText}\n\n${text && JSON.stringify(JSON.parse(text), null, 2)}`;
 }
 
+function linkTo(confirmation) { // in another tab, so that what was filled in here stays
+  return Object.assign(document.createElement("a"), { href: confirmation, target: "_blank", textContent: "confirm it's you" });
+}
+
 for (const form of document.querySelectorAll("form[data-try]")) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const shown = document.createElement("pre");
     shown.tabIndex = 0;
-    shown.textContent = await send(form).catch((error) => `The call failed. ${error.message}`);
+    const text = await send(form).catch((error) => (error.cause ? error : `The call failed. ${error.message}`));
+    shown.append(...(text.cause ? [text.message, " ", linkTo(text.cause)] : [text]));
     form.querySelector("[data-answer]").replaceChildren(shown);
   });
 }

@@ -12,9 +12,9 @@ READ, WRITE = "Needs the scope `keys:read`.", "Needs the scope `keys:write`."
 TAGS = ["Keys"]
 KEY_ID = OpenApiParameter("key_id", str, OpenApiParameter.PATH, description="The key's id: `key_…`.")
 LIMIT = OpenApiParameter(
-    "limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}, description="Items of a page."
+    "limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}, description="How many to return."
 )
-CURSOR = OpenApiParameter("cursor", str, description="The `next` of the page before.")
+CURSOR = OpenApiParameter("cursor", str, description="The `next` of the previous page.")
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
@@ -94,9 +94,13 @@ described(
         parameters=[
             LIMIT,
             CURSOR,
-            OpenApiParameter("state", {"type": "string", "enum": list(shapes.STATES)}, description="Only these."),
             OpenApiParameter(
-                "environment", {"type": "string", "enum": list(shapes.ENVIRONMENTS)}, description="Only these."
+                "state", {"type": "string", "enum": list(shapes.STATES)}, description="Only keys in this state."
+            ),
+            OpenApiParameter(
+                "environment",
+                {"type": "string", "enum": list(shapes.ENVIRONMENTS)},
+                description="Only keys of this environment.",
             ),
             OpenApiParameter(
                 "q",

@@ -40,7 +40,7 @@ described(
         summary="Log in",
         description=(
             "Returns an access and a refresh token for an e-mail address and a password, sent by HTTP Basic. Without "
-            "`scope` the token has every scope that developers can take, but for `keys:…` and `self:rotate`. An "
+            "`scope` the token has every scope that developers can take, except `keys:…` and `self:rotate`. An "
             "account with a second factor uses an API key instead."
         ),
         request=LogInSerializer,
@@ -64,6 +64,7 @@ described(
         description="Returns the next pair of tokens. A refresh token that is used twice ends its whole log-in.",
         request=RefreshSerializer,
         responses={200: shapes.Tokens},
+        examples=[OpenApiExample("The next pair", request_only=True, value={"refresh_token": "eyJ…"})],
     ),
 )
 described(

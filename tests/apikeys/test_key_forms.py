@@ -9,12 +9,13 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from apikeys.models import APIKey
+from apikeys import services
+from apikeys.models import APIKey, KeyPolicy
 from audit.models import Event
 from credentials.scopes.models import Scope
 from tests.accounts.mailbox import get, post
 from tests.apikeys.key_pages import browser, form_of, secrets_in
-from tests.conftest import LogIn, MakeKey
+from tests.conftest import ORIGIN, LogIn, MakeKey
 
 __all__ = ["browser"]
 
@@ -128,3 +129,15 @@ def test_a_form_from_elsewhere_is_refused(developer: User, make_key: MakeKey, lo
     assert answer.status_code == 403
     assert "come from the portal" in answer.content.decode()
     assert APIKey.objects.get().revoked_at is None
+
+
+def test_the_last_day_that_a_policy_allows_can_be_chosen(browser: Client) -> None:
+    services.set_policy(policy=KeyPolicy(environment="live", max_days=30), origin=ORIGIN)
+    last = timezone.now() + timedelta(days=30)
+    post(browser, "/keys/new/", **form_of(browser, expiry="date", expiry_date=str(last.date())))
+    expires_at = APIKey.objects.get().expires_at
+    assert expires_at
+    assert last <= expires_at <= timezone.now() + timedelta(days=30)
+    beyond = str(last.date() + timedelta(days=2))
+    answer = post(browser, "/keys/new/", **form_of(browser, expiry="date", expiry_date=beyond))
+    assert "at most 30 days from now" in answer.content.decode()

@@ -83,18 +83,23 @@ def test_a_search_finds_keys_by_name_id_and_hint(make_key: MakeKey) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ahead", "soon"),
+    ("age", "ahead", "soon"),
     [
-        (None, False),
-        (timedelta(0), False),
-        (-SECOND, False),
-        (SECOND, True),
-        (timedelta(days=7), True),
-        (timedelta(days=7) + SECOND, False),
+        (90, None, False),
+        (90, timedelta(0), False),
+        (90, -SECOND, False),
+        (90, SECOND, True),
+        (90, timedelta(days=7), True),
+        (90, timedelta(days=7) + SECOND, False),
+        (2, timedelta(days=2), True),
+        (2, timedelta(days=2) + SECOND, False),
     ],
 )
-def test_a_key_expires_soon_in_its_last_seven_days(at_noon: None, ahead: timedelta | None, soon: bool) -> None:
-    assert APIKey(expires_at=None if ahead is None else NOW + ahead).expires_soon is soon
+def test_a_key_expires_soon_in_its_last_seven_days_but_not_in_the_first_half_of_its_time(
+    at_noon: None, age: int, ahead: timedelta | None, soon: bool
+) -> None:
+    key = APIKey(created_at=NOW - timedelta(days=age), expires_at=None if ahead is None else NOW + ahead)
+    assert key.expires_soon is soon
 
 
 @pytest.mark.parametrize(

@@ -165,5 +165,6 @@ def test_an_expiry_within_a_week_says_how_near_it_is(
     browser: Client, make_key: MakeKey, hours: float | None, said: str | None
 ) -> None:
     make_key(expires_at=None if hours is None else timezone.now() + timedelta(hours=hours))
+    APIKey.objects.update(created_at=timezone.now() - timedelta(days=90))
     page = re.sub(r"\s+", " ", get(browser, "/keys/").content.decode())
     assert (said in page) if said else ('class="amber"' not in page)

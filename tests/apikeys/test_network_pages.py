@@ -90,7 +90,7 @@ def test_the_list_of_the_key_is_there_to_be_changed(browser: Client, make_key: M
     key, _ = make_key(networks=["203.0.113.7/32", "2001:db8::/64"])
     editor = Editor(browser, key)
     assert editor.fields["networks"].splitlines() == ["203.0.113.7", "2001:db8::/64"]
-    assert "Saved now: 203.0.113.7/32 , 2001:db8::/64" in editor.words
+    assert "Currently saved: 203.0.113.7/32 , 2001:db8::/64" in editor.words
     assert editor.press("Save").status_code == 302
     assert not Event.objects.filter(verb="key_edited").exists()
 
@@ -253,7 +253,7 @@ def test_a_list_that_was_changed_after_the_page_was_opened_is_told_and_not_overw
     for button in ("Check", "Save"):
         assert editor.press(button, "198.51.100.0/25 # mine", replaces=stale).status_code == 400
         assert "were changed after you opened this page" in editor.words
-        assert "Saved now: 198.51.100.0/24" in editor.words
+        assert "Currently saved: 198.51.100.0/24" in editor.words
         assert editor.fields["networks"] == "198.51.100.0/25 # mine"
         assert networks_of(key) == ["198.51.100.0/24"]
     assert editor.press("Save").status_code == 302
@@ -284,7 +284,7 @@ def test_a_change_during_the_request_loses_nothing_that_was_typed(
         racing.setattr(services, "edit_key", lose_the_race)
         assert editor.press("Save", "198.51.100.0/24 # mine").status_code == 400
     assert "This key was changed or revoked in the meantime." in editor.words
-    assert "Saved now: any address" in editor.words
+    assert "Currently saved: any address" in editor.words
     assert editor.fields["networks"] == "198.51.100.0/24 # mine"
     assert editor.press("Save").status_code == 302
     assert networks_of(key) == ["198.51.100.0/24"]

@@ -28,7 +28,7 @@ from audit.client_address import Network, parse_address, parse_network
 
 SECRET: Final = "kp_live_" + "0" * 49
 HOST_BITS: Final = "This has host bits set. Write {} for the network, or leave out the “/” for a single address."
-MAPPED: Final = "Clients over IPv4 have IPv4 addresses here. Write {} instead."
+MAPPED: Final = "The portal sees IPv4 clients with their IPv4 addresses. Write {} instead."
 
 NETWORKS = st.builds(
     lambda bits, prefix: IPv4Network((bits, prefix), strict=False), st.integers(0, 2**32 - 1), st.integers(1, 32)

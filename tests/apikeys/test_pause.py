@@ -101,6 +101,20 @@ def test_the_owner_is_told_of_both(
     assert "incident" not in str(resumed.body)
 
 
+def test_a_message_about_the_end_of_a_paused_key_says_nothing_of_its_pause(
+    make_key: MakeKey, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    key, _ = make_key()
+    services.pause(key=key, reason="incident 7", until=timezone.now() + timedelta(hours=2), origin=ORIGIN)
+    forget_messages()
+    with django_capture_on_commit_callbacks(execute=True):
+        services.revoke(key=key, reason="server shut down", origin=ORIGIN)
+    text = str(mail.outbox[0].body)
+    assert "Reason: server shut down" in text
+    assert "incident" not in text
+    assert "Until" not in text
+
+
 @pytest.mark.parametrize(("owner", "operator", "end"), [(None, 1, None), (3, 1, 3), (1, 3, 3), (1, None, None)])
 def test_a_pause_of_an_operator_ends_no_earlier_than_the_owner_s(
     make_key: MakeKey, owner: int | None, operator: int | None, end: int | None

@@ -51,7 +51,7 @@ def test_a_lifetime_is_bounded_at_creation_and_at_every_edit(make_key: MakeKey) 
     make_key(expires_at=in_days(90))
     make_key(expires_at=in_days(400), environment="test")
     with pytest.raises(PolicyError, match="at most 90 days"):
-        make_key(expires_at=in_days(91.5))
+        make_key(expires_at=in_days(90.01))
     with pytest.raises(PolicyError, match="at most 90 days"):
         edit(before, expires_at=in_days(100))
     edit(before, name="renamed, and its expiry is as it was")
@@ -93,10 +93,13 @@ def test_the_number_of_keys_is_bounded_by_environment(make_key: MakeKey) -> None
     set_policy(max_keys=2)
     keys = [make_key()[0] for _ in range(2)]
     make_key(environment="test")
-    with pytest.raises(TooManyKeysError, match="2 live keys"):
+    with pytest.raises(TooManyKeysError, match=r"allows 2 live keys, and you have 2\. Revoke one first"):
         make_key()
     services.revoke(key=keys[0], reason="", origin=ORIGIN)
     make_key()
+    set_policy(max_keys=1)
+    with pytest.raises(TooManyKeysError, match=r"allows 1 live key, and you have 2\. Revoke 2 first"):
+        make_key()
 
 
 def test_a_policy_is_set_and_changed_on_the_record(make_user: MakeUser) -> None:

@@ -16,6 +16,7 @@ from apikeys import services
 from apikeys.errors import (
     ChangedMeanwhileError,
     IntegrityViolationError,
+    KeyEndedError,
     NotRevealableError,
     ScopeNotAllowedError,
 )
@@ -172,6 +173,8 @@ def test_a_revoked_key_is_not_edited_not_even_from_a_page_opened_before(make_key
     services.revoke(key=APIKey.objects.get(), reason="", origin=ORIGIN)
     with pytest.raises(ChangedMeanwhileError):
         edit(stale, name="alive again")
+    with pytest.raises(KeyEndedError):
+        edit(APIKey.objects.get(), name="alive again")
     assert APIKey.objects.get().revoked_at
 
 

@@ -66,7 +66,7 @@ def test_a_leak_is_rotated_without_an_overlap_and_its_reason_is_in_the_history(
     assert "refused from now on" in post(browser, f"/keys/{key.pk}/rotate/", **form).content.decode()
     assert outcome_of(former) == "retired"
     page = text_of(get(browser, f"/keys/{key.pk}/").content.decode())
-    assert "Key rotated (no overlap): pasted into a chat by you" in page
+    assert "Key rotated (no overlap): “ pasted into a chat ” by you" in page
     assert "Former secrets (1)" in page
 
 

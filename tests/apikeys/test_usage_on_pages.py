@@ -9,7 +9,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.services import unconfirm_user
+from apikeys import services, usage
 from apikeys.models import APIKey
+from apikeys.services.rotation import current_secret
 from credentials.usage.models import SourceAddress, Usage
 from tests.conftest import ORIGIN, MakeKey
 
@@ -76,11 +78,35 @@ def test_it_names_the_addresses_and_the_last_use_of_each_secret(browser: Client,
     assert "2\xa0minutes ago" in page(browser, "/keys/")
 
 
+def test_an_address_stands_once_whatever_secrets_were_sent_from_it(browser: Client, make_key: MakeKey) -> None:
+    key, _ = make_key()
+    now = timezone.now()
+    for secret, first, last in (("sec_1", 9, 3), ("sec_2", 3, 1)):
+        seen = {"first_at": now - timedelta(days=first), "last_at": now - timedelta(days=last)}
+        SourceAddress.objects.create(credential=key.pk, secret=secret, address="198.51.100.7", **seen)
+    used = usage.source_addresses(key.pk)
+    assert used == [("198.51.100.7", now - timedelta(days=9), now - timedelta(days=1))]
+    assert page(browser, f"/keys/{key.pk}/").count("198.51.100.7") == 1
+
+
+def test_the_first_call_is_one_with_the_current_secret(browser: Client, make_key: MakeKey) -> None:
+    key, _ = make_key()
+    former = key.secrets.get()
+    SourceAddress.objects.create(
+        credential=key.pk, secret=former.pk, address="", first_at=timezone.now(), last_at=timezone.now()
+    )
+    assert browser.get(f"/keys/{key.pk}/first-call/", secure=True).json() == {"used": True}
+    services.rotate(key=key, replaces=former.pk, origin=ORIGIN)
+    assert browser.get(f"/keys/{key.pk}/first-call/", secure=True).json() == {"used": False}
+    SourceAddress.objects.update(secret=current_secret(key).pk)
+    assert browser.get(f"/keys/{key.pk}/first-call/", secure=True).json() == {"used": True}
+
+
 def test_the_limit_of_a_key_is_told(browser: Client, make_key: MakeKey, settings: Any) -> None:
     key, _ = make_key()
     assert "<dt>Rate limit</dt><dd>None</dd>" in page(browser, f"/keys/{key.pk}/")
     settings.KEYPORTAL_RATE_LIMIT = "60/minute"
-    assert "<dd>60/minute</dd>" in page(browser, f"/keys/{key.pk}/")
+    assert "<dd>60/minute, the portal&#x27;s default</dd>" in page(browser, f"/keys/{key.pk}/")
     APIKey.objects.filter(pk=key.pk).update(rate_limit="5/second")
     assert "5/second, set by an operator" in page(browser, f"/keys/{key.pk}/")
 
@@ -131,7 +157,7 @@ def test_a_key_that_was_not_used_for_a_day_is_revoked_by_one_click(browser: Clie
         ("Active", {}, {"accepted": 90, "paused": 10}),
         ("Active", {}, {"accepted": 1, "paused": 18}),
         ("Many refusals", {}, {"accepted": 89, "paused": 11}),
-        ("Expires soon", {"expires_at": timedelta(days=6)}, {"paused": 11}),
+        ("Expires soon", {"expires_at": timedelta(days=6), "created_at": timedelta(days=-7)}, {"paused": 11}),
         ("Expired", {"expires_at": timedelta(seconds=-1)}, {}),
         ("Paused", {"paused_at": timedelta(0)}, {}),
         ("Revoked", {"revoked_at": timedelta(0), "paused_at": timedelta(0)}, {}),

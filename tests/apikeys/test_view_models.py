@@ -84,7 +84,7 @@ def test_an_error_of_the_form_as_a_whole_is_none_of_a_field() -> None:
     ("own", "default", "words"),
     [
         ("5/second", "60/minute", "5/second, set by an operator"),
-        ("", "60/minute", "60/minute"),
+        ("", "60/minute", "60/minute, the portal's default"),
         ("", "", "None"),
     ],
 )

@@ -73,8 +73,8 @@ def test_a_policy_is_set_by_the_verb_and_read_in_the_history(desk: Client, opera
     event = Event.objects.get(verb="policy_changed")
     assert (event.actor, event.subject_type, event.subject_id) == (f"user:{operator.pk}", "policy", "live")
     history = text_of(desk.get(f"{POLICIES}live/history/", secure=True))
-    assert "Key policy changed greatest lifetime in days: 90, allow keys that never expire: no" in history
-    assert "most keys of a developer: 1" in history
+    assert "Key policy changed maximum lifetime in days: 90, allow keys that never expire: no" in history
+    assert "maximum keys per developer: 1" in history
     assert not KeyPolicy.objects.filter(pk="test").exists()
 
 
@@ -82,7 +82,7 @@ def test_a_policy_is_set_by_the_verb_and_read_in_the_history(desk: Client, opera
     ("bounds", "field", "says"),
     [
         ({"allows_never": "off"}, "default_days", "Enter a default, because keys that never expire aren't allowed."),
-        ({"max_days": "7", "default_days": "30"}, "default_days", "longer than the greatest lifetime, 7 days."),
+        ({"max_days": "7", "default_days": "30"}, "default_days", "longer than the maximum lifetime, 7 days."),
         ({"max_days": "0"}, "max_days", "greater than or equal to 1"),
         ({"max_days": "36501"}, "max_days", "less than or equal to 36500"),
         ({"default_days": "0"}, "default_days", "greater than or equal to 1"),

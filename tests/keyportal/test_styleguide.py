@@ -19,6 +19,7 @@ ELSEWHERE: Final = {
     "local-bar": "above every page in local mode",
     "reference-nav": "beside the reference of the API",
     "notices": "around the messages of a page that has some",
+    "revoked": "on a row of the revoked keys",
 }
 """Classes that only other pages show, and where."""
 SHEETS: Final = sorted(set((ROOT / "static/css").glob("*.css")) - {ROOT / "static/css/operators.css"})
