@@ -95,7 +95,7 @@ def add_network(text: str, network: Network) -> str:
     """
     if is_within(network, readable_networks(text)):
         return text
-    lines = [line for line in _LINE_END.split(text) if not _is_all_within(line, network)]
+    lines = [line for line in _LINE_END.split(text.rstrip()) if not _is_all_within(line, network)]
     return "\n".join([*(lines if any(map(str.strip, lines)) else ()), in_short(network)])
 
 

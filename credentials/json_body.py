@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError, ValidationError
@@ -47,19 +47,21 @@ def parse(body: bytes | bytearray) -> Any:
     return value
 
 
-def unknown_members(sent: Iterable[str], known: Collection[str]) -> dict[str, list[str]]:
+def unknown_members(sent: Iterable[str], known: Collection[str], *, what: str = "member") -> dict[str, list[str]]:
     """Return error messages for the unknown names, by name. A name that may be a misplaced value is not repeated."""
     errors: dict[str, list[str]] = {}
     unknown = (name for name in sent if name not in known)
     for name in islice(unknown, MAX_UNKNOWN):  # finding a close match is slow
         meant = _suggestion(name, known)
         quotable = name if _NAME.fullmatch(name) else "non_field_errors"
-        errors[quotable] = [f"This member is unknown. Did you mean “{meant}”?" if meant else "This member is unknown."]
+        errors[quotable] = [f"This {what} is unknown." + (f" Did you mean “{meant}”?" if meant else "")]
     return errors
 
 
 class StrictSerializer(serializers.Serializer[Any]):
     """A serializer that refuses unknown members. `null` for an optional member is the same as leaving it out."""
+
+    default_error_messages: ClassVar = {"invalid": "Send a JSON object."}
 
     @override
     def to_internal_value(self, data: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.core.exceptions import ValidationError as InvalidTextError
 from rest_framework import serializers
@@ -87,10 +87,15 @@ class ExpiryField(TimeField):
             raise serializers.ValidationError(EXPIRY_EXPECTED) from error
 
 
-class NetworksField(serializers.ListField):
-    """A list of addresses and networks."""
+class TextsField(serializers.ListField):
+    """A list of strings."""
 
+    default_error_messages: ClassVar = {"not_a_list": "Send a list."}
     child = TextField(max_length=MAX_LENGTH)
+
+
+class NetworksField(TextsField):
+    """A list of addresses and networks."""
 
     @override
     def to_internal_value(self, data: Any) -> list[str]:
@@ -99,12 +104,6 @@ class NetworksField(serializers.ListField):
         except NetworksError as error:
             faults = {str(fault.line): [fault.message] for fault in reversed(error.faults)}
             raise serializers.ValidationError(faults) from error
-
-
-class ScopesField(serializers.ListField):
-    """Names of scopes."""
-
-    child = TextField(max_length=MAX_LENGTH)
 
 
 class OverlapField(serializers.Field):  # type: ignore[type-arg]  # not generic at run time
@@ -140,7 +139,7 @@ class NewKeyBody(Body):
         error_messages={"invalid_choice": "Send live or test."},
         help_text="If you leave it out: that of the key that calls, or `live`.",
     )
-    scopes = ScopesField(max_length=MAX_SCOPES, required=False, help_text=SCOPES_HELP)
+    scopes = TextsField(max_length=MAX_SCOPES, required=False, help_text=SCOPES_HELP)
     networks = NetworksField(max_length=MAX_NETWORKS, required=False, help_text=NETWORKS_HELP)
     expires_at = ExpiryField(required=False)
     show_once = serializers.BooleanField(
@@ -154,7 +153,7 @@ class KeyChangesBody(Body):
     """Changes to a key: what is named, and nothing else."""
 
     name = NameField(max_length=NAME_LENGTH, required=False, help_text=NAME_HELP)
-    scopes = ScopesField(max_length=MAX_SCOPES, required=False, help_text=SCOPES_HELP)
+    scopes = TextsField(max_length=MAX_SCOPES, required=False, help_text=SCOPES_HELP)
     networks = NetworksField(max_length=MAX_NETWORKS, required=False, help_text=NETWORKS_HELP)
     expires_at = ExpiryField(required=False)
 

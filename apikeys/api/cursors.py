@@ -23,7 +23,7 @@ PARAMETERS: Final = ("limit", "cursor")
 def query_of(request: Request, *known: str) -> dict[str, str]:
     """Return the query's parameters, each at most once. Raises `ValidationError` for another one."""
     query = request.query_params
-    errors: dict[str, Any] = unknown_members(query, known)
+    errors: dict[str, Any] = unknown_members(query, known, what="parameter")
     errors |= {name: ["Send this once."] for name in known if len(query.getlist(name)) > 1}
     if errors:
         raise ValidationError(errors)

@@ -31,6 +31,7 @@ def test_wrong_codes_end_in_429_and_are_on_the_record(developer: User) -> None:
     assert failures.count() == 10
 
 
+@pytest.mark.sweep
 def test_wrong_codes_from_everywhere_delay_only_new_places(developer: User, log_in: LogIn) -> None:
     known = browser_at(250)
     post(known, "/accounts/login/", login=EMAIL, password=PASSWORD)

@@ -41,6 +41,7 @@ def test_cookies_have_the_host_prefix_and_their_flags(client: Client, developer:
         assert cookie["domain"] == ""
 
 
+@pytest.mark.sweep
 @pytest.mark.security("S-02")
 def test_a_session_ends_after_half_an_hour_of_nothing_and_after_twelve_hours_of_anything(
     client: Client, developer: User, time_machine: Any

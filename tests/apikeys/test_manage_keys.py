@@ -67,7 +67,7 @@ def test_without_scopes_a_key_has_none(api: Api, body: dict[str, Any]) -> None:
     ("body", "pointer", "said"),
     [
         ({}, "/name", "required"),
-        ([], "", "Invalid data"),
+        ([], "", "Send a JSON object"),
         ({"name": ""}, "/name", "blank"),
         ({"name": "x" * 101}, "/name", "up to 100 characters"),
         ({"name": "a\u202eb"}, "/name", "direction"),

@@ -108,6 +108,7 @@ def subjects_of(act: Callable[[], object]) -> list[str]:
     return [message.subject.removeprefix("[keyportal] ") for message in mail.outbox]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("actor", ["key:key_1", "user:{developer}"])
 def test_a_program_that_creates_in_a_loop_does_not_bury_the_mailbox(
     developer: User, make_key: MakeKey, time_machine: Any, actor: str

@@ -99,6 +99,7 @@ def test_the_table_is_of_the_versions_that_are_pinned() -> None:
     assert libraries.keys() - pinned.keys() == {"Python", "SQLite", "PostgreSQL", "PgBouncer"}
 
 
+@pytest.mark.sweep
 @pytest.mark.once
 def test_what_is_private_to_a_library_is_in_the_table() -> None:
     used = {f"{file}: {name}" for file, name in _used_of_libraries()}

@@ -80,6 +80,7 @@ def test_what_is_welcome_is_kept_and_shown(desk: Client, make_key: MakeKey, deve
     assert Scope.objects.get(name="c:d").description == GOOD
 
 
+@pytest.mark.sweep
 def test_a_rate_limit_is_kept_in_one_spelling(desk: Client, make_key: MakeKey) -> None:
     key, _ = make_key()
     for typed, kept in {" 5000  per 2\thours ": "5000 per 2 hours", "100/MINUTE": "100/minute", "": ""}.items():
@@ -90,6 +91,7 @@ def test_a_rate_limit_is_kept_in_one_spelling(desk: Client, make_key: MakeKey) -
     assert APIKey.objects.get().rate_limit == ""
 
 
+@pytest.mark.sweep
 def test_a_secret_that_was_typed_by_mistake_is_not_shown_again(
     desk: Client, log_in: Callable[..., Client], make_key: MakeKey, developer: User
 ) -> None:

@@ -134,6 +134,7 @@ def pages_of(key: APIKey) -> list[str]:
     return own + admin
 
 
+@pytest.mark.sweep
 @pytest.mark.django_db
 def test_every_page_says_utc_and_none_says_none(log_in: LogIn, operator: User, lived_in: APIKey) -> None:
     browser = log_in(operator)

@@ -181,6 +181,7 @@ def test_a_service_asks_about_every_kind(
     assert post_form(client, "/oauth/introspect", {"token": "x"}, **basic(key.pk, secret))[0] == 401
 
 
+@pytest.mark.sweep
 def test_log_ins_are_counted_and_given_back(
     client: Client, log_in_for_tokens: Callable[..., Json], make_user: MakeUser, developer: User
 ) -> None:

@@ -51,6 +51,7 @@ def test_log_ins_to_an_account(client: Client, developer: User, clock: Clock, se
     )
 
 
+@pytest.mark.sweep
 def test_a_right_password_uses_no_guess_up(client: Client, make_user: MakeUser, clock: Clock) -> None:
     for number in range(4):
         email = make_user(f"right{number}@example.com").email

@@ -115,6 +115,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.sweep
 @given(st.sampled_from(sorted(PAYLOAD)), json_values)
 def test_whatever_a_claim_holds_the_answer_is_claims_or_one_error(claim: str, value: object) -> None:
     payload = {**PAYLOAD, claim: value}

@@ -73,6 +73,7 @@ def test_a_truncated_value_is_refused() -> None:
             unseal(RING, blob[:length], CONTEXT)
 
 
+@pytest.mark.sweep
 @pytest.mark.security("K-03")
 def test_a_nonce_is_never_used_twice() -> None:
     blobs = [seal(RING, "same", CONTEXT) for _ in range(50_000)]

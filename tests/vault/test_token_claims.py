@@ -49,6 +49,7 @@ def test_no_two_tokens_have_the_same_id() -> None:
     assert {len(name) for name in ids} == {len("tok_") + 22}  # 22 base62 characters: 131 bits
 
 
+@pytest.mark.sweep
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

@@ -36,6 +36,7 @@ def test_what_was_signed_is_read_whichever_key_signed_it(algorithm: str) -> None
     )
 
 
+@pytest.mark.sweep
 @pytest.mark.conformance("JW-21")
 @pytest.mark.parametrize("algorithm", KEY_TYPES)
 def test_no_bit_can_be_flipped(algorithm: str) -> None:
