@@ -15,7 +15,7 @@ LONGEST_LINE: Final = 160
 MOST_LINES: Final = 120
 FILTERS: Final = {
     *("admin_urlname", "admin_urlquote", "capfirst", "date", "default", "intcomma", "json_script", "length"),
-    *("linebreaks", "naturaltime", "paragraphs", "pluralize", "printable", "safe", "urlize", "yesno"),
+    *("linebreaks", "naturaltime", "paragraphs", "pluralize", "printable", "safe", "timeuntil", "urlize", "yesno"),
 }
 """Filters that write a value as it is. Those that cut, join or compute make a view-model necessary."""
 COMPARING: Final = {
