@@ -8,12 +8,17 @@ import pytest
 
 from keyportal_client.cli.exit_status import ExitStatus
 from keyportal_client.cli.run import run
-from tests.clients.stub import A_KEY, A_SECRET, ME, Stub, as_json, serving
+from tests.clients.stub import A_KEY, A_SECRET, ME, Answer, Stub, as_json, serving
 
 pytestmark = pytest.mark.once
 KEY = "kp_live_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
 HOSTILE = "x\x1b]0;owned\x07\r\nroot#"
 CONTROLS = {"\x1b", "\x07", "\r"}
+
+
+def as_page(item: dict[str, Any]) -> Answer:
+    """Return what answers with a list of one item."""
+    return lambda request: as_json({"items": [item], "next": None})
 
 
 @pytest.fixture
@@ -83,9 +88,25 @@ def test_a_proxy_that_can_not_be_used_is_not_tried_and_not_quoted(
     assert said == "Error: HTTPS_PROXY names no proxy that can be used. Write http://host:port.\n"
 
 
+def test_the_details_of_an_event_are_inert_and_of_any_form(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+    event = {"id": 1, "at": "2026-01-01T00:00:00Z", "title": "x", "by": "by you", "address": None}
+    for kind, details in (
+        ("key_edited", {"changed": [HOSTILE, 5], "widened": HOSTILE}),
+        ("key_paused", {"until": HOSTILE, "reason": f"{HOSTILE} {KEY}"}),
+        ("key_rotated", {"retires_at": 5, "overlap": {}, "reason": [HOSTILE]}),
+        ("key_limited", {"limit": None}),
+    ):
+        stub.answer = as_page({**event, "type": kind, "details": details})
+        assert run(["keys", "events", "key_1"]) == 0
+        shown = capsys.readouterr().out
+        assert len(shown.splitlines()) == 2
+        assert not CONTROLS & set(shown)
+        assert KEY not in shown
+
+
 def test_an_event_without_an_address_is_shown(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
     """As those are that operators made."""
     event = {"id": 1, "at": "2026-01-01T00:00:00Z", "type": "key_paused", "title": "Key paused", "by": "by an operator"}
-    stub.answer = lambda request: as_json({"items": [{**event, "address": None, "details": {}}], "next": None})
+    stub.answer = as_page({**event, "address": None, "details": {}})
     assert run(["keys", "events", "key_1"]) == 0
     assert "an operator" in capsys.readouterr().out

@@ -1,45 +1,76 @@
-"""`keyportal keys list`, `show`, `usage` and `events`."""
+"""`keyportal keys list`, `show` and `usage`."""
 
 from itertools import chain
 from typing import Final
 
 import click
 
-from keyportal_client.api import KeyFilter
+from keyportal_client.api import Client, KeyFilter
 from keyportal_client.cli.options import json_option, key_id_argument
 from keyportal_client.cli.output import coloured_state, emit, emit_json, say
 from keyportal_client.cli.session import open_client
 from keyportal_client.cli.table import Column, show_fields, show_table
 from keyportal_client.cli.times import shown_time
-from keyportal_client.shapes import Event, Key, Usage
+from keyportal_client.shapes import Key, KeyPage, Secret, Usage
 
 ACCEPTED: Final = "accepted"
+REVOKED: Final = "revoked"
+CREATE: Final = "keyportal keys create --name NAME"
 STATES: Final = ("active", "paused", "expired", "revoked")
+REFUSED: Final = {
+    "paused": "not while the key is paused",
+    "expired": "no longer: the key has expired",
+    "revoked": "no longer: the key is revoked",
+}
+"""What is said of the secrets of a key in such a state."""
 
 
 @click.command("list")
 @click.option("--state", type=click.Choice(STATES), help="Only keys in this state.")
 @click.option("--environment", type=click.Choice(("live", "test")), help="Only keys of this environment.")
 @click.option("--search", metavar="TEXT", help="Only keys with this text in their name or id.")
-@click.option("--all", "every", is_flag=True, help="List every key, instead of the 25 newest.")
+@click.option("--all", "every", is_flag=True, help="List every key, revoked ones too.")
 @json_option
 def list_keys(state: str | None, environment: str | None, search: str | None, every: bool, as_json: bool) -> None:
-    """List your keys, newest first."""
+    """List your keys, newest first.
+
+    Without --all and --state, these are the 25 newest, and those of them that are revoked are left out.
+    """
     client = open_client()
     wanted: KeyFilter = {"state": state or "", "environment": environment or "", "search": search or ""}
+    hidden = 0
     if every:
-        keys, more = list(client.all_keys(**wanted)), None
-    else:
+        page: KeyPage = {"items": list(client.all_keys(**wanted)), "next": None}
+    elif state:
         page = client.list_keys(**wanted)
-        keys, more = page["items"], page["next"]
+    else:
+        page, hidden = _without_revoked(client, wanted)
     if as_json:
-        emit_json({"items": keys, "next": more})
-        return
-    if not keys:
-        say("No key matches." if any(wanted.values()) else "You have no keys. Create one: keyportal keys create")
-        return
-    _show_keys(keys)
-    if more:
+        emit_json({"items": page["items"], "next": page["next"]})
+    elif page["items"]:
+        _show_keys(page["items"])
+    elif not hidden:
+        say("No key matches." if any(wanted.values()) else f"You have no keys. Create one: {CREATE}")
+    if not as_json:
+        _say_what_is_left_out(page, hidden)
+
+
+def _without_revoked(client: Client, wanted: KeyFilter) -> tuple[KeyPage, int]:
+    """Return the first page with a key that is not revoked, without those that are, and how many were passed over."""
+    page, hidden = client.list_keys(**wanted), 0
+    while True:
+        shown = [key for key in page["items"] if key["state"] != REVOKED]
+        hidden += len(page["items"]) - len(shown)
+        if shown or not page["next"]:
+            return {"items": shown, "next": page["next"]}, hidden
+        page = client.list_keys(cursor=page["next"], **wanted)
+
+
+def _say_what_is_left_out(page: KeyPage, hidden: int) -> None:
+    if hidden:
+        are = "1 revoked key is" if hidden == 1 else f"{hidden} revoked keys are"
+        say(f"{are} not shown. List revoked keys with --state revoked.")
+    if page["next"]:
         say("There are more keys. List them with --all.")
 
 
@@ -72,40 +103,20 @@ def usage(key_id: str, by: str, days: int | None, as_json: bool) -> None:
     elif counted["items"]:
         _show_usage(counted)
     else:
-        say(f"No calls in the last {counted['days']} days.")
-
-
-@click.command("events")
-@key_id_argument
-@click.option("--all", "every", is_flag=True, help="List the whole history, instead of the 25 newest events.")
-@json_option
-def events(key_id: str, every: bool, as_json: bool) -> None:
-    """List what happened to a key, newest first."""
-    client = open_client()
-    if every:
-        found, more = list(client.all_events(key_id)), None
-    else:
-        page = client.events(key_id)
-        found, more = page["items"], page["next"]
-    if as_json:
-        emit_json({"items": found, "next": more})
-        return
-    _show_events(found)
-    if more:
-        say("There are more events. List them with --all.")
+        say("No calls today." if counted["days"] == 1 else f"No calls in the last {counted['days']} days.")
 
 
 def show_key(key: Key) -> None:
     """Write a key to standard output."""
     show_fields(
         [
-            ("Id", key["id"]),
+            ("ID", key["id"]),
             ("Name", key["name"]),
             ("Environment", key["environment"]),
             ("State", _state(key)),
             ("Scopes", " ".join(key["scopes"]) or "none"),
             ("Networks", " ".join(key["networks"]) or "any"),
-            ("Rate limit", key["rate_limit"] or "the portal's own"),
+            ("Rate limit", key["rate_limit"] or "the portal's default"),
             ("Created", shown_time(key["created_at"])),
             ("Expires", shown_time(key["expires_at"])),
             ("Last used", shown_time(key["last_used_at"])),
@@ -114,17 +125,23 @@ def show_key(key: Key) -> None:
     if not key["secrets"]:
         return
     emit("")
-    columns = (Column("SECRET"), Column("CREATED"), Column("LAST USED"), Column("WORKS UNTIL"))
+    columns = (Column("SECRET"), Column("CREATED"), Column("LAST USED"), Column("WORKS"))
     rows = [
         (
             secret["hint"],
             shown_time(secret["created_at"]),
             shown_time(secret["last_used_at"]),
-            shown_time(secret["retires_at"], absent="the key ends"),
+            _works(key, secret),
         )
         for secret in key["secrets"]
     ]
     show_table(columns, rows)
+
+
+def _works(key: Key, secret: Secret) -> str:
+    """Return until when a secret of a key is accepted, or why it is not."""
+    refused = REFUSED.get(key["state"])
+    return refused or f"until {shown_time(secret['retires_at'], absent='the key ends')}"
 
 
 def calls_of(usage: Usage) -> int:
@@ -171,16 +188,7 @@ def _show_usage(counted: Usage) -> None:
     rows = []
     for calls in counted["items"]:
         refused = {outcome: count for outcome, count in calls["outcomes"].items() if outcome != ACCEPTED}
-        why = ", ".join(f"{outcome} {count}" for outcome, count in refused.items())
+        why = ", ".join(f"{outcome.replace('_', ' ')} {count}" for outcome, count in refused.items())
         accepted = calls["outcomes"].get(ACCEPTED, 0)
         rows.append((shown_time(calls["at"]), str(accepted), str(sum(refused.values())), why))
-    show_table(columns, rows)
-
-
-def _show_events(found: list[Event]) -> None:
-    columns = (Column("TIME"), Column("WHAT", can_be_cut=True), Column("WHO", can_be_cut=True), Column("ADDRESS"))
-    rows = [
-        (shown_time(event["at"]), event["title"], event["by"].removeprefix("by "), event["address"] or "")
-        for event in found
-    ]
     show_table(columns, rows)

@@ -3,12 +3,13 @@
 import click
 
 from keyportal_client import __version__
-from keyportal_client.cli import changing, creating, log_ins, reading, rotating
+from keyportal_client.cli import changing, creating, environment, history, log_ins, reading, rotating
 from keyportal_client.cli.options import json_option
 from keyportal_client.cli.output import emit_json
 from keyportal_client.cli.session import logged_in_as, open_client
 from keyportal_client.cli.table import Column, show_fields, show_table
 from keyportal_client.cli.times import shown_time
+from keyportal_client.shapes import Me
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -51,9 +52,16 @@ def whoami(as_json: bool) -> None:
             ("Owner", me["owner"]),
             ("Environment", me["environment"]),
             ("Scopes", " ".join(me["scopes"]) or "none"),
-            ("Expires", shown_time(me["expires_at"])),
+            _end_of(me),
         ]
     )
+
+
+def _end_of(me: Me) -> tuple[str, str]:
+    """Return until when the credential is good. An access token ends soon, which is not the end of its log-in."""
+    if me["kind"] == "api_key" or environment.key():
+        return "Expires", shown_time(me["expires_at"])
+    return "Access token", f"until {shown_time(me['expires_at'])}, then renewed automatically"
 
 
 @keyportal.command("scopes")
@@ -72,6 +80,6 @@ for command in (log_ins.login, log_ins.logout):
     keyportal.add_command(command)
 for command in (
     *(reading.list_keys, reading.show, creating.create, changing.edit, rotating.rotate, rotating.end_overlap),
-    *(changing.pause, changing.resume, changing.revoke, reading.usage, reading.events),
+    *(changing.pause, changing.resume, changing.revoke, reading.usage, history.events),
 ):
     keys.add_command(command)

@@ -71,7 +71,7 @@ def adopt_secret(key_id: str, secret: str) -> None:
 def logged_in_as() -> str:
     """Return the e-mail address of the log-in. Raises `NotLoggedInError`, `StoppedError`."""
     store = open_store()
-    entry = store.entry(chosen_portal(store))
+    entry = store.entry(chosen_portal(store)) if not environment.key() else None
     return entry.who if entry is not None else "the owner of KEYPORTAL_KEY"
 
 

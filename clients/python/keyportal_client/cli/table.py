@@ -22,16 +22,20 @@ class Column(NamedTuple):
     """Takes a cell's text, and what is shown of it."""
 
 
-def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table to standard output; cut to the terminal's width if it is one."""
+def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> None:
+    """Write a table to standard output; cut to the terminal's width if it is one.
+
+    A note follows its row on the same line and is never cut: the terminal wraps it.
+    """
     cells = [[inert(cell) for cell in row] for row in rows]
     widths = [max(map(width, (column.title, *values))) for column, *values in zip(columns, *cells, strict=True)]
     if sys.stdout.isatty():
         widths = _fitted(columns, widths, shutil.get_terminal_size().columns)
-    emit(heading(_line([column.title for column in columns], widths)))
-    for row, shown in zip(rows, cells, strict=True):
-        styles = [column.style for column in columns]
-        emit(_line(shown, widths, [_style(style, cell) for style, cell in zip(styles, row, strict=True)]))
+    emit(heading(_line([column.title for column in columns], widths).rstrip()))
+    styles = [column.style for column in columns]
+    for row, shown, note in zip(rows, cells, notes or [""] * len(rows), strict=True):
+        line = _line(shown, widths, [_style(style, cell) for style, cell in zip(styles, row, strict=True)])
+        emit(f"{line}{GAP}{inert(note)}".rstrip())
 
 
 def show_fields(fields: Sequence[tuple[str, str]]) -> None:
@@ -71,4 +75,4 @@ def _line(cells: Sequence[str], widths: Sequence[int], styles: Sequence[Callable
     fitting = [cut(cell, wide) for cell, wide in zip(cells, widths, strict=False)]
     padding = [" " * (wide - width(cell)) for cell, wide in zip(fitting, widths, strict=True)]
     styled = [style(cell) for style, cell in zip(styles, fitting, strict=False)] if styles else fitting
-    return GAP.join(cell + pad for cell, pad in zip(styled, padding, strict=True)).rstrip()
+    return GAP.join(cell + pad for cell, pad in zip(styled, padding, strict=True))
