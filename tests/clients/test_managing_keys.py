@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.clients.command import Command
 from tests.clients.conftest import Machine
 from tests.portal import Portal
 from tests.waiting import DEADLINE
@@ -184,6 +185,51 @@ def test_usage_and_history_are_shown(portal: Portal, machine: Machine) -> None:
     assert "Key created" in machine.command.done("keys", "events", key).stdout
 
 
+def test_the_history_says_what_changed_until_when_and_why(machine: Machine) -> None:
+    key, _ = make(machine)
+    machine.command.done("keys", "edit", key, "--name", "after", "--expires", "never", "--add-scope", "keys:read")
+    machine.command.done("keys", "pause", key, "--reason", "an incident", "--until", "2040-01-31")
+    machine.command.done("keys", "resume", key)
+    machine.command.done("keys", "rotate", key, "--overlap", "1h", "--reason", "yearly")
+    shown = machine.command.done("keys", "events", key).stdout.splitlines()
+    assert len(shown) == 1 + 5
+    assert re.search(r"Key rotated .* old secret works until 20\S+ \S+ UTC; “yearly”$", shown[1])
+    assert shown[3].endswith("until 2040-01-31 23:59 UTC; “an incident”")
+    assert re.search(r"changed: (expiry, )?name, scopes; allows more: (expiry, )?scopes$", shown[4])
+    narrow = machine.command.on_terminal("keys", "events", key, columns=60)[1]
+    assert "“an incident”" in narrow
+
+
+def test_revoked_keys_are_listed_only_if_they_are_asked_for(portal: Portal, machine: Machine) -> None:
+    key, _ = make(machine, "old one")
+    other, _ = make(machine, "old two")
+    machine.command.done("keys", "revoke", key, "--yes")
+    listed = machine.command.done("keys", "list", "--search", "old")
+    assert (key in listed.stdout, other in listed.stdout) == (False, True)
+    assert listed.stderr == "1 revoked key is not shown. List revoked keys with --state revoked.\n"
+    for options, ids in (
+        ((), [other]),
+        (("--state", "revoked"), [key]),
+        (("--all",), [other, key]),
+        (("--state", "active", "--all"), [other]),
+    ):
+        found = machine.command.done("keys", "list", "--search", "old", *options, "--json")
+        assert ([one["id"] for one in json.loads(found.stdout)["items"]], found.stderr) == (ids, "")
+    machine.command.done("keys", "revoke", other, "--yes")
+    assert machine.command.done("keys", "list", "--search", "old").stderr.startswith("2 revoked keys are not shown.")
+
+
+def test_the_secrets_of_a_key_that_is_refused_are_not_said_to_work(machine: Machine) -> None:
+    key, _ = make(machine)
+    assert "until the key ends" in machine.command.done("keys", "show", key).stdout
+    machine.command.done("keys", "pause", key)
+    assert "not while the key is paused" in machine.command.done("keys", "show", key).stdout
+    machine.command.done("keys", "revoke", key, "--yes")
+    shown = machine.command.done("keys", "show", key).stdout
+    assert "until the key ends" not in shown
+    assert "Rate limit   the portal's default\n" in shown
+
+
 def test_a_name_only_shows_itself_on_a_terminal(portal: Portal, machine: Machine) -> None:
     hostile = "a\x1b[2J\x1b]0;pwned\x07\u202ereversed\u2028"
     names = {make(machine, f"name {number}")[0]: name for number, name in enumerate((hostile, RIGHT_TO_LEFT))}
@@ -219,18 +265,35 @@ def test_a_table_fits_the_terminal_and_colour_is_for_terminals(machine: Machine)
 
 def test_what_the_portal_refuses_is_said_about_the_option(machine: Machine) -> None:
     key, _ = make(machine)
+    twice = ("--network", "192.0.2.0/24", "--network", "192.0.2.1")
     for arguments, said in (
         (("create", "--name", "x", "--scope", "no:scope"), "--scope: "),
-        (("create", "--name", "x", "--network", "nowhere"), "--network: "),
+        (("create", "--name", "x", "--network", "nowhere"), "--network nowhere: This isn't an address"),
+        (("create", "--name", "x", *twice), "--network 192.0.2.1: This is within 192.0.2.0/24. Remove one"),
         (("create", "--name", "x\x07"), "--name: "),
         (("create", "--name", "x", "--expires", "2001-01-01"), "--expires: This expiry is in the past."),
         (("rotate", key, "--overlap", "1 year"), "--overlap: Send 0, or a number"),
-        (("show", "key_0000000000000000000000"), "There is nothing here."),
-        (("resume", "key_0000000000000000000000"), "There is nothing here."),
+        (("show", "key_0000000000000000000000"), "There is no key with this id, or it isn't yours."),
+        (("resume", "key_0000000000000000000000"), "There is no key with this id, or it isn't yours."),
     ):
         refused = machine.command("keys", *arguments)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr.startswith(f"Error: {said}"), refused.stderr
+
+
+def test_a_scope_that_is_not_in_the_catalogue_is_named(portal: Portal, developer: str, command: Command) -> None:
+    """To a log-in: a key can't give another one what it lacks itself, whether or not there is such a scope."""
+    command.log_in(portal.url, developer)
+    key = command.json("keys", "create", "--name", "x", "--scope", "keys:read")["id"]
+    for arguments, said in (
+        (("edit", key, "--add-scope", "nosuch"), "--add-scope: nosuch is not in"),
+        (("edit", key, "--scope", "keys:read", "--scope", "b", "--scope", "a"), "--scope: b and a are not in"),
+        (("create", "--name", "x", "--scope", "no\x1b[2J"), r"--scope: no\u001b[2J is not in"),
+        (("create", "--name", "x", "--scope", "kp_live_0123456789"), "--scope: kp_live_… is not in"),
+    ):
+        refused = command("keys", *arguments)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr == f"Error: {said} the portal's catalogue of scopes.\n"
 
 
 def test_what_is_typed_at_the_wrong_place_is_not_repeated(machine: Machine) -> None:

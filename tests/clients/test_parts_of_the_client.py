@@ -123,6 +123,9 @@ def test_moments_are_written_as_people_write_them() -> None:
     for wrong in ("", "soon", "30", "30w", "2027-13-01", "2027-01-31T12:00", "9999999d", "-1d"):
         with pytest.raises(click.BadParameter):
             takes.convert(wrong, None, None)
+    for late in ("99999999d", "9" * 40 + "m"):
+        with pytest.raises(click.BadParameter, match="too far ahead"):
+            takes.convert(late, None, None)
     with pytest.raises(click.BadParameter):
         MomentType(takes_never=False).convert("never", None, None)
     assert [shown_time(text) for text in (None, "2027-01-31T12:00:00Z", "x")] == ["never", "2027-01-31 12:00 UTC", "x"]

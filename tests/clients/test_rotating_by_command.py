@@ -51,7 +51,7 @@ def test_the_new_secret_is_printed_and_the_old_one_goes_on(
     assert [status_of(portal, secret) for secret in (old, ended.stdout.strip())] == [200, 200]
     assert "active, being rotated" in machine.command.done("keys", "show", key).stdout
     refused = machine.command("keys", "rotate", key)
-    assert (refused.returncode, "This key is being rotated." in refused.stderr) == (1, True)
+    assert (refused.returncode, "A rotation of this key is under way." in refused.stderr) == (1, True)
     assert len(machine.command.json("keys", "end-overlap", key)["secrets"]) == 1
     assert status_of(portal, old) == 401
 
@@ -141,4 +141,4 @@ def test_the_same_rotation_again_gives_the_same_secret(machine: Machine, rotated
     once = ("keys", "rotate", rotated[0], "--idempotency-key", "rotate-1")
     assert machine.command.done(*once).stdout == machine.command.done(*once).stdout
     other = machine.command(*once, "--overlap", "1h")
-    assert (other.returncode, "was sent with another call" in other.stderr) == (1, True)
+    assert (other.returncode, "This --idempotency-key was sent with another command" in other.stderr) == (1, True)

@@ -1,6 +1,7 @@
 """From an answer to JSON, or to the error that says why there is none."""
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -27,6 +28,8 @@ _OF_GATEWAYS: Final = {
     **dict.fromkeys(AWAY, "The portal is not available at the moment."),
 }
 """What gateways in front of a portal answer for it, in words of their own."""
+
+_SCOPES: Final = re.compile(r'\bscope="([^"]{1,4000})"')
 
 
 def json_of(answer: Answer) -> Any:
@@ -61,6 +64,7 @@ def _refusal(answer: Answer, body: Any) -> Exception:
             code=body["code"],
             detail=str(body.get("detail", "")),
             faults=_faults(body.get("errors")),
+            scopes=_scopes(answer.headers.get("WWW-Authenticate", "")),
             retry_after=retry_after,
             request_id=request_id,
         )
@@ -72,6 +76,12 @@ def _refusal(answer: Answer, body: Any) -> Exception:
 def _faults(errors: Any) -> list[Fault]:
     entries = [entry for entry in errors if isinstance(entry, dict)] if isinstance(errors, list) else []
     return [Fault(str(entry.get("pointer", "")), str(entry.get("detail", ""))) for entry in entries]
+
+
+def _scopes(challenge: str) -> list[str]:
+    """Return the scopes that a challenge names (RFC 6750 §3)."""
+    named = _SCOPES.search(challenge)
+    return named[1].split() if named else []
 
 
 def _why_unexpected(answer: Answer) -> str:

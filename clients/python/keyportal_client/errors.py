@@ -54,6 +54,7 @@ class RefusedError(KeyportalError):
         code: str,
         detail: str = "",
         faults: Sequence[Fault] = (),
+        scopes: Sequence[str] = (),
         retry_after: int | None = None,
         request_id: str = "",
     ) -> None:
@@ -63,6 +64,8 @@ class RefusedError(KeyportalError):
         """The stable name of the reason: docs/errors.md of the portal."""
         self.detail = detail
         self.faults = tuple(faults)
+        self.scopes = tuple(scopes)
+        """The scopes that the call needs, if the credential lacks one of them."""
         self.retry_after = retry_after
         """After how many seconds it is worth trying again, if the portal says so."""
         self.request_id = request_id

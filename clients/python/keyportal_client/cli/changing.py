@@ -1,13 +1,14 @@
 """`keyportal keys edit`, `pause`, `resume` and `revoke`."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 
 import click
 
 from keyportal_client.api import Client, KeyChanges
 from keyportal_client.cli.exit_status import ExitStatus, StoppedError
+from keyportal_client.cli.given import Given, naming
 from keyportal_client.cli.inert import inert
 from keyportal_client.cli.options import (
     expires_option,
@@ -26,13 +27,17 @@ from keyportal_client.shapes import Key, Usage
 
 @click.command("edit")
 @key_id_argument
-@click.option("--name", help="Rename it.")
-@scope_option("Replace its scopes by this one. Repeat it for more.")
-@click.option("--no-scopes", is_flag=True, help="Take all its scopes away.")
-@click.option("--add-scope", "added", multiple=True, metavar="SCOPE", help="Give it one more scope.")
-@click.option("--remove-scope", "removed", multiple=True, metavar="SCOPE", help="Take one scope away.")
-@network_option("Replace its networks by this one. Repeat it for more.")
-@click.option("--no-networks", is_flag=True, help="Accept it from any network.")
+@click.option("--name", help="Rename the key.")
+@scope_option("Replace the key's scopes with this one. Repeat the option for more.")
+@click.option("--no-scopes", is_flag=True, help="Remove all scopes.")
+@click.option(
+    "--add-scope", "added", multiple=True, metavar="SCOPE", help="Add this scope. Repeat the option for more."
+)
+@click.option(
+    "--remove-scope", "removed", multiple=True, metavar="SCOPE", help="Remove this scope. Repeat the option for more."
+)
+@network_option("Replace the key's networks with this one. Repeat the option for more.")
+@click.option("--no-networks", is_flag=True, help="Accept the key from anywhere.")
 @expires_option
 @json_option
 def edit(
@@ -48,7 +53,7 @@ def edit(
     expires_at: str | None,
     as_json: bool,
 ) -> None:
-    """Change a key: what you name, and nothing else."""
+    """Change a key. What you don't name stays as it is."""
     changes: KeyChanges = {}
     if name is not None:
         changes["name"] = name
@@ -60,19 +65,25 @@ def edit(
         changes["expires_at"] = expires_at
     _refuse_contradictions(changes, replaced=(scopes, no_scopes, (*added, *removed)), networks=(networks, no_networks))
     client, version = open_client(), ""
+    given = [Given(scope, "--scope") for scope in scopes]
     if added or removed:
         key, version = client.key_and_version(key_id)
-        changes["scopes"] = _changed(key["scopes"], added, removed)
-    _report(client.edit_key(key_id, version=version, **changes), "Changed", as_json=as_json)
+        given = _changed(key["scopes"], added, removed)
+        changes["scopes"] = [scope.value for scope in given]
+    with naming(scopes=given, networks=[Given(network, "--network") for network in networks]):
+        key = client.edit_key(key_id, version=version, **changes)
+    _report(key, "Changed", as_json=as_json)
 
 
 @click.command("pause")
 @key_id_argument
-@click.option("--reason", default="", help="Why. Everyone who looks at the key can read it.")
-@moment_option("--until", "Resume it then: a date (its end, in UTC), or 2h from now. Otherwise you resume it.")
+@click.option("--reason", default="", help="Why. Everyone who calls with the key can read it.")
+@moment_option(
+    "--until", "When the pause ends: a date (its end, in UTC), or 2h from now. Without it, when you resume the key."
+)
 @json_option
 def pause(key_id: str, reason: str, until: str | None, as_json: bool) -> None:
-    """Refuse a key for now. Its calls get 401 until you resume it."""
+    """Pause a key. Calls with it are refused (401) until you resume it."""
     key = open_client().pause(key_id, reason=reason, until=until)
     _report(key, f"Paused until {shown_time(key['paused_until'], absent='you resume it')}:", as_json=as_json)
 
@@ -81,7 +92,7 @@ def pause(key_id: str, reason: str, until: str | None, as_json: bool) -> None:
 @key_id_argument
 @json_option
 def resume(key_id: str, as_json: bool) -> None:
-    """Accept a paused key again."""
+    """Resume a paused key. Calls with it are accepted again."""
     _report(open_client().resume(key_id), "Resumed", as_json=as_json)
 
 
@@ -91,7 +102,7 @@ def resume(key_id: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Don't ask. Needed where there is no terminal.")
 @json_option
 def revoke(key_id: str, reason: str, yes: bool, as_json: bool) -> None:
-    """End a key for good. Consider “pause”, which you can take back.
+    """Revoke a key for good. You can't undo this; “pause” you can.
 
     The portal answers without a body, so --json prints nothing.
     """
@@ -110,15 +121,17 @@ def _refuse_contradictions(
 ) -> None:
     """Raise `click.UsageError` if options contradict each other, or if there is nothing to change."""
     if sum(map(bool, replaced)) > 1:
-        raise click.UsageError("Use --scope, --no-scopes, or --add-scope and --remove-scope.")
+        raise click.UsageError("Use only one of --scope, --no-scopes, or --add-scope with --remove-scope.")
     if all(networks):
-        raise click.UsageError("Use --network or --no-networks.")
+        raise click.UsageError("Use either --network or --no-networks.")
     if not changes and not any(replaced):
-        raise click.UsageError("Name what to change, such as --name or --add-scope.")
+        raise click.UsageError("Say what to change, with --name or --add-scope for example.")
 
 
-def _changed(scopes: list[str], added: Iterable[str], removed: Iterable[str]) -> list[str]:
-    return sorted({*scopes, *added} - set(removed))
+def _changed(scopes: Iterable[str], added: Collection[str], removed: Collection[str]) -> list[Given]:
+    """Return the scopes after a change, and which of them the change adds."""
+    after = sorted({*scopes, *added} - set(removed))
+    return [Given(scope, "--add-scope" if scope in added else "") for scope in after]
 
 
 def _report(key: Key, done: str, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 import click
 
 from keyportal_client.api import NewKey, new_idempotency_key
+from keyportal_client.cli.given import Given, naming
 from keyportal_client.cli.inert import inert
 from keyportal_client.cli.options import (
     expires_option,
@@ -19,12 +20,19 @@ from keyportal_client.cli.times import shown_time
 
 
 @click.command("create")
-@click.option("--name", required=True, help="What you will know the key by.")
+@click.option("--name", required=True, help="What to call the key, such as “billing server”.")
 @click.option("--environment", type=click.Choice(("live", "test")), help="Live (the default) or test.")
-@scope_option("A right that the key gets. Repeat it for more; without it the key has none.")
-@network_option("An address or network that the key is accepted from. Repeat it for more; without it, from any.")
+@scope_option("Give the key this scope. Repeat the option for more; without it, the key has none.")
+@network_option(
+    "Accept the key from this address or network only. Repeat the option for more; without it, from anywhere."
+)
 @expires_option
-@click.option("--show-once", is_flag=True, help="Keep the secret so that nobody can see it again, not even you.")
+@click.option(
+    "--show-once",
+    is_flag=True,
+    help="Have the portal not store the secret, so that nobody can reveal it later. Until it is first used, and for 24 "
+    "hours at most, the same command with the same --idempotency-key gets it again; nothing else does.",
+)
 @idempotency_option
 @secret_file_option
 @json_option
@@ -42,7 +50,7 @@ def create(
 ) -> None:
     """Create a key and print its secret.
 
-    The secret goes to standard output and nothing else does: KEY=$(keyportal keys create --name backup)
+    The secret goes to standard output and nothing else does: SECRET=$(keyportal keys create --name backup)
     """
     fields: NewKey = {"name": name}
     if environment is not None:
@@ -56,8 +64,13 @@ def create(
     if show_once:
         fields["show_once"] = True
     client, once = open_client(), idempotency_key or new_idempotency_key()
+    given = naming(
+        scopes=[Given(scope, "--scope") for scope in scopes],
+        networks=[Given(network, "--network") for network in networks],
+    )
     with secret_place(secret_file, as_json=as_json) as place, repeatable(once):
-        key, secret = client.create_key(idempotency_key=once, **fields)
+        with given:
+            key, secret = client.create_key(idempotency_key=once, **fields)
         place.keep(secret)
         place.show(key, secret)
     expires = f"expires {shown_time(key['expires_at'])}" if key["expires_at"] else "never expires"

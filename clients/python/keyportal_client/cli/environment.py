@@ -34,5 +34,5 @@ def timeout() -> float:
     if not text:
         return TIMEOUT
     if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= 3600):  # noqa: PLR2004  # an hour
-        raise StoppedError("KEYPORTAL_TIMEOUT is a number of seconds, from 1 to 3600.", ExitStatus.USAGE)
+        raise StoppedError("KEYPORTAL_TIMEOUT must be a number of seconds from 1 to 3600.", ExitStatus.USAGE)
     return float(text)

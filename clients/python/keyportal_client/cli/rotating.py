@@ -20,7 +20,9 @@ from keyportal_client.shapes import Key
 
 @click.command("rotate")
 @key_id_argument
-@click.option("--overlap", default="24h", show_default=True, help="How long the old secret goes on: 0, 90m, 24h, 30d …")
+@click.option(
+    "--overlap", default="24h", show_default=True, help="How long the old secret keeps working: 0, 90m, 24h, 30d …"
+)
 @click.option("--reason", default="", help="Why, for the record.")
 @click.option(
     "--exec",
@@ -62,7 +64,7 @@ def rotate(
 @key_id_argument
 @json_option
 def end_overlap(key_id: str, as_json: bool) -> None:
-    """Retire the old secret of a rotated key now."""
+    """End the overlap of a rotation now. The old secret stops working."""
     key = open_client().end_overlap(key_id)
     if as_json:
         emit_json(key)
@@ -74,11 +76,11 @@ def _arguments(command: str, overlap: str) -> list[str]:
     try:
         arguments = shlex.split(command)
     except ValueError as error:
-        raise click.UsageError("--exec: a quotation mark has no partner.") from error
+        raise click.UsageError("--exec: a quotation mark is missing.") from error
     if not any(PLACEHOLDER in argument for argument in arguments[1:]):
-        raise click.UsageError(f"--exec: write {PLACEHOLDER} where the path of the secret's file belongs.")
+        raise click.UsageError(f"--exec: write {PLACEHOLDER} where the path of the secret's file goes.")
     if overlap == "0":
-        raise click.UsageError("--exec needs an overlap: with 0, the old secret ends before the command has begun.")
+        raise click.UsageError("--exec needs an overlap: with 0, the old secret ends before the command has started.")
     return arguments
 
 
@@ -90,7 +92,7 @@ def _rotated(key: Key) -> str:
 
 def _hand_over(client: Client, key: Key, secret: str, arguments: list[str], once: str) -> Key:
     """Run the command with the new secret, and return the key after the end of the overlap. Raises `StoppedError`."""
-    again = f"Mend it and run this within a day, which uses the same new secret:\n  {_same_command(once)}"
+    again = f"Fix it, then run this within a day to use the same new secret:\n  {_same_command(once)}"
     try:
         problem = run_with_secret(arguments, secret)
     except KeyboardInterrupt:

@@ -1,13 +1,13 @@
 """Times as people write and read them. All of them are UTC."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Any, Final
 
 import click
 
 NEVER: Final = "never"
-_DURATION: Final = re.compile(r"([0-9]{1,6})([mhd])", re.ASCII)
+_DURATION: Final = re.compile(r"([0-9]{1,100})([mhd])", re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -27,7 +27,9 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # not generic in o
             return NEVER
         try:
             return _rfc3339(_moment(text))
-        except (ValueError, OverflowError):
+        except OverflowError:
+            return self.fail(f"This is too far ahead. The last year is {MAXYEAR}.", param, ctx)
+        except ValueError:
             return self.fail(f"Write {self._expected()}.", param, ctx)
 
     def _expected(self) -> str:
