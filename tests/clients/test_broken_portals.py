@@ -329,9 +329,31 @@ def test_a_log_out_that_the_portal_does_not_hear_is_one_here(stub: Stub, command
     stub.answer = Tokens(expired=0)
     command.log_in(stub.url, "a@example.com")
     stub.answer = lambda request: Reply(502)
-    ended = command("logout")
-    assert (ended.returncode, "Logged out of" in ended.stderr) == (4, True)
+    one_sentence(
+        command("logout"), 4, "goes on until it expires. You can end it in the portal, under “Signed-in apps”."
+    )
     assert json.loads(command.logins.read_text())["logins"] == {}
+
+
+def test_a_log_out_without_a_portal_says_one_thing(command: Command) -> None:
+    with serving(Tokens(expired=0)) as stub:
+        command.log_in(stub.url, "a@example.com")
+    ended = command("logout")
+    one_sentence(ended, 4, f"Error: Nothing answers at {stub.url}.")
+    assert "The log-in is forgotten here. The portal could not be told" in ended.stderr
+    assert "Logged out" not in ended.stderr
+    assert json.loads(command.logins.read_text())["logins"] == {}
+
+
+def test_a_log_out_of_a_log_in_that_had_ended_is_one(stub: Stub, command: Command) -> None:
+    portal = Tokens(expired=0)
+    stub.answer = portal
+    command.log_in(stub.url, "a@example.com")
+    held = json.loads(command.logins.read_text())
+    held["logins"][stub.url]["secret"] = held["logins"][stub.url]["secret"].replace('"good_until": ', '"good_until": -')
+    command.logins.write_text(json.dumps(held))
+    stub.answer = Refreshing(portal, problem(400, "invalid_grant"))
+    assert command.done("logout").stderr == f"Logged out of {stub.url}.\n"
 
 
 def test_no_answer_puts_a_token_into_a_log_in_that_no_header_can_carry(stub: Stub, command: Command) -> None:

@@ -16,15 +16,21 @@ from keyportal_client.api import Client
 from keyportal_client.caller import Credential, FixedCredential
 from keyportal_client.cli import environment
 from keyportal_client.cli.exit_status import ExitStatus, StoppedError
+from keyportal_client.cli.failures import portal_words, sentence, status_of
 from keyportal_client.cli.inert import inert
 from keyportal_client.cli.options import json_option
 from keyportal_client.cli.output import emit_json, say
 from keyportal_client.cli.session import AGENT, StoredLogin, open_store, open_transport, secrets_of
 from keyportal_client.cli.store import Secrets, Store
-from keyportal_client.errors import KeyportalError, NotAuthenticatedError, RefusedError
+from keyportal_client.errors import KeyportalError, NotAuthenticatedError, NotLoggedInError, RefusedError
+from keyportal_client.shapes import Me
 
 MAX_LINE: Final = 10_000
 """Characters of a password or a key, before it is looked at."""
+NOT_TOLD: Final = (
+    "The log-in is forgotten here. The portal could not be told, so there it goes on until it expires. You can end it "
+    "in the portal, under “Signed-in apps”."
+)
 
 
 @click.command("login")
@@ -44,6 +50,8 @@ def login(portal: str | None, email: str | None, password_stdin: bool, by_key: b
     store = open_store()
     address = str(open_transport(portal or environment.portal() or store.portal() or _ask("Portal")).portal)
     store.refuse_if_unwritable()
+    if not portal:
+        say(f"Logging in to {address}.")
     if by_key:
         _log_in_by_key(store, address)
     else:
@@ -70,11 +78,15 @@ def logout(as_json: bool) -> None:
         return
     try:
         _end(store, address)
+    except KeyportalError as error:
+        raise StoppedError(f"{sentence(error)} {NOT_TOLD}", status_of(error)) from error
+    except StoppedError as error:
+        raise StoppedError(f"The stored log-in can't be read. {NOT_TOLD}", error.status) from error
     finally:
         with store.locked():
             store.forget(address)
-        rest = " The key goes on working; revoke it if nothing else uses it." if entry.kind == "key" else ""
-        say(f"Logged out of {address}.{rest}")
+    rest = " The key goes on working; revoke it if nothing else uses it." if entry.kind == "key" else ""
+    say(f"Logged out of {address}.{rest}")
 
 
 def _log_in(store: Store, address: str, email: str | None, password_stdin: bool) -> None:
@@ -91,13 +103,21 @@ def _log_in(store: Store, address: str, email: str | None, password_stdin: bool)
 
 def _log_in_by_key(store: Store, address: str) -> None:
     key = _ask_hidden("API key", "standard input") if sys.stdin.isatty() else _line_of_stdin().strip()
-    me = _client(address, FixedCredential(key)).me()
+    me = _owner_of(key, address)
     _end_former(store, address)
     with store.locked():
         store.log_in(address, kind="key", who=me["id"], secrets=Secrets(key=key))
     say(f"Logged in to {address} with the key {me['id']} “{inert(me['name'])}”.")
     if missing := [scope for scope in log_in.SCOPES if scope not in me["scopes"]]:
         say(f"This key does not have {' and '.join(missing)}, which managing keys needs.")
+
+
+def _owner_of(key: str, address: str) -> Me:
+    """Return what a portal says about a key. Raises `KeyportalError`, and `StoppedError` for one that it refuses."""
+    try:
+        return _client(address, FixedCredential(key)).me()
+    except NotAuthenticatedError as error:
+        raise StoppedError(inert(portal_words(error)), ExitStatus.NOT_LOGGED_IN) from error
 
 
 def _say_what_comes_before(address: str) -> None:
@@ -118,7 +138,7 @@ def _end(store: Store, address: str) -> None:
     if entry is None or entry.kind == "key":
         return
     credential = StoredLogin(store, address)
-    with suppress(NotAuthenticatedError):  # it had ended
+    with suppress(NotAuthenticatedError, NotLoggedInError):  # it had ended
         log_in.end_log_in(open_transport(address), credential.current())
 
 
@@ -130,16 +150,21 @@ def _end_former(store: Store, address: str) -> None:
 
 @contextmanager
 def _explained(address: str) -> Iterator[None]:
-    """Say how to go on if this account or portal takes no password."""
+    """Say that the password is wrong, or how to go on if this account or portal takes none."""
     try:
         yield
     except RefusedError as error:
+        if error.code == "invalid_login":
+            message = "The e-mail address or the password is wrong."
+            raise StoppedError(message, ExitStatus.NOT_LOGGED_IN) from error
         if error.code == "invalid_scope":
-            raise StoppedError("This portal lets log-ins manage no keys. Use its keys page.") from error
+            raise StoppedError("This portal doesn't let a log-in manage keys. Use its keys page.") from error
         if error.code not in ("mfa_required", "not_found"):
             raise
         why = (
-            "Your account has a second factor" if error.code == "mfa_required" else "This portal takes no password here"
+            "Your account has a second factor"
+            if error.code == "mfa_required"
+            else "This portal takes no password from a command"
         )
         fields = [
             ("name", f"keyportal on {platform.node() or 'a machine'}"),
