@@ -106,6 +106,7 @@ def test_a_place_in_the_list_of_scopes_is_said_as_the_scope(
         ),
         ("/networks/9", "This repeats index 8.", "--network: This repeats index 8."),
         ("/networks", "Enter up to 50 networks.", "--network: Enter up to 50 networks."),
+        ("/networks", "Enter \x1b[2J fewer.", "--network: Enter \\u001b[2J fewer."),
         ("/name", "It is too long.", "--name: It is too long."),
     ],
 )

@@ -79,7 +79,7 @@ def edit(
 @key_id_argument
 @click.option("--reason", default="", help="Why. Everyone who calls with the key can read it.")
 @moment_option(
-    "--until", "When the pause ends: a date (its end, in UTC), or 2h from now. Without it, when you resume the key."
+    "--until", "When the pause ends: a date (its end, in UTC), or 2h from now. Without it, you resume the key."
 )
 @json_option
 def pause(key_id: str, reason: str, until: str | None, as_json: bool) -> None:
@@ -98,11 +98,11 @@ def resume(key_id: str, as_json: bool) -> None:
 
 @click.command("revoke")
 @key_id_argument
-@click.option("--reason", default="", help="Why, for the record.")
+@click.option("--reason", default="", help="Why. The key's history keeps it.")
 @click.option("--yes", is_flag=True, help="Don't ask. Needed where there is no terminal.")
 @json_option
 def revoke(key_id: str, reason: str, yes: bool, as_json: bool) -> None:
-    """Revoke a key for good. You can't undo this; “pause” you can.
+    """Revoke a key for good. You can't undo this. Consider “pause”, which you can.
 
     The portal answers without a body, so --json prints nothing.
     """

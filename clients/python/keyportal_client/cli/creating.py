@@ -30,8 +30,8 @@ from keyportal_client.cli.times import shown_time
 @click.option(
     "--show-once",
     is_flag=True,
-    help="Have the portal not store the secret, so that nobody can reveal it later. Until it is first used, and for 24 "
-    "hours at most, the same command with the same --idempotency-key gets it again; nothing else does.",
+    help="Don't store the secret at the portal, so that nobody can reveal it later. Only the same command with the "
+    "same --idempotency-key gets it again: until it is first used, and for 24 hours at most.",
 )
 @idempotency_option
 @secret_file_option
@@ -50,7 +50,9 @@ def create(
 ) -> None:
     """Create a key and print its secret.
 
-    The secret goes to standard output and nothing else does: SECRET=$(keyportal keys create --name backup)
+    The secret is alone on standard output:
+
+    SECRET=$(keyportal keys create --name backup)
     """
     fields: NewKey = {"name": name}
     if environment is not None:

@@ -66,8 +66,8 @@ def login(portal: str | None, email: str | None, password_stdin: bool, by_key: b
 def logout(as_json: bool) -> None:
     """Log out: end the log-in at the portal, and forget it here.
 
-    A key that you logged in with is only forgotten, and goes on working. The portal answers without a body, so --json
-    prints nothing.
+    A key that you logged in with is only forgotten here, and goes on working. The portal answers without a body, so
+    --json prints nothing.
     """
     store = open_store()
     portal = environment.portal() or store.portal()

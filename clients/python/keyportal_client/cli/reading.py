@@ -92,7 +92,9 @@ def show(key_id: str, as_json: bool) -> None:
     "--by", type=click.Choice(("hour", "day")), default="day", show_default=True, help="Count by hour or day."
 )
 @click.option(
-    "--days", type=click.IntRange(1, 90), help="How many days, today included (30; by the hour 2, at most 7)."
+    "--days",
+    type=click.IntRange(1, 90),
+    help="How many days, including today. By day: 30 by default. By hour: 2 by default, at most 7.",
 )
 @json_option
 def usage(key_id: str, by: str, days: int | None, as_json: bool) -> None:

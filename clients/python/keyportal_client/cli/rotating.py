@@ -23,7 +23,7 @@ from keyportal_client.shapes import Key
 @click.option(
     "--overlap", default="24h", show_default=True, help="How long the old secret keeps working: 0, 90m, 24h, 30d …"
 )
-@click.option("--reason", default="", help="Why, for the record.")
+@click.option("--reason", default="", help="Why. The key's history keeps it.")
 @click.option(
     "--exec",
     "command",
