@@ -23,6 +23,15 @@ def answer_of(portal: Portal, machine: Machine, path: str) -> Any:
     return json.loads(portal.get(f"/api/v1/{path}", Authorization=f"Bearer {machine.secret}").body)
 
 
+def without_uses(value: Any) -> Any:
+    """Return a JSON value without when something was last used: the portal writes that between two calls."""
+    if isinstance(value, list):
+        return [without_uses(item) for item in value]
+    if isinstance(value, dict):
+        return {name: without_uses(item) for name, item in value.items() if name != "last_used_at"}
+    return value
+
+
 def status_of(portal: Portal, credential: str) -> int:
     return portal.get("/api/v1/me", Authorization=f"Bearer {credential}").status
 
@@ -109,7 +118,8 @@ def test_json_is_what_the_api_answers(portal: Portal, machine: Machine) -> None:
         (("keys", "events", key, "--all"), f"keys/{key}/events"),
     ):
         ended = machine.command.done(*arguments, "--json")
-        assert (json.loads(ended.stdout), ended.stderr) == (answer_of(portal, machine, path), "")
+        said, answered = json.loads(ended.stdout), answer_of(portal, machine, path)
+        assert (without_uses(said), ended.stderr) == (without_uses(answered), "")
 
 
 def test_a_list_is_filtered_and_goes_on_to_its_end(portal: Portal, machine: Machine) -> None:
