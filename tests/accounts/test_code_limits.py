@@ -17,7 +17,12 @@ from tests.conftest import PASSWORD, LogIn
 
 __all__ = ["in_one_window"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.finding("H13"), pytest.mark.usefixtures("in_one_window")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.finding("H13"),
+    pytest.mark.usefixtures("in_one_window"),
+    pytest.mark.sweep,  # many guesses
+]
 
 
 def test_wrong_codes_end_in_429_and_are_on_the_record(developer: User) -> None:
@@ -31,7 +36,6 @@ def test_wrong_codes_end_in_429_and_are_on_the_record(developer: User) -> None:
     assert failures.count() == 10
 
 
-@pytest.mark.sweep
 def test_wrong_codes_from_everywhere_delay_only_new_places(developer: User, log_in: LogIn) -> None:
     known = browser_at(250)
     post(known, "/accounts/login/", login=EMAIL, password=PASSWORD)

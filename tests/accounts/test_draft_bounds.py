@@ -28,7 +28,7 @@ from tests.conftest import MakeKey, MakeUser
 
 __all__ = ["browser"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.finding("H23")]
+pytestmark = [pytest.mark.django_db, pytest.mark.finding("H23"), pytest.mark.sweep]  # many strangers
 
 
 @pytest.mark.parametrize(

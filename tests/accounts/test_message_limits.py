@@ -11,7 +11,12 @@ from tests.conftest import PASSWORD, LogIn, MakeUser
 
 __all__ = ["in_one_window"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.finding("H13"), pytest.mark.usefixtures("in_one_window")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.finding("H13"),
+    pytest.mark.usefixtures("in_one_window"),
+    pytest.mark.sweep,  # many guesses
+]
 
 
 def test_sign_ups_of_one_address_end_in_429_and_only_good_forms_count() -> None:

@@ -15,7 +15,12 @@ from tests.conftest import PASSWORD, LogIn, MakeUser
 
 __all__ = ["in_one_window"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.finding("H13"), pytest.mark.usefixtures("in_one_window")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.finding("H13"),
+    pytest.mark.usefixtures("in_one_window"),
+    pytest.mark.sweep,  # many guesses
+]
 
 
 def test_wrong_passwords_from_one_place_end_in_429(developer: User) -> None:
@@ -112,7 +117,6 @@ def test_a_log_in_that_must_wait_uses_up_no_other_limit(developer: User, time_ma
     assert try_password(owner, password=PASSWORD).status_code == 302
 
 
-@pytest.mark.sweep
 def test_a_network_that_must_wait_delays_no_account(developer: User) -> None:
     client = Client()
     for number in range(30):
@@ -152,7 +156,6 @@ def test_an_account_of_ones_own_makes_no_place_known_to_another(developer: User,
     assert is_stopped_with(try_password(guesser), "guessing passwords for this account")
 
 
-@pytest.mark.sweep
 def test_a_browser_is_a_known_place_for_a_year(developer: User, time_machine: Any) -> None:
     browser = browser_at(100)
     try_password(browser, password=PASSWORD)
@@ -171,7 +174,6 @@ def test_a_browser_is_a_known_place_for_a_year(developer: User, time_machine: An
     assert not is_known(timedelta(days=366))
 
 
-@pytest.mark.sweep
 def test_right_passwords_use_nothing_up(developer: User) -> None:
     for _ in range(15):
         client = browser_at(1)
@@ -208,7 +210,6 @@ def test_a_limit_of_guesses_is_a_problem_for_machines(developer: User) -> None:
     assert int(answer["Retry-After"]) > 0
 
 
-@pytest.mark.sweep
 def test_a_stranger_can_not_lock_an_address_out_that_has_no_account(make_user: MakeUser) -> None:
     for number in range(25):
         try_password(browser_at(number), "later@example.com")

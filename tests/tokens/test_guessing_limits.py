@@ -13,7 +13,7 @@ from vault.secret_format import new_id, new_secret
 
 __all__ = ["clock", "counted_late"]  # fixtures
 
-pytestmark = [pytest.mark.django_db, pytest.mark.finding("F")]
+pytestmark = [pytest.mark.django_db, pytest.mark.finding("F"), pytest.mark.sweep]  # many guesses
 
 
 def test_wrong_passwords_of_an_address(client: Client, clock: Clock) -> None:
@@ -51,7 +51,6 @@ def test_log_ins_to_an_account(client: Client, developer: User, clock: Clock, se
     )
 
 
-@pytest.mark.sweep
 def test_a_right_password_uses_no_guess_up(client: Client, make_user: MakeUser, clock: Clock) -> None:
     for number in range(4):
         email = make_user(f"right{number}@example.com").email
