@@ -36,7 +36,7 @@ def test_the_portal_tells_what_its_trusted_proxy_reports(tls_portal: Portal) -> 
     assert {"address_forwarded", "scheme_https", "host_expected", "credential_live"} <= codes(answer)
     assert (answer.json["client_address"], answer.json["scheme"]) == ("203.0.113.7", "https")
     assert answer.json["request_id"] == answer.header("x-request-id")
-    assert answer.json["verify_command"] == 'curl -H "Authorization: Bearer $KEY" https://127.0.0.1/api/v1/me'
+    assert answer.json["verify_command"] == 'curl -H "Authorization: Bearer $API_KEY" https://127.0.0.1/api/v1/me'
 
 
 @pytest.mark.finding("H5")
