@@ -1,7 +1,7 @@
 """What the account's pages show of events and sessions."""
 
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from allauth.usersessions.models import UserSession
 from django.db.models import QuerySet
@@ -10,9 +10,6 @@ from accounts.models import User
 from accounts.names import printable
 from audit.event_types import EventType
 from audit.models import Event
-
-OF_NO_INTEREST: Final = (EventType.TOKEN_REFRESHED, EventType.TOKEN_ISSUED)
-"""Programs get tokens every few minutes: recorded, but not shown of a key; nor the refreshing of a log-in."""
 
 
 class ByWhom(NamedTuple):
@@ -64,15 +61,16 @@ def by_whom(event: Event, user: User) -> ByWhom:
 
 def events_of(user: User) -> QuerySet[Event]:
     """Return the events of a user's history: what they did, and what anybody did with their account or their keys."""
-    keys = User.objects.filter(pk=user.pk).exclude(keys=None).values("keys")
+    keys = User.objects.filter(pk=user.pk).values("keys")
     parts = (
         Event.objects.filter(actor=f"user:{user.pk}"),
         Event.objects.filter(subject_type="user", subject_id=user.pk),
-        Event.objects.filter(subject_type="key", subject_id__in=keys).exclude(verb__in=OF_NO_INTEREST),
+        Event.objects.filter(subject_type="key", subject_id__in=keys).exclude(verb=EventType.TOKEN_ISSUED),
     )
     # Each part has an index. One condition with OR has none, and would read the whole trail.
     first, *others = (part.order_by().values("pk") for part in parts)
     shown = Event.objects.filter(pk__in=first.union(*others))
+    # Programs get tokens every few minutes: recorded, but of no interest on this page.
     return shown.exclude(verb=EventType.TOKEN_REFRESHED).order_by("-at", "-id")
 
 

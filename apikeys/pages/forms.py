@@ -140,8 +140,9 @@ class KeyForm(HideSecretsMixin, forms.Form):
         if self.errors or is_unchanged or isinstance(expires_at, Expiry):
             return
         policy = self._policies[self._key.environment if self._key else data["environment"]]
-        if data["expiry"] == "date" and policy.latest_expiry and expires_at.date() == policy.latest_expiry.date():
-            expires_at = data["expires_at"] = policy.latest_expiry  # the last day that is allowed is not a whole one
+        latest = policy.latest_expiry
+        if data["expiry"] == "date" and latest and expires_at.date() == latest.date():
+            expires_at = data["expires_at"] = latest  # the last day that is allowed is not a whole one
         try:
             refuse_expiry(policy, expires_at)
         except PolicyError as error:

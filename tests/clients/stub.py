@@ -7,8 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import pytest
+
+KEY: Final = "kp_live_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
 TOKENS: Final[dict[str, Any]] = {
     "access_token": "access-1",
     "refresh_token": "refresh-1",
@@ -137,3 +141,13 @@ def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Stub]
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stub]:
+    """A server that is taken for a portal, on a machine with a key for it."""
+    with serving(lambda request: as_json(A_KEY)) as started:
+        monkeypatch.setenv("KEYPORTAL_PORTAL", started.url)
+        monkeypatch.setenv("KEYPORTAL_KEY", KEY)
+        monkeypatch.setenv("KEYPORTAL_CONFIG_DIR", str(tmp_path))
+        yield started

@@ -14,12 +14,11 @@ import pytest
 
 from tests.certificates import new_certificate
 from tests.clients.command import Command, Ended
-from tests.clients.stub import A_KEY, ME, TOKENS, Received, Reply, Stub, as_json, problem, serving
+from tests.clients.stub import A_KEY, KEY, ME, TOKENS, Received, Reply, Stub, as_json, problem, serving
 from tests.ports import free_port
 from tests.waiting import DEADLINE, wait_until
 
 pytestmark = pytest.mark.once
-KEY = "kp_live_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
 EMPTY = as_json({"items": [], "next": None})
 
 

@@ -1,17 +1,16 @@
 """A portal, or what claims to be one, that means harm: to the terminal, to files, to a proxy's password."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from keyportal_client.cli.exit_status import ExitStatus
 from keyportal_client.cli.run import run
-from tests.clients.stub import A_KEY, A_SECRET, ME, Answer, Stub, as_json, serving
+from tests.clients.stub import A_KEY, A_SECRET, KEY, ME, Answer, Stub, as_json, stub
+
+__all__ = ["stub"]
 
 pytestmark = pytest.mark.once
-KEY = "kp_live_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
 HOSTILE = "x\x1b]0;owned\x07\r\nroot#"
 CONTROLS = {"\x1b", "\x07", "\r"}
 
@@ -19,16 +18,6 @@ CONTROLS = {"\x1b", "\x07", "\r"}
 def as_page(item: dict[str, Any]) -> Answer:
     """Return what answers with a list of one item."""
     return lambda request: as_json({"items": [item], "next": None})
-
-
-@pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stub]:
-    """A server that is taken for a portal, on a machine with a key for it."""
-    with serving(lambda request: as_json(A_KEY)) as started:
-        monkeypatch.setenv("KEYPORTAL_PORTAL", started.url)
-        monkeypatch.setenv("KEYPORTAL_KEY", KEY)
-        monkeypatch.setenv("KEYPORTAL_CONFIG_DIR", str(tmp_path))
-        yield started
 
 
 @pytest.mark.parametrize(
@@ -110,3 +99,13 @@ def test_an_event_without_an_address_is_shown(stub: Stub, capsys: pytest.Capture
     stub.answer = as_page({**event, "address": None, "details": {}})
     assert run(["keys", "events", "key_1"]) == 0
     assert "an operator" in capsys.readouterr().out
+
+
+def test_what_a_refusal_points_at_is_inert(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+    errors = [{"pointer": pointer, "detail": HOSTILE} for pointer in ("/scopes/0", f"/scopes/{HOSTILE}", f"/{HOSTILE}")]
+    problem = {"title": HOSTILE, "detail": HOSTILE, "code": "validation", "errors": errors}
+    stub.answer = lambda request: as_json(problem, 400)
+    assert run(["keys", "create", "--name", "x", "--scope", "a:b"]) == ExitStatus.REFUSED
+    shown = capsys.readouterr().err
+    assert "--scope a:b" in shown
+    assert not CONTROLS & set(shown)

@@ -1,28 +1,17 @@
 """What the command says if the portal refuses: one thing once, in the words of the command line."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from keyportal_client.cli.exit_status import ExitStatus
 from keyportal_client.cli.run import run
-from tests.clients.stub import A_KEY, Received, Reply, Stub, as_json, serving
+from tests.clients.stub import A_KEY, Received, Reply, Stub, as_json, stub
+
+__all__ = ["stub"]
 
 pytestmark = pytest.mark.once
-KEY = "kp_live_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
-
-
-@pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stub]:
-    """A server that is taken for a portal, on a machine with a key for it."""
-    with serving(lambda request: as_json(A_KEY)) as started:
-        monkeypatch.setenv("KEYPORTAL_PORTAL", started.url)
-        monkeypatch.setenv("KEYPORTAL_KEY", KEY)
-        monkeypatch.setenv("KEYPORTAL_CONFIG_DIR", str(tmp_path))
-        yield started
 
 
 def refusal(status: int, code: str, title: str, detail: str = "", *errors: tuple[str, str], **headers: str) -> Reply:

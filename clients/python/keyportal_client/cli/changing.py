@@ -8,7 +8,7 @@ import click
 
 from keyportal_client.api import Client, KeyChanges
 from keyportal_client.cli.exit_status import ExitStatus, StoppedError
-from keyportal_client.cli.given import Given, naming
+from keyportal_client.cli.given import Given, given, naming
 from keyportal_client.cli.inert import inert
 from keyportal_client.cli.options import (
     expires_option,
@@ -65,12 +65,12 @@ def edit(
         changes["expires_at"] = expires_at
     _refuse_contradictions(changes, replaced=(scopes, no_scopes, (*added, *removed)), networks=(networks, no_networks))
     client, version = open_client(), ""
-    given = [Given(scope, "--scope") for scope in scopes]
+    wanted = given("--scope", scopes)
     if added or removed:
         key, version = client.key_and_version(key_id)
-        given = _changed(key["scopes"], added, removed)
-        changes["scopes"] = [scope.value for scope in given]
-    with naming(scopes=given, networks=[Given(network, "--network") for network in networks]):
+        wanted = _changed(key["scopes"], added, removed)
+        changes["scopes"] = [scope.value for scope in wanted]
+    with naming(scopes=wanted, networks=given("--network", networks)):
         key = client.edit_key(key_id, version=version, **changes)
     _report(key, "Changed", as_json=as_json)
 

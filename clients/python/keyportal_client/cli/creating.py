@@ -3,7 +3,7 @@
 import click
 
 from keyportal_client.api import NewKey, new_idempotency_key
-from keyportal_client.cli.given import Given, naming
+from keyportal_client.cli.given import given, naming
 from keyportal_client.cli.inert import inert
 from keyportal_client.cli.options import (
     expires_option,
@@ -66,12 +66,8 @@ def create(
     if show_once:
         fields["show_once"] = True
     client, once = open_client(), idempotency_key or new_idempotency_key()
-    given = naming(
-        scopes=[Given(scope, "--scope") for scope in scopes],
-        networks=[Given(network, "--network") for network in networks],
-    )
     with secret_place(secret_file, as_json=as_json) as place, repeatable(once):
-        with given:
+        with naming(scopes=given("--scope", scopes), networks=given("--network", networks)):
             key, secret = client.create_key(idempotency_key=once, **fields)
         place.keep(secret)
         place.show(key, secret)

@@ -1,7 +1,7 @@
 """What the portal says of an item of a list, with the item. The portal names its place: it quotes no request."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
@@ -22,6 +22,11 @@ class Given(NamedTuple):
     value: str
     option: str = ""
     """The option that it came from; empty for what the key had before."""
+
+
+def given(option: str, values: Iterable[str]) -> list[Given]:
+    """Return the values of an option, each with it."""
+    return [Given(value, option) for value in values]
 
 
 @contextmanager
@@ -75,4 +80,4 @@ def _option(fault: Fault, items: Sequence[Given]) -> str:
     options = {item.option for item in items if item.option}
     if len(options) == 1:
         return options.pop()
-    return _member(fault) if items else option_of(fault.pointer)
+    return inert(_member(fault) if items else option_of(fault.pointer))

@@ -190,7 +190,7 @@ def _show_usage(counted: Usage) -> None:
     rows = []
     for calls in counted["items"]:
         refused = {outcome: count for outcome, count in calls["outcomes"].items() if outcome != ACCEPTED}
-        why = ", ".join(f"{outcome.replace('_', ' ')} {count}" for outcome, count in refused.items())
+        why = ", ".join(f"{outcome} {count}" for outcome, count in refused.items())
         accepted = calls["outcomes"].get(ACCEPTED, 0)
         rows.append((shown_time(calls["at"]), str(accepted), str(sum(refused.values())), why))
     show_table(columns, rows)
