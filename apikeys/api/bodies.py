@@ -145,7 +145,10 @@ class NewKeyBody(Body):
     show_once = serializers.BooleanField(
         required=False,
         error_messages={"invalid": "Send true or false."},
-        help_text="If true, the secret isn't stored. Until its first use, a repeated `Idempotency-Key` gets it for a day.",
+        help_text=(
+            "If true, the secret isn't stored. For a day, and until its first use, a repeated `Idempotency-Key` still "
+            "gets it."
+        ),
     )
 
 
