@@ -67,7 +67,7 @@ def events_of(user: User) -> QuerySet[Event]:
         Event.objects.filter(subject_type="user", subject_id=user.pk),
         Event.objects.filter(subject_type="key", subject_id__in=keys).exclude(verb=EventType.TOKEN_ISSUED),
     )
-    # Each part has an index. One condition with OR has none, and would read the whole trail.
+    # Each part has an index. For one condition with OR, PostgreSQL would read the whole trail.
     first, *others = (part.order_by().values("pk") for part in parts)
     shown = Event.objects.filter(pk__in=first.union(*others))
     # Programs get tokens every few minutes: recorded, but of no interest on this page.
