@@ -1,6 +1,8 @@
 """The small parts of the client: addresses, texts in a terminal, shapes, times, tables."""
 
+import os
 import signal
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from keyportal_client.cli.private_file import PrivateFile
 from keyportal_client.cli.root import keyportal
 from keyportal_client.cli.times import MomentType, shown_time
 from keyportal_client.cli.uninterrupted import uninterrupted
+from keyportal_client.cli.with_secret import run_with_secret
 from keyportal_client.conforming import conform
 from keyportal_client.errors import AddressError, UnexpectedAnswerError
 from keyportal_client.shapes import Calls, Scope, Secret
@@ -185,3 +188,24 @@ def test_the_log_ins_stay_where_a_link_of_the_user_s_own_leads(tmp_path: Path) -
     assert (tmp_path / "logins.json").is_symlink()
     assert "keys.example.com" in kept.read_text()
     assert kept.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_program_ends_even_if_the_signal_comes_while_it_is_started(
+    monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
+) -> None:
+    started: list[int] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        """A program that runs already when the signal comes, and whose constructor hasn't returned."""
+
+        def __init__(self, *arguments: Any, **how: Any) -> None:
+            super().__init__(*arguments, **how)
+            started.append(self.pid)
+            signal.raise_signal(signum)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_with_secret(["tail", "-f", "/dev/null", "{}"], "kp_live_x")
+    with pytest.raises(ProcessLookupError):
+        os.kill(started[0], 0)

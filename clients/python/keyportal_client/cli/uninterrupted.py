@@ -1,4 +1,4 @@
-"""A moment in which Ctrl-C has to wait: a refresh token is spent, and its successor not yet written down."""
+"""A moment in which Ctrl-C has to wait, because what was begun would be lost: a spent token, a started program."""
 
 import signal
 from collections.abc import Iterator

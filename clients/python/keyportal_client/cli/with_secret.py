@@ -11,6 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
+from keyportal_client.cli.uninterrupted import uninterrupted
+
 PLACEHOLDER: Final = "{}"
 _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
@@ -26,12 +28,28 @@ def run_with_secret(arguments: Sequence[str], secret: str) -> str:
         path.write_text(secret, encoding="utf-8")
         words = [argument.replace(PLACEHOLDER, str(path)) for argument in arguments]
         try:
-            ended = subprocess.run(words, stdout=sys.stderr, check=False)  # noqa: S603  # it is what the user asked for
+            status = _status_of(words)
         except OSError as error:
             return f"could not be started ({error.strerror})"
-    if ended.returncode < 0:
-        return f"was ended by signal {-ended.returncode}"
-    return f"failed with status {ended.returncode}" if ended.returncode else ""
+    if status < 0:
+        return f"was ended by signal {-status}"
+    return f"failed with status {status}" if status else ""
+
+
+def _status_of(words: Sequence[str]) -> int:
+    """Run a program and return its status, negative for a signal. It never outlives an interruption.
+
+    `subprocess.run` loses a program that has begun if a signal comes before the constructor has returned.
+    """
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with uninterrupted():
+            process = subprocess.Popen(words, stdout=sys.stderr)  # noqa: S603  # it is what the user asked for
+        return process.wait()
+    finally:
+        if process is not None and process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def _base() -> str | None:
