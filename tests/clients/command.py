@@ -60,9 +60,10 @@ class Command:
         )
 
     def begin(self, *arguments: str, **how: Any) -> subprocess.Popen[str]:
-        """Start it and return its process."""
+        """Start it and return its process, which heeds every signal, whatever the tests were started to ignore."""
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how}
-        return subprocess.Popen([*self.program, *arguments], env=self.environment, cwd=self.folder, text=True, **pipes)
+        command = ["env", "--default-signal", *self.program, *arguments]
+        return subprocess.Popen(command, env=self.environment, cwd=self.folder, text=True, **pipes)
 
     def done(self, *arguments: str, stdin: str | None = None) -> Ended:
         """Run it, and see that it succeeds."""

@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,16 @@ from keyportal_client.errors import AddressError, UnexpectedAnswerError
 from keyportal_client.shapes import Calls, Scope, Secret
 
 pytestmark = pytest.mark.once
+
+
+@contextmanager
+def handled_by(signum: signal.Signals, handler: Any) -> Iterator[None]:
+    """Handle a signal like this, whatever the tests were started to ignore."""
+    former = signal.signal(signum, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signum, former)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +217,15 @@ def test_a_program_ends_even_if_the_signal_comes_while_it_is_started(
             signal.raise_signal(signum)
 
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with handled_by(signum, signal.default_int_handler), pytest.raises(KeyboardInterrupt):
         run_with_secret(["tail", "-f", "/dev/null", "{}"], "kp_live_x")
     with pytest.raises(ProcessLookupError):
         os.kill(started[0], 0)
+
+
+def test_a_signal_that_was_ignored_stays_ignored_by_the_command_and_its_program() -> None:
+    """As under `nohup`, when the terminal is closed."""
+    signals = "kill -HUP $PPID; kill -HUP $$; exit 3"
+    with handled_by(signal.SIGHUP, signal.SIG_IGN):
+        assert run_with_secret(["sh", "-c", signals, "{}"], "kp_live_x") == "failed with status 3"
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -5,13 +5,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from keyportal_client.cli.uninterrupted import uninterrupted
+from keyportal_client.cli.uninterrupted import handling, uninterrupted
 
 PLACEHOLDER: Final = "{}"
 _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
@@ -22,7 +21,8 @@ def run_with_secret(arguments: Sequence[str], secret: str) -> str:
 
     What the command writes to standard output goes to standard error: standard output is for results.
     """
-    with _ending_by_exception(), tempfile.TemporaryDirectory(prefix="keyportal-", dir=_base()) as folder:
+    # The file is removed before a signal ends the process.
+    with handling(_ENDING, _interrupt), tempfile.TemporaryDirectory(prefix="keyportal-", dir=_base()) as folder:
         path = Path(folder) / "secret"
         path.touch(mode=0o600)
         path.write_text(secret, encoding="utf-8")
@@ -58,16 +58,5 @@ def _base() -> str | None:
     return folder if Path(folder).is_absolute() and os.access(folder, os.W_OK) else None
 
 
-@contextmanager
-def _ending_by_exception() -> Iterator[None]:
-    """Have signals that end the process raise instead, so that the file is removed first."""
-
-    def end(signum: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    former = {signum: signal.signal(signum, end) for signum in _ENDING}
-    try:
-        yield
-    finally:
-        for signum, handler in former.items():
-            signal.signal(signum, handler)
+def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
