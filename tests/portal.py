@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 class Portal(PortalConfiguration):
     """One portal's commands and its server process."""
 
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | processes.Forked | None = None
     console: Console | None = None
 
     def command(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -93,10 +93,17 @@ class Portal(PortalConfiguration):
         """Return how many workers have started since the log was so long."""
         return self.log.read_bytes()[written:].count(b"Started worker ")
 
-    def spawn(self, workers: int = 2) -> subprocess.Popen[bytes]:
+    def spawn(self, workers: int = 2) -> "subprocess.Popen[bytes] | processes.Forked":
         """Start the server process and return it, whether or not it will answer."""
+        if not self.python_path:
+            return self.spawn_anew(workers)
+        self.process = processes.run_script(self.server(workers), self._whole_environment(), self.log)
+        return self.process
+
+    def spawn_anew(self, workers: int = 2) -> subprocess.Popen[bytes]:
+        """Do the same from the very beginning of Python, which takes longer."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = process = subprocess.Popen(
                 self.server(workers),
                 cwd=ROOT,
                 env=self._whole_environment(),
@@ -104,7 +111,7 @@ class Portal(PortalConfiguration):
                 stdout=log,
                 stderr=log,
             )
-        return self.process
+        return process
 
     def server(self, workers: int) -> list[str]:
         """Return gunicorn's command but for the application."""

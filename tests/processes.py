@@ -1,8 +1,9 @@
 """Processes of the portals that begin at once: forked from one that has imported every library beforehand.
 
-A start of `python manage.py` costs a second of work, most of it imports, and the tests start hundreds. Such a process
-has an environment, a folder, an input, an output and an end of its own, and reads the portal's modules afresh. What is
-about the start itself goes without this: `Portal.start`, `Portal.begin` and `Portal.start_command`.
+A start of Python with everything that the portal uses costs most of a second of work, half of it imports, and the tests
+start hundreds. Such a process has an environment, a folder, an input, an output and an end of its own, and reads the
+portal's modules afresh. What is about the start itself goes without this: `Portal.spawn_anew`, `Portal.begin` and
+`Portal.start_command`.
 """
 
 import gc
@@ -11,7 +12,7 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -27,11 +28,14 @@ LIBRARIES: Final = (
     "django.core.handlers.wsgi",
     "django.core.management.commands.migrate",
     "django.db.backends.postgresql.base",
+    "django.db.backends.sqlite3.base",
     "fido2.webauthn",
+    "gunicorn.app.wsgiapp",
     "jwt",
     "limits",
     "prometheus_client.openmetrics.exposition",
     "redis",
+    "uvloop",
 )
 """What needs no settings, and so may be there before them."""
 
@@ -42,6 +46,32 @@ class Streams(NamedTuple):
     stdin: Path
     stdout: Path
     stderr: Path
+
+
+class Forked:
+    """A process that was forked, with the names that `subprocess.Popen` has for it."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        self._process = process
+        self.terminate = process.terminate
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Return its exit code, or None while it runs."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float) -> int:
+        """Wait until it has ended; return its exit code. Raises `subprocess.TimeoutExpired`."""
+        self._process.join(timeout)
+        code = self.poll()
+        if code is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout)
+        return code
 
 
 @cache
@@ -76,6 +106,13 @@ def manage(arguments: tuple[str, ...], environment: Mapping[str, str], stdin: st
         return subprocess.CompletedProcess(arguments, process.exitcode, out, err)
 
 
+def run_script(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Forked:
+    """Start a script that Python runs, such as `gunicorn`, with its arguments; return its process."""
+    log.touch()  # who waits for a line looks before the process has opened it
+    streams = Streams(stdin=Path(os.devnull), stdout=log, stderr=log)
+    return Forked(begin(_script, command, environment=environment, streams=streams))
+
+
 def _become(task: Callable[..., None], given: tuple[Any, ...], environment: dict[str, str], streams: Streams) -> None:
     """Take the place that a process of its own would have, and do the task."""
     gc.disable()  # it ends before there is garbage to speak of
@@ -89,6 +126,12 @@ def _become(task: Callable[..., None], given: tuple[Any, ...], environment: dict
             os.dup2(opened.fileno(), number)
         setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w"))
     task(*given)
+
+
+def _script(command: Sequence[str]) -> None:
+    """Be a script."""
+    sys.argv = [*command]
+    runpy.run_path(command[0], run_name="__main__")
 
 
 def _command(arguments: tuple[str, ...]) -> None:

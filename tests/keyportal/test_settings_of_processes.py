@@ -66,7 +66,7 @@ def test_a_command_ends_with_one_line_and_without_the_value(site: Portal, name: 
 def test_the_server_does_not_start_and_says_it_once(site: Portal, name: str) -> None:
     spoil(site, name)
     site.environment["KEYPORTAL_WORKERS"] = "3"
-    process = site.spawn(workers=3)
+    process = site.spawn_anew(workers=3)
     assert process.wait(timeout=DEADLINE) != 0
     printed = site.log.read_text()
     assert PLANTED not in printed
