@@ -3,6 +3,9 @@
 Its own data in a temporary folder, a free port, loopback only, not as root; ended by its process id.
 """
 
+import base64
+import hashlib
+import hmac
 import os
 import secrets
 import shutil
@@ -39,6 +42,18 @@ def binary(name: str) -> str:
     return found
 
 
+def scram_verifier(password: str) -> str:
+    """Return what PostgreSQL stores of a password (RFC 5802), with one iteration where its default is 4,096.
+
+    They are slow on purpose, for the client as for the server, at each of the many thousand connections of the tests.
+    """
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations := 1)
+    client, server = (hmac.digest(salted, name, "sha256") for name in (b"Client Key", b"Server Key"))
+    written = [base64.b64encode(part).decode() for part in (salt, hashlib.sha256(client).digest(), server)]
+    return f"SCRAM-SHA-256${iterations}:{written[0]}${written[1]}:{written[2]}"
+
+
 class Cluster:
     """One server and its data."""
 
@@ -59,7 +74,7 @@ class Cluster:
     def create(self) -> None:
         """Make the data folder and its superuser."""
         secret = self.folder / "password"
-        secret.write_text(self.password)
+        secret.write_text(scram_verifier(self.password))
         if self.user:
             for path in (self.folder, secret):
                 shutil.chown(path, self.user)
