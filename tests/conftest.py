@@ -110,9 +110,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """Stop the garbage collector while tests are collected: there are thousands, and none becomes garbage."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Leave the tests themselves out of garbage collection: there are thousands, and none becomes garbage."""
+    """Start it again, and leave the tests themselves out for good."""
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

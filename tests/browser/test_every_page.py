@@ -5,12 +5,14 @@ Operators have tests of their own: the lists of their site are Django's.
 
 import gzip
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import DESK, PHONE, faults_of, new_context
+from tests.databases import portal_database
 from tests.every_page import OPERATOR, PAGES, log_in, prepare
 from tests.portal import Portal
 
@@ -25,16 +27,21 @@ HEAVY = {"reference", "reference-logged-in"}
 @pytest.fixture(scope="module")
 def sample_portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     folder: Path = tmp_path_factory.mktemp("every-page")
-    with Portal(folder, f"sqlite:///{folder}/portal.sqlite3").running() as portal:
+    with portal_database(folder) as database_url, Portal(folder, database_url).running() as portal:
         prepare(portal)
         yield portal
+
+
+@cache
+def weight_of_file(portal: Portal, address: str) -> int:
+    """Return the bytes of what a page loads, compressed; the name of a static file says what is in it."""
+    return len(gzip.compress(portal.get(address.removeprefix(portal.url)).body))
 
 
 def weight_of(page: Page, portal: Portal) -> int:
     """Return the bytes of a page and of what it loaded, each compressed."""
     loaded: list[str] = page.evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
-    contents = [portal.get(address.removeprefix(portal.url)).body for address in loaded]
-    return sum(len(gzip.compress(content)) for content in [page.content().encode(), *contents])
+    return len(gzip.compress(page.content().encode())) + sum(weight_of_file(portal, address) for address in loaded)
 
 
 @pytest.mark.parametrize("who", [who for who in PAGES if who != OPERATOR], ids=lambda who: who or "stranger")
