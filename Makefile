@@ -12,7 +12,7 @@ ARGS ?=
 # Three at a time on two cores, because many wait for a server.
 PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-.PHONY: help run test quick coverage mutants lint conformance configuration reference dev audit bench screenshots lighthouse clean
+.PHONY: help run test quick coverage mutants lint conformance configuration reference verdicts dev audit bench screenshots lighthouse clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,7 @@ lint: .venv/.dev ## Check style, types, the floors of the house, and missing mig
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/mypy --config-file clients/python/pyproject.toml clients/python/keyportal_client
 	.venv/bin/lint-imports
 	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) manage.py makemigrations --check --dry-run
 	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -m tests.api_description.write --check
@@ -57,6 +58,9 @@ configuration: .venv/.dev ## Write the tables of docs/configuration.md from keyp
 
 reference: .venv/.dev ## Write the description of the API (OpenAPI) from its views
 	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -m tests.api_description.write
+
+verdicts: .venv/.dev ## Write clients/verdicts.json, the cases of everybody who judges credentials, from the portal's own check
+	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -m tests.clients.verdict_cases
 
 dev: .venv/.dev ## Install what working on the portal needs
 

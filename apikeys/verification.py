@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 from django.db.models import BinaryField, QuerySet
 
+from accounts.times import rfc3339
 from apikeys.models import APIKey, KeySecret
 from audit.client_address import Address, parse_network
 from credentials.credential import Credential, Owner
@@ -39,10 +40,16 @@ def verify(
 
     Raises `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` if the database can't be queried.
     """
+    record = find(secret, lookup)
+    check_state(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
+    return record
+
+
+def find(secret: str, lookup: Lookup = get_or_load) -> VerifiedRecord:
+    """Return the record of a secret, good or not. Raises as `verify` does."""
     record = lookup(index_digest(index_ring().primary, secret), lambda: load(secret))
     if record is None:
         raise refusal_error("invalid_token")
-    check_state(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
     return record
 
 
@@ -86,7 +93,7 @@ def record_of(
 ) -> VerifiedRecord:
     """Return the record of a key; `secret` is the one that was sent or exchanged, None for the key as a whole."""
     seal_is_valid = key.seal_is_valid() and (secret is None or secret.seal_is_valid())
-    ended = {"at": key.revoked_at.isoformat(), "reason": key.revoked_reason} if key.revoked_at else {}
+    ended = {"at": rfc3339(key.revoked_at), "reason": key.revoked_reason} if key.revoked_at else {}
     return VerifiedRecord(
         credential=Credential(
             kind="api_key",

@@ -2,6 +2,6 @@
 
 from credentials.scopes.models import Scope
 from credentials.usage.models import AddressUsage, SourceAddress, Usage, UsageBatch
-from credentials.verified_cache.models import ChangeCounter
+from credentials.verified_cache.models import ChangeCounter, RecordedChange
 
-__all__ = ["AddressUsage", "ChangeCounter", "Scope", "SourceAddress", "Usage", "UsageBatch"]
+__all__ = ["AddressUsage", "ChangeCounter", "RecordedChange", "Scope", "SourceAddress", "Usage", "UsageBatch"]

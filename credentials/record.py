@@ -97,7 +97,7 @@ CATALOGUE_COLUMNS: Final = Piece(("catalogue",), lambda values: names_in(sealing
 """The part that becomes the names of all scopes, in a query annotated with `credentials.scopes.catalogue`."""
 
 
-def check_state(  # noqa: C901  # one guard a reason, in the order of the contract
+def check_state(
     record: VerifiedRecord,
     *,
     at: datetime,
@@ -105,37 +105,46 @@ def check_state(  # noqa: C901  # one guard a reason, in the order of the contra
     environment: str | None = None,
     scopes: Collection[str] = (),
 ) -> None:
-    """Raise `RefusedError` with the first reason to refuse the record at this moment, or return if there is none."""
-    credential, owner = record.credential, record.owner
-    if record.is_terminal:
-        raise _refusal("revoked", record, **record.ended)
-    if record.expires_at and record.expires_at <= at:
-        raise _refusal("expired", record, at=str(credential.expires_at and credential.expires_at.isoformat()))
-    if record.retires_at and record.retires_at <= at:
-        raise _refusal("retired", record, at=record.retires_at.isoformat())
-    if record.paused_at and (record.paused_until is None or record.paused_until > at):
-        raise _refusal("paused", record, at=record.paused_at.isoformat(), **_pause(record))
+    """Raise `RefusedError` with the first reason to refuse the record at this moment, or return if there is none.
+
+    Verifiers in other processes check the same (`clients/verdicts.json`).
+    """
+    credential, owner, whose = record.credential, record.owner, record.key or record
+    _check_ended(record, at)
     if record.key is not None:
-        check_state(record.key, at=at, address=address)
+        _check_ended(record.key, at)
     if not owner.is_active:
-        raise _refusal("owner_inactive", record)
+        raise _refusal("owner_inactive", whose)
     if owner.confirmed_at is None:
-        raise _refusal("account_unconfirmed", record)
+        raise _refusal("account_unconfirmed", whose)
     # A tampered row may still take rights away, so the checks above trust it. It may not grant any.
-    if not (record.seal_is_valid and owner.seal_is_valid):
-        logger.error("integrity_violation: the row seal of %s or of its owner does not match", credential.id)
+    if not (record.seal_is_valid and whose.seal_is_valid and owner.seal_is_valid):
+        logger.error("integrity_violation: the row seal of %s or of its owner does not match", whose.credential.id)
         raise refusal_error("invalid_token")
     if record.is_outdated:
         raise _refusal("revoked", record)
     if environment and environment != credential.environment:
         raise _refusal_now("wrong_environment", record, environment=credential.environment)
-    if record.networks and not any(address in network for network in record.networks if address):
+    if whose.networks and not any(address in network for network in whose.networks if address):
         seen = {"address": str(address)} if address else {}  # no address behind a Unix socket
-        raise _refusal_now("network_refused", record, **seen)
+        raise _refusal_now("network_refused", whose, **seen)
     if not credential.scopes.issuperset(scopes):
         raise insufficient_scope_error(
             scopes, credential.scopes, counted_as=record.counted_as, headers=record.lifetime_headers(), **record.about
         )
+
+
+def _check_ended(record: VerifiedRecord, at: datetime) -> None:
+    """Raise `RefusedError` if a key, its secret or a token has ended, or is paused, at this moment."""
+    if record.is_terminal:
+        raise _refusal("revoked", record, **record.ended)
+    if record.expires_at and record.expires_at <= at:
+        ends = record.credential.expires_at
+        raise _refusal("expired", record, at=rfc3339(ends) if ends else "None")
+    if record.retires_at and record.retires_at <= at:
+        raise _refusal("retired", record, at=rfc3339(record.retires_at))
+    if record.paused_at and (record.paused_until is None or record.paused_until > at):
+        raise _refusal("paused", record, at=rfc3339(record.paused_at), **_pause(record))
 
 
 def _refusal_now(code: str, record: VerifiedRecord, **more: str) -> RefusedError:
@@ -146,7 +155,7 @@ def _refusal_now(code: str, record: VerifiedRecord, **more: str) -> RefusedError
 
 def _pause(record: VerifiedRecord) -> dict[str, str]:
     """Return what the holder is told of a pause beside its beginning."""
-    until = {"until": record.paused_until.isoformat()} if record.paused_until else {}
+    until = {"until": rfc3339(record.paused_until)} if record.paused_until else {}
     return until | ({"reason": record.pause_reason} if record.pause_reason else {})
 
 

@@ -27,7 +27,9 @@ from credentials.record import VerifiedRecord
 from credentials.refusals import Refusal, RefusedError, refusal_error
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.freshness import Lookup, freshness, get_cached, get_or_load, may_query
+from gateway.assertions import assertion_for, can_assert
 from gateway.verification import verify_any
+from vault.claims import MAX_TEXT
 from vault.errors import VaultError
 
 logger = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ logger = logging.getLogger(__name__)
 Headers = Sequence[tuple[str, str]]
 """A tuple if the next request with the same credential gets the same headers, so that they can be cached."""
 
-PARAMETERS: Final = frozenset({"scope", "environment", "audience", "deny"})
+PARAMETERS: Final = frozenset({"scope", "environment", "audience", "aud", "deny"})
 """The parameters that a gateway's configuration may use."""
 ENVIRONMENTS: Final = frozenset({"live", "test"})
 MAX_CACHED_QUERY: Final = 512
@@ -69,6 +71,8 @@ class Requirements(NamedTuple):
     scopes: tuple[str, ...]
     environment: str | None
     audience: str | None
+    assertion: str | None
+    """The audience of the signed identity to pass on; None for none."""
     is_mistaken: bool
     """Whether the query has a mistake. If so, every request is refused."""
 
@@ -97,20 +101,25 @@ def decide_at_once(request: ForwardAuthRequest) -> tuple[HTTPStatus, Headers]:
 
 
 def _decide(request: ForwardAuthRequest, *, lookup: Lookup) -> tuple[HTTPStatus, Headers]:
+    requirements = _requirements(request)
     try:
-        record, quota = _verify(request, lookup)
+        record, quota = _verify(request, requirements, lookup)
     except RefusedError as error:
         if not may_query(lookup) and not freshness().is_known_current():
             raise WouldBlockError from None  # only a thread can find out whether the portal may answer at all
         return _refusal(error.refusal, request.query)
-    identity, ends = _identity(record.credential), record.lifetime_headers()
+    credential, audience = record.credential, requirements.assertion
+    assertion = assertion_for(credential, audience) if audience else ""
+    identity, ends = _identity(credential, assertion), record.lifetime_headers()
     if quota is None and not ends:
         return OK, identity
     return OK, [*identity, *(quota.headers().items() if quota else ()), *ends.items()]
 
 
-def _verify(request: ForwardAuthRequest, lookup: Lookup) -> tuple[VerifiedRecord, Quota | None]:
-    requirements, address = _requirements(request), request.address
+def _verify(
+    request: ForwardAuthRequest, requirements: Requirements, lookup: Lookup
+) -> tuple[VerifiedRecord, Quota | None]:
+    address = request.address
     if requirements.is_mistaken:
         raise refusal_error("misconfigured")
     text = token_of(request.authorization)  # without the query, which is the gateway's
@@ -130,7 +139,7 @@ def _verify(request: ForwardAuthRequest, lookup: Lookup) -> tuple[VerifiedRecord
 
 
 @lru_cache(maxsize=4096)
-def _identity(credential: Credential) -> tuple[tuple[str, str], ...]:
+def _identity(credential: Credential, assertion: str) -> tuple[tuple[str, str], ...]:
     """Return the headers that the gateway passes on. All are always present, so that each overwrites a client's own."""
     return (
         ("X-Keyportal-Key", credential.key_id),
@@ -138,6 +147,7 @@ def _identity(credential: Credential) -> tuple[tuple[str, str], ...]:
         ("X-Keyportal-Scopes", " ".join(sorted(credential.scopes))),
         ("X-Keyportal-Environment", credential.environment),
         ("X-Keyportal-Kind", credential.kind),
+        ("X-Keyportal-Assertion", assertion),
     )
 
 
@@ -177,9 +187,11 @@ def _parse_query(query: str, behind: str) -> Requirements:
     """
     parameters = parse_qs(query, keep_blank_values=True)
     environments, audiences = parameters.get("environment", []), parameters.get("audience", [])
+    asserted = parameters.get("aud", [])
     scopes = tuple(name for text in parameters.get("scope", []) for name in text.split(" "))
     # A query with two environments or two audiences contradicts itself.
-    is_mistaken = "" in scopes or "" in audiences or max(len(environments), len(audiences)) > 1
+    is_mistaken = "" in scopes or "" in audiences or max(map(len, (environments, audiences, asserted))) > 1
+    is_mistaken = is_mistaken or not all(map(_can_be_asserted, asserted))
     is_mistaken = is_mistaken or not ENVIRONMENTS.issuperset(environments)
     unknown = parameters.keys() - PARAMETERS
     if not behind:
@@ -188,8 +200,13 @@ def _parse_query(query: str, behind: str) -> Requirements:
             _warn_operators()
     else:
         nearly = behind == "/" and any(map(_is_nearly_ours, list(unknown)[:MAX_COMPARED]))
-        is_mistaken = is_mistaken or bool(audiences) or nearly
-    return Requirements(scopes, next(iter(environments), None), next(iter(audiences), None), is_mistaken)
+        is_mistaken = is_mistaken or bool(audiences or asserted) or nearly
+    environment, audience, assertion = (next(iter(each), None) for each in (environments, audiences, asserted))
+    return Requirements(scopes, environment, audience, assertion, is_mistaken)
+
+
+def _can_be_asserted(audience: str) -> bool:
+    return 0 < len(audience) <= MAX_TEXT and audience.isprintable() and can_assert()
 
 
 def _is_nearly_ours(name: str) -> bool:

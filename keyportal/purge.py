@@ -18,6 +18,7 @@ from apikeys import expired_rows as apikeys
 from audit.origin import Origin
 from audit.removal import remove_expired_events
 from credentials.usage import expired_rows as usage
+from credentials.verified_cache import expired_rows as changes
 from keyportal.models import TaskRun
 from tokens import expired_rows as tokens
 
@@ -27,6 +28,7 @@ EXPIRED_ROWS: Final[tuple[Callable[[], Mapping[str, QuerySet[Any]]], ...]] = (
     tokens.expired_rows,
     accounts.expired_rows,
     usage.expired_rows,
+    changes.expired_rows,
     apikeys.expired_rows,
 )
 PURGE: Final = "purge"

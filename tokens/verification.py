@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db.models import CharField, Exists, Manager, QuerySet
 
 from accounts.models import User
+from accounts.times import rfc3339
 from apikeys.models import APIKey, KeySecret
 from apikeys.verification import KEY_COLUMNS, SECRET_COLUMNS, record_of
 from audit.client_address import Address
@@ -50,6 +51,13 @@ def verify(
     `audience` None means the portal's own: a token for another service is as unknown as a forged one. Raises
     `RefusedError` with a code of `credentials.refusals`, or `django.db.Error` if the database can't be queried.
     """
+    record = find(token, audience=audience, lookup=lookup)
+    check_state(record, at=datetime.now(UTC), address=address, environment=environment, scopes=scopes)
+    return record
+
+
+def find(token: str, *, audience: AudienceRequest = None, lookup: Lookup = get_or_load) -> VerifiedRecord:
+    """Return the record of a token for this audience that has not expired. Raises as `verify` does."""
     expected = expected_audience(audience)
     record = lookup(hashlib.sha256(token.encode()).digest(), lambda: load(token, audience=expected))
     if record is None or record.claims is None:
@@ -57,10 +65,8 @@ def verify(
     # A cached token may be meant for another service, which had it checked before, or have expired meanwhile.
     if expected not in (None, record.claims.audience):
         raise foreign_token_error()
-    now = datetime.now(UTC)
-    if record.expires_at and record.expires_at <= now:
+    if record.expires_at and record.expires_at <= datetime.now(UTC):
         raise _expired_refusal(record.claims, counted_as=record.counted_as)
-    check_state(record, at=now, address=address, environment=environment, scopes=scopes)
     return record
 
 
@@ -186,7 +192,9 @@ _OF_FAMILY: Final = PreparedQuery(
 
 def _expired_refusal(claims: Claims, *, counted_as: str = "") -> RefusedError:
     expired_at = datetime.fromtimestamp(claims.expires_at, UTC)
-    return refusal_error("expired", counted_as=counted_as, token=claims.token_id, at=expired_at.isoformat())
+    return refusal_error(
+        "expired", counted_as=counted_as, token=claims.token_id, client=claims.client_id, at=rfc3339(expired_at)
+    )
 
 
 def _record_of_token(

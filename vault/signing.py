@@ -18,7 +18,7 @@ from jwt.exceptions import PyJWTError
 
 from vault.claims import Claims
 from vault.errors import TokenError, TokenForAnotherError, TokenInvalidError, UnknownKeyError
-from vault.signing_keys import KEY_TYPES, SigningRing
+from vault.signing_keys import KEY_TYPES, SigningKey, SigningRing
 
 __all__ = ["Claims", "TokenExpiredError", "read", "sign"]
 
@@ -43,9 +43,13 @@ def sign(ring: SigningRing, claims: Claims) -> str:
 
     Raises `TokenInvalidError` for claims that `read` would refuse.
     """
-    key = ring.primary
-    raw = json.dumps(claims.as_payload(), separators=(",", ":")).encode()
-    return _jws.encode(raw, key.private, algorithm=key.algorithm, headers={"kid": key.id, "typ": TYPE})
+    return sign_as(TYPE, ring.primary, claims.as_payload())
+
+
+def sign_as(kind: str, key: SigningKey, payload: Mapping[str, object]) -> str:
+    """Return a token of this type (`typ`, RFC 8725 §3.11). Each type is accepted only where it is expected."""
+    raw = json.dumps(payload, separators=(",", ":")).encode()
+    return _jws.encode(raw, key.private, algorithm=key.algorithm, headers={"kid": key.id, "typ": kind})
 
 
 def read(ring: SigningRing, token: str, *, issuer: str, audience: str | None, now: float, leeway: int) -> Claims:

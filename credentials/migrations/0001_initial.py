@@ -65,6 +65,14 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="RecordedChange",
+            fields=[
+                ("n", models.BigAutoField(primary_key=True, serialize=False)),
+                ("nonce", models.CharField(max_length=16)),
+                ("tag", models.CharField(max_length=64)),
+            ],
+        ),
+        migrations.CreateModel(
             name="SourceAddress",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),

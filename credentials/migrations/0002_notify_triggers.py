@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from credentials.verified_cache.triggers import create_triggers, drop_triggers
+from credentials.verified_cache.trigger_setup import create_triggers, drop_triggers
 
 
 class Migration(migrations.Migration):

@@ -47,7 +47,7 @@ def _add_counts(calls: Mapping[CounterKey, CallCount]) -> None:
 def _add_address_usage(calls: Mapping[CounterKey, CallCount]) -> None:
     counts: Counter[tuple[str, date, str]] = Counter()
     for key, call in calls.items():
-        if key.outcome == ACCEPTED:
+        if key.outcome == ACCEPTED and call.count:
             counts[key.credential, _time(key.hour * HOUR).date(), str(key.address or "")] += call.count
     rows = ((*what, count) for what, count in sorted(_bounded(counts).items()))
     fields = ("credential", "day", "address", "count")

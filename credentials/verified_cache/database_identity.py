@@ -5,6 +5,9 @@ proxy sends new connections to a restored database, or if a search path finds co
 not be notified of changes there.
 """
 
+import hashlib
+import json
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from credentials.verified_cache.trigger_health import Cursor
@@ -34,6 +37,11 @@ def identity_of(cursor: Cursor) -> DatabaseIdentity:
     cursor.execute(_IDENTITY, [TABLES])
     server, database, tables = cursor.fetchone()
     return DatabaseIdentity(server, database, tuple(tables))
+
+
+def digest_of(identity: DatabaseIdentity, versions: Sequence[object]) -> str:
+    """Return a short text that is the same for every worker as long as the order of changes means the same."""
+    return hashlib.sha256(json.dumps([identity, versions]).encode()).hexdigest()[:16]
 
 
 class ListenerDatabase(NamedTuple):

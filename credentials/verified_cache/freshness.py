@@ -27,7 +27,7 @@ from credentials.verified_cache.cache import Record, VerifiedCache
 from credentials.verified_cache.database_file import DatabaseFile
 from credentials.verified_cache.lease import Lease
 from credentials.verified_cache.listener import Listener
-from credentials.verified_cache.wal_index import HEADER
+from credentials.verified_cache.wal_index import HEADER, WalIndex
 from integrity.key_check import confirm_rings
 
 
@@ -65,6 +65,11 @@ class Freshness:
     def database_number(self) -> int:
         """A number that changes when the database may have been replaced, so that nothing known of it holds."""
         return self.lease.database.number
+
+    @property
+    def index(self) -> WalIndex | None:
+        """SQLite: the index that shows commits without a query, if there is one."""
+        return self._file.index
 
     def current(self) -> int | None:
         """Return the cache's generation if the cache is known to be current, otherwise None. Reads no table.

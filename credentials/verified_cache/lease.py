@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from credentials.verified_cache import clock
 from credentials.verified_cache.cache import VerifiedCache
+from credentials.verified_cache.change_log import ChangeLog
 from credentials.verified_cache.database_identity import DatabaseIdentity, ListenerDatabase, leads_to
 from integrity.key_check import confirm_rings_once
 
@@ -26,6 +27,8 @@ class Lease:
     def __init__(self, cache: VerifiedCache) -> None:
         self.cache = cache
         """Emptied when the lease is revoked."""
+        self.log = ChangeLog()
+        """The changes that the listener has received. It holds as well while there is no lease."""
         self.until = 0.0
         """In seconds of `credentials.verified_cache.clock`."""
         self.fault: str | None = None
@@ -58,6 +61,12 @@ class Lease:
             self._trusted_since = clock.now()
             self.until = 0.0
         self.cache.clear()
+
+    @property
+    def known_up_to(self) -> float | None:
+        """The moment up to which every change is known, by `credentials.verified_cache.clock`; None without a lease."""
+        until = self.until
+        return until - SECONDS if clock.now() < until else None
 
     def switch_database(self, identity: DatabaseIdentity | None = None, *, disagreement: str = "") -> None:
         """Reset all that is known about the database, also that the key rings fit it: it may be another one now.

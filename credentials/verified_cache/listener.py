@@ -16,25 +16,26 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import connections
 from psycopg.pq.abc import PGresult
 from typing_extensions import override
 
 from credentials.verified_cache import clock
 from credentials.verified_cache.changes import AppliedChanges, Change, Position
 from credentials.verified_cache.connections import UnsuitableError, abort, listen_parameters, refuse_pooler
-from credentials.verified_cache.database_identity import identity_of, leads_to
+from credentials.verified_cache.database_identity import digest_of, identity_of, leads_to
 from credentials.verified_cache.lease import Lease
 from credentials.verified_cache.notification_connection import NotificationConnection, read_row
+from credentials.verified_cache.own_commits import OwnCommits
 from credentials.verified_cache.probe import Probe
 from credentials.verified_cache.trigger_health import HEARTBEAT_QUERY, DatabaseState, faults, summary
-from credentials.verified_cache.triggers import CHANNEL, EVERYTHING
+from credentials.verified_cache.triggers import CHANNEL
+from credentials.verified_cache.verdict_tables import EVERYTHING
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_EVERY: Final = 0.5  # seconds
 BACK_OFF: Final = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts to connect; the last one again and again
-APPLIED_WITHIN: Final = 0.25  # seconds that a response may wait for its change to be applied
 CLEAR_FROM: Final = 100
 """From this many tags at once, emptying the cache is quicker than searching it for them."""
 UNSUITABLE: Final = 60.0  # seconds until a connection that would lose notifications is tried again
@@ -63,8 +64,7 @@ class Listener(threading.Thread):
         self._waiting = threading.Event()
         self._connection: psycopg.Connection[Any] | None = None
         self._silent_since = clock.now()
-        self._waiters: dict[str, threading.Event] = {}
-        """By the payload that each waiting thread sent."""
+        self._own_commits = OwnCommits(self._channel)
         self._heartbeats: dict[str, Heartbeat] = {}
         self._changes = AppliedChanges()
         self._versions: tuple[object, ...] = ()
@@ -107,19 +107,8 @@ class Listener(threading.Thread):
         abort(connection)
 
     def wait_until_applied(self) -> bool:
-        """Send a notification after all commits of this thread; return whether it came back in time."""
-        payload, applied = secrets.token_hex(8), threading.Event()
-        self._waiters[payload] = applied
-        try:
-            with connections["default"].cursor() as cursor:
-                cursor.execute("SELECT pg_notify(%s, %s)", [self._channel, payload])
-            return applied.wait(APPLIED_WITHIN)
-        except DatabaseError:
-            # The change itself is committed; only the wait for it is cut short.
-            logger.warning("could not wait until a change was applied")
-            return False
-        finally:
-            del self._waiters[payload]
+        """Wait until what this thread has committed is applied; return False if that takes too long."""
+        return self._own_commits.wait_until_applied()
 
     def _begin(self, connection: psycopg.Connection[Any]) -> None:
         """Start to listen. Raises `UnsuitableError` if notifications would be lost on this connection."""
@@ -179,17 +168,23 @@ class Listener(threading.Thread):
         except psycopg.ProgrammingError as error:  # there is no counter, or it may not be read
             self._silent_since = clock.now()
             return self._is_as_before(connection, DatabaseState(None, (type(error).__name__,)))
-        is_as_before = self._is_as_before(connection, state)
+        return self._on_read_state(connection, state, payload, sent_at)
+
+    def _on_read_state(self, line: psycopg.Connection[Any], state: DatabaseState, payload: str, at: float) -> bool:
+        is_as_before = self._is_as_before(line, state)
         if state.counter and not self._changes.goes_on(state.counter):
-            self._lease.cache.clear()
-        self._heartbeats[payload] = Heartbeat(sent_at, None if self._lease.fault else state.counter)
+            self._forget(state.counter)
+            self._heartbeats.clear()  # they read the counter before it went back
+        self._heartbeats[payload] = Heartbeat(at, None if self._lease.fault else state.counter)
         return is_as_before
 
     def _is_as_before(self, connection: psycopg.Connection[Any], state: DatabaseState) -> bool:
         """Return whether database and triggers are the same as before; if not, clear all and check closely."""
         if state.versions == self._versions:
             return True
-        self._lease.switch_database(identity_of(connection.cursor()))
+        identity = identity_of(connection.cursor())
+        self._lease.switch_database(identity)
+        self._lease.log.begin(digest_of(identity, state.versions), after=self._changes.last)
         self._versions = state.versions
         found = faults(connection.cursor())
         if not found and state.counter is None:
@@ -208,29 +203,39 @@ class Listener(threading.Thread):
 
     def _on_notifications(self, payloads: Iterable[str]) -> None:
         """Drop the records that notifications name; empty the cache if one is missing or not from our triggers."""
-        tags, is_complete = set(), True
+        changes, is_complete = [], True
         for payload in payloads:
             change = Change.parse(payload)
             if change is None or not self._changes.on_notification(change.position):
                 is_complete = False
             if change is not None:
-                tags.add(change.tag)
-        if not is_complete or EVERYTHING in tags or len(tags) >= CLEAR_FROM:
+                changes.append(change)
+        tags = {change.tag for change in changes}
+        if not is_complete:
+            self._forget(self._changes.last)
+            return
+        if EVERYTHING in tags or len(tags) >= CLEAR_FROM:
             self._lease.cache.clear()
         elif tags:
             self._lease.cache.drop(tags)
+        self._lease.log.append(changes)  # last: a record that is given out after it must not be older
+
+    def _forget(self, position: Position | None) -> None:
+        """Empty the cache and start the log over after this position: something may have changed unnoticed."""
+        self._lease.cache.clear()
+        self._lease.log.forget(after=position)
 
     def _on_own_notification(self, payload: str) -> None:
         """Handle a notification on the listener's own channel: a heartbeat, or that of a waiting thread."""
-        applied, heartbeat = self._waiters.get(payload), self._heartbeats.pop(payload, None)
-        if applied is not None:
-            applied.set()
+        self._own_commits.on_notification(payload)
+        heartbeat = self._heartbeats.pop(payload, None)
         if heartbeat is None:  # of a waiting thread, from an earlier connection, or not sent by this process
             return
         self._silent_since = clock.now()
         if heartbeat.counter is not None:
             if not self._changes.reaches(heartbeat.counter):
-                self._lease.cache.clear()
+                self._forget(heartbeat.counter)
+            self._lease.log.confirm(heartbeat.counter, read_at=heartbeat.sent_at)
             self._lease.renew(since=heartbeat.sent_at)
 
 

@@ -1,4 +1,4 @@
-"""The change counter."""
+"""The change counter (PostgreSQL), and the recorded changes (SQLite)."""
 
 from typing import ClassVar
 
@@ -23,3 +23,16 @@ class ChangeCounter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.identity}:{self.n}"
+
+
+class RecordedChange(models.Model):
+    """A change of data that a verdict depends on, recorded by a trigger in the same transaction (SQLite)."""
+
+    n = models.BigAutoField(primary_key=True)
+    nonce = models.CharField(max_length=16)
+    """Random, so that a number that occurs twice, because a file was restored, can be detected."""
+    tag = models.CharField(max_length=64)
+    """The record that changed: `key:key_…`, `user:usr_…` or `token:tok_…`; `*` for all of them."""
+
+    def __str__(self) -> str:
+        return f"{self.n} {self.tag}"

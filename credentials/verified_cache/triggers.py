@@ -1,8 +1,6 @@
-"""The tables that verdicts depend on, and the PostgreSQL triggers that announce their changes to every listener.
+"""PostgreSQL: the triggers that announce changes of what verdicts depend on to every listener.
 
-`NOTIFY_TRIGGERS` is the only declaration: migrations and `manage.py createtriggers` create the triggers from it,
-`credentials.verified_cache.trigger_health` compares the database with it, and a test compares it with what verdicts
-read.
+`credentials.verified_cache.trigger_health` compares the database with them.
 
 Every change is announced, whatever makes it: a page, the admin site, SQL by hand, a replicating session (ENABLE ALWAYS)
 or another role (SECURITY DEFINER). The triggers are deferred constraint triggers: at commit, the first one raises the
@@ -10,19 +8,14 @@ change counter by one and so locks its row until the commit is done. Thus the nu
 Each notification holds the number, a nonce (random for each number, so that a repeated number can be detected) and a
 tag: `key:key_…`, or `*` if the record can't be named. A savepoint that is rolled back takes its number and
 notifications with it.
-
-SQLite needs no triggers, because it has a version counter of its own (`credentials.verified_cache.freshness`).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from credentials.verified_cache.verdict_tables import VERDICT_TABLES, VerdictTable
 
 CHANNEL: Final = "keyportal"
-EVERYTHING: Final = "*"
 COUNTER: Final = "credentials_changecounter"
 
 SETTINGS: Final = "search_path=pg_catalog, pg_temp"
@@ -112,65 +105,21 @@ class Trigger(NamedTuple):
         ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotifyTrigger:
-    """A table that verdicts depend on: the tags of its rows, and the events and columns to announce."""
+def _of_table(table: VerdictTable) -> list[Trigger]:
+    """Return the two triggers of a table: one for its rows, one for TRUNCATE."""
+    arguments = (table.kind, table.column, *table.ignored)
+    return [
+        Trigger(table.table, NOTIFY, NOTIFY, table.events, each_row=True, deferred=True, arguments=arguments),
+        Trigger(table.table, f"{NOTIFY}_truncate", NOTIFY, ("TRUNCATE",), each_row=False),
+    ]
 
-    table: str
-    kind: str = ""
-    """The kind of the tag: `key`, `user` or `token`; empty if a change of any row affects every verdict."""
-    column: str = "id"
-    """The column with the id for the tag."""
-    ignored: tuple[str, ...] = ()
-    """Columns that change often and that no verdict reads. All others are announced, new ones too."""
-    events: tuple[str, ...] = ("UPDATE", "DELETE")
-
-    def triggers(self) -> list[Trigger]:
-        """Return the two triggers of the table: one for its rows, one for TRUNCATE."""
-        arguments = (self.kind, self.column, *self.ignored)
-        return [
-            Trigger(self.table, NOTIFY, NOTIFY, self.events, each_row=True, deferred=True, arguments=arguments),
-            Trigger(self.table, f"{NOTIFY}_truncate", NOTIFY, ("TRUNCATE",), each_row=False),
-        ]
-
-
-NOTIFY_TRIGGERS: Final = (
-    NotifyTrigger(table="accounts_user", kind="user", ignored=("last_login",)),
-    NotifyTrigger(table="apikeys_apikey", kind="key", ignored=("notice_at",)),
-    NotifyTrigger(table="apikeys_keysecret", kind="key", column="key_id", ignored=("notice_at",)),
-    NotifyTrigger(table="credentials_scope", events=("INSERT", "UPDATE", "DELETE")),
-    # No DELETE: a revoked token is never cached, so the purge need not announce a million rows.
-    NotifyTrigger(table="tokens_revokedtoken", kind="token", column="token_id", events=("INSERT", "UPDATE")),
-    NotifyTrigger(table="tokens_tokenfamily", kind="token", ignored=("refreshed_at",)),
-)
-"""To let verdicts depend on another table, add it here, and add a migration with `create_triggers`."""
 
 _GUARDS: Final = [
     Trigger(COUNTER, GUARD, GUARD, ("INSERT", "UPDATE", "DELETE"), each_row=True, before=True),
     Trigger(COUNTER, f"{GUARD}_truncate", GUARD, ("TRUNCATE",), each_row=False, before=True),
 ]
-TRIGGERS: Final = [*(made for table in NOTIFY_TRIGGERS for made in table.triggers()), *_GUARDS]
-TABLES: Final = [*(table.table for table in NOTIFY_TRIGGERS), COUNTER]
-
-
-def create_triggers(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
-    """Create or replace the triggers that `NOTIFY_TRIGGERS` declares, for a migration. On PostgreSQL only.
-
-    Tables that do not exist yet are left to the migration that creates them.
-    """
-    if editor.connection.vendor == "postgresql":
-        there = set(editor.connection.introspection.table_names())
-        for statement in _statements(editor.connection, there):
-            editor.execute(statement, None)
-
-
-def drop_triggers(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
-    """Drop the triggers and their functions, to reverse a migration. On PostgreSQL only."""
-    if editor.connection.vendor == "postgresql":
-        for trigger in TRIGGERS:
-            editor.execute(trigger.statements()[0], None)
-        for name in BODIES:
-            editor.execute(f"DROP FUNCTION IF EXISTS {name}()", None)
+TRIGGERS: Final = [*(made for table in VERDICT_TABLES for made in _of_table(table)), *_GUARDS]
+TABLES: Final = [*(table.table for table in VERDICT_TABLES), COUNTER]
 
 
 def body(name: str, counter: str) -> str:
@@ -178,15 +127,22 @@ def body(name: str, counter: str) -> str:
     return BODIES[name].replace("{counter}", counter)
 
 
-def _statements(connection: BaseDatabaseWrapper, there: set[str]) -> list[str]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT quote_ident(current_schema())")
-        counter = f"{cursor.fetchone()[0]}.{COUNTER}"
+def creating_statements(counter: str, tables: Collection[str]) -> list[str]:
+    """Return the SQL that creates or replaces the functions and the triggers of these tables.
+
+    `counter` is the qualified name of the counter's table.
+    """
     functions = [
         f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
         f"SET {SETTINGS} AS $body${body(name, counter)}$body$"
         for name in BODIES
     ]
-    made = [statement for trigger in TRIGGERS if trigger.table in there for statement in trigger.statements()]
+    made = [statement for trigger in TRIGGERS if trigger.table in tables for statement in trigger.statements()]
     unguarded = [trigger.statements()[0] for trigger in _GUARDS]
     return [*functions, *unguarded, _BEGIN_TO_COUNT, *made]
+
+
+def dropping_statements() -> list[str]:
+    """Return the SQL that drops the triggers and their functions."""
+    functions = [f"DROP FUNCTION IF EXISTS {name}()" for name in BODIES]
+    return [*(trigger.statements()[0] for trigger in TRIGGERS), *functions]

@@ -36,6 +36,10 @@ class WalIndex:
         self.seen = b""
         """The header as of which the verified cache is current. Empty, which no header is, until there is one."""
 
+    def header(self) -> bytes:
+        """Return the header as it is now."""
+        return self.map[:HEADER]
+
     def is_as_seen(self) -> bool:
         """Return whether nothing was committed since `seen` was read."""
         return self.map[:HEADER] == self.seen

@@ -35,6 +35,7 @@ from apikeys.errors import (
 from credentials.permissions import CredentialRefused
 from credentials.refusals import Refusal
 from credentials.runtime.database_writes import database_writes
+from credentials.verified_cache.feed import UnknownChangesError
 from gateway.callers import CallerLimitError
 from keyportal.errors.codes import CODES
 from keyportal.errors.redacted_errors import in_short
@@ -155,6 +156,8 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
     """Return the problem for an exception, or None if it has none."""
     if isinstance(exc, CredentialRefused):
         return Problem.of_refusal(exc.refusal)
+    if isinstance(exc, UnknownChangesError):
+        return Problem("unavailable")
     if isinstance(exc, CallerLimitError):
         return Problem("unavailable", {"detail": str(exc)}, {"Retry-After": str(exc.retry_after)})
     if isinstance(exc, exceptions.NotAuthenticated) and request is not None:

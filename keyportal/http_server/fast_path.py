@@ -13,8 +13,9 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.freshness import Lookup, freshness, get_or_load, may_query
-from gateway import forward_auth, verify
+from gateway import changes, forward_auth, usage_report, verify
 from gateway.caller_cache import CallerCache
+from gateway.service_call import ServiceCall
 from keyportal.errors.problems import problem_of
 from keyportal.http_server.request import Request, Sender
 from keyportal.http_server.response import Response, header_lines
@@ -35,7 +36,11 @@ def responder_of(request: Request, sender: Sender, caller_cache: CallerCache) ->
     """Return the function that answers a request, or None if Django answers it. The cache is the connection's."""
     if forward_auth.is_forward_auth(request.path):
         return _forward_auth(request, sender)
-    if request.path == verify.PATH and _is_plain(request):
+    if request.path == changes.PATH and _is_plain(request, "GET"):
+        return _changes(request, sender, caller_cache)
+    if request.path == usage_report.PATH and not request.query and _is_plain(request, "POST"):
+        return _usage(request, sender, caller_cache)
+    if request.path == verify.PATH and not request.query and _is_plain(request, "POST"):
         return _verify(request, sender, caller_cache)
     return None
 
@@ -75,7 +80,26 @@ _of_identity = lru_cache(maxsize=4096)(header_lines)
 def _verify(request: Request, sender: Sender, caller_cache: CallerCache) -> Responder:
     authorization = request.header_value(b"authorization")
     call = verify.VerifyCall(authorization, request.query, request.body, sender.address, caller_cache)
+    return _service_call(call, request.path, sender)
 
+
+def _changes(request: Request, sender: Sender, caller_cache: CallerCache) -> Responder | None:
+    query = changes.QUERY.fullmatch(request.query)
+    if query is None:
+        return None
+    authorization = request.header_value(b"authorization")
+    return _service_call(
+        changes.ChangesCall(authorization, query[1], sender.address, caller_cache), request.path, sender
+    )
+
+
+def _usage(request: Request, sender: Sender, caller_cache: CallerCache) -> Responder:
+    authorization = request.header_value(b"authorization")
+    call = usage_report.UsageCall(authorization, request.query, request.body, sender.address, caller_cache)
+    return _service_call(call, request.path, sender)
+
+
+def _service_call(call: ServiceCall, path: str, sender: Sender) -> Responder:
     def respond(lookup: Lookup) -> Response:
         try:
             if may_query(lookup):
@@ -88,11 +112,13 @@ def _verify(request: Request, sender: Sender, caller_cache: CallerCache) -> Resp
                 connection.close()
             problem = problem_of(error)
             if problem is None:
-                logger.exception("verify failed")
-                return error_response(request.path, HTTPStatus.INTERNAL_SERVER_ERROR, sender)
-            return problem_response(problem, request.path, sender)
+                logger.exception("a call of a service failed")
+                return error_response(path, HTTPStatus.INTERNAL_SERVER_ERROR, sender)
+            return problem_response(problem, path, sender)
         headers = tuple(call.authenticate(lookup).lifetime_headers().items())
-        return Response(OK, headers, body, None, f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n")
+        return Response(
+            call.STATUS, headers, body, None, f"{_of_json(sender.scheme)}x-request-id: {sender.request_id}\r\n"
+        )
 
     return respond
 
@@ -103,14 +129,13 @@ def _of_json(scheme: str) -> str:
     return header_lines([*headers_by_scheme(scheme).items(), ("content-type", verify.JSON)])
 
 
-def _is_plain(request: Request) -> bool:
-    """Return whether a request to verify has the usual form. Django answers all others."""
+def _is_plain(request: Request, method: str) -> bool:
+    """Return whether a service's request has the usual form. Django answers all others."""
     headers = request.named
     return (
-        request.method == "POST"
-        and not request.query
+        request.method == method
         and len(headers) == len(request.headers)
-        and headers.get(b"content-type", b"").lower() in PLAIN_TYPES
+        and (method == "GET" or headers.get(b"content-type", b"").lower() in PLAIN_TYPES)
         and headers.get(b"accept", b"*/*") in PLAIN_ACCEPT
         and b"host" in headers
     )

@@ -24,6 +24,7 @@ from keyportal.http_server.environ import environ_of, environ_of_refused
 from keyportal.http_server.fast_path import Responder, gateway_response, respond_in_thread, responder_of
 from keyportal.http_server.host import ClientConnection
 from keyportal.http_server.load import Load, meter
+from keyportal.http_server.paths import MONITORING_PATHS, STORING_PATHS, VERDICT_PATHS
 from keyportal.http_server.plain_http import is_refused, refusal
 from keyportal.http_server.receiving import too_large
 from keyportal.http_server.request import Request, Sender, UnreadableError
@@ -46,10 +47,6 @@ MAX_DIGITS: Final = 10
 """Digits of a Content-Length. A longer number exceeds every bound."""
 HEALTH: Final = "/healthz"
 SAFE: Final = ("GET", "HEAD")
-VERDICT_PATHS: Final = ("/gateway/", "/api/v1/verify", "/api/v1/me", "/oauth/introspect")
-"""Paths on which production traffic of other services depends."""
-MONITORING_PATHS: Final = ("/healthz", "/readyz", "/metrics")
-"""Paths that monitoring requests. They must not wait for pages either, least of all when something is wrong."""
 QUEUE: Final = 64
 """How many requests of each kind may wait for a thread."""
 WITHOUT_DJANGO: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -212,7 +209,8 @@ class HTTPServer:
             connection.respond(request, respond(get_cached))
         except WouldBlockError:
             task = partial(_unless_abandoned, request, sender)
-            if not self.verdicts.submit(task, respond, partial(connection.respond, request)):
+            threads = self.others if request.path in STORING_PATHS else self.verdicts
+            if not threads.submit(task, respond, partial(connection.respond, request)):
                 connection.respond(request, self.busy_response(request))
         except Exception:  # the client must get an answer, and it must not be a good one
             logger.exception("a verdict failed")

@@ -5,9 +5,9 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 
 from keyportal.errors.codes import CODES
-from tests.api_description import keys, others
+from tests.api_description import keys, others, services
 
-__all__ = ["keys", "others"]
+__all__ = ["keys", "others", "services"]
 
 ALWAYS = (400, 401, 403, 405, 406, 429, 503)
 ETAG = {"description": "The version of the key.", "schema": {"type": "string"}}

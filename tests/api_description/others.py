@@ -1,34 +1,13 @@
-"""The operations on signed tokens, and the check of credentials."""
+"""The operations on signed tokens."""
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
-from rest_framework import serializers
 
-from gateway.verification_request import ENVIRONMENTS, MAX_CREDENTIAL, MAX_SCOPE_LENGTH, MAX_SCOPES
 from tests.api_description import shapes
 from tests.api_description.keys import described
 from tokens.authentication import PasswordAuthentication
 from tokens.serializers import LogInSerializer, RefreshSerializer
 
 TAGS = ["Signed tokens"]
-
-
-class Question(serializers.Serializer[object]):
-    """A credential that a service received, and what it needs."""
-
-    credential = serializers.CharField(
-        max_length=MAX_CREDENTIAL, help_text="The API key or access token that the service received."
-    )
-    scopes = serializers.ListField(
-        child=serializers.CharField(max_length=MAX_SCOPE_LENGTH),
-        max_length=MAX_SCOPES,
-        required=False,
-        help_text="All that it must have.",
-    )
-    environment = serializers.ChoiceField(
-        choices=ENVIRONMENTS, required=False, help_text="The environment that it must be of."
-    )
-    audience = serializers.CharField(required=False, help_text="The service that a token must be for.")
-    client_ip = serializers.IPAddressField(required=False, help_text="Where the credential came from.")
 
 
 described(
@@ -65,21 +44,5 @@ described(
         request=RefreshSerializer,
         responses={200: shapes.Tokens},
         examples=[OpenApiExample("The next pair", request_only=True, value={"refresh_token": "eyJ…"})],
-    ),
-)
-described(
-    "gateway.api.VerifyView",
-    post=extend_schema(
-        tags=["For services"],
-        operation_id="verify",
-        summary="Verify a credential",
-        description="Says whether a credential that a service received is good. Needs the scope `credentials:verify`.",
-        request=Question,
-        responses={200: shapes.Verdict},
-        examples=[
-            OpenApiExample(
-                "For one scope", request_only=True, value={"credential": "kp_live_…", "scopes": ["reports:read"]}
-            )
-        ],
     ),
 )

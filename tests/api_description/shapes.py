@@ -141,14 +141,71 @@ class Tokens(Serializer[Any]):
     refresh_token = CharField(required=False)
 
 
-class Verdict(Serializer[Any]):
+class Record(Serializer[Any]):
+    """What a verdict about a credential depends on. Times are null if they do not apply."""
+
+    format = IntegerField(help_text="1. Don't judge by a record with another.")
+    id = CharField(help_text="`key_…`, or the `jti` of a token.")
+    secret_id = CharField(allow_blank=True, help_text="The secret that was sent, or exchanged for the token.")
+    kind = ChoiceField(choices=("api_key", "access_token"))
+    key = CharField(allow_blank=True, help_text="The key that it is, or that the token was issued for.")
+    name = CharField(allow_blank=True)
+    client_id = CharField()
+    owner = CharField()
+    owner_state = ChoiceField(choices=("active", "inactive", "unconfirmed"))
+    environment = ChoiceField(choices=ENVIRONMENTS)
+    scopes = ListField(child=CharField())
+    networks = ListField(child=CharField(), help_text="Where it may be used from; empty for anywhere.")
+    audience = CharField(allow_null=True, help_text="The service that a token is for.")
+    rate_limit = CharField(allow_null=True)
+    asks_each_time = BooleanField(help_text="Whether only the portal may judge it, because it counts its calls.")
+    not_before = DateTimeField(allow_null=True)
+    expires_at = DateTimeField(allow_null=True)
+    leeway = IntegerField(help_text="For how many seconds it is good after it expires.")
+    replaced_at = DateTimeField(allow_null=True)
+    retires_at = DateTimeField(allow_null=True)
+    paused_at = DateTimeField(allow_null=True)
+    paused_until = DateTimeField(allow_null=True)
+    paused_reason = CharField(allow_blank=True)
+    revoked_at = DateTimeField(allow_null=True)
+    revoked_reason = CharField(allow_blank=True)
+    tags = ListField(child=CharField(), help_text="The names under which a change of it is announced.")
+
+
+class OneVerdict(Serializer[Any]):
     """Whether a credential is good now, for what was asked."""
 
-    valid = BooleanField()
-    code = CharField(help_text="`ok`, or the code of the error that its holder would get.")
+    valid = BooleanField(required=False)
+    code = CharField(required=False, help_text="`ok`, or the code of the error that its holder would get.")
     credential = Credential(required=False)
     owner = CharField(required=False)
     about = AnyObject(required=False, help_text="Why it was refused, as its holder would be told.")
+    record = Record(required=False, allow_null=True, help_text="Null if there is nothing to keep.")
+    assertion = CharField(required=False, allow_null=True, help_text="The signed identity; null if it was refused.")
+
+
+class Verdict(OneVerdict):
+    """Whether a credential is good now, or several of them."""
+
+    results = OneVerdict(many=True, required=False, help_text="For several credentials, in their order.")
+    cursor = CharField(required=False, allow_null=True, help_text="Up to which change the records are current.")
+    now = DateTimeField(required=False, help_text="The portal's clock.")
+
+
+class Changes(Serializer[Any]):
+    """What to forget."""
+
+    cursor = CharField(help_text="To ask with next time.")
+    as_of_ms = IntegerField(help_text="For how many milliseconds it has not been certain that this is everything.")
+    tags = ListField(child=CharField(), required=False, help_text="The tags of what has changed.")
+    reset = BooleanField(required=False, help_text="Forget everything.")
+
+
+class StoredBatch(Serializer[Any]):
+    """A batch of counts that is stored."""
+
+    is_new = BooleanField(help_text="False if it was stored before.")
+    left_out = ListField(child=IntegerField(), help_text="The places of calls of unknown credentials.")
 
 
 class Mistake(Serializer[Any]):

@@ -9,6 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import User
+from accounts.times import rfc3339
 from apikeys import services, verification
 from apikeys.models import APIKey, KeySecret
 from apikeys.verification import load, record_of, verify
@@ -79,7 +80,7 @@ def test_a_record_of_a_key_that_has_ended_says_when_and_why(make_key: MakeKey) -
     record = load(secret)
     assert record is not None
     assert record.is_terminal
-    assert record.ended == {"at": revoked_at.isoformat(), "reason": "left the team"}
+    assert record.ended == {"at": rfc3339(revoked_at), "reason": "left the team"}
 
 
 def refusal_of(secret: str) -> tuple[str, dict[str, str], str]:
@@ -96,7 +97,7 @@ def test_a_refusal_says_which_key_it_was_and_since_when(make_key: MakeKey, colum
     moment = timezone.now() - timedelta(minutes=1)
     rewrite(key, **{column: moment})
     code = {"expires_at": "expired", "paused_at": "paused"}[column]
-    about = {"key": key.pk, "name": "billing server", "at": moment.isoformat()}
+    about = {"key": key.pk, "name": "billing server", "at": rfc3339(moment)}
     assert refusal_of(secret) == (code, about, key.pk)
 
 
@@ -109,7 +110,7 @@ def test_a_secret_retires_at_its_moment_and_the_key_goes_on(make_key: MakeKey, t
     time_machine.move_to(moment, tick=False)
     assert refusal_of(secret) == (
         "retired",
-        {"key": key.pk, "name": "billing server", "at": moment.isoformat()},
+        {"key": key.pk, "name": "billing server", "at": rfc3339(moment)},
         key.pk,
     )
 

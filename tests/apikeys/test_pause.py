@@ -8,6 +8,7 @@ from django.core import mail
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
+from accounts.times import rfc3339
 from apikeys import services
 from apikeys.errors import KeyEndedError, PausedByOperatorError, PolicyError
 from apikeys.models import APIKey
@@ -30,7 +31,7 @@ def test_a_paused_key_is_refused_says_why_and_works_again_when_it_is_resumed(mak
         verify(secret, address=None)
     about = dict(refused.value.refusal.about)
     assert about.pop("at")
-    assert about == {"key": key.pk, "name": key.name, "until": until.isoformat(), "reason": "looking into it"}
+    assert about == {"key": key.pk, "name": key.name, "until": rfc3339(until), "reason": "looking into it"}
     assert services.resume(key=key, origin=ORIGIN) is True
     assert outcome_of(secret) == "accepted"
     assert [event.verb for event in Event.objects.order_by("id")][-2:] == ["key_paused", "key_resumed"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
-from credentials.verified_cache.triggers import NOTIFY_TRIGGERS
+from credentials.verified_cache.verdict_tables import VERDICT_TABLES
 from tests.databases import portal_database
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Portal
@@ -28,7 +28,7 @@ CHANGES = {
     "tokens_tokenfamily": "UPDATE {table} SET ended_at = now() WHERE user_id = '{user}'",
 }
 """For each watched table, what takes a credential its rights."""
-TABLES = [trigger.table for trigger in NOTIFY_TRIGGERS]
+TABLES = [trigger.table for trigger in VERDICT_TABLES]
 
 
 class Case(NamedTuple):

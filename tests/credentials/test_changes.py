@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from credentials.verified_cache.changes import AppliedChanges, Change, Position
-from credentials.verified_cache.triggers import CHANNEL, COUNTER, NOTIFY_TRIGGERS
+from credentials.verified_cache.triggers import CHANNEL, COUNTER
+from credentials.verified_cache.verdict_tables import VERDICT_TABLES
 from tests.databases import portal_database
 from tests.waiting import DEADLINE
 
@@ -154,7 +155,7 @@ def test_a_transaction_of_many_rows_counts_once_and_what_nobody_reads_counts_not
 
 @pytest.mark.second
 @pytest.mark.finding("H14")
-@pytest.mark.parametrize("table", [table.table for table in NOTIFY_TRIGGERS if table.table != "accounts_user"])
+@pytest.mark.parametrize("table", [table.table for table in VERDICT_TABLES if table.table != "accounts_user"])
 def test_a_table_that_is_emptied_tells_of_everything(url: str, table: str) -> None:
     """That of the accounts, which the other tests change, is made by the same line."""
     with psycopg.connect(url, autocommit=True) as connection:

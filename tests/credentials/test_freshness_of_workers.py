@@ -12,7 +12,7 @@ from apikeys.models import APIKey, KeySecret
 from apikeys.verification import KEY_COLUMNS, SECRET_COLUMNS, verify
 from credentials.record import OWNER_COLUMNS
 from credentials.scopes.models import Scope
-from credentials.verified_cache.triggers import NOTIFY_TRIGGERS
+from credentials.verified_cache.verdict_tables import VERDICT_TABLES
 from gateway.verification import verify_any
 from tests.conftest import ORIGIN, MakeKey
 from tests.oauth_client import ClientKey, OAuthClient
@@ -138,7 +138,7 @@ def test_everything_that_is_remembered_is_told_when_it_changes() -> None:
         RevokedToken: ("token_id",),
         TokenFamily: FAMILY_COLUMNS.columns,
     }
-    triggers = {trigger.table: trigger for trigger in NOTIFY_TRIGGERS}
+    triggers = {trigger.table: trigger for trigger in VERDICT_TABLES}
     assert set(triggers) == {model._meta.db_table for model in read}
     for model, fields in read.items():
         trigger = triggers[model._meta.db_table]
@@ -160,4 +160,4 @@ def test_no_verdict_reads_a_table_whose_changes_are_not_told(developer: User, ma
             verify_any(credential, address=None)
     read = {table for query in queries for table in re.findall(r'(?:FROM|JOIN) "(\w+)"', query["sql"])}
     assert len(queries) == 3
-    assert read == {trigger.table for trigger in NOTIFY_TRIGGERS}
+    assert read == {trigger.table for trigger in VERDICT_TABLES}

@@ -78,6 +78,19 @@ def test_what_continues_nothing_makes_it_forget_everything(subject: ListenerUnde
 
 
 @pytest.mark.once
+def test_what_continues_nothing_makes_verifiers_forget_everything(subject: ListenerUnderTest) -> None:
+    log = subject.freshness.lease.log
+    subject.return_heartbeat(Position(1, "a"))
+    cursor = log.head
+    subject.notify("2 b key:other")
+    assert log.since(cursor) == (log.head, ["key:other"], True)
+    subject.notify("4 d key:other")
+    assert log.since(cursor) is None
+    subject.return_heartbeat(Position(4, "d"))
+    assert log.since(cursor) == (log.head, None, True)
+
+
+@pytest.mark.once
 def test_a_heartbeat_whose_counter_was_not_heard_makes_it_forget_everything(subject: ListenerUnderTest) -> None:
     subject.return_heartbeat(Position(1, "a"))  # the order begins here
     subject.notify("2 b key:other")
@@ -158,3 +171,19 @@ def test_a_look_sees_an_heir_of_a_table_that_had_one_before() -> None:
         before = look()
         cursor.execute("CREATE TABLE heir () INHERITS (apikeys_apikey)")
         assert look().versions != before.versions
+
+
+@pytest.mark.once
+def test_a_heartbeat_from_before_the_counter_went_back_says_nothing(subject: ListenerUnderTest) -> None:
+    """Otherwise the log would begin at a place that does not exist any more, and verifiers there hear nothing new."""
+    log = subject.freshness.lease.log
+    subject.return_heartbeat(Position(5, "a"))
+    subject.listener._heartbeats["early"] = Heartbeat(clock.now(), Position(5, "a"))
+    subject.listener._versions = state = ("as before",)
+    subject.listener._on_read_state(
+        cast("psycopg.Connection", connection), DatabaseState(Position(3, "b"), state), "late", clock.now()
+    )
+    subject.listener._on_own_notification("early")
+    assert log.head is None
+    subject.listener._on_own_notification("late")
+    assert (log.head and log.head.place.n) == 4

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from accounts.times import rfc3339
 from credentials.credential import Credential, Owner
 from credentials.record import VerifiedRecord, check_state
 from credentials.refusals import Refusal, RefusedError
@@ -56,9 +57,9 @@ def allows(record: VerifiedRecord, **asked: Any) -> bool:
     [
         ({"is_terminal": True, "ended": {"at": "then", "reason": "x"}}, "revoked", {"at": "then", "reason": "x"}),
         ({"is_terminal": True}, "revoked", {}),
-        ({"expires_at": NOW}, "expired", {"at": NOW.isoformat()}),
-        ({"retires_at": NOW}, "retired", {"at": NOW.isoformat()}),
-        ({"paused_at": NOW + MOMENT}, "paused", {"at": (NOW + MOMENT).isoformat()}),
+        ({"expires_at": NOW}, "expired", {"at": rfc3339(NOW)}),
+        ({"retires_at": NOW}, "retired", {"at": rfc3339(NOW)}),
+        ({"paused_at": NOW + MOMENT}, "paused", {"at": rfc3339(NOW + MOMENT)}),
         ({"owner": replace(OWNER, is_active=False)}, "owner_inactive", {}),
         ({"owner": replace(OWNER, confirmed_at=None)}, "account_unconfirmed", {}),
         ({"is_outdated": True}, "revoked", {}),

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from credentials.verified_cache.trigger_health import faults
-from credentials.verified_cache.triggers import NOTIFY_TRIGGERS
+from credentials.verified_cache.verdict_tables import VERDICT_TABLES
 from tests.looking import look
 from tests.sabotage import CALL, SABOTAGE
 
@@ -21,7 +21,7 @@ def test_as_the_migrations_made_them_nothing_is_at_fault() -> None:
     assert look() == look()
 
 
-@pytest.mark.parametrize("table", [trigger.table for trigger in NOTIFY_TRIGGERS])
+@pytest.mark.parametrize("table", [trigger.table for trigger in VERDICT_TABLES])
 @pytest.mark.parametrize("sabotage", SABOTAGE)
 def test_every_sabotage_at_every_table_is_seen(table: str, sabotage: str) -> None:
     before = look()

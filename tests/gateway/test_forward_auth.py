@@ -11,7 +11,14 @@ from tests.staleness import wait_until_refused
 from vault.secret_format import new_secret
 
 OWNER = "gateway@example.com"
-IDENTITY = ("x-keyportal-key", "x-keyportal-owner", "x-keyportal-scopes", "x-keyportal-environment", "x-keyportal-kind")
+IDENTITY = (
+    "x-keyportal-key",
+    "x-keyportal-owner",
+    "x-keyportal-scopes",
+    "x-keyportal-environment",
+    "x-keyportal-kind",
+    "x-keyportal-assertion",
+)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -44,10 +51,10 @@ def test_a_good_credential_is_200_with_its_identity(
 ) -> None:
     answer = forward_auth(portal, client.secret)
     assert (answer.status, answer.headers["content-length"]) == (200, "0")
-    expected = (client.id, owner, "gate:read", "test", "api_key")
+    expected = (client.id, owner, "gate:read", "test", "api_key", "")
     assert tuple(answer.headers[name] for name in IDENTITY) == expected
     of_key = forward_auth(portal, oauth_client.client_token(client))
-    assert tuple(of_key.headers[name] for name in IDENTITY) == (*expected[:-1], "access_token")
+    assert tuple(of_key.headers[name] for name in IDENTITY) == (*expected[:-2], "access_token", "")
     of_user = forward_auth(portal, oauth_client.log_in(OWNER)["access_token"])
     assert of_user.headers["x-keyportal-key"] == ""
     assert [name in of_user.headers for name in IDENTITY] == [True] * len(IDENTITY)

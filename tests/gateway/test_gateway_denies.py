@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from tests.behind import OF_HTTP_1, OWNER, WAYS, Behind, Gateways, behind_each
+from tests.behind import ASKING, OF_HTTP_1, OWNER, WAYS, Behind, Gateways, behind_each
 from tests.gateways import haproxy
 from tests.http2 import http2
 from tests.oauth_client import ClientKey
@@ -77,7 +77,7 @@ def test_no_method_gets_in_without_a_credential(behind: Behind, method: str) -> 
         (behind.reader.secret, "/reports/admin/1", 403),
     ):
         answer = behind.request(path, credential, method=method)
-        refused_by_nginx = method == "TRACE" and behind.way.program == "nginx"
+        refused_by_nginx = method == "TRACE" and behind.way.program in ("nginx", "edge")
         assert answer.status == (405 if refused_by_nginx else status)
         if not refused_by_nginx:
             assert 'Bearer realm="keyportal"' in answer.header("www-authenticate")
@@ -152,7 +152,8 @@ def test_too_many_calls_are_429_with_the_time_to_wait(behind: Behind) -> None:
     assert behind.service.request_count == before + 2
     for answer in answers[2:]:
         assert 1 <= int(answer.header("retry-after")) <= 3600
-        assert answer.header("ratelimit").startswith('"key";r=0;t=')
+        if behind.way.program != "edge":  # /api/v1/verify does not tell it
+            assert answer.header("ratelimit").startswith('"key";r=0;t=')
         assert answer.header("x-keyportal-code") == "rate_limited"
     assert behind.request("/reports/admin/1", client.secret).status == 403  # lacks a scope, whatever its limit
 
@@ -163,7 +164,7 @@ def test_too_many_calls_are_429_with_the_time_to_wait(behind: Behind) -> None:
 @pytest.mark.conformance("FA-04")
 @pytest.mark.parametrize("is_silent", [False, True], ids=["gone", "silent"])
 def test_without_keyportal_nobody_gets_in_and_no_credential_is_called_bad(gateways: Gateways, is_silent: bool) -> None:
-    every = [gateways.behind(name) for name in WAYS]
+    every = [gateways.behind(name) for name in ASKING]
     before = [behind.service.request_count for behind in every]
 
     def request(number: int) -> Reply:

@@ -4,10 +4,11 @@ import json
 import socket
 from contextlib import ExitStack
 
+import jwt
 import pytest
 
 from tests.behind import GATEWAYS, OF_HTTP_1, OWNER, WAYS, Behind, behind_each
-from tests.oauth_client import ClientKey, OAuthClient
+from tests.oauth_client import ClientKey, OAuthClient, json_of
 from tests.services.service import Call
 from tests.waiting import DEADLINE
 from tests.wire import Reply
@@ -44,7 +45,17 @@ def test_a_signed_token_works_as_well(behind: Behind) -> None:
     assert call_of(behind.request("/reports/1", token)).header("x-keyportal-kind") == "access_token"
 
 
-@behind_each(GATEWAYS)
+@behind_each(WAYS)
+def test_the_api_behind_can_check_who_it_is(behind: Behind) -> None:
+    """A location whose query names an audience gets an assertion, any other none."""
+    assert not call_of(behind.request("/reports/1", behind.writer.secret)).header("x-keyportal-assertion")
+    assertion = call_of(behind.request("/reports/admin/1", behind.writer.secret)).header("x-keyportal-assertion") or ""
+    (key,) = json_of(behind.portal.get("/.well-known/jwks.json"))["keys"]
+    claims = jwt.decode(assertion, jwt.PyJWK(key).key, algorithms=["ES256"], audience="reports-admin")
+    assert (claims["sub"], claims["owner"]) == (f"key:{behind.writer.id}", behind.owner)
+
+
+@behind_each(("nginx", "caddy", "haproxy"))
 def test_a_revoked_key_is_refused_at_once(behind: Behind) -> None:
     client = ClientKey(*behind.portal.make_key(OWNER, "--scope", "reports:read"))
     assert {behind.request("/reports/1", client.secret).status for _ in range(6)} == {200}

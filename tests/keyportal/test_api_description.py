@@ -47,7 +47,7 @@ def test_every_address_of_the_api_is_described() -> None:
     }
     described = {path.replace("{", "%7B").replace("}", "%7D") for _, path in operations()}
     assert there == described
-    assert len(operations()) == 17
+    assert len(operations()) == 19
 
 
 def test_everything_that_can_be_sent_says_what_it_is() -> None:

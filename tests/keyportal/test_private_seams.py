@@ -91,7 +91,7 @@ def test_the_test_of_a_seam_is_there(seam: Seam) -> None:
 
 @pytest.mark.once
 def test_the_table_is_of_the_versions_that_are_pinned() -> None:
-    requirements = (ROOT / "requirements.txt").read_text()
+    requirements = "".join((ROOT / name).read_text() for name in ("requirements.txt", "requirements-dev.txt"))
     pinned = dict(re.findall(r"^([A-Za-z][\w-]+)(?:\[\w+\])?==(.+)$", requirements, re.MULTILINE))
     libraries = dict(seam.library.rsplit(" ", 1) for seam in seams())
     told = {name: version for name, version in libraries.items() if name in pinned}

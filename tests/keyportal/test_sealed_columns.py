@@ -50,6 +50,7 @@ UNSEALED = {
     "apikeys.IdempotentAnswer": "what it says is sealed for its row; without its row a call is carried out again",
     "apikeys.Notice": "without its row a message is sent twice; with a planted one, not at all",
     "integrity.KeyCheck": "a wrong one stops the portal",
+    "credentials.RecordedChange": "written by triggers; where one is missing, verifiers forget everything",
     "credentials.ChangeCounter": "raised by triggers; a write to it empties caches",
     "credentials.Usage": "counts",
     "credentials.SourceAddress": "counts",

@@ -256,7 +256,7 @@ def test_an_expired_token_is_told_which_one_it_was_and_since_when(
     time_machine.move_to(START + 629.9, tick=False)
     assert verified(token, lookup=lookup)
     time_machine.move_to(START + 630, tick=False)
-    about = {"token": claims.token_id, "at": "2027-01-15T00:10:00+00:00"}
+    about = {"token": claims.token_id, "client": claims.client_id, "at": "2027-01-15T00:10:00Z"}
     assert refusal_of(token, lookup=lookup) == ("expired", about, counted_as)
     assert refusal_of(token) == ("expired", about, "")
 

@@ -8,13 +8,13 @@ from django.db import connection
 from typing_extensions import override
 
 from audit.append_only import create_refusals
-from credentials.verified_cache.triggers import create_triggers
+from credentials.verified_cache.trigger_setup import create_triggers
 
 
 class Command(BaseCommand):
     """A command to run when `/readyz` says that changes can't be detected, or `verifyaudit` misses triggers."""
 
-    help = "Recreate the triggers that announce changes (PostgreSQL) and keep the audit trail append-only."
+    help = "Recreate the triggers that announce changes and keep the audit trail append-only."
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
