@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from tests.edges import edge
 from tests.gateways import caddy, haproxy, nginx
 from tests.http2 import http2
 from tests.oauth_client import ClientKey
@@ -42,8 +43,11 @@ WAYS: Final = {
     "caddy-grpc": Way("caddy", partial(caddy, grpc=True), "grpc", tls=True),
     "haproxy": Way("haproxy", haproxy),
     "haproxy-grpc": Way("haproxy", partial(haproxy, grpc=True), "grpc"),
+    "edge": Way("edge", edge),
 }
-GATEWAYS: Final = ("nginx", "caddy", "haproxy")
+GATEWAYS: Final = ("nginx", "caddy", "haproxy", "edge")
+ASKING: Final = tuple(name for name, way in WAYS.items() if way.program != "edge")
+"""Those that ask keyportal about every request."""
 OF_HTTP_1: Final = tuple(name for name, way in WAYS.items() if way.protocol != "grpc")
 OF_GRPC: Final = tuple(name for name, way in WAYS.items() if way.protocol == "grpc")
 
@@ -100,6 +104,7 @@ class Gateways:
             portal.shell(f"Scope.objects.create(name='{name}', description='x')")
         self._reader = ClientKey(*portal.make_key(OWNER, "--scope", "reports:read"))
         self._writer = ClientKey(*portal.make_key(OWNER, "--scope", "reports:read", "--scope", "reports:write"))
+        _, self._service_key = portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted")
         self._started: dict[str, Behind] = {}
 
     def behind(self, name: str, **options: Any) -> Behind:
@@ -136,6 +141,8 @@ class Gateways:
         way, port = WAYS[name], free_port()
         folder = self._folder / str(port)
         folder.mkdir()
+        if way.program == "edge":
+            (folder / "keyportal.key").write_text(self._service_key)
         api, service = self._stack.enter_context(serving(way.protocol))
         self._stack.enter_context(way.start(folder, port, [self._portal.port], api, **options))
         return Behind(way, port, self._portal, self._reader, self._writer, self._owner, service)

@@ -1,0 +1,257 @@
+"""nginx judges by its records for as long as it knows of every change; else it asks (docs/change-feed.md)."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+import pytest
+
+from tests.clients.stub import Reply, as_json, problem
+from tests.edges import Edge, running_edge
+from tests.gateway.feed_portal import IDENTITY, LOCATIONS, SERVICE_KEY, TAGS, FeedPortal, feed_portal
+from tests.portal import ROOT
+from tests.ports import free_port
+from tests.services import serving
+from tests.waiting import wait_until
+from vault.secret_format import new_secret
+
+pytestmark = [pytest.mark.once, pytest.mark.edge]
+
+PATH: Final = "/reports/1"
+BROKEN: Final = {"/api/v1/changes": problem(503, "unavailable")}
+VECTORS: Final = json.loads((ROOT / "tests/vault/vectors.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def feed() -> Iterator[FeedPortal]:
+    """A portal of which each test says what it answers."""
+    with feed_portal() as portal:
+        yield portal
+
+
+@pytest.fixture(scope="module")
+def running(feed: FeedPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """Run an nginx with two workers that asks it."""
+    folder: Path = tmp_path_factory.mktemp("edge")
+    (folder / "keyportal.key").write_text(SERVICE_KEY)
+    with serving() as (api, _), running_edge(folder, free_port(), feed.url, api, locations=LOCATIONS) as started:
+        yield started
+
+
+@pytest.fixture
+def edge(feed: FeedPortal, running: Edge) -> Edge:
+    """The same, with a portal that works."""
+    feed.begin_anew()
+    feed.wait_for_polls()
+    return running
+
+
+@pytest.fixture
+def secret() -> str:
+    """A secret that nginx has not seen."""
+    return new_secret("kp", "live")
+
+
+def assertion(ends_at: float) -> str:
+    """Return a token that ends then; nobody here checks who signed it."""
+    return jwt.encode({"exp": int(ends_at)}, "k" * 32, "HS256")
+
+
+def statuses(edge: Edge, secret: str) -> set[int]:
+    """Return what some requests are answered, over connections of their own, so that both workers have some."""
+    return {edge.status(PATH, secret) for _ in range(12)}
+
+
+def test_one_answer_is_good_for_all_workers_and_requests(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    assert statuses(edge, secret) == {200}
+    [question] = feed.questions
+    assert question == {"credential": secret, "record": True, "client_ip": "127.0.0.1", "scopes": ["reports:read"]}
+
+
+def test_the_header_may_be_written_in_other_ways(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    for header in (f"Bearer {secret}", f"bearer {secret}", f"BEARER   {secret}  "):
+        assert edge.request(PATH, "", f"Authorization: {header}").status == 200
+    assert feed.asked == 1
+
+
+def test_a_location_with_other_requirements_judges_by_the_same_record(
+    feed: FeedPortal, edge: Edge, secret: str
+) -> None:
+    assert edge.status(PATH, secret) == 200
+    assert edge.status("/writers/1", secret) == 200
+    feed.change(TAGS[0], scopes=["reports:read"])
+    assert edge.status(PATH, secret) == 200
+    assert edge.status("/writers/1", secret) == 403
+    assert feed.asked == 2
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_change_is_heard_by_all_workers(feed: FeedPortal, edge: Edge, secret: str, tag: str) -> None:
+    assert statuses(edge, secret) == {200}
+    feed.change(tag, revoked_at="2026-01-01T00:00:00Z")
+    assert statuses(edge, secret) == {401}
+    assert feed.asked == 2  # the record of a key that is revoked is good, too
+
+
+def test_a_change_of_something_else_changes_nothing(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    assert statuses(edge, secret) == {200}
+    feed.change("key:key_of_another", f"{TAGS[0]}x", revoked_at="2026-01-01T00:00:00Z")
+    assert statuses(edge, secret) == {200}
+    assert feed.asked == 1
+
+
+def test_of_more_changes_than_are_kept_none_is_missed(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    assert statuses(edge, secret) == {200}
+    feed.change(TAGS[0], revoked_at="2026-01-01T00:00:00Z")
+    feed.change(*(f"key:{number}" for number in range(1500)))
+    assert statuses(edge, secret) == {401}
+
+
+def test_after_a_reset_everything_is_asked_anew(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    for _ in range(3):
+        feed.change("key:key_of_another")  # so that there is something to forget
+    assert statuses(edge, secret) == {200}
+    feed.record["revoked_at"] = "2026-01-01T00:00:00Z"
+    feed.reset()
+    assert statuses(edge, secret) == {401}
+    feed.change("key:key_of_another")
+    assert statuses(edge, secret) == {401}
+    assert feed.asked == 2
+
+
+def test_without_the_feed_it_asks_each_time(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    assert edge.status(PATH, secret) == 200
+    feed.broken = dict(BROKEN)
+    feed.record["revoked_at"] = "2026-01-01T00:00:00Z"
+    wait_until(lambda: edge.status(PATH, secret) == 401)  # the lease has ended, and nothing was announced
+    before = feed.asked
+    assert statuses(edge, secret) == {401}
+    assert feed.asked == before + 12
+    assert "the portal can't answer now (status 503)" in edge.log()
+
+
+def test_without_the_portal_it_is_503_and_never_401(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    assert edge.status(PATH, secret) == 200
+    feed.broken = {**BROKEN, "/api/v1/verify": problem(503, "unavailable", retry_after="7")}
+    answers = [edge.request(PATH, new_secret("kp", "live"))]
+
+    def is_refused() -> bool:
+        answers.append(edge.request(PATH, secret))
+        return answers[-1].status != 200
+
+    wait_until(is_refused)
+    assert {(answer.status, answer.header("retry-after")) for answer in answers} <= {(200, ""), (503, "7")}
+    assert answers[0].json["code"] == answers[-1].json["code"] == "unavailable"
+    assert answers[-1].header("www-authenticate") == ""
+    feed.broken = {}
+    wait_until(lambda: statuses(edge, secret) == {200})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"cursor": f"{IDENTITY}.0.0.ab"},
+        {"cursor": "fedcba9876543210.999.0.ab"},
+        {"cursor": None},
+        {"record": None},
+        {"record": {"format": 2, "asks_each_time": False}},
+    ],
+)
+def test_what_may_lack_a_change_is_not_kept(feed: FeedPortal, edge: Edge, secret: str, said: dict[str, Any]) -> None:
+    feed.more = said
+    assert statuses(edge, secret) == {200}
+    assert feed.asked == 12
+    assert edge.call(PATH, secret).header("x-keyportal-key") == feed.record["id"]
+
+
+def test_a_key_whose_calls_the_portal_counts_is_asked_about_each_time(
+    feed: FeedPortal, edge: Edge, secret: str
+) -> None:
+    feed.record["asks_each_time"] = True
+    assert statuses(edge, secret) == {200}
+    assert feed.asked == 12
+
+
+def test_a_record_is_not_kept_if_everything_was_forgotten_meanwhile(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    feed.before_answer = feed.reset
+    feed.more = {"cursor": f"{IDENTITY}.999999.0.ab"}  # as late as can be
+    assert edge.status(PATH, secret) in (200, 503)
+    feed.before_answer, before = int, feed.asked
+    assert edge.status(PATH, secret) == 200
+    assert feed.asked == before + 1
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        as_json({"valid": True}),
+        as_json([]),
+        Reply(200, b"<html>"),
+        Reply(302, b"", headers={"Location": "https://elsewhere.example/"}),
+        Reply(0),
+    ],
+)
+def test_what_is_no_portal_lets_nobody_in(feed: FeedPortal, edge: Edge, secret: str, nonsense: Reply) -> None:
+    feed.broken = {"/api/v1/verify": nonsense}
+    assert statuses(edge, secret) == {503}
+    feed.broken = {"/api/v1/changes": nonsense}
+    assert statuses(edge, secret) <= {200, 503}  # where nobody answers, a second is waited
+    feed.broken = {}
+    wait_until(lambda: statuses(edge, secret) == {200})
+    assert "no portal that this version knows" in edge.log()
+
+
+def test_a_key_of_nginx_that_is_refused_is_said_and_a_new_one_is_read(
+    feed: FeedPortal, edge: Edge, secret: str
+) -> None:
+    feed.service_key = "kp_live_another"
+    assert statuses(edge, secret) == {503}
+    wait_until(lambda: "the portal refuses nginx's own key (revoked)" in edge.log())
+    file = edge.folder / "keyportal.key"
+    file.write_text("kp_live_another\n")
+    try:
+        wait_until(lambda: statuses(edge, secret) == {200})
+    finally:
+        file.write_text(SERVICE_KEY)
+    assert "kp_live_another" not in edge.log()
+
+
+def test_what_is_no_secret_is_refused_without_a_call(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    """Of the published vectors (docs/secret-format.md), and what else is none."""
+    for vector in VECTORS["bad"]:
+        if vector["secret"].isprintable():
+            assert edge.status(PATH, vector["secret"]) == 401, vector
+    for wrong in (
+        secret[:-1],
+        f"{secret}0",
+        secret.upper(),
+        f"{secret[:20]}{secret[21]}{secret[20]}{secret[22:]}",
+        "a.b",
+    ):
+        assert wrong == secret or edge.status(PATH, wrong) == 401, wrong
+    assert feed.asked == 0
+
+
+def test_what_may_be_a_credential_is_asked_about(feed: FeedPortal, edge: Edge) -> None:
+    good = [*(vector["secret"] for vector in VECTORS["good"]), "eyJh.eyJp._-sig"]
+    assert {edge.status(PATH, credential) for credential in good} == {200}
+    assert feed.asked == len(good)
+
+
+def test_an_assertion_is_used_again_and_renewed_before_it_ends(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    soon, later = (assertion(time.time() + seconds) for seconds in (8, 60))
+    for given, wanted, asked in ((soon, soon, 1), (later, later, 2), (soon, later, 2)):
+        feed.more = {"assertion": given}
+        assert edge.call("/signed/1", secret).header("x-keyportal-assertion") == wanted
+        assert feed.asked == asked
+    assert feed.questions[0]["assertion"] == "https://reports.test"
+
+
+def test_without_an_assertion_nobody_gets_where_one_is_needed(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    for wrong in ({}, {"assertion": None}, {"assertion": "a.b.c"}):
+        feed.more = wrong
+        assert edge.status("/signed/1", secret) == 503
+    assert edge.status(PATH, secret) == 200
