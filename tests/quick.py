@@ -25,7 +25,8 @@ STARTERS: Final[tuple[object, ...]] = (
     with_postgres.postgres_cluster,
 )
 """What starts a process: a test that uses one of these, by whatever way, is not quick."""
-SLOW_MARKS: Final = ("sweep", "browser", "nginx", "caddy", "haproxy", "redis", "pgbouncer", "postgresql", "second")
+PROGRAMS: Final = ("browser", "nginx", "edge", "caddy", "haproxy", "redis", "pgbouncer", "postgresql")
+SLOW_MARKS: Final = ("sweep", *PROGRAMS, "second")
 
 
 def is_quick(item: pytest.Function) -> bool:

@@ -1,6 +1,8 @@
 """A server that is no portal, or a broken one: it answers what a test says, and remembers what it was sent."""
 
+import contextlib
 import json
+import socket
 import ssl
 import sys
 import threading
@@ -87,14 +89,56 @@ class Stub:
         self.answer = answer
         self.received: list[Received] = []
         self.url = ""
+        self.connections: list[socket.socket] = []
+        """Those that were made, where they are kept."""
+
+    def drop_connections(self) -> None:
+        """Close the connections that were kept, as a server does that starts anew; none that is made meanwhile."""
+        dropped, self.connections = self.connections, []
+        for connection in dropped:
+            with contextlib.suppress(OSError):  # the client was first
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
-def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Stub]:
-    """Serve on a port of 127.0.0.1 until the block is left."""
+def serving(answer: Answer, tls: ssl.SSLContext | None = None, *, keeps: bool = False) -> Iterator[Stub]:
+    """Serve on a port of 127.0.0.1 until the block is left. If it `keeps` connections, until the client closes them."""
     stub = Stub(answer)
+    server = Server(("127.0.0.1", 0), handler_of(stub, keeps=keeps))
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    stub.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield stub
+    finally:
+        stub.drop_connections()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # a command need not wait for an answer
+            super().handle_error(request, client_address)
+
+
+def handler_of(stub: Stub, *, keeps: bool) -> type[BaseHTTPRequestHandler]:
+    """Return what handles a connection to the stub."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1" if keeps else "HTTP/1.0"
+        disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            super().setup()
+            if keeps:
+                stub.connections.append(self.connection)
+
         def handle_one_request(self) -> None:
             self.raw_requestline = self.rfile.readline(65537)
             if not self.raw_requestline or not self.parse_request():
@@ -103,8 +147,8 @@ def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Stub]
             length = int(self.headers.get("Content-Length", 0))
             request = Received(self.command, self.path, dict(self.headers), self.rfile.read(length))
             stub.received.append(request)
-            self.close_connection = True
             reply = stub.answer(request)
+            self.close_connection = not (keeps and reply.status)
             if reply.status:
                 self._send(reply)
 
@@ -122,25 +166,7 @@ def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Stub]
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
             return
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            if not isinstance(sys.exc_info()[1], OSError):  # a command need not wait for an answer
-                super().handle_error(request, client_address)
-
-    server = Server(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    stub.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield stub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return Handler
 
 
 @pytest.fixture

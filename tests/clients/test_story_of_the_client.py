@@ -17,9 +17,12 @@ pytestmark = pytest.mark.once
 README = (PACKAGE / "README.md").read_text()
 
 
-def blocks(language: str, portal: Portal) -> str:
-    found = "\n".join(re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
-    return found.replace("https://keys.example.com", portal.url)
+def blocks(language: str, portal: Portal) -> list[str]:
+    """Return what the README has in a language. The portal is an API behind itself, too."""
+    found = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    for said, meant in (("keys.example.com", ""), ("api.example.com/reports", "/api/v1/me"), ("api.example.com", "")):
+        found = [block.replace(f"https://{said}", f"{portal.url}{meant}") for block in found]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,7 @@ def test_the_story_is_true(portal: Portal, wheel: Path, tmp_path: Path) -> None:
     portal.forget_guesses()
     portal.make_developer("you@example.com")
     portal.shell("Scope.objects.get_or_create(name='reports:read', defaults={'description': 'Read reports'})")
-    _, machine = portal.make_key("you@example.com", *MANAGER, "--scope", "reports:read", name="machine")
+    machine_key, machine = portal.make_key("you@example.com", *MANAGER, "--scope", "reports:read", name="machine")
     (tmp_path / "key.secret").write_text(machine)
     shell = Command(tmp_path, program=("bash", "-eu"), KEYPORTAL_CONFIG_DIR=str(tmp_path / "config"))
     shell.environment = {
@@ -41,7 +44,7 @@ def test_the_story_is_true(portal: Portal, wheel: Path, tmp_path: Path) -> None:
         "KEYPORTAL_CONFIG_DIR": str(tmp_path / "config"),
         **empty_environment(tmp_path / "venv", wheel.parent),
     }
-    (tmp_path / "story.sh").write_text(blocks("sh", portal))
+    (tmp_path / "story.sh").write_text("\n".join(blocks("sh", portal)))
     answers = {"Password: ": f"{PASSWORD}\n", "[y/N]": "y\n"}
     status, shown = shell.on_terminal("story.sh", answers=answers, columns=120)
     assert status == 0, shown
@@ -63,10 +66,16 @@ def test_the_story_is_true(portal: Portal, wheel: Path, tmp_path: Path) -> None:
     assert portal.get("/api/v1/me", Authorization=f"Bearer {secret.read_text()}").status == 401
     assert secret.read_text() not in shown
 
-    (tmp_path / "story.py").write_text(blocks("python", portal))
-    python = Command(tmp_path, program=(str(tmp_path / "venv/bin/python"),), KEYPORTAL_KEY=machine)
+    of_python = blocks("python", portal)
+    (tmp_path / "story.py").write_text("\n".join(of_python))
+    [service] = (block for block in of_python if "def handle(" in block)
+    (tmp_path / "service.py").write_text(service)
+    keys = {"KEYPORTAL_KEY": machine, "API_KEY": machine}
+    python = Command(tmp_path, portal.url, program=(str(tmp_path / "venv/bin/python"),), **keys)
     del python.environment["PYTHONPATH"]
-    assert python.done("story.py").stdout.startswith("key_")
+    *of_calls, made = python.done("story.py").stdout.splitlines()
+    assert [f"'id': '{machine_key}'" in line for line in of_calls] == [True, True]
+    assert made.startswith("key_")
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:

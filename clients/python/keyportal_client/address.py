@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final, Self
+from typing import Final
 from urllib.parse import urlsplit
 
 from keyportal_client.errors import AddressError
@@ -20,7 +20,7 @@ class PortalAddress:
     port: int
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> "PortalAddress":
         """Return the address that a person wrote, with https unless they wrote a scheme.
 
         Raises `AddressError` for http to another machine, and for more than an address: a path, a query, a password.

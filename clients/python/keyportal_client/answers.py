@@ -44,7 +44,7 @@ def json_of(answer: Answer) -> Any:
 
 def _parse(answer: Answer) -> Any:
     """Return the body; None if it is not JSON."""
-    kind = answer.headers.get_content_type()
+    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         return None
     try:

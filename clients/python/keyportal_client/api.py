@@ -9,8 +9,9 @@ answer, `UnexpectedAnswerError` if something else answers.
 
 import re
 import secrets
-from collections.abc import Iterator
-from typing import Any, Final, Required, TypedDict, Unpack
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
 
 from keyportal_client.address import PortalAddress
 from keyportal_client.caller import Caller, Credential
@@ -21,36 +22,6 @@ from keyportal_client.transport import TIMEOUT, Transport
 MAX_LIMIT: Final = 100
 """Items of one page, at most."""
 _KEY_ID: Final = re.compile(r"key_[0-9A-Za-z]{1,64}")
-
-
-class KeyFilter(TypedDict, total=False):
-    """Which keys to list. `search` looks in names and ids."""
-
-    state: str
-    environment: str
-    search: str
-
-
-class KeySettings(TypedDict, total=False):
-    """What both a new key and one that exists can be given. `expires_at` is a time of RFC 3339, or `never`."""
-
-    scopes: list[str]
-    networks: list[str]
-    expires_at: str
-
-
-class KeyChanges(KeySettings, total=False):
-    """What can be changed of a key."""
-
-    name: str
-
-
-class NewKey(KeySettings, total=False):
-    """What a new key can be given. Without `expires_at` it gets what the portal gives a key by default."""
-
-    name: Required[str]
-    environment: str
-    show_once: bool
 
 
 class Client:
@@ -68,18 +39,30 @@ class Client:
         """Return the scopes that the credential can give a key."""
         return conform(self._get("scopes"), ScopeList)
 
-    def list_keys(self, *, limit: int | None = None, cursor: str = "", **wanted: Unpack[KeyFilter]) -> KeyPage:
-        """Return a page of keys, newest first. `cursor` is the `next` of the page before."""
-        query = {"state": wanted.get("state", ""), "environment": wanted.get("environment", "")}
-        query |= {"q": wanted.get("search", ""), "limit": str(limit or ""), "cursor": cursor}
+    def list_keys(
+        self,
+        *,
+        state: str = "",
+        environment: str = "",
+        search: str = "",
+        limit: int | None = None,
+        cursor: str = "",
+    ) -> KeyPage:
+        """Return a page of keys, newest first. `search` looks in names and ids.
+
+        `cursor` is the `next` of the page before.
+        """
+        query = {"state": state, "environment": environment, "q": search}
+        query |= {"limit": str(limit or ""), "cursor": cursor}
         return conform(self._get("keys", query), KeyPage)
 
-    def all_keys(self, **wanted: Unpack[KeyFilter]) -> Iterator[Key]:
+    def all_keys(self, *, state: str = "", environment: str = "", search: str = "") -> Iterator[Key]:
         """Yield every key, newest first."""
-        page = self.list_keys(limit=MAX_LIMIT, **wanted)
+        list_some = partial(self.list_keys, state=state, environment=environment, search=search, limit=MAX_LIMIT)
+        page = list_some()
         yield from page["items"]
         while page["next"]:
-            page = self.list_keys(limit=MAX_LIMIT, cursor=page["next"], **wanted)
+            page = list_some(cursor=page["next"])
             yield from page["items"]
 
     def key(self, key_id: str) -> Key:
@@ -91,17 +74,40 @@ class Client:
         result = self._caller.call("GET", _path(key_id))
         return conform(result.body, Key), result.etag
 
-    def create_key(self, *, idempotency_key: str | None = None, **fields: Unpack[NewKey]) -> tuple[Key, str]:
+    def create_key(
+        self,
+        *,
+        name: str,
+        environment: str | None = None,
+        scopes: Sequence[str] | None = None,
+        networks: Sequence[str] | None = None,
+        expires_at: str | None = None,
+        show_once: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> tuple[Key, str]:
         """Create a key and return it with its secret, which the API gives this once.
 
-        The same call with the same `idempotency_key` returns the same key and secret, for a day.
+        `expires_at` is a time of RFC 3339, or `never`; without it, the key gets what the portal gives by default. The
+        same call with the same `idempotency_key` returns the same key and secret, for a day.
         """
-        return self._with_secret("keys", dict(fields), idempotency_key)
+        wanted = {"name": name, "scopes": scopes, "networks": networks, "expires_at": expires_at}
+        body = _named({**wanted, "environment": environment, "show_once": show_once})
+        return self._with_secret("keys", body, idempotency_key)
 
-    def edit_key(self, key_id: str, *, version: str = "", **changes: Unpack[KeyChanges]) -> Key:
+    def edit_key(
+        self,
+        key_id: str,
+        *,
+        name: str | None = None,
+        scopes: Sequence[str] | None = None,
+        networks: Sequence[str] | None = None,
+        expires_at: str | None = None,
+        version: str = "",
+    ) -> Key:
         """Change what is named and nothing else; only if the key is as it was when its `version` was read."""
+        body = _named({"name": name, "scopes": scopes, "networks": networks, "expires_at": expires_at})
         headers = {"If-Match": version} if version else {}
-        return conform(self._caller.call("PATCH", _path(key_id), body=dict(changes), headers=headers).body, Key)
+        return conform(self._caller.call("PATCH", _path(key_id), body=body, headers=headers).body, Key)
 
     def rotate(
         self, key_id: str, *, overlap: str = "24h", reason: str = "", idempotency_key: str | None = None
@@ -152,12 +158,17 @@ class Client:
     def _post(self, path: str, body: dict[str, str]) -> Key:
         return conform(self._caller.call("POST", path, body=body).body, Key)
 
-    def _with_secret(self, path: str, body: dict[str, Any], idempotency_key: str | None) -> tuple[Key, str]:
+    def _with_secret(self, path: str, body: Mapping[str, object], idempotency_key: str | None) -> tuple[Key, str]:
         headers = {"Idempotency-Key": idempotency_key or new_idempotency_key()}
         answer = self._caller.call("POST", path, body=body, headers=headers).body
         secret = conform(answer, SecretOnly)["secret"]
         key = {name: value for name, value in answer.items() if name != "secret"}
         return conform(key, Key), secret
+
+
+def _named(members: Mapping[str, object]) -> dict[str, object]:
+    """Return the members of a body that have a value."""
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def new_idempotency_key() -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from keyportal_client.refusals import Refusal
+
 
 class KeyportalError(Exception):
     """The root of all errors of this package."""
@@ -10,6 +12,10 @@ class KeyportalError(Exception):
 
 class AddressError(KeyportalError):
     """An address that no credential is sent to."""
+
+
+class ConfigurationError(KeyportalError):
+    """A verifier was not told which portal to ask, or with which key, or was told something that can't be meant."""
 
 
 class CredentialError(KeyportalError):
@@ -81,3 +87,33 @@ class RateLimitedError(RefusedError):
 
 class UnavailableError(RefusedError):
     """The portal can't decide now (502, 503, 504). This says nothing about the credential."""
+
+
+class PortalAwayError(KeyportalError):
+    """The portal can't be asked, or what answers is none. This says nothing about any credential.
+
+    The message is for the operators of the service, and says what to do.
+    """
+
+    def __init__(self, message: str, *, retry_after: int = 1, pause: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """After how many seconds a client should try again."""
+        self.pause = pause
+        """For how many seconds at most nothing else need be asked: there is no portal, or it knows no such service."""
+
+
+class CredentialRefusedError(KeyportalError):
+    """A request gets no further, because of its credential or because the portal can't say. The message is the code."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+        """What to answer: status, headers and body."""
+
+
+class VerdictUnavailableError(CredentialRefusedError):
+    """The portal can't say whether a credential is good (503). The client should keep it, and try again.
+
+    The log of `keyportal_client` says why.
+    """

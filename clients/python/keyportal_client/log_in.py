@@ -3,6 +3,7 @@
 import base64
 import json
 import unicodedata
+from collections.abc import Collection
 from typing import Final
 
 from keyportal_client.answers import json_of
@@ -17,12 +18,15 @@ _JSON: Final = {"Content-Type": "application/json"}
 _PATH: Final = "/api/v1/tokens"
 
 
-def log_in(transport: Transport, *, email: str, password: str) -> Tokens:
-    """Exchange an e-mail address and a password for tokens that may manage keys. Raises `KeyportalError`."""
+def log_in(transport: Transport, *, email: str, password: str, scopes: Collection[str] | None = SCOPES) -> Tokens:
+    """Exchange an e-mail address and a password for tokens, with these scopes. Raises `KeyportalError`.
+
+    None asks for all that the account may take, but for those that manage keys.
+    """
     if ":" in email or any(unicodedata.category(character) == "Cc" for character in email + password):
         raise CredentialError("An e-mail address has no colon, and neither it nor a password has control characters.")
     basic = base64.b64encode(f"{email}:{password}".encode()).decode()
-    body = json.dumps({"scope": " ".join(SCOPES)}).encode()
+    body = json.dumps({} if scopes is None else {"scope": " ".join(scopes)}).encode()
     return _tokens(transport, Call("POST", _PATH, {**_JSON, "Authorization": f"Basic {basic}"}, body))
 
 

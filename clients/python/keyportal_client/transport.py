@@ -1,28 +1,27 @@
 """One request to a portal and its answer. Nothing is followed, guessed, or taken from a .netrc file.
 
-The standard library's client is used for what it leaves out: it follows no redirect and adds no credential of its own.
+httpx's transport is used without its client, which would do all that: it follows no redirect and adds no credential.
 """
 
-import base64
 import ssl
 import time
 from collections.abc import Mapping
-from email.message import Message
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
-from socket import gaierror
 from typing import Final, NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+
+import httpx
 
 from keyportal_client import __version__
 from keyportal_client.address import PortalAddress
-from keyportal_client.errors import UnexpectedAnswerError, UnreachableError
+from keyportal_client.errors import KeyportalError, UnexpectedAnswerError, UnreachableError
+from keyportal_client.reaching import cause_of, httpx_proxy_for, why_unconnected
 
 TIMEOUT: Final = 15.0
 """Seconds to connect, and again to wait for an answer."""
 MAX_ANSWER: Final = 16 * 1024 * 1024
 """Bytes of an answer. A page of a hundred keys has some hundred thousand."""
-_CHUNK: Final = 65536
+_FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
+"""What a request can end with: httpx's own errors, and what it does not translate."""
+_DROPPED: Final = (httpx.NetworkError, ssl.SSLError, ConnectionError)
 
 
 class Call(NamedTuple):
@@ -38,7 +37,8 @@ class Answer(NamedTuple):
     """What came back, whatever its status."""
 
     status: int
-    headers: Message
+    headers: Mapping[str, str]
+    """Their names are found in any case."""
     body: bytes
 
 
@@ -52,103 +52,87 @@ class Transport:
 
     def send(self, call: Call) -> Answer:
         """Return the answer to one request. Raises `UnreachableError`, `UnexpectedAnswerError`."""
-        connection = self._connection()
+        outcome = self._try(call)
+        if isinstance(outcome, Answer):
+            return outcome
+        # Not where it was caught: what httpx raises holds the request, and with it the credential.
+        raise outcome
+
+    def _try(self, call: Call) -> Answer | KeyportalError:
+        """Return the answer, or why there is none."""
+        progress = _Progress()
         try:
-            self._connect(connection)
-            return self._exchange(connection, call)
-        finally:
-            connection.close()
+            with self._open() as transport:
+                return self._exchange(transport, call, progress)
+        except KeyportalError as error:
+            return error
+        except _FAILURES as error:
+            return self._why(error, progress)
 
-    def _connection(self) -> HTTPConnection:
+    def _open(self) -> httpx.HTTPTransport:
+        """Return a connection of this request's own. Raises `UnreachableError`."""
         portal = self.portal
-        if not portal.is_https:
-            return HTTPConnection(portal.host, portal.port, timeout=self._timeout)
-        context, proxy = ssl.create_default_context(), _proxy_for(portal)
-        if proxy is None:
-            return HTTPSConnection(portal.host, portal.port, timeout=self._timeout, context=context)
-        # TLS goes through the tunnel to the portal itself: the proxy sees its name and nothing else.
-        connection = HTTPSConnection(proxy.host, proxy.port, timeout=self._timeout, context=context)
-        connection.set_tunnel(portal.host, portal.port, headers=proxy.headers)
-        return connection
+        tls = ssl.create_default_context() if portal.is_https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # TLS goes through the tunnel to the portal itself: a proxy sees its name and nothing else.
+        return httpx.HTTPTransport(verify=tls, trust_env=False, proxy=httpx_proxy_for(portal))
 
-    def _connect(self, connection: HTTPConnection) -> None:
-        try:
-            connection.connect()
-        except (OSError, HTTPException, ValueError) as error:
-            raise UnreachableError(self._why_unconnected(error), was_sent=False) from error
-
-    def _why_unconnected(self, error: Exception) -> str:
-        portal = self.portal
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"The certificate of {portal} is not valid for it: {error.verify_message}."
-        if isinstance(error, ssl.SSLError):
-            return f"What answers at {portal} does not use TLS as it should. Check the address and the port."
-        if isinstance(error, gaierror):
-            return f"There is no host named {portal.host}. Check the address."
-        if isinstance(error, TimeoutError):
-            return f"{portal} did not answer within {self._timeout:g} s."
-        if isinstance(error, ConnectionRefusedError):
-            return f"Nothing answers at {portal}. Check the address, and whether the portal is running."
-        return f"There is no connection to {portal}. Check the address, your network and its proxy."
-
-    def _exchange(self, connection: HTTPConnection, call: Call) -> Answer:
+    def _exchange(self, transport: httpx.HTTPTransport, call: Call, progress: "_Progress") -> Answer:
         headers = {"Accept": "application/json", "User-Agent": self._agent, "Connection": "close", **call.headers}
+        extensions = {"timeout": httpx.Timeout(self._timeout).as_dict(), "trace": progress}
+        url = f"{self.portal}{call.path}"
+        request = httpx.Request(call.method, url, headers=headers, content=call.body, extensions=extensions)
+        response = transport.handle_request(request)
+        progress.is_answered = True
         try:
-            connection.request(call.method, call.path, call.body, headers)
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, self._read(response))
-        except TimeoutError as error:
-            message = f"{self.portal} did not answer within {self._timeout:g} s."
-            raise UnreachableError(message, was_sent=True) from error
-        except (ConnectionError, IncompleteRead, ssl.SSLError) as error:
-            message = f"{self.portal} closed the connection without an answer."
-            raise UnreachableError(message, was_sent=True, was_dropped=True) from error
-        except (OSError, HTTPException) as error:
-            raise UnexpectedAnswerError(f"What answers at {self.portal} does not speak HTTP as it should.") from error
+            return Answer(response.status_code, response.headers, self._read(response))
+        finally:
+            response.close()
 
-    def _read(self, response: HTTPResponse) -> bytes:
+    def _read(self, response: httpx.Response) -> bytes:
         """Return the body, which must come as a whole within the timeout."""
         deadline, body = time.monotonic() + self._timeout, bytearray()
-        while chunk := response.read1(_CHUNK):
+        for chunk in response.iter_raw():
             body += chunk
             if len(body) > MAX_ANSWER:
                 raise UnexpectedAnswerError(f"The answer of {self.portal} is too large to be one of a portal.")
             if time.monotonic() > deadline:
-                raise TimeoutError
-        if response.length:
-            raise ConnectionAbortedError
+                raise httpx.ReadTimeout("too slow")
         return bytes(body)
 
-
-class _Proxy(NamedTuple):
-    host: str
-    port: int
-    headers: dict[str, str]
-
-
-def _proxy_for(portal: PortalAddress) -> _Proxy | None:
-    """Return the proxy that the environment names for this portal, if it goes through one. Raises `UnreachableError`.
-
-    The address may hold a password, so the error does not repeat it.
-    """
-    if portal.is_loopback or proxy_bypass(portal.host):
-        return None
-    address = getproxies().get("https")
-    if not address:
-        return None
-    try:
-        proxy = urlsplit(address if "://" in address else f"http://{address}")
-        host, port = proxy.hostname, proxy.port
-    except ValueError:
-        host = None
-    if host is None or proxy.scheme.lower() != "http":
-        # The standard library has no TLS to a proxy: its password would go there in clear, against what was asked for.
-        raise UnreachableError("HTTPS_PROXY names no proxy that can be used. Write http://host:port.", was_sent=False)
-    return _Proxy(host, port or 80, _proxy_headers(proxy))
+    def _why(self, error: Exception, progress: "_Progress") -> KeyportalError:
+        """Return why there is no answer, without anything of the request."""
+        if not progress.is_sent and not isinstance(error, httpx.LocalProtocolError):
+            reason = TimeoutError() if isinstance(error, httpx.TimeoutException) else cause_of(error)
+            return UnreachableError(why_unconnected(self.portal, reason, timeout=self._timeout), was_sent=False)
+        if isinstance(error, httpx.TimeoutException):
+            return UnreachableError(f"{self.portal} did not answer within {self._timeout:g} s.", was_sent=True)
+        if isinstance(error, _DROPPED) or progress.was_cut(error):
+            message = f"{self.portal} closed the connection without an answer."
+            return UnreachableError(message, was_sent=True, was_dropped=True)
+        return UnexpectedAnswerError(f"What answers at {self.portal} does not speak HTTP as it should.")
 
 
-def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
-    if not proxy.username:
-        return {}
-    login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+class _Progress:
+    """How far a request got."""
+
+    def __init__(self) -> None:
+        self.is_sent = False
+        """Whether the portal may have seen some of it."""
+        self.is_answered = False
+        """Whether the head of an answer has come."""
+
+    def __call__(self, event: str, info: Mapping[str, object]) -> None:
+        """Heed an event of httpcore's. A proxy is sent a request of its own, for the tunnel."""
+        method = getattr(info.get("request"), "method", b"")
+        self.is_sent = self.is_sent or (event.endswith("send_request_headers.started") and method != b"CONNECT")
+
+    def was_cut(self, error: Exception) -> bool:
+        """Return whether the connection ended too early, and not by something that is not HTTP.
+
+        Before the head, httpcore says so itself; what can't be read has an error of the parser below.
+        """
+        return isinstance(error, httpx.RemoteProtocolError) and (self.is_answered or not _is_of_the_parser(error))
+
+
+def _is_of_the_parser(error: Exception) -> bool:
+    return type(cause_of(error)).__module__.partition(".")[0] == "h11"

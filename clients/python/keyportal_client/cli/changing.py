@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import click
 
-from keyportal_client.api import Client, KeyChanges
+from keyportal_client.api import Client
 from keyportal_client.cli.exit_status import ExitStatus, StoppedError
 from keyportal_client.cli.given import Given, given, naming
 from keyportal_client.cli.inert import inert
@@ -23,6 +23,7 @@ from keyportal_client.cli.reading import calls_of
 from keyportal_client.cli.session import open_client
 from keyportal_client.cli.times import shown_time
 from keyportal_client.shapes import Key, Usage
+from keyportal_client.times import time_of
 
 
 @click.command("edit")
@@ -54,24 +55,21 @@ def edit(
     as_json: bool,
 ) -> None:
     """Change a key. What you don't name stays as it is."""
-    changes: KeyChanges = {}
-    if name is not None:
-        changes["name"] = name
-    if scopes or no_scopes:
-        changes["scopes"] = list(scopes)
-    if networks or no_networks:
-        changes["networks"] = list(networks)
-    if expires_at is not None:
-        changes["expires_at"] = expires_at
-    _refuse_contradictions(changes, replaced=(scopes, no_scopes, (*added, *removed)), networks=(networks, no_networks))
+    _refuse_contradictions((scopes, no_scopes, (*added, *removed)), (networks, no_networks), (name, expires_at))
     client, version = open_client(), ""
-    wanted = given("--scope", scopes)
+    wanted = given("--scope", scopes) if scopes or no_scopes else None
     if added or removed:
         key, version = client.key_and_version(key_id)
         wanted = _changed(key["scopes"], added, removed)
-        changes["scopes"] = [scope.value for scope in wanted]
-    with naming(scopes=wanted, networks=given("--network", networks)):
-        key = client.edit_key(key_id, version=version, **changes)
+    with naming(scopes=wanted or (), networks=given("--network", networks)):
+        key = client.edit_key(
+            key_id,
+            name=name,
+            scopes=None if wanted is None else [scope.value for scope in wanted],
+            networks=networks if networks or no_networks else None,
+            expires_at=expires_at,
+            version=version,
+        )
     _report(key, "Changed", as_json=as_json)
 
 
@@ -114,17 +112,14 @@ def revoke(key_id: str, reason: str, yes: bool, as_json: bool) -> None:
 
 
 def _refuse_contradictions(
-    changes: KeyChanges,
-    *,
-    replaced: tuple[tuple[str, ...], bool, tuple[str, ...]],
-    networks: tuple[tuple[str, ...], bool],
+    scopes: tuple[object, ...], networks: tuple[object, ...], others: tuple[str | None, ...]
 ) -> None:
     """Raise `click.UsageError` if options contradict each other, or if there is nothing to change."""
-    if sum(map(bool, replaced)) > 1:
+    if sum(map(bool, scopes)) > 1:
         raise click.UsageError("Use only one of --scope, --no-scopes, or --add-scope with --remove-scope.")
     if all(networks):
         raise click.UsageError("Use either --network or --no-networks.")
-    if not changes and not any(replaced):
+    if not any((*scopes, *networks)) and all(other is None for other in others):
         raise click.UsageError("Say what to change, with --name or --add-scope for example.")
 
 
@@ -154,6 +149,6 @@ def _confirm(client: Client, key_id: str) -> None:
 
 
 def _last_day(usage: Usage) -> Usage:
-    since = datetime.now(UTC) - timedelta(hours=25)  # hours are counted as a whole
-    items = [calls for calls in usage["items"] if datetime.fromisoformat(calls["at"]) > since]
+    since = datetime.now(timezone.utc) - timedelta(hours=25)  # hours are counted as a whole
+    items = [calls for calls in usage["items"] if time_of(calls["at"]) > since]
     return {**usage, "items": items}

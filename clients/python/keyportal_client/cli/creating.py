@@ -2,7 +2,7 @@
 
 import click
 
-from keyportal_client.api import NewKey, new_idempotency_key
+from keyportal_client.api import new_idempotency_key
 from keyportal_client.cli.given import given, naming
 from keyportal_client.cli.inert import inert
 from keyportal_client.cli.options import (
@@ -54,21 +54,18 @@ def create(
 
     SECRET=$(keyportal keys create --name backup)
     """
-    fields: NewKey = {"name": name}
-    if environment is not None:
-        fields["environment"] = environment
-    if scopes:
-        fields["scopes"] = list(scopes)
-    if networks:
-        fields["networks"] = list(networks)
-    if expires_at is not None:
-        fields["expires_at"] = expires_at
-    if show_once:
-        fields["show_once"] = True
     client, once = open_client(), idempotency_key or new_idempotency_key()
     with secret_place(secret_file, as_json=as_json) as place, repeatable(once):
         with naming(scopes=given("--scope", scopes), networks=given("--network", networks)):
-            key, secret = client.create_key(idempotency_key=once, **fields)
+            key, secret = client.create_key(
+                name=name,
+                environment=environment,
+                scopes=scopes or None,
+                networks=networks or None,
+                expires_at=expires_at,
+                show_once=show_once or None,
+                idempotency_key=once,
+            )
         place.keep(secret)
         place.show(key, secret)
     expires = f"expires {shown_time(key['expires_at'])}" if key["expires_at"] else "never expires"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TextIO
+from typing import Any, Final, Literal, TextIO
 
 from keyportal_client.cli.exit_status import StoppedError
 from keyportal_client.cli.private_file import PrivateFile
@@ -39,7 +39,7 @@ class LoginFile:
     logins: dict[str, Entry] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, folder: Path) -> "LoginFile":
         """Return what the file holds; nothing if there is none. Raises `StoppedError`."""
         path = folder / NAME
         try:

@@ -6,7 +6,6 @@ import os
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 
 class PrivateFile:
@@ -21,7 +20,7 @@ class PrivateFile:
         self._descriptor = -1
         self._temporary = ""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "PrivateFile":
         if self._path.is_symlink():
             raise OSError(errno.ELOOP, "there is a link; name the file itself", str(self._path))
         if self._path.exists() and not self._path.is_file():

@@ -1,11 +1,12 @@
 """`keyportal keys list`, `show` and `usage`."""
 
+from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from typing import Final
 
 import click
 
-from keyportal_client.api import Client, KeyFilter
 from keyportal_client.cli.options import json_option, key_id_argument
 from keyportal_client.cli.output import coloured_state, emit, emit_json, say
 from keyportal_client.cli.session import open_client
@@ -36,34 +37,32 @@ def list_keys(state: str | None, environment: str | None, search: str | None, ev
 
     Without --all and --state, these are the 25 newest, and those of them that are revoked are left out.
     """
-    client = open_client()
-    wanted: KeyFilter = {"state": state or "", "environment": environment or "", "search": search or ""}
-    hidden = 0
+    client, hidden = open_client(), 0
     if every:
-        page: KeyPage = {"items": list(client.all_keys(**wanted)), "next": None}
-    elif state:
-        page = client.list_keys(**wanted)
+        items = client.all_keys(state=state or "", environment=environment or "", search=search or "")
+        page: KeyPage = {"items": list(items), "next": None}
     else:
-        page, hidden = _without_revoked(client, wanted)
+        list_some = partial(client.list_keys, state=state or "", environment=environment or "", search=search or "")
+        page, hidden = (list_some(), 0) if state else _without_revoked(list_some)
     if as_json:
         emit_json({"items": page["items"], "next": page["next"]})
     elif page["items"]:
         _show_keys(page["items"])
     elif not hidden:
-        say("No key matches." if any(wanted.values()) else f"You have no keys. Create one: {CREATE}")
+        say("No key matches." if any((state, environment, search)) else f"You have no keys. Create one: {CREATE}")
     if not as_json:
         _say_what_is_left_out(page, hidden)
 
 
-def _without_revoked(client: Client, wanted: KeyFilter) -> tuple[KeyPage, int]:
+def _without_revoked(list_some: Callable[..., KeyPage]) -> tuple[KeyPage, int]:
     """Return the first page with a key that is not revoked, without those that are, and how many were passed over."""
-    page, hidden = client.list_keys(**wanted), 0
+    page, hidden = list_some(), 0
     while True:
         shown = [key for key in page["items"] if key["state"] != REVOKED]
         hidden += len(page["items"]) - len(shown)
         if shown or not page["next"]:
             return {"items": shown, "next": page["next"]}, hidden
-        page = client.list_keys(cursor=page["next"], **wanted)
+        page = list_some(cursor=page["next"])
 
 
 def _say_what_is_left_out(page: KeyPage, hidden: int) -> None:

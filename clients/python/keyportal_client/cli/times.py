@@ -1,10 +1,12 @@
 """Times as people write and read them. All of them are UTC."""
 
 import re
-from datetime import MAXYEAR, UTC, datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta, timezone
 from typing import Any, Final
 
 import click
+
+from keyportal_client.times import time_of
 
 NEVER: Final = "never"
 _DURATION: Final = re.compile(r"([0-9]{1,100})([mhd])", re.ASCII)
@@ -42,7 +44,7 @@ def shown_time(text: str | None, *, absent: str = "never") -> str:
     if text is None:
         return absent
     try:
-        return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return f"{time_of(text):%Y-%m-%d %H:%M} UTC"
     except (ValueError, OverflowError):
         return text
 
@@ -50,13 +52,10 @@ def shown_time(text: str | None, *, absent: str = "never") -> str:
 def _moment(text: str) -> datetime:
     """Return the moment that a text means. Raises ValueError, OverflowError."""
     if match := _DURATION.fullmatch(text):
-        return datetime.now(UTC) + timedelta(**{_UNITS[match[2]]: int(match[1])})
+        return datetime.now(timezone.utc) + timedelta(**{_UNITS[match[2]]: int(match[1])})
     if _DATE.fullmatch(text):
         return datetime.fromisoformat(f"{text}T23:59:59+00:00")
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return moment.astimezone(UTC)
+    return time_of(text)
 
 
 def _rfc3339(moment: datetime) -> str:

@@ -1,0 +1,1 @@
+"""Judge credentials in this process, by records that the portal keeps current (docs/change-feed.md of the project)."""

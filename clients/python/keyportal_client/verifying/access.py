@@ -1,0 +1,59 @@
+"""Which portal a verifier asks, and with which key."""
+
+import os
+import ssl
+from dataclasses import dataclass, field, replace
+
+from keyportal_client.address import PortalAddress
+from keyportal_client.caller import is_well_formed
+from keyportal_client.errors import ConfigurationError, CredentialError
+
+
+@dataclass(frozen=True)
+class Access:
+    """The way of a service to its portal."""
+
+    portal: PortalAddress
+    key: str = field(repr=False)
+    """The secret of the service's own key."""
+    timeout: float
+    """Seconds to wait for an answer."""
+    tls: ssl.SSLContext = field(repr=False, compare=False)
+    """What the portal's certificate is checked by."""
+
+
+def access_to(portal: str | None, key: str | None, timeout: float) -> Access:
+    """Return the way to a portal; what is None is taken from the environment.
+
+    Raises `ConfigurationError`, `AddressError`, `CredentialError`.
+    """
+    secret = (key if key is not None else os.environ.get("KEYPORTAL_KEY", "")).strip()
+    if not secret:
+        raise ConfigurationError(
+            "This verifier has no key. Set KEYPORTAL_KEY to one with the scope credentials:verify, which the portal's "
+            "operators grant."
+        )
+    if not is_well_formed(secret):
+        raise CredentialError("The key of this verifier is none: those have no blanks or special characters.")
+    return replace(public_access_to(portal, timeout), key=secret)
+
+
+def public_access_to(portal: str | None, timeout: float) -> Access:
+    """Return the same without a key, for what a portal tells everybody. Raises the same errors."""
+    if not timeout > 0:
+        raise ConfigurationError("The timeout of a verifier is a number of seconds above 0.")
+    address = portal_address(portal)
+    return Access(address, "", timeout, _tls_for(address))
+
+
+def portal_address(portal: str | None) -> PortalAddress:
+    """Return the portal's address, from the environment for None. Raises `ConfigurationError`, `AddressError`."""
+    written = (portal if portal is not None else os.environ.get("KEYPORTAL_PORTAL", "")).strip()
+    if not written:
+        raise ConfigurationError("This verifier has no portal. Set KEYPORTAL_PORTAL to its address.")
+    return PortalAddress.parse(written)
+
+
+def _tls_for(address: PortalAddress) -> ssl.SSLContext:
+    """Return what checks certificates by those that this machine trusts. To read these takes a while."""
+    return ssl.create_default_context() if address.is_https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,0 +1,87 @@
+"""Check the credentials of requests in an event loop."""
+
+import asyncio
+from collections.abc import Collection
+from functools import cached_property
+from types import TracebackType
+
+from keyportal_client.credential import Credential
+from keyportal_client.refusals import Refusal
+from keyportal_client.verifying.async_lines import AsyncLines
+from keyportal_client.verifying.base import BaseVerifier, credential_or_raise, wanted
+from keyportal_client.verifying.header import credential_of
+from keyportal_client.verifying.steps import take_async
+from keyportal_client.verifying.verdicts import Outcome, Wanted
+
+
+class AsyncVerifier(BaseVerifier):
+    """Checks credentials as `Verifier` does, and lets the event loop of asyncio go on while it asks the portal."""
+
+    async def verify(
+        self,
+        text: str,
+        *,
+        scopes: Collection[str] = (),
+        environment: str | None = None,
+        client_ip: str | None = None,
+    ) -> Credential:
+        """Return whose a credential is that is good now for all that the arguments require.
+
+        Raises `CredentialRefusedError`, which says what to answer: `VerdictUnavailableError` if the portal can't say.
+        """
+        outcome = await self._outcome(text, wanted(scopes, environment, client_ip))
+        del text  # what is raised has this frame
+        return credential_or_raise(outcome)
+
+    async def authenticate(
+        self,
+        header: str | None,
+        *,
+        scopes: Collection[str] = (),
+        environment: str | None = None,
+        client_ip: str | None = None,
+    ) -> Credential:
+        """Return whose the credential in an Authorization header is (RFC 6750); None stands for no header.
+
+        Several headers are joined by commas. Raises as `verify` does, with `missing_credential` if there is none.
+        """
+        text = credential_of(header)
+        needed = wanted(scopes, environment, client_ip)
+        outcome = text if isinstance(text, Refusal) else await self._outcome(text, needed)
+        del text, header
+        return credential_or_raise(outcome)
+
+    async def close(self) -> None:
+        """Send the last counts, and close this loop's connections. A check after that starts anew."""
+        await asyncio.to_thread(self._close)
+        await self._lines.close()
+
+    async def __aenter__(self) -> "AsyncVerifier":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def begin_anew(self) -> None:
+        """Begin anew after a fork, without the connections of the parent's event loops."""
+        super().begin_anew()
+        self.__dict__.pop("_lines", None)
+
+    @cached_property
+    def _lines(self) -> AsyncLines:
+        return AsyncLines(self._settings.access)
+
+    async def _outcome(self, text: str, needed: Wanted) -> Outcome:
+        state = self._state
+        verdicts = state.verdicts
+        digest = verdicts.store.digest(text)
+        outcome = verdicts.at_once(digest, needed)
+        if outcome is not None:
+            return outcome
+        steps, timeout = verdicts.ask(text, digest, needed), 2 * self._settings.access.timeout
+        try:
+            return await take_async(steps, self._lines.of_this_loop().send, timeout=timeout)
+        finally:
+            state.feed.ensure_started()

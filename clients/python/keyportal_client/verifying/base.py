@@ -1,0 +1,83 @@
+"""What both verifiers have: settings, the state of this process, and its end."""
+
+import re
+import weakref
+from collections.abc import Collection
+from typing import Final
+
+from keyportal_client.credential import Credential
+from keyportal_client.errors import ConfigurationError, CredentialRefusedError, VerdictUnavailableError
+from keyportal_client.refusals import Refusal
+from keyportal_client.verifying import clock
+from keyportal_client.verifying.access import access_to
+from keyportal_client.verifying.client_address import client_address
+from keyportal_client.verifying.forking import begin_anew_after_forks
+from keyportal_client.verifying.process_state import ProcessState, Settings
+from keyportal_client.verifying.requirements import requirements
+from keyportal_client.verifying.verdicts import Outcome, Wanted
+
+TIMEOUT: Final = 2.0
+"""Seconds to wait for an answer of the portal."""
+LAST_COUNTS: Final = 2.0
+"""Seconds for which the end of a process waits at most, to send what was counted."""
+_SERVICE: Final = re.compile(r"[a-z][a-z0-9_]{0,15}")
+
+
+class BaseVerifier:
+    """A verifier and what it has in this process. Thread-safe."""
+
+    def __init__(
+        self,
+        portal: str | None = None,
+        *,
+        key: str | None = None,
+        service: str = "service",
+        audience: str | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        if not _SERVICE.fullmatch(service):
+            raise ConfigurationError("A verifier's service is 1 to 16 small letters, digits and _, a letter first.")
+        self._settings = Settings(access_to(portal, key, timeout), service, audience)
+        self._open()
+        begin_anew_after_forks(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {self.portal} for {self._settings.service}>"
+
+    @property
+    def portal(self) -> str:
+        """The portal's address."""
+        return str(self._settings.access.portal)
+
+    def begin_anew(self) -> None:
+        """Begin anew after a fork: records and counts are the parent's, and so are the connections."""
+        self._close_state.detach()
+        self._open()
+
+    def _open(self) -> None:
+        self._state = ProcessState(self._settings, now=clock.now)
+        # Also at the end of the interpreter, and when nobody has the verifier any more.
+        self._close_state = weakref.finalize(self, self._state.close, LAST_COUNTS)
+
+    def _close(self) -> None:
+        """Send the last counts. A check after that starts anew."""
+        close_state = self._close_state
+        self._open()
+        close_state()
+
+
+def wanted(scopes: Collection[str], environment: str | None, client_ip: str | None) -> Wanted:
+    """Return what a request needs. Raises ValueError for what no request can mean."""
+    return Wanted(requirements(scopes, environment), client_address(client_ip))
+
+
+def credential_or_raise(outcome: Outcome) -> Credential:
+    """Return the credential. Raises `CredentialRefusedError`."""
+    if isinstance(outcome, Credential):
+        return outcome
+    raise error_of(outcome)
+
+
+def error_of(refusal: Refusal) -> CredentialRefusedError:
+    """Return the error for a refusal."""
+    return CredentialRefusedError(refusal) if refusal.is_verdict else VerdictUnavailableError(refusal)

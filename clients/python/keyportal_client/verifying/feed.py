@@ -1,0 +1,160 @@
+"""The thread that hears of changes and reports calls: one for each verifier and process.
+
+It polls four times a second, and sends the counts every five seconds in between. When nobody has been judged for a
+while, it rests: it polls seldom, and whoever comes next is asked about. docs/change-feed.md of the project.
+"""
+
+import json
+import logging
+import random
+import threading
+from typing import Final, Protocol
+
+from keyportal_client.errors import PortalAwayError
+from keyportal_client.verifying.answers import Answer, changes, is_stored
+from keyportal_client.verifying.clock import Clock
+from keyportal_client.verifying.exchange import Call
+from keyportal_client.verifying.fault_log import FaultLog
+from keyportal_client.verifying.reports import MAX_ENTRIES, Reports
+from keyportal_client.verifying.store import RecordStore
+
+logger = logging.getLogger("keyportal_client")
+
+CHANGES: Final = "/api/v1/changes"
+USAGE: Final = "/api/v1/usage"
+POLL_EVERY: Final = 0.25
+REPORT_EVERY: Final = 5.0
+IDLE_AFTER: Final = 5.0
+"""Seconds without a check after which it rests."""
+REST: Final = 5.0
+"""Seconds between two polls meanwhile."""
+TIMEOUT: Final = 1.0
+"""Seconds to wait for an answer: less than the lease, so that one worker that hangs does not end it."""
+SLOWEST: Final = 1.0
+"""Seconds between two polls while the portal is away; longer only if asking again soon helps nobody."""
+NO_THREAD: Final = "The thread of keyportal's change feed can't be started, so the portal is asked at every request."
+NOT_TAKEN: Final = "The portal does not take what this service counted. Update keyportal-client, or the portal."
+
+
+class Sender(Protocol):
+    """What sends a request."""
+
+    def send(self, call: Call) -> Answer:
+        """Return the answer. Raises `PortalAwayError`."""
+
+    def close(self) -> None:
+        """Close the connections."""
+
+
+class Feed:
+    """Polls and reports, in a thread of its own from `ensure_started` to `stop`."""
+
+    def __init__(self, line: Sender, store: RecordStore, reports: Reports, faults: FaultLog, *, now: Clock) -> None:
+        self._line = line
+        self._store = store
+        self._reports = reports
+        self._faults = faults
+        self._now = now
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+        self._wake = threading.Event()
+        """Set to end a pause."""
+        self._failures = 0
+        self._report_at = now() + REPORT_EVERY
+        self._ends_at = 0.0
+
+    def ensure_started(self) -> None:
+        """Start the thread, unless it runs."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        with self._lock:
+            if self._stopped.is_set() or (self._thread is not None and self._thread.is_alive()):
+                return
+            thread = threading.Thread(target=self._run, name="keyportal-feed", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # at the end of the interpreter, or of this machine's threads
+                self._faults.note(NO_THREAD)
+            else:
+                self._thread = thread
+
+    def stop(self, within: float) -> None:
+        """End the thread. It sends the last counts, for so many seconds at most."""
+        with self._lock:
+            self._ends_at = self._now() + within
+            self._stopped.set()
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(within)
+
+    def turn(self) -> float:
+        """Poll once, report if it is time, and return for how many seconds to pause."""
+        try:
+            self._poll()
+        except PortalAwayError as error:
+            self._faults.note(str(error))
+            self._store.end_rest()
+            self._failures += 1
+            return _jittered(min(max(error.pause, SLOWEST), POLL_EVERY * 2.0 ** min(self._failures, 8)))
+        self._failures = 0
+        self._faults.succeed()
+        if self._now() >= self._report_at:
+            self._report_or_wait()
+        is_resting = self._store.rest_if_idle(IDLE_AFTER, wake=self._wake.set)
+        return _jittered(REST if is_resting else POLL_EVERY)
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._is_stopped_after(pause):
+            try:
+                pause = self.turn()
+            except Exception:
+                logger.exception("The change feed of keyportal has failed. Please report this. It goes on.")
+                self._store.end_rest()
+                pause = REPORT_EVERY
+        self._report_all()
+        self._line.close()
+
+    def _is_stopped_after(self, pause: float) -> bool:
+        """Return whether to end, after a pause that can be ended early."""
+        self._wake.wait(pause)
+        self._wake.clear()
+        return self._stopped.is_set()
+
+    def _poll(self) -> None:
+        began, cursor = self._now(), self._store.cursor
+        answer = self._line.send(Call("GET", f"{CHANGES}?since={cursor.text}" if cursor else CHANGES))
+        self._store.hear(changes(answer), began=began)
+
+    def _report(self) -> bool:
+        """Send a batch, if there is one; return whether there was. Raises `PortalAwayError`."""
+        batch = self._reports.batch(self._store.portal_time())
+        if batch is not None:
+            if not is_stored(self._line.send(Call("POST", USAGE, json.dumps(batch).encode()))):
+                self._faults.note(NOT_TAKEN)
+            self._reports.stored()
+        if batch is None or len(batch["calls"]) < MAX_ENTRIES:
+            self._report_at = self._now() + REPORT_EVERY
+        return batch is not None
+
+    def _report_or_wait(self) -> None:
+        """Send a batch. If it can't be taken, polls go on as if nothing was: the lease depends on them."""
+        try:
+            self._report()
+        except PortalAwayError as error:
+            self._faults.note(str(error))
+            self._report_at = self._now() + REPORT_EVERY
+
+    def _report_all(self) -> None:
+        """Send what was counted, as far as the portal takes it, until it is time to end."""
+        try:
+            while self._now() < self._ends_at and self._report():
+                continue
+        except PortalAwayError as error:
+            self._faults.note(str(error))
+
+
+def _jittered(seconds: float) -> float:
+    """Return about so many seconds, so that many verifiers do not ask at the same moment."""
+    return seconds * random.uniform(0.8, 1.2)  # noqa: S311  # protects nothing

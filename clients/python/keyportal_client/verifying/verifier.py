@@ -1,0 +1,81 @@
+"""Check the credentials of requests in threads."""
+
+from collections.abc import Collection
+from types import TracebackType
+
+from keyportal_client.credential import Credential
+from keyportal_client.refusals import Refusal
+from keyportal_client.verifying.base import BaseVerifier, credential_or_raise, wanted
+from keyportal_client.verifying.header import credential_of
+from keyportal_client.verifying.steps import take
+from keyportal_client.verifying.verdicts import Outcome, Wanted
+
+
+class Verifier(BaseVerifier):
+    """Checks credentials, from memory where it can. Make one for a process and keep it; it is thread-safe.
+
+        verifier = Verifier()  # KEYPORTAL_PORTAL, KEYPORTAL_KEY
+        credential = verifier.authenticate(request.headers.get("Authorization"), scopes=("reports:read",))
+
+    `service` is the name under which the portal shows its calls. `audience` is the one that tokens must have; without
+    it, that of the portal itself. `timeout` is in seconds.
+    """
+
+    def verify(
+        self,
+        text: str,
+        *,
+        scopes: Collection[str] = (),
+        environment: str | None = None,
+        client_ip: str | None = None,
+    ) -> Credential:
+        """Return whose a credential is that is good now for all that the arguments require.
+
+        Raises `CredentialRefusedError`, which says what to answer: `VerdictUnavailableError` if the portal can't say.
+        """
+        outcome = self._outcome(text, wanted(scopes, environment, client_ip))
+        del text  # what is raised has this frame
+        return credential_or_raise(outcome)
+
+    def authenticate(
+        self,
+        header: str | None,
+        *,
+        scopes: Collection[str] = (),
+        environment: str | None = None,
+        client_ip: str | None = None,
+    ) -> Credential:
+        """Return whose the credential in an Authorization header is (RFC 6750); None stands for no header.
+
+        Several headers are joined by commas. Raises as `verify` does, with `missing_credential` if there is none.
+        """
+        text = credential_of(header)
+        needed = wanted(scopes, environment, client_ip)
+        outcome = text if isinstance(text, Refusal) else self._outcome(text, needed)
+        del text, header
+        return credential_or_raise(outcome)
+
+    def close(self) -> None:
+        """Send the last counts, and close the connections. A check after that starts anew."""
+        self._close()
+
+    def __enter__(self) -> "Verifier":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _outcome(self, text: str, needed: Wanted) -> Outcome:
+        state = self._state
+        verdicts = state.verdicts
+        digest = verdicts.store.digest(text)
+        outcome = verdicts.at_once(digest, needed)
+        if outcome is not None:
+            return outcome
+        steps, timeout = verdicts.ask(text, digest, needed), 2 * self._settings.access.timeout
+        try:
+            return take(steps, state.line.send, timeout=timeout)
+        finally:
+            state.feed.ensure_started()

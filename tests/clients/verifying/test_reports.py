@@ -1,0 +1,91 @@
+"""Calls are counted until the portal has stored them, each of them once."""
+
+import json
+
+import pytest
+
+from gateway.usage_request import MAX_CALLS, parse_body
+from keyportal_client.verifying.reports import HOUR, MAX_COUNTERS, MAX_ENTRIES, MAX_HOURS, Reports
+from tests.clients.verifying.samples import KEY, OWNER, SECONDS
+
+pytestmark = pytest.mark.once
+
+SECRET = "sec_2wE7rTy4Ui1OpA9sD6fGhj"
+
+
+def test_calls_that_agree_are_counted_together() -> None:
+    reports = Reports("reports")
+    for at in (SECONDS, SECONDS + HOUR - 1):
+        reports.count(at, "accepted", KEY, SECRET, "192.0.2.7")
+    reports.count(SECONDS + HOUR, "accepted", KEY, SECRET, "192.0.2.7")
+    reports.count(SECONDS, "paused", KEY)
+    batch = reports.batch(SECONDS)
+    assert batch is not None
+    same = {"credential": KEY, "entry_point": "reports", "outcome": "accepted"}
+    where = {"secret": SECRET, "addresses": ["192.0.2.7"]}
+    assert batch["calls"] == [
+        {**same, "hour": "2026-03-01T11:00:00Z", "count": 2, **where},
+        {**same, "hour": "2026-03-01T12:00:00Z", "count": 1, **where},
+        {**same, "outcome": "paused", "hour": "2026-03-01T11:00:00Z", "count": 1},
+    ]
+
+
+def test_a_batch_is_the_same_until_it_is_stored() -> None:
+    reports = Reports("reports")
+    assert reports.batch(SECONDS) is None
+    reports.count(SECONDS, "accepted", KEY)
+    first = reports.batch(SECONDS)
+    reports.count(SECONDS, "accepted", OWNER)
+    assert first is not None
+    assert reports.batch(SECONDS) is first
+    reports.stored()
+    second = reports.batch(SECONDS)
+    assert second is not None
+    assert (second["batch"] == first["batch"], [calls["credential"] for calls in second["calls"]]) == (False, [OWNER])
+    reports.stored()
+    assert reports.batch(SECONDS) is None
+
+
+def test_a_large_number_of_credentials_takes_several_batches() -> None:
+    reports = Reports("reports")
+    for number in range(MAX_ENTRIES + 1):
+        reports.count(SECONDS, "accepted", f"key_{number}")
+    sizes = []
+    while batch := reports.batch(SECONDS):
+        sizes.append(len(batch["calls"]))
+        reports.stored()
+    assert sizes == [MAX_CALLS, 1]
+
+
+def test_many_addresses_are_not_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAX_COUNTERS > 1000
+    monkeypatch.setattr("keyportal_client.verifying.reports.MAX_COUNTERS", 2)
+    reports = Reports("reports")
+    for number in range(5):
+        reports.count(SECONDS, "accepted", KEY, SECRET, f"192.0.2.{number}")
+    batch = reports.batch(SECONDS)
+    assert batch is not None
+    assert [(calls["count"], calls.get("addresses")) for calls in batch["calls"]] == [
+        (1, ["192.0.2.0"]),
+        (1, ["192.0.2.1"]),
+        (3, None),
+    ]
+
+
+def test_what_the_portal_would_not_take_any_more_is_dropped() -> None:
+    reports = Reports("reports")
+    reports.count(SECONDS, "accepted", KEY)
+    reports.count(SECONDS + HOUR, "accepted", KEY)
+    batch = reports.batch(SECONDS + (MAX_HOURS + 1) * HOUR)
+    assert batch is not None
+    assert [calls["hour"] for calls in batch["calls"]] == ["2026-03-01T12:00:00Z"]
+
+
+@pytest.mark.parametrize("hours", [0, MAX_HOURS + 0.999])
+def test_the_portal_takes_a_batch_of_any_age_that_is_sent(hours: float) -> None:
+    reports = Reports("reports")
+    reports.count(SECONDS, "network_refused", KEY)
+    reports.count(SECONDS, "accepted", OWNER, address="2001:db8::1")
+    batch = reports.batch(SECONDS + hours * HOUR)
+    parsed = parse_body(json.dumps(batch).encode(), now=SECONDS + hours * HOUR)
+    assert [calls.amount for calls in parsed.calls] == [1, 1]
