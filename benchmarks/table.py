@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import django
 
-from benchmarks import checks, likeness, restarts, scale, staleness, upkeep
+from benchmarks import checks, likeness, restarts, scale, staleness, upkeep, verifiers
 from benchmarks.rows import Row, Table
 from tests.portal import ROOT, Portal
 
@@ -26,6 +26,7 @@ PARTS: Final[dict[str, Callable[[], list[Table]]]] = {
     "likeness": likeness.measure,
     "upkeep": upkeep.measure,
     "restarts": restarts.measure,
+    "verifiers": verifiers.measure,
 }
 
 
