@@ -208,7 +208,7 @@ def _record_of_token(
 ) -> VerifiedRecord:
     """Return the record: the token's claims, limited to what its subject may still do."""
     expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
-    tags = (f"token:{claims.token_id}", f"token:{claims.family}", f"user:{owner.id}")
+    tags = [f"token:{name}" for name in (claims.token_id, claims.family) if name]
     return VerifiedRecord(
         credential=Credential(
             kind="access_token",
@@ -222,7 +222,7 @@ def _record_of_token(
         ),
         owner=owner,
         counted_as=key.counted_as if key else owner.id,
-        tags=(*tags, *key.tags) if key else tags,
+        tags=(*tags, *(key.tags if key else (f"user:{owner.id}",))),
         about={"token": claims.token_id, "client": claims.client_id},
         seal_is_valid=seal_is_valid,
         is_terminal=is_revoked,

@@ -379,7 +379,7 @@ local function connect(pool)
   else
     connected, problem = socket:connect(target.host, target.port, { pool = pool, pool_size = 32 })
   end
-  if connected and target.tls and socket:getreusedtimes() == 0 then
+  if connected and target.tls and (socket:getreusedtimes() or 0) == 0 then
     tls_session, problem = socket:sslhandshake(tls_session, target.name, true)
     connected = tls_session
   end
@@ -391,7 +391,7 @@ local function send(method, path, body)
   for _, pool in ipairs { "keyportal", "keyportal anew " .. random(8) } do
     local socket, problem = connect(pool)
     if not socket then return nil, problem end
-    local is_kept = socket:getreusedtimes() > 0
+    local is_kept = (socket:getreusedtimes() or 0) > 0
     local status, headers, content = exchange(socket, method, path, body)
     if not status then socket:close() end
     if status and (headers.connection or "") ~= "close" and pool == "keyportal" then
@@ -442,7 +442,8 @@ local function call(method, path, body, expected)
   if not service_key then read_service_key() end
   local used = service_key
   if not used then return tell(format("there is no key in %s that nginx's workers can read.", config.key_file)) end
-  local status, headers, content = send(method, path, body and cjson.encode(body))
+  local is_sent, status, headers, content = pcall(send, method, path, body and cjson.encode(body))
+  if not is_sent then status, headers = nil, status end
   if not status then return tell(unreachable(headers)) end
   local answer = cjson.decode(content)
   if status == expected and type(answer) == "table" then return answer end
@@ -525,7 +526,6 @@ local function apply(answer, own, began)
   local is_reset = answer.reset == true or not own or is_before(answer.cursor, own.cursor)
   local tags = is_reset and {} or answer.tags
   for _, tag in ipairs(tags) do assert(match(text(tag), "^%S+$")) end
-  if shared:get "term" ~= term then return end -- another has taken over meanwhile
   local state = { epoch = own and own.epoch, number = own and own.number or 0, cursor = answer.cursor,
     lease = max(own and own.lease or 0, began - answer.as_of_ms / 1000 + LEASE) }
   if is_reset then

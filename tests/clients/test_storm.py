@@ -74,11 +74,20 @@ class Judge:
         self._listening.start()
 
     def finish(self) -> None:
-        """End the process, and read its last line."""
+        """Have the process end, and read its last line."""
         assert self.process.stdin
         self.process.stdin.close()
         self.process.wait(timeout=DEADLINE)
         self._listening.join(DEADLINE)
+
+    def kill(self) -> None:
+        """End the process if it still runs, and close what it had."""
+        self.process.kill()
+        self.process.wait(timeout=DEADLINE)
+        self._listening.join(DEADLINE)
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe
+            pipe.close()
 
     def _listen(self) -> None:
         assert self.process.stdout
@@ -124,7 +133,7 @@ class Storm:
         key = portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted", name="a service")[1]
         self.judges = [Judge(file, f"http://127.0.0.1:{self._port}", key) for _ in range(JUDGES)]
         for each in self.judges:
-            stack.callback(each.process.kill)
+            stack.callback(each.kill)
         everywhere = set(range(len(self.secrets)))
         wait_until(lambda: all({*each.outcomes} == everywhere and self.all_in(each) for each in self.judges))
 
@@ -170,6 +179,12 @@ def workers_of(portal: Portal) -> list[int]:
     return [int(line) for line in found.stdout.split()]
 
 
+def is_replaced(portal: Portal, ended: int) -> bool:
+    """Return whether a worker has gone, and another is there in its place."""
+    now = workers_of(portal)
+    return ended not in now and len(now) == 2
+
+
 def test_nobody_is_let_in_past_the_bound(storm: Storm) -> None:
     turns = [list(range(start, start + EACH)) for start in range(0, 4 * EACH, EACH)]
     for place in turns[0]:
@@ -177,9 +192,10 @@ def test_nobody_is_let_in_past_the_bound(storm: Storm) -> None:
     storm.wait_until_refused(turns[0])
 
     for place in turns[1]:
-        os.kill(workers_of(storm.portals[-1])[0], signal.SIGTERM)
-        wait_until(lambda: len(workers_of(storm.portals[-1])) == 2)
+        ended = workers_of(storm.portals[-1])[0]
+        os.kill(ended, signal.SIGTERM)
         storm.revoke(place)
+        wait_until(lambda: is_replaced(storm.portals[-1], ended))  # noqa: B023  # called before the next one
     storm.wait_until_refused(turns[1])
 
     storm.cut()

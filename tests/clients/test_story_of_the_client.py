@@ -18,8 +18,13 @@ README = (PACKAGE / "README.md").read_text()
 
 
 def blocks(language: str, portal: Portal) -> list[str]:
-    """Return what the README has in a language. The portal is an API behind itself, too."""
-    found = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    """Return what the README has in a language. The portal is an API behind itself, too.
+
+    What needs a framework is run in tests/clients/frameworks/.
+    """
+    before, _, frameworks = README.partition("\n## Protect your API\n")
+    text = before + frameworks.partition("\n## ")[2]
+    found = re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     for said, meant in (("keys.example.com", ""), ("api.example.com/reports", "/api/v1/me"), ("api.example.com", "")):
         found = [block.replace(f"https://{said}", f"{portal.url}{meant}") for block in found]
     return found

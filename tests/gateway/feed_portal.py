@@ -11,6 +11,7 @@ from accounts.times import rfc3339
 from tests.clients.stub import Received, Reply, as_json, problem, serving
 from tests.clients.verifying.samples import OF_A_KEY
 from tests.waiting import wait_until
+from tests.wire import chunked
 from vault.secret_format import new_id
 
 IDENTITY: Final = "0123456789abcdef"
@@ -49,6 +50,7 @@ class FeedPortal:
         self.sent: list[str] = []
         """The ids of all that arrived, stored or not."""
         self.service_key = SERVICE_KEY
+        self.sends_chunks = False
         self.before_answer: Callable[[], object] = int
 
     number = 1
@@ -86,7 +88,15 @@ class FeedPortal:
         wait_until(lambda: self.polls >= enough)
 
     def answer(self, request: Received) -> Reply:
-        """Answer a call."""
+        """Answer a call, in chunks if it is to be."""
+        reply = self._answer(request)
+        if not self.sends_chunks:
+            return reply
+        pieces = [reply.body[:7], reply.body[7:8], reply.body[8:]]
+        headers = {**reply.headers, "Transfer-Encoding": "chunked"}
+        return reply._replace(body=chunked(*filter(None, pieces)), headers=headers)
+
+    def _answer(self, request: Received) -> Reply:
         path, _, query = request.path.partition("?")
         self.polls += path.endswith("/changes")
         if path == "/api/v1/usage":

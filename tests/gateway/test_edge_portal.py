@@ -37,8 +37,7 @@ def test_without_keyportal_a_key_is_good_for_as_long_as_that_is_certain(gateways
         assert answers[-1].json["code"] == "unavailable"
     wait_until(lambda: behind.request(PATH, client.secret).status == 200)
     behind.portal.revoke_key(client.id)
-    wait_until(is_refused)
-    assert answers[-1].status == 401
+    wait_until(lambda: behind.request(PATH, client.secret).status == 401)
 
 
 def _start(gateways: Gateways, folder: Path, certified: str, trusted: str) -> AbstractContextManager[Edge]:
@@ -81,5 +80,5 @@ def test_the_portal_s_certificate_is_checked(
 ) -> None:
     with _start(gateways, tmp_path, certified, trusted) as edge:
         secret = gateways.behind("edge").reader.secret
-        assert edge.status(PATH, secret) == status
+        assert edge.status(PATH, secret) == status, edge.log()
         assert ("Its certificate must be good for its name" in edge.log()) == (status == 503)

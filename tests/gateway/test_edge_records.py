@@ -77,6 +77,14 @@ def test_the_header_may_be_written_in_other_ways(feed: FeedPortal, edge: Edge, s
     assert feed.asked == 1
 
 
+def test_what_a_proxy_on_the_way_sends_in_chunks_is_read(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    feed.sends_chunks = True
+    assert statuses(edge, secret) == {200}
+    feed.change(TAGS[0], revoked_at="2026-01-01T00:00:00Z")
+    assert statuses(edge, secret) == {401}
+    assert feed.asked == 2
+
+
 def test_a_location_with_other_requirements_judges_by_the_same_record(
     feed: FeedPortal, edge: Edge, secret: str
 ) -> None:

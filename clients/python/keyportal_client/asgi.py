@@ -15,9 +15,8 @@ from keyportal_client.errors import CredentialRefusedError
 from keyportal_client.refusals import Refusal
 from keyportal_client.serving.authenticator import AUTHORIZATION, AsyncAuthenticator
 from keyportal_client.serving.incoming import Incoming, of_scope
-from keyportal_client.serving.options import FindUser, Options
+from keyportal_client.serving.options import FindUser, Options, check_needs
 from keyportal_client.serving.responses import ProblemResponse, close_code
-from keyportal_client.verifying.requirements import requirements
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -51,7 +50,7 @@ class KeyportalMiddleware:
         **options: "Unpack[Options]",
     ) -> None:
         environment = options.get("environment")
-        requirements(scopes, environment)  # what can't be meant is said now
+        check_needs(scopes, environment)
         self._app = app
         self._needed: dict[str, Any] = {"scopes": scopes, "environment": environment}
         self._find_user = user

@@ -27,8 +27,7 @@ from keyportal_client.errors import CredentialRefusedError
 from keyportal_client.refusals import Refusal
 from keyportal_client.serving.authenticator import AsyncAuthenticator, Authenticator, announced
 from keyportal_client.serving.incoming import of_environ
-from keyportal_client.serving.options import FindUser, Options
-from keyportal_client.verifying.requirements import requirements
+from keyportal_client.serving.options import FindUser, Options, check_needs
 
 View = TypeVar("View", bound=Callable[..., Any])
 PREFIX: Final = "KEYPORTAL_"
@@ -78,7 +77,7 @@ def requires(*scopes: str, environment: str | None = None) -> Callable[[View], V
 
     It needs no middleware. With the setting KEYPORTAL_USER, `request.user` is what that returns, whoever is logged in.
     """
-    requirements(scopes, environment)  # what can't be meant is said now
+    check_needs(scopes, environment)
     needed: dict[str, Any] = {"scopes": scopes, "environment": environment}
 
     def decorate(view: View) -> View:

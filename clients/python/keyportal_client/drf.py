@@ -25,6 +25,7 @@ from keyportal_client.django import authenticator, find_user
 from keyportal_client.errors import CredentialRefusedError
 from keyportal_client.refusals import Refusal
 from keyportal_client.serving.incoming import of_environ
+from keyportal_client.serving.options import check_needs
 from keyportal_client.verifying.assertions import not_enough
 from keyportal_client.verifying.requirements import requirements
 
@@ -117,6 +118,7 @@ def HasScope(*scopes: str) -> type[HasCredential]:  # noqa: N802  # used in plac
     Use it as `permission_classes = [HasScope("reports:read")]`; it combines by `&` and `|` like any permission class.
     It raises `CredentialRefused`, which names the required scopes (RFC 6750 §3.1).
     """
+    check_needs(scopes, None)
     return type("HasScope", (_HasScopes,), {"scopes": scopes})
 
 

@@ -22,9 +22,8 @@ from keyportal_client.errors import ConfigurationError, CredentialRefusedError
 from keyportal_client.refusals import Refusal
 from keyportal_client.serving.authenticator import AsyncAuthenticator
 from keyportal_client.serving.incoming import of_scope
-from keyportal_client.serving.options import FindUser, Options
+from keyportal_client.serving.options import FindUser, Options, check_needs
 from keyportal_client.serving.responses import ProblemResponse, close_code
-from keyportal_client.verifying.requirements import requirements
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -75,7 +74,7 @@ class Keyportal:
 
         It is for WebSockets too. It gives the `Credential`, which is also in `request.state.credential`.
         """
-        requirements(scopes, environment)  # what can't be meant is said now
+        check_needs(scopes, environment)
         scheme = Security(self._scheme, scopes=list(scopes))
 
         async def credential(connection: HTTPConnection, response: Response, _: Annotated[None, scheme]) -> Credential:
@@ -118,8 +117,12 @@ class Keyportal:
 
 async def _answer(connection: HTTPConnection, error: CredentialRefused) -> Response | None:
     """Return the response. A handshake gets it if the server can send one, else it is closed."""
-    if isinstance(connection, WebSocket) and DENIAL not in (connection.scope.get("extensions") or {}):
-        await connection.close(close_code(error.refusal), error.refusal.code)
-        return None
     status, headers, body = error.response
-    return Response(body, status, headers)
+    response = Response(body, status, headers)
+    if not isinstance(connection, WebSocket):
+        return response
+    if DENIAL in (connection.scope.get("extensions") or {}):
+        await connection.send_denial_response(response)
+    else:
+        await connection.close(close_code(error.refusal), error.refusal.code)
+    return None

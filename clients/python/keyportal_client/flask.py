@@ -19,8 +19,7 @@ from keyportal_client.errors import CredentialRefusedError
 from keyportal_client.refusals import Refusal
 from keyportal_client.serving.authenticator import Authenticator
 from keyportal_client.serving.incoming import of_environ
-from keyportal_client.serving.options import FindUser, Options
-from keyportal_client.verifying.requirements import requirements
+from keyportal_client.serving.options import FindUser, Options, check_needs
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -43,7 +42,7 @@ class Keyportal:
 
         It stands below the route's decorator, so that Flask calls what it returns.
         """
-        requirements(scopes, environment)  # what can't be meant is said now
+        check_needs(scopes, environment)
 
         def decorate(view: View) -> View:
             @wraps(view)

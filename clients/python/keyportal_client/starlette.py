@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 
 from keyportal_client.asgi import KeyportalMiddleware
 from keyportal_client.serving.authenticator import AsyncAuthenticator
-from keyportal_client.serving.options import FindUser, Options
+from keyportal_client.serving.options import FindUser, Options, check_needs
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -33,6 +33,7 @@ class Keyportal:
 
     def requires(self, *scopes: str, environment: str | None = None) -> Middleware:
         """Return the middleware for a route, a mount or an application that needs a credential with these scopes."""
+        check_needs(scopes, environment)
         return Middleware(
             KeyportalMiddleware,
             scopes=scopes,

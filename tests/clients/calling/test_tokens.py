@@ -243,6 +243,15 @@ def end(file: TokenFile) -> None:
     file.save(held._replace(good_until=0))
 
 
+def test_tokens_that_came_from_elsewhere_are_gone_on_with(stub: Stub) -> None:
+    login = LoginTokens(stub.url)
+    login.adopt(access_token="access-0", refresh_token="refresh-0", expires_in=60)
+    assert (login.current(), stub.received) == ("access-0", [])
+    login.adopt(access_token="access-0", refresh_token="refresh-0", expires_in=0)
+    assert login.current() == "access-1"
+    assert json.loads(stub.received[-1].body) == {"refresh_token": "refresh-0"}
+
+
 def test_a_token_that_another_process_refreshed_is_used(stub: Stub, tokens: Tokens, tmp_path: Path) -> None:
     file = TokenFile(tmp_path / "login.json")
     mine, others = LoginTokens(stub.url, file), LoginTokens(stub.url, file)

@@ -4,13 +4,18 @@ from typing import Any
 
 import pytest
 
+from keyportal_client.django import requires as requires_of_django
+from keyportal_client.drf import HasScope
 from keyportal_client.errors import ConfigurationError, CredentialRefusedError
+from keyportal_client.fastapi import Keyportal as FastAPIKeyportal
+from keyportal_client.flask import Keyportal as FlaskKeyportal
 from keyportal_client.refusals import REASONS, Refusal
 from keyportal_client.serving.authenticator import Authenticator
 from keyportal_client.serving.identity_headers import identity
 from keyportal_client.serving.incoming import Incoming, of_environ, of_scope
 from keyportal_client.serving.networks import Networks
 from keyportal_client.serving.responses import close_code, problem_response
+from keyportal_client.starlette import Keyportal as StarletteKeyportal
 
 pytestmark = pytest.mark.once
 PROXIES = Networks(["10.0.0.0/8", "2001:db8::/32", "unix"], name="trusted_proxies")
@@ -145,6 +150,15 @@ def test_a_header_that_may_be_there_once_is_not_chosen_from_several() -> None:
 def test_options_that_can_not_be_meant_open_nothing(options: Any, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         Authenticator(**options)
+
+
+@pytest.mark.parametrize("scopes", [(print,), (["reports:read"],), ("",)])
+def test_what_is_no_scope_is_said_where_it_is_written(scopes: Any) -> None:
+    """A decorator without its parentheses, say."""
+    doors = (FastAPIKeyportal(), FlaskKeyportal(), StarletteKeyportal())
+    for requires in (*(door.requires for door in doors), requires_of_django, HasScope):
+        with pytest.raises(ValueError, match="scopes are names"):
+            requires(*scopes)
 
 
 def test_a_door_is_for_an_environment_that_there_is() -> None:

@@ -136,6 +136,19 @@ def test_a_portal_that_can_not_be_asked_is_no_verdict_and_is_back_at_once(
     assert said in caplog.text
 
 
+def test_a_portal_is_back_only_after_the_outermost_block(
+    verifier: Verifier, api_key: MakeKey, keyportal: InMemoryPortal
+) -> None:
+    key = api_key()
+    assert [code(verifier, key.header) for _ in range(2)] == ["ok", "ok"]
+    with keyportal.slow():
+        with keyportal.away():
+            assert code(verifier, key.header) == "unavailable"
+        assert code(verifier, key.header) == "unavailable"
+    assert code(verifier, key.header) == "ok"
+    assert keyportal.usage == {key.id: {"accepted": 3}}
+
+
 def test_a_verifier_that_was_there_before_is_answered_and_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEYPORTAL_PORTAL", "http://localhost:1")
     monkeypatch.setenv("KEYPORTAL_KEY", "whatever-the-service-has")

@@ -310,7 +310,7 @@ def test_the_portal_and_the_key_are_those_of_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("portal", "more", "error"),
+    ("address", "more", "error"),
     [
         (None, {"key": "k"}, ConfigurationError),
         ("https://keys.example.com", {}, ConfigurationError),
@@ -322,9 +322,9 @@ def test_the_portal_and_the_key_are_those_of_the_environment(
     ],
 )
 def test_a_verifier_that_can_not_work_is_not_made(
-    monkeypatch: pytest.MonkeyPatch, portal: str | None, more: dict[str, object], error: type[Exception]
+    monkeypatch: pytest.MonkeyPatch, address: str | None, more: dict[str, object], error: type[Exception]
 ) -> None:
     for name in ("KEYPORTAL_PORTAL", "KEYPORTAL_KEY"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(error):
-        Verifier(portal, **more)  # type: ignore[arg-type]
+        Verifier(address, **more)  # type: ignore[arg-type]

@@ -29,8 +29,8 @@ SERVICE = "https://reports.example.com"
 def service(portal: Portal) -> str:
     """The secret of a service's key."""
     portal.shell(f"Scope.objects.get_or_create(name={SCOPE!r}, defaults={{'description': 'v'}})")
-    portal.make_developer("service@example.com")
-    return portal.make_key("service@example.com", "--scope", "credentials:verify", "--restricted")[1]
+    portal.make_developer("verifying-service@example.com")
+    return portal.make_key("verifying-service@example.com", "--scope", "credentials:verify", "--restricted")[1]
 
 
 @pytest.fixture(scope="module")

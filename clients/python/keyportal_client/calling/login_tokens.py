@@ -99,6 +99,15 @@ class LoginTokens(RenewedCredential):
             self._store.save(self._stored(tokens))
         self.forget()
 
+    def adopt(self, *, access_token: str, refresh_token: str, expires_in: float) -> None:
+        """Go on with tokens that something else has logged in for. `expires_in` is in seconds.
+
+        Whoever has them too must not refresh them any more: a refresh token works once.
+        """
+        with self._store.locked():
+            self._store.save(StoredTokens(self._portal, access_token, refresh_token, time.time() + expires_in))
+        self.forget()
+
     def log_out(self) -> None:
         """End the log-in here, and at the portal. Raises `KeyportalError` if that can't be told."""
         with self._store.locked():

@@ -60,6 +60,12 @@ class Door:
         return f"<Door trust={self.trust}>"
 
 
+def check_needs(scopes: Collection[str], environment: str | None) -> None:
+    """Raise ValueError for what no route can mean, when it is written and not when it is first called."""
+    if not all(isinstance(scope, str) and scope for scope in requirements(scopes, environment).scopes):
+        raise ValueError('scopes are names, such as requires("reports:read"); requires() is for any credential')
+
+
 def _refuse_contradictions(trust: str, options: Options) -> None:
     """Raise `ConfigurationError` for what can't be meant. A misspelt option must not open anything."""
     if trust not in get_args(Trust):

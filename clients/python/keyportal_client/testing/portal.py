@@ -90,12 +90,13 @@ class InMemoryPortal:
     @contextmanager
     def _failing(self, failure: Failure) -> Iterator[None]:
         """Fail every request. Verifiers begin anew before and after it: they trust no record, and wait for nothing."""
+        self._verifiers.report()
+        before, self._failure = self._failure, failure
         self._verifiers.begin_anew()
-        self._failure = failure
         try:
             yield
         finally:
-            self._failure = None
+            self._failure = before
             self._verifiers.begin_anew()
 
 
