@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from tests.credentials.feed_world import KEYS, TIME, World
 
-pytestmark = [pytest.mark.once, pytest.mark.finding("H14")]
+pytestmark = [pytest.mark.once, pytest.mark.sweep, pytest.mark.finding("H14")]
 
 WORKERS = st.integers(0, 1)
 VERIFIERS = st.integers(0, 1)
