@@ -251,10 +251,11 @@ def test_what_may_be_a_credential_is_asked_about(feed: FeedPortal, edge: Edge) -
 
 def test_an_assertion_is_used_again_and_renewed_before_it_ends(feed: FeedPortal, edge: Edge, secret: str) -> None:
     soon, later = (assertion(time.time() + seconds) for seconds in (8, 60))
-    for given, wanted, asked in ((soon, soon, 1), (later, later, 2), (soon, later, 2)):
-        feed.more = {"assertion": given}
-        assert edge.call("/signed/1", secret).header("x-keyportal-assertion") == wanted
-        assert feed.asked == asked
+    feed.more = {"assertion": soon}
+    assert edge.call("/signed/1", secret).header("x-keyportal-assertion") == soon
+    feed.more = {"assertion": later}
+    assert {edge.call("/signed/1", secret).header("x-keyportal-assertion") for _ in range(12)} == {later}
+    assert 2 <= feed.asked <= 3  # each of the two workers may have had the one that ends soon
     assert feed.questions[0]["assertion"] == "https://reports.test"
 
 

@@ -14,6 +14,7 @@ from keyportal_client.calling import ClientCredentials
 from keyportal_client.errors import NotAuthenticatedError, UnreachableError
 from keyportal_client.testing import InMemoryPortal, in_memory_portal
 from keyportal_client.testing.change_log import ChangeLog
+from keyportal_client.testing.environment import remember
 from keyportal_client.testing.plugin import MakeKey, api_key, keyportal
 from keyportal_client.verifying.assertion_verifier import AssertionVerifier, AsyncAssertionVerifier
 from keyportal_client.verifying.feed import Feed
@@ -308,3 +309,15 @@ def test_a_fault_of_the_service_is_logged_as_in_production(
     verifier = Verifier(key="kp_live_unknown")
     assert code(verifier, api_key().header) == "unavailable"
     assert [record.message for record in caplog.records if "kp_live_unknown" in record.message] == []
+
+
+def test_what_a_test_changes_of_the_environment_is_gone_after_it() -> None:
+    """Even where what undoes its changes was made before the portal in memory, and so comes after it."""
+    before = {name: os.environ.get(name) for name in ("KEYPORTAL_PORTAL", "KEYPORTAL_KEY")}
+    patch = pytest.MonkeyPatch()
+    remember(patch)
+    with in_memory_portal():
+        patch.delenv("KEYPORTAL_KEY")
+        patch.setenv("KEYPORTAL_PORTAL", "https://another.example.com")
+    patch.undo()
+    assert {name: os.environ.get(name) for name in before} == before

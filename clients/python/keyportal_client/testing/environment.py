@@ -3,9 +3,12 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from keyportal_client.testing.secret import new_secret
+
+if TYPE_CHECKING:
+    import pytest
 
 URL: Final = "http://localhost:1"
 """Where nothing listens, and nothing leaves this machine."""
@@ -35,6 +38,18 @@ def named(portal: str, key: str) -> Iterator[None]:
         for name, value in before.items():
             os.environ.pop(name, None)
             os.environ.update({} if value is None else {name: value})
+
+
+def remember(monkeypatch: "pytest.MonkeyPatch") -> None:
+    """Have what the variables are now put back after the test.
+
+    What a test changes of them by monkeypatch is undone when the portal in memory is gone: to what they were during it.
+    """
+    for name in (PORTAL, KEY):
+        before = os.environ.get(name)
+        monkeypatch.setenv(name, before or "")
+        if before is None:
+            del os.environ[name]
 
 
 def _unset() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from keyportal_client import testing
-from keyportal_client.testing.environment import set_where_unset
+from keyportal_client.testing.environment import remember, set_where_unset
 
 if TYPE_CHECKING:
     from keyportal_client.testing import ApiKey, InMemoryPortal
@@ -34,8 +34,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def keyportal() -> "Iterator[InMemoryPortal]":
+def keyportal(monkeypatch: pytest.MonkeyPatch) -> "Iterator[InMemoryPortal]":
     """Answer all verifiers of this process from a portal in memory, which is new for each test."""
+    remember(monkeypatch)
     with testing.in_memory_portal() as portal:
         yield portal
 
