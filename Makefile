@@ -60,7 +60,7 @@ reference: .venv/.dev ## Write the description of the API (OpenAPI) from its vie
 	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -m tests.api_description.write
 
 verdicts: .venv/.dev ## Write clients/verdicts.json, the cases of everybody who judges credentials, from the portal's own check
-	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -m tests.clients.verdict_cases
+	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -c "import django; django.setup(); from tests.clients.verdict_file import FILE, render; FILE.write_text(render())"
 
 dev: .venv/.dev ## Install what working on the portal needs
 

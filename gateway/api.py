@@ -4,59 +4,61 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from audit.client_address import parse_address
+from audit.client_address import Address, parse_address
 from credentials.admission import note_verified
 from gateway.changes import ChangesCall, parse_query
+from gateway.service_call import ServiceCall
 from gateway.usage_report import UsageCall
 from gateway.verify import JSON, VerifyCall, read_media_type
 
 
-class VerifyView(APIView):
-    """`POST /api/v1/verify` for requests with unusual headers or another method; answers as `gateway.verify` does."""
+class ServiceView(APIView):
+    """A call of a service in an unusual form; answered by the same functions as in the usual one."""
 
     authentication_classes = ()
     permission_classes = ()
+
+    def sent(self) -> tuple[str | None, str, Address | None]:
+        """Return the Authorization header, the query, and the service's address."""
+        meta = self.request._request.META
+        return meta.get("HTTP_AUTHORIZATION"), meta.get("QUERY_STRING", ""), parse_address(meta.get("REMOTE_ADDR", ""))
+
+    def admit(self, call: ServiceCall) -> None:
+        """Authenticate the service, before what it sent is looked at. Raises as `ServiceCall.respond` does."""
+        note_verified(self.request._request, call.authenticate())
+
+    def respond_to_json(self, call: ServiceCall) -> HttpResponse:
+        """Return the response to a call with a body of JSON."""
+        self.admit(call)
+        read_media_type(self.request._request.META.get("CONTENT_TYPE", ""))
+        return HttpResponse(call.respond(), content_type=JSON, status=call.STATUS)
+
+
+class VerifyView(ServiceView):
+    """`POST /api/v1/verify`; answers as `gateway.verify` does."""
 
     def post(self, request: Request) -> HttpResponse:
         """Return 200 with the verdict, good or bad. The caller needs the scope `credentials:verify`."""
-        django_request = request._request
-        meta = django_request.META
-        address = parse_address(meta.get("REMOTE_ADDR", ""))
-        call = VerifyCall(meta.get("HTTP_AUTHORIZATION"), meta.get("QUERY_STRING", ""), django_request.body, address)
-        note_verified(django_request, call.authenticate())
-        read_media_type(meta.get("CONTENT_TYPE", ""))
-        return HttpResponse(call.respond(), content_type=JSON)
+        header, query, address = self.sent()
+        return self.respond_to_json(VerifyCall(header, query, request._request.body, address))
 
 
-class ChangesView(APIView):
-    """`GET /api/v1/changes`, likewise; answers as `gateway.changes` does."""
-
-    authentication_classes = ()
-    permission_classes = ()
+class ChangesView(ServiceView):
+    """`GET /api/v1/changes`; answers as `gateway.changes` does."""
 
     def get(self, request: Request) -> HttpResponse:
         """Return what has changed since a cursor. The caller needs the scope `credentials:verify`."""
-        meta = request._request.META
-        address = parse_address(meta.get("REMOTE_ADDR", ""))
-        call = ChangesCall(meta.get("HTTP_AUTHORIZATION"), "", address)
-        call.query = meta.get("QUERY_STRING", "")
-        note_verified(request._request, call.authenticate())
+        header, query, address = self.sent()
+        call = ChangesCall(header, None, address, query=query)
+        self.admit(call)
         call.cursor = parse_query(request.query_params)
         return HttpResponse(call.respond(), content_type=JSON)
 
 
-class UsageView(APIView):
-    """`POST /api/v1/usage`, likewise; answers as `gateway.usage_report` does."""
-
-    authentication_classes = ()
-    permission_classes = ()
+class UsageView(ServiceView):
+    """`POST /api/v1/usage`; answers as `gateway.usage_report` does."""
 
     def post(self, request: Request) -> HttpResponse:
         """Return 202 once the counts are stored. The caller needs the scope `credentials:verify`."""
-        django_request = request._request
-        meta = django_request.META
-        address = parse_address(meta.get("REMOTE_ADDR", ""))
-        call = UsageCall(meta.get("HTTP_AUTHORIZATION"), meta.get("QUERY_STRING", ""), django_request.body, address)
-        note_verified(django_request, call.authenticate())
-        read_media_type(meta.get("CONTENT_TYPE", ""))
-        return HttpResponse(call.respond(), content_type=JSON, status=call.STATUS)
+        header, query, address = self.sent()
+        return self.respond_to_json(UsageCall(header, query, request._request.body, address))

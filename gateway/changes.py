@@ -34,8 +34,10 @@ class ChangesCall(ServiceCall):
         cursor: str | None,
         address: Address | None,
         caller_cache: CallerCache | None = None,
+        *,
+        query: str = "",
     ) -> None:
-        super().__init__(authorization, "", address, caller_cache)
+        super().__init__(authorization, query, address, caller_cache)
         self.cursor = cursor
 
     @override

@@ -40,7 +40,7 @@ int EVP_DigestUpdate(void *context, const void *data, size_t length);
 int EVP_DigestFinal_ex(void *context, unsigned char *digest, unsigned int *length);
 ]]
 
--- A clock that nobody sets, the same in all workers: on Linux the one that goes on while the machine sleeps.
+-- A clock that is never set, the same in all workers: on Linux the one that goes on while the machine sleeps.
 local CLOCK = ({ Linux = 7, OSX = 6, BSD = 4 })[ffi.os]
 local time = ffi.new "keyportal_time"
 local context, out = C.EVP_MD_CTX_new(), ffi.new "unsigned char[32]"
@@ -270,7 +270,7 @@ local function pause_of(record)
     reason = reason ~= "" and reason or nil }
 end
 
--- The first reason to refuse a record, whoever calls; nil if there is none. `at` is by the portal's clock.
+-- The first reason to refuse a record, for any request; nil if there is none. `at` is by the portal's clock.
 local function ended(entry, at)
   local record, is_token = entry.record, entry.kind ~= "api_key"
   if entry.not_before and entry.not_before > at then return { code = "invalid_token" } end
@@ -464,7 +464,7 @@ end
 -- kept and whatever the dictionary had no more room for.
 --
 -- Each poller has a term of its own, whose number is part of the names under which it writes. So one that was stopped and goes
--- on writes where nobody looks.
+-- on writes where no worker looks.
 local CURSOR = "^(%x+)%.(%d+)%.(%d+)%.[%x-]+$"
 local view = { lease = 0, looked = 0, number = 0, floor = 0, changed = {} } -- what this worker last saw of it
 local term -- this worker's, if it polls
@@ -697,7 +697,7 @@ end
 -- Ask the portal about a credential; return what `read_answer` does.
 local function ask(credential, plan, name)
   if not is_well_formed(credential) then return nil, { code = "invalid_token" } end
-  if shared:get "away" then return nil, unavailable() end -- where nobody answers, not every request waits to find that out
+  if shared:get "away" then return nil, unavailable() end -- while the portal is away, not every request waits to find that out
   local address = address_of()
   local question = { began = clock(), epoch = view.epoch }
   local asked = { credential = credential, record = true, scopes = plan.scopes[1] and plan.scopes, audience = plan.audience,

@@ -88,7 +88,7 @@ def _since(raw: Any, cursor: Cursor, identity: str) -> News | None:
         return None
     numbers = [before[0], *(n for n, _, _ in after)]
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
-        return None  # somebody deleted rows
+        return None  # rows were deleted
     n, nonce, _ = after[-1] if after else before
     return News(_cursor(identity, n, nonce), [tag for _, _, tag in after])
 

@@ -7,4 +7,4 @@ VERDICT_PATHS: Final = ("/gateway/", "/api/v1/verify", "/api/v1/changes", "/api/
 MONITORING_PATHS: Final = ("/healthz", "/readyz", "/metrics")
 """Paths that monitoring requests. They must not wait for pages either, least of all when something is wrong."""
 STORING_PATHS: Final = ("/api/v1/usage",)
-"""Paths where services wait until something is stored. Nobody's request depends on them."""
+"""Paths where services wait until something is stored. No request of a client depends on them."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from credentials.refusals import REASONS
-from tests.clients.verdict_cases import FILE, render
+from tests.clients.verdict_file import FILE, render
 
 pytestmark = pytest.mark.once
 

@@ -1,22 +1,14 @@
-"""Writes clients/verdicts.json: what comes out when a credential is judged by its record (`make verdicts`).
+"""The cases of clients/verdicts.json: which credentials are judged when, and with what a request needs.
 
 The portal's own check makes the cases, and everybody who judges by records runs them: the Python client and the nginx
 module. So a change of the check changes the file, and fails their tests until they follow.
 """
 
-import json
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import django
-
-ROOT: Final = Path(__file__).resolve().parents[2]
-FILE: Final = ROOT / "clients/verdicts.json"
-FORMAT: Final = 1
 T: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 """The moment around which everything happens."""
 TICK: Final = timedelta(microseconds=1)
@@ -102,40 +94,3 @@ def cases() -> Iterator[tuple[str, Fact, datetime, Request]]:
 
 def _both(one: Fact, other: Fact) -> Fact:
     return {part: {**one.get(part, {}), **other.get(part, {})} for part in {**one, **other}}
-
-
-def render() -> str:
-    """Return the file as it should be."""
-    from credentials.record import VerifiedRecord
-    from gateway.record_json import record_json
-    from tests.clients.judged import make_record, verdict
-
-    records: dict[str, VerifiedRecord] = {}
-    lines: list[str] = []
-    for name, changed, at, request in cases():
-        record = records[name] = records.get(name) or make_record(name.partition(":")[0], changed)
-        written = record_json(record)
-        if written is not None:  # else a verifier gets none
-            lines.append(_line({"record": name, **_shown(at, request), **verdict(record, at, request)}))
-    kept = {name: _line(written) for name, record in records.items() if (written := record_json(record))}
-    members = ",\n  ".join(f"{json.dumps(name)}: {written}" for name, written in kept.items())
-    unique = ",\n  ".join(dict.fromkeys(lines))
-    return f'{{\n "format": {FORMAT},\n "records": {{\n  {members}\n }},\n "cases": [\n  {unique}\n ]\n}}\n'
-
-
-def _shown(at: datetime, request: Request) -> dict[str, Any]:
-    from accounts.times import rfc3339
-
-    return {"at": rfc3339(at), **request._asdict()}
-
-
-def _line(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-if __name__ == "__main__":
-    django.setup()
-    written = render()
-    if "--check" in sys.argv:
-        sys.exit(None if FILE.read_text() == written else "out of date: make verdicts")
-    FILE.write_text(written)

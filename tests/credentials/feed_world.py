@@ -130,7 +130,7 @@ class Worker:
             self.listener._on_read_state(cast("Any", _Connection()), state, payload, TIME.now)
             self.arriving.append(payload)
 
-    def hear(self, amount: int) -> None:
+    def receive(self, amount: int) -> None:
         """Receive so many of the notifications, together."""
         received, self.arriving = self.arriving[:amount], self.arriving[amount:]
         self.listener._on_notifications([payload for payload in received if not payload.startswith("beat")])
@@ -192,7 +192,7 @@ class World:
         TIME.now += 0.25
         for place in places:
             self.workers[place].beat()
-            self.workers[place].hear(len(self.workers[place].arriving))
+            self.workers[place].receive(len(self.workers[place].arriving))
         for verifier in self.verifiers:
             self.begin_poll(verifier)
             self.answer_poll(verifier, self.workers[places[0]])
@@ -225,7 +225,7 @@ class World:
         """Let the answer arrive, or not."""
         poll, verifier.poll = verifier.poll, None
         if poll is not None and poll.answer is not None and not is_lost:
-            verifier.store.hear(poll.answer, began=poll.began)
+            verifier.store.apply_changes(poll.answer, began=poll.began)
 
     def begin_ask(self, verifier: Verifier, worker: Worker, key: str) -> None:
         """Ask about a key: the worker reads its cursor first, as `VerifyCall` does."""
@@ -243,7 +243,7 @@ class World:
         ask = verifier.asks.pop(place)
         if ask.found is not None and ask.cursor is not None:
             store = verifier.store
-            store.keep(
+            store.put(
                 store.digest(ask.key), as_record(ask.found), ask.question, cursor=ask.cursor, portal_time=TIME.now
             )
 

@@ -77,8 +77,8 @@ class Machine(RuleBasedStateMachine):
         self.world.workers[place].beat()
 
     @rule(place=WORKERS, amount=st.sampled_from([1, 2, 3, 1000]))
-    def hear(self, place: int, amount: int) -> None:
-        self.world.workers[place].hear(amount)
+    def receive(self, place: int, amount: int) -> None:
+        self.world.workers[place].receive(amount)
 
     @rule(verifier=VERIFIERS)
     def begin_poll(self, verifier: int) -> None:

@@ -3,16 +3,21 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from django.utils import timezone
 
 from accounts.times import rfc3339
 from tests.clients.stub import Received, Reply, as_json, problem, serving
 from tests.clients.verifying.samples import OF_A_KEY
+from tests.edges import Edge, running_edge
+from tests.ports import free_port
+from tests.services import serving as serving_api
 from tests.waiting import wait_until
 from tests.wire import chunked
-from vault.secret_format import new_id
+from vault.secret_format import new_id, new_secret
 
 IDENTITY: Final = "0123456789abcdef"
 SERVICE_KEY: Final = "kp_live_the0key0of0nginx"
@@ -140,3 +145,33 @@ def feed_portal() -> Iterator[FeedPortal]:
     with serving(portal.answer) as stub:
         portal.url = stub.url
         yield portal
+
+
+@pytest.fixture(scope="module")
+def feed() -> Iterator[FeedPortal]:
+    """A portal of which each test says what it answers."""
+    with feed_portal() as portal:
+        yield portal
+
+
+@pytest.fixture(scope="module")
+def running(feed: FeedPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """An nginx with two workers that asks it."""
+    folder: Path = tmp_path_factory.mktemp("edge")
+    (folder / "keyportal.key").write_text(SERVICE_KEY)
+    with serving_api() as (api, _), running_edge(folder, free_port(), feed.url, api, locations=LOCATIONS) as started:
+        yield started
+
+
+@pytest.fixture
+def edge(feed: FeedPortal, running: Edge) -> Edge:
+    """The same, with a portal that works and has been told of all calls before."""
+    feed.begin_anew()
+    feed.wait_for_polls()
+    return running
+
+
+@pytest.fixture
+def secret() -> str:
+    """A secret that nginx has not seen."""
+    return new_secret("kp", "live")

@@ -3,55 +3,22 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.clients.stub import Reply, problem
-from tests.edges import WORKERS, Edge, running_edge
-from tests.gateway.feed_portal import LOCATIONS, SERVICE_KEY, TAGS, FeedPortal, feed_portal
-from tests.ports import free_port
-from tests.services import serving
+from tests.edges import WORKERS, Edge
+from tests.gateway.feed_portal import TAGS, FeedPortal, edge, feed, running, secret
 from tests.waiting import wait_until
-from vault.secret_format import new_secret
+
+__all__ = ["edge", "feed", "running", "secret"]  # fixtures
 
 pytestmark = [pytest.mark.once, pytest.mark.edge]
 
 PATH = "/reports/1"
 ADMIN = "/writers/1"
-
-
-@pytest.fixture(scope="module")
-def feed() -> Iterator[FeedPortal]:
-    """A portal of which each test says what it answers."""
-    with feed_portal() as portal:
-        yield portal
-
-
-@pytest.fixture(scope="module")
-def running(feed: FeedPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    """Run an nginx with two workers that asks it."""
-    folder: Path = tmp_path_factory.mktemp("edge")
-    (folder / "keyportal.key").write_text(SERVICE_KEY)
-    with serving() as (api, _), running_edge(folder, free_port(), feed.url, api, locations=LOCATIONS) as started:
-        yield started
-
-
-@pytest.fixture
-def edge(feed: FeedPortal, running: Edge) -> Edge:
-    """The same, with a portal that works and has been told of all calls before."""
-    feed.begin_anew()
-    feed.wait_for_polls()
-    return running
-
-
-@pytest.fixture
-def secret() -> str:
-    """A secret that nginx has not seen."""
-    return new_secret("kp", "live")
 
 
 def call(edge: Edge, secret: str, path: str, times: int) -> None:

@@ -2,57 +2,25 @@
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import jwt
 import pytest
 
 from tests.clients.stub import Reply, as_json, problem
-from tests.edges import Edge, running_edge
-from tests.gateway.feed_portal import IDENTITY, LOCATIONS, SERVICE_KEY, TAGS, FeedPortal, feed_portal
+from tests.edges import Edge
+from tests.gateway.feed_portal import IDENTITY, SERVICE_KEY, TAGS, FeedPortal, edge, feed, running, secret
 from tests.portal import ROOT
-from tests.ports import free_port
-from tests.services import serving
 from tests.waiting import wait_until
 from vault.secret_format import new_secret
+
+__all__ = ["edge", "feed", "running", "secret"]  # fixtures
 
 pytestmark = [pytest.mark.once, pytest.mark.edge]
 
 PATH: Final = "/reports/1"
 BROKEN: Final = {"/api/v1/changes": problem(503, "unavailable")}
 VECTORS: Final = json.loads((ROOT / "tests/vault/vectors.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def feed() -> Iterator[FeedPortal]:
-    """A portal of which each test says what it answers."""
-    with feed_portal() as portal:
-        yield portal
-
-
-@pytest.fixture(scope="module")
-def running(feed: FeedPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    """Run an nginx with two workers that asks it."""
-    folder: Path = tmp_path_factory.mktemp("edge")
-    (folder / "keyportal.key").write_text(SERVICE_KEY)
-    with serving() as (api, _), running_edge(folder, free_port(), feed.url, api, locations=LOCATIONS) as started:
-        yield started
-
-
-@pytest.fixture
-def edge(feed: FeedPortal, running: Edge) -> Edge:
-    """The same, with a portal that works."""
-    feed.begin_anew()
-    feed.wait_for_polls()
-    return running
-
-
-@pytest.fixture
-def secret() -> str:
-    """A secret that nginx has not seen."""
-    return new_secret("kp", "live")
 
 
 def assertion(ends_at: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.verdict_cases import FILE
+from tests.clients.verdict_file import FILE
 from tests.edges import Edge, running_edge
 from tests.ports import free_port
 

@@ -75,7 +75,8 @@ class KeyportalMiddleware:
 def requires(*scopes: str, environment: str | None = None) -> Callable[[View], View]:
     """Return the decorator of a view, async or not, that needs a credential with these scopes.
 
-    It needs no middleware. With the setting KEYPORTAL_USER, `request.user` is what that returns, whoever is logged in.
+    It needs no middleware. With the setting KEYPORTAL_USER, `request.user` is what that returns, whatever
+    the session says.
     """
     check_needs(scopes, environment)
     needed: dict[str, Any] = {"scopes": scopes, "environment": environment}

@@ -12,7 +12,7 @@ import requests
 
 from keyportal_client.calling import BearerAdapter, BearerAuth, ClientCredentials, KeyEndingWarning, LoginTokens
 from keyportal_client.calling.origins import Origins
-from keyportal_client.calling.retrying import Refused, Repetitions, RetryPolicy, Sent, seconds_of
+from keyportal_client.calling.retrying import RefusedResponse, Repetitions, RetryPolicy, SentRequest, seconds_of
 from keyportal_client.errors import AddressError, ConfigurationError, CredentialError
 from tests.clients.calling.ways import WAYS, Pauses, Way
 from tests.clients.stub import Received, Reply, Stub, as_json, problem, serving
@@ -134,15 +134,16 @@ def test_what_would_take_too_long_is_not_waited_for(api: Stub, key: str, way: Wa
 
 
 def test_waits_differ_so_that_clients_do_not_return_together() -> None:
-    waits = {Repetitions(RetryPolicy(), Sent("GET", can_replay=True)).after(Refused(429, "7")) for _ in range(9)}
+    sent, refused = SentRequest("GET", can_replay=True), RefusedResponse(429, "7")
+    waits = {Repetitions(RetryPolicy(), sent).after(refused) for _ in range(9)}
     assert len(waits) > 1
 
 
 def test_another_token_is_tried_once_and_only_with_the_whole_request() -> None:
-    refusal = Refused(401, "", is_of_the_token=True)
-    repetitions = Repetitions(RetryPolicy(), Sent("POST", can_replay=True))
+    refusal = RefusedResponse(401, "", is_of_the_token=True)
+    repetitions = Repetitions(RetryPolicy(), SentRequest("POST", can_replay=True))
     assert [repetitions.after(refusal) for _ in range(2)] == ["renew", None]
-    assert Repetitions(RetryPolicy(), Sent("POST", can_replay=False)).after(refusal) is None
+    assert Repetitions(RetryPolicy(), SentRequest("POST", can_replay=False)).after(refusal) is None
 
 
 def test_a_verdict_is_not_repeated(api: Stub, key: str, way: Way, pauses: Pauses) -> None:

@@ -128,7 +128,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of each verifier that is made, and feeds that poll often: nothing that is judged depends on it."""
     clock = Clock()
     monkeypatch.setattr(feed, "POLL_EVERY", 0.02)
-    monkeypatch.setattr(feed, "REST", 0.04)
+    monkeypatch.setattr(feed, "IDLE_EVERY", 0.04)
     monkeypatch.setattr(feed, "SLOWEST", 0.04)
     monkeypatch.setattr(clock_of_the_client, "now", clock)
     return clock

@@ -10,7 +10,7 @@ from keyportal_client.errors import PortalAwayError
 from keyportal_client.verifying.answers import Answer
 from keyportal_client.verifying.exchange import Call
 from keyportal_client.verifying.fault_log import FaultLog
-from keyportal_client.verifying.feed import IDLE_AFTER, NO_THREAD, POLL_EVERY, REPORT_EVERY, REST, Feed
+from keyportal_client.verifying.feed import IDLE_AFTER, IDLE_EVERY, NO_THREAD, POLL_EVERY, REPORT_EVERY, Feed
 from keyportal_client.verifying.reports import MAX_ENTRIES, Reports
 from keyportal_client.verifying.store import LEASE, RecordStore
 from tests.clients.verifying.clock import Clock
@@ -34,7 +34,7 @@ class World:
         self.usage: Answer | PortalAwayError = Answer(202, "", b'{"is_new": true, "left_out": []}')
         self.feed = Feed(self, self.store, self.reports, FaultLog(now=self.clock), now=self.clock)
         question = self.store.begin()
-        self.store.keep(b"a", a_record(), question, cursor=cursor(5), portal_time=SECONDS)
+        self.store.put(b"a", a_record(), question, cursor=cursor(5), portal_time=SECONDS)
 
     def send(self, call: Call) -> Answer:
         self.calls.append(call)
@@ -208,7 +208,7 @@ def test_when_nobody_is_judged_it_polls_seldom(world: World) -> None:
     for _ in range(int(IDLE_AFTER / (POLL_EVERY + 0.1)) - 1):
         assert world.turn() <= 1.2 * POLL_EVERY
     pauses = [world.turn() for _ in range(3)]
-    assert 0.8 * REST <= pauses[-1] <= 1.2 * REST
+    assert 0.8 * IDLE_EVERY <= pauses[-1] <= 1.2 * IDLE_EVERY
 
 
 def test_whoever_comes_after_that_is_asked_about_and_wakes_it(world: World) -> None:
@@ -236,7 +236,7 @@ def test_a_portal_that_is_away_is_not_polled_by_every_check(world: World) -> Non
 def test_a_pause_ends_at_a_check_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     monkeypatch.setattr("keyportal_client.verifying.feed.IDLE_AFTER", 0.0)
-    monkeypatch.setattr("keyportal_client.verifying.feed.REST", 3600.0)
+    monkeypatch.setattr("keyportal_client.verifying.feed.IDLE_EVERY", 3600.0)
     world.feed.ensure_started()
     wait_until(lambda: len(world.calls) == 1 and world.store._wake)
     world.store.get(b"a")

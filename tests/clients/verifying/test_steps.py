@@ -9,13 +9,13 @@ import pytest
 from keyportal_client.errors import PortalAwayError
 from keyportal_client.verifying.answers import Answer
 from keyportal_client.verifying.exchange import Call
-from keyportal_client.verifying.steps import Found, Step, take, take_async
+from keyportal_client.verifying.steps import Step, StepResult, run_steps, run_steps_async
 
 pytestmark = pytest.mark.once
 
 ANSWER = Answer(200, "", b"")
 AWAY = PortalAwayError("Nobody answers.")
-Steps = Generator[Step, Found, list[Found]]
+Steps = Generator[Step, StepResult, list[StepResult]]
 
 
 class Check:
@@ -26,7 +26,7 @@ class Check:
         self.has_ended = False
 
     def __call__(self) -> Steps:
-        found: list[Found] = []
+        found: list[StepResult] = []
         try:
             for step in self.steps:
                 came = yield step
@@ -44,18 +44,18 @@ def send(call: Call) -> Answer:
     return ANSWER
 
 
-def in_thread(check: Check) -> list[Found]:
-    return take(check(), send, timeout=0)
+def in_thread(check: Check) -> list[StepResult]:
+    return run_steps(check(), send, timeout=0)
 
 
-def in_loop(check: Check) -> list[Found]:
+def in_loop(check: Check) -> list[StepResult]:
     async def send_async(call: Call) -> Answer:
         return send(call)
 
-    return asyncio.run(take_async(check(), send_async, timeout=0.01))
+    return asyncio.run(run_steps_async(check(), send_async, timeout=0.01))
 
 
-Taken = Callable[[Check], list[Found]]
+Taken = Callable[[Check], list[StepResult]]
 both = pytest.mark.parametrize("taken", [in_thread, in_loop])
 
 

@@ -1,4 +1,4 @@
-"""Call an API whose keys a portal manages: send it the credential, and nobody else, and wait where that helps.
+"""Call an API whose keys a portal manages: send the credential to it alone, and wait where that helps.
 
 `BearerAuth` is for httpx, `BearerAdapter` for requests (the extra `requests`).
 """

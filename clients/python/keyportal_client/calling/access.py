@@ -10,7 +10,7 @@ from keyportal_client.calling.client_credentials import ClientCredentials
 from keyportal_client.calling.ending import Announcements
 from keyportal_client.calling.login_tokens import LoginTokens
 from keyportal_client.calling.origins import Origins
-from keyportal_client.calling.retrying import Refused, Repetitions, RetryPolicy, Sent
+from keyportal_client.calling.retrying import RefusedResponse, Repetitions, RetryPolicy, SentRequest
 from keyportal_client.errors import ConfigurationError
 
 ApiCredential: TypeAlias = ClientCredentials | LoginTokens
@@ -33,16 +33,16 @@ class ApiAccess:
         self.announcements = Announcements(credential.identity if credential else key or "")
         self.retries = retries or RetryPolicy()
 
-    def begin(self, sent: Sent) -> Repetitions:
+    def begin(self, sent: SentRequest) -> Repetitions:
         """Return what decides how often a request is sent."""
         return Repetitions(self.retries, sent)
 
 
-def refused(status: int, headers: Mapping[str, str], body: bytes) -> Refused:
+def refused(status: int, headers: Mapping[str, str], body: bytes) -> RefusedResponse:
     """Return a response that says no."""
     code = _code(body) if "json" in headers.get("Content-Type", "") else ""
     is_of_the_token = status == HTTPStatus.UNAUTHORIZED and REFUSES_IT in headers.get("WWW-Authenticate", "")
-    return Refused(status, headers.get("Retry-After", ""), code, is_of_the_token)
+    return RefusedResponse(status, headers.get("Retry-After", ""), code, is_of_the_token)
 
 
 def _code(body: bytes) -> str:

@@ -6,11 +6,11 @@ import httpx
 
 from keyportal_client.caller import FixedCredential
 from keyportal_client.calling.access import REFUSALS, ApiAccess, ApiCredential, refused
-from keyportal_client.calling.retrying import RENEW, RetryPolicy, Sent, Step
+from keyportal_client.calling.retrying import RENEW, RetryPolicy, SentRequest, Step
 
 
 class BearerAuth(httpx.Auth):
-    """Sends a credential to an API, and to nobody else. For `httpx.Client` and `httpx.AsyncClient`; thread-safe.
+    """Sends a credential to one API alone. For `httpx.Client` and `httpx.AsyncClient`; thread-safe.
 
         client = httpx.Client(auth=BearerAuth("https://api.example.com", key=os.environ["API_KEY"]))
 
@@ -84,7 +84,7 @@ class _Call:
         can_replay = isinstance(request.stream, httpx.ByteStream)
         self._access = access
         self._request = request
-        self._repetitions = access.begin(Sent(request.method, can_replay, "Idempotency-Key" in request.headers))
+        self._repetitions = access.begin(SentRequest(request.method, can_replay, "Idempotency-Key" in request.headers))
 
     def with_token(self, token: str) -> httpx.Request:
         """Return the request with the credential."""

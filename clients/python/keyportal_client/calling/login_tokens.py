@@ -34,7 +34,7 @@ class TokenStore(Protocol):
     """Where the tokens of one log-in are kept."""
 
     def locked(self) -> AbstractContextManager[None]:
-        """Return what nobody else holds at the same time."""
+        """Return a lock that all who share these tokens take."""
 
     def load(self) -> StoredTokens | None:
         """Return the tokens; None without a log-in."""
@@ -102,7 +102,7 @@ class LoginTokens(RenewedCredential):
     def adopt(self, *, access_token: str, refresh_token: str, expires_in: float) -> None:
         """Go on with tokens that something else has logged in for. `expires_in` is in seconds.
 
-        Whoever has them too must not refresh them any more: a refresh token works once.
+        No other program may refresh them any more: a refresh token works once.
         """
         with self._store.locked():
             self._store.save(StoredTokens(self._portal, access_token, refresh_token, time.time() + expires_in))

@@ -32,14 +32,14 @@ class AccessToken(NamedTuple):
         return f"AccessToken(for {self.lifetime:g} s)"
 
 
-class _Held(NamedTuple):
+class _CachedToken(NamedTuple):
     text: str
     since: float
     until: float
     renew_at: float
 
 
-_NONE: Final = _Held("", -inf, -inf, -inf)
+_NONE: Final = _CachedToken("", -inf, -inf, -inf)
 
 
 class RenewedCredential(ABC):
@@ -102,7 +102,8 @@ class RenewedCredential(ABC):
         flight, is_first = joined
         if is_first:
             asyncio.get_running_loop().run_in_executor(None, self._run, flight)
-        return await asyncio.shield(asyncio.wrap_future(flight))  # whoever gives up must not end it for the others
+        # Shielded: a task that is cancelled must not end it for the others.
+        return await asyncio.shield(asyncio.wrap_future(flight))
 
     def _join(self, spent: str) -> str | tuple["Future[str]", bool]:
         """Return the token if it will do; else who fetches the next one, and whether it is the caller."""
@@ -142,7 +143,7 @@ class RenewedCredential(ABC):
             self._held = held._replace(renew_at=now + RETRY_EVERY)
             return held.text
         early = min(EARLY, token.lifetime / 2)
-        self._held = _Held(token.text, now, now + token.lifetime, now + token.lifetime - early)
+        self._held = _CachedToken(token.text, now, now + token.lifetime, now + token.lifetime - early)
         return token.text
 
     def _land(self) -> None:

@@ -7,13 +7,13 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from keyportal_client.calling.access import REFUSALS, ApiAccess, ApiCredential, refused
-from keyportal_client.calling.retrying import RENEW, RetryPolicy, Sent
+from keyportal_client.calling.retrying import RENEW, RetryPolicy, SentRequest
 
 AnySession = TypeVar("AnySession", bound=requests.Session)
 
 
 class BearerAdapter(HTTPAdapter):
-    """Sends a credential to an API, and to nobody else. Thread-safe as far as sessions of requests are.
+    """Sends a credential to one API alone. Thread-safe as far as sessions of requests are.
 
         adapter = BearerAdapter("https://api.example.com", key=os.environ["API_KEY"])
         session = adapter.mount_on(requests.Session())
@@ -83,6 +83,6 @@ def _with_token(request: requests.PreparedRequest, token: str) -> requests.Prepa
     return copy
 
 
-def _facts(request: requests.PreparedRequest) -> Sent:
+def _facts(request: requests.PreparedRequest) -> SentRequest:
     can_replay = request.body is None or isinstance(request.body, (str, bytes))
-    return Sent(request.method or "", can_replay, "Idempotency-Key" in request.headers)
+    return SentRequest(request.method or "", can_replay, "Idempotency-Key" in request.headers)

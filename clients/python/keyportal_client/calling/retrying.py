@@ -38,7 +38,7 @@ class RetryPolicy:
     now: Clock = clock.now
 
 
-class Sent(NamedTuple):
+class SentRequest(NamedTuple):
     """A request, as far as it decides whether it may be sent again."""
 
     method: str
@@ -52,7 +52,7 @@ class Sent(NamedTuple):
         return self.method.upper() in IDEMPOTENT or self.has_idempotency_key
 
 
-class Refused(NamedTuple):
+class RefusedResponse(NamedTuple):
     """A response that says no."""
 
     status: int
@@ -67,14 +67,14 @@ class Refused(NamedTuple):
 class Repetitions:
     """What becomes of one request."""
 
-    def __init__(self, policy: RetryPolicy, sent: Sent) -> None:
+    def __init__(self, policy: RetryPolicy, sent: SentRequest) -> None:
         self._policy = policy
         self._sent = sent
         self._count = 0
         self._has_renewed = False
         self._began = policy.now()
 
-    def after(self, refused: Refused) -> Step | None:
+    def after(self, refused: RefusedResponse) -> Step | None:
         """Return what to do before the request is sent again; None to give the response to who sent it."""
         if refused.is_of_the_token:
             may_renew, self._has_renewed = self._sent.can_replay and not self._has_renewed, True
@@ -94,7 +94,7 @@ class Repetitions:
         pause = first * 2**self._count if said is None else said
         return pause + random.uniform(0, max(first, SPREAD * pause))  # noqa: S311  # protects nothing
 
-    def _may_repeat(self, refused: Refused) -> bool:
+    def _may_repeat(self, refused: RefusedResponse) -> bool:
         """Return whether the request was not carried out, or may be carried out twice."""
         if not self._sent.can_replay:
             return False

@@ -1,7 +1,8 @@
-"""Say who sent a request, in threads or in an event loop, by whatever the door trusts."""
+"""Say who sent a request, in threads or in an event loop, by what the options trust."""
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -10,7 +11,7 @@ from keyportal_client.errors import CredentialRefusedError, KeyportalError, Verd
 from keyportal_client.refusals import UNAVAILABLE, Refusal
 from keyportal_client.serving.identity_headers import identity
 from keyportal_client.serving.incoming import Incoming
-from keyportal_client.serving.options import Door, Options
+from keyportal_client.serving.options import CheckOptions, Options
 from keyportal_client.serving.responses import ProblemResponse, problem_response
 from keyportal_client.verifying import clock
 from keyportal_client.verifying.access import portal_address
@@ -40,17 +41,17 @@ def announced(incoming: Incoming) -> Mapping[str, str]:
     return {} if noted is None else noted[1].headers
 
 
-class BaseAuthenticator(Generic[AnyVerifier]):
+class BaseAuthenticator(ABC, Generic[AnyVerifier]):
     """What knows who sent a request. Its verifier is made at the first request, so that a test can set it up."""
 
     def __init__(self, **options: "Unpack[Options]") -> None:
-        self._door = Door(options)
+        self._options = CheckOptions(options)
         self._lock = threading.Lock()
         self._made: AnyVerifier | None = None
         self._faults = FaultLog(now=clock.now)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._door}>"
+        return f"<{type(self).__name__} of {self._options}>"
 
     def respond(self, refusal: Refusal) -> ProblemResponse:
         """Return what to answer to a request that is refused."""
@@ -70,15 +71,15 @@ class BaseAuthenticator(Generic[AnyVerifier]):
         credential = self.known(incoming)
         if credential is not None:  # it was counted then
             return credential_or_raise(not_enough(credential, needed) or credential)
-        if self._door.trust != "headers":
+        if self._options.trust != "headers":
             return None
-        found = identity(incoming) if incoming.peer in self._door.gateways else Refusal("missing_credential")
+        found = identity(incoming) if incoming.peer in self._options.gateways else Refusal("missing_credential")
         refusal = found if isinstance(found, Refusal) else not_enough(found, needed)
         return credential_or_raise(refusal or found)
 
     def _header(self, incoming: Incoming) -> str | None:
         """Return the value of the header that says who it is. Raises `CredentialRefusedError` if there are several."""
-        if self._door.trust != "assertion":
+        if self._options.trust != "assertion":
             return incoming.value(AUTHORIZATION)
         assertion = incoming.value(HEADER)
         if assertion and "," in assertion:  # two that the server has joined
@@ -97,21 +98,22 @@ class BaseAuthenticator(Generic[AnyVerifier]):
             self._faults.note(str(error))
         raise VerdictUnavailableError(Refusal(UNAVAILABLE, retry_after=MISCONFIGURED))
 
+    @abstractmethod
     def _make(self) -> AnyVerifier:
-        raise NotImplementedError
+        """Return a new verifier. Raises `KeyportalError`."""
 
     def _named(self, *names: str) -> dict[str, Any]:
         """Return the options of these names that were given."""
-        options: Mapping[str, Any] = self._door.options
+        options: Mapping[str, Any] = self._options.options
         return {name: options[name] for name in names if name in options}
 
     def _of_assertions(self) -> dict[str, Any]:
         """Return what a verifier of assertions takes, which calls the service what tokens call their audience."""
-        return {**self._named("portal", "issuer", "timeout"), "service": self._door.options["audience"]}
+        return {**self._named("portal", "issuer", "timeout"), "service": self._options.options["audience"]}
 
     def _portal(self) -> str:
         try:
-            return str(portal_address(self._door.options.get("portal")))
+            return str(portal_address(self._options.options.get("portal")))
         except KeyportalError:
             return ""
 
@@ -123,14 +125,14 @@ class Authenticator(BaseAuthenticator[Verifier | AssertionVerifier]):
         self, incoming: Incoming, *, scopes: Collection[str] = (), environment: str | None = None
     ) -> Credential:
         """Return who sent a request that has all that the arguments require. Raises `CredentialRefusedError`."""
-        environment = environment or self._door.environment
+        environment = environment or self._options.environment
         credential = self._at_once(incoming, requirements(scopes, environment))
         if credential is None:
             credential = self._verifier().authenticate(
                 self._header(incoming),
                 scopes=scopes,
                 environment=environment,
-                client_ip=incoming.client_ip(self._door.proxies),
+                client_ip=incoming.client_ip(self._options.proxies),
             )
         return self._note(incoming, credential)
 
@@ -140,7 +142,7 @@ class Authenticator(BaseAuthenticator[Verifier | AssertionVerifier]):
             self._made.close()
 
     def _make(self) -> Verifier | AssertionVerifier:
-        if self._door.trust == "assertion":
+        if self._options.trust == "assertion":
             return AssertionVerifier(**self._of_assertions())
         return Verifier(**self._named(*OF_VERIFIERS))
 
@@ -152,7 +154,7 @@ class AsyncAuthenticator(BaseAuthenticator[AsyncVerifier | AsyncAssertionVerifie
         self, incoming: Incoming, *, scopes: Collection[str] = (), environment: str | None = None
     ) -> Credential:
         """Return who sent a request that has all that the arguments require. Raises `CredentialRefusedError`."""
-        environment = environment or self._door.environment
+        environment = environment or self._options.environment
         credential = self._at_once(incoming, requirements(scopes, environment))
         if credential is None:
             # To make it takes a while: it reads the certificates that this machine trusts.
@@ -161,7 +163,7 @@ class AsyncAuthenticator(BaseAuthenticator[AsyncVerifier | AsyncAssertionVerifie
                 self._header(incoming),
                 scopes=scopes,
                 environment=environment,
-                client_ip=incoming.client_ip(self._door.proxies),
+                client_ip=incoming.client_ip(self._options.proxies),
             )
         return self._note(incoming, credential)
 
@@ -171,6 +173,6 @@ class AsyncAuthenticator(BaseAuthenticator[AsyncVerifier | AsyncAssertionVerifie
             await self._made.close()
 
     def _make(self) -> AsyncVerifier | AsyncAssertionVerifier:
-        if self._door.trust == "assertion":
+        if self._options.trust == "assertion":
             return AsyncAssertionVerifier(**self._of_assertions())
         return AsyncVerifier(**self._named(*OF_VERIFIERS))

@@ -1,4 +1,4 @@
-"""Networks whose machines are believed, named by whoever runs the service."""
+"""Networks whose machines are believed, which the service's operators name."""
 
 from collections.abc import Collection
 from ipaddress import IPv4Network, IPv6Network, ip_network

@@ -1,4 +1,4 @@
-"""What the door of every framework takes, checked when the door is made."""
+"""The options that every framework's module takes, checked at once."""
 
 from collections.abc import Callable, Collection
 from typing import Any, Final, Literal, TypeAlias, TypedDict, get_args
@@ -14,7 +14,7 @@ FindUser: TypeAlias = Callable[[Credential], Any]
 
 
 class Options(TypedDict, total=False):
-    """What a door takes. What is left out is taken from the environment or does not apply."""
+    """The options. What is left out is taken from the environment or does not apply."""
 
     portal: str | None
     """The portal's address, instead of KEYPORTAL_PORTAL."""
@@ -27,7 +27,7 @@ class Options(TypedDict, total=False):
     issuer: str | None
     """With `trust="assertion"`, the portal's public address, where that is not the one by which it is reached."""
     environment: str | None
-    """`live` or `test`, for all that the door protects; None for either."""
+    """`live` or `test`, for all that is protected; None for either."""
     timeout: float
     """Seconds to wait for an answer of the portal."""
     trust: Trust
@@ -45,8 +45,8 @@ NEEDED: Final = {
 }
 
 
-class Door:
-    """What a door was made with."""
+class CheckOptions:
+    """The options, checked."""
 
     def __init__(self, options: Options) -> None:
         self.trust: Trust = options.get("trust", "credential")
@@ -57,7 +57,7 @@ class Door:
         self.gateways = Networks(options.get("trusted_networks", ()), name="trusted_networks")
 
     def __repr__(self) -> str:  # the options hold the service's key
-        return f"<Door trust={self.trust}>"
+        return f"<CheckOptions trust={self.trust}>"
 
 
 def check_needs(scopes: Collection[str], environment: str | None) -> None:

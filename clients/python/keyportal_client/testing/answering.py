@@ -33,7 +33,7 @@ class Route(NamedTuple):
     method: str
     answer: Callable[[State, httpx.Request], Reply]
     scope: str | None = None
-    """What whoever calls it needs; empty for any credential, None for none."""
+    """The scope that a caller needs; empty for any credential, None for none."""
 
 
 def answer(state: State, request: httpx.Request) -> Reply:
@@ -62,7 +62,7 @@ def _authenticate(state: State, request: httpx.Request, scope: str = "") -> Cred
     text = credential_of(request.headers.get("Authorization"))
     if isinstance(text, Refusal):
         raise refused(state.url, text)
-    verdict = state.judge(text, NOTHING, NOWHERE)
+    verdict = state.verdict(text, NOTHING, NOWHERE)
     if verdict.refusal is not None or verdict.accepted is None:
         raise refused(state.url, verdict.refusal or UNKNOWN)
     if scope and scope not in verdict.accepted.scopes:

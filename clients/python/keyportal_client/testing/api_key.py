@@ -63,7 +63,7 @@ class ApiKey:
 
         Raises `CredentialRefusedError` if the key is not good now, `ConfigurationError` without the extra `tokens`.
         """
-        verdict = self._state.judge(self.secret, NOTHING, NOWHERE)
+        verdict = self._state.verdict(self.secret, NOTHING, NOWHERE)
         if verdict.refusal is not None or verdict.accepted is None:
             raise CredentialRefusedError(verdict.refusal) if verdict.refusal else LookupError("no such key")
         return sign_assertion(verdict.accepted, service, issuer=self._state.url, at=self._state.seconds)

@@ -13,8 +13,8 @@ from keyportal_client.testing.change_log import ChangeLog
 from keyportal_client.testing.records import SentRecord, rfc3339
 from keyportal_client.testing.tokens import IssuedToken, issue
 from keyportal_client.verifying.client_address import ClientAddress
-from keyportal_client.verifying.judging import judge
 from keyportal_client.verifying.record import Record, record_of
+from keyportal_client.verifying.record_check import check_record
 from keyportal_client.verifying.reports import ACCEPTED
 from keyportal_client.verifying.requirements import Requirements
 
@@ -51,7 +51,7 @@ class Calls(NamedTuple):
 
 
 class State:
-    """Everything behind the portal's answers. Thread-safe by its lock, which whoever answers holds."""
+    """Everything behind the portal's answers. Thread-safe by its lock, which the thread that answers holds."""
 
     def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
         self.url = url
@@ -107,7 +107,7 @@ class State:
         """Return whether there is a key or an owner with this id."""
         return any(credential in (record["key"], record["owner"]) for record in self._records.values())
 
-    def judge(
+    def verdict(
         self, text: str, requirements: Requirements, client: ClientAddress, *, audience: str | None = None
     ) -> Verdict:
         """Return the verdict about a credential. `audience` is the service that a token must be for."""
@@ -115,7 +115,7 @@ class State:
         record = record_of(sent)
         if sent is None or record is None:
             return Verdict(UNKNOWN, None, None)
-        return Verdict(judge(record, requirements, at=self._now(), address=client.address), record, sent)
+        return Verdict(check_record(record, requirements, at=self._now(), address=client.address), record, sent)
 
     def _record(self, text: str, audience: str) -> SentRecord | None:
         """Return the record of a key, or of a token for this audience."""

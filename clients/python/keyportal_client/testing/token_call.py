@@ -41,7 +41,7 @@ def _authenticate(state: State, request: httpx.Request, form: dict[str, str]) ->
     sent = (form.get("client_id", ""), form.get("client_secret", "")) if header is None else _basic(header)
     if not sent[1]:
         raise _error("invalid_client", "Send the key's id and secret with HTTP Basic.", HTTPStatus.UNAUTHORIZED)
-    verdict = state.judge(sent[1], NOTHING, NOWHERE)
+    verdict = state.verdict(sent[1], NOTHING, NOWHERE)
     if verdict.refusal is not None and verdict.record is not None:  # a genuine one is told why
         raise _error("invalid_client", verdict.refusal.reason.title, HTTPStatus.UNAUTHORIZED)
     if verdict.accepted is None or verdict.accepted.id != sent[0]:

@@ -22,7 +22,7 @@ class ThreadlessFeed(Feed):
         self._turns = threading.Lock()
 
     def ensure_started(self) -> None:
-        """Poll, if records may not be judged by: nobody else does."""
+        """Poll if the lease is over: there is no thread that would."""
         if not self._stopped.is_set() and not self._store.is_current:
             self.poll()
 

@@ -43,7 +43,7 @@ def _answer(state: State, text: str, asked: Mapping[str, Any]) -> dict[str, Any]
     """Return the verdict about one credential, and count it."""
     needed = requirements(asked.get("scopes") or asked.get("scope") or (), asked.get("environment"))
     client = client_address(asked.get("client_ip"))
-    verdict = state.judge(text, needed, client, audience=asked.get("audience"))
+    verdict = state.verdict(text, needed, client, audience=asked.get("audience"))
     state.count(verdict)
     more: dict[str, Any] = {"record": _kept(verdict)} if asked.get("record") else {}
     if audience := asked.get("assertion"):

@@ -39,7 +39,7 @@ def access_to(portal: str | None, key: str | None, timeout: float) -> Access:
 
 
 def public_access_to(portal: str | None, timeout: float) -> Access:
-    """Return the same without a key, for what a portal tells everybody. Raises the same errors."""
+    """Return the same without a key, for what a portal publishes. Raises the same errors."""
     if not timeout > 0:
         raise ConfigurationError("The timeout of a verifier is a number of seconds above 0.")
     address = portal_address(portal)

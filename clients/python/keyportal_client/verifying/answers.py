@@ -16,7 +16,7 @@ from keyportal_client.verifying.store import Changes
 
 MAX_RETRY_AFTER: Final = 60
 LONG_PAUSE: Final = 5.0
-"""Seconds for which nothing is asked at most, where asking again soon helps nobody."""
+"""Seconds for which nothing is asked at most, where asking again soon can't help."""
 NOT_A_PORTAL: Final = "What answers at the portal's address is no portal that this version knows. Check the address."
 SERVICE_KEY: Final = (
     "The portal refuses this service's own key ({code}). Ask its operators for one with the scope credentials:verify, "
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Asked(NamedTuple):
+class VerifyAnswer(NamedTuple):
     """What the portal says about one credential."""
 
     outcome: Credential | Refusal
@@ -53,12 +53,12 @@ class Asked(NamedTuple):
     """Seconds since 1970."""
 
 
-def asked(answer: Answer, needed: tuple[str, ...]) -> Asked:
+def parse_verify_answer(answer: Answer, needed: tuple[str, ...]) -> VerifyAnswer:
     """Return what the portal says about the credential. Raises `PortalAwayError`."""
     body = _json(answer, HTTPStatus.OK)
     try:
         record, is_good = record_of(body.get("record")), body["valid"] is True
-        return Asked(
+        return VerifyAnswer(
             outcome=_credential(body["credential"]) if is_good else _refusal(body, needed),
             record=record,
             cursor=Cursor.parse(body["cursor"]) if body.get("cursor") is not None else None,
@@ -68,7 +68,7 @@ def asked(answer: Answer, needed: tuple[str, ...]) -> Asked:
         raise PortalAwayError(NOT_A_PORTAL, pause=LONG_PAUSE) from error
 
 
-def changes(answer: Answer) -> Changes:
+def parse_changes(answer: Answer) -> Changes:
     """Return an answer of the change feed. Raises `PortalAwayError`."""
     body = _json(answer, HTTPStatus.OK)
     try:

@@ -15,7 +15,7 @@ from keyportal_client.verifying.jws import require_jwt
 from keyportal_client.verifying.key_set import KeySet
 from keyportal_client.verifying.line import Line
 from keyportal_client.verifying.requirements import requirements
-from keyportal_client.verifying.steps import take, take_async
+from keyportal_client.verifying.steps import run_steps, run_steps_async
 
 HEADER: Final = "X-Keyportal-Assertion"
 
@@ -72,7 +72,7 @@ class AssertionVerifier(BaseAssertionVerifier):
         Raises `CredentialRefusedError`: `VerdictUnavailableError` if the portal's keys can't be fetched.
         """
         steps = self._assertions.check(assertion, requirements(scopes, environment))
-        outcome = take(steps, self._line.send, timeout=2 * self._access.timeout)
+        outcome = run_steps(steps, self._line.send, timeout=2 * self._access.timeout)
         del assertion, steps  # what is raised has this frame
         return credential_or_raise(outcome)
 
@@ -97,7 +97,7 @@ class AsyncAssertionVerifier(BaseAssertionVerifier):
         Raises `CredentialRefusedError`: `VerdictUnavailableError` if the portal's keys can't be fetched.
         """
         steps = self._assertions.check(assertion, requirements(scopes, environment))
-        outcome = await take_async(steps, self._lines.of_this_loop().send, timeout=2 * self._access.timeout)
+        outcome = await run_steps_async(steps, self._lines.of_this_loop().send, timeout=2 * self._access.timeout)
         del assertion, steps  # what is raised has this frame
         return credential_or_raise(outcome)
 

@@ -17,7 +17,7 @@ from keyportal_client.verifying.form import is_token, is_well_formed
 from keyportal_client.verifying.jws import ALGORITHMS, Header, header_of, payload_of
 from keyportal_client.verifying.key_set import RETRY_SOON, KeySet
 from keyportal_client.verifying.requirements import Requirements
-from keyportal_client.verifying.steps import Found, Step
+from keyportal_client.verifying.steps import Step, StepResult
 from keyportal_client.verifying.verdicts import Outcome
 
 TYPE: Final = "keyportal-assertion+jwt"
@@ -49,7 +49,7 @@ class Assertions:
         self._service = service
         self._issuer = issuer
 
-    def check(self, text: str | None, requirements: Requirements) -> Generator[Step, Found, Outcome]:
+    def check(self, text: str | None, requirements: Requirements) -> Generator[Step, StepResult, Outcome]:
         """Return whose request it is, or why it gets no further. May take one step: to fetch the keys."""
         if not text:
             return Refusal("missing_credential")

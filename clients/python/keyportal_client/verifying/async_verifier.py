@@ -8,10 +8,10 @@ from types import TracebackType
 from keyportal_client.credential import Credential
 from keyportal_client.refusals import Refusal
 from keyportal_client.verifying.async_lines import AsyncLines
-from keyportal_client.verifying.base import BaseVerifier, credential_or_raise, wanted
+from keyportal_client.verifying.base import BaseVerifier, credential_or_raise, verification_request
 from keyportal_client.verifying.header import credential_of
-from keyportal_client.verifying.steps import take_async
-from keyportal_client.verifying.verdicts import Outcome, Wanted
+from keyportal_client.verifying.steps import run_steps_async
+from keyportal_client.verifying.verdicts import Outcome, VerificationRequest
 
 
 class AsyncVerifier(BaseVerifier):
@@ -29,7 +29,7 @@ class AsyncVerifier(BaseVerifier):
 
         Raises `CredentialRefusedError`, which says what to answer: `VerdictUnavailableError` if the portal can't say.
         """
-        outcome = await self._outcome(text, wanted(scopes, environment, client_ip))
+        outcome = await self._outcome(text, verification_request(scopes, environment, client_ip))
         del text  # what is raised has this frame
         return credential_or_raise(outcome)
 
@@ -46,7 +46,7 @@ class AsyncVerifier(BaseVerifier):
         Several headers are joined by commas. Raises as `verify` does, with `missing_credential` if there is none.
         """
         text = credential_of(header)
-        needed = wanted(scopes, environment, client_ip)
+        needed = verification_request(scopes, environment, client_ip)
         outcome = text if isinstance(text, Refusal) else await self._outcome(text, needed)
         del text, header
         return credential_or_raise(outcome)
@@ -73,7 +73,7 @@ class AsyncVerifier(BaseVerifier):
     def _lines(self) -> AsyncLines:
         return AsyncLines(self._settings.access)
 
-    async def _outcome(self, text: str, needed: Wanted) -> Outcome:
+    async def _outcome(self, text: str, needed: VerificationRequest) -> Outcome:
         state = self._state
         verdicts = state.verdicts
         digest = verdicts.store.digest(text)
@@ -82,6 +82,6 @@ class AsyncVerifier(BaseVerifier):
             return outcome
         steps, timeout = verdicts.ask(text, digest, needed), 2 * self._settings.access.timeout
         try:
-            return await take_async(steps, self._lines.of_this_loop().send, timeout=timeout)
+            return await run_steps_async(steps, self._lines.of_this_loop().send, timeout=timeout)
         finally:
             state.feed.ensure_started()

@@ -14,7 +14,7 @@ from keyportal_client.verifying.client_address import client_address
 from keyportal_client.verifying.forking import begin_anew_after_forks
 from keyportal_client.verifying.process_state import ProcessState, Settings
 from keyportal_client.verifying.requirements import requirements
-from keyportal_client.verifying.verdicts import Outcome, Wanted
+from keyportal_client.verifying.verdicts import Outcome, VerificationRequest
 
 TIMEOUT: Final = 2.0
 """Seconds to wait for an answer of the portal."""
@@ -56,7 +56,7 @@ class BaseVerifier:
 
     def _open(self) -> None:
         self._state = ProcessState(self._settings, now=clock.now)
-        # Also at the end of the interpreter, and when nobody has the verifier any more.
+        # Also at the end of the interpreter, and when the verifier is garbage.
         self._close_state = weakref.finalize(self, self._state.close, LAST_COUNTS)
 
     def _close(self) -> None:
@@ -66,9 +66,11 @@ class BaseVerifier:
         close_state()
 
 
-def wanted(scopes: Collection[str], environment: str | None, client_ip: str | None) -> Wanted:
+def verification_request(
+    scopes: Collection[str], environment: str | None, client_ip: str | None
+) -> VerificationRequest:
     """Return what a request needs. Raises ValueError for what no request can mean."""
-    return Wanted(requirements(scopes, environment), client_address(client_ip))
+    return VerificationRequest(requirements(scopes, environment), client_address(client_ip))
 
 
 def credential_or_raise(outcome: Outcome) -> Credential:

@@ -1,4 +1,4 @@
-"""A circuit breaker: while nobody answers at the portal, one question at a time finds out when somebody does again."""
+"""A circuit breaker: while the portal does not answer, one question at a time finds out when it does again."""
 
 import threading
 from typing import Final
@@ -12,7 +12,7 @@ _LONGEST: Final = 16
 
 
 class Breaker:
-    """Closed: all may ask. Open: nobody, for a while. Half-open after that: one may. Thread-safe."""
+    """Closed: all questions may be asked. Open: none, for a while. Half-open after that: one. Thread-safe."""
 
     def __init__(self, *, now: Clock) -> None:
         self._now = now

@@ -21,7 +21,7 @@ MAX_ANSWER: Final = 1024 * 1024
 MAX_IDLE: Final = 30.0
 """Seconds after which a kept connection is not used again. The portal closes those that were idle for 75."""
 SILENCE: Final = 1.0
-"""Seconds for which nothing is asked once nobody has answered."""
+"""Seconds for which nothing is asked after the portal did not answer."""
 FAILURES: Final = (httpx.HTTPError, UnreachableError, OSError, ValueError)
 """What a request can end with: httpx's own errors, an odd proxy, and what httpx does not translate."""
 AGENT: Final = f"keyportal-client/{__version__} (verifier)"

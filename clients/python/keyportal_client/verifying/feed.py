@@ -1,7 +1,7 @@
 """The thread that hears of changes and reports calls: one for each verifier and process.
 
-It polls four times a second, and sends the counts every five seconds in between. When nobody has been judged for a
-while, it rests: it polls seldom, and whoever comes next is asked about. docs/change-feed.md of the project.
+It polls four times a second, and sends the counts every five seconds in between. While there is nothing to verify, it
+is idle: it polls seldom, and the portal is asked about the next credential. docs/change-feed.md of the project.
 """
 
 import json
@@ -11,7 +11,7 @@ import threading
 from typing import Final, Protocol
 
 from keyportal_client.errors import PortalAwayError
-from keyportal_client.verifying.answers import Answer, changes, is_stored
+from keyportal_client.verifying.answers import Answer, is_stored, parse_changes
 from keyportal_client.verifying.clock import Clock
 from keyportal_client.verifying.exchange import Call
 from keyportal_client.verifying.fault_log import FaultLog
@@ -25,13 +25,13 @@ USAGE: Final = "/api/v1/usage"
 POLL_EVERY: Final = 0.25
 REPORT_EVERY: Final = 5.0
 IDLE_AFTER: Final = 5.0
-"""Seconds without a check after which it rests."""
-REST: Final = 5.0
+"""Seconds without a check after which it is idle."""
+IDLE_EVERY: Final = 5.0
 """Seconds between two polls meanwhile."""
 TIMEOUT: Final = 1.0
 """Seconds to wait for an answer: less than the lease, so that one worker that hangs does not end it."""
 SLOWEST: Final = 1.0
-"""Seconds between two polls while the portal is away; longer only if asking again soon helps nobody."""
+"""Seconds between two polls while the portal is away; longer only where asking again soon can't help."""
 NO_THREAD: Final = "The thread of keyportal's change feed can't be started, so the portal is asked at every request."
 NOT_TAKEN: Final = "The portal does not take what this service counted. Update keyportal-client, or the portal."
 
@@ -94,15 +94,15 @@ class Feed:
             self._poll()
         except PortalAwayError as error:
             self._faults.note(str(error))
-            self._store.end_rest()
+            self._store.end_idling()
             self._failures += 1
             return _jittered(min(max(error.pause, SLOWEST), POLL_EVERY * 2.0 ** min(self._failures, 8)))
         self._failures = 0
         self._faults.succeed()
         if self._now() >= self._report_at:
             self._report_or_wait()
-        is_resting = self._store.rest_if_idle(IDLE_AFTER, wake=self._wake.set)
-        return _jittered(REST if is_resting else POLL_EVERY)
+        is_idle = self._store.idle_if_unused(IDLE_AFTER, wake=self._wake.set)
+        return _jittered(IDLE_EVERY if is_idle else POLL_EVERY)
 
     def _run(self) -> None:
         pause = 0.0
@@ -111,7 +111,7 @@ class Feed:
                 pause = self.turn()
             except Exception:
                 logger.exception("The change feed of keyportal has failed. Please report this. It goes on.")
-                self._store.end_rest()
+                self._store.end_idling()
                 pause = REPORT_EVERY
         self._report_all()
         self._line.close()
@@ -125,7 +125,7 @@ class Feed:
     def _poll(self) -> None:
         began, cursor = self._now(), self._store.cursor
         answer = self._line.send(Call("GET", f"{CHANGES}?since={cursor.text}" if cursor else CHANGES))
-        self._store.hear(changes(answer), began=began)
+        self._store.apply_changes(parse_changes(answer), began=began)
 
     def _report(self) -> bool:
         """Send a batch, if there is one; return whether there was. Raises `PortalAwayError`."""

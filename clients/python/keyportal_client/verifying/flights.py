@@ -7,14 +7,14 @@ from typing import Final, TypeAlias
 from keyportal_client.refusals import Refusal
 from keyportal_client.verifying.record import Record
 
-Landed: TypeAlias = Record | Refusal | None
+SharedAnswer: TypeAlias = Record | Refusal | None
 """What others can use of an answer: a record that was kept, or that the portal can't say. None: they have to ask."""
-Flight: TypeAlias = Future[Landed]
+Flight: TypeAlias = Future[SharedAnswer]
 RECENT: Final = 1.0
 """Seconds for which a question may have been on its way when its answer is used by who came later."""
 
 
-class Flights:
+class SingleFlight:
     """The questions of one process. Thread-safe."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Flights:
             flight = self._flights[digest] = Flight()
             return flight, True
 
-    def land(self, digest: bytes, landed: Landed) -> None:
+    def land(self, digest: bytes, landed: SharedAnswer) -> None:
         """End a question, and give those who wait what they can use."""
         with self._lock:
             flight = self._flights.pop(digest)

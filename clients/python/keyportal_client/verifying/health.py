@@ -17,7 +17,7 @@ class PortalHealth:
 
     @property
     def is_away(self) -> bool:
-        """Whether nobody answered the last question."""
+        """Whether the last question was not answered."""
         return self._breaker.is_open
 
     def wait(self) -> int:

@@ -19,7 +19,7 @@ else:
     _jws = jwt.PyJWS()
 
 ALGORITHMS: Final = ("EdDSA", "ES256", "RS256", "PS256")
-"""Those by which whoever checks a signature could not make one."""
+"""Those with a key pair: a service that checks a signature can't make one."""
 
 
 class Header(NamedTuple):

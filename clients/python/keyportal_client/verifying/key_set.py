@@ -14,7 +14,7 @@ from keyportal_client.verifying.clock import Clock
 from keyportal_client.verifying.exchange import Call
 from keyportal_client.verifying.fault_log import FaultLog
 from keyportal_client.verifying.jws import PublicKey, keys_in
-from keyportal_client.verifying.steps import Found, Step
+from keyportal_client.verifying.steps import Step, StepResult
 
 PATH: Final = "/.well-known/jwks.json"
 CALL: Final = Call("GET", PATH, is_public=True)
@@ -51,7 +51,7 @@ class KeySet:
         """Return a key; None if it is not known."""
         return self._keys.get(key_id) if self.is_known else None
 
-    def renew_for(self, key_id: str) -> Generator[Step, Found, bool]:
+    def renew_for(self, key_id: str) -> Generator[Step, StepResult, bool]:
         """Fetch the keys if it is time to, or if this one is unknown; return whether they have been fetched just now.
 
         Who comes meanwhile waits. Without an answer, the keys from before are kept.
@@ -73,7 +73,7 @@ class KeySet:
             flight.set_result(has_come)
 
     def _join(self, key_id: str) -> tuple[Future[bool] | None, bool]:
-        """Return the fetching of keys, and whether it is the caller who has to fetch them; None if nobody has to."""
+        """Return the fetching of keys, and whether it is the caller who has to fetch them; None if it is not needed."""
         with self._lock:
             now, pause = self._now(), RETRY_EVERY if self.is_known else RETRY_SOON
             if key_id in self._keys and now - self._fetched_at < RENEW_AFTER:
@@ -85,7 +85,7 @@ class KeySet:
             self._tried_at, self._flight = now, Future()
             return self._flight, True
 
-    def _report(self, found: Found, *, has_come: bool) -> None:
+    def _report(self, found: StepResult, *, has_come: bool) -> None:
         """Note in the log whether keys came."""
         if self._faults is None:
             return

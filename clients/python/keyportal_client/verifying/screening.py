@@ -10,7 +10,7 @@ from typing import Any, Final
 from keyportal_client.refusals import Refusal
 from keyportal_client.verifying.jws import ALGORITHMS, Header, header_of, payload_of
 from keyportal_client.verifying.key_set import KeySet
-from keyportal_client.verifying.steps import Found, Step
+from keyportal_client.verifying.steps import Step, StepResult
 
 TYPES: Final = ("at+jwt", "application/at+jwt")
 MAX_LEEWAY: Final = 60
@@ -25,7 +25,7 @@ class Screening:
         self._keys = keys
         self._audience = audience
 
-    def refuse(self, token: str, *, at: float | None) -> Generator[Step, Found, Refusal | None]:
+    def refuse(self, token: str, *, at: float | None) -> Generator[Step, StepResult, Refusal | None]:
         """Return why a token is certainly refused, None if the portal must be asked. May take one step: a call.
 
         `at` is the time in seconds since 1970 by the portal's clock, None if that is not known.

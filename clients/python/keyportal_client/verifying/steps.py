@@ -15,12 +15,12 @@ from keyportal_client.verifying.answers import Answer
 from keyportal_client.verifying.exchange import Call
 
 Step: TypeAlias = Call | Future[Any]
-Found: TypeAlias = Answer | PortalAwayError | object
+StepResult: TypeAlias = Answer | PortalAwayError | object
 """What came back, or why nothing did; of a question of others, what they found, None if they did not."""
 Result = TypeVar("Result")
 
 
-def take(steps: Generator[Step, Found, Result], send: Callable[[Call], Answer], *, timeout: float) -> Result:
+def run_steps(steps: Generator[Step, StepResult, Result], send: Callable[[Call], Answer], *, timeout: float) -> Result:
     """Take the steps, one after another, and return what comes out. `timeout` is that of waiting for others."""
     with closing(steps):
         try:
@@ -32,10 +32,10 @@ def take(steps: Generator[Step, Found, Result], send: Callable[[Call], Answer], 
             return result
 
 
-async def take_async(
-    steps: Generator[Step, Found, Result], send: Callable[[Call], Awaitable[Answer]], *, timeout: float
+async def run_steps_async(
+    steps: Generator[Step, StepResult, Result], send: Callable[[Call], Awaitable[Answer]], *, timeout: float
 ) -> Result:
-    """Do the same without blocking the event loop. Whoever gives up, gives up the call too."""
+    """Do the same without blocking the event loop. A task that is cancelled takes its call with it."""
     with closing(steps):
         try:
             step = next(steps)
@@ -46,7 +46,7 @@ async def take_async(
             return result
 
 
-def _found(step: Step, send: Callable[[Call], Answer], timeout: float) -> Found:
+def _found(step: Step, send: Callable[[Call], Answer], timeout: float) -> StepResult:
     try:
         return send(step) if isinstance(step, Call) else step.result(timeout)
     except PortalAwayError as error:
@@ -55,11 +55,11 @@ def _found(step: Step, send: Callable[[Call], Answer], timeout: float) -> Found:
         return None
 
 
-async def _found_async(step: Step, send: Callable[[Call], Awaitable[Answer]], timeout: float) -> Found:
+async def _found_async(step: Step, send: Callable[[Call], Awaitable[Answer]], timeout: float) -> StepResult:
     try:
         if isinstance(step, Call):
             return await send(step)
-        landing = asyncio.shield(asyncio.wrap_future(step))  # whoever gives up must not end it for the others
+        landing = asyncio.shield(asyncio.wrap_future(step))  # a task that is cancelled must not end it for the others
         return await asyncio.wait_for(landing, timeout)
     except PortalAwayError as error:
         return error

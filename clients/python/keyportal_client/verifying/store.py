@@ -111,18 +111,18 @@ class RecordStore:
         entry = self._entries.get(digest)
         return None if entry is None or entry.ends_at <= now else entry.record
 
-    def rest_if_idle(self, idle_for: float, *, wake: Callable[[], object]) -> bool:
-        """Rest if nobody has looked for a record for so many seconds, and return whether it does.
+    def idle_if_unused(self, idle_for: float, *, wake: Callable[[], object]) -> bool:
+        """Become idle if no record was looked up for so many seconds; return whether it is.
 
-        Until the next answer of the feed there are no records to judge by then: whoever looks for one calls `wake`.
+        While idle, a lookup finds no record and calls `wake`. The next answer of the feed ends it.
         """
         if self._now() - self._used_at < idle_for:
             return False
         self._wake = wake
         return True
 
-    def end_rest(self) -> None:
-        """Go by the lease again: nobody's check ends a pause any more."""
+    def end_idling(self) -> None:
+        """End being idle without an answer of the feed: lookups go by the lease again, and wake nothing."""
         self._wake = None
 
     def portal_time(self) -> float:
@@ -141,7 +141,7 @@ class RecordStore:
         """Return how many seconds ago a question was begun."""
         return self._now() - question.began
 
-    def keep(self, digest: bytes, record: Record, question: Question, *, cursor: Cursor, portal_time: float) -> bool:
+    def put(self, digest: bytes, record: Record, question: Question, *, cursor: Cursor, portal_time: float) -> bool:
         """Keep the record of an answer; return False, and keep nothing, unless it is known to be current.
 
         `portal_time` is the portal's clock when it answered, in seconds since 1970.
@@ -160,7 +160,7 @@ class RecordStore:
                 self._tagged.setdefault(tag, set()).add(digest)
             return True
 
-    def hear(self, changes: Changes, *, began: float) -> None:
+    def apply_changes(self, changes: Changes, *, began: float) -> None:
         """Apply an answer to a poll that was begun at this time by the store's clock."""
         with self._lock:
             own, self._cursor = self._cursor, changes.cursor

@@ -8,29 +8,29 @@ from typing import Final, NamedTuple, TypeAlias
 from keyportal_client.credential import Credential
 from keyportal_client.errors import PortalAwayError
 from keyportal_client.refusals import UNAVAILABLE, Refusal
-from keyportal_client.verifying.answers import Answer, Asked, asked
+from keyportal_client.verifying.answers import Answer, VerifyAnswer, parse_verify_answer
 from keyportal_client.verifying.client_address import ClientAddress
 from keyportal_client.verifying.clock import Clock
 from keyportal_client.verifying.exchange import Call
-from keyportal_client.verifying.flights import RECENT, Flights, Landed
+from keyportal_client.verifying.flights import RECENT, SharedAnswer, SingleFlight
 from keyportal_client.verifying.form import is_token, is_well_formed
 from keyportal_client.verifying.health import PortalHealth
-from keyportal_client.verifying.judging import judge, lifetime_headers
 from keyportal_client.verifying.record import Record
+from keyportal_client.verifying.record_check import check_record, lifetime_headers
 from keyportal_client.verifying.reports import ACCEPTED, Reports
 from keyportal_client.verifying.requirements import Requirements
 from keyportal_client.verifying.screening import Screening
-from keyportal_client.verifying.steps import Found, Step
+from keyportal_client.verifying.steps import Step, StepResult
 from keyportal_client.verifying.store import Question, RecordStore
 
 PATH: Final = "/api/v1/verify"
 GOOD_ELSEWHERE: Final = ("insufficient_scope", "network_refused", "wrong_environment")
 
 Outcome: TypeAlias = Credential | Refusal
-Steps: TypeAlias = Generator[Step, Found, Outcome]
+Steps: TypeAlias = Generator[Step, StepResult, Outcome]
 
 
-class Wanted(NamedTuple):
+class VerificationRequest(NamedTuple):
     """What a request needs, and where it came from."""
 
     requirements: Requirements
@@ -46,14 +46,14 @@ class Verdicts:
         self.health = PortalHealth(now=now)
         self._audience = audience
         self._screening = screening
-        self._flights = Flights()
+        self._flights = SingleFlight()
 
-    def at_once(self, digest: bytes, wanted: Wanted) -> Outcome | None:
+    def at_once(self, digest: bytes, wanted: VerificationRequest) -> Outcome | None:
         """Return the verdict from a record; None if the portal must be asked."""
         record = self.store.get(digest)
         return None if record is None or record.asks_each_time else self._judged(record, wanted)
 
-    def ask(self, text: str, digest: bytes, wanted: Wanted) -> Steps:
+    def ask(self, text: str, digest: bytes, wanted: VerificationRequest) -> Steps:
         """Find out at the portal, or from the answer to a question about the same credential that is on its way."""
         if not is_well_formed(text):
             return Refusal("invalid_token")
@@ -65,17 +65,17 @@ class Verdicts:
             return (yield from self._ask_together(text, digest, wanted))
         return (yield from self._ask(text, digest, wanted))[0]  # the portal counts each call
 
-    def _judged(self, record: Record, wanted: Wanted) -> Outcome:
+    def _judged(self, record: Record, wanted: VerificationRequest) -> Outcome:
         """Return the verdict about a record, and count it."""
         at, client = self.store.portal_time(), wanted.client
-        refusal = judge(record, wanted.requirements, at=at, address=client.address)
+        refusal = check_record(record, wanted.requirements, at=at, address=client.address)
         if refusal is None:
             self.reports.count(at, ACCEPTED, record.counted_as, record.secret_id, client.text)
             return _announced(record, at)
         self.reports.count(at, refusal.code, record.counted_as)
         return refusal
 
-    def _ask_together(self, text: str, digest: bytes, wanted: Wanted) -> Steps:
+    def _ask_together(self, text: str, digest: bytes, wanted: VerificationRequest) -> Steps:
         """Ask once for all who miss the same credential now."""
         flight, is_first = self._flights.join(digest)
         if is_first:
@@ -87,16 +87,18 @@ class Verdicts:
             return landed
         return (yield from self._ask(text, digest, wanted))[0]
 
-    def _ask_for_all(self, text: str, digest: bytes, wanted: Wanted) -> Steps:
+    def _ask_for_all(self, text: str, digest: bytes, wanted: VerificationRequest) -> Steps:
         """Ask, and give those who wait what they can use, however it ends."""
-        landed: Landed = None
+        landed: SharedAnswer = None
         try:
             outcome, landed = yield from self._ask(text, digest, wanted)
             return outcome
         finally:
             self._flights.land(digest, landed)
 
-    def _ask(self, text: str, digest: bytes, wanted: Wanted) -> Generator[Step, Found, tuple[Outcome, Landed]]:
+    def _ask(
+        self, text: str, digest: bytes, wanted: VerificationRequest
+    ) -> Generator[Step, StepResult, tuple[Outcome, SharedAnswer]]:
         """Ask the portal; return its verdict, and what others can use of the answer."""
         if wait := self.health.wait():
             return _unavailable(wait)
@@ -114,14 +116,14 @@ class Verdicts:
         self.health.succeed()
         return self._outcome(said), self._keep(digest, said, question)
 
-    def _body(self, text: str, wanted: Wanted) -> bytes:
+    def _body(self, text: str, wanted: VerificationRequest) -> bytes:
         """Return what the portal is asked."""
         requirements = wanted.requirements
         needed = {"scopes": requirements.scopes, "environment": requirements.environment}
         asked_of = {"credential": text, "client_ip": wanted.client.text, "audience": self._audience, "record": True}
         return json.dumps({name: value for name, value in (asked_of | needed).items() if value}).encode()
 
-    def _outcome(self, said: Asked) -> Outcome:
+    def _outcome(self, said: VerifyAnswer) -> Outcome:
         """Return the verdict as it would be from the record, which knows more than the answer says beside it."""
         outcome, record = said.outcome, said.record
         if record is None:
@@ -132,20 +134,20 @@ class Verdicts:
             return replace(outcome, headers=lifetime_headers(record, said.portal_time))
         return outcome
 
-    def _keep(self, digest: bytes, said: Asked, question: Question) -> Landed:
+    def _keep(self, digest: bytes, said: VerifyAnswer, question: Question) -> SharedAnswer:
         """Keep the record of an answer; return it if others can use it."""
         record, cursor = said.record, said.cursor
         if record is None or cursor is None:
             return None
-        is_kept = self.store.keep(digest, record, question, cursor=cursor, portal_time=said.portal_time)
+        is_kept = self.store.put(digest, record, question, cursor=cursor, portal_time=said.portal_time)
         is_for_others = is_kept and not record.asks_each_time and self.store.age(question) < RECENT
         return record if is_for_others else None
 
 
-def _said(found: Found, requirements: Requirements) -> Asked:
+def _said(found: StepResult, requirements: Requirements) -> VerifyAnswer:
     """Return what the portal said. Raises `PortalAwayError`."""
     if isinstance(found, Answer):
-        return asked(found, requirements.scopes)
+        return parse_verify_answer(found, requirements.scopes)
     raise found if isinstance(found, PortalAwayError) else TypeError("a call was answered with something else")
 
 

@@ -5,10 +5,10 @@ from types import TracebackType
 
 from keyportal_client.credential import Credential
 from keyportal_client.refusals import Refusal
-from keyportal_client.verifying.base import BaseVerifier, credential_or_raise, wanted
+from keyportal_client.verifying.base import BaseVerifier, credential_or_raise, verification_request
 from keyportal_client.verifying.header import credential_of
-from keyportal_client.verifying.steps import take
-from keyportal_client.verifying.verdicts import Outcome, Wanted
+from keyportal_client.verifying.steps import run_steps
+from keyportal_client.verifying.verdicts import Outcome, VerificationRequest
 
 
 class Verifier(BaseVerifier):
@@ -33,7 +33,7 @@ class Verifier(BaseVerifier):
 
         Raises `CredentialRefusedError`, which says what to answer: `VerdictUnavailableError` if the portal can't say.
         """
-        outcome = self._outcome(text, wanted(scopes, environment, client_ip))
+        outcome = self._outcome(text, verification_request(scopes, environment, client_ip))
         del text  # what is raised has this frame
         return credential_or_raise(outcome)
 
@@ -50,7 +50,7 @@ class Verifier(BaseVerifier):
         Several headers are joined by commas. Raises as `verify` does, with `missing_credential` if there is none.
         """
         text = credential_of(header)
-        needed = wanted(scopes, environment, client_ip)
+        needed = verification_request(scopes, environment, client_ip)
         outcome = text if isinstance(text, Refusal) else self._outcome(text, needed)
         del text, header
         return credential_or_raise(outcome)
@@ -67,7 +67,7 @@ class Verifier(BaseVerifier):
     ) -> None:
         self.close()
 
-    def _outcome(self, text: str, needed: Wanted) -> Outcome:
+    def _outcome(self, text: str, needed: VerificationRequest) -> Outcome:
         state = self._state
         verdicts = state.verdicts
         digest = verdicts.store.digest(text)
@@ -76,6 +76,6 @@ class Verifier(BaseVerifier):
             return outcome
         steps, timeout = verdicts.ask(text, digest, needed), 2 * self._settings.access.timeout
         try:
-            return take(steps, state.line.send, timeout=timeout)
+            return run_steps(steps, state.line.send, timeout=timeout)
         finally:
             state.feed.ensure_started()

@@ -10,8 +10,8 @@ from keyportal_client.errors import UnexpectedAnswerError
 from keyportal_client.refusals import Refusal
 from keyportal_client.times import time_of
 from keyportal_client.verifying.client_address import client_address
-from keyportal_client.verifying.judging import judge
 from keyportal_client.verifying.record import record_of
+from keyportal_client.verifying.record_check import check_record
 from keyportal_client.verifying.requirements import Requirements, requirements
 from tests.clients.verifying.samples import KEY, OF_A_KEY, OWNER, SECONDS, VERDICTS, a_record
 
@@ -27,7 +27,7 @@ def test_the_verdict_about_a_record_is_the_portals(name: str) -> None:
     record = record_of(VERDICTS["records"][name])
     assert record is not None
     for case in CASES[name]:
-        refusal = judge(
+        refusal = check_record(
             record,
             requirements(case["scopes"], case["environment"]),
             at=time_of(case["at"]).timestamp(),
@@ -54,8 +54,8 @@ def test_calls_with_a_log_ins_token_are_its_owners() -> None:
 
 def test_a_token_that_is_not_good_yet_is_unknown() -> None:
     record = a_record(kind="access_token", not_before="2026-03-01T11:00:01Z")
-    assert judge(record, Requirements(), at=SECONDS, address=None) == Refusal("invalid_token")
-    assert judge(record, Requirements(), at=SECONDS + 1, address=None) is None
+    assert check_record(record, Requirements(), at=SECONDS, address=None) == Refusal("invalid_token")
+    assert check_record(record, Requirements(), at=SECONDS + 1, address=None) is None
 
 
 def test_a_refusal_of_what_is_good_elsewhere_tells_of_its_end() -> None:
@@ -67,11 +67,11 @@ def test_a_refusal_of_what_is_good_elsewhere_tells_of_its_end() -> None:
         "X-Keyportal-Expires": "2026-03-31T11:00:00Z",
     }
     for code, needed in (("wrong_environment", requirements((), "test")), ("network_refused", requirements((), None))):
-        refusal = judge(record, needed, at=SECONDS, address=None)
+        refusal = check_record(record, needed, at=SECONDS, address=None)
         assert refusal is not None
         assert (refusal.code, refusal.headers) == (code, headers)
     address = client_address("192.0.2.7").address
-    lacking = judge(record, requirements(("more",), None), at=SECONDS - 1, address=address)
+    lacking = check_record(record, requirements(("more",), None), at=SECONDS - 1, address=address)
     assert lacking is not None
     assert (lacking.code, lacking.scopes) == ("insufficient_scope", ("more",))
     assert lacking.headers.keys() == {"Deprecation", "Sunset"}

@@ -15,7 +15,7 @@ EXPIRY_NOTICE: Final = 30 * 24 * 3600
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def judge(record: Record, requirements: Requirements, *, at: float, address: Address | None) -> Refusal | None:
+def check_record(record: Record, requirements: Requirements, *, at: float, address: Address | None) -> Refusal | None:
     """Return the first reason to refuse a record, None if there is none.
 
     `at` is in seconds since 1970, by the portal's clock.
