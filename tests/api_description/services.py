@@ -37,7 +37,9 @@ class Question(serializers.Serializer[object]):
     )
     audience = serializers.CharField(required=False, help_text="The service that a token must be for.")
     client_ip = serializers.IPAddressField(required=False, help_text="Where the credential came from.")
-    record = serializers.BooleanField(required=False, help_text="Whether you judge the next calls yourself.")
+    record = serializers.BooleanField(
+        required=False, help_text="`true` for the record, if you judge the next calls yourself."
+    )
     assertion = serializers.CharField(
         required=False, help_text="The service that a signed identity is for, if you want one."
     )
@@ -65,7 +67,10 @@ class Batch(serializers.Serializer[object]):
 
     batch = serializers.RegexField("^[0-9A-Za-z_-]{16,64}$", help_text="Random. The same batch again changes nothing.")
     calls = serializers.ListField(
-        child=JudgedCalls(), min_length=1, max_length=MAX_CALLS, help_text="What agrees in all but the count, together."
+        child=JudgedCalls(),
+        min_length=1,
+        max_length=MAX_CALLS,
+        help_text="Calls that agree in everything but the count are one entry.",
     )
 
 
@@ -96,10 +101,12 @@ described(
         summary="Ask what has changed",
         description=(
             f"Says which of the records that you keep to forget, and up to when you may judge by the others. {NEEDS} "
-            "The protocol is on the page about the change feed."
+            "`docs/change-feed.md` of the portal has the protocol."
         ),
         parameters=[
-            OpenApiParameter("since", OpenApiTypes.STR, description="The cursor of the answer before; first, nothing.")
+            OpenApiParameter(
+                "since", OpenApiTypes.STR, description="The cursor of your last answer. Leave it out the first time."
+            )
         ],
         responses={200: shapes.Changes},
     ),
