@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import django
 
-from benchmarks import checks, likeness, restarts, scale, staleness, upkeep, verifiers
+from benchmarks import checks, interleavings, likeness, restarts, scale, services, staleness, storms, upkeep, verifiers
 from benchmarks.rows import Row, Table
 from tests.portal import ROOT, Portal
 
@@ -27,6 +27,9 @@ PARTS: Final[dict[str, Callable[[], list[Table]]]] = {
     "upkeep": upkeep.measure,
     "restarts": restarts.measure,
     "verifiers": verifiers.measure,
+    "services": services.measure,
+    "storms": storms.measure,
+    "interleavings": interleavings.measure,
 }
 
 

@@ -9,19 +9,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from tests.credentials.feed_world import KEYS, TIME, World
+from tests.credentials.feed_world import KEYS, TIME, World, made_up_time
 
 pytestmark = [pytest.mark.once, pytest.mark.sweep, pytest.mark.finding("H14")]
 
 WORKERS = st.integers(0, 1)
 VERIFIERS = st.integers(0, 1)
 STEPS = (0.0, 0.001, 0.25, 0.5, 0.9, 1.4, 1.999, 2.5)
-
-
-@pytest.fixture(autouse=True)
-def _made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: TIME.now)
-    monkeypatch.setattr("credentials.verified_cache.listener.faults", lambda cursor: [])
 
 
 class Machine(RuleBasedStateMachine):
@@ -132,12 +126,8 @@ class Machine(RuleBasedStateMachine):
 
 
 def test_nobody_judges_by_a_record_for_long_after_it_was_changed() -> None:
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=300,
-            stateful_step_count=40,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+    usual = settings(
+        max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
     )
+    with made_up_time():
+        run_state_machine_as_test(Machine, settings=usual)
