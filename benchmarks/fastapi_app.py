@@ -1,4 +1,4 @@
-"""A FastAPI service that is measured: open, checked by keyportal-client, and by asking the portal about each request."""
+"""A FastAPI service that is measured: open, checked by keyportal-client, and with the portal asked each time."""
 
 import os
 from collections.abc import AsyncIterator

@@ -1,7 +1,7 @@
 """A million checks by records while commits, polls, questions, lost messages and outages come in random order.
 
-The world is that of the tests (`tests.credentials.feed_world`): real listeners, leases, logs, caches and stores, made-up
-time. After each step it checks every key at every verifier, and fails if a record was replaced too long ago.
+The world is that of the tests (`tests.credentials.feed_world`): real listeners, leases, logs, caches and stores,
+made-up time. After each step it checks every key at every verifier, and fails if a record was replaced too long ago.
 
 `python -m benchmarks.random_play`, with DJANGO_SETTINGS_MODULE; it prints how many checks were answered by a record.
 """
@@ -66,20 +66,20 @@ class Play:
         """Begin a poll, have it answered, let the answer arrive or be lost: not always all of it."""
         verifier = self._verifier()
         self.world.begin_poll(verifier)
-        if self._random.random() < 0.8:
+        if self._happens(0.8):
             self.world.answer_poll(verifier, self._worker())
-        if self._random.random() < 0.7:
-            self.world.end_poll(verifier, is_lost=self._random.random() < 0.2)
+        if self._happens(0.7):
+            self.world.end_poll(verifier, is_lost=self._happens(0.2))
 
     def ask(self) -> None:
         """Ask about a key, or have an earlier question go on."""
         verifier = self._verifier()
-        if not verifier.asks or self._random.random() < 0.6:
+        if not verifier.asks or self._happens(0.6):
             self.world.begin_ask(verifier, self._worker(), self._random.choice(KEYS))
         place = self._random.randrange(len(verifier.asks))
-        if self._random.random() < 0.8:
+        if self._happens(0.8):
             self.world.look_up(verifier.asks[place])
-        if self._random.random() < 0.7:
+        if self._happens(0.7):
             self.world.end_ask(verifier, place=place)
 
     def reconnect(self) -> None:
@@ -96,6 +96,9 @@ class Play:
         """Change a row in a way that only the catalogue shows."""
         self.world.database.change_without_triggers(self._random.choice(KEYS))
 
+    def _happens(self, chance: float) -> bool:
+        return self._random.random() < chance
+
     def _worker(self) -> Worker:
         return self._random.choice(self.world.workers)
 
@@ -105,7 +108,7 @@ class Play:
 
 def main() -> None:
     """Play in one world after the other. Raises AssertionError if a record was checked by for too long."""
-    random, answered, worlds = Random(SEED), 0, 0
+    random, answered, worlds = Random(SEED), 0, 0  # noqa: S311  # no secret is made by it
     with made_up_time():
         while answered < CHECKS:
             answered += Play(random).run()

@@ -72,7 +72,10 @@ def measure() -> list[Table]:
         with _fastapi(portal, Path(name), service) as address:
             fastapi = _rates(address, ("open", "checked", "asked"), secret)
     note = f"One worker each, {ROUNDS} rounds of {SECONDS:g} s a variant, in turn."
-    return [Table("nginx, PostgreSQL", _of_nginx(nginx), note, nginx), Table("FastAPI", _of_fastapi(fastapi), note, fastapi)]
+    return [
+        Table("nginx, PostgreSQL", _of_nginx(nginx), note, nginx),
+        Table("FastAPI, PostgreSQL", _of_fastapi(fastapi), note, fastapi),
+    ]
 
 
 def _of_nginx(rates: Mapping[str, list[float]]) -> list[Row]:
@@ -120,9 +123,7 @@ def _nginx(portal: Portal, folder: Path, service: str) -> Iterator[str]:
     beside = BESIDE.format(port=portal.port)
     with (
         started(["nginx", "-c", str(folder / "api.conf")], [api], folder),
-        running_edge(
-            folder, port, portal.url, api, locations=LOCATIONS, beside=beside, workers=1, as_shipped=True
-        ),
+        running_edge(folder, port, portal.url, api, locations=LOCATIONS, beside=beside, workers=1, as_shipped=True),
     ):
         yield f"http://127.0.0.1:{port}"
 

@@ -20,7 +20,7 @@ from tests.with_postgres import postgres_cluster
 REVOCATIONS: Final = int(os.environ.get("REVOCATIONS", "300"))
 KEYS: Final = 25
 """That are checked at the same time, and revoked one after the other."""
-LATE: Final = 2.0
+WORKERS: Final = 2
 Disturbance = Callable[[Storm, int], AbstractContextManager[None]]
 
 
@@ -36,7 +36,8 @@ class Measured:
         """Return the line of the table."""
         revocations = len(self.stale) // 3
         reached = f"p99 {percentile(self.stale, 99) * 1000:.0f} ms, worst {max(self.stale) * 1000:.0f} ms"
-        return Row("18", f"{what}: {revocations} revocations, {self.checks:,} checks by three verifiers", reached, reach)
+        what += f": {revocations} revocations, {self.checks:,} checks by three verifiers"
+        return Row("18", what, reached, reach)
 
 
 def measure() -> list[Table]:
@@ -77,7 +78,7 @@ def _rounds(storm: Storm, edge: int, disturbance: Disturbance, rounds: int) -> M
 def _ended_worker(storm: Storm, place: int) -> Iterator[None]:
     """End a worker of one host or the other just before, if the one before it has been replaced."""
     workers = workers_of(storm.portals[place % 2])
-    if len(workers) == 2:
+    if len(workers) == WORKERS:
         os.kill(workers[0], signal.SIGTERM)
     yield
 

@@ -100,7 +100,9 @@ def _answer(text: str, request: VerificationRequest, caller: Credential, lookup:
         refusal, is_valid = error.refusal, False
         record = error.record if isinstance(error, GenuineRefusedError) else record
         if not (refusal.about or refusal.is_foreign) and (wait := count_miss(caller)):
-            raise CredentialRefused(Refusal(code="rate_limited", retry_after=wait)) from None
+            refusal = Refusal(code="rate_limited", retry_after=wait)
+            if request.is_one:
+                raise CredentialRefused(refusal) from None
         answer = json.dumps({"valid": False, "code": refusal.code, "about": _about(refusal)}).encode()
     else:
         is_valid, answer = True, _valid_answer(record.credential)

@@ -21,6 +21,8 @@ KEPT: Final = 10_000
 """The newest changes, which are kept at least."""
 MAX_AHEAD: Final = 256
 """The cursors that this worker has yet to reach, of which it keeps in mind when it first saw them."""
+AHEAD_FOR: Final = 60.0
+"""Seconds after which it no longer keeps one in mind: it will not come, and leaves its room to others."""
 _CURSOR: Final = re.compile(r"([0-9a-f]{16})\.(\d{1,19})\.(\d{1,9})\.([0-9a-f-]{1,36})", re.ASCII)
 
 
@@ -115,7 +117,11 @@ class ChangeLog:
             if head is None or head.place.n <= counter.n:
                 self._nonces[counter.n] = counter.nonce
                 self._head = head = Cursor(self._identity, Place(counter.n + 1, 0), counter.nonce)
-            self._ahead = {place: seen_at for place, seen_at in self._ahead.items() if place > head.place}
+            self._ahead = {
+                place: seen_at
+                for place, seen_at in self._ahead.items()
+                if place > head.place and seen_at > read_at - AHEAD_FOR
+            }
             self._checked_at = read_at
 
     def since(self, cursor: Cursor | None) -> News | None:

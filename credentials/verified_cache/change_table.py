@@ -17,6 +17,8 @@ from credentials.verified_cache.sqlite_triggers import EXISTING, TABLE, sources
 
 logger = logging.getLogger(__name__)
 
+MAX_NUMBER: Final = 2**63 - 1
+"""That SQLite has in a column, and takes in a question."""
 MAX_ROWS: Final = 1000
 """Changes that are read for one verifier. One that missed more forgets everything."""
 _LAST: Final = f"SELECT n, nonce FROM {TABLE} ORDER BY n DESC LIMIT 1"  # noqa: S608  # a name of ours
@@ -83,6 +85,8 @@ class ChangeTable:
 
 def _since(raw: Any, cursor: Cursor, identity: str) -> News | None:
     """Return what came after a cursor, in one statement; None if it leads nowhere, or too far back."""
+    if cursor.place.n > MAX_NUMBER:
+        return None
     before, *after = raw.execute(_SINCE, [cursor.place.n - 1]).fetchall() or [None]
     if before is None or before[:2] != (cursor.place.n - 1, cursor.nonce) or len(after) > MAX_ROWS:
         return None

@@ -1,8 +1,9 @@
 """A process that checks credentials over and over until its input ends.
 
-`python -m tests.clients.checking_process FILE` checks them with the Python client, with another argument PORT by asking
-a service there. It writes a line of JSON whenever the outcome for a credential has changed, and at the end when each was
-last accepted. Times are of the machine's monotonic clock, which all processes have in common, from before each check.
+`python -m tests.clients.checking_process FILE` checks them with the Python client, and with one more argument PORT by
+asking a service there. It writes a line of JSON whenever the outcome for a credential has changed, and at the end when
+each was last accepted. Times are of the machine's monotonic clock, which all processes have in common, from before each
+check.
 """
 
 import json

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from credentials.runtime.errors import WouldBlockError
-from credentials.verified_cache.change_log import KEPT, MAX_AHEAD, ChangeLog, Cursor, Place
+from credentials.verified_cache.change_log import AHEAD_FOR, KEPT, MAX_AHEAD, ChangeLog, Cursor, Place
 from credentials.verified_cache.changes import Change, Position
 from credentials.verified_cache.feed import MAX_TAGS, ChangeFeed, UnknownChangesError
 from credentials.verified_cache.freshness import Freshness
@@ -122,6 +122,18 @@ def test_cursors_that_lead_too_far_are_remembered_up_to_a_number(log: ChangeLog)
     """Services could send any."""
     ahead = [Cursor(IDENTITY, Place(100 + n, 0), "x") for n in range(MAX_AHEAD + 1)]
     assert [tags_since(log, cursor) for cursor in ahead] == [[]] * MAX_AHEAD + [None]
+
+
+def test_cursors_that_lead_too_far_make_room_after_a_while(log: ChangeLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: 5.0)
+    for n in range(MAX_AHEAD):
+        tags_since(log, Cursor(IDENTITY, Place(100 + n, 0), "x"))
+    next_one = Cursor(IDENTITY, Place(99, 0), "x")
+    log.confirm(position(3), read_at=5.0 + AHEAD_FOR - 0.1)
+    assert tags_since(log, next_one) is None
+    log.confirm(position(3), read_at=5.0 + AHEAD_FOR)
+    monkeypatch.setattr("credentials.verified_cache.clock.now", lambda: 5.0 + AHEAD_FOR)
+    assert tags_since(log, next_one) == []
 
 
 @pytest.fixture

@@ -126,8 +126,6 @@ class Machine(RuleBasedStateMachine):
 
 
 def test_nobody_judges_by_a_record_for_long_after_it_was_changed() -> None:
-    usual = settings(
-        max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-    )
+    usual = settings(max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
     with made_up_time():
         run_state_machine_as_test(Machine, settings=usual)

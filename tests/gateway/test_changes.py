@@ -138,10 +138,11 @@ def test_a_cursor_from_elsewhere_forgets_everything(feed: Feed, cursor: str) -> 
     assert wait_until(lambda: feed.since(cursor)).get("reset") is True
 
 
-def test_a_cursor_that_leads_too_far_forgets_everything(feed: Feed) -> None:
+@pytest.mark.parametrize("further", [1000, 2**63, 10**19 - 10**9])
+def test_a_cursor_that_leads_too_far_forgets_everything(feed: Feed, further: int) -> None:
     """As after a backup was put in the database's place. At first the changes might still be on their way."""
     identity, number, part, nonce = feed.head().split(".")
-    ahead = f"{identity}.{int(number) + 1000}.{part}.{nonce}"
+    ahead = f"{identity}.{int(number) + further}.{part}.{nonce}"
     wait_until(lambda: feed.since(ahead).get("reset"))
 
 

@@ -108,4 +108,9 @@ def test_scanning_is_stopped(
     assert int(answer.headers["retry-after"]) > 0
     by_token = oauth_client.client_token(scanner)  # another id, and the same caller
     assert oauth_client.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {by_token}").status == 429
+    together = json_of(
+        oauth_client.post("/api/v1/verify", {"credentials": [client.secret, "x", client.secret]}, **head)
+    )
+    assert [each["code"] for each in together["results"]] == ["ok", "rate_limited", "ok"]
+    assert together["results"][1]["about"]["retry_after"] > 0
     assert verify(oauth_client, service, client.secret)["valid"] is True

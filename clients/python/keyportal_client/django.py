@@ -89,10 +89,12 @@ def requires(*scopes: str, environment: str | None = None) -> Callable[[View], V
             found = view(request, *args, **kwargs)
             return _announce(request, await found if isawaitable(found) else found)
 
+        is_async = iscoroutinefunction(view)
+
         @wraps(view)
         def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             # Not whether the view is async: `dispatch` of an asynchronous class is an ordinary method.
-            if _is_in_event_loop():
+            if is_async or _is_in_event_loop():
                 return in_event_loop(request, *args, **kwargs)
             refused = _admit(request, needed)
             return refused if refused is not None else _announce(request, view(request, *args, **kwargs))

@@ -115,8 +115,8 @@ class _HasScopes(HasCredential):
 def HasScope(*scopes: str) -> type[HasCredential]:  # noqa: N802  # used in place of a class
     """Return a permission class that requires all of these scopes.
 
-    Use it as `permission_classes = [HasScope("reports:read")]`; it combines by `&` and `|` like any permission class.
-    It raises `CredentialRefused`, which names the required scopes (RFC 6750 §3.1).
+    Use it as `permission_classes = [HasScope("reports:read")]`; it combines with others by `&`. It raises
+    `CredentialRefused`, which names the required scopes (RFC 6750 §3.1), so that after `|` no other is asked.
     """
     check_needs(scopes, None)
     return type("HasScope", (_HasScopes,), {"scopes": scopes})

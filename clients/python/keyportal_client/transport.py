@@ -32,6 +32,9 @@ class Call(NamedTuple):
     headers: Mapping[str, str]
     body: bytes | None = None
 
+    def __repr__(self) -> str:  # the headers hold a credential, the body may
+        return f"Call({self.method} {self.path.partition('?')[0]})"
+
 
 class Answer(NamedTuple):
     """What came back, whatever its status."""

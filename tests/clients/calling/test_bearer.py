@@ -55,6 +55,22 @@ def answers(stub: Stub, *replies: Reply) -> None:
     stub.answer = lambda request: left.pop(0) if left else GOOD
 
 
+def test_what_was_carried_out_is_not_sent_again_for_what_it_led_to(
+    api: Stub, key: str, pauses: Pauses, way: Way
+) -> None:
+    """A redirect after a POST leads to a GET, which is sent again alone, or not at all."""
+    reports = [LIMITED]
+
+    def answer(request: Received) -> Reply:
+        if request.method == "POST":
+            return Reply(303, headers={"Location": "/reports/1"})
+        return reports.pop() if reports else GOOD
+
+    api.answer = answer
+    way(api.url, "POST", f"{api.url}/reports", body=b"{}", key=key, retries=pauses.policy())
+    assert [request.method for request in api.received].count("POST") == 1
+
+
 def test_the_api_gets_the_key(api: Stub, key: str, way: Way) -> None:
     assert way(api.url, "GET", f"{api.url}/reports", key=key) == (200, GOOD.body)
     assert [request.headers["Authorization"] for request in api.received] == [f"Bearer {key}"]

@@ -3,6 +3,9 @@
 import asyncio
 import base64
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +29,8 @@ from keyportal_client.errors import (
 from tests.clients.calling.ways import WAYS, Way
 from tests.clients.stub import KEY, ME, Received, Reply, Stub, as_json, problem, serving
 from tests.clients.verifying.clock import Clock
+from tests.portal import ROOT
+from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.once
 EXPIRED = problem(401, "expired", WWW_Authenticate='Bearer realm="x", error="invalid_token"')
@@ -172,6 +177,29 @@ def test_threads_and_tasks_fetch_one_token_together() -> None:
         slow.begun.wait()
         found = asyncio.run(of_tasks()) + [each.result() for each in waiting]
     assert (set(found), slow.fetched) == ({"access-1"}, 1)
+
+
+def test_a_token_is_fetched_although_all_threads_of_the_loop_wait_for_it() -> None:
+    slow = Slow()
+
+    async def ask() -> tuple[str, str]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        task = asyncio.create_task(slow.current_async())
+        await asyncio.sleep(0)
+        thread = asyncio.create_task(asyncio.to_thread(slow.current))
+        await asyncio.sleep(0)
+        slow.let_go.set()
+        return await asyncio.wait_for(asyncio.gather(thread, task), DEADLINE)
+
+    assert set(asyncio.run(ask())) == {"access-1"}
+
+
+def test_a_child_does_not_wait_for_what_its_parent_fetches(stub: Stub) -> None:
+    """It has no thread that would."""
+    program = [sys.executable, str(Path(__file__).with_name("forking.py")), stub.url, KEY]
+    path = {**os.environ, "PYTHONPATH": str(ROOT / "clients/python")}
+    ended = subprocess.run(program, capture_output=True, text=True, timeout=DEADLINE, env=path, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "child access\n"), ended.stderr
 
 
 def test_who_waits_is_told_why_there_is_none_and_the_next_tries_again() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -84,6 +85,14 @@ def test_a_form_of_another_site_is_no_danger_so_none_is_asked_for_a_token(api_ke
         assert client.post("/reports", headers=api_key([SCOPE]).headers).status_code == 200
         assert client.post("/reports").status_code == 401
         assert client.post("/open", headers=api_key([SCOPE]).headers).status_code == 403
+
+
+def test_an_asynchronous_view_answers_under_wsgi(api_key: MakeKey) -> None:
+    """Then Django calls the view before the event loop runs."""
+    assert Client().get("/async").status_code == 401
+    assert Client().get("/async", headers=api_key().headers).status_code == 403
+    ending = Client().get("/async", headers=api_key([SCOPE], expires_at=timedelta(days=7)).headers)
+    assert (ending.status_code, "X-Keyportal-Expires" in ending) == (200, True)
 
 
 def test_settings_that_change_are_heeded(api_key: MakeKey) -> None:

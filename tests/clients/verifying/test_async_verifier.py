@@ -1,7 +1,9 @@
 """The verifier of event loops: the same verdicts, and a loop that goes on meanwhile."""
 
 import asyncio
+import gc
 import threading
+import warnings
 
 import pytest
 
@@ -63,6 +65,23 @@ def test_every_event_loop_of_a_process_has_the_same_records(scripted: ScriptedPo
         one.run(verifier.close())
         two.run(verifier.close())
     assert len(scripted.asked) == 3
+
+
+def test_the_connections_of_loops_that_have_ended_are_let_go(scripted: ScriptedPortal, verifier: AsyncVerifier) -> None:
+    """As of Django, which under WSGI has a loop for each request of an asynchronous view."""
+
+    async def lines() -> int:
+        await verifier.verify(scripted.new_key())
+        lines = len(verifier._lines._lines)
+        await verifier.close()
+        return lines
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # what was a loop's can't be closed after it
+        for _ in range(3):
+            assert asyncio.run(verifier.verify(scripted.new_key())).id == KEY
+        assert asyncio.run(lines()) == 1
+        gc.collect()
 
 
 def test_the_loop_goes_on_while_the_portal_is_asked_and_one_question_is_enough(

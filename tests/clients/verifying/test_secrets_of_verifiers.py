@@ -1,8 +1,10 @@
 """No secret leaves a verifier but to its portal: not in a log, an exception, its frames, a repr, or what is kept."""
 
+import asyncio
 import logging
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from types import TracebackType
@@ -10,8 +12,8 @@ from types import TracebackType
 import pytest
 
 import keyportal_client
-from keyportal_client import CredentialRefusedError, Verifier
-from tests.clients.stub import Reply, problem
+from keyportal_client import AsyncVerifier, CredentialRefusedError, Verifier
+from tests.clients.stub import Received, Reply, problem
 from tests.clients.verifying.clock import Clock
 from tests.clients.verifying.scripted import (
     CHANGES,
@@ -25,6 +27,7 @@ from tests.clients.verifying.scripted import (
     warm,
 )
 from tests.portal import ROOT
+from tests.waiting import DEADLINE, wait_until
 
 __all__ = ["clock", "scripted", "verifier"]
 
@@ -58,6 +61,31 @@ def test_what_is_raised_and_logged_has_no_secret(
     assert secret not in shown
     assert SERVICE_KEY not in shown
     assert caplog.records
+
+
+def test_a_check_that_is_given_up_has_no_secret(scripted: ScriptedPortal) -> None:
+    secret, go = scripted.new_key(), threading.Event()
+
+    def hold(request: Received) -> Reply:
+        go.wait(DEADLINE)
+        return scripted(request)
+
+    scripted.stub.answer = hold
+
+    async def check() -> None:
+        verifier = AsyncVerifier(scripted.url, key=SERVICE_KEY)
+        checking = asyncio.create_task(verifier.authenticate(f"Bearer {secret}"))
+        await asyncio.to_thread(wait_until, lambda: scripted.stub.received)
+        checking.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await checking
+        frames = list(frames_of_the_client(caught.value.__traceback__))
+        assert len(frames) > 1
+        assert secret not in str(frames)
+        go.set()
+        await verifier.close()
+
+    asyncio.run(check())
 
 
 def test_a_refusal_from_memory_has_no_secret(scripted: ScriptedPortal, verifier: Verifier) -> None:

@@ -27,11 +27,14 @@ class World:
         self.clock.pass_by(took)
         self.store.apply_changes(Changes(at, age, None if reset else tags), began=began)
 
-    def put(self, name: str, at: Cursor, record: Record | None = None, took: float = 0.0) -> bool:
+    def put(
+        self, name: str, at: Cursor, record: Record | None = None, took: float = 0.0, portal_time: float = SECONDS
+    ) -> bool:
         """Have a question answered that took so long."""
         question = self.store.begin()
         self.clock.pass_by(took)
-        return self.store.put(self.store.digest(name), record or a_record(), question, cursor=at, portal_time=SECONDS)
+        digest = self.store.digest(name)
+        return self.store.put(digest, record or a_record(), question, cursor=at, portal_time=portal_time)
 
     def knows(self, name: str) -> bool:
         return self.store.get(self.store.digest(name)) is not None
@@ -102,6 +105,20 @@ def test_what_has_changed_is_dropped_and_nothing_else(world: World, tag: str) ->
     world.put("b", cursor(5), a_record(tags=["key:another"]))
     world.apply_changes(cursor(6), "key:unheard", tag)
     assert (world.knows("a"), world.knows("b")) == (False, True)
+
+
+@pytest.mark.parametrize("step", [-3600.0, -1.0, 1.0, 3600.0])
+def test_a_portals_clock_that_was_set_is_heard_of_at_the_next_answer(world: World, step: float) -> None:
+    """Also if that answer is slower, and would else be the worse one to compare by."""
+    world.put("a", cursor(5), took=0.001)
+    world.put("b", cursor(5), took=0.002, portal_time=SECONDS + step)
+    assert world.store.portal_time() == pytest.approx(SECONDS + step, abs=0.01)
+
+
+def test_of_answers_that_agree_the_quickest_counts(world: World) -> None:
+    world.put("a", cursor(5), took=0.001)
+    world.put("b", cursor(5), took=0.5, portal_time=SECONDS + 0.3)
+    assert world.store.portal_time() == pytest.approx(SECONDS + 0.501, abs=0.01)
 
 
 def test_a_reset_drops_everything(world: World) -> None:

@@ -61,9 +61,12 @@ class ClientCredentials(RenewedCredential):
 
     def fetch(self) -> AccessToken:
         """Return the next token. Raises `KeyportalError`."""
-        login = f"{self._own_id()}:{self._key}"
-        basic = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
-        return token_of(self._transport.send(Call("POST", TOKEN_PATH, {**_FORM, **basic}, self._form)))
+        return token_of(self._transport.send(self._token_call(self._own_id())))
+
+    def _token_call(self, client_id: str) -> Call:
+        """Return the request for a token. Made apart, so that the key is in no frame of what `send` raises."""
+        basic = base64.b64encode(f"{client_id}:{self._key}".encode()).decode()
+        return Call("POST", TOKEN_PATH, {**_FORM, "Authorization": f"Basic {basic}"}, self._form)
 
     def _own_id(self) -> str:
         """Return the id of the key, which the portal is asked for once."""

@@ -96,7 +96,9 @@ class _Call:
         if str(response.url) not in self._access.origins:
             return False
         self._access.announcements.heed(response.headers)
-        return response.status_code in REFUSALS
+        # What a redirect led to says nothing about the request before it, which was carried out.
+        is_of_this = (response.request.method, response.request.url) == (self._request.method, self._request.url)
+        return is_of_this and response.status_code in REFUSALS
 
     def after(self, response: httpx.Response) -> Step | None:
         """Return what to do before it is sent again; None for nothing."""

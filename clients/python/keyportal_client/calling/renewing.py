@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from keyportal_client.errors import RateLimitedError, UnavailableError, UnreachableError
 from keyportal_client.verifying import clock
 from keyportal_client.verifying.clock import Clock
+from keyportal_client.verifying.forking import begin_anew_after_forks
 
 EARLY: Final = 30.0
 """Seconds before its end at which a token is renewed; half of its life if that is shorter."""
@@ -50,6 +51,11 @@ class RenewedCredential(ABC):
         self._lock = threading.Lock()
         self._held = _NONE
         self._flight: Future[str] | None = None
+        begin_anew_after_forks(self)
+
+    def begin_anew(self) -> None:
+        """Begin anew after a fork: the thread that fetches is the parent's."""
+        self._lock, self._flight = threading.Lock(), None
 
     @property
     def text(self) -> str:
@@ -101,7 +107,7 @@ class RenewedCredential(ABC):
             return joined
         flight, is_first = joined
         if is_first:
-            asyncio.get_running_loop().run_in_executor(None, self._run, flight)
+            self._start(flight)
         # Shielded: a task that is cancelled must not end it for the others.
         return await asyncio.shield(asyncio.wrap_future(flight))
 
@@ -115,6 +121,14 @@ class RenewedCredential(ABC):
                 return self._flight, False
             self._flight = Future()
             return self._flight, True
+
+    def _start(self, flight: "Future[str]") -> None:
+        """Fetch the next token in a thread of its own: those of the event loop may all be waiting for it."""
+        try:
+            threading.Thread(target=self._run, args=(flight,), name="keyportal-token", daemon=True).start()
+        except RuntimeError:
+            self._land()
+            flight.set_exception(UnreachableError("There is no thread to renew the token in.", was_sent=False))
 
     def _run(self, flight: "Future[str]") -> None:
         """Fetch the next token, and give it to all who wait."""

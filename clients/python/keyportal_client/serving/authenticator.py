@@ -20,6 +20,7 @@ from keyportal_client.verifying.assertions import not_enough
 from keyportal_client.verifying.async_verifier import AsyncVerifier
 from keyportal_client.verifying.base import credential_or_raise
 from keyportal_client.verifying.fault_log import FaultLog
+from keyportal_client.verifying.forking import begin_anew_after_forks
 from keyportal_client.verifying.requirements import Requirements, requirements
 from keyportal_client.verifying.verifier import Verifier
 
@@ -49,6 +50,11 @@ class BaseAuthenticator(ABC, Generic[AnyVerifier]):
         self._lock = threading.Lock()
         self._made: AnyVerifier | None = None
         self._faults = FaultLog(now=clock.now)
+        begin_anew_after_forks(self)
+
+    def begin_anew(self) -> None:
+        """Begin anew after a fork: what held the lock is the parent's."""
+        self._lock, self._faults = threading.Lock(), FaultLog(now=clock.now)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._options}>"

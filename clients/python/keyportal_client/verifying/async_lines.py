@@ -19,6 +19,9 @@ class AsyncLines:
         loop = asyncio.get_running_loop()
         line = self._lines.get(loop)
         if line is None:
+            # Its connections refer to their loop: nothing else would ever let go of one that was closed.
+            for ended in [each for each in list(self._lines) if each.is_closed()]:
+                self._lines.pop(ended, None)
             line = self._lines[loop] = AsyncLine(self._access, timeout=self._access.timeout)
         return line
 

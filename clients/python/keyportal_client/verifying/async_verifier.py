@@ -29,9 +29,9 @@ class AsyncVerifier(BaseVerifier):
 
         Raises `CredentialRefusedError`, which says what to answer: `VerdictUnavailableError` if the portal can't say.
         """
-        outcome = await self._outcome(text, verification_request(scopes, environment, client_ip))
+        checked = self._outcome(text, verification_request(scopes, environment, client_ip))
         del text  # what is raised has this frame
-        return credential_or_raise(outcome)
+        return credential_or_raise(await checked)
 
     async def authenticate(
         self,
@@ -47,9 +47,9 @@ class AsyncVerifier(BaseVerifier):
         """
         text = credential_of(header)
         needed = verification_request(scopes, environment, client_ip)
-        outcome = text if isinstance(text, Refusal) else await self._outcome(text, needed)
+        checked = text if isinstance(text, Refusal) else self._outcome(text, needed)
         del text, header
-        return credential_or_raise(outcome)
+        return credential_or_raise(checked if isinstance(checked, Refusal) else await checked)
 
     async def close(self) -> None:
         """Send the last counts, and close this loop's connections. A check after that starts anew."""
@@ -81,6 +81,7 @@ class AsyncVerifier(BaseVerifier):
         if outcome is not None:
             return outcome
         steps, timeout = verdicts.ask(text, digest, needed), 2 * self._settings.access.timeout
+        del text  # a check that is cancelled raises from here
         try:
             return await run_steps_async(steps, self._lines.of_this_loop().send, timeout=timeout)
         finally:

@@ -58,7 +58,9 @@ class _PortalClock(NamedTuple):
 
     def compared(self, portal_time: float, *, began: float, now: float) -> "_PortalClock":
         """Return the better of two comparisons, but none that is older than a minute."""
-        if now - began > self.took and now - self.compared_at < MAX_AGE:
+        is_worse = now - began > self.took and now - self.compared_at < MAX_AGE
+        # The true difference is between these two: if the former one is not, the portal's clock was set.
+        if is_worse and portal_time - now <= self.ahead and self.ahead - self.took <= portal_time - began:
             return self
         return _PortalClock(portal_time - began, now - began, now)
 
