@@ -19,7 +19,7 @@ class ThreadlessFeed(Feed):
 
     def __init__(self, *parts: Any, **more: Any) -> None:
         super().__init__(*parts, **more)
-        self._turns = threading.Lock()
+        self._turns = threading.RLock()  # a verifier may be found to be garbage, and close, during a turn
 
     def ensure_started(self) -> None:
         """Poll if the lease is over: there is no thread that would."""
