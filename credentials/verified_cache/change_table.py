@@ -6,6 +6,9 @@ anything was committed since the table was last read (`credentials.verified_cach
 
 import hashlib
 import logging
+import platform
+from functools import cache
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -17,6 +20,7 @@ from credentials.verified_cache.sqlite_triggers import EXISTING, TABLE, sources
 
 logger = logging.getLogger(__name__)
 
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 MAX_NUMBER: Final = 2**63 - 1
 """That SQLite has in a column, and takes in a question."""
 MAX_ROWS: Final = 1000
@@ -38,6 +42,7 @@ class ChangeTable:
         self._freshness = freshness
         self._head: _Head | None = None
         self._checked: tuple[object, ...] = ()
+        self._digest = ""
         self._fault = ""
 
     def head_at_once(self) -> Cursor:
@@ -71,8 +76,8 @@ class ChangeTable:
         if state != self._checked:
             found = dict(raw.execute(EXISTING).fetchall())
             self._report("" if found == sources() else "the triggers that record changes are missing or altered")
-            self._checked = state
-        return "" if self._fault else hashlib.sha256(str(version).encode()).hexdigest()[:16]
+            self._checked, self._digest = state, _digest_of(raw, version)
+        return "" if self._fault else self._digest
 
     def _report(self, fault: str) -> None:
         """Log a fault once, and once that it is over."""
@@ -81,6 +86,26 @@ class ChangeTable:
             logger.error("verifiers can't follow changes: %s; run manage.py createtriggers", fault)
         elif was and not fault:
             logger.info("verifiers can follow changes again")
+
+
+def _digest_of(raw: Any, version: int) -> str:
+    """Return what tells this file, with this schema, from every other one: a copy has the same changes so far.
+
+    A service may reach two portals with a file each at one address, as while a backup is put in place elsewhere.
+    """
+    (path,) = (file for _, name, file in raw.execute("PRAGMA database_list").fetchall() if name == "main")
+    file = Path(path).stat() if path else None  # one in memory has no path
+    place = (file.st_dev, file.st_ino) if file else ()
+    return hashlib.sha256(f"{version} {_machine()} {place}".encode()).hexdigest()[:16]
+
+
+@cache
+def _machine() -> str:
+    """Return what tells this machine from others, and is the same in all its containers."""
+    try:
+        return BOOT_ID.read_text()
+    except OSError:  # not Linux
+        return platform.node()
 
 
 def _since(raw: Any, cursor: Cursor, identity: str) -> News | None:

@@ -65,6 +65,14 @@ def test_what_only_looks_like_this_machine_is_not(written: str) -> None:
         PortalAddress.parse(written)
 
 
+@pytest.mark.parametrize("letter", ["ß", "ẞ", "ς", "\u200c", "\u200d"])
+def test_a_name_that_a_browser_would_look_for_elsewhere_is_none(letter: str) -> None:
+    """What an app shows as one host, and what a person types, must not lead to two."""
+    with pytest.raises(AddressError):
+        PortalAddress.parse(f"https://stra{letter}e.example")
+    assert PortalAddress.parse("https://xn--strae-oqa.example").host == "xn--strae-oqa.example"
+
+
 def test_an_id_can_not_lead_elsewhere() -> None:
     client = Client("http://127.0.0.1:9", FixedCredential("kp_live_x"))
     for key_id in ("", "..", "key_1/../../me", "key_1?a=b", "key_ä"):

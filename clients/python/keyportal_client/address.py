@@ -1,5 +1,6 @@
 """The addresses that a credential is sent to: https anywhere, http on this machine only."""
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
@@ -8,6 +9,8 @@ from urllib.parse import urlsplit
 from keyportal_client.errors import AddressError
 
 EXAMPLE: Final = "Write it like https://keys.example.com."
+_BY_OTHER_RULES: Final = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
+"""The sharp s, the final sigma, and what joins letters (UTS 46, “Deviations”)."""
 _PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -64,7 +67,11 @@ def is_loopback(host: str) -> bool:
 
 
 def _ascii(host: str) -> str:
-    """Return a host name in the form that DNS knows. Raises ValueError."""
-    if not host.isprintable() or " " in host:
+    """Return a host name in the form that DNS knows. Raises ValueError.
+
+    Python writes it by the rules of 2003. A few letters are others by those of 2008, which browsers follow, and so is
+    the host: such a name has to be written in its ASCII form.
+    """
+    if not host.isprintable() or " " in host or _BY_OTHER_RULES.search(host):
         raise ValueError("not a host")
     return host.encode("idna").decode() if not host.isascii() else host

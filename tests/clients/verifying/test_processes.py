@@ -1,10 +1,13 @@
 """A verifier at the end of a process, and in the child of a fork."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
 
+from keyportal_client import Verifier
+from keyportal_client.verifying.feed import Feed
 from tests.clients.stub import problem
 from tests.clients.verifying.samples import KEY
 from tests.clients.verifying.scripted import SERVICE_KEY, USAGE, VERIFY, ScriptedPortal, scripted
@@ -45,6 +48,23 @@ def test_a_program_ends_although_its_counts_are_not_taken(scripted: ScriptedPort
     scripted.instead[USAGE] = problem(503, "unavailable")
     run(scripted, "end", scripted.new_key(), logs="status 503")
     assert scripted.counted() == {}
+
+
+def test_a_verifier_that_is_garbage_ends_without_a_wait(
+    scripted: ScriptedPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be an event loop's thread that finds it is."""
+    joined: list[float] = []
+    monkeypatch.setattr(Feed, "join", lambda feed, within: joined.append(within))
+    verifier = Verifier(scripted.url, key=SERVICE_KEY)
+    verifier.verify(scripted.new_key())
+    thread = verifier._state.feed._thread
+    assert thread
+    del verifier
+    gc.collect()
+    monkeypatch.undo()
+    thread.join(DEADLINE)
+    assert (thread.is_alive(), joined) == (False, [])
 
 
 def test_a_child_knows_nothing_of_its_parents_and_counts_its_own_calls(scripted: ScriptedPortal) -> None:

@@ -26,7 +26,7 @@ class ThreadlessFeed(Feed):
         if not self._stopped.is_set() and not self._store.is_current:
             self.poll()
 
-    def stop(self, within: float) -> None:
+    def end(self, within: float) -> None:
         """Send the last counts."""
         self._stopped.set()
         self.report()

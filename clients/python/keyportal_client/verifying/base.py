@@ -11,6 +11,7 @@ from keyportal_client.refusals import Refusal
 from keyportal_client.verifying import clock
 from keyportal_client.verifying.access import access_to
 from keyportal_client.verifying.client_address import client_address
+from keyportal_client.verifying.feed import LAST_COUNTS
 from keyportal_client.verifying.forking import begin_anew_after_forks
 from keyportal_client.verifying.process_state import ProcessState, Settings
 from keyportal_client.verifying.requirements import requirements
@@ -18,8 +19,6 @@ from keyportal_client.verifying.verdicts import Outcome, VerificationRequest
 
 TIMEOUT: Final = 2.0
 """Seconds to wait for an answer of the portal."""
-LAST_COUNTS: Final = 2.0
-"""Seconds for which the end of a process waits at most, to send what was counted."""
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9_]{0,15}")
 
 
@@ -51,19 +50,21 @@ class BaseVerifier:
 
     def begin_anew(self) -> None:
         """Begin anew after a fork: records and counts are the parent's, and so are the connections."""
-        self._close_state.detach()
+        self._end_state.detach()
         self._open()
 
     def _open(self) -> None:
         self._state = ProcessState(self._settings, now=clock.now)
-        # Also at the end of the interpreter, and when the verifier is garbage.
-        self._close_state = weakref.finalize(self, self._state.close, LAST_COUNTS)
+        # When it is garbage, in whichever thread, so without a wait. At the end of the program its feed waits.
+        self._end_state = weakref.finalize(self, self._state.end, LAST_COUNTS)
+        self._end_state.atexit = False
 
     def _close(self) -> None:
         """Send the last counts. A check after that starts anew."""
-        close_state = self._close_state
+        state = self._state
+        self._end_state.detach()
         self._open()
-        close_state()
+        state.close(LAST_COUNTS)
 
 
 def verification_request(

@@ -4,13 +4,17 @@ It polls four times a second, and sends the counts every five seconds in between
 is idle: it polls seldom, and the portal is asked about the next credential. docs/change-feed.md of the project.
 """
 
+import atexit
 import json
 import logging
+import os
 import random
 import threading
+import weakref
 from typing import Final, Protocol
 
 from keyportal_client.errors import PortalAwayError
+from keyportal_client.verifying import clock
 from keyportal_client.verifying.answers import Answer, is_stored, parse_changes
 from keyportal_client.verifying.clock import Clock
 from keyportal_client.verifying.exchange import Call
@@ -30,6 +34,8 @@ IDLE_EVERY: Final = 5.0
 """Seconds between two polls meanwhile."""
 TIMEOUT: Final = 1.0
 """Seconds to wait for an answer: less than the lease, so that one worker that hangs does not end it."""
+LAST_COUNTS: Final = 2.0
+"""Seconds for which the end of a process waits at most, to send what was counted."""
 SLOWEST: Final = 1.0
 """Seconds between two polls while the portal is away; longer only where asking again soon can't help."""
 NO_THREAD: Final = "The thread of keyportal's change feed can't be started, so the portal is asked at every request."
@@ -60,9 +66,16 @@ class Feed:
         self._stopped = threading.Event()
         self._wake = threading.Event()
         """Set to end a pause."""
+        self._process = os.getpid()
         self._failures = 0
         self._report_at = now() + REPORT_EVERY
         self._ends_at = 0.0
+        _feeds.add(self)
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Return whether it is not one that a fork has left behind, whose thread and locks are the parent's."""
+        return self._process == os.getpid()
 
     def ensure_started(self) -> None:
         """Start the thread, unless it runs."""
@@ -79,14 +92,22 @@ class Feed:
             else:
                 self._thread = thread
 
-    def stop(self, within: float) -> None:
-        """End the thread. It sends the last counts, for so many seconds at most."""
+    def end(self, within: float) -> None:
+        """Have the thread end, without waiting for it. It sends the last counts, for so many seconds at most."""
         with self._lock:
             self._ends_at = self._now() + within
             self._stopped.set()
         self._wake.set()
+
+    def join(self, within: float) -> None:
+        """Wait until the thread has ended, for so many seconds at most."""
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(within)
+            self._thread.join(max(within, 0.0))
+
+    def stop(self, within: float) -> None:
+        """Have the thread end, and wait until it has."""
+        self.end(within)
+        self.join(within)
 
     def turn(self) -> float:
         """Poll once, report if it is time, and return for how many seconds to pause."""
@@ -153,6 +174,21 @@ class Feed:
                 continue
         except PortalAwayError as error:
             self._faults.note(str(error))
+
+
+_feeds: Final[weakref.WeakSet[Feed]] = weakref.WeakSet()
+"""All that there are. One whose thread runs is not garbage."""
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Have the last counts of all verifiers sent at the end of the program."""
+    feeds = [feed for feed in list(_feeds) if feed.is_of_this_process]
+    ends_at = clock.now() + LAST_COUNTS
+    for feed in feeds:
+        feed.end(LAST_COUNTS)
+    for feed in feeds:
+        feed.join(ends_at - clock.now())
 
 
 def _jittered(seconds: float) -> float:

@@ -35,7 +35,12 @@ class ProcessState:
         verdicts = self.verdicts
         self.feed = Feed(polls, verdicts.store, verdicts.reports, verdicts.health.faults, now=now)
 
-    def close(self, within: float) -> None:
-        """Send the last counts, for so many seconds at most, and close the connections."""
-        self.feed.stop(within)
+    def end(self, within: float) -> None:
+        """Close the connections, and have the last counts sent, for so many seconds at most. Waits for nothing."""
+        self.feed.end(within)
         self.line.close()
+
+    def close(self, within: float) -> None:
+        """Do the same, and wait until the counts are sent."""
+        self.end(within)
+        self.feed.join(within)
