@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from keyportal_client.errors import AddressError
+from keyportal_client.errors import AddressError, PlainHTTPError
 
 EXAMPLE: Final = "Write it like https://keys.example.com."
 _BY_OTHER_RULES: Final = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
@@ -23,10 +23,11 @@ class PortalAddress:
     port: int
 
     @classmethod
-    def parse(cls, text: str) -> "PortalAddress":
+    def parse(cls, text: str, *, allow_http: bool = False) -> "PortalAddress":
         """Return the address that a person wrote, with https unless they wrote a scheme.
 
-        Raises `AddressError` for http to another machine, and for more than an address: a path, a query, a password.
+        Raises `PlainHTTPError` for http to another machine unless that is allowed, and `AddressError` for more than an
+        address: a path, a query, a password.
         """
         written = text.strip()
         try:
@@ -38,8 +39,8 @@ class PortalAddress:
             raise AddressError(f"This is not the address of a portal. {EXAMPLE}")
         if "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment:
             raise AddressError(f"The address of a portal has a host and maybe a port, and nothing else. {EXAMPLE}")
-        if parts.scheme == "http" and not is_loopback(host):
-            raise AddressError("Others could read what is sent over plain http. Use the portal's https address.")
+        if parts.scheme == "http" and not (allow_http or is_loopback(host)):
+            raise PlainHTTPError("Others could read what is sent over plain http. Use the portal's https address.")
         return cls(parts.scheme, host, port or _PORTS[parts.scheme])
 
     @property

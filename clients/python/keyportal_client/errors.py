@@ -14,6 +14,10 @@ class AddressError(KeyportalError):
     """An address that no credential is sent to."""
 
 
+class PlainHTTPError(AddressError):
+    """The address of another machine without TLS."""
+
+
 class ConfigurationError(KeyportalError):
     """A verifier was not told which portal to ask, or with which key, or was told something that can't be meant."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from keyportal_client import AsyncVerifier, VerdictUnavailableError, Verifier
-from keyportal_client.errors import UnreachableError
+from keyportal_client.errors import AddressError, UnreachableError
 from keyportal_client.verifying.access import access_to
 from keyportal_client.verifying.exchange import proxy_of
 from tests.certificates import new_certificate
@@ -161,3 +161,15 @@ def test_a_proxy_that_can_not_be_used_is_no_verdict(
     assert "planted" not in caplog.text
     with pytest.raises(UnreachableError):
         proxy_of(access_to("https://keys.example.com", "k", 2))
+
+
+@pytest.mark.parametrize(("allowed", "is_taken"), [("true", True), ("1", True), ("", False), ("false", False)])
+def test_another_machine_is_reached_without_tls_only_where_that_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, allowed: str, is_taken: bool
+) -> None:
+    monkeypatch.setenv("KEYPORTAL_ALLOW_HTTP", allowed)
+    if is_taken:
+        assert Verifier("http://keyportal:8000", key=SERVICE_KEY).portal == "http://keyportal:8000"
+    else:
+        with pytest.raises(AddressError, match="KEYPORTAL_ALLOW_HTTP=true"):
+            Verifier("http://keyportal:8000", key=SERVICE_KEY)

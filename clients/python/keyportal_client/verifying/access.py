@@ -3,10 +3,16 @@
 import os
 import ssl
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from keyportal_client.address import PortalAddress
 from keyportal_client.caller import is_well_formed
-from keyportal_client.errors import ConfigurationError, CredentialError
+from keyportal_client.errors import ConfigurationError, CredentialError, PlainHTTPError
+
+TRUE: Final = ("1", "true", "yes", "on")
+OR_ALLOW_IT: Final = (
+    "In a private network, such as of containers on one machine, set KEYPORTAL_ALLOW_HTTP=true instead."
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,11 @@ def portal_address(portal: str | None) -> PortalAddress:
     written = (portal if portal is not None else os.environ.get("KEYPORTAL_PORTAL", "")).strip()
     if not written:
         raise ConfigurationError("This verifier has no portal. Set KEYPORTAL_PORTAL to its address.")
-    return PortalAddress.parse(written)
+    allow_http = os.environ.get("KEYPORTAL_ALLOW_HTTP", "").strip().lower() in TRUE
+    try:
+        return PortalAddress.parse(written, allow_http=allow_http)
+    except PlainHTTPError as error:
+        raise PlainHTTPError(f"{error} {OR_ALLOW_IT}") from None
 
 
 def _tls_for(address: PortalAddress) -> ssl.SSLContext:
