@@ -394,7 +394,9 @@ local function send(method, path, body)
     local is_kept = (socket:getreusedtimes() or 0) > 0
     local status, headers, content = exchange(socket, method, path, body)
     if not status then socket:close() end
-    if status and (headers.connection or "") ~= "close" and pool == "keyportal" then
+    -- A worker that ends would wait until a connection that it keeps has been idle for long enough.
+    local can_keep = pool == "keyportal" and not ngx.worker.exiting()
+    if status and (headers.connection or "") ~= "close" and can_keep then
       socket:setkeepalive(IDLE_FOR, 32)
     elseif status then
       socket:close()
@@ -715,16 +717,23 @@ end
 
 ---- Counting ----
 
-local counters, addresses = {}, 0 -- since the last batch: of a credential, an hour and an outcome; how many addresses they have
+-- Since the last batch: of a credential, a secret, an outcome and an hour, by these; how many addresses they have.
+local counters, addresses = {}, 0
 local waiting, batch = {}, nil -- entries of the next batches; the one that is on its way, the same until it is stored
 local is_leaving, is_reporting = false, false
 local report
 
 local function open_counter(entry, outcome, at)
   local hour = floor(at / 3600)
-  local counter = { credential = entry.counted_as, outcome = outcome, calls = {}, ends = (hour + 1) * 3600,
-    secret = outcome == "accepted" and entry.record.secret_id or "", hour = os.date("!%Y-%m-%dT%H:00:00Z", hour * 3600) }
-  counters[#counters + 1], entry.counters[outcome] = counter, counter
+  local secret = outcome == "accepted" and entry.record.secret_id or ""
+  local name = concat({ entry.counted_as, secret, outcome, hour }, " ")
+  local counter = counters[name]
+  if not counter then
+    counter = { credential = entry.counted_as, outcome = outcome, calls = {}, ends = (hour + 1) * 3600, secret = secret,
+      hour = os.date("!%Y-%m-%dT%H:00:00Z", hour * 3600) }
+    counters[name] = counter
+  end
+  entry.counters[outcome] = counter
   return counter
 end
 
@@ -743,7 +752,7 @@ end
 
 -- Turn the counts into entries of batches.
 local function drain()
-  for _, counter in ipairs(counters) do
+  for _, counter in pairs(counters) do
     for address, calls in pairs(counter.calls) do
       waiting[#waiting + 1] = { credential = counter.credential, secret = counter.secret ~= "" and counter.secret or nil,
         entry_point = config.service, outcome = counter.outcome, hour = counter.hour, count = calls,
@@ -767,6 +776,17 @@ local function next_batch()
   return left and cjson.decode(left) or new_batch()
 end
 
+-- Forget hours that the portal takes no longer. Only while it takes nothing, there are any.
+local function drop_old()
+  local oldest = ngx.time() - 22 * 3600
+  for name, counter in pairs(counters) do
+    if counter.ends < oldest then
+      counters[name], counter.ends = nil, 0
+      for _ in pairs(counter.calls) do addresses = addresses - 1 end
+    end
+  end
+end
+
 -- Send the counts. A batch that the portal will never take is dropped: its hours are too old by now.
 local function send_reports()
   batch = batch or next_batch()
@@ -781,6 +801,7 @@ function report(premature)
   is_leaving = is_leaving or premature
   if is_reporting then return end
   is_reporting = true
+  drop_old()
   local is_sent, problem = pcall(send_reports)
   is_reporting = false
   if not is_sent then ngx.log(ngx.ERR, "keyportal: counts are not sent: ", problem) end

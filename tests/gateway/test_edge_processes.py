@@ -40,6 +40,11 @@ def entries(feed: FeedPortal) -> list[dict[str, Any]]:
     return [entry for entry in every if entry["credential"] == feed.record["id"]]
 
 
+def stored(feed: FeedPortal) -> set[str]:
+    """Return the ids of the batches that were stored: some have what is left of the test before."""
+    return {batch["batch"] for batch in feed.batches}
+
+
 def has_replaced(edge: Edge, worker: int) -> bool:
     """Return whether another worker is there in the place of this one."""
     now = edge.workers()
@@ -70,8 +75,22 @@ def test_a_batch_is_sent_until_it_is_stored(feed: FeedPortal, edge: Edge, secret
     feed.broken = {}
     wait_until(lambda: counted(feed).total() >= 11)
     assert counted(feed) == {"accepted": 11}
-    assert unstored <= {batch["batch"] for batch in feed.batches}
-    assert len({batch["batch"] for batch in feed.batches}) == len(feed.batches)
+    wait_until(lambda: unstored <= stored(feed))
+    assert len(stored(feed)) == len(feed.batches)
+
+
+def test_while_no_batch_is_taken_a_key_that_changes_needs_no_more_room(
+    feed: FeedPortal, edge: Edge, secret: str
+) -> None:
+    feed.broken = {"/api/v1/usage": problem(503, "unavailable")}
+    for _ in range(8):
+        feed.change(TAGS[0])
+        call(edge, secret, PATH, 6)
+    feed.broken = {}
+    wait_until(lambda: counted(feed).total() >= 48 - feed.asked)
+    assert counted(feed) == {"accepted": 48 - feed.asked}
+    of_hours = Counter(entry["hour"] for entry in entries(feed))
+    assert max(of_hours.values()) <= 2 * WORKERS  # the batch that was on its way, and the next
 
 
 def test_a_batch_that_will_never_be_taken_does_not_hold_up_the_others(
@@ -111,7 +130,7 @@ def test_what_a_worker_can_not_report_at_its_end_the_others_report(feed: FeedPor
     feed.broken, attempted = {}, set(feed.sent)
     wait_until(lambda: counted(feed).total() >= 10)
     assert counted(feed) == {"accepted": 10}
-    assert attempted <= {batch["batch"] for batch in feed.batches}
+    wait_until(lambda: attempted <= stored(feed))
 
 
 def test_if_the_worker_that_polls_stands_still_another_goes_on(feed: FeedPortal, edge: Edge, secret: str) -> None:
