@@ -1,6 +1,6 @@
 """A Django REST framework project in one file, whose reports need a key or token of the portal with `reports:read`.
 
-    pip install 'keyportal-client[drf]'
+    pip install './clients/python[drf]'
     KEYPORTAL_PORTAL=https://keys.example.com KEYPORTAL_KEY=kp_live_… python drf_service.py runserver
 
 KEYPORTAL_KEY is the service's own key, with the scope `credentials:verify`. In a project of several files, the settings
@@ -23,6 +23,7 @@ settings.configure(
     REST_FRAMEWORK={
         "EXCEPTION_HANDLER": "keyportal_client.drf.exception_handler",
         "UNAUTHENTICATED_USER": None,  # this project has no accounts of its own
+        "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],  # nor templates, for pages to browse
     },
 )
 

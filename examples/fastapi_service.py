@@ -1,6 +1,6 @@
 """A FastAPI service whose reports need a key or token of the portal with `reports:read`.
 
-    pip install 'keyportal-client[fastapi]' uvicorn
+    pip install './clients/python[fastapi]' uvicorn
     KEYPORTAL_PORTAL=https://keys.example.com KEYPORTAL_KEY=kp_live_… uvicorn fastapi_service:app
 
 KEYPORTAL_KEY is the service's own key, with the scope `credentials:verify`.

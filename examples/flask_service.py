@@ -1,6 +1,6 @@
 """A Flask service whose reports need a key or token of the portal with `reports:read`.
 
-    pip install 'keyportal-client[flask]'
+    pip install './clients/python[flask]'
     KEYPORTAL_PORTAL=https://keys.example.com KEYPORTAL_KEY=kp_live_… flask --app flask_service run
 
 KEYPORTAL_KEY is the service's own key, with the scope `credentials:verify`.
