@@ -16,8 +16,10 @@ from keyportal_client.testing import InMemoryPortal, in_memory_portal
 from keyportal_client.testing.change_log import ChangeLog
 from keyportal_client.testing.environment import remember
 from keyportal_client.testing.plugin import MakeKey, api_key, keyportal
+from keyportal_client.testing.verifiers import ThreadlessFeed
 from keyportal_client.verifying.assertion_verifier import AssertionVerifier, AsyncAssertionVerifier
 from keyportal_client.verifying.feed import Feed
+from tests.waiting import wait_until
 
 __all__ = ["api_key", "keyportal"]
 pytestmark = pytest.mark.once
@@ -70,6 +72,26 @@ def test_what_is_done_to_a_key_is_known_at_once(
     key.revoke("test")
     found += [code(verifier, key.header), code(verifier, other.header)]
     assert found == ["ok", "ok", "paused", "ok", "ok", "expired", "revoked", "ok"]
+
+
+def test_a_verifier_may_be_found_to_be_garbage_during_its_own_poll(
+    api_key: MakeKey, keyportal: InMemoryPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        verifiers.clear()
+        return InMemoryPortal.handle(keyportal, request)
+
+    key = api_key()
+    verifiers = [Verifier()]
+    verifiers[0].verify(key.secret)
+    verifiers[0].verify(key.secret)
+    feed = verifiers[0]._state.feed
+    assert isinstance(feed, ThreadlessFeed)
+    poll = threading.Thread(target=feed.poll, daemon=True)
+    monkeypatch.setattr(keyportal, "handle", handle)
+    poll.start()
+    wait_until(lambda: not poll.is_alive())
+    assert (verifiers, keyportal.usage) == ([], {key.id: {"accepted": 2}})
 
 
 def test_a_check_is_answered_from_memory_until_something_changes(

@@ -297,9 +297,9 @@ def test_a_verifier_that_nobody_has_any_more_sends_its_counts_and_ends(scripted:
     verifier.verify(secret)
     thread = verifier._state.feed._thread
     del verifier
-    assert scripted.counted() == {"accepted": 1}
     assert thread is not None
-    thread.join()
+    wait_until(lambda: not thread.is_alive())
+    assert scripted.counted() == {"accepted": 1}
 
 
 def test_the_portal_and_the_key_are_those_of_the_environment(

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
-from weakref import WeakSet
 
 from keyportal_client.errors import PortalAwayError
 from keyportal_client.verifying import process_state
 from keyportal_client.verifying.base import BaseVerifier
-from keyportal_client.verifying.feed import Feed
+from keyportal_client.verifying.feed import LAST_COUNTS, Feed
 from keyportal_client.verifying.forking import _all as every_verifier
 
 
@@ -19,7 +18,7 @@ class ThreadlessFeed(Feed):
 
     def __init__(self, *parts: Any, **more: Any) -> None:
         super().__init__(*parts, **more)
-        self._turns = threading.RLock()  # a verifier may be found to be garbage, and close, during a turn
+        self._turns = threading.Lock()
 
     def ensure_started(self) -> None:
         """Poll if the lease is over: there is no thread that would."""
@@ -27,7 +26,7 @@ class ThreadlessFeed(Feed):
             self.poll()
 
     def end(self, within: float) -> None:
-        """Poll no more. A verifier that is garbage may be found while its feed polls, so nothing is sent here."""
+        """Poll no more. This may be called during a poll, if the verifier is found to be garbage then."""
         self._stopped.set()
 
     def join(self, within: float) -> None:
@@ -36,7 +35,9 @@ class ThreadlessFeed(Feed):
         self._line.close()
 
     def poll(self) -> None:
-        """Hear of changes now."""
+        """Hear of changes now, unless it has ended."""
+        if self._stopped.is_set():
+            return
         with self._turns:
             try:
                 self._poll()
@@ -57,7 +58,8 @@ class Verifiers:
     """All verifiers of this process, those included that were made before, as at the import of a service."""
 
     def __init__(self) -> None:
-        self._feeds: WeakSet[ThreadlessFeed] = WeakSet()
+        self._feeds: list[ThreadlessFeed] = []
+        """Those of verifiers that are garbage included, for what they counted."""
 
     @contextmanager
     def threadless(self) -> Iterator[None]:
@@ -68,6 +70,9 @@ class Verifiers:
                 yield
         finally:
             self.begin_anew()
+            for feed in self._feeds:
+                feed.stop(LAST_COUNTS)
+            self._feeds.clear()
 
     def poll(self) -> None:
         """Have all of them hear of changes."""
@@ -89,5 +94,5 @@ class Verifiers:
 
     def _feed(self, *parts: Any, **more: Any) -> ThreadlessFeed:
         feed = ThreadlessFeed(*parts, **more)
-        self._feeds.add(feed)
+        self._feeds.append(feed)
         return feed
