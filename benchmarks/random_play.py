@@ -37,6 +37,8 @@ class Play:
             self.wait: 4,
             self.reconnect: 1,
             self.change_without_triggers: 1,
+            self.restore: 1,
+            self.go_back_without_a_start: 1,
         }
         """What can happen, and how often."""
         self._random = random
@@ -95,6 +97,14 @@ class Play:
     def change_without_triggers(self) -> None:
         """Change a row in a way that only the catalogue shows."""
         self.world.database.change_without_triggers(self._random.choice(KEYS))
+
+    def restore(self) -> None:
+        """Put an earlier state in place, and start the server anew."""
+        self.world.database.restore(self._random.randint(1, 3))
+
+    def go_back_without_a_start(self) -> None:
+        """Put an earlier state in place while the server runs."""
+        self.world.database.go_back_without_a_start(self._random.randint(1, 3))
 
     def _happens(self, chance: float) -> bool:
         return self._random.random() < chance

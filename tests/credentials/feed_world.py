@@ -96,6 +96,24 @@ class Database:
         for worker in self._world.workers:
             worker.may_lose = False
 
+    def restore(self, commits: int) -> None:
+        """Return to an earlier state as a backup or a failover does: with a new start of the server."""
+        self.go_back(commits)
+        self.schema += 1
+        for worker in self._world.workers:
+            worker.connect()
+
+    def go_back_without_a_start(self, commits: int) -> None:
+        """Return to an earlier state while everybody knows everything, and all workers notice before anybody asks.
+
+        What is asked around that moment is beyond what can be told: docs/change-feed.md, "What can get round it".
+        """
+        self._world.settle()
+        self.go_back(commits)
+        for worker in self._world.workers:
+            worker.beat()
+            worker.receive(len(worker.arriving))
+
     def change_without_triggers(self, key: str) -> None:
         """Disable the triggers, change a row, and create them anew: only the catalogue shows it."""
         self.schema += 1
@@ -215,6 +233,14 @@ class World:
                     self.begin_ask(verifier, self.workers[places[0]], key)
                     self.look_up(verifier.asks[-1])
                     self.end_ask(verifier, place=-1)
+
+    def settle(self) -> None:
+        """Let everything arrive, and everybody know everything."""
+        for verifier in self.verifiers:
+            self.end_poll(verifier, is_lost=True)
+            verifier.asks.clear()
+        for _ in range(4):
+            self.pass_quarter(range(len(self.workers)))
 
     def begin_poll(self, verifier: Verifier) -> None:
         """Begin a poll, unless one is under way."""

@@ -26,15 +26,7 @@ class Machine(RuleBasedStateMachine):
         self.world = World()
         for worker in self.world.workers:
             worker.connect()
-        self.settle()
-
-    def settle(self) -> None:
-        """Let everything arrive, and everybody know everything."""
-        for verifier in self.world.verifiers:
-            self.world.end_poll(verifier, is_lost=True)
-            verifier.asks.clear()
-        for _ in range(4):
-            self.world.pass_quarter([0, 1])
+        self.world.settle()
 
     @rule(
         keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=3), lost_by=st.sampled_from([(), (), (), (0,), (1,)])
@@ -44,7 +36,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule(commits=st.integers(1, 3))
     def restore(self, commits: int) -> None:
-        self.world.database.go_back(commits)
+        self.world.database.restore(commits)
+
+    @rule(commits=st.integers(1, 3))
+    def go_back_without_a_start(self, commits: int) -> None:
+        self.world.database.go_back_without_a_start(commits)
 
     @rule(key=st.sampled_from(KEYS))
     def change_without_triggers(self, key: str) -> None:
@@ -120,7 +116,7 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """See that everybody can judge again once everything works."""
-        self.settle()
+        self.world.settle()
         for verifier in self.world.verifiers:
             assert all(verifier.store.get(verifier.store.digest(key)) for key in KEYS)
 
