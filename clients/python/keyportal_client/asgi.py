@@ -55,6 +55,8 @@ class KeyportalMiddleware:
         self._needed: dict[str, Any] = {"scopes": scopes, "environment": environment}
         self._find_user = user
         self._authenticator = authenticator or AsyncAuthenticator(**options)
+        if authenticator is None:
+            self._authenticator.note_what_is_missing()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request or handshake."""

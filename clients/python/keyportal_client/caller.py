@@ -21,7 +21,9 @@ PAUSES: Final = (0.3, 1.0)
 """Seconds before the second and the third try."""
 MAX_PAUSE: Final = 5
 """Seconds of a Retry-After for which it is worth keeping a person waiting."""
-_CREDENTIAL: Final = re.compile(r"[!-~]{1,8000}", re.ASCII)
+BEARER: Final = "Bearer "
+OF_FORM: Final = "those have no blanks, quotes or special characters."
+_CREDENTIAL: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,8000}=*")
 
 
 class Credential(Protocol):
@@ -80,14 +82,20 @@ class Caller:
         target = f"/api/v1/{path}?{urlencode(query)}" if query else f"/api/v1/{path}"
         sent = dict(headers or {}) | ({"Content-Type": "application/json"} if body is not None else {})
         data = json.dumps(body).encode() if body is not None else None
-        token = self._credential.current()
+        # What is raised has this frame, so no credential is in it: the text of a call has none.
+        call = _with_bearer(Call(method, target, sent, data), self._credential.current())
         try:
-            return self._send(Call(method, target, {**sent, **_bearer(token)}, data))
+            return self._send(call)
         except NotAuthenticatedError as error:
-            renewed = self._credential.renewed(token) if error.code == "expired" else None
+            renewed = self._renewed(call) if error.code == "expired" else None
             if renewed is None:
                 raise
-        return self._send(Call(method, target, {**sent, **_bearer(renewed)}, data))
+        return self._send(renewed)
+
+    def _renewed(self, call: Call) -> Call | None:
+        """Return the call with what is used instead of its token; None if there is nothing."""
+        text = self._credential.renewed(call.headers["Authorization"].removeprefix(BEARER))
+        return None if text is None else _with_bearer(call, text)
 
     def _send(self, call: Call) -> Result:
         for pause in PAUSES:
@@ -106,18 +114,18 @@ class Caller:
 
 
 def is_well_formed(credential: str) -> bool:
-    """Return whether a header can carry this text. What none can carry is no credential."""
+    """Return whether this can be a bearer token (RFC 6750 §2.1): what is in quotes, or has blanks, is none."""
     return _CREDENTIAL.fullmatch(credential) is not None
 
 
 def _refuse_malformed(credential: str) -> None:
     if not is_well_formed(credential):
-        raise CredentialError("This is not a credential: those have no blanks, line breaks or special characters.")
+        raise CredentialError(f"This is not a credential: {OF_FORM}")
 
 
-def _bearer(credential: str) -> dict[str, str]:
+def _with_bearer(call: Call, credential: str) -> Call:
     _refuse_malformed(credential)
-    return {"Authorization": f"Bearer {credential}"}
+    return call._replace(headers={**call.headers, "Authorization": f"{BEARER}{credential}"})
 
 
 def _wait_after(error: UnreachableError | RefusedError, pause: float) -> float | None:

@@ -68,6 +68,7 @@ class Keyportal:
         self._find_user = user
         self._scheme = BearerScheme(scheme_name)
         self._authenticator = AsyncAuthenticator(**options)
+        self._authenticator.note_what_is_missing()
 
     def requires(self, *scopes: str, environment: str | None = None) -> Dependency:
         """Return the dependency of a route, router or application that needs a credential with these scopes.

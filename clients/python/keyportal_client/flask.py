@@ -36,6 +36,7 @@ class Keyportal:
     def __init__(self, *, user: FindUser | None = None, **options: "Unpack[Options]") -> None:
         self._find_user = user
         self._authenticator = Authenticator(**options)
+        self._authenticator.note_what_is_missing()
 
     def requires(self, *scopes: str, environment: str | None = None) -> Callable[[View], View]:
         """Return the decorator of a view, async or not, that needs a credential with these scopes.

@@ -93,6 +93,7 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
 )
 """Of the portal's codes, those that a check of a credential can have."""
 UNAVAILABLE: Final = "unavailable"
+PROBLEM: Final = "application/problem+json"
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 
@@ -138,8 +139,8 @@ class Refusal:
         return ", ".join(parts)
 
     def response_headers(self, realm: str = "keyportal") -> dict[str, str]:
-        """Return the headers of the response, which must not be stored."""
-        headers = {"Cache-Control": "no-store", **self.headers}
+        """Return the headers of the response: what its body is, and that it must not be stored."""
+        headers = {"Content-Type": PROBLEM, "Cache-Control": "no-store", **self.headers}
         if challenge := self.challenge(realm):
             headers["WWW-Authenticate"] = challenge
         if self.retry_after:

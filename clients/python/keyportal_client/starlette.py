@@ -30,6 +30,7 @@ class Keyportal:
     def __init__(self, *, user: FindUser | None = None, **options: "Unpack[Options]") -> None:
         self._find_user = user
         self._authenticator = AsyncAuthenticator(**options)
+        self._authenticator.note_what_is_missing()
 
     def requires(self, *scopes: str, environment: str | None = None) -> Middleware:
         """Return the middleware for a route, a mount or an application that needs a credential with these scopes."""

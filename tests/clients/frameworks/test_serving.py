@@ -1,9 +1,12 @@
 """The parts that all doors share: networks, what a request says, plain identities, and the options."""
 
+import re
+from functools import partial
 from typing import Any
 
 import pytest
 
+from keyportal_client.asgi import KeyportalMiddleware
 from keyportal_client.django import requires as requires_of_django
 from keyportal_client.drf import HasScope
 from keyportal_client.errors import ConfigurationError, CredentialRefusedError
@@ -92,6 +95,33 @@ def test_a_request_does_not_show_what_was_sent() -> None:
 def test_an_authenticator_does_not_show_its_key() -> None:
     authenticator = Authenticator(key=SECRET)
     assert SECRET not in f"{authenticator}{vars(authenticator)}"
+
+
+async def app(scope: object, receive: object, send: object) -> None:
+    """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "said"),
+    [
+        (FlaskKeyportal, {}, ["KEYPORTAL_PORTAL", "KEYPORTAL_KEY"]),
+        (FastAPIKeyportal, {"portal": "https://keys.example.com"}, ["KEYPORTAL_KEY"]),
+        (StarletteKeyportal, {"key": SECRET}, ["KEYPORTAL_PORTAL"]),
+        (partial(KeyportalMiddleware, app), {"key": f"'{SECRET}'", "portal": "https://keys.example.com"}, ["quotes"]),
+        (FlaskKeyportal, {"trust": "assertion", "audience": "reports"}, ["KEYPORTAL_PORTAL"]),
+        (FastAPIKeyportal, {"trust": "headers", "trusted_networks": ["10.0.0.5"]}, []),
+        (StarletteKeyportal, {"portal": "https://keys.example.com", "key": SECRET}, []),
+    ],
+)
+def test_what_is_not_set_is_said_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, make: Any, options: Any, said: list[str]
+) -> None:
+    for name in ("KEYPORTAL_PORTAL", "KEYPORTAL_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    make(**options)
+    assert len(caplog.records) == bool(said)
+    assert re.findall(r"KEYPORTAL_(?:PORTAL|KEY)(?= to)|quotes", caplog.text) == said
+    assert SECRET not in caplog.text
 
 
 def test_a_plain_identity_is_whom_the_gateway_names() -> None:

@@ -1,8 +1,10 @@
 """The signed identity behind a gateway: for one service and a minute, checked by the portal's published keys alone."""
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from keyportal_client import (
 )
 from keyportal_client.errors import ConfigurationError
 from keyportal_client.refusals import Refusal
+from keyportal_client.verifying.answers import Answer
+from keyportal_client.verifying.key_set import CALL, KeySet
 from tests.clients.stub import problem
 from tests.clients.verifying.clock import Clock
 from tests.clients.verifying.samples import KEY, OWNER
@@ -136,6 +140,20 @@ def test_without_the_portal_its_keys_are_good_for_an_hour(
     del scripted.instead[JWKS]
     clock.pass_by(2)
     verifier.authenticate(an_assertion(scripted.url, time.time()))
+
+
+def test_nobody_waits_for_newer_keys_who_has_one_that_is_known(clock: Clock) -> None:
+    published, keys = ring_of().public_set(), KeySet(now=clock)
+    known: str = published["keys"][0]["kid"]
+    fetching = keys.renew_for(known)
+    assert next(fetching) is CALL
+    with pytest.raises(StopIteration):
+        fetching.send(Answer(200, "", json.dumps(published).encode()))
+    clock.pass_by(300)
+    first, second, third = (keys.renew_for(key_id) for key_id in (known, known, "another"))
+    assert next(first) is CALL
+    assert next(second, "goes on") == "goes on"
+    assert isinstance(next(third), Future)
 
 
 def test_the_issuer_is_the_portals_public_address(scripted: ScriptedPortal, clock: Clock) -> None:

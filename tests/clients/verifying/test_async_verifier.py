@@ -227,4 +227,4 @@ def test_a_portal_that_never_ends_its_answer_is_given_up(
 
     asyncio.run(check())
     go.set()
-    assert "did not answer within 0.05 s" in caplog.text
+    assert "did not answer in time" in caplog.text

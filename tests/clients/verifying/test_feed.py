@@ -105,7 +105,7 @@ def test_a_portal_that_is_away_is_polled_less_often(world: World, pause: float, 
     "body",
     [b"", b"[]", b"{}", b'{"cursor": "x", "as_of_ms": 1, "tags": []}']
     + [json.dumps({"cursor": cursor(6).text, "tags": [], **wrong}).encode() for wrong in ({}, {"as_of_ms": -1})]
-    + [json.dumps({"cursor": cursor(6).text, "as_of_ms": ms, "tags": []}).encode() for ms in (True, 1.5, "1")]
+    + [json.dumps({"cursor": cursor(6).text, "as_of_ms": ms, "tags": []}).encode() for ms in (True, 1.5, "1", 10**400)]
     + [json.dumps({"cursor": cursor(6).text, "as_of_ms": 1, **wrong}).encode() for wrong in ({}, {"tags": [1]})],
 )
 def test_nonsense_extends_no_lease_and_moves_no_cursor(world: World, body: bytes) -> None:

@@ -1,6 +1,7 @@
 """A verifier over real connections: asked once, judged from memory, told of changes, honest when it can't know."""
 
 import gc
+import socket
 
 import pytest
 
@@ -199,7 +200,29 @@ def test_a_portal_that_is_not_there_is_asked_once_a_second_and_recovers_by_itsel
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     clock.pass_by(5)
     wait_until(lambda: len(caplog.records) > 1)
-    assert "This is over" in caplog.records[1].getMessage()
+    assert "keyportal: this is over" in caplog.records[1].getMessage()
+
+
+def test_a_portal_that_hangs_is_one_fault_for_questions_and_polls(
+    caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with Verifier(f"http://127.0.0.1:{listener.getsockname()[1]}", key=SERVICE_KEY, timeout=0.2) as hanging:
+            assert refusal(hanging, a_secret()).code == "unavailable"
+            feed = hanging._state.feed
+            wait_until(lambda: feed._failures > 1)
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
+        assert "did not answer in time" in caplog.text
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_portal_that_leads_elsewhere_is_said_to(
+    scripted: ScriptedPortal, verifier: Verifier, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    scripted.everywhere(Reply(status, b"", headers={"Location": "https://elsewhere.example/"}))
+    assert refusal(verifier, scripted.new_key()).code == "unavailable"
+    assert f"leads to another one (status {status})" in caplog.text
+    assert "elsewhere" not in caplog.text
 
 
 def test_a_service_key_that_is_refused_says_so_and_heals_when_it_is_made_good(
@@ -319,6 +342,7 @@ def test_the_portal_and_the_key_are_those_of_the_environment(
         ("https://keys.example.com", {}, ConfigurationError),
         ("https://keys.example.com", {"key": ""}, ConfigurationError),
         ("https://keys.example.com", {"key": "two\nlines"}, CredentialError),
+        ("https://keys.example.com", {"key": f'"{SERVICE_KEY}"'}, CredentialError),
         ("http://keys.example.com", {"key": "k"}, AddressError),
         ("https://keys.example.com", {"key": "k", "service": "My Service"}, ConfigurationError),
         ("https://keys.example.com", {"key": "k", "timeout": 0}, ConfigurationError),

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from keyportal_client.address import PortalAddress
 from keyportal_client.answers import json_of
-from keyportal_client.caller import is_well_formed
+from keyportal_client.caller import OF_FORM, is_well_formed
 from keyportal_client.calling.oauth_answers import token_of
 from keyportal_client.calling.renewing import AccessToken, RenewedCredential
 from keyportal_client.conforming import conform
@@ -44,7 +44,7 @@ class ClientCredentials(RenewedCredential):
     ) -> None:
         super().__init__()
         if not is_well_formed(key):
-            raise CredentialError("This is not the secret of a key: those have no blanks or special characters.")
+            raise CredentialError(f"This is not the secret of a key: {OF_FORM}")
         self._transport = Transport(PortalAddress.parse(portal), timeout=timeout, agent="(client)")
         self._key = key
         self._client_id = ""

@@ -42,7 +42,7 @@ class Announcements:
                 is_new = (self._digest, kind) not in _told
                 _told.add((self._digest, kind))
             if is_new:
-                logger.warning("%s", message)
+                logger.warning("keyportal: %s", message)
                 warnings.warn(message, KeyEndingWarning, stacklevel=2)
 
 

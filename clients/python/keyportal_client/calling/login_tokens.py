@@ -94,8 +94,12 @@ class LoginTokens(RenewedCredential):
 
         Raises `KeyportalError`.
         """
+        try:
+            call = calls.log_in_call(email=email, password=password, scopes=scopes)
+        finally:
+            del password  # what is raised has this frame
         with self._store.locked():
-            tokens = calls.log_in(self._transport, email=email, password=password, scopes=scopes)
+            tokens = calls.tokens_of(self._transport, call)
             self._store.save(self._stored(tokens))
         self.forget()
 
@@ -128,14 +132,14 @@ class LoginTokens(RenewedCredential):
                 raise NotLoggedInError("You are not logged in. Log in first.")
             if held.access_token != self.text and _is_good(held):
                 return _token(held)
-            held = self._stored(self._refresh(held.refresh_token))
+            held = self._stored(self._refresh(held))
             self._store.save(held)
             return _token(held)
 
-    def _refresh(self, refresh_token: str) -> Tokens:
+    def _refresh(self, held: StoredTokens) -> Tokens:
         """Return the next tokens. A log-in that has ended is forgotten: its token must not be sent again."""
         try:
-            return calls.refresh(self._transport, refresh_token)
+            return calls.refresh(self._transport, held.refresh_token)
         except RefusedError as error:
             if error.code != "invalid_grant":
                 raise

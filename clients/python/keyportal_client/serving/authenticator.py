@@ -14,7 +14,7 @@ from keyportal_client.serving.incoming import Incoming
 from keyportal_client.serving.options import CheckOptions, Options
 from keyportal_client.serving.responses import ProblemResponse, problem_response
 from keyportal_client.verifying import clock
-from keyportal_client.verifying.access import portal_address
+from keyportal_client.verifying.access import portal_address, service_key
 from keyportal_client.verifying.assertion_verifier import HEADER, AssertionVerifier, AsyncAssertionVerifier
 from keyportal_client.verifying.assertions import not_enough
 from keyportal_client.verifying.async_verifier import AsyncVerifier
@@ -103,6 +103,18 @@ class BaseAuthenticator(ABC, Generic[AnyVerifier]):
         except KeyportalError as error:
             self._faults.note(str(error))
         raise VerdictUnavailableError(Refusal(UNAVAILABLE, retry_after=MISCONFIGURED))
+
+    def note_what_is_missing(self) -> None:
+        """Log now what the environment lacks, and not at the first request: at a start, somebody reads the log."""
+        given = self._named("portal", "key")
+        portal = given.get("portal")
+        try:
+            if self._options.trust == "credential":
+                service_key(portal, given.get("key"))
+            if self._options.trust != "headers":
+                portal_address(portal)
+        except KeyportalError as error:
+            self._faults.note(str(error))
 
     @abstractmethod
     def _make(self) -> AnyVerifier:

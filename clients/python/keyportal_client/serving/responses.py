@@ -5,7 +5,6 @@ from typing import Final, NamedTuple
 
 from keyportal_client.refusals import Refusal
 
-PROBLEM: Final = "application/problem+json"
 _CLOSE_CODES: Final = {401: 3000, 403: 3003, 429: 1013, 503: 1013}
 _POLICY_VIOLATION: Final = 1008
 
@@ -23,8 +22,7 @@ def problem_response(refusal: Refusal, portal: str) -> ProblemResponse:
     problem = refusal.problem(portal)
     if not portal:
         del problem["type"]
-    headers = {**refusal.response_headers(), "Content-Type": PROBLEM}
-    return ProblemResponse(refusal.status, headers, json.dumps(problem, ensure_ascii=False).encode())
+    return ProblemResponse(refusal.status, refusal.response_headers(), json.dumps(problem, ensure_ascii=False).encode())
 
 
 def close_code(refusal: Refusal) -> int:

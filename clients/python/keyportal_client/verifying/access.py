@@ -6,10 +6,15 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from keyportal_client.address import PortalAddress
-from keyportal_client.caller import is_well_formed
-from keyportal_client.errors import ConfigurationError, CredentialError, PlainHTTPError
+from keyportal_client.caller import OF_FORM, is_well_formed
+from keyportal_client.errors import AddressError, ConfigurationError, CredentialError, PlainHTTPError
 
 TRUE: Final = ("1", "true", "yes", "on")
+NO_PORTAL: Final = "No portal is named. Set KEYPORTAL_PORTAL to its address."
+NO_KEY: Final = (
+    "This service has no key of its own. Set KEYPORTAL_KEY to one with the scope credentials:verify, which the "
+    "portal's operators grant."
+)
 OR_ALLOW_IT: Final = (
     "In a private network, such as of containers on one machine, set KEYPORTAL_ALLOW_HTTP=true instead."
 )
@@ -33,15 +38,18 @@ def access_to(portal: str | None, key: str | None, timeout: float) -> Access:
 
     Raises `ConfigurationError`, `AddressError`, `CredentialError`.
     """
-    secret = (key if key is not None else os.environ.get("KEYPORTAL_KEY", "")).strip()
-    if not secret:
-        raise ConfigurationError(
-            "This verifier has no key. Set KEYPORTAL_KEY to one with the scope credentials:verify, which the portal's "
-            "operators grant."
-        )
-    if not is_well_formed(secret):
-        raise CredentialError("The key of this verifier is none: those have no blanks or special characters.")
+    secret = service_key(portal, key)
     return replace(public_access_to(portal, timeout), key=secret)
+
+
+def service_key(portal: str | None, key: str | None) -> str:
+    """Return the service's own key. Raises `ConfigurationError`, which names the portal too if that is missing."""
+    secret = _setting(key, "KEYPORTAL_KEY")
+    if not secret:
+        raise ConfigurationError(NO_KEY if _setting(portal, "KEYPORTAL_PORTAL") else f"{NO_PORTAL} {NO_KEY}")
+    if not is_well_formed(secret):
+        raise CredentialError(f"KEYPORTAL_KEY is no key: {OF_FORM}")
+    return secret
 
 
 def public_access_to(portal: str | None, timeout: float) -> Access:
@@ -54,14 +62,21 @@ def public_access_to(portal: str | None, timeout: float) -> Access:
 
 def portal_address(portal: str | None) -> PortalAddress:
     """Return the portal's address, from the environment for None. Raises `ConfigurationError`, `AddressError`."""
-    written = (portal if portal is not None else os.environ.get("KEYPORTAL_PORTAL", "")).strip()
+    written = _setting(portal, "KEYPORTAL_PORTAL")
     if not written:
-        raise ConfigurationError("This verifier has no portal. Set KEYPORTAL_PORTAL to its address.")
+        raise ConfigurationError(NO_PORTAL)
     allow_http = os.environ.get("KEYPORTAL_ALLOW_HTTP", "").strip().lower() in TRUE
     try:
         return PortalAddress.parse(written, allow_http=allow_http)
-    except PlainHTTPError as error:
-        raise PlainHTTPError(f"{error} {OR_ALLOW_IT}") from None
+    except AddressError as error:
+        name = "KEYPORTAL_PORTAL" if portal is None else "The portal"
+        advice = f" {OR_ALLOW_IT}" if isinstance(error, PlainHTTPError) else ""
+        raise type(error)(f"{name} is wrong. {error}{advice}") from None
+
+
+def _setting(given: str | None, variable: str) -> str:
+    """Return what was given, or else what the environment says; empty for neither."""
+    return (given if given is not None else os.environ.get(variable, "")).strip()
 
 
 def _tls_for(address: PortalAddress) -> ssl.SSLContext:

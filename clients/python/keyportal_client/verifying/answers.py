@@ -27,6 +27,10 @@ LIMITED: Final = (
     "operators can raise KEYPORTAL_LIMIT_SERVICE and KEYPORTAL_LIMIT_MISSES."
 )
 BUSY: Final = "The portal can't answer now (status {status}). Its operators find the cause in its log and at /readyz."
+REDIRECT: Final = (
+    "The portal's address leads to another one (status {status}), which this service's key is not sent to. Set "
+    "KEYPORTAL_PORTAL to the address at the end."
+)
 QUESTION: Final = "The portal refuses a question of this service ({code}). Check the scopes' names, and both versions."
 _CODE: Final = re.compile(r"[a-z_]{1,32}")
 
@@ -74,7 +78,7 @@ def parse_changes(answer: Answer) -> Changes:
     try:
         tags = None if body.get("reset") is True else tuple(map(_text, body["tags"]))
         return Changes(Cursor.parse(body["cursor"]), _milliseconds(body["as_of_ms"]) / 1000, tags)
-    except (KeyError, TypeError, ValueError, UnexpectedAnswerError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, UnexpectedAnswerError) as error:
         raise PortalAwayError(NOT_A_PORTAL, pause=LONG_PAUSE) from error
 
 
@@ -100,6 +104,8 @@ def _why_not(answer: Answer, body: object) -> PortalAwayError:
     status, code = answer.status, body.get("code") if isinstance(body, dict) else None
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return PortalAwayError(LIMITED, retry_after=_seconds(answer.retry_after))
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return PortalAwayError(REDIRECT.format(status=status), retry_after=int(LONG_PAUSE), pause=LONG_PAUSE)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return PortalAwayError(BUSY.format(status=status), retry_after=_seconds(answer.retry_after))
     if not isinstance(code, str) or not _CODE.fullmatch(code):

@@ -90,10 +90,17 @@ class Assertions:
         )
 
 
+def _about(credential: Credential) -> dict[str, str]:
+    """Return which credential it is, for its holder."""
+    if credential.kind == "api_key":
+        return {"key": credential.id, **({"name": credential.name} if credential.name else {})}
+    token = {"token": credential.id} if credential.id.startswith("tok_") else {}  # a gateway's headers do not tell it
+    return {**token, "client": credential.client_id}
+
+
 def not_enough(credential: Credential, requirements: Requirements) -> Refusal | None:
     """Return why a good credential is not for this request."""
-    about = {"key": credential.key_id} if credential.key_id else {"client": credential.client_id}
-    headers = credential.headers
+    about, headers = _about(credential), credential.headers
     if requirements.environment and requirements.environment != credential.environment:
         return Refusal("wrong_environment", about={**about, "environment": credential.environment}, headers=headers)
     if not credential.scopes.issuperset(requirements.scopes):

@@ -101,9 +101,12 @@ def is_stale(error: Exception, trace: Trace) -> bool:
 
 
 def away(error: Exception, portal: PortalAddress, *, timeout: float) -> PortalAwayError:
-    """Return the error that says why there is no answer, without anything of the request."""
+    """Return the error that says why there is no answer, without anything of the request.
+
+    It is the same for polls, which wait less long, so that one portal that hangs is one fault.
+    """
     if isinstance(error, httpx.TimeoutException):
-        message = why_unconnected(portal, TimeoutError(), timeout=timeout)
+        message = f"{portal} did not answer in time. Check the address, your network, and the portal's load."
     elif isinstance(error, UnreachableError):
         message = str(error)
     elif isinstance(error, (httpx.ReadError, httpx.WriteError, httpx.CloseError)):

@@ -26,7 +26,7 @@ class FaultLog:
             is_new = fault not in self._seen
             self._seen[fault] = self._now()
         if is_new:
-            logger.error("%s While this lasts, what only the portal can say is answered with 503.", fault)
+            logger.error("keyportal: %s While this lasts, what only the portal can say is answered with 503.", fault)
 
     def succeed(self) -> None:
         """Note that the portal has answered as it should. Faults that were not seen for a while are over."""
@@ -38,4 +38,4 @@ class FaultLog:
             for fault in over:
                 del self._seen[fault]
         for fault in over:
-            logger.warning("This is over: %s", fault)
+            logger.warning("keyportal: this is over: %s", fault)

@@ -131,7 +131,7 @@ class Feed:
             try:
                 pause = self.turn()
             except Exception:
-                logger.exception("The change feed of keyportal has failed. Please report this. It goes on.")
+                logger.exception("keyportal: the change feed has failed. Please report this. It goes on.")
                 self._store.end_idling()
                 pause = REPORT_EVERY
         self._report_all()

@@ -54,7 +54,7 @@ class KeySet:
     def renew_for(self, key_id: str) -> Generator[Step, StepResult, bool]:
         """Fetch the keys if it is time to, or if this one is unknown; return whether they have been fetched just now.
 
-        Who comes meanwhile waits. Without an answer, the keys from before are kept.
+        Who comes meanwhile waits, unless the key is known. Without an answer, the keys from before are kept.
         """
         flight, is_first = self._join(key_id)
         if flight is None:
@@ -76,10 +76,11 @@ class KeySet:
         """Return the fetching of keys, and whether it is the caller who has to fetch them; None if it is not needed."""
         with self._lock:
             now, pause = self._now(), RETRY_EVERY if self.is_known else RETRY_SOON
-            if key_id in self._keys and now - self._fetched_at < RENEW_AFTER:
+            has_key = self.is_known and key_id in self._keys
+            if has_key and now - self._fetched_at < RENEW_AFTER:
                 return None, False
             if self._flight is not None:
-                return self._flight, False
+                return (None if has_key else self._flight), False
             if now - self._tried_at < pause:
                 return None, False
             self._tried_at, self._flight = now, Future()
