@@ -12,6 +12,7 @@ import httpx
 
 from keyportal_client import __version__
 from keyportal_client.address import PortalAddress
+from keyportal_client.bounded import BoundedTransport
 from keyportal_client.errors import KeyportalError, UnexpectedAnswerError, UnreachableError
 from keyportal_client.reaching import cause_of, httpx_proxy_for, why_unconnected
 
@@ -65,21 +66,21 @@ class Transport:
         """Return the answer, or why there is none."""
         progress = _Progress()
         try:
-            with self._open() as transport:
+            with self._open() as transport, transport.within(2 * self._timeout):
                 return self._exchange(transport, call, progress)
         except KeyportalError as error:
             return error
         except _FAILURES as error:
             return self._why(error, progress)
 
-    def _open(self) -> httpx.HTTPTransport:
+    def _open(self) -> BoundedTransport:
         """Return a connection of this request's own. Raises `UnreachableError`."""
         portal = self.portal
         tls = ssl.create_default_context() if portal.is_https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         # TLS goes through the tunnel to the portal itself: a proxy sees its name and nothing else.
-        return httpx.HTTPTransport(verify=tls, trust_env=False, proxy=httpx_proxy_for(portal))
+        return BoundedTransport(verify=tls, proxy=httpx_proxy_for(portal))
 
-    def _exchange(self, transport: httpx.HTTPTransport, call: Call, progress: "_Progress") -> Answer:
+    def _exchange(self, transport: BoundedTransport, call: Call, progress: "_Progress") -> Answer:
         headers = {"Accept": "application/json", "User-Agent": self._agent, "Connection": "close", **call.headers}
         extensions = {"timeout": httpx.Timeout(self._timeout).as_dict(), "trace": progress}
         url = f"{self.portal}{call.path}"

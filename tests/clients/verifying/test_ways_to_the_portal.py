@@ -6,12 +6,14 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from keyportal_client import AsyncVerifier, VerdictUnavailableError, Verifier
+from keyportal_client.api import Client
+from keyportal_client.caller import FixedCredential
 from keyportal_client.errors import AddressError, UnreachableError
 from keyportal_client.verifying.access import access_to
 from keyportal_client.verifying.exchange import proxy_of
@@ -23,17 +25,17 @@ from tests.ports import free_port
 
 pytestmark = pytest.mark.once
 
-Check = Callable[[str, str], str]
+Check = Callable[..., str]
 
 
-def check_in_thread(portal: str, secret: str) -> str:
-    with Verifier(portal, key=SERVICE_KEY, timeout=30.0) as verifier:
+def check_in_thread(portal: str, secret: str, timeout: float = 30.0) -> str:
+    with Verifier(portal, key=SERVICE_KEY, timeout=timeout) as verifier:
         return verifier.verify(secret).id
 
 
-def check_in_loop(portal: str, secret: str) -> str:
+def check_in_loop(portal: str, secret: str, timeout: float = 30.0) -> str:
     async def check() -> str:
-        async with AsyncVerifier(portal, key=SERVICE_KEY, timeout=30.0) as verifier:
+        async with AsyncVerifier(portal, key=SERVICE_KEY, timeout=timeout) as verifier:
             return (await verifier.verify(secret)).id
 
     return asyncio.run(check())
@@ -42,11 +44,11 @@ def check_in_loop(portal: str, secret: str) -> str:
 both = pytest.mark.parametrize("check", [check_in_thread, check_in_loop])
 
 
-def said_of(check: Check, portal: str, caplog: pytest.LogCaptureFixture) -> str:
+def said_of(check: Check, portal: str, caplog: pytest.LogCaptureFixture, **more: float) -> str:
     """Return what the log says first of a portal that can't be asked."""
     caplog.set_level(logging.DEBUG, "keyportal_client")
     with pytest.raises(VerdictUnavailableError):
-        check(portal, a_secret())
+        check(portal, a_secret(), **more)
     return caplog.records[0].getMessage()
 
 
@@ -112,28 +114,44 @@ def test_what_does_not_speak_http(check: Check, caplog: pytest.LogCaptureFixture
         assert "does not speak HTTP" in said_of(check, stub.url, caplog)
 
 
-def test_an_answer_that_arrives_byte_by_byte_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
-    has_ended = threading.Event()
+@contextlib.contextmanager
+def dribbling() -> Iterator[str]:
+    """Answer on each connection a byte at a time, without an end."""
 
-    def trickle() -> None:
-        connection, _ = listener.accept()
-        with connection, contextlib.suppress(OSError):
-            while not has_ended.wait(0.01):
-                connection.sendall(b"H")
+    def answer() -> None:
+        with contextlib.suppress(OSError):
+            while not has_ended.is_set():
+                connections.append(listener.accept()[0])
 
-    async def check(portal: str) -> None:
-        verifier = AsyncVerifier(portal, key=SERVICE_KEY, timeout=0.1)
-        with pytest.raises(VerdictUnavailableError):
-            await verifier.verify(a_secret())
-        has_ended.set()
-        await verifier.close()
+    def dribble() -> None:
+        while not has_ended.wait(0.01):
+            for connection in connections:
+                with contextlib.suppress(OSError):
+                    connection.sendall(b"H")
 
+    has_ended, connections = threading.Event(), list[socket.socket]()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=trickle)
-        thread.start()
-        asyncio.run(check(f"http://127.0.0.1:{listener.getsockname()[1]}"))
-        thread.join()
-    assert "did not answer within 0.1 s" in caplog.records[0].getMessage()
+        threads = [threading.Thread(target=each, daemon=True) for each in (answer, dribble)]
+        for thread in threads:
+            thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        has_ended.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+    for connection in connections:
+        connection.close()
+
+
+@both
+def test_an_answer_that_arrives_byte_by_byte_is_given_up(check: Check, caplog: pytest.LogCaptureFixture) -> None:
+    with dribbling() as portal:
+        assert "did not answer in time" in said_of(check, portal, caplog, timeout=0.1)
+
+
+def test_a_call_whose_answer_arrives_byte_by_byte_is_given_up() -> None:
+    with dribbling() as portal, pytest.raises(UnreachableError, match="did not answer"):
+        Client(portal, FixedCredential(SERVICE_KEY), timeout=0.1).me()
 
 
 def test_a_proxy_is_used_as_a_tunnel_with_its_own_password(monkeypatch: pytest.MonkeyPatch) -> None:

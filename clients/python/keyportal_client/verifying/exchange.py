@@ -105,7 +105,7 @@ def away(error: Exception, portal: PortalAddress, *, timeout: float) -> PortalAw
 
     It is the same for polls, which wait less long, so that one portal that hangs is one fault.
     """
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         message = f"{portal} did not answer in time. Check the address, your network, and the portal's load."
     elif isinstance(error, UnreachableError):
         message = str(error)

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import httpx
 
+from keyportal_client.bounded import BoundedTransport
 from keyportal_client.verifying.access import Access
 from keyportal_client.verifying.answers import Answer
 from keyportal_client.verifying.exchange import (
@@ -55,24 +56,25 @@ class Line:
         except FAILURES as error:
             return error
 
-    def _exchange(self, transport: httpx.HTTPTransport, call: Call, trace: Trace) -> Answer:
+    def _exchange(self, transport: BoundedTransport, call: Call, trace: Trace) -> Answer:
         request = request_of(call, self._access, timeout=self._timeout, trace=trace)
-        response, body = transport.handle_request(request), Body(self._timeout)
-        try:
-            for chunk in response.iter_raw():
-                body.add(chunk)
-        finally:
-            response.close()
+        with transport.within(self._timeout):
+            response, body = transport.handle_request(request), Body(self._timeout)
+            try:
+                for chunk in response.iter_raw():
+                    body.add(chunk)
+            finally:
+                response.close()
         return answer_of(response, body)
 
     @cached_property
-    def _kept(self) -> httpx.HTTPTransport:
+    def _kept(self) -> BoundedTransport:
         return self._transport(KEPT)
 
     @cached_property
-    def _fresh(self) -> httpx.HTTPTransport:
+    def _fresh(self) -> BoundedTransport:
         return self._transport(NOT_KEPT)
 
-    def _transport(self, limits: httpx.Limits) -> httpx.HTTPTransport:
+    def _transport(self, limits: httpx.Limits) -> BoundedTransport:
         access = self._access
-        return httpx.HTTPTransport(verify=access.tls, trust_env=False, limits=limits, proxy=proxy_of(access))
+        return BoundedTransport(verify=access.tls, limits=limits, proxy=proxy_of(access))
