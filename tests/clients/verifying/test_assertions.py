@@ -1,6 +1,7 @@
 """The signed identity behind a gateway: for one service and a minute, checked by the portal's published keys alone."""
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -95,6 +96,16 @@ def test_no_credential_is_an_assertion(scripted: ScriptedPortal, verifier: Asser
     good = an_assertion(scripted.url, time.time())
     for text in (token, scripted.new_key(), "a.b.c", good + "x", f"{good},{good}", f"Bearer {good}", good + "=" * 9000):
         assert refusal(verifier, text) == Refusal("invalid_token")
+
+
+@pytest.mark.parametrize("kind", ["at+jwt", "JWT", "keyportal-assertion"])
+def test_a_token_of_another_type_is_no_assertion_whatever_it_says(
+    scripted: ScriptedPortal, verifier: AssertionVerifier, kind: str
+) -> None:
+    body = an_assertion(scripted.url, time.time()).split(".")[1]
+    said = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    assert verifier.authenticate(sign_as("keyportal-assertion+jwt", ring_of().primary, said)).id == KEY
+    assert refusal(verifier, sign_as(kind, ring_of().primary, said)) == Refusal("invalid_token")
 
 
 def test_an_assertion_of_the_published_key_under_another_algorithm_is_none(
