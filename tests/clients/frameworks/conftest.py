@@ -21,7 +21,7 @@ def _serving(service: Any) -> Iterator[Serve]:
 
 @pytest.fixture(params=SERVICES)
 def serve(request: pytest.FixtureRequest, keyportal: Any) -> Iterator[Serve]:
-    """Start a service of one framework, whose door is made with these options."""
+    """Start a service of one framework, protected with these options."""
     yield from _serving(SERVICES[request.param])
 
 

@@ -70,7 +70,7 @@ def test_routes_share_one_verifier_and_a_request_is_counted_once(keyportal: InMe
     assert keyportal.usage == {key.id: {"accepted": 2}, other.id: {"accepted": 1}}
 
 
-def test_one_door_believes_nothing_that_another_found_out(keyportal: InMemoryPortal, api_key: MakeKey) -> None:
+def test_one_middleware_believes_nothing_that_another_found_out(keyportal: InMemoryPortal, api_key: MakeKey) -> None:
     key = api_key([SCOPE])
     inner = Keyportal(trust="assertion", audience="https://inner.example.com")
     app = Starlette(routes=[Route("/", state, middleware=[Keyportal().requires(SCOPE), inner.requires(SCOPE)])])
@@ -88,7 +88,7 @@ def test_nothing_of_a_request_is_left_in_what_the_server_shares(keyportal: InMem
     assert shared == {"pool": 1}
 
 
-def test_what_can_not_be_meant_is_said_when_the_door_is_made() -> None:
+def test_what_can_not_be_meant_is_said_at_once() -> None:
     app = Starlette()
     with pytest.raises(ValueError, match="not one name"):
         KeyportalMiddleware(app, scopes="reports:read")

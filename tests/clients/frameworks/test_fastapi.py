@@ -38,8 +38,8 @@ def test_the_description_says_how_to_send_a_credential_and_which_scopes_it_needs
 def test_a_request_is_counted_once_however_many_dependencies_it_has(
     keyportal: InMemoryPortal, api_key: MakeKey
 ) -> None:
-    door, key = Keyportal(), api_key([SCOPE])
-    app = service(door, dependencies=[Depends(door.requires())])
+    protection, key = Keyportal(), api_key([SCOPE])
+    app = service(protection, dependencies=[Depends(protection.requires())])
     assert TestClient(app).get("/reports", headers=key.headers).status_code == 200
     assert keyportal.usage == {key.id: {"accepted": 1}}
 

@@ -14,11 +14,11 @@ pytestmark = pytest.mark.once
 def test_a_blueprint_is_checked_as_a_whole_and_each_request_counted_once(
     keyportal: InMemoryPortal, api_key: MakeKey
 ) -> None:
-    door, app, blueprint = Keyportal(), Flask("service"), Blueprint("api", "api")
-    blueprint.before_request(door.requires()(lambda: None))
+    protection, app, blueprint = Keyportal(), Flask("service"), Blueprint("api", "api")
+    blueprint.before_request(protection.requires()(lambda: None))
 
     @blueprint.get("/reports")
-    @door.requires(SCOPE)
+    @protection.requires(SCOPE)
     def reports() -> str:
         return str(g.credential.id)
 

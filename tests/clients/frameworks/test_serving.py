@@ -1,4 +1,4 @@
-"""The parts that all doors share: networks, what a request says, plain identities, and the options."""
+"""The parts that all frameworks' modules share: networks, what a request says, plain identities, and the options."""
 
 import re
 from functools import partial
@@ -49,7 +49,7 @@ def test_a_peer_without_an_address_is_in_no_network_that_does_not_say_so() -> No
 
 
 @pytest.mark.parametrize("texts", [["10.0.0.1/8"], ["proxy"], ["*"], "10.0.0.0/8"])
-def test_what_is_no_network_is_said_when_the_door_is_made(texts: Any) -> None:
+def test_what_is_no_network_is_said_at_once(texts: Any) -> None:
     with pytest.raises(ConfigurationError, match="trusted_proxies"):
         Authenticator(trusted_proxies=texts)
 
@@ -185,13 +185,13 @@ def test_options_that_can_not_be_meant_open_nothing(options: Any, words: str) ->
 @pytest.mark.parametrize("scopes", [(print,), (["reports:read"],), ("",)])
 def test_what_is_no_scope_is_said_where_it_is_written(scopes: Any) -> None:
     """A decorator without its parentheses, say."""
-    doors = (FastAPIKeyportal(), FlaskKeyportal(), StarletteKeyportal())
-    for requires in (*(door.requires for door in doors), requires_of_django, HasScope):
+    modules = (FastAPIKeyportal(), FlaskKeyportal(), StarletteKeyportal())
+    for requires in (*(module.requires for module in modules), requires_of_django, HasScope):
         with pytest.raises(ValueError, match="scopes are names"):
             requires(*scopes)
 
 
-def test_a_door_is_for_an_environment_that_there_is() -> None:
+def test_what_is_required_is_an_environment_that_there_is() -> None:
     with pytest.raises(ValueError, match="live, test"):
         Authenticator(environment="production")
 

@@ -1,1 +1,1 @@
-"""What the doors of all frameworks share. It knows none of them."""
+"""What the modules for all frameworks share. It knows none of them."""

@@ -1,4 +1,4 @@
-"""No door shows a secret: not in what is raised, with everything that its frames hold, and not in the log."""
+"""No framework's module shows a secret: not in what it raises, with all that its frames hold, and not in the log."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ from tests.clients.frameworks.conftest import Serve
 from tests.clients.frameworks.services import SCOPE, as_django
 
 pytestmark = pytest.mark.once
-UNKNOWN: Final = "kp_live_plantedInATestOfDoors"
+UNKNOWN: Final = "kp_live_plantedInATestOfFrameworks"
 
 
 def shown(error: BaseException | None) -> Iterator[str]:
@@ -63,7 +63,7 @@ def test_what_an_authenticator_raises_holds_no_secret(sent: list[str], keyportal
         assert keyportal.key not in text
 
 
-def test_what_a_door_of_rest_framework_or_fastapi_raises_holds_none(sent: list[str], keyportal: InMemoryPortal) -> None:
+def test_what_rest_framework_and_fastapi_raise_holds_none(sent: list[str], keyportal: InMemoryPortal) -> None:
     header = ",".join(f"Bearer {secret}" for secret in sent)
     plain = RequestFactory().get("/", headers={"Authorization": header})
     request, permission = Request(plain, authenticators=[KeyportalAuthentication()]), HasScope(SCOPE)()

@@ -1,4 +1,4 @@
-"""What every framework's door lets in, and what it answers to everything else: one thing, whatever the framework."""
+"""What every framework's module lets in, and what it answers to everything else: one thing, whatever the framework."""
 
 import json
 from datetime import timedelta
