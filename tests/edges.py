@@ -4,9 +4,10 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from tests.gateways import BROWSER_APP, started
@@ -22,6 +23,7 @@ TRUSTED: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 WORKERS: Final = 2
 SECONDS: Final = {
     "POLL_EVERY, REPORT_EVERY, LOOK_EVERY = 0.25, 5, 0.01": "POLL_EVERY, REPORT_EVERY, LOOK_EVERY = 0.05, 0.5, 0.01",
+    "OVER_AFTER = 6": "OVER_AFTER = 1",
     "LEADS_FOR = 3": "LEADS_FOR = 1",
 }
 """What the tests wait for comes sooner."""
@@ -92,10 +94,11 @@ def running_edge(
     trusted: Path = TRUSTED,
     workers: int = WORKERS,
     as_shipped: bool = False,
+    changed: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Edge]:
     """Start nginx with the files of clients/nginx. `more` are options of `start`, the other texts configuration.
 
-    Unless it is to be as shipped, what the tests wait for comes sooner.
+    Unless it is to be as shipped, what the tests wait for comes sooner. `changed` are more replacements of patterns.
     """
     changes = {
         r'portal = "[^"]+",': f'portal = "{portal}", {more}',
@@ -104,6 +107,7 @@ def running_edge(
         r"127\.0\.0\.1:9000": f"127.0.0.1:{api}",
         r"listen \d+": f"listen 127.0.0.1:{port}",
         r"    location / \{": f"{locations}\n    location / {{",
+        **changed,
     }
     for file in FILES.glob("*.conf"):
         text = file.read_text()

@@ -1,9 +1,10 @@
--- Judges API keys and tokens inside nginx, by records that the portal keeps current (docs/change-feed.md of the project).
+-- Checks API keys and tokens inside nginx, by records that the portal keeps current (docs/change-feed.md of the project).
 --
 -- One worker of nginx polls the portal for changes; what it hears is in the shared dictionary, for all of them. A request whose
 -- record is there costs no call; any other is asked about. An error in here ends a request with 500, and lets none in.
 
 local cjson = require "cjson.safe"
+local semaphore = require "ngx.semaphore"
 local ffi = require "ffi"
 
 local ngx, C, null = ngx, ffi.C, cjson.null
@@ -17,6 +18,8 @@ local M = { VERSION = "1" }
 local LEASE, MAX_AGE = 2, 60 -- seconds: the protocol's
 local FORMAT = 1 -- of records: others are for newer versions of this file
 local POLL_EVERY, REPORT_EVERY, LOOK_EVERY = 0.25, 5, 0.01 -- seconds
+local WAIT = 1 -- seconds: the longest between two attempts, unless the portal asks for more
+local OVER_AFTER = 6 -- seconds without a fault after which an outage is over: longer than between two reports
 local LEADS_FOR = 3 -- seconds without a poll after which another worker polls: about as long as a call takes
 local CONNECT_WITHIN, ANSWER_WITHIN, IDLE_FOR = 1000, 1500, 60000 -- milliseconds
 local MAX_HEADER, MAX_ANSWER, MAX_CHANGES = 8192, 4194304, 1000
@@ -25,7 +28,7 @@ local RENEWED_BEFORE = 10 -- seconds that an assertion is good for at least when
 local NOTICE = 30 * 86400 -- seconds: for how long before a key expires its responses say so
 local EXPOSED = "WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy, X-Keyportal-Code, X-Request-ID"
 
-local config, shared -- what `start` was given; the shared dictionary
+local shared, config = ngx.shared.keyportal, nil -- what all workers know; what `start` was given
 
 ---- Clock and digest ----
 
@@ -68,6 +71,58 @@ local function random(length)
   local bytes = file:read(length)
   file:close()
   return (bytes:gsub(".", function(each) return format("%02x", byte(each)) end))
+end
+
+---- The log ----
+
+local logged = {} -- if there is no dictionary: when this worker has logged what
+
+local function is_unlogged(problem)
+  if shared then return (shared:add(format("logged %d %s", shared:get "outages" or 0, problem), true, 60)) end
+  if clock() - (logged[problem] or -60) < 60 then return false end
+  logged[problem] = clock()
+  return true
+end
+
+-- One line a minute of whatever is wrong, from whichever worker, and at once if it comes back after an outage.
+local function log_fault(problem)
+  if is_unlogged(problem) then ngx.log(ngx.ERR, "keyportal: ", problem) end
+end
+
+-- Log a fault for as long as which the portal is of no use.
+local function log_outage(problem)
+  shared:set("failed_at", clock())
+  log_fault(problem)
+end
+
+-- At the level of the faults, because nginx's own default leaves warnings out.
+local function log_end_of_outage()
+  local failed_at = shared:get "failed_at"
+  if not failed_at or clock() - failed_at < OVER_AFTER then return end
+  shared:delete "failed_at"
+  shared:incr("outages", 1, 0)
+  ngx.log(ngx.ERR, "keyportal: the portal answers again")
+end
+
+---- Secrets ----
+
+local ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+-- Whether a text has the form of a secret, with its checksum (docs/secret-format.md).
+local function is_secret(credential)
+  local body, sum = match(credential, "^(%l[%l%d]*_%l+_%w+)(%w%w%w%w%w%w)$")
+  local environment = body and #match(body, "%w+$") == 43 and match(body, "_(%l+)_%w+$")
+  if environment ~= "live" and environment ~= "test" then return false end
+  local number, digits = ngx.crc32_long(body), ""
+  for _ = 1, 6 do
+    local place = number % 62 + 1
+    number, digits = floor(number / 62), sub(ALPHABET, place, place) .. digits
+  end
+  return digits == sum
+end
+
+local function is_signed_token(credential)
+  return match(credential, "^[%w_-]+%.[%w_-]+%.[%w_-]+$")
 end
 
 ---- Refusals ----
@@ -157,11 +212,7 @@ end
 local function octets(text)
   local a, b, c, d = match(text, "^(%d+)%.(%d+)%.(%d+)%.(%d+)$")
   if a then return char(a, b, c, d) end
-  if not match(text, "^[%x:]*:[%x:.]*$") then return nil end
-  text = text:gsub("(%d+%.%d+%.%d+%.%d+)$", function(tail)
-    local w, x, y, z = byte(octets(tail), 1, 4)
-    return format("%x:%x", w * 256 + x, y * 256 + z)
-  end)
+  if not match(text, "^[%x:]*:[%x:]*$") then return nil end
   local head, tail = match(text, "^(.-)::(.*)$")
   local function groups(part)
     local found = {}
@@ -173,28 +224,6 @@ local function octets(text)
   end
   local before, after = groups(head or text), groups(tail or "")
   return before .. ("\0"):rep(16 - #before - #after) .. after
-end
-
--- An IPv4 address that a socket for IPv6 got is an IPv4 address, as it is to the portal.
-local function unmapped(address)
-  local is_mapped = #address == 16 and sub(address, 1, 12) == ("\0"):rep(10) .. "\255\255"
-  return is_mapped and sub(address, 13) or address
-end
-
--- An address as the portal writes it (RFC 5952).
-local function text_of(address)
-  if #address == 4 then return format("%d.%d.%d.%d", byte(address, 1, 4)) end
-  local groups = {}
-  for at = 1, 15, 2 do groups[#groups + 1] = format("%x", byte(address, at) * 256 + byte(address, at + 1)) end
-  local text = ":" .. concat(groups, ":") .. ":"
-  for length = 8, 2, -1 do -- the first of the longest runs of zeros
-    local from, to = text:find(":" .. ("0:"):rep(length), 1, true)
-    if from then
-      text = sub(text, 1, from - 1) .. "::" .. sub(text, to + 1)
-      return (text:gsub("^:([^:])", "%1"):gsub("([^:]):$", "%1"))
-    end
-  end
-  return sub(text, 2, -2)
 end
 
 local function network_of(text)
@@ -230,7 +259,7 @@ local function set_of(list)
   return set
 end
 
--- What is judged by: a record, in the form in which that is quick. Raises an error if it is none.
+-- What is checked by: a record, in the form in which that is quick. Raises an error if it is none.
 local function entry_of(record)
   local is_key, key = record.kind == "api_key", text(record.key)
   local about = { token = text(record.id), client = text(record.client_id) }
@@ -254,9 +283,9 @@ local function entry_of(record)
   assert(#record.tags > 0 and set_of(record.tags) and text(record.secret_id))
   return entry
 end
-M.entry_of, M.octets, M.seconds_of = entry_of, octets, seconds_of
+M.entry_of, M.seconds_of = entry_of, seconds_of
 
----- Judging ----
+---- Checking ----
 
 local function refusal_of(code, about, more)
   local told = more or {}
@@ -271,7 +300,7 @@ local function pause_of(record)
 end
 
 -- The first reason to refuse a record, for any request; nil if there is none. `at` is by the portal's clock.
-local function ended(entry, at)
+local function check_state(entry, at)
   local record, is_token = entry.record, entry.kind ~= "api_key"
   if entry.not_before and entry.not_before > at then return { code = "invalid_token" } end
   if record.revoked_at ~= null then
@@ -294,42 +323,47 @@ local function ended(entry, at)
 end
 
 local function is_allowed_from(entry, address)
+  local bytes = entry.networks[1] and address and octets(address)
   for _, network in ipairs(entry.networks) do
-    if address and is_in(address, network) then return true end
+    if bytes and is_in(bytes, network) then return true end
   end
   return #entry.networks == 0
 end
 
 -- The first reason to refuse a record for this request; nil if there is none.
-local function judge(entry, plan, at, address)
-  local over = ended(entry, at)
+local function check(entry, plan, at, address)
+  local over = check_state(entry, at)
   if over then return over end
   if plan.environment and plan.environment ~= entry.environment then
     return refusal_of("wrong_environment", entry.about, { environment = entry.environment })
   end
-  address = address and unmapped(address)
   if not is_allowed_from(entry, address) then
-    return refusal_of("network_refused", entry.about_key, { address = address and text_of(address) })
+    return refusal_of("network_refused", entry.about_key, { address = address })
   end
   for _, scope in ipairs(plan.scopes) do
     if not entry.has[scope] then return refusal_of("insufficient_scope", entry.about) end
   end
 end
-M.judge = judge
+M.check = check
 
 ---- Calls to the portal ----
 
 local service_key, tls_session
 
+-- Return what is wrong with the file; nil if it has a key.
 local function read_service_key()
-  local file = io.open(config.key_file)
-  service_key = file and match(file:read("*a"), "^%s*([%w%-._~+/]+=*)%s*$")
+  local file, problem = io.open(config.key_file)
+  local content = file and file:read "*a"
   if file then file:close() end
-end
-
--- One line a minute in the log of whatever is wrong, from whichever worker.
-local function tell(problem)
-  if shared:add("told " .. problem, true, 60) then ngx.log(ngx.ERR, "keyportal: ", problem) end
+  service_key = content and match(content, "^%s*(%S+)%s*$")
+  if service_key and is_secret(service_key) then return nil end
+  service_key = nil
+  if not content then
+    return format("nginx's workers can't read a file at key_file (%s). It has to exist, and their user or group needs the right "
+      .. "to read it.", problem or config.key_file)
+  end
+  return format("%s holds something else than a key. Write the whole key into it, alone and without quotes; it is read again by "
+    .. "itself.", config.key_file)
 end
 
 local function read_body(socket, headers)
@@ -380,7 +414,10 @@ local function connect(pool)
     connected, problem = socket:connect(target.host, target.port, { pool = pool, pool_size = 32 })
   end
   if connected and target.tls and (socket:getreusedtimes() or 0) == 0 then
-    tls_session, problem = socket:sslhandshake(tls_session, target.name, true)
+    -- If a certificate is found to be bad at once, lua-resty-core raises an error that does not say so.
+    local is_said
+    is_said, tls_session, problem = pcall(socket.sslhandshake, socket, tls_session, target.name, true)
+    if not is_said then tls_session, problem = nil, "no good certificate" end
     connected = tls_session
   end
   return connected and socket, problem
@@ -390,15 +427,17 @@ end
 local function send(method, path, body)
   for _, pool in ipairs { "keyportal", "keyportal anew " .. random(8) } do
     local socket, problem = connect(pool)
-    if not socket then return nil, problem end
+    if not socket then
+      shared:set("unreachable", true, WAIT) -- nginx itself logs some failed connections, each of them
+      return nil, problem
+    end
     local is_kept = (socket:getreusedtimes() or 0) > 0
     local status, headers, content = exchange(socket, method, path, body)
-    if not status then socket:close() end
     -- A worker that ends would wait until a connection that it keeps has been idle for long enough.
     local can_keep = pool == "keyportal" and not ngx.worker.exiting()
-    if status and (headers.connection or "") ~= "close" and can_keep then
+    if status and headers.connection ~= "close" and can_keep then
       socket:setkeepalive(IDLE_FOR, 32)
-    elseif status then
+    else
       socket:close()
     end
     if status or content or not is_kept then return status, headers, content end
@@ -408,6 +447,7 @@ end
 local ADVICE = {
   ["no resolver defined"] = "Add a “resolver” to http {}, or start { address = … } with an IP address.",
   ["certificate"] = "Its certificate must be good for its name, and its authority among lua_ssl_trusted_certificate.",
+  ["handshake"] = "Perhaps it speaks plain http there: then its address begins with http.",
   ["denied"] = "nginx's workers need the right to connect to it.",
 }
 
@@ -441,19 +481,20 @@ end
 
 -- Return the portal's answer as a table; nil, for how many seconds to wait and the status, if it is good for nothing.
 local function call(method, path, body, expected)
-  if not service_key then read_service_key() end
+  local mistake = not service_key and read_service_key()
+  if mistake then return log_outage(mistake) end
   local used = service_key
-  if not used then return tell(format("there is no key in %s that nginx's workers can read.", config.key_file)) end
   local is_sent, status, headers, content = pcall(send, method, path, body and cjson.encode(body))
   if not is_sent then status, headers = nil, status end
-  if not status then return tell(unreachable(headers)) end
+  if not status then return log_outage(unreachable(headers)) end
   local answer = cjson.decode(content)
   if status == expected and type(answer) == "table" then return answer end
   if status == 401 or status == 403 then
     read_service_key() -- perhaps there is a new one
     if service_key ~= used then return call(method, path, body, expected) end
   end
-  tell(why_unexpected(status, answer))
+  local log = status == 400 and log_fault or log_outage -- what it can't take is no outage
+  log(why_unexpected(status, answer))
   local wait = tonumber(match(headers["retry-after"] or "", "^%d+$"))
   return nil, wait and max(1, math.min(wait, 60)), status
 end
@@ -474,7 +515,7 @@ local term -- this worker's, if it polls
 local function read_state(of)
   local state = of and shared:get("state " .. of)
   local epoch, number, lease, cursor = match(state or "", "^(%x+) (%d+) ([%d.]+) (%S+)$")
-  return epoch and { epoch = epoch, number = tonumber(number), lease = tonumber(lease), cursor = cursor, text = state }
+  return epoch and { epoch = epoch, number = tonumber(number), lease = tonumber(lease), cursor = cursor }
 end
 
 local function read_changes(of, state)
@@ -486,7 +527,7 @@ local function read_changes(of, state)
   end
 end
 
-local function look(now)
+local function read_view(now)
   if now - view.looked < LOOK_EVERY then return end
   view.looked = now
   local of = shared:get "term"
@@ -556,13 +597,14 @@ local function leads()
   return true
 end
 
-local is_polling, quiet_until = false, 0
+local is_polling, failures, quiet_until = false, 0, 0
 
+-- Return whether the answer was one, and if not, for how many seconds to wait at least.
 local function poll_once()
   local began, own = clock(), read_state(term)
-  local answer, _, status = call("GET", "/api/v1/changes" .. (own and "?since=" .. own.cursor or ""), nil, 200)
-  if answer then return apply(answer, own, began) end
-  if not status then quiet_until = began + 1 end -- nginx logs each failed connection to a Unix socket
+  local answer, wait = call("GET", "/api/v1/changes" .. (own and "?since=" .. own.cursor or ""), nil, 200)
+  if answer then apply(answer, own, began) end
+  return answer, wait
 end
 
 local function poll(premature)
@@ -571,11 +613,17 @@ local function poll(premature)
     return
   end
   shared:get "key" -- stays, while what is not used has to make room
-  if is_polling or not leads() or clock() < quiet_until then return end
+  if is_polling or not leads() or clock() < quiet_until or shared:get "unreachable" then return end
   is_polling = true
-  local is_read = pcall(poll_once)
+  local is_read, answer, wait = pcall(poll_once)
   is_polling = false
-  if not is_read then tell(why_unexpected(200)) end
+  if not is_read then log_outage(why_unexpected(200)) end
+  if is_read and answer then
+    failures = 0
+    return log_end_of_outage()
+  end
+  failures = failures + 1
+  quiet_until = clock() + math.min(max(wait or 0, WAIT), POLL_EVERY * 2 ^ failures)
 end
 
 ---- Keeping records ----
@@ -608,9 +656,9 @@ local function find_shared(name)
   return entry
 end
 
--- The entry to judge by now; nil if the portal must be asked.
+-- The entry to check by now; nil if the portal must be asked.
 local function find(name, now)
-  look(now)
+  read_view(now)
   if now >= view.lease then return nil end
   local entry = young[name] or old[name] or find_shared(name)
   if not entry or entry.ends <= now or not is_current(entry) then
@@ -624,7 +672,7 @@ end
 
 -- Keep the record of an answer, unless it may lack a change that this nginx has heard of.
 local function keep(name, entry, question, answer)
-  look(clock())
+  read_view(clock())
   if not view.epoch or view.epoch ~= question.epoch or is_before(answer.cursor, view.cursor) then return end
   entry.epoch, entry.number, entry.ends = view.epoch, view.number, question.began + MAX_AGE
   keep_here(name, entry)
@@ -633,22 +681,6 @@ local function keep(name, entry, question, answer)
 end
 
 ---- Asking ----
-
-local ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
--- Whether a text has the form of a secret, with its checksum (docs/secret-format.md), or is a signed token.
-local function is_well_formed(credential)
-  if match(credential, "^[%w_-]+%.[%w_-]+%.[%w_-]+$") then return true end
-  local body, sum = match(credential, "^(%l[%l%d]*_%l+_%w+)(%w%w%w%w%w%w)$")
-  local environment = body and #match(body, "%w+$") == 43 and match(body, "_(%l+)_%w+$")
-  if environment ~= "live" and environment ~= "test" then return false end
-  local number, digits = ngx.crc32_long(body), ""
-  for _ = 1, 6 do
-    local place = number % 62 + 1
-    number, digits = floor(number / 62), sub(ALPHABET, place, place) .. digits
-  end
-  return digits == sum
-end
 
 local function unavailable(wait)
   return { code = "unavailable", retry_after = wait or 2 }
@@ -690,29 +722,50 @@ local function read_answer(answer, plan, name, question)
   return nil, { code = assert(match(answer.code, "^[%l_]+$")), about = about, retry_after = wait }, entry
 end
 
--- The address that a request comes from; nil if it has none, over a Unix socket.
+-- The address that a request comes from, as nginx and the portal write it (RFC 5952); nil if it has none, over a Unix socket.
+-- An IPv4 address that a socket for IPv6 got is an IPv4 address, as it is to the portal.
 local function address_of()
-  local address = ngx.var.binary_remote_addr
-  return (#address == 4 or #address == 16) and address or nil
+  local address = ngx.var.remote_addr
+  if sub(address, 1, 5) == "unix:" then return nil end
+  return sub(address, 1, 7) == "::ffff:" and sub(address, 8) or address
 end
 
--- Ask the portal about a credential; return what `read_answer` does.
-local function ask(credential, plan, name)
-  if not is_well_formed(credential) then return nil, { code = "invalid_token" } end
-  if shared:get "away" then return nil, unavailable() end -- while the portal is away, not every request waits to find that out
-  local address = address_of()
-  local question = { began = clock(), epoch = view.epoch }
+-- The questions of this worker that are on their way. If a request is cancelled, its question is garbage.
+local questions = setmetatable({}, { __mode = "v" })
+
+-- Wait for another request's question about the same credential; return whether there is an entry to check by now.
+local function join(name)
+  local question = questions[name]
+  local is_of_use = question and clock() - question.began < WAIT and clock() < view.lease and not shared:get("alone " .. name)
+  return is_of_use and question.answered:wait(ANSWER_WITHIN / 1000) and find(name, clock()) ~= nil
+end
+
+local function send_question(question, credential, plan, name)
   local asked = { credential = credential, record = true, scopes = plan.scopes[1] and plan.scopes, audience = plan.audience,
-    environment = plan.environment, assertion = plan.assertion, client_ip = address and text_of(unmapped(address)) }
+    environment = plan.environment, assertion = plan.assertion, client_ip = address_of() }
   local answer, wait, status = call("POST", "/api/v1/verify", asked, 200)
   if not answer then
-    if not status then shared:set("away", true, 1) end
+    if not status then shared:set("away", true, WAIT) end
     return nil, unavailable(wait)
   end
   local is_read, identity, refusal, entry = pcall(read_answer, answer, plan, name, question)
   if is_read then return identity, refusal, entry end
-  tell(why_unexpected(200))
+  log_outage(why_unexpected(200))
   return nil, unavailable()
+end
+
+-- Ask the portal about a credential; return what `read_answer` does.
+local function ask(credential, plan, name)
+  if not is_secret(credential) and not is_signed_token(credential) then return nil, { code = "invalid_token" } end
+  -- While the portal is away, not every request waits to find that out.
+  if shared:get "away" or shared:get "unreachable" then return nil, unavailable() end
+  local question = { began = clock(), epoch = view.epoch, answered = semaphore.new() }
+  questions[name] = question
+  local identity, refusal, entry = send_question(question, credential, plan, name)
+  if questions[name] == question then questions[name] = nil end
+  if entry and entry.asks_each_time then shared:set("alone " .. name, true, MAX_AGE) end -- nobody need wait for it in vain
+  question.answered:post(max(1, -question.answered:count())) -- all who wait
+  return identity, refusal, entry
 end
 
 ---- Counting ----
@@ -756,7 +809,7 @@ local function drain()
     for address, calls in pairs(counter.calls) do
       waiting[#waiting + 1] = { credential = counter.credential, secret = counter.secret ~= "" and counter.secret or nil,
         entry_point = config.service, outcome = counter.outcome, hour = counter.hour, count = calls,
-        addresses = address ~= "" and { text_of(unmapped(address)) } or nil }
+        addresses = address ~= "" and { address } or nil }
     end
     counter.ends = 0
   end
@@ -814,26 +867,50 @@ end
 ---- A request ----
 
 local plans, plans_by_scope = {}, {}
-local OPTIONS = { scope = true, environment = true, audience = true, assertion = true, realm = true, keep_credential = true }
+local OF_PROTECT = { scope = "string or table", environment = "string", audience = "string", assertion = "string",
+  realm = "string", keep_credential = "boolean" }
+local OF_START = { portal = "string", address = "string", key_file = "string", service = "string", browser_apps = "table",
+  has_odd_headers = "boolean" }
+local mistake = "start has not been called. Include keyportal.conf in http {}, which does." -- in `start`, until it is called
+
+-- End with what is wrong with the configuration, in one line.
+local function fail(problem, ...)
+  error(format(problem, ...), 0)
+end
+
+local function check_options(of, options, types)
+  if type(options) ~= "table" then fail("%s needs its options in braces: %s { … }.", of, of) end
+  for name, value in pairs(options) do
+    if not types[name] then fail("%s has no option “%s”. The README lists those that it has.", of, tostring(name)) end
+    if not types[name]:find(type(value), 1, true) then
+      fail("the option “%s” of %s has to be a %s, and is a %s.", name, of, types[name], type(value))
+    end
+  end
+end
+
+-- Log what is wrong with the configuration, and let nobody in.
+local function refuse_all(problem)
+  log_fault(problem)
+  return ngx.exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
+end
 
 -- Check what the operator wrote, the first time that it is used.
 local function new_plan(options)
-  if not config then error("keyportal: start it first, in init_worker_by_lua_block", 0) end
-  for name in pairs(options) do
-    if not OPTIONS[name] then error(format("keyportal: protect has no option “%s”", tostring(name)), 0) end
-  end
+  check_options("protect", options, OF_PROTECT)
   local scopes, environment = options.scope or {}, options.environment
   if type(scopes) == "string" then
     scopes = {}
     for scope in gmatch(options.scope, "[^ ]+") do scopes[#scopes + 1] = scope end
   end
   for _, scope in ipairs(scopes) do
-    if match(scope, '[%c%s"\\\127-\255]') then error("keyportal: a scope can't have blanks, quotes or backslashes", 0) end
+    if match(scope, '[%c%s"\\\127-\255]') then fail("a scope in protect can't have blanks, quotes or backslashes.") end
   end
   if not scopes[1] and options.scope ~= nil then
-    error("keyportal: a scope is empty; leave it out if any good credential will do", 0)
+    fail("a scope in protect is empty. Leave it out if any good credential will do.")
   end
-  if environment and environment ~= "live" and environment ~= "test" then error("keyportal: environment is live or test", 0) end
+  if environment and environment ~= "live" and environment ~= "test" then
+    fail("the option “environment” of protect is live or test.")
+  end
   local prefix = concat({ config.digest_key, options.audience or "", options.assertion or "", "" }, "\0")
   return { scopes = scopes, environment = environment, audience = options.audience, assertion = options.assertion,
     realm = options.realm or "keyportal", keep_credential = options.keep_credential, prefix = prefix }
@@ -896,19 +973,22 @@ local function is_preflight()
   return ngx.req.get_method() == "OPTIONS" and match(ngx.var.http_access_control_request_method or "", "^%a+$")
 end
 
--- What only the portal knows.
+local admit
+
+-- Let in by what only the portal knows.
 local function admit_unknown(plan, header, origin)
   local credential, code = credential_of(header)
   if not credential then return refuse(plan, { code = code }, origin) end
   local name = digest(plan.prefix, credential)
+  if join(name) then return admit(plan, header, origin) end
   local identity, refusal, entry = ask(credential, plan, name)
   if entry then announce(entry, clock() + entry.ahead, refusal) end
   if refusal then return refuse(plan, refusal, origin) end
   return identify(identity, plan)
 end
 
--- Judge by a record. Without a loop on the way of a good credential, so that LuaJIT makes one piece of machine code of it.
-local function admit(plan, header, origin)
+-- Check by a record. Without a loop on the way of a good credential, so that LuaJIT makes one piece of machine code of it.
+function admit(plan, header, origin)
   local now = clock()
   -- The usual form need not be looked at closely: there is no entry of what is no credential.
   local is_usual = header and sub(header, 1, 7) == "Bearer "
@@ -917,7 +997,7 @@ local function admit(plan, header, origin)
   if not entry then return admit_unknown(plan, header, origin) end
   local at, address, refusal = now + entry.ahead, address_of(), nil
   if not entry.good[plan] or entry.good_until <= at then
-    refusal = judge(entry, plan, at, address)
+    refusal = check(entry, plan, at, address)
     entry.good[plan] = not refusal and not entry.networks[1] or nil
   end
   if entry.retires_at or entry.key_expires_at then announce(entry, at, refusal) end
@@ -928,7 +1008,10 @@ end
 
 -- Let a request in if its credential is good, and end it if not. For access_by_lua_block.
 function M.protect(options)
-  local plan, origin = plan_of(options or {}), nil
+  if not config then return refuse_all(mistake) end
+  local is_written, plan = pcall(plan_of, options or {})
+  if not is_written then return refuse_all(plan) end
+  local origin
   if config.has_odd_headers then remove_forged() end
   if config.origins then
     origin = config.origins[ngx.var.http_origin]
@@ -937,34 +1020,53 @@ function M.protect(options)
   return admit(plan, ngx.var.http_authorization, origin)
 end
 
-local function target_of(address)
+---- The start ----
+
+local function target_of(option, address)
   local scheme, rest = match(address, "^(https?)://(.+)$")
   local path = match(address, "^(unix:/.+)$")
-  if path then return { path = path } end
+  if path and option == "address" then return { path = path } end
   local host, port = match(rest or "", "^(%[[%x:]+%]):?(%d*)/?$")
   if not host then host, port = match(rest or "", "^([%w.-]+):?(%d*)/?$") end
-  if not host then error("keyportal: write the portal's address as https://portal.example.com", 0) end
-  return { host = host, port = tonumber(port) or (scheme == "https" and 443 or 80), tls = scheme == "https" }
+  if not host then fail("the option “%s” of start has to be like https://portal.example.com, with nothing behind.", option) end
+  local is_of_this_machine = match(host, "^127%.[%d.]+$") or host == "localhost" or host == "[::1]"
+  return { host = host, port = tonumber(port) or (scheme == "https" and 443 or 80), tls = scheme == "https",
+    is_open = scheme == "http" and not is_of_this_machine }
+end
+
+local function new_config(options)
+  if not shared then fail("add “lua_shared_dict keyportal 32m;” to http {}.") end
+  check_options("start", options, OF_START)
+  if not options.portal then fail "start needs the option “portal”, such as portal = \"https://portal.example.com\"." end
+  if not options.key_file then fail "start needs the option “key_file”: the path of the file with nginx's own key." end
+  local portal, service, origins = options.portal:gsub("/$", ""), options.service or "nginx", {}
+  if not match(service, "^%l[%l%d_]*$") or #service > 16 then
+    fail "the option “service” of start is 1 to 16 small letters, digits and _, a letter first."
+  end
+  for _, origin in ipairs(options.browser_apps or {}) do origins[origin] = origin end
+  local public = target_of("portal", portal)
+  local target = options.address and target_of("address", options.address) or public
+  target.name = match(public.host, "^[%w.-]+$") -- without a name, no certificate is checked for it
+  if target.tls and not target.name then fail "over https, the option “portal” of start has to have a name, not an address." end
+  shared:safe_add("key", random(32))
+  return { portal = portal, address = options.address or portal, host = match(portal, "^https?://([^/]+)"), target = target,
+    key_file = options.key_file, service = service, origins = next(origins) and origins,
+    has_odd_headers = options.has_odd_headers, digest_key = shared:get "key" }
 end
 
 -- Begin to hear of changes and to report calls. For init_worker_by_lua_block.
 function M.start(options)
-  shared = ngx.shared.keyportal or error("keyportal: add “lua_shared_dict keyportal 32m;” to http {}", 0)
-  local portal = text(options.portal):gsub("/$", "")
-  local address = options.address or portal
-  local service, origins = options.service or "nginx", {}
-  if not match(service, "^%l[%l%d_]*$") or #service > 16 then
-    error("keyportal: a service is 1 to 16 small letters, digits and _, a letter first", 0)
-  end
-  for _, origin in ipairs(options.browser_apps or {}) do origins[origin] = origin end
-  shared:safe_add("key", random(32))
-  config = { portal = portal, address = address, host = match(portal, "^https?://([^/]+)"), target = target_of(address),
-    key_file = text(options.key_file), service = service, origins = next(origins) and origins,
-    has_odd_headers = options.has_odd_headers, digest_key = shared:get "key" }
-  config.target.name = match(config.host, "^[%w.-]+") -- without a name, no certificate is checked for it
-  if config.target.tls and not config.target.name then error("keyportal: over https, name the portal by its name", 0) end
-  read_service_key()
   if not ngx.worker.id() then return end -- no process that answers requests
+  local is_written, found = pcall(new_config, options)
+  if not is_written then
+    mistake = found
+    return log_fault(mistake)
+  end
+  config = found
+  if config.target.is_open then
+    log_fault(format("keys travel to %s in plain text, and others on the way may read them. Have the portal at https, unless "
+      .. "this network is yours alone.", config.address))
+  end
   ngx.timer.at(0, poll)
   ngx.timer.every(POLL_EVERY, poll)
   ngx.timer.every(REPORT_EVERY, report)

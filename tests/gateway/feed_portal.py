@@ -20,7 +20,8 @@ from tests.wire import chunked
 from vault.secret_format import new_id, new_secret
 
 IDENTITY: Final = "0123456789abcdef"
-SERVICE_KEY: Final = "kp_live_the0key0of0nginx"
+SERVICE_KEY: Final = new_secret("kp", "live")
+PATH: Final = "/reports/1"
 TAGS: Final[list[str]] = OF_A_KEY["tags"]
 LOCATIONS: Final = """
     location /writers/ {
@@ -29,6 +30,17 @@ LOCATIONS: Final = """
     }
     location /signed/ {
         access_by_lua_block { require("keyportal").protect { assertion = "https://reports.test" } }
+        proxy_pass http://api;
+    }
+    location /proxied/ {
+        set_real_ip_from 127.0.0.1;
+        real_ip_header X-Real-IP;
+        access_by_lua_block { require("keyportal").protect() }
+        proxy_pass http://api;
+    }
+    location /cancelled/ {
+        lua_check_client_abort on;
+        access_by_lua_block { require("keyportal").protect { scope = "reports:read" } }
         proxy_pass http://api;
     }
 """
@@ -175,3 +187,8 @@ def edge(feed: FeedPortal, running: Edge) -> Edge:
 def secret() -> str:
     """A secret that nginx has not seen."""
     return new_secret("kp", "live")
+
+
+def statuses(edge: Edge, secret: str) -> set[int]:
+    """Return what some requests are answered, over connections of their own, so that both workers have some."""
+    return {edge.status(PATH, secret) for _ in range(12)}

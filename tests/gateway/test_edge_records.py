@@ -7,19 +7,15 @@ from typing import Any, Final
 import jwt
 import pytest
 
-from tests.clients.stub import Reply, as_json, problem
 from tests.edges import Edge
-from tests.gateway.feed_portal import IDENTITY, SERVICE_KEY, TAGS, FeedPortal, edge, feed, running, secret
+from tests.gateway.feed_portal import IDENTITY, PATH, TAGS, FeedPortal, edge, feed, running, secret, statuses
 from tests.portal import ROOT
 from tests.waiting import wait_until
-from vault.secret_format import new_secret
 
 __all__ = ["edge", "feed", "running", "secret"]  # fixtures
 
 pytestmark = [pytest.mark.once, pytest.mark.edge]
 
-PATH: Final = "/reports/1"
-BROKEN: Final = {"/api/v1/changes": problem(503, "unavailable")}
 VECTORS: Final = json.loads((ROOT / "tests/vault/vectors.json").read_text())
 
 
@@ -28,15 +24,29 @@ def assertion(ends_at: float) -> str:
     return jwt.encode({"exp": int(ends_at)}, "k" * 32, "HS256")
 
 
-def statuses(edge: Edge, secret: str) -> set[int]:
-    """Return what some requests are answered, over connections of their own, so that both workers have some."""
-    return {edge.status(PATH, secret) for _ in range(12)}
-
-
 def test_one_answer_is_good_for_all_workers_and_requests(feed: FeedPortal, edge: Edge, secret: str) -> None:
     assert statuses(edge, secret) == {200}
     [question] = feed.questions
     assert question == {"credential": secret, "record": True, "client_ip": "127.0.0.1", "scopes": ["reports:read"]}
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("2001:DB8:0:0:0:0:0:7", "2001:db8::7"),
+        ("2001:db8:0:1:0:0:0:0", "2001:db8:0:1::"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("::ffff:cb00:7107", "203.0.113.7"),
+    ],
+)
+def test_an_address_is_told_as_the_portal_writes_it(
+    feed: FeedPortal, edge: Edge, secret: str, address: str, told: str
+) -> None:
+    for _ in range(2):
+        assert edge.request("/proxied/", secret, f"X-Real-IP: {address}").status == 200
+    [question] = feed.questions
+    assert question["client_ip"] == told
+    wait_until(lambda: [told] in [entry.get("addresses") for batch in feed.batches for entry in batch["calls"]])
 
 
 def test_the_header_may_be_written_in_other_ways(feed: FeedPortal, edge: Edge, secret: str) -> None:
@@ -98,34 +108,6 @@ def test_after_a_reset_everything_is_asked_anew(feed: FeedPortal, edge: Edge, se
     assert feed.asked == 2
 
 
-def test_without_the_feed_it_asks_each_time(feed: FeedPortal, edge: Edge, secret: str) -> None:
-    assert edge.status(PATH, secret) == 200
-    feed.broken = dict(BROKEN)
-    feed.record["revoked_at"] = "2026-01-01T00:00:00Z"
-    wait_until(lambda: edge.status(PATH, secret) == 401)  # the lease has ended, and nothing was announced
-    before = feed.asked
-    assert statuses(edge, secret) == {401}
-    assert feed.asked == before + 12
-    assert "the portal can't answer now (status 503)" in edge.log()
-
-
-def test_without_the_portal_it_is_503_and_never_401(feed: FeedPortal, edge: Edge, secret: str) -> None:
-    assert edge.status(PATH, secret) == 200
-    feed.broken = {**BROKEN, "/api/v1/verify": problem(503, "unavailable", retry_after="7")}
-    answers = [edge.request(PATH, new_secret("kp", "live"))]
-
-    def is_refused() -> bool:
-        answers.append(edge.request(PATH, secret))
-        return answers[-1].status != 200
-
-    wait_until(is_refused)
-    assert {(answer.status, answer.header("retry-after")) for answer in answers} <= {(200, ""), (503, "7")}
-    assert answers[0].json["code"] == answers[-1].json["code"] == "unavailable"
-    assert answers[-1].header("www-authenticate") == ""
-    feed.broken = {}
-    wait_until(lambda: statuses(edge, secret) == {200})
-
-
 @pytest.mark.parametrize(
     "said",
     [
@@ -158,41 +140,6 @@ def test_a_record_is_not_kept_if_everything_was_forgotten_meanwhile(feed: FeedPo
     feed.before_answer, before = int, feed.asked
     assert edge.status(PATH, secret) == 200
     assert feed.asked == before + 1
-
-
-@pytest.mark.parametrize(
-    "nonsense",
-    [
-        as_json({"valid": True}),
-        as_json([]),
-        Reply(200, b"<html>"),
-        Reply(302, b"", headers={"Location": "https://elsewhere.example/"}),
-        Reply(0),
-    ],
-)
-def test_what_is_no_portal_lets_nobody_in(feed: FeedPortal, edge: Edge, secret: str, nonsense: Reply) -> None:
-    feed.broken = {"/api/v1/verify": nonsense}
-    assert statuses(edge, secret) == {503}
-    feed.broken = {"/api/v1/changes": nonsense}
-    assert statuses(edge, secret) <= {200, 503}  # where nobody answers, a second is waited
-    feed.broken = {}
-    wait_until(lambda: statuses(edge, secret) == {200})
-    assert "no portal that this version knows" in edge.log()
-
-
-def test_a_key_of_nginx_that_is_refused_is_said_and_a_new_one_is_read(
-    feed: FeedPortal, edge: Edge, secret: str
-) -> None:
-    feed.service_key = "kp_live_another"
-    assert statuses(edge, secret) == {503}
-    wait_until(lambda: "the portal refuses nginx's own key (revoked)" in edge.log())
-    file = edge.folder / "keyportal.key"
-    file.write_text("kp_live_another\n")
-    try:
-        wait_until(lambda: statuses(edge, secret) == {200})
-    finally:
-        file.write_text(SERVICE_KEY)
-    assert "kp_live_another" not in edge.log()
 
 
 def test_what_is_no_secret_is_refused_without_a_call(feed: FeedPortal, edge: Edge, secret: str) -> None:

@@ -1,8 +1,8 @@
 """The cases of clients/verdicts.json, judged inside nginx."""
 
 import json
-import shutil
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from tests.ports import free_port
 
 pytestmark = [pytest.mark.once, pytest.mark.edge]
 
-JUDGE = """
-    location = /judge {
+CHECK = """
+    location = /check {
         content_by_lua_block {
             local keyportal, cjson = require "keyportal", require "cjson"
             local written = cjson.decode(assert(io.open("FOLDER/verdicts.json")):read "*a")
@@ -24,8 +24,7 @@ JUDGE = """
                     case[name] = value ~= cjson.null and value or nil
                 end
                 local entry, at = keyportal.entry_of(written.records[case.record]), keyportal.seconds_of(case.at)
-                local address = case.client_ip and keyportal.octets(case.client_ip)
-                local refusal = keyportal.judge(entry, case, at, address) or { code = "ok" }
+                local refusal = keyportal.check(entry, case, at, case.client_ip) or { code = "ok" }
                 ngx.say(cjson.encode { code = refusal.code, about = refusal.about })
             end
         }
@@ -41,11 +40,11 @@ JUDGE = """
 
 
 @pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+def edge(tmp_path_factory: pytest.TempPathFactory, written: Any) -> Iterator[Edge]:
     """An nginx without a portal, which judges what it is given."""
     folder: Path = tmp_path_factory.mktemp("edge")
-    shutil.copy(FILE, folder)
-    locations = JUDGE.replace("FOLDER", str(folder))
+    (folder / "verdicts.json").write_text(json.dumps(written))
+    locations = CHECK.replace("FOLDER", str(folder))
     nowhere = f"http://127.0.0.1:{free_port()}"
     with running_edge(folder, free_port(), nowhere, 9, locations=locations, workers=1) as started:
         yield started
@@ -53,11 +52,17 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
 
 @pytest.fixture(scope="module")
 def written() -> Any:
-    return json.loads(FILE.read_text())
+    """The cases, with addresses as nginx writes them."""
+    content = json.loads(FILE.read_text())
+    for case in content["cases"]:
+        if case["client_ip"]:
+            address = ip_address(case["client_ip"])
+            case["client_ip"] = str(getattr(address, "ipv4_mapped", None) or address)
+    return content
 
 
 def test_nginx_judges_every_case_as_the_portal_does(edge: Edge, written: Any) -> None:
-    judged = [json.loads(line) for line in edge.request("/judge").body.decode().splitlines()]
+    judged = [json.loads(line) for line in edge.request("/check").body.decode().splitlines()]
     cases = written["cases"]
     assert len(judged) == len(cases)
     for case, found in zip(cases, judged, strict=True):
