@@ -197,24 +197,6 @@ def test_a_key_is_good_in_its_networks_alone(behind: Behind) -> None:
             assert status == 200 or answer.json["address"] == source
 
 
-@pytest.mark.parametrize(
-    ("target", "host", "told"),
-    [
-        ("/reports/1", "api.test", "api.test"),
-        ("/reports/1", "API.test:8443", "api.test:8443"),
-        ("/reports/1", "[::1]:8443", "[::1]:8443"),
-        ("/reports/1", "api.test:x", "api.test"),
-        ("http://api.test:8443/reports/1", "api.test:8443", "api.test:8443"),
-        ("http://api.test/reports/1", "other.test:8443", "api.test"),
-    ],
-)
-def test_the_api_learns_by_which_host_and_port_it_was_asked(behind: Behind, target: str, host: str, told: str) -> None:
-    with wire(behind.port) as line:
-        answer = line.send(head("GET", target, f"Authorization: Bearer {behind.reader.secret}", host=host)).reply()
-    call = Call(**json.loads(answer.body))
-    assert (call.header("host"), call.header("x-forwarded-host")) == (told, told)
-
-
 def test_the_client_learns_that_its_secret_was_replaced(behind: Behind) -> None:
     client = make_client(behind, "--scope", "self:rotate")
     assert "sunset" not in dict(behind.request("/reports/1", client.secret).headers)

@@ -109,6 +109,26 @@ def test_where_a_request_comes_from_is_what_the_gateway_saw(behind: Behind) -> N
         assert call.header("x-request-id")
 
 
+@behind_each(name for name in OF_HTTP_1 if WAYS[name].program in ("nginx", "edge"))
+@pytest.mark.parametrize(
+    ("target", "host", "told"),
+    [
+        ("/reports/1", "api.test", "api.test"),
+        ("/reports/1", "API.test:8443", "api.test:8443"),
+        ("/reports/1", "[::1]:8443", "[::1]:8443"),
+        ("/reports/1", "api.test:x", "api.test"),
+        ("http://api.test:8443/reports/1", "api.test:8443", "api.test:8443"),
+        ("http://api.test/reports/1", "other.test:8443", "api.test"),
+    ],
+)
+def test_the_api_learns_by_which_host_and_port_it_was_asked(behind: Behind, target: str, host: str, told: str) -> None:
+    with wire(behind.port) as line:
+        line.send(head("GET", target, f"Authorization: Bearer {behind.reader.secret}", host=host))
+        call = call_of(line.reply())
+    assert call.header("x-forwarded-host") == told
+    assert behind.way.protocol != "http" or call.header("host") == told
+
+
 @behind_each([name for name in WAYS if name in ("nginx-uwsgi", "nginx-fastcgi")])
 def test_no_client_chooses_the_proxy_of_a_program(behind: Behind) -> None:
     """CGI makes HTTP_PROXY of a header `Proxy`, which libraries read as a setting."""
