@@ -1,6 +1,7 @@
 """Errors that the verbs of keys raise. Each carries one sentence that helps the caller."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from integrity.sealed import TamperedRowError
 
@@ -71,12 +72,23 @@ class AnswerDestroyedError(APIKeyError):
 
 
 class BeyondCallerError(APIKeyError):
-    """The key would have more rights than its caller. `pointer` names the member of the body."""
+    """The key would have more rights than its caller. `pointer` names the member of the body.
 
-    def __init__(self, message: str, *, pointer: str = "", scopes: Collection[str] = ()) -> None:
+    `scopes` are those that the caller lacks, as far as they may be named; `about` says which credential it is.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        pointer: str = "",
+        scopes: Collection[str] = (),
+        about: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__(message)
         self.pointer = pointer
         self.scopes = scopes
+        self.about = about
 
 
 class CallerChangedError(APIKeyError):
