@@ -212,6 +212,7 @@ def test_only_services_report(report: Report, client: Client, make_key: MakeKey)
     key, secret = make_key()
     answer = report(calls_of(key), by=secret)
     assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
+    assert (answer.json()["key"], answer.json()["name"]) == (key.pk, key.name)
     assert client.post("/api/v1/usage", "{}", "application/json", secure=True).status_code == 401
     assert counted(key) == []
 
