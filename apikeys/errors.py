@@ -1,6 +1,7 @@
 """Errors that the verbs of keys raise. Each carries one sentence that helps the caller."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from integrity.sealed import TamperedRowError
 
@@ -19,6 +20,23 @@ class TooManyKeysError(APIKeyError):
 
 class ScopeNotAllowedError(APIKeyError):
     """A scope is not in the catalogue, or only operators may grant it."""
+
+
+class UnknownScopeError(ScopeNotAllowedError):
+    """Some scopes are not in the catalogue. A name may be anything, even a secret, so the error has their places."""
+
+    def __init__(self, places: Sequence[int]) -> None:
+        numbers = " and ".join(str(place + 1) for place in places)
+        super().__init__(f"Not in the catalogue: number {numbers} of these scopes.")
+        self.places = places
+
+
+class ReservedScopeError(ScopeNotAllowedError):
+    """Only operators may grant these scopes of the catalogue."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        super().__init__(f"Only operators can grant {', '.join(names)}.")
+        self.names = names
 
 
 class AlreadyCreatedError(APIKeyError):
@@ -54,12 +72,23 @@ class AnswerDestroyedError(APIKeyError):
 
 
 class BeyondCallerError(APIKeyError):
-    """The key would have more rights than its caller. `pointer` names the member of the body."""
+    """The key would have more rights than its caller. `pointer` names the member of the body.
 
-    def __init__(self, message: str, *, pointer: str = "", scopes: Collection[str] = ()) -> None:
+    `scopes` are those that the caller lacks, as far as they may be named; `about` says which credential it is.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        pointer: str = "",
+        scopes: Collection[str] = (),
+        about: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__(message)
         self.pointer = pointer
         self.scopes = scopes
+        self.about = about
 
 
 class CallerChangedError(APIKeyError):

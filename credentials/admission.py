@@ -111,6 +111,12 @@ def verified_record(request: HttpRequest) -> VerifiedRecord:
     return record
 
 
+def about_credential(request: HttpRequest) -> Mapping[str, str]:
+    """Return what a refusal tells the holder of the request's credential: which one it is."""
+    record: VerifiedRecord | None = getattr(request, "verified_record", None)
+    return record.about if record else {}
+
+
 def response_headers(request: HttpRequest) -> Mapping[str, str]:
     """Return the headers with which the response says what is left of the rate limit, and when the credential ends."""
     record: VerifiedRecord | None = getattr(request, "verified_record", None)

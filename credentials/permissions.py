@@ -8,6 +8,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 from typing_extensions import override
 
+from credentials.admission import about_credential
 from credentials.credential import Credential
 from credentials.refusals import Refusal
 
@@ -45,7 +46,8 @@ class _HasScopes(HasCredential):
         if not isinstance(credential, Credential):
             return False
         if not credential.scopes.issuperset(self.scopes):
-            raise CredentialRefused(Refusal(code="insufficient_scope", scopes=self.scopes))
+            refusal = Refusal(code="insufficient_scope", scopes=self.scopes, about=about_credential(request._request))
+            raise CredentialRefused(refusal)
         return True
 
 
@@ -53,6 +55,6 @@ def HasScope(*scopes: str) -> type[HasCredential]:  # noqa: N802  # used in plac
     """Return a permission class that requires all of these scopes.
 
     Use it as `permission_classes = [HasScope("reports:read")]`; it combines by `&` and `|` like any permission class.
-    It raises `CredentialRefused`, which names the required scopes (RFC 6750 §3.1).
+    It raises `CredentialRefused`, which names the required scopes (RFC 6750 §3.1) and the credential.
     """
     return type("HasScope", (_HasScopes,), {"scopes": scopes})

@@ -17,7 +17,7 @@ from credentials.bearer import bearer_token
 from credentials.credential import Credential
 from credentials.limits.rate_limit_text import parse_rate_limit
 from credentials.record import VerifiedRecord
-from credentials.refusals import insufficient_scope_error, refusal_error
+from credentials.refusals import Refusal, RefusedError, refusal_error
 from credentials.runtime.database_writes import database_writes
 from credentials.usage.counters import ACCEPTED
 from credentials.verified_cache.freshness import Lookup, freshness, get_cached, get_or_load
@@ -90,7 +90,7 @@ def authenticate_caller(
     `CallerLimitError`, `django.db.Error`, and `WouldBlockError` if `lookup` uses the cache alone.
     """
     record = _look_up(header, query, address, lookup)
-    authorize_caller(record.credential)
+    authorize_caller(record)
     return record
 
 
@@ -111,7 +111,7 @@ def authenticate_known_caller(
     else:
         took, name = time.perf_counter() - started, record.counted_as
         count_call(ENTRY_POINT, ACCEPTED, took, credential=name, secret=record.secret_id, address=address)
-    authorize_caller(record.credential)
+    authorize_caller(record)
     return record
 
 
@@ -125,11 +125,11 @@ def _look_up(header: str | None, query: str, address: Address | None, lookup: Lo
     return record
 
 
-def authorize_caller(caller: Credential) -> None:
+def authorize_caller(record: VerifiedRecord) -> None:
     """Check the service's scope and count its request. Raises `RefusedError` or `CallerLimitError`."""
-    if SCOPE not in caller.scopes:
-        raise insufficient_scope_error((SCOPE,), caller.scopes)
-    allowance().spend(caller_id(caller))
+    if SCOPE not in record.credential.scopes:
+        raise RefusedError(Refusal(code="insufficient_scope", scopes=(SCOPE,), about=record.about))
+    allowance().spend(caller_id(record.credential))
 
 
 def caller_id(caller: Credential) -> str:

@@ -65,9 +65,9 @@ def _caller(request: HttpRequest, form: Form) -> Credential:
     header, query = request.META.get("HTTP_AUTHORIZATION"), request.META.get("QUERY_STRING", "")
     try:
         if not _is_bearer(header):
-            client = authenticate_client(request, form, limited=False).credential
+            client = authenticate_client(request, form, limited=False)
             authorize_caller(client)
-            return client
+            return client.credential
         if form.keys() & {"client_id", "client_secret"}:
             raise OAuthError("invalid_request", "Authenticate in the header or in the body, not in both.")
         caller = authenticate_caller(header, query, address=parse_address(request.META.get("REMOTE_ADDR", "")))

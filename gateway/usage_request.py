@@ -19,7 +19,9 @@ MAX_CALLS: Final = 200
 MAX_COUNT: Final = 10**9
 MAX_ADDRESSES: Final = 20
 MAX_AGE: Final = 23
-"""Hours. The portal forgets the id of a batch after a day; what is older can't be told from a batch that it knows."""
+"""Hours. The portal forgets the id of a batch in the end; what is older can't be told from a batch that it knew."""
+MAX_AHEAD: Final = 1
+"""Hours, for clocks that differ. The id of a batch is known for longer than both together (`BATCH_KNOWN_FOR`)."""
 OUTCOMES: Final = frozenset({ACCEPTED, *REASONS})
 _BATCH: Final = re.compile(r"[0-9A-Za-z_-]{16,64}")
 _CREDENTIAL: Final = re.compile(f"{id_pattern('key')}|{id_pattern('usr')}")
@@ -74,7 +76,7 @@ def _calls(sent: object, now: float) -> ReportedCalls:
     for name in REQUIRED:
         if name not in values and name not in errors:
             errors[name] = ["Send this member."]
-    if "hour" in values and not now / HOUR - MAX_AGE - 1 < values["hour"] <= now / HOUR + 1:
+    if "hour" in values and not now / HOUR - MAX_AGE - 1 < values["hour"] <= now / HOUR + MAX_AHEAD:
         errors["hour"] = [f"Send an hour of the last {MAX_AGE}."]
     if errors:
         raise ValidationError(errors)

@@ -6,6 +6,7 @@ from apikeys.services.idempotency import destroy_used_answers
 from apikeys.services.notices import send_due_notices
 from audit.chain import LINK_INTERVAL, extend_when_due
 from credentials.background import TASKS, PeriodicTask
+from credentials.verified_cache.feed import change_feed
 from keyportal.metrics.worker_files import worker_files
 from keyportal.purge import CHECK_EVERY, purge_when_due
 
@@ -21,6 +22,7 @@ def add_periodic_tasks() -> None:
     """Add the portal's tasks to the one that writes usage. Only server processes have them."""
     TASKS.extend(
         (
+            PeriodicTask(lambda: change_feed().check()),
             PeriodicTask(lambda: worker_files().write_snapshot(), at_exit=True, uses_database=False),
             PeriodicTask(purge_when_due, every=CHECK_EVERY),
             PeriodicTask(extend_when_due, every=LINK_INTERVAL),

@@ -1,6 +1,6 @@
 """Pages that belong to no app: the front page, the error codes, the theme, and what monitoring requests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 
 from django.conf import settings
@@ -16,9 +16,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.way_back import way_back
 from credentials.runtime.database_writes import database_writes
+from credentials.verified_cache import sqlite_triggers, trigger_health
 from credentials.verified_cache.database_log import UnusableFileError
 from credentials.verified_cache.freshness import freshness
-from credentials.verified_cache.trigger_health import faults
 from integrity.key_check import confirm_rings
 from keyportal.errors.codes import CODES
 from keyportal.errors.redacted_errors import in_short
@@ -117,7 +117,7 @@ def _faults() -> list[str]:
         if not _is_migrated():
             return ["migrations are not applied"]
         confirm_rings()
-        return [f"changes can't be detected: {fault}" for fault in _detection_faults()]
+        return list(_change_faults())
     except DatabaseError as error:
         return [str(error) if isinstance(error, UnusableFileError) else "the database can't be reached"]
     except VaultError as misfit:
@@ -133,10 +133,13 @@ def _page_faults(request: HttpRequest) -> list[str]:
     return []
 
 
-def _detection_faults() -> list[str]:
+def _change_faults() -> Iterator[str]:
+    """Yield why changes are not detected, or why verifiers in other processes don't hear of them."""
     connection = connections[DEFAULT_DB_ALIAS]
-    found = []
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            found = faults(cursor)
-    return [*found, *filter(None, [freshness().fault])]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            yield from (f"changes can't be detected: {fault}" for fault in trigger_health.faults(cursor))
+        else:
+            yield from (f"verifiers can't follow changes: {fault}" for fault in sqlite_triggers.faults(cursor))
+    if freshness().fault:
+        yield f"changes can't be detected: {freshness().fault}"

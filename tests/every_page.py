@@ -73,6 +73,18 @@ def unfold(text: str) -> Step:
     return lambda page: page.locator("summary").filter(has_text=text).first.click()
 
 
+def opened_before_use(page: Page) -> None:
+    """Make the form of the page what it was before a call was counted: it asked for nothing, and said that."""
+    page.evaluate(
+        """() => {
+            document.querySelector("main [name=typed]")?.remove();
+            const said = document.createElement("input");
+            Object.assign(said, {type: "hidden", name: "said_unused", value: "true"});
+            document.querySelector("main form").append(said);
+        }"""
+    )
+
+
 STRANGER: Final[dict[str, Step]] = {
     "home": go("/"),
     "sign-up": go("/accounts/signup/"),
@@ -106,6 +118,9 @@ WITH_KEYS: Final[dict[str, Step]] = {
     "keys-nothing-chosen": send("/keys/", "Pause…"),
     "keys-pause": in_turn(go("/keys/"), choose("Select CI", "Select partner"), fill("Pause…")),
     "keys-revoke": in_turn(go("/keys/"), choose("Select CI", "Select partner"), fill("Revoke…")),
+    "keys-revoke-used": in_turn(
+        go("/keys/"), choose("Select CI", "Select partner"), fill("Revoke…"), opened_before_use, fill("Revoke for good")
+    ),
     "key": key("partner"),
     "key-rotating": key("billing server"),
     "key-paused": key("nightly export"),
@@ -126,9 +141,14 @@ WITH_KEYS: Final[dict[str, Step]] = {
     "key-rotated": in_turn(key("CI", "Rotate"), choose("None: it leaked"), fill("Rotate", reason="in a log")),
     "key-former-secrets": in_turn(key("CI"), unfold("Former secrets")),
     "key-end-overlap": key("billing server", "End the overlap"),
+    "key-end-overlap-used": in_turn(
+        key("billing server", "End the overlap"), opened_before_use, fill("End the overlap now")
+    ),
     "key-pause": key("partner", "Pause for a while"),
     "key-revoke": key("billing server", "Revoke"),
     "key-revoke-error": in_turn(key("billing server", "Revoke"), fill("Revoke for good", typed="another")),
+    "key-revoke-used": in_turn(key("billing server", "Revoke"), opened_before_use, fill("Revoke for good")),
+    "key-revoke-unused": key("old prototype", "Revoke"),
     "key-revoked": key("laptop", among="/keys/?state=revoked"),
     "key-new": go("/keys/new/"),
     "key-new-error": send("/keys/new/", "Create key", name="\u202e"),

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 from rest_framework.request import Request
 
@@ -15,6 +15,15 @@ from apikeys.widening import allows_more_calls, edited_columns, is_within_networ
 from audit.origin import Origin
 from credentials.admission import verified_record
 from credentials.scopes.models import Scope
+
+OWN_SCOPES_ONLY: Final = (
+    "A key can only grant scopes that it has itself. Add the missing ones to the key that you call with, or leave them "
+    "out."
+)
+NO_STRONGER_KEY: Final = (
+    "A key can rotate and resume only keys whose scopes it all has itself. Add the missing ones to the key that you "
+    "call with."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +50,8 @@ class Caller:
     """Whether a newer secret took the place of the key's secret."""
     rate_limit: str
     """The key's own rate limit, which the keys that it creates get too; empty for the portal's."""
+    about: Mapping[str, str]
+    """What a refusal says of it: which credential it is."""
     origin: Origin
 
     @classmethod
@@ -63,6 +74,7 @@ class Caller:
             expires_at=key.expires_at if key_id else None,
             is_replaced=key.replaced_at is not None,
             rate_limit=key.rate_limit,
+            about=record.about,
             origin=Origin.of_request(request._request, actor=name),
         )
 
@@ -71,7 +83,7 @@ class Caller:
         mine = APIKey.objects.of(self.owner).filter(environment__in=self.environments)
         return mine.prefetch_related(live_secrets())
 
-    def refuse_scopes(self, scopes: Collection[str]) -> None:
+    def refuse_scopes(self, scopes: Collection[str], *, why: str = OWN_SCOPES_ONLY) -> None:
         """Raise `BeyondCallerError` if it lacks one of these scopes.
 
         The error names those that every developer sees in the catalogue. Others may be anything, even a secret.
@@ -79,25 +91,24 @@ class Caller:
         lacking = set(scopes) - self.scopes if self.scopes is not None else set()
         if lacking:
             public = Scope.objects.filter(name__in=lacking, restricted=False).with_valid_seals()
-            message = "A key can't give another key a scope that it lacks itself."
-            raise BeyondCallerError(message, pointer="/scopes", scopes=sorted(scope.name for scope in public))
+            raise self._beyond(why, pointer="/scopes", scopes=sorted(scope.name for scope in public))
 
     def refuse_environment(self, environment: str) -> None:
         """Raise `BeyondCallerError` if it does not manage keys of this environment."""
         if environment not in self.environments:
-            raise BeyondCallerError("A test key manages test keys only.", pointer="/environment")
+            raise self._beyond("A test key manages test keys only.", pointer="/environment")
 
     def refuse_networks(self, networks: Sequence[str]) -> None:
         """Raise `BeyondCallerError` if these networks are wider than its own."""
         if not is_within_networks(networks, self.networks):
             message = "This key is bound to networks, and can't give another key wider ones."
-            raise BeyondCallerError(message, pointer="/networks")
+            raise self._beyond(message, pointer="/networks")
 
     def refuse_expiry(self, expires_at: datetime | None) -> None:
         """Raise `BeyondCallerError` if this expiry is later than its own."""
         if self.expires_at is not None and (expires_at is None or expires_at > self.expires_at):
             message = "This key expires, and can't give another key a later expiry."
-            raise BeyondCallerError(message, pointer="/expires_at")
+            raise self._beyond(message, pointer="/expires_at")
 
     def refuse_key(self, key: APIKey) -> None:
         """Raise `BeyondCallerError` if a key that it would get the secret of, or take back, may do more than itself.
@@ -107,7 +118,7 @@ class Caller:
         _refuse_tampered(key)
         self.refuse_replaced()
         if not self._is_secret_of(key):
-            self.refuse_scopes(key.scope_list)
+            self.refuse_scopes(key.scope_list, why=NO_STRONGER_KEY)
             self.refuse_networks(key.network_list)
             self.refuse_expiry(key.expires_at)
             self.refuse_rate_limit(key.rate_limit)
@@ -158,12 +169,16 @@ class Caller:
         Otherwise an attacker with a leaked one could go on with another key, after its owner has rotated this one.
         """
         if self.is_replaced:
-            raise BeyondCallerError("A newer secret took the place of this one. Call with that.")
+            raise self._beyond("A newer secret took the place of this one. Call with that.")
 
     def refuse_rate_limit(self, rate_limit: str) -> None:
         """Raise `BeyondCallerError` if this limit allows more calls than its own."""
         if self.key_id and allows_more_calls(self.rate_limit, rate_limit):
-            raise BeyondCallerError("This key has a lower rate limit than the other one.")
+            raise self._beyond("This key has a lower rate limit than the other one.")
+
+    def _beyond(self, message: str, *, pointer: str = "", scopes: Collection[str] = ()) -> BeyondCallerError:
+        """Return the error, which says which credential it is that calls."""
+        return BeyondCallerError(message, pointer=pointer, scopes=scopes, about=self.about)
 
 
 def _refuse_tampered(key: APIKey) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, ClassVar, Final, NamedTuple, cast
 
 from django import forms
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import ValidationError
 from django.forms.boundfield import BoundWidget
 from django.http import QueryDict
 from django.utils import timezone
@@ -17,6 +17,7 @@ from apikeys.errors import PolicyError
 from apikeys.models import NAME_LENGTH, APIKey, Environment
 from apikeys.names import clean_name
 from apikeys.networks import MAX_TEXT, NetworksError, parse_text
+from apikeys.pages.error_summary import ErrorSummaryMixin
 from apikeys.pages.policy_texts import PRESETS, expiry_choices, policy_sentence
 from apikeys.services.policies import Expiry, policies, refuse_expiry
 from credentials.scopes.models import Scope
@@ -53,7 +54,7 @@ class ScopeField(forms.MultipleChoiceField):
         self.choices = [(scope.name, scope.description) for scope in self.scopes]
 
 
-class KeyForm(HideSecretsMixin, forms.Form):
+class KeyForm(ErrorSummaryMixin, HideSecretsMixin, forms.Form):
     """What a developer decides about a key, when it is created and later."""
 
     keepable: ClassVar[tuple[str, ...]] = ("name", "scopes", "expiry", "expiry_date", "networks")
@@ -87,11 +88,6 @@ class KeyForm(HideSecretsMixin, forms.Form):
         scopes.offer(key.scope_list if key else ())
         expiry.choices = choices = expiry_choices(self._policies, key)
         expiry.initial = choices[0][0]
-
-    @property
-    def has_field_errors(self) -> bool:
-        """Whether a field has an error, and not just the form as a whole."""
-        return any(name != NON_FIELD_ERRORS for name in self.errors)
 
     @property
     def policy_sentences(self) -> list[str]:

@@ -17,7 +17,7 @@ from apikeys.errors import APIKeyError, IntegrityViolationError, NotRevealableEr
 from apikeys.models import KeySecret
 from apikeys.pages.key_page import secret_rows
 from apikeys.pages.own_keys import REVEALED, ROTATED, own_key, show_secret
-from apikeys.pages.state_forms import RotateForm
+from apikeys.pages.state_forms import EndOverlapForm, RotateForm
 from apikeys.services.rotation import JUST_ROTATED, current_secret
 from audit.origin import Origin
 
@@ -78,7 +78,9 @@ def end_overlap(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
     """Show how the former secret was used lately, then retire it before its time."""
     key = own_key(request, key_id)
     rows = [row for row in secret_rows(key) if row.recent is not None]
-    if request.method == "POST":
+    is_unused = all(row.recent.is_unused for row in rows if row.recent)
+    form = EndOverlapForm(request.POST if request.method == "POST" else None, is_unused=is_unused)
+    if form.is_valid():
         try:
             ended = services.end_overlap(key=key, origin=Origin.of_request(request))
         except APIKeyError as error:
@@ -88,5 +90,6 @@ def end_overlap(request: AuthenticatedRequest, key_id: str) -> HttpResponse:
                 request, "The former secret is refused from now on." if ended else "No overlap is running."
             )
     elif rows:
-        return TemplateResponse(request, "keys/end_overlap.html", {"key": key, "rows": rows})
+        context = {"key": key, "rows": rows, "form": form}
+        return TemplateResponse(request, "keys/end_overlap.html", context, status=400 if form.is_bound else 200)
     return redirect("keys:detail", key.pk)

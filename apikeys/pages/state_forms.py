@@ -7,10 +7,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.boundfield import BoundWidget
 from django.utils import timezone
+from typing_extensions import override
 
 from accounts.hide_secrets import HideSecretsMixin
 from apikeys.models import NAME_LENGTH, REASON_LENGTH, APIKey
 from apikeys.names import clean_name, clean_reason
+from apikeys.pages.error_summary import ErrorSummaryMixin
 
 NAME_INPUT: Final = forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
 OVERLAPS: Final = (
@@ -59,7 +61,7 @@ class ReasonField(forms.CharField):
         return clean_reason(super().clean(value))
 
 
-class RotateForm(HideSecretsMixin, forms.Form):
+class RotateForm(ErrorSummaryMixin, HideSecretsMixin, forms.Form):
     """For how long the former secret goes on working. `replaces` tells two rotations at once apart."""
 
     keepable: ClassVar[tuple[str, ...]] = ("overlap", "reason")
@@ -92,7 +94,7 @@ class RotateForm(HideSecretsMixin, forms.Form):
         return timedelta(hours=int(self.cleaned_data["overlap"]))
 
 
-class PauseForm(HideSecretsMixin, forms.Form):
+class PauseForm(ErrorSummaryMixin, HideSecretsMixin, forms.Form):
     """Why one or more keys are paused, and until when."""
 
     keepable: ClassVar[tuple[str, ...]] = ("reason", "until")
@@ -106,19 +108,41 @@ class PauseForm(HideSecretsMixin, forms.Form):
         return timezone.now() + timedelta(hours=int(hours)) if hours else None
 
 
-class RevokeForm(HideSecretsMixin, forms.Form):
-    """The reason for revoking a key, which is optional. For a key in use, the developer must also type its name."""
+class UsedKeysForm(ErrorSummaryMixin, HideSecretsMixin, forms.Form):
+    """The reason for ending keys, which is optional. If one of them is in use, the developer must also type something.
+
+    A page that was opened before any call was counted does not ask for that. Then the form explains why it asks now.
+    """
 
     keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")
+    used_since: ClassVar[str]
+
+    def __init__(self, *args: Any, in_use: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not in_use:
+            del self.fields["typed"]
+
+    @override
+    def clean(self) -> dict[str, Any]:
+        """Raise `ValidationError` if the page that was sent did not ask for what must be typed now."""
+        data = super().clean() or self.cleaned_data
+        if "typed" in self.fields and "typed" not in self.data:
+            del self.errors["typed"]
+            raise ValidationError(self.used_since, code="used")
+        return data
+
+
+class RevokeForm(UsedKeysForm):
+    """The reason for revoking a key. For a key in use, the developer must also type its name."""
+
+    used_since = "Not revoked yet: this key was used since you opened this page. Type its name to revoke it anyway."
 
     typed = forms.CharField(max_length=NAME_LENGTH, label="Name of the key", widget=NAME_INPUT)
     reason = ReasonField(help_text="Everyone who calls with the key can read it.")
 
-    def __init__(self, *args: Any, key: APIKey, in_use: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, key: APIKey, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._name = key.name
-        if not in_use:
-            del self.fields["typed"]
 
     def clean_typed(self) -> str:
         """Return the name as typed. Raises `ValidationError` if it is not the key's, ignoring case."""
@@ -128,18 +152,15 @@ class RevokeForm(HideSecretsMixin, forms.Form):
         return typed
 
 
-class RevokeManyForm(HideSecretsMixin, forms.Form):
+class RevokeManyForm(UsedKeysForm):
     """The reason for revoking several keys. If one of them is in use, the developer must also type a word."""
 
-    keepable: ClassVar[tuple[str, ...]] = ("typed", "reason")
+    used_since = (
+        f"Not revoked yet: one of these keys was used since you opened this page. Type “{SURE}” to revoke them anyway."
+    )
 
     typed = forms.CharField(max_length=20, label=f"Type “{SURE}” to continue", widget=NAME_INPUT)
     reason = ReasonField(help_text="Everyone who calls with one of the keys can read it.")
-
-    def __init__(self, *args: Any, in_use: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if not in_use:
-            del self.fields["typed"]
 
     def clean_typed(self) -> str:
         """Return the word. Raises `ValidationError` for another one."""
@@ -147,3 +168,25 @@ class RevokeManyForm(HideSecretsMixin, forms.Form):
         if typed.strip().casefold() != SURE:
             raise ValidationError(f"Type “{SURE}”.", code="typed")
         return typed
+
+
+class EndOverlapForm(ErrorSummaryMixin, forms.Form):
+    """The button that ends an overlap. The page sends back whether it said that nothing uses the former secret."""
+
+    said_unused = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, is_unused: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_unused = is_unused
+
+    @override
+    def clean(self) -> dict[str, Any]:
+        """Raise `ValidationError` if what the page said is no longer so."""
+        data = super().clean() or self.cleaned_data
+        if data.get("said_unused") and not self.is_unused:
+            raise ValidationError(
+                "Not ended yet: the former secret was used since you opened this page. Press the button again to end "
+                "the overlap anyway.",
+                code="used",
+            )
+        return data

@@ -12,8 +12,8 @@ from credentials.usage.models import AddressUsage, SourceAddress, Usage, UsageBa
 
 ADDRESS_DAYS: Final = 31
 """The days of calls by address: the last 30, and the one that ends meanwhile."""
-RETRIED_FOR: Final = timedelta(days=1)
-"""No worker retries a batch of counts for so long."""
+BATCH_KNOWN_FOR: Final = timedelta(hours=26)
+"""No batch is taken for so long: one of a verifier for 25 hours at most, and an hour more for clocks that differ."""
 
 
 def expired_rows() -> Mapping[str, QuerySet[Any]]:
@@ -27,5 +27,5 @@ def expired_rows() -> Mapping[str, QuerySet[Any]]:
         "usage": Usage.objects.filter(hour__lt=cutoff),
         "addresses": SourceAddress.objects.filter(last_at__lt=cutoff),
         "calls by address": AddressUsage.objects.filter(day__lt=last_day),
-        "usage batches": UsageBatch.objects.filter(at__lt=Now() - RETRIED_FOR),
+        "usage batches": UsageBatch.objects.filter(at__lt=Now() - BATCH_KNOWN_FOR),
     }

@@ -77,7 +77,7 @@ class UsageBatch(models.Model):
     at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:
-        # Kept for a day; no process retries a batch for longer.
+        # Kept for 26 hours (`expired_rows`); no batch is taken for so long.
         verbose_name_plural = "usage batches"
 
     def __str__(self) -> str:

@@ -16,7 +16,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.change_log import Cursor, News, Place
 from credentials.verified_cache.freshness import Freshness
-from credentials.verified_cache.sqlite_triggers import EXISTING, TABLE, sources
+from credentials.verified_cache.sqlite_triggers import TABLE, faults
+from credentials.verified_cache.trigger_health import summary
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class ChangeTable:
         self._head: _Head | None = None
         self._checked: tuple[object, ...] = ()
         self._digest = ""
-        self._fault = ""
+        self.fault: str | None = None
+        """Why changes are not recorded, as a message for the operator; empty if they are, None if that is unknown."""
 
     def head_at_once(self) -> Cursor:
         """Return the place after the last change, without a query. Raises `WouldBlockError` if that takes one."""
@@ -69,19 +71,25 @@ class ChangeTable:
         self._head = _Head(news.cursor, header)
         return news
 
+    def check(self) -> None:
+        """Find out whether changes are recorded, also while no verifier asks. Raises `django.db.Error`."""
+        connection = connections[DEFAULT_DB_ALIAS]
+        connection.ensure_connection()
+        with connection.wrap_database_errors:
+            self._identity(connection.connection)
+
     def _identity(self, raw: Any) -> str:
         """Return the identity of cursors, which changes with the schema; empty if the triggers are not all there."""
         (version,) = raw.execute("PRAGMA schema_version").fetchone()
         state = (self._freshness.database_number, version)
         if state != self._checked:
-            found = dict(raw.execute(EXISTING).fetchall())
-            self._report("" if found == sources() else "the triggers that record changes are missing or altered")
+            self._report(summary(faults(raw.cursor())))
             self._checked, self._digest = state, _digest_of(raw, version)
-        return "" if self._fault else self._digest
+        return "" if self.fault else self._digest
 
     def _report(self, fault: str) -> None:
         """Log a fault once, and once that it is over."""
-        was, self._fault = self._fault, fault
+        was, self.fault = self.fault, fault
         if fault and not was:
             logger.error("verifiers can't follow changes: %s; run manage.py createtriggers", fault)
         elif was and not fault:

@@ -46,6 +46,17 @@ class ChangeFeed:
     def __init__(self) -> None:
         self._table = ChangeTable(freshness())
 
+    @property
+    def fault(self) -> str | None:
+        """Why changes are not announced to verifiers, for the operator; empty if they are, None if that is unknown."""
+        is_sqlite = connections[DEFAULT_DB_ALIAS].vendor == "sqlite"
+        return self._table.fault if is_sqlite else freshness().lease.fault
+
+    def check(self) -> None:
+        """Find out whether there is a fault. Raises `django.db.Error`. On PostgreSQL, each heartbeat does so."""
+        if connections[DEFAULT_DB_ALIAS].vendor == "sqlite":
+            self._table.check()
+
     def changes_since(self, cursor: str | None, *, may_query: bool) -> Changes:
         """Return what came after a cursor that a feed gave; without one, a first cursor.
 

@@ -11,11 +11,12 @@ Django's migrations drop the triggers of a table that they rebuild: a later one 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
+from credentials.verified_cache.trigger_health import Cursor
 from credentials.verified_cache.verdict_tables import EVERYTHING, VERDICT_TABLES, VerdictTable
 
 TABLE: Final = "credentials_recordedchange"
 PREFIX: Final = "keyportal_change_"
-EXISTING: Final = f"SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND name GLOB '{PREFIX}*'"  # noqa: S608
+_EXISTING: Final = f"SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND name GLOB '{PREFIX}*'"  # noqa: S608
 _RECORD: Final = f"INSERT INTO {TABLE} (nonce, tag) SELECT lower(hex(randomblob(8))), "  # a name of ours
 FIRST_ROW: Final = f"{_RECORD}'{EVERYTHING}' WHERE NOT EXISTS (SELECT 1 FROM {TABLE})"  # noqa: S608  # names of ours
 """A table without rows has no place to begin at."""
@@ -24,6 +25,20 @@ FIRST_ROW: Final = f"{_RECORD}'{EVERYTHING}' WHERE NOT EXISTS (SELECT 1 FROM {TA
 def sources() -> Mapping[str, str]:
     """Return the SQL that creates each trigger, by the trigger's name, as SQLite keeps it."""
     return {name: source for table in VERDICT_TABLES for name, source in _of_table(table)}
+
+
+def faults(cursor: Cursor) -> list[str]:
+    """Return the faults that keep changes from being recorded, as messages for the operator; empty if there are none.
+
+    Raises the driver's database error.
+    """
+    cursor.execute(_EXISTING)
+    expected, found = sources(), dict(cursor.fetchall())
+    wrong = sorted(name for name in found if found[name] != expected.get(name))
+    return [
+        *(f"the trigger {name} is missing" for name in expected if name not in found),
+        *(f"the trigger {name} is not one that the migrations created" for name in wrong),
+    ]
 
 
 def creating_statements(tables: Collection[str]) -> list[str]:

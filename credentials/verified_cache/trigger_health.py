@@ -13,9 +13,9 @@ from credentials.verified_cache.triggers import COUNTER, NOTIFY, SETTINGS, TABLE
 
 
 class Cursor(Protocol):
-    """A cursor of psycopg (the listener's) or of Django (readiness checks use the portal's own connection)."""
+    """A cursor of a driver (the listener's, the feed's) or of Django (for readiness)."""
 
-    def execute(self, query: Any, parameters: Any = None, /) -> Any:
+    def execute(self, query: Any, parameters: Any = ..., /) -> Any:
         """Execute a query."""
 
     def fetchone(self) -> Any:

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -177,12 +177,25 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
 
 def _of_verb(error: APIKeyError) -> Problem:
     """Return the problem for what a verb of keys refused, in its own words."""
-    if isinstance(error, BeyondCallerError) and error.scopes:
-        return Problem.of_refusal(Refusal(code="insufficient_scope", scopes=tuple(error.scopes), pointer=error.pointer))
+    if isinstance(error, BeyondCallerError):
+        return _beyond_caller(error)
     code, pointer = next(found for kind, found in OF_VERB.items() if isinstance(error, kind))
-    pointer = error.pointer if isinstance(error, BeyondCallerError) else pointer
+    return Problem(code, _in_words(error, pointer))
+
+
+def _beyond_caller(error: BeyondCallerError) -> Problem:
+    """Return the problem for what a caller may not give a key, which names the scopes that it lacks."""
+    about = {**error.about, **_in_words(error, error.pointer)}
+    if not error.scopes:
+        return Problem("permission_denied", about)
+    refused = Problem.of_refusal(Refusal(code="insufficient_scope", scopes=tuple(error.scopes)))
+    return replace(refused, members=about)
+
+
+def _in_words(error: APIKeyError, pointer: str) -> dict[str, Any]:
+    """Return the members that say it in the words of the verb, and point at the member of the body."""
     errors = {"errors": [{"pointer": pointer, "detail": str(error)}]} if pointer else {}
-    return Problem(code, {"detail": str(error), **errors})
+    return {"detail": str(error), **errors}
 
 
 def is_of_the_database(exc: BaseException) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Any, Final
 
 import uvloop
@@ -17,6 +18,8 @@ from keyportal.http_server.bounds import HEAD_WITHIN, LINGER
 SWITCH: Final = 0.001
 """Seconds after which a computing thread must yield to others, such as the event loop, which answers verdicts."""
 TICK: Final = 0.1  # seconds between two checks of deadlines
+LISTENING: Final = "Listening at: %s (%s)"
+"""gunicorn's line, with the addresses and the process id."""
 
 
 class Logger(GunicornLogger):
@@ -28,6 +31,13 @@ class Logger(GunicornLogger):
         self.cfg = cfg
         self.error_log.setLevel(cfg.loglevel.upper())
         self.error_log.propagate = True
+
+    @override
+    def info(self, msg: object, *args: object, **options: Any) -> None:
+        """Log a line. Where each worker has an accept queue, gunicorn listens nowhere itself and would name nothing."""
+        if msg == LISTENING and not args[0]:
+            args = (",".join(_addresses(self.cfg)), *args[1:])
+        super().info(msg, *args, **options)
 
 
 class Worker(GunicornWorker):
@@ -90,3 +100,14 @@ class Worker(GunicornWorker):
             self.wsgi, sock=listener.sock, ssl=tls, backlog=self.cfg.backlog, **within
         )
         return server
+
+
+def _addresses(cfg: Any) -> Iterator[str]:
+    """Yield the addresses at which the workers listen, written as gunicorn writes those of its own sockets."""
+    scheme = "https" if cfg.is_ssl else "http"
+    for address in cfg.address:
+        if isinstance(address, int):
+            yield f"fd://{address}"
+        else:
+            host, port = address
+            yield f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -74,7 +74,7 @@ class Workers(Collector):
             yield GaugeMetricFamily("keyportal_freshness_lease_seconds", text, min(leases))
         in_place = [worker.triggers_in_place for worker in self._workers if worker.triggers_in_place is not None]
         if in_place:
-            text = "1 while the triggers that announce changes are in place; 0: every request queries the database."
+            text = "1 while the triggers that announce changes are in place; 0: run manage.py createtriggers."
             yield GaugeMetricFamily("keyportal_change_triggers_in_place", text, min(in_place))
         writable = min((worker.writable for worker in self._workers), default=True)
         text = "1 while the database accepts writes; 0: a full disk, a standby. Verdicts continue."

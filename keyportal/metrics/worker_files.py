@@ -21,6 +21,7 @@ from credentials.runtime.database_writes import database_writes
 from credentials.usage.counters import Durations, usage_counters
 from credentials.usage.flusher import flusher
 from credentials.verified_cache import clock
+from credentials.verified_cache.feed import change_feed
 from credentials.verified_cache.freshness import freshness
 from keyportal.http_server.load import meter
 from keyportal.local.private_files import open_private, private_folder
@@ -50,7 +51,7 @@ class WorkerMetrics:
     lease: float | None = None
     """Seconds; None if no lease is needed."""
     triggers_in_place: bool | None = None
-    """Whether the triggers that notify of changes are in place; None if that is unknown."""
+    """Whether the triggers that announce changes are in place; None if that is unknown."""
     writable: bool = True
     """Whether the database accepted the last write."""
     lag: float = 0.0
@@ -105,7 +106,7 @@ def own_metrics() -> WorkerMetrics:
         misses=cache.misses,
         entries=len(cache),
         lease=max(0.0, freshness().lease.until - now) if connection.vendor == "postgresql" else None,
-        triggers_in_place=None if freshness().lease.fault is None else not freshness().lease.fault,
+        triggers_in_place=None if change_feed().fault is None else not change_feed().fault,
         writable=not database_writes().fault,
         lag=flusher().lag,
         **asdict(meter().read()),

@@ -115,8 +115,9 @@ described(
         operation_id="create_key",
         summary="Create a key",
         description=(
-            "Creates a key and returns it with its secret, the only time that the API gives it. A key that calls can't "
-            f"give more than it has: scopes, environment, networks, expiry. {WRITE}"
+            "Creates a key and returns it with its secret, the only time that the API gives it. If a key makes the "
+            "call, it can only grant what it has itself: scopes, environment, networks, expiry. Otherwise the answer "
+            f"is 403. {WRITE}"
         ),
         parameters=[IDEMPOTENCY_KEY],
         request=NewKeyBody,

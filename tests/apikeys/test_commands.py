@@ -101,9 +101,22 @@ def test_createkey_prints_the_secret_alone(command: Any, developer: User, scopes
 
 def test_createkey_grants_restricted_scopes_when_told_to(command: Any, developer: User, scopes: list[Scope]) -> None:
     arguments = ("createkey", "dev@example.com", "--name", "x", "--scope", "secrets:all")
-    with pytest.raises(CommandError, match="Only operators"):
+    with pytest.raises(CommandError) as caught:
         command(*arguments)
+    assert str(caught.value) == "Only operators can grant secrets:all. Add --restricted to grant it."
     assert verify(command(*arguments, "--restricted").strip(), address=None).credential.scopes == {"secrets:all"}
+
+
+def test_createkey_says_which_scopes_are_unknown_and_where_they_are_added(
+    command: Any, developer: User, scopes: list[Scope]
+) -> None:
+    arguments = ("--scope", "reports:burn", "--scope", "reports:read", "--scope", "kp_live_x", "--restricted")
+    with pytest.raises(CommandError) as caught:
+        command("createkey", developer.email, "--name", "x", *arguments)
+    assert str(caught.value) == (
+        "--scope (index 0): This scope isn't in the catalogue. --scope (index 2): This scope isn't in the catalogue. "
+        "Add scopes in the operators' site: /admin/, Scopes."
+    )
 
 
 @pytest.mark.parametrize(

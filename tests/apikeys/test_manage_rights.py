@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from apikeys import services
+from apikeys.api.callers import NO_STRONGER_KEY, OWN_SCOPES_ONLY
 from apikeys.models import APIKey, KeySecret
 from audit.models import Event
 from credentials.scopes.models import Scope
@@ -71,10 +72,14 @@ def test_without_a_credential_there_is_a_challenge(client: Any) -> None:
 
 @pytest.mark.security("Z-03")
 def test_a_key_gives_no_scope_that_it_lacks(make_key: MakeKey) -> None:
-    api = Api(make_key(scopes=[*MANAGER, "reports:read"])[1])
+    key, secret = make_key(scopes=[*MANAGER, "reports:read"])
+    api = Api(secret)
     answer = api.post(KEYS, {"name": "x", "scopes": ["reports:read", "reports:write"]})
     assert problem_of(answer) == (403, "insufficient_scope")
     assert 'scope="reports:write"' in answer["WWW-Authenticate"]
+    said = answer.json()
+    assert (said["key"], said["name"], said["detail"]) == (key.pk, key.name, OWN_SCOPES_ONLY)
+    assert said["errors"] == [{"pointer": "/scopes", "detail": OWN_SCOPES_ONLY}]
     other, _ = make_key(scopes=["reports:write"])
     path = f"{KEYS}/{other.pk}"
     assert api("PATCH", path, {"scopes": ["reports:write", "keys:write"]}).status_code == 200
@@ -86,7 +91,9 @@ def test_a_key_gives_no_scope_that_it_lacks(make_key: MakeKey) -> None:
 def test_a_key_takes_no_secret_of_a_key_that_may_do_more(make_key: MakeKey) -> None:
     api = Api(make_key(scopes=MANAGER)[1])
     stronger, secret = make_key(scopes=["reports:write"])
-    assert problem_of(api.post(f"{KEYS}/{stronger.pk}/rotate", {})) == (403, "insufficient_scope")
+    refused = api.post(f"{KEYS}/{stronger.pk}/rotate", {})
+    assert problem_of(refused) == (403, "insufficient_scope")
+    assert refused.json()["detail"] == NO_STRONGER_KEY
     assert KeySecret.objects.filter(key=stronger).count() == 1
     assert api.post(f"{KEYS}/{stronger.pk}/pause", {}).status_code == 200  # to stop it needs no more than keys:write
     assert problem_of(api.post(f"{KEYS}/{stronger.pk}/resume", {})) == (403, "insufficient_scope")
@@ -166,7 +173,7 @@ def test_a_scope_that_only_operators_grant_is_as_unknown_as_one_that_does_not_ex
     api = Api(make_key(scopes=MANAGER)[1])
     answers = [api.post(KEYS, {"name": "x", "scopes": [name]}) for name in ("secrets:all", "secrets:none")]
     assert {(problem_of(answer), answer.json()["detail"]) for answer in answers} == {
-        ((403, "permission_denied"), "A key can't give another key a scope that it lacks itself.")
+        ((403, "permission_denied"), OWN_SCOPES_ONLY)
     }
 
 
@@ -220,7 +227,9 @@ def test_a_limit_of_its_own_is_given_on(make_key: MakeKey) -> None:
 @pytest.mark.conformance("OT-12")
 def test_a_token_manages_keys_only_if_that_was_asked_for(make_key: MakeKey, developer: User) -> None:
     make_key(scopes=["reports:read"])
-    assert problem_of(log_in(developer).get(KEYS)) == (403, "insufficient_scope")
+    refused = log_in(developer).get(KEYS)
+    assert problem_of(refused) == (403, "insufficient_scope")
+    assert (refused.json()["token"][:4], refused.json()["client"]) == ("tok_", "portal")
     api = log_in(developer, *MANAGER)
     made = api.post(KEYS, {"name": "from the command line", "scopes": ["reports:write"]})
     assert made.status_code == 201

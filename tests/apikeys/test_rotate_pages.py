@@ -87,8 +87,8 @@ def test_rotating_asks_for_a_fresh_log_in(log_in: LogIn, developer: User, make_k
     ("minutes_ago", "calls", "said"),
     [
         (4, 412, "The former secret is still in use: last 4 minutes ago from 203.0.113.7 , 412 calls in the last 24"),
-        (60 * 48, 9, "it's safe to end the overlap"),
-        (None, 0, "The former secret was never used: it's safe to end the overlap"),
+        (60 * 48, 9, "it looks safe to end the overlap"),
+        (None, 0, "No call with the former secret has been counted: it looks safe to end the overlap"),
     ],
 )
 def test_the_end_of_an_overlap_is_shown_with_the_use_of_the_former_secret(
@@ -104,6 +104,24 @@ def test_the_end_of_an_overlap_is_shown_with_the_use_of_the_former_secret(
     post(browser, f"/keys/{key.pk}/end-overlap/")
     assert outcome_of(former) == "retired"
     assert get(browser, f"/keys/{key.pk}/end-overlap/").status_code == 302
+
+
+def test_an_overlap_is_not_ended_if_the_former_secret_was_used_since_the_page_was_opened(
+    browser: Client, make_key: MakeKey
+) -> None:
+    key, former = make_key()
+    first = current_secret(key)
+    services.rotate(key=key, replaces=first.pk, origin=ORIGIN)
+    path, said = f"/keys/{key.pk}/end-overlap/", '<input type="hidden" name="said_unused" value="true">'
+    assert said in get(browser, path).content.decode()
+    use(key, first, minutes_ago=0, calls=3)
+    answer = post(browser, path, said_unused="true")
+    page = answer.content.decode()
+    assert (answer.status_code, outcome_of(former)) == (400, "accepted")
+    assert "Not ended yet: the former secret was used since you opened this page." in page
+    assert said not in page
+    post(browser, path)
+    assert outcome_of(former) == "retired"
 
 
 def test_during_an_overlap_the_page_offers_no_other_rotation_than_after_a_leak(

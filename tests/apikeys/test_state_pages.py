@@ -96,7 +96,7 @@ def test_several_keys_are_paused_after_what_they_are_used_for_was_shown(browser:
     page = get(browser, address).content.decode()
     assert "Pause 2 keys?" in page
     assert "412 calls in the last 24 hours" in page
-    assert "Never used" in page
+    assert "No calls counted yet" in page
     assert third.pk not in page
     post(browser, address, reason="maintenance")
     assert [outcome_of(secret) for secret in (first, second, kept)] == ["paused", "paused", "accepted"]
@@ -113,6 +113,36 @@ def test_several_keys_are_revoked_and_a_word_is_asked_for_if_one_is_in_use(brows
     post(browser, address, typed=" Revoke ", reason="cleaning up")
     assert [outcome_of(secret) for secret in (first, second)] == ["revoked", "revoked"]
     assert set(APIKey.objects.values_list("revoked_reason", flat=True)) == {"cleaning up"}
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "typed"),
+    [
+        ("/keys/{}/revoke/", "Not revoked yet: this key was used since you opened this page.", "billing"),
+        ("/keys/revoke/?key={}", "Not revoked yet: one of these keys was used since you opened this page.", "revoke"),
+    ],
+    ids=["one", "several"],
+)
+def test_who_revokes_a_key_that_was_used_since_the_page_was_opened_is_told_and_asked(
+    browser: Client, make_key: MakeKey, path: str, said: str, typed: str
+) -> None:
+    key, secret = make_key(name="billing")
+    path = path.format(key.pk)
+    assert 'name="typed"' not in get(browser, path).content.decode()
+    use(key, 1)
+    answer = post(browser, path, reason="cleaning up")
+    page = answer.content.decode()
+    assert (answer.status_code, outcome_of(secret)) == (400, "accepted")
+    assert said in page
+    assert "data-focus" in page
+    assert 'value="cleaning up"' in page
+    assert 'name="typed"' in page
+    assert "This field is required" not in page
+    assert "Check these fields" not in page
+    assert "autofocus" not in page
+    assert "This field is required" in post(browser, path, typed="").content.decode()
+    post(browser, path, typed=typed, reason="cleaning up")
+    assert outcome_of(secret) == "revoked"
 
 
 @pytest.mark.security("Z-01")

@@ -1,5 +1,6 @@
 """A view of Django REST framework that asks for a key and a scope, as the README shows it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -49,9 +50,11 @@ def test_a_key_with_the_scope_is_let_in(make_key: MakeKey, scopes: list[Scope]) 
 
 @pytest.mark.conformance("BR-07")
 def test_a_key_without_the_scope_is_told_which_one_it_needs(make_key: MakeKey, scopes: list[Scope]) -> None:
-    _, secret = make_key(scopes=["reports:write"])
+    key, secret = make_key(scopes=["reports:write"])
     refused = answer(secret)
     assert refused.status_code == 403
+    told = json.loads(refused.content)
+    assert (told["key"], told["name"]) == (key.pk, key.name)
     assert 'error="insufficient_scope"' in refused["WWW-Authenticate"]
     assert 'scope="reports:read"' in refused["WWW-Authenticate"]
     assert b"insufficient_scope" in refused.content

@@ -10,6 +10,7 @@ from apikeys.models import KeySecret
 from credentials.scopes.models import Scope
 from credentials.verified_cache.change_log import KEPT
 from credentials.verified_cache.models import RecordedChange
+from credentials.verified_cache.sqlite_triggers import faults
 from credentials.verified_cache.verdict_tables import EVERYTHING
 from keyportal.purge import purge
 from tests.conftest import ORIGIN, MakeKey
@@ -50,6 +51,32 @@ def test_a_change_that_is_undone_is_not_recorded(make_key: MakeKey) -> None:
     services.revoke(key=key, reason="x", origin=ORIGIN)
     transaction.savepoint_rollback(undone)
     assert newest() == []
+
+
+TRIGGER = "keyportal_change_apikeys_apikey_delete"
+OTHER = "CREATE TRIGGER {} AFTER DELETE ON apikeys_apikey BEGIN SELECT 1; END"
+
+
+@pytest.mark.parametrize(
+    ("statements", "found"),
+    [
+        ([], []),
+        ([f"DROP TRIGGER {TRIGGER}"], [f"the trigger {TRIGGER} is missing"]),
+        (
+            [f"DROP TRIGGER {TRIGGER}", OTHER.format(TRIGGER)],
+            [f"the trigger {TRIGGER} is not one that the migrations created"],
+        ),
+        (
+            [OTHER.format("keyportal_change_of_mine")],
+            ["the trigger keyportal_change_of_mine is not one that the migrations created"],
+        ),
+    ],
+)
+def test_each_trigger_that_does_not_record_changes_is_named(statements: list[str], found: list[str]) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        assert faults(cursor) == found
 
 
 def test_the_purge_leaves_the_newest() -> None:

@@ -24,7 +24,8 @@ TABLES = [table.table for table in VERDICT_TABLES]
 def feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
     """The feed of a portal whose database the tests may break."""
     folder: Path = tmp_path_factory.mktemp("broken-feed")
-    with portal_database(folder) as database_url, Portal(folder, database_url).running(workers=2) as portal:
+    opened = {"KEYPORTAL_METRICS_NETWORKS": "127.0.0.1/32", "KEYPORTAL_METRICS_DIR": str(folder / "metrics")}
+    with portal_database(folder) as database_url, Portal(folder, database_url, **opened).running(workers=2) as portal:
         portal.make_developer(OWNER)
         made = portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted", name="a service")
         yield Feed(portal, ClientKey(*made))
@@ -44,6 +45,13 @@ def sql(portal: Portal, statement: str) -> None:
         connection.execute(statement)
 
 
+def break_a_trigger(portal: Portal, table: str) -> None:
+    if portal.is_on_sqlite:
+        sql(portal, f"DROP TRIGGER keyportal_change_{table}_update")
+    else:
+        sql(portal, f"ALTER TABLE {table} DISABLE TRIGGER keyportal_notify")
+
+
 def answer_with(feed: Feed, status: int, query: str = "") -> Answer:
     """Return the first answer that has this status."""
     answers: list[Answer] = []
@@ -59,10 +67,7 @@ def answer_with(feed: Feed, status: int, query: str = "") -> Answer:
 @pytest.mark.parametrize("table", TABLES)
 def test_without_triggers_nobody_is_told_that_nothing_has_changed(feed: Feed, table: str) -> None:
     cursor = feed.head()
-    if feed.portal.is_on_sqlite:
-        sql(feed.portal, f"DROP TRIGGER keyportal_change_{table}_update")
-    else:
-        sql(feed.portal, f"ALTER TABLE {table} DISABLE TRIGGER keyportal_notify")
+    break_a_trigger(feed.portal, table)
     try:
         refused = answer_with(feed, 503)
         assert refused.headers["retry-after"]
@@ -77,17 +82,28 @@ def test_without_triggers_nobody_is_told_that_nothing_has_changed(feed: Feed, ta
 
 def test_meanwhile_no_record_is_to_be_kept(feed: Feed) -> None:
     key = ClientKey(*feed.portal.make_key(OWNER, name="asked without triggers"))
-    table = TABLES[0]
-    if feed.portal.is_on_sqlite:
-        sql(feed.portal, f"DROP TRIGGER keyportal_change_{table}_update")
-    else:
-        sql(feed.portal, f"ALTER TABLE {table} DISABLE TRIGGER keyportal_notify")
+    break_a_trigger(feed.portal, TABLES[0])
     try:
         wait_until(lambda: verify(feed, key.secret)["cursor"] is None)
         assert verify(feed, key.secret)["valid"] is True
     finally:
         feed.portal.manage("createtriggers")
     wait_until(lambda: verify(feed, key.secret)["cursor"])
+
+
+def test_the_operator_sees_which_trigger_is_missing_though_no_verifier_asks(feed: Feed) -> None:
+    metric = "\nkeyportal_change_triggers_in_place {}.0\n"
+    break_a_trigger(feed.portal, TABLES[0])
+    try:
+        ready = feed.portal.get("/readyz")
+        [fault] = json_of(ready)["faults"]
+        assert ready.status == 503
+        assert TABLES[0] in fault
+        wait_until(lambda: metric.format(0) in feed.portal.get("/metrics").body.decode())
+    finally:
+        feed.portal.manage("createtriggers")
+    assert feed.portal.get("/readyz").status == 200
+    wait_until(lambda: metric.format(1) in feed.portal.get("/metrics").body.decode())
 
 
 @pytest.mark.once  # a restored PostgreSQL is another server, or has other tables: its cursors have another identity

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from apikeys.models import APIKey
+from credentials.usage.expired_rows import BATCH_KNOWN_FOR
 from credentials.usage.models import AddressUsage, SourceAddress, Usage, UsageBatch
 from gateway.usage_request import MAX_ADDRESSES, MAX_CALLS
 from tests.conftest import MakeKey
@@ -131,12 +132,22 @@ def test_with_several_addresses_nobody_knows_which_had_how_many(report: Report, 
 def test_hours_that_are_too_old_or_yet_to_come_are_refused(
     report: Report, make_key: MakeKey, ago: int, is_taken: bool
 ) -> None:
-    """The id of a batch is known for a day: what is older could be counted twice. Clocks differ by an hour at most."""
+    """What is older could be a batch whose id is forgotten. Clocks differ by an hour at most."""
     key, _ = make_key()
     hour = f"{NOW - timedelta(hours=ago):%Y-%m-%dT%H:00:00Z}"
     answer = report(calls_of(key, hour=hour))
     assert answer.status_code == (202 if is_taken else 400)
     assert counted(key) == [] if not is_taken else counted(key)[0][-1] == 7
+
+
+def test_a_batch_is_known_for_longer_than_any_of_its_hours_is_taken(report: Report, make_key: MakeKey) -> None:
+    key, _ = make_key()
+    ahead = calls_of(key, hour="2026-11-29T13:00:00Z")
+    first = NOW.replace(minute=0, second=0)
+    with time_machine.travel(first, tick=False):
+        assert report(ahead).json()["is_new"]
+    with time_machine.travel(first + BATCH_KNOWN_FOR - timedelta(hours=1), tick=False):  # as clocks differ
+        assert report(ahead).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -201,6 +212,7 @@ def test_only_services_report(report: Report, client: Client, make_key: MakeKey)
     key, secret = make_key()
     answer = report(calls_of(key), by=secret)
     assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
+    assert (answer.json()["key"], answer.json()["name"]) == (key.pk, key.name)
     assert client.post("/api/v1/usage", "{}", "application/json", secure=True).status_code == 401
     assert counted(key) == []
 

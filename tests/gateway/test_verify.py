@@ -76,7 +76,7 @@ def test_a_refusal_at_verify_says_why(
 @pytest.mark.conformance("BR-07")
 def test_only_a_service_with_the_scope_may_ask(oauth_client: OAuthClient, client: ClientKey) -> None:
     answer = oauth_client.post("/api/v1/verify", {"credential": "x"}, Authorization=f"Bearer {client.secret}")
-    assert answer.status == 403
+    assert (answer.status, json_of(answer)["key"]) == (403, client.id)
     assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
     assert 'scope="credentials:verify"' in answer.headers["www-authenticate"]
     assert oauth_client.post("/api/v1/verify", {"credential": "x"}).status == 401

@@ -52,7 +52,7 @@ def test_keys_are_paused_in_bulk_after_being_named_once(
     forget_messages()
     asked = text_of(act(desk, KEYS, "pause_keys", one.pk, other.pk))
     assert f"one ({one.pk}) of dev@example.com: active, 1,234 calls in the last 24 hours" in asked
-    assert f"other ({other.pk}) of dev@example.com: active, no calls in the last 24 hours" in asked
+    assert f"other ({other.pk}) of dev@example.com: active, no calls counted in the last 24 hours" in asked
     assert outcome_of(secret) == "accepted"
     with django_capture_on_commit_callbacks(execute=True):
         answer = act(desk, KEYS, "pause_keys", one.pk, other.pk, reason="abuse", until="24h")

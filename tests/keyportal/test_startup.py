@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from django.core.checks import run_checks
 from django.test import Client
+from gunicorn.config import Config
 from pytest_django import Settings
 
+from keyportal.http_server.worker import LISTENING, Logger
 from tests.databases import portal_database
 from tests.portal import ROOT, Portal
 from tests.portal_configuration import shared_folder
@@ -43,6 +45,16 @@ def test_a_complete_production_has_nothing_to_warn_of(site: Portal) -> None:
     assert checked.stderr == ""
     site.start(workers=1)
     assert "keyportal warning" not in site.log.read_text()
+    assert f"Listening at: http://127.0.0.1:{site.port} (" in site.log.read_text()
+
+
+def test_the_log_names_every_address_that_the_workers_listen_at(caplog: pytest.LogCaptureFixture) -> None:
+    config = Config()
+    config.set("bind", ["127.0.0.1:8000", "[::1]:8000", "fd://3"])
+    config.set("certfile", "certificate.pem")
+    with caplog.at_level("INFO"):
+        Logger(config).info(LISTENING, "", 7)
+    assert caplog.messages == ["Listening at: https://127.0.0.1:8000,https://[::1]:8000,fd://3 (7)"]
 
 
 @pytest.mark.parametrize(

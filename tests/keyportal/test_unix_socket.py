@@ -70,6 +70,7 @@ def test_the_proxy_on_a_socket_is_believed_where_it_is_named(tmp_path: Path) -> 
         for path in ("/healthz", "/gateway/auth"):
             assert portal.get(path, **{"X-Request-ID": id_}).headers["x-request-id"] == id_
         assert "Unix socket" not in portal.log.read_text()
+        assert f"Listening at: unix:{portal.path} (" in portal.log.read_text()
 
 
 def test_who_asks_over_a_socket_is_not_believed_otherwise_and_the_log_says_so(tmp_path: Path) -> None:

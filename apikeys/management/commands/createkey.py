@@ -13,7 +13,7 @@ from accounts.emails import normalize_email
 from accounts.models import User
 from apikeys import services
 from apikeys.end_text import EXPECTED
-from apikeys.errors import APIKeyError
+from apikeys.errors import APIKeyError, ReservedScopeError, UnknownScopeError
 from apikeys.management.key_command import read_end
 from apikeys.models import Environment
 from apikeys.names import clean_name
@@ -59,9 +59,19 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         except APIKeyError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(_explain(error)) from error
         self.stderr.write(key.pk)
         self.stdout.write(secret)
+
+
+def _explain(error: APIKeyError) -> str:
+    """Return why there is no key, and what the operator at the command line can do about it."""
+    if isinstance(error, UnknownScopeError):
+        faults = [f"--scope (index {place}): This scope isn't in the catalogue." for place in error.places]
+        return " ".join([*faults, "Add scopes in the operators' site: /admin/, Scopes."])
+    if isinstance(error, ReservedScopeError):
+        return f"{error} Add --restricted to grant {'it' if len(error.names) == 1 else 'them'}."
+    return str(error)
 
 
 def _read_expiry(text: str | None) -> datetime | Expiry | None:
