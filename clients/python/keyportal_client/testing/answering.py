@@ -19,7 +19,7 @@ from keyportal_client.testing.verify_call import credential_json, verify
 from keyportal_client.verifying import feed, key_set, verdicts
 from keyportal_client.verifying.client_address import NOWHERE
 from keyportal_client.verifying.header import credential_of
-from keyportal_client.verifying.requirements import NOTHING
+from keyportal_client.verifying.requirements import Requirements
 
 SCOPE: Final = "credentials:verify"
 JSON: Final = "application/json"
@@ -62,11 +62,9 @@ def _authenticate(state: State, request: httpx.Request, scope: str = "") -> Cred
     text = credential_of(request.headers.get("Authorization"))
     if isinstance(text, Refusal):
         raise refused(state.url, text)
-    verdict = state.verdict(text, NOTHING, NOWHERE)
+    verdict = state.verdict(text, Requirements(scopes=(scope,) if scope else ()), NOWHERE)
     if verdict.refusal is not None or verdict.accepted is None:
         raise refused(state.url, verdict.refusal or UNKNOWN)
-    if scope and scope not in verdict.accepted.scopes:
-        raise refused(state.url, Refusal("insufficient_scope", (scope,)))
     return verdict.accepted
 
 
