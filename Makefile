@@ -69,7 +69,7 @@ audit: .venv/.dev ## Look the pinned packages up in the advisory database (needs
 
 bench: .venv/.bench ## Measure what the check of a credential costs, beside other libraries (ROUNDS=10 SECONDS=2)
 	@[[ -z "$$(deploy/local/system-packages wrk)" ]]
-	$(PYTHON) -m benchmarks.table
+	PYTHONPATH=clients/python $(PYTHON) -m benchmarks.table
 
 screenshots: .venv/.dev ## Take a picture of every page in every state into var/screenshots (ARGS="keys key-rotate" for some)
 	@[[ -z "$$(deploy/local/system-packages)" ]]

@@ -68,9 +68,11 @@ def measure() -> list[Table]:
         _, service = portal.make_key(OWNER, "--scope", "credentials:verify", "--restricted")
         _, secret = portal.make_key(OWNER, "--scope", SCOPE)
         with _nginx(portal, Path(name), service) as address:
-            nginx = _rates(address, ("open/", "edge/", "asked/", "file/open/", "file/edge/"), secret)
+            nginx = _rates(
+                address, ("open/", "edge/", "asked/", "file/open/index.html", "file/edge/index.html"), secret
+            )
         with _fastapi(portal, Path(name), service) as address:
-            fastapi = _rates(address, ("open", "checked", "asked"), secret)
+            fastapi = _rates(address, ("open", "behind", "declared", "checked", "asked"), secret)
     note = f"One worker each, {ROUNDS} rounds of {SECONDS:g} s a variant, in turn."
     return [
         Table("nginx, PostgreSQL", _of_nginx(nginx), note, nginx),
@@ -82,14 +84,24 @@ def _of_nginx(rates: Mapping[str, list[float]]) -> list[Row]:
     return [
         _row(rates, "16", "location with the module, warm / the open location", ("edge/", "open/"), "≥ 0.8"),
         _row(rates, "16", "the same / `auth_request`", ("edge/", "asked/"), "≥ 2.5"),
-        _row(rates, "-", "a file behind the module, warm / an open file", ("file/edge/", "file/open/"), "-"),
+        _row(
+            rates,
+            "-",
+            "a file behind the module, warm / an open file",
+            ("file/edge/index.html", "file/open/index.html"),
+            "-",
+        ),
     ]
 
 
 def _of_fastapi(rates: Mapping[str, list[float]]) -> list[Row]:
     return [
-        _row(rates, "17", "FastAPI with the client, warm / without a check", ("checked", "open"), "≥ 0.9"),
-        _row(rates, "-", "the same / asking `/api/v1/verify` each time", ("checked", "asked"), "-"),
+        _row(rates, "17", "FastAPI with the middleware, warm / without a check", ("behind", "open"), "≥ 0.9"),
+        _row(
+            rates, "17", "with the dependency, warm / with an `HTTPBearer` unchecked", ("checked", "declared"), "≥ 0.9"
+        ),
+        _row(rates, "-", "with the dependency, warm / without any", ("checked", "open"), "-"),
+        _row(rates, "-", "with the dependency / asking `/api/v1/verify` each time", ("checked", "asked"), "-"),
     ]
 
 
@@ -103,7 +115,7 @@ def _rates(address: str, paths: Sequence[str], secret: str) -> dict[str, list[fl
     urls = {path: f"{address}/{path}" for path in paths}
     header = f"Bearer {secret}"
     for url in urls.values():
-        load(url, header, seconds=0.5)  # warm
+        load(url, header, seconds=1)  # warm
     rates: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         for path, url in urls.items():

@@ -80,7 +80,8 @@ class Keyportal:
 
         async def credential(connection: HTTPConnection, response: Response, _: Annotated[None, scheme]) -> Credential:
             found = await self._authenticate(connection, scopes, environment)
-            response.headers.update(found.headers)
+            if found.headers:
+                response.headers.update(found.headers)
             connection.state.credential = found
             return found
 

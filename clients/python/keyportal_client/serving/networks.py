@@ -24,6 +24,8 @@ class Networks:
         """Return whether a peer is in one of them. Text that is no address is in none."""
         if not peer:
             return self._has_unix
+        if not self._networks:  # mostly
+            return False
         address = client_address(peer).address
         return address is not None and any(address in network for network in self._networks)
 

@@ -1,6 +1,7 @@
 """What a request needs of its credential."""
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 ENVIRONMENTS: Final = (None, "live", "test")
@@ -24,6 +25,11 @@ def requirements(scopes: Collection[str], environment: str | None) -> Requiremen
         return NOTHING
     if isinstance(scopes, str):
         raise ValueError("scopes is a collection of names, not one name")  # noqa: TRY004  # the same for the caller
+    return _requirements(tuple(scopes), environment)
+
+
+@lru_cache  # a service has few of them, and asks at each request
+def _requirements(scopes: tuple[str, ...], environment: str | None) -> Requirements:
     if environment not in ENVIRONMENTS:
         raise ValueError("environment is live, test or None")
-    return Requirements(tuple(scopes), environment)
+    return Requirements(scopes, environment)
