@@ -62,8 +62,9 @@ class CheckOptions:
 
 def check_needs(scopes: Collection[str], environment: str | None) -> None:
     """Raise ValueError for what no route can mean, when it is written and not when it is first called."""
-    if not all(isinstance(scope, str) and scope for scope in requirements(scopes, environment).scopes):
+    if not all(isinstance(scope, str) and scope for scope in scopes):
         raise ValueError('scopes are names, such as requires("reports:read"); requires() is for any credential')
+    requirements(scopes, environment)
 
 
 def _refuse_contradictions(trust: str, options: Options) -> None:
