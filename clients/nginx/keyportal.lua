@@ -623,7 +623,7 @@ local function poll(premature)
     return log_end_of_outage()
   end
   failures = failures + 1
-  quiet_until = clock() + math.min(max(wait or 0, WAIT), POLL_EVERY * 2 ^ failures)
+  quiet_until = clock() + math.min(max(wait or 0, WAIT), POLL_EVERY * 2 ^ (failures - 2)) -- soon at first: one worker may have ended
 end
 
 ---- Keeping records ----

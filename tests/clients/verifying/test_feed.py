@@ -94,7 +94,7 @@ def test_a_first_poll_has_no_cursor() -> None:
 def test_a_portal_that_is_away_is_polled_less_often(world: World, pause: float, longest: float) -> None:
     world.polls = [PortalAwayError("It is away.", pause=pause)] * 8
     pauses = [world.turn() for _ in range(8)]
-    assert 0.8 * 0.5 <= pauses[0] <= 1.2 * 0.5
+    assert 0.8 * POLL_EVERY / 2 <= pauses[0] <= 1.2 * POLL_EVERY / 2
     assert 0.8 * longest <= pauses[-1] <= 1.2 * longest
     assert world.turn() <= 1.2 * POLL_EVERY
     world.polls = [AWAY]

@@ -117,7 +117,8 @@ class Feed:
             self._faults.note(str(error))
             self._store.end_idling()
             self._failures += 1
-            return _jittered(min(max(error.pause, SLOWEST), POLL_EVERY * 2.0 ** min(self._failures, 8)))
+            # Soon at first: most often one worker of several has ended, and revocations wait for the next poll.
+            return _jittered(min(max(error.pause, SLOWEST), POLL_EVERY * 2.0 ** min(self._failures - 2, 8)))
         self._failures = 0
         self._faults.succeed()
         if self._now() >= self._report_at:
