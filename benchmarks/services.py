@@ -21,6 +21,7 @@ from tests.with_postgres import postgres_cluster
 
 ROUNDS: Final = int(os.environ.get("ROUNDS", "10"))
 SECONDS: Final = float(os.environ.get("SECONDS", "2"))
+SETTINGS: Final = {"KEYPORTAL_LIMIT_SERVICE": "100000000/minute", "KEYPORTAL_USAGE_FLUSH": "5"}
 OWNER: Final = "service@example.com"
 SCOPE: Final = "bench:read"
 PROXIED: Final = 'proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection "";'
@@ -61,7 +62,7 @@ def measure() -> list[Table]:
     with (
         tempfile.TemporaryDirectory(prefix="keyportal-bench-") as name,
         postgres_cluster() as cluster,
-        OneThread(Path(name), cluster.url, KEYPORTAL_LIMIT_SERVICE="100000000/minute").running(workers=1) as portal,
+        OneThread(Path(name), cluster.url, **SETTINGS).running(workers=1) as portal,
     ):
         portal.shell(f"Scope.objects.create(name={SCOPE!r}, description='Read')")
         portal.make_developer(OWNER)
