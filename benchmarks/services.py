@@ -83,13 +83,13 @@ def measure() -> list[Table]:
 
 def _of_nginx(rates: Mapping[str, list[float]]) -> list[Row]:
     return [
-        _row(rates, "16", "location with the module, warm / the open location", ("edge/", "open/"), "≥ 0.8"),
-        _row(rates, "16", "the same / `auth_request`", ("edge/", "asked/"), "≥ 2.5"),
+        _row(rates, "16", "location with the module, warm / the open location", ("edge", "open"), "≥ 0.8"),
+        _row(rates, "16", "the same / `auth_request`", ("edge", "asked"), "≥ 2.5"),
         _row(
             rates,
             "-",
             "a file behind the module, warm / an open file",
-            ("file/edge/index.html", "file/open/index.html"),
+            ("file edge", "file open"),
             "-",
         ),
     ]
@@ -112,16 +112,21 @@ def _row(rates: Mapping[str, list[float]], number: str, what: str, names: tuple[
 
 
 def _rates(address: str, paths: Sequence[str], secret: str) -> dict[str, list[float]]:
-    """Return the requests per second of each path, one figure per round."""
-    urls = {path: f"{address}/{path}" for path in paths}
+    """Return the requests per second of each variant, one figure per round."""
+    urls = {_name_of(path): f"{address}/{path}" for path in paths}
     header = f"Bearer {secret}"
     for url in urls.values():
         load(url, header, seconds=1)  # warm
     rates: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
-        for path, url in urls.items():
-            rates.setdefault(path, []).append(load(url, header, seconds=SECONDS).rate)
+        for name, url in urls.items():
+            rates.setdefault(name, []).append(load(url, header, seconds=SECONDS).rate)
     return rates
+
+
+def _name_of(path: str) -> str:
+    """Return what a variant is called in the table."""
+    return path.removesuffix("/index.html").strip("/").replace("/", " ")
 
 
 @contextmanager
