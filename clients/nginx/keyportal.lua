@@ -758,7 +758,7 @@ end
 local function ask(credential, plan, name)
   if not is_secret(credential) and not is_signed_token(credential) then return nil, { code = "invalid_token" } end
   -- While the portal is away, not every request waits to find that out.
-  if shared:get "away" or shared:get "unreachable" then return nil, unavailable() end
+  if shared:get "away" then return nil, unavailable() end
   local question = { began = clock(), epoch = view.epoch, answered = semaphore.new() }
   questions[name] = question
   local identity, refusal, entry = send_question(question, credential, plan, name)
