@@ -69,17 +69,13 @@ class KeyportalMiddleware:
         except CredentialRefusedError as error:
             refusal = error.refusal
         else:
-            state = await self._state(credential)
             # A scope of its own: nothing of one request is left in what a server may share among several.
-            own = {**scope, "state": {**scope.get("state", {}), **state}}
-            await self._app(own, receive, _announcing(send, credential.headers))
+            state = {**scope.get("state", {}), "credential": credential}
+            if self._find_user is not None:
+                state["user"] = await user_of(credential, self._find_user)
+            await self._app({**scope, "state": state}, receive, _announcing(send, credential.headers))
             return
         await _refuse(scope, receive, send, refusal, self._authenticator.respond(refusal))
-
-    async def _state(self, credential: Credential) -> dict[str, Any]:
-        if self._find_user is None:
-            return {"credential": credential}
-        return {"credential": credential, "user": await user_of(credential, self._find_user)}
 
 
 async def user_of(credential: Credential, find_user: FindUser) -> Any:

@@ -21,7 +21,7 @@ from keyportal_client.verifying.async_verifier import AsyncVerifier
 from keyportal_client.verifying.base import credential_or_raise
 from keyportal_client.verifying.fault_log import FaultLog
 from keyportal_client.verifying.forking import begin_anew_after_forks
-from keyportal_client.verifying.requirements import Requirements, requirements
+from keyportal_client.verifying.requirements import requirements
 from keyportal_client.verifying.verifier import Verifier
 
 if TYPE_CHECKING:
@@ -72,13 +72,14 @@ class BaseAuthenticator(ABC, Generic[AnyVerifier]):
         incoming.notes[NOTE] = (self, credential)
         return credential
 
-    def _at_once(self, incoming: Incoming, needed: Requirements) -> Credential | None:
+    def _at_once(self, incoming: Incoming, scopes: Collection[str], environment: str | None) -> Credential | None:
         """Return who it is where no verifier is needed; None where one is. Raises `CredentialRefusedError`."""
         credential = self.known(incoming)
+        if credential is None and self._options.trust != "headers":
+            return None
+        needed = requirements(scopes, environment)
         if credential is not None:  # it was counted then
             return credential_or_raise(not_enough(credential, needed) or credential)
-        if self._options.trust != "headers":
-            return None
         found = identity(incoming) if incoming.peer in self._options.gateways else Refusal("missing_credential")
         refusal = found if isinstance(found, Refusal) else not_enough(found, needed)
         return credential_or_raise(refusal or found)
@@ -144,7 +145,7 @@ class Authenticator(BaseAuthenticator[Verifier | AssertionVerifier]):
     ) -> Credential:
         """Return who sent a request that has all that the arguments require. Raises `CredentialRefusedError`."""
         environment = environment or self._options.environment
-        credential = self._at_once(incoming, requirements(scopes, environment))
+        credential = self._at_once(incoming, scopes, environment)
         if credential is None:
             credential = self._verifier().authenticate(
                 self._header(incoming),
@@ -173,7 +174,7 @@ class AsyncAuthenticator(BaseAuthenticator[AsyncVerifier | AsyncAssertionVerifie
     ) -> Credential:
         """Return who sent a request that has all that the arguments require. Raises `CredentialRefusedError`."""
         environment = environment or self._options.environment
-        credential = self._at_once(incoming, requirements(scopes, environment))
+        credential = self._at_once(incoming, scopes, environment)
         if credential is None:
             # To make it takes a while: it reads the certificates that this machine trusts.
             verifier = self._made if self._made is not None else await asyncio.to_thread(self._verifier)

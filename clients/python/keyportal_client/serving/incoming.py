@@ -10,7 +10,7 @@ from keyportal_client.serving.networks import Networks
 from keyportal_client.verifying.client_address import client_address
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)  # one is made for each request, and to freeze it costs more than all else
 class Incoming:
     """A request. Its `repr` shows nothing that was sent."""
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection
 from functools import cached_property
 from types import TracebackType
+from typing import Final
 
 from keyportal_client.credential import Credential
 from keyportal_client.refusals import Refusal
@@ -12,6 +13,9 @@ from keyportal_client.verifying.base import BaseVerifier, credential_or_raise, v
 from keyportal_client.verifying.header import credential_of
 from keyportal_client.verifying.steps import run_steps_async
 from keyportal_client.verifying.verdicts import Outcome, VerificationRequest
+
+KNOWN: Final = (Credential, Refusal)
+"""What an outcome is that need not be awaited."""
 
 
 class AsyncVerifier(BaseVerifier):
@@ -29,9 +33,10 @@ class AsyncVerifier(BaseVerifier):
 
         Raises `CredentialRefusedError`, which says what to answer: `VerdictUnavailableError` if the portal can't say.
         """
-        checked = self._outcome(text, verification_request(scopes, environment, client_ip))
+        needed = verification_request(scopes, environment, client_ip)
+        outcome = self._at_once(text, needed) or self._ask(text, needed)
         del text  # what is raised has this frame
-        return credential_or_raise(await checked)
+        return credential_or_raise(outcome if isinstance(outcome, KNOWN) else await outcome)
 
     async def authenticate(
         self,
@@ -47,9 +52,9 @@ class AsyncVerifier(BaseVerifier):
         """
         text = credential_of(header)
         needed = verification_request(scopes, environment, client_ip)
-        checked = text if isinstance(text, Refusal) else self._outcome(text, needed)
+        outcome = text if isinstance(text, Refusal) else self._at_once(text, needed) or self._ask(text, needed)
         del text, header
-        return credential_or_raise(checked if isinstance(checked, Refusal) else await checked)
+        return credential_or_raise(outcome if isinstance(outcome, KNOWN) else await outcome)
 
     async def close(self) -> None:
         """Send the last counts, and close this loop's connections. A check after that starts anew."""
@@ -73,14 +78,9 @@ class AsyncVerifier(BaseVerifier):
     def _lines(self) -> AsyncLines:
         return AsyncLines(self._settings.access)
 
-    async def _outcome(self, text: str, needed: VerificationRequest) -> Outcome:
+    async def _ask(self, text: str, needed: VerificationRequest) -> Outcome:
         state = self._state
-        verdicts = state.verdicts
-        digest = verdicts.store.digest(text)
-        outcome = verdicts.at_once(digest, needed)
-        if outcome is not None:
-            return outcome
-        steps, timeout = verdicts.ask(text, digest, needed), 2 * self._settings.access.timeout
+        steps, timeout = state.verdicts.ask(text, needed), 2 * self._settings.access.timeout
         del text  # a check that is cancelled raises from here
         try:
             return await run_steps_async(steps, self._lines.of_this_loop().send, timeout=timeout)

@@ -3,6 +3,7 @@
 import re
 import weakref
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final
 
 from keyportal_client.credential import Credential
@@ -14,7 +15,7 @@ from keyportal_client.verifying.client_address import client_address
 from keyportal_client.verifying.feed import LAST_COUNTS
 from keyportal_client.verifying.forking import begin_anew_after_forks
 from keyportal_client.verifying.process_state import ProcessState, Settings
-from keyportal_client.verifying.requirements import requirements
+from keyportal_client.verifying.requirements import Requirements, requirements
 from keyportal_client.verifying.verdicts import Outcome, VerificationRequest
 
 TIMEOUT: Final = 2.0
@@ -53,6 +54,11 @@ class BaseVerifier:
         self._end_state.detach()
         self._open()
 
+    def _at_once(self, text: str, needed: VerificationRequest) -> Outcome | None:
+        """Return the verdict from memory; None if the portal must be asked."""
+        verdicts = self._state.verdicts
+        return verdicts.at_once(verdicts.store.digest(text), needed)
+
     def _open(self) -> None:
         self._state = ProcessState(self._settings, now=clock.now)
         # When it is garbage, in whichever thread, so without a wait. At the end of the program its feed waits.
@@ -71,7 +77,12 @@ def verification_request(
     scopes: Collection[str], environment: str | None, client_ip: str | None
 ) -> VerificationRequest:
     """Return what a request needs. Raises ValueError for what no request can mean."""
-    return VerificationRequest(requirements(scopes, environment), client_address(client_ip))
+    return _verification_request(requirements(scopes, environment), client_ip)
+
+
+@lru_cache(maxsize=4096)  # most requests of a service come from few addresses
+def _verification_request(needed: Requirements, client_ip: str | None) -> VerificationRequest:
+    return VerificationRequest(needed, client_address(client_ip))
 
 
 def credential_or_raise(outcome: Outcome) -> Credential:

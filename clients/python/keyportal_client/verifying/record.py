@@ -1,6 +1,7 @@
 """A record: what a verdict about a credential depends on. It holds no secret and no verdict."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, TypedDict
 
@@ -75,12 +76,12 @@ class Record:
     tags: tuple[str, ...]
     """The names under which a change of it is announced."""
 
-    @property
+    @cached_property
     def is_token(self) -> bool:
         """Whether it is of a token, and not of a key."""
         return self.credential.kind != "api_key"
 
-    @property
+    @cached_property
     def counted_as(self) -> str:
         """The id under which its calls are counted: the key's, also for its tokens; else the owner's."""
         return self.credential.key_id or self.credential.owner_id

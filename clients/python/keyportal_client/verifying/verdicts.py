@@ -53,8 +53,9 @@ class Verdicts:
         record = self.store.get(digest)
         return None if record is None or record.asks_each_time else self._judged(record, wanted)
 
-    def ask(self, text: str, digest: bytes, wanted: VerificationRequest) -> Steps:
+    def ask(self, text: str, wanted: VerificationRequest) -> Steps:
         """Find out at the portal, or from the answer to a question about the same credential that is on its way."""
+        digest = self.store.digest(text)
         if not is_well_formed(text):
             return Refusal("invalid_token")
         if self._screening and is_token(text) and not self.health.is_away:

@@ -33,7 +33,8 @@ class Verifier(BaseVerifier):
 
         Raises `CredentialRefusedError`, which says what to answer: `VerdictUnavailableError` if the portal can't say.
         """
-        outcome = self._outcome(text, verification_request(scopes, environment, client_ip))
+        needed = verification_request(scopes, environment, client_ip)
+        outcome = self._at_once(text, needed) or self._ask(text, needed)
         del text  # what is raised has this frame
         return credential_or_raise(outcome)
 
@@ -51,7 +52,7 @@ class Verifier(BaseVerifier):
         """
         text = credential_of(header)
         needed = verification_request(scopes, environment, client_ip)
-        outcome = text if isinstance(text, Refusal) else self._outcome(text, needed)
+        outcome = text if isinstance(text, Refusal) else self._at_once(text, needed) or self._ask(text, needed)
         del text, header
         return credential_or_raise(outcome)
 
@@ -67,14 +68,9 @@ class Verifier(BaseVerifier):
     ) -> None:
         self.close()
 
-    def _outcome(self, text: str, needed: VerificationRequest) -> Outcome:
+    def _ask(self, text: str, needed: VerificationRequest) -> Outcome:
         state = self._state
-        verdicts = state.verdicts
-        digest = verdicts.store.digest(text)
-        outcome = verdicts.at_once(digest, needed)
-        if outcome is not None:
-            return outcome
-        steps, timeout = verdicts.ask(text, digest, needed), 2 * self._settings.access.timeout
+        steps, timeout = state.verdicts.ask(text, needed), 2 * self._settings.access.timeout
         try:
             return run_steps(steps, state.line.send, timeout=timeout)
         finally:
