@@ -4,9 +4,12 @@ import json
 
 import pytest
 
-from gateway.usage_request import MAX_CALLS, parse_body
-from keyportal_client.verifying.reports import HOUR, MAX_COUNTERS, MAX_ENTRIES, MAX_HOURS, Reports
+from gateway import usage_request
+from gateway.usage_request import parse_body
+from keyportal_client.verifying.reports import HOUR, MAX_CALLS, MAX_COUNTERS, MAX_ENTRIES, MAX_HOURS, Reports
 from tests.clients.verifying.samples import KEY, OWNER, SECONDS
+from tests.parallel import all_at_once
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.once
 
@@ -54,7 +57,7 @@ def test_a_large_number_of_credentials_takes_several_batches() -> None:
     while batch := reports.batch(SECONDS):
         sizes.append(len(batch["calls"]))
         reports.stored()
-    assert sizes == [MAX_CALLS, 1]
+    assert sizes == [usage_request.MAX_CALLS, 1]
 
 
 def test_many_addresses_are_not_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +73,44 @@ def test_many_addresses_are_not_told_apart(monkeypatch: pytest.MonkeyPatch) -> N
         (1, ["192.0.2.1"]),
         (3, None),
     ]
+
+
+def test_calls_are_summed_up_before_they_take_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keyportal_client.verifying.reports.MAX_CALLS", 4)
+    reports = Reports("reports")
+    for _ in range(11):
+        reports.count(SECONDS, "accepted", KEY)
+    assert len(reports._calls) == 3
+    batch = reports.batch(SECONDS)
+    assert batch is not None
+    assert [calls["count"] for calls in batch["calls"]] == [11]
+
+
+def test_of_calls_in_many_threads_each_is_counted_while_batches_are_taken() -> None:
+    reports, threads, each = Reports("reports"), 8, 3 * MAX_CALLS + 1
+    sums = all_at_once(threads + 1, lambda number: _count(reports, each) if number else _taken(reports, threads * each))
+    assert sum(sums) == threads * each
+
+
+def _count(reports: Reports, calls: int) -> int:
+    for _ in range(calls):
+        reports.count(SECONDS, "accepted", KEY)
+    return 0
+
+
+def _taken(reports: Reports, calls: int) -> int:
+    """Return how many calls batches held, of so many that are counted meanwhile."""
+    taken = 0
+
+    def take() -> bool:
+        nonlocal taken
+        batch = reports.batch(SECONDS)
+        taken += sum(entry["count"] for entry in batch["calls"]) if batch else 0
+        reports.stored()
+        return taken >= calls
+
+    wait_until(take)
+    return taken
 
 
 def test_what_the_portal_would_not_take_any_more_is_dropped() -> None:

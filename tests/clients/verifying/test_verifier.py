@@ -66,6 +66,20 @@ def test_a_revoked_key_is_refused_as_soon_as_the_feed_has_told_of_it(
     assert scripted.counted() == {"revoked": 1}
 
 
+@pytest.mark.parametrize(
+    ("expires_at", "is_announced"), [("2026-03-31T10:59:00Z", True), ("2026-03-31T11:01:00Z", False)]
+)
+def test_from_memory_too_the_end_of_a_key_is_announced_for_thirty_days(
+    scripted: ScriptedPortal, verifier: Verifier, expires_at: str, is_announced: bool
+) -> None:
+    secret = scripted.new_key(expires_at=expires_at)
+    announced = {"X-Keyportal-Expires": expires_at} if is_announced else {}
+    assert verifier.verify(secret).headers == announced
+    warm(verifier)
+    assert verifier.verify(secret).headers == announced
+    assert len(scripted.asked) == 1
+
+
 def test_what_a_request_lacks_is_judged_from_memory(scripted: ScriptedPortal, verifier: Verifier) -> None:
     secret = scripted.new_key(networks=["192.0.2.0/24"])
     verifier.verify(secret, client_ip="192.0.2.7")

@@ -15,7 +15,7 @@ from keyportal_client.verifying.client_address import client_address
 from keyportal_client.verifying.feed import LAST_COUNTS
 from keyportal_client.verifying.forking import begin_anew_after_forks
 from keyportal_client.verifying.process_state import ProcessState, Settings
-from keyportal_client.verifying.requirements import Requirements, requirements
+from keyportal_client.verifying.requirements import requirements
 from keyportal_client.verifying.verdicts import Outcome, VerificationRequest
 
 TIMEOUT: Final = 2.0
@@ -77,12 +77,14 @@ def verification_request(
     scopes: Collection[str], environment: str | None, client_ip: str | None
 ) -> VerificationRequest:
     """Return what a request needs. Raises ValueError for what no request can mean."""
-    return _verification_request(requirements(scopes, environment), client_ip)
+    return _verification_request(scopes if isinstance(scopes, str) else tuple(scopes), environment, client_ip)
 
 
 @lru_cache(maxsize=4096)  # most requests of a service come from few addresses
-def _verification_request(needed: Requirements, client_ip: str | None) -> VerificationRequest:
-    return VerificationRequest(needed, client_address(client_ip))
+def _verification_request(
+    scopes: Collection[str], environment: str | None, client_ip: str | None
+) -> VerificationRequest:
+    return VerificationRequest(requirements(scopes, environment), client_address(client_ip))
 
 
 def credential_or_raise(outcome: Outcome) -> Credential:

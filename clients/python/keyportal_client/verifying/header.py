@@ -23,7 +23,7 @@ def credential_of(header: str | None) -> str | Refusal:
         return Refusal("malformed_request")
     if header.startswith(_PLAIN):
         text = header[len(_PLAIN) :]
-        if text.isascii() and text.replace("_", "").isalnum():  # a key: faster than the pattern
+        if text.isascii() and text.isidentifier():  # as a key is; faster than the pattern
             return text
     found = _BEARER.fullmatch(header)
     if found is not None:

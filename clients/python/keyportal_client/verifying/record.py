@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from math import inf
 from typing import Final, TypedDict
 
 from keyportal_client.conforming import conform
@@ -15,6 +16,9 @@ from keyportal_client.verifying.moments import Moment
 Network = IPv4Network | IPv6Network
 
 
+EXPIRY_NOTICE: Final = 30 * 24 * 3600
+"""Seconds before a key expires, for which answers say so too."""
+NEVER: Final = (inf, -inf)
 FORMAT: Final = 1
 """The form of records that this version can judge by. It asks the portal each time about credentials with another."""
 
@@ -80,6 +84,20 @@ class Record:
     def is_token(self) -> bool:
         """Whether it is of a token, and not of a key."""
         return self.credential.kind != "api_key"
+
+    @cached_property
+    def settled(self) -> tuple[float, float]:
+        """From when on, and until when, it is good from everywhere and has no end to announce: mostly now.
+
+        In seconds since 1970. Only its scopes and environment are left to check then.
+        """
+        if self.revoked_at or self.retires_at or self.paused_at or self.networks or self.owner_state != "active":
+            return NEVER
+        noticed = self.key_expires_at if self.is_token else self.expires_at
+        ends = [moment.seconds for moment in (self.expires_at, self.key_expires_at) if moment]
+        if noticed:
+            ends.append(noticed.seconds - EXPIRY_NOTICE)
+        return self.not_before.seconds if self.not_before else -inf, min(ends, default=inf)
 
     @cached_property
     def counted_as(self) -> str:

@@ -7,11 +7,9 @@ from typing import Final
 
 from keyportal_client.refusals import Refusal
 from keyportal_client.verifying.client_address import Address
-from keyportal_client.verifying.record import Record
+from keyportal_client.verifying.record import EXPIRY_NOTICE, Record
 from keyportal_client.verifying.requirements import Requirements
 
-EXPIRY_NOTICE: Final = 30 * 24 * 3600
-"""Seconds before a key expires, for which refusals say so too."""
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -20,6 +18,9 @@ def check_record(record: Record, requirements: Requirements, *, at: float, addre
 
     `at` is in seconds since 1970, by the portal's clock.
     """
+    begin, end = record.settled
+    if begin <= at < end and _is_enough(record, requirements):  # as most do
+        return None
     return _ended(record, at) or _stopped(record, at) or _not_enough(record, requirements, address, at)
 
 
@@ -47,6 +48,14 @@ def _stopped(record: Record, at: float) -> Refusal | None:
     if record.owner_state != "active":
         return _refusal("account_unconfirmed", _of_key(record))
     return None
+
+
+def _is_enough(record: Record, requirements: Requirements) -> bool:
+    """Return whether a record has what is required, wherever the request comes from."""
+    credential = record.credential
+    if requirements.environment and requirements.environment != credential.environment:
+        return False
+    return credential.scopes.issuperset(requirements.scopes)
 
 
 def _not_enough(record: Record, requirements: Requirements, address: Address | None, at: float) -> Refusal | None:

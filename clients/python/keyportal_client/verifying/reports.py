@@ -2,12 +2,15 @@
 
 import secrets
 import threading
+from collections import deque
 from datetime import datetime, timezone
 from typing import Any, Final, NamedTuple
 
 ACCEPTED: Final = "accepted"
 MAX_ENTRIES: Final = 200
 """Of a batch."""
+MAX_CALLS: Final = 1000
+"""After this many calls, they are summed up."""
 MAX_COUNTERS: Final = 50_000
 """From this many on, addresses are not told apart until the next batch."""
 HOUR: Final = 3600
@@ -32,22 +35,23 @@ class Reports:
     def __init__(self, entry_point: str) -> None:
         self._entry_point = entry_point
         self._lock = threading.Lock()
+        self._calls: deque[tuple[int, str, str, str, str]] = deque()
+        """What has not been summed up yet: to note a call is all that a request waits for."""
         self._counts: dict[tuple[int, str, str, str, str], int] = {}
         self._batch: dict[str, Any] | None = None
 
     def count(self, at: float, outcome: str, credential: str, secret: str = "", address: str = "") -> None:
         """Count one call. `at` is in seconds since 1970, by the portal's clock."""
-        with self._lock:
-            counts = self._counts
-            if len(counts) >= MAX_COUNTERS:
-                address = ""
-            calls = (int(at // HOUR), outcome, credential, secret, address)
-            counts[calls] = counts.get(calls, 0) + 1
+        self._calls.append((int(at // HOUR), outcome, credential, secret, address))
+        if len(self._calls) >= MAX_CALLS:
+            with self._lock:
+                self._sum_up()
 
     def batch(self, at: float) -> dict[str, Any] | None:
         """Return the batch to send now, the same one until it is stored; None if nothing was counted."""
         with self._lock:
             if self._batch is None:
+                self._sum_up()
                 self._drop_before(int(at // HOUR) - MAX_HOURS)
                 chosen = list(self._counts)[:MAX_ENTRIES]
                 entries = [self._entry(Calls(*calls), self._counts.pop(calls)) for calls in chosen]
@@ -58,6 +62,12 @@ class Reports:
         """Forget the batch: the portal has stored it, or will never take it."""
         with self._lock:
             self._batch = None
+
+    def _sum_up(self) -> None:
+        counts = self._counts
+        for calls in [self._calls.popleft() for _ in range(len(self._calls))]:
+            kept = calls if len(counts) < MAX_COUNTERS else (*calls[:-1], "")
+            counts[kept] = counts.get(kept, 0) + 1
 
     def _drop_before(self, hour: int) -> None:
         for calls in [calls for calls in self._counts if calls[0] < hour]:

@@ -99,7 +99,7 @@ class RecordStore:
 
     def digest(self, credential: str) -> bytes:
         """Return what a record is kept under."""
-        return hashlib.blake2b(credential.encode("utf-8", "surrogatepass"), key=self._key, digest_size=20).digest()
+        return hashlib.blake2s(credential.encode("utf-8", "surrogatepass"), key=self._key, digest_size=20).digest()
 
     def get(self, digest: bytes) -> Record | None:
         """Return a record to judge by now, None if the portal must be asked."""

@@ -154,6 +154,9 @@ def _said(found: StepResult, requirements: Requirements) -> VerifyAnswer:
 
 def _announced(record: Record, at: float) -> Credential:
     """Return the credential, with the headers that announce its end."""
+    begin, end = record.settled
+    if begin <= at < end:
+        return record.credential
     headers = lifetime_headers(record, at)
     return replace(record.credential, headers=headers) if headers else record.credential
 
