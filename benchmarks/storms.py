@@ -9,7 +9,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
@@ -79,7 +79,8 @@ def _ended_worker(storm: Storm, place: int) -> Iterator[None]:
     """End a worker of one host or the other just before, if the one before it has been replaced."""
     workers = workers_of(storm.portals[place % 2])
     if len(workers) == WORKERS:
-        os.kill(workers[0], signal.SIGTERM)
+        with suppress(ProcessLookupError):  # the one before it, which was about to be gone
+            os.kill(workers[0], signal.SIGTERM)
     yield
 
 

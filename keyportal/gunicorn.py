@@ -41,6 +41,10 @@ def on_starting(server: Arbiter) -> None:
 
 
 def when_ready(server: Arbiter) -> None:
-    """Leave what was imported out of garbage collection for good: a worker that looked at it would copy its memory."""
+    """Leave what was imported out of garbage collection for good: a worker that looked at it would copy its memory.
+
+    Also have each worker set up its accept queue itself, as soon as it is ready to answer, and not at its birth.
+    """
     gc.freeze()
     gc.enable()
+    server.cfg.set("reuse_port", value=False)

@@ -120,6 +120,10 @@ class Cluster:
         self._signal(signal.SIGSTOP)  # first the one that could make another
         self._signal_children(signal.SIGSTOP)
 
+    def hold_new_sessions(self) -> None:
+        """Have nobody get a new session before it is thawed. Those that there are go on."""
+        self._signal(signal.SIGSTOP)
+
     def thaw(self) -> None:
         """Let it go on."""
         self._signal_children(signal.SIGCONT)

@@ -17,6 +17,8 @@ MAX_LINES: Final = 100
 USUAL_HEAD: Final = 16 * 1024
 """Bytes of an incomplete head up to which it does not count as buffered."""
 
+READY_WITHIN: Final = 1.0
+"""Seconds after which a new worker listens, whether or not it has heard of changes yet."""
 HEAD_WITHIN: Final = 10.0
 BODY_WITHIN: Final = 10.0
 READ_WITHIN: Final = 30.0

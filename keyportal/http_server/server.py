@@ -26,6 +26,7 @@ from keyportal.http_server.host import ClientConnection
 from keyportal.http_server.load import Load, meter
 from keyportal.http_server.paths import MONITORING_PATHS, STORING_PATHS, VERDICT_PATHS
 from keyportal.http_server.plain_http import is_refused, refusal
+from keyportal.http_server.readiness import Readiness
 from keyportal.http_server.receiving import too_large
 from keyportal.http_server.request import Request, Sender, UnreadableError
 from keyportal.http_server.response import Response, Writer
@@ -75,6 +76,7 @@ class HTTPServer:
         self.verdicts = Threads("verdicts", threads=settings.KEYPORTAL_VERDICT_THREADS, queue=QUEUE)
         self.verdict_timeout: float = settings.KEYPORTAL_VERDICT_TIMEOUT
         self.request_timeout: float = settings.KEYPORTAL_REQUEST_TIMEOUT
+        self.readiness = Readiness(self.verdicts)
         self.others = Threads("requests", threads=settings.KEYPORTAL_REQUEST_THREADS, queue=QUEUE)
         self._machine_paths: tuple[str, ...] = settings.KEYPORTAL_MACHINE_PATHS
         self._django = django

@@ -13,7 +13,7 @@ from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.base import Worker as GunicornWorker
 from typing_extensions import override
 
-from keyportal.http_server.bounds import HEAD_WITHIN, LINGER
+from keyportal.http_server.bounds import HEAD_WITHIN, LINGER, READY_WITHIN
 
 SWITCH: Final = 0.001
 """Seconds after which a computing thread must yield to others, such as the event loop, which answers verdicts."""
@@ -77,8 +77,9 @@ class Worker(GunicornWorker):
 
     async def _serve(self) -> None:
         application = self.wsgi
+        await self._wait_until_ready()
         tls = sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
-        servers = [await self._server(listener, tls) for listener in self.sockets]
+        servers = [await self._server(listener, tls) for listener in self._listeners()]
         self.log.info("Started worker %s", os.getpid())
         while self.alive and self.ppid == os.getppid():
             self.notify()
@@ -92,6 +93,19 @@ class Worker(GunicornWorker):
             self.notify()
             application.tick(self.loop.time())
             await asyncio.sleep(0.01)
+
+    async def _wait_until_ready(self) -> None:
+        until = self.loop.time() + READY_WITHIN
+        while self.alive and not self.wsgi.readiness.has_come() and self.loop.time() < until:
+            self.notify()
+            await asyncio.sleep(0.005)
+
+    def _listeners(self) -> list[Any]:
+        """Return the sockets that gunicorn has made, or an accept queue of this worker's own for each address."""
+        if self.sockets:
+            return list(self.sockets)
+        self.cfg.set("reuse_port", value=True)
+        return list(sock.create_sockets(self.cfg, self.log))
 
     async def _server(self, listener: Any, tls: Any) -> asyncio.AbstractServer:
         make = self.loop.create_unix_server if isinstance(listener, sock.UnixSocket) else self.loop.create_server

@@ -5,6 +5,7 @@ import gc
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.checks import run_checks
@@ -132,7 +133,7 @@ def test_workers_collect_garbage_but_not_what_was_imported() -> None:
     """The configuration of gunicorn stops the collector while the portal is imported."""
     try:
         gunicorn = import_module("keyportal.gunicorn")
-        gunicorn.when_ready(None)
+        gunicorn.when_ready(SimpleNamespace(cfg=Config()))
         assert gc.isenabled()
         assert gc.get_freeze_count() > 0
     finally:
