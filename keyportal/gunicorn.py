@@ -4,11 +4,15 @@ https://docs.gunicorn.org/en/stable/settings.html explains each name.
 """
 
 import gc
+import os
 import resource
+import sys
+from typing import Any
 
 from gunicorn.arbiter import Arbiter
 
 from keyportal import settings
+from keyportal.http_server.worker import bound_to
 
 gc.disable()  # until everything is imported: nothing of that is garbage, and looking takes a fifth of the start
 
@@ -30,21 +34,35 @@ control_socket_disable = True
 
 
 def on_starting(server: Arbiter) -> None:
-    """Set up an accept queue for each worker, which the kernel fills evenly; a Unix socket can have only one.
+    """Let each worker listen by itself, so that the kernel spreads connections evenly among those that are ready.
+
+    Not at a Unix socket, which can have only one accept queue, nor at what systemd has opened.
 
     Also raise the limit of descriptors to what the system allows: it is often 1,024, and each connection needs one.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    over_unix = any(isinstance(address, str) for address in server.cfg.address)
-    server.cfg.set("reuse_port", not over_unix)
+    over_tcp = all(isinstance(address, tuple) for address in server.cfg.address) and "LISTEN_FDS" not in os.environ
+    server.cfg.set("reuse_port", over_tcp)
+    if over_tcp:
+        _try_to_bind(server)
 
 
 def when_ready(server: Arbiter) -> None:
     """Leave what was imported out of garbage collection for good: a worker that looked at it would copy its memory.
 
-    Also have each worker set up its accept queue itself, as soon as it is ready to answer, and not at its birth.
+    Also keep gunicorn from listening for its workers, at their birth: they do so themselves as soon as they can answer.
     """
     gc.freeze()
     gc.enable()
     server.cfg.set("reuse_port", value=False)
+
+
+def _try_to_bind(server: Any) -> None:
+    """End where a port is taken or forbidden: no worker could listen there."""
+    for address in server.cfg.address:
+        try:
+            bound_to(address).close()
+        except OSError as error:
+            server.log.error("Can't listen at %s, port %s: %s", *address, error.strerror)  # noqa: TRY400  # says it all
+            sys.exit(1)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from typing import Any, Final
@@ -49,9 +50,11 @@ class Worker(GunicornWorker):
 
     @override
     def init_process(self) -> None:
-        """Create the event loop, then continue as every gunicorn worker."""
+        """Create the event loop, and bind, which may need root; then continue as every gunicorn worker."""
         self.loop = uvloop.new_event_loop()
         asyncio.set_event_loop(self.loop)
+        if not self.sockets:
+            self.sockets = [bound_to(address) for address in self.cfg.address]
         super().init_process()
 
     @override
@@ -79,7 +82,7 @@ class Worker(GunicornWorker):
         application = self.wsgi
         await self._wait_until_ready()
         tls = sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
-        servers = [await self._server(listener, tls) for listener in self._listeners()]
+        servers = [await self._server(listener, tls) for listener in self.sockets]
         self.log.info("Started worker %s", os.getpid())
         while self.alive and self.ppid == os.getppid():
             self.notify()
@@ -100,20 +103,25 @@ class Worker(GunicornWorker):
             self.notify()
             await asyncio.sleep(0.005)
 
-    def _listeners(self) -> list[Any]:
-        """Return the sockets that gunicorn has made, or an accept queue of this worker's own for each address."""
-        if self.sockets:
-            return list(self.sockets)
-        self.cfg.set("reuse_port", value=True)
-        return list(sock.create_sockets(self.cfg, self.log))
-
     async def _server(self, listener: Any, tls: Any) -> asyncio.AbstractServer:
         make = self.loop.create_unix_server if isinstance(listener, sock.UnixSocket) else self.loop.create_server
+        own = listener if isinstance(listener, socket.socket) else listener.sock
         within: dict[str, Any] = {"ssl_handshake_timeout": HEAD_WITHIN, "ssl_shutdown_timeout": LINGER} if tls else {}
-        server: asyncio.AbstractServer = await make(
-            self.wsgi, sock=listener.sock, ssl=tls, backlog=self.cfg.backlog, **within
-        )
+        server: asyncio.AbstractServer = await make(self.wsgi, sock=own, ssl=tls, backlog=self.cfg.backlog, **within)
         return server
+
+
+def bound_to(address: Any) -> socket.socket:
+    """Return a socket at a host and port, where nobody gets before it listens. Raises `OSError`."""
+    bound = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        bound.setsockopt(socket.SOL_SOCKET, option, 1)
+    try:
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def _addresses(cfg: Any) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from tests.clients.storm import workers_of
 from tests.databases import portal_database
 from tests.http_server import http_server, work_off
 from tests.portal import Portal
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE, wait_until
 from tests.with_postgres import Cluster
 
 __all__ = ["http_server"]  # a fixture
@@ -78,6 +79,18 @@ def test_workers_are_replaced_by_a_signal_to_the_server(portal: Portal) -> None:
         wait_until(lambda: len(now := workers_of(portal)) == 2 and not {*now} & {*before})  # noqa: B023
         wait_until(portal.answers, otherwise=portal.log.read_text)
     assert portal.get("/readyz").status == 200
+
+
+@pytest.mark.once
+def test_a_server_whose_port_is_taken_says_so_and_ends(tmp_path: Path) -> None:
+    with portal_database(tmp_path) as database_url, socket.create_server(("127.0.0.1", 0)) as other:
+        portal = Portal(tmp_path, database_url)
+        portal.command("migrate", "--verbosity=0")
+        portal.port = other.getsockname()[1]
+        status = portal.spawn_anew().wait(timeout=DEADLINE)
+    logged = portal.log.read_text()
+    assert (status, logged.count(f"Can't listen at 127.0.0.1, port {portal.port}: Address already in use")) == (1, 1)
+    assert "Traceback" not in logged
 
 
 class Known:
