@@ -712,8 +712,7 @@ local function read_answer(answer, plan, name, question)
   end
   if entry then
     entry.ahead = ahead
-    -- A record that is refused has no assertion for when it is good again.
-    local can_keep = not entry.asks_each_time and (is_good or not plan.assertion) and type(answer.cursor) == "string"
+    local can_keep = not entry.asks_each_time and type(answer.cursor) == "string"
     if can_keep then keep(name, entry, question, answer) end
   end
   if is_good then return identity, nil, entry end
@@ -998,6 +997,8 @@ function admit(plan, header, origin)
   local at, address, refusal = now + entry.ahead, address_of(), nil
   if not entry.good[plan] or entry.good_until <= at then
     refusal = check(entry, plan, at, address)
+    -- Where it was refused before, there is none yet.
+    if not refusal and plan.assertion and not entry.assertion then return admit_unknown(plan, header, origin) end
     entry.good[plan] = not refusal and not entry.networks[1] or nil
   end
   if entry.retires_at or entry.key_expires_at then announce(entry, at, refusal) end

@@ -13,8 +13,10 @@ FORMER: Final = {"KEYPORTAL_LIMIT_ASKING": "KEYPORTAL_LIMIT_SERVICE"}
 """Settings that have another name now. The most similar name could be that of another limit."""
 _LIKE: Final = 0.8
 _OF_OTHERS: Final = re.compile(
-    # Kubernetes sets these in every pod if a service is called keyportal; the tests have settings of their own.
+    # Kubernetes sets these in every pod if a service is called keyportal; services and the command have their own
+    # (clients/python/README.md), and so have the tests.
     r"KEYPORTAL_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)|KEYPORTAL_TEST_\w+"
+    r"|KEYPORTAL_(PORTAL|KEY|ALLOW_HTTP|TIMEOUT|CONFIG_DIR)"
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
+from keyportal.options.spelling import stray_names
 from keyportal_client.cli.exit_status import ExitStatus
 from keyportal_client.cli.root import keyportal
 from tests.portal import ROOT
@@ -59,3 +60,4 @@ def test_every_variable_is_documented() -> None:
     text = "".join(path.read_text() for path in (ROOT / "clients/python/keyportal_client").rglob("*.py"))
     read = set(re.findall(r"environ\.get\(\"(\w+)\"", text)) - {"TERM", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"}
     assert {*re.findall(r"^\| `([A-Z_]+)` \|", README, re.MULTILINE)} == read
+    assert stray_names(dict.fromkeys(read, "x"), {}) == ()  # the portal does not take them for settings of its own

@@ -2,11 +2,14 @@
 
 import json
 import time
+from datetime import timedelta
 from typing import Any, Final
 
 import jwt
 import pytest
+from django.utils import timezone
 
+from accounts.times import rfc3339
 from tests.edges import Edge
 from tests.gateway.feed_portal import IDENTITY, PATH, TAGS, FeedPortal, edge, feed, running, secret, statuses
 from tests.portal import ROOT
@@ -172,6 +175,32 @@ def test_an_assertion_is_used_again_and_renewed_before_it_ends(feed: FeedPortal,
     assert {edge.call("/signed/1", secret).header("x-keyportal-assertion") for _ in range(12)} == {later}
     assert 2 <= feed.asked <= 3  # each of the two workers may have had the one that ends soon
     assert feed.questions[0]["assertion"] == "https://reports.test"
+
+
+def refused(code: str) -> dict[str, Any]:
+    """Return what an answer says of a credential that is refused."""
+    return {"valid": False, "code": code, "about": {"title": "x"}}
+
+
+def test_where_an_assertion_is_needed_a_refusal_is_asked_for_once(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    for code, members, status in (
+        ("network_refused", {"networks": ["192.0.2.0/24"]}, 403),
+        ("revoked", {"revoked_at": "2026-01-01T00:00:00Z"}, 401),
+    ):
+        before, feed.more = feed.asked, refused(code)
+        feed.change(TAGS[0], **members)
+        assert {edge.status("/signed/1", secret) for _ in range(12)} == {status}
+        assert feed.asked == before + 1
+
+
+def test_who_is_good_again_by_the_clock_alone_gets_an_assertion(feed: FeedPortal, edge: Edge, secret: str) -> None:
+    until, signed = timezone.now() + timedelta(seconds=2), assertion(time.time() + 60)
+    feed.more = refused("paused")
+    feed.change(TAGS[0], paused_at="2026-01-01T00:00:00Z", paused_until=rfc3339(until))
+    assert edge.status("/signed/1", secret) == 401
+    feed.more = {"assertion": signed}
+    wait_until(lambda: edge.status("/signed/1", secret) == 200)
+    assert {edge.call("/signed/1", secret).header("x-keyportal-assertion") for _ in range(12)} == {signed}
 
 
 def test_without_an_assertion_nobody_gets_where_one_is_needed(feed: FeedPortal, edge: Edge, secret: str) -> None:

@@ -107,6 +107,7 @@ def test_names_of_others_are_not_told_of(tmp_path: Path) -> None:
         "KEYPORTAL_WEB_SERVICE_PORT_HTTP",
         "KEYPORTAL_PORT",
     ]
+    names += ["KEYPORTAL_ALLOW_HTTP", "KEYPORTAL_CONFIG_DIR", "KEYPORTAL_KEY", "KEYPORTAL_PORTAL", "KEYPORTAL_TIMEOUT"]
     names += ["KEYPORTAL_TEST_WITHOUT", "SECRET", "DATABASE", "PGSSLROOTCERT", "PATH"]
     values = read_settings(**dict.fromkeys(names, "x")).values
     assert values is not None

@@ -18,7 +18,8 @@ def why_unconnected(portal: PortalAddress, error: BaseException, *, timeout: flo
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"The certificate of {portal} is not valid for it: {error.verify_message}."
     if isinstance(error, ssl.SSLError):
-        return f"What answers at {portal} does not use TLS as it should. Check the address and the port."
+        local = " Without TLS, the address begins with http://." if portal.is_loopback else ""
+        return f"What answers at {portal} does not use TLS as it should. Check the address and the port.{local}"
     if isinstance(error, gaierror):
         return f"There is no host named {portal.host}. Check the address."
     if isinstance(error, TimeoutError):

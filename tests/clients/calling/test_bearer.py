@@ -136,9 +136,20 @@ def test_a_date_is_waited_for_too(key: str, pauses: Pauses) -> None:
 def test_without_a_word_the_waits_double_and_end(api: Stub, key: str, way: Way, pauses: Pauses) -> None:
     answers(api, *[ELSEWHERE] * 9)
     assert way(api.url, "GET", f"{api.url}/reports", key=key, retries=pauses.policy()) == (503, ELSEWHERE.body)
-    assert len(api.received) == 5
-    for wait, least in zip(pauses.all, (0.5, 1, 2, 4), strict=True):
-        assert least <= wait <= least + 0.5
+    assert len(api.received) == 7
+    for wait, least in zip(pauses.all, (0.5, 1, 2, 4, 8, 16), strict=True):
+        assert least <= wait <= least + max(0.5, 0.1 * least)
+
+
+def test_an_outage_is_outlasted_although_each_refusal_says_to_come_back_soon(
+    api: Stub, key: str, way: Way, pauses: Pauses
+) -> None:
+    """A service that can't ask the portal says `Retry-After: 1`, however long that lasts."""
+    soon = problem(503, "unavailable", Retry_After="1")
+    answers(api, *[soon] * 6)
+    assert way(api.url, "GET", f"{api.url}/reports", key=key, retries=pauses.policy()).status == 200
+    for wait, least in zip(pauses.all, (1, 1, 2, 4, 8, 16), strict=True):
+        assert least <= wait <= least + max(0.5, 0.1 * least)
 
 
 def test_what_would_take_too_long_is_not_waited_for(api: Stub, key: str, way: Way, pauses: Pauses) -> None:

@@ -124,6 +124,14 @@ def test_what_is_not_set_is_said_at_the_start(
     assert SECRET not in caplog.text
 
 
+def test_that_signatures_can_not_be_checked_is_said_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("keyportal_client.verifying.jws.HAS_JWT", False)
+    FlaskKeyportal(trust="assertion", audience="reports", portal="https://keys.example.com")
+    assert "pip install 'keyportal-client[tokens]'" in caplog.text
+
+
 def test_a_plain_identity_is_whom_the_gateway_names() -> None:
     credential: Any = identity(of_environ(dict(PLAIN)))
     assert (credential.id, credential.key_id, credential.owner_id) == ("key_1", "key_1", "usr_1")

@@ -89,5 +89,7 @@ def test_a_fault_is_logged_once_while_it_lasts_and_once_when_it_is_over(
     faults.note("The key is refused.")
     faults.succeed()
     faults.succeed()
-    assert [record.getMessage() for record in caplog.records[2:]] == ["keyportal: this is over: Nobody answers."]
+    assert [record.getMessage() for record in caplog.records[2:]] == [
+        "keyportal: all is well again. This was the matter: Nobody answers."
+    ]
     assert {record.name for record in caplog.records} == {"keyportal_client"}

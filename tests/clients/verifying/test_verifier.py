@@ -214,7 +214,7 @@ def test_a_portal_that_is_not_there_is_asked_once_a_second_and_recovers_by_itsel
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     clock.pass_by(5)
     wait_until(lambda: len(caplog.records) > 1)
-    assert "keyportal: this is over" in caplog.records[1].getMessage()
+    assert "keyportal: all is well again" in caplog.records[1].getMessage()
 
 
 def test_a_portal_that_hangs_is_one_fault_for_questions_and_polls(

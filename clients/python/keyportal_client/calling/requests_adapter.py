@@ -1,6 +1,6 @@
 """Call an API by requests: the credential in the header, and refusals that pass waited for. The extra `requests`."""
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -9,6 +9,8 @@ from urllib3.util import Retry
 from keyportal_client.calling.access import REFUSALS, ApiAccess, ApiCredential, refused
 from keyportal_client.calling.retrying import RENEW, RetryPolicy, SentRequest
 
+RECONNECTS: Final = 4
+"""How often a lost connection is repeated at most: urllib3 bounds no sum of its waits."""
 AnySession = TypeVar("AnySession", bound=requests.Session)
 
 
@@ -67,7 +69,7 @@ class BearerAdapter(HTTPAdapter):
 def _reconnecting(retries: RetryPolicy) -> Retry:
     """Return how urllib3 repeats what found no connection, or lost it; the latter only if that does no harm."""
     return Retry(
-        total=retries.repeats,
+        total=min(retries.repeats, RECONNECTS),
         status=0,
         other=0,
         backoff_factor=retries.first_pause,

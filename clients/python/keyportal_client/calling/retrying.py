@@ -27,12 +27,12 @@ _LONGEST: Final = len("1000000")
 class RetryPolicy:
     """How often and for how long a refused request is repeated."""
 
-    repeats: int = 4
-    """How often one request is sent again at most; 0 for never."""
+    repeats: int = 8
+    """How often one request is sent again at most; 0 for never. Mostly it is `total` that ends it."""
     total: float = 60.0
     """Seconds after which a request is not sent again. A Retry-After beyond that is not waited for."""
     first_pause: float = 0.5
-    """Seconds before the first repetition, doubled for each further one, where no Retry-After says otherwise."""
+    """Seconds before the first repetition, doubled for each further one; longer where Retry-After says so."""
     sleep: Callable[[float], None] = time.sleep
     sleep_async: Callable[[float], Awaitable[None]] = asyncio.sleep
     now: Clock = clock.now
@@ -91,7 +91,7 @@ class Repetitions:
         """Return for how many seconds to wait: never less than the response says."""
         first = self._policy.first_pause
         said = seconds_of(retry_after, at=time.time())
-        pause = first * 2**self._count if said is None else said
+        pause = max(first * 2**self._count, said or 0.0)
         return pause + random.uniform(0, max(first, SPREAD * pause))  # noqa: S311  # protects nothing
 
     def _may_repeat(self, refused: RefusedResponse) -> bool:

@@ -21,6 +21,7 @@ from keyportal_client.verifying.async_verifier import AsyncVerifier
 from keyportal_client.verifying.base import credential_or_raise
 from keyportal_client.verifying.fault_log import FaultLog
 from keyportal_client.verifying.forking import begin_anew_after_forks
+from keyportal_client.verifying.jws import require_jwt
 from keyportal_client.verifying.requirements import requirements
 from keyportal_client.verifying.verifier import Verifier
 
@@ -110,6 +111,8 @@ class BaseAuthenticator(ABC, Generic[AnyVerifier]):
         given = self._named("portal", "key")
         portal = given.get("portal")
         try:
+            if self._options.trust == "assertion":
+                require_jwt()
             if self._options.trust == "credential":
                 service_key(portal, given.get("key"))
             if self._options.trust != "headers":

@@ -38,4 +38,4 @@ class FaultLog:
             for fault in over:
                 del self._seen[fault]
         for fault in over:
-            logger.warning("keyportal: this is over: %s", fault)
+            logger.warning("keyportal: all is well again. This was the matter: %s", fault)
