@@ -4,11 +4,11 @@ https://docs.gunicorn.org/en/stable/settings.html explains each name.
 """
 
 import gc
-import os
 import resource
 import sys
 from typing import Any
 
+from gunicorn import systemd
 from gunicorn.arbiter import Arbiter
 
 from keyportal import settings
@@ -42,7 +42,8 @@ def on_starting(server: Arbiter) -> None:
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    over_tcp = all(isinstance(address, tuple) for address in server.cfg.address) and "LISTEN_FDS" not in os.environ
+    has_opened = systemd.listen_fds(unset_environment=False)
+    over_tcp = not has_opened and all(isinstance(address, tuple) for address in server.cfg.address)
     server.cfg.set("reuse_port", over_tcp)
     if over_tcp:
         _try_to_bind(server)

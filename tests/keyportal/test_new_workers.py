@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from keyportal.http_server.server import HTTPServer
 from tests.clients.storm import workers_of
 from tests.databases import portal_database
 from tests.http_server import http_server, work_off
-from tests.portal import Portal
+from tests.portal import ROOT, Portal
 from tests.waiting import DEADLINE, wait_until
 from tests.with_postgres import Cluster
 
@@ -91,6 +92,25 @@ def test_a_server_whose_port_is_taken_says_so_and_ends(tmp_path: Path) -> None:
     logged = portal.log.read_text()
     assert (status, logged.count(f"Can't listen at 127.0.0.1, port {portal.port}: Address already in use")) == (1, 1)
     assert "Traceback" not in logged
+
+
+def test_what_systemd_has_opened_is_listened_at(portal: Portal) -> None:
+    """As with a unit's .socket: its descriptor is the third, and named by the environment (sd_listen_fds)."""
+    portal.stop()
+    script = 'exec 3<&$1; shift; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
+    with socket.create_server(("127.0.0.1", 0)) as opened, portal.log.open("ab") as log:
+        port, number = opened.getsockname()[1], opened.fileno()
+        portal.process = subprocess.Popen(
+            ["bash", "-c", script, "bash", str(number), *portal.server(2)[:3], "--workers", "2"],
+            cwd=ROOT,
+            env=portal._whole_environment(),
+            pass_fds=[number],
+            stdout=log,
+            stderr=log,
+        )
+    portal.port = port
+    wait_until(lambda: started(portal) >= 4, otherwise=portal.log.read_text)
+    assert {portal.get("/healthz").status for _ in range(10)} == {200}
 
 
 class Known:

@@ -91,7 +91,7 @@ class Repetitions:
         """Return for how many seconds to wait: never less than the response says."""
         first = self._policy.first_pause
         said = seconds_of(retry_after, at=time.time())
-        pause = max(first * 2**self._count, said or 0.0)
+        pause = max(first * 2.0**self._count, said or 0.0)
         return pause + random.uniform(0, max(first, SPREAD * pause))  # noqa: S311  # protects nothing
 
     def _may_repeat(self, refused: RefusedResponse) -> bool:
