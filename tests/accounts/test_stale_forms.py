@@ -198,6 +198,7 @@ FROM_ELSEWHERE: list[dict[str, str]] = [
 ]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE)
 @pytest.mark.parametrize("path", ["/keys/new/", LOG_IN, "/accounts/email/"])
 def test_what_another_site_sends_is_neither_kept_nor_shown_nor_led_anywhere(

@@ -54,6 +54,7 @@ def address_of(user: User) -> str:
     return User.objects.get(pk=user.pk).email
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("order", list(permutations((MINE, FIRST, SECOND))), ids="-".join)
 def test_after_undos_in_any_order_the_first_address_has_the_account(
     thief: Client, developer: User, order: Sequence[str]

@@ -88,6 +88,7 @@ def test_what_is_not_http_is_no_portal(part: bytes) -> None:
     assert "does not speak HTTP" in str(error)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("part", [b"", HEAD, HEAD + b"Content-Length: 9\r\n\r\n{}"], ids=str)
 def test_an_answer_that_does_not_come_is_not_asked_for_again(part: bytes) -> None:
     with answering(part, ends=False) as port:

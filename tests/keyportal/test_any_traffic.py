@@ -161,6 +161,7 @@ def step(rnd: random.Random, traffic: Traffic, end: Any, rest: Iterator[bytes]) 
         http_server.end()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(50))
 def test_nothing_stays_and_nothing_comes_after_the_last_answer(seed: int, caplog: pytest.LogCaptureFixture) -> None:
     rnd, traffic = random.Random(seed), Traffic()
@@ -187,6 +188,7 @@ def test_nothing_stays_and_nothing_comes_after_the_last_answer(seed: int, caplog
         assert not re.search(rb"connection: close.*HTTP/1.1 \d", end.came, re.DOTALL)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(100))
 def test_it_is_the_same_in_whatever_pieces_it_comes(seed: int) -> None:
     rnd = random.Random(seed)

@@ -185,6 +185,7 @@ AWAY = [
 ]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("reply", AWAY, ids=lambda reply: f"{reply.status}-{reply.body[:24]!r}")
 def test_whatever_the_portal_says_it_is_no_verdict_unless_it_is_one(
     scripted: ScriptedPortal, verifier: Verifier, reply: Reply
