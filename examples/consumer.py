@@ -25,7 +25,7 @@ def main() -> int:
         print(f"The API at {address} can't be reached ({type(error).__name__}).", file=sys.stderr)
         return 1
     if response.status_code in (401, 403):
-        print(f"The key was refused: {response.json()['detail']}", file=sys.stderr)
+        print(f"The key was refused: {response.text}", file=sys.stderr)
     elif response.is_error:
         print(f"The API answers {response.status_code}, and has done so for as long as is waited for.", file=sys.stderr)
     else:

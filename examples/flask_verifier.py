@@ -73,6 +73,8 @@ def needs_scope(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
                 return refuse(401, 'Bearer realm="reports"')
             try:
                 g.claims = claims_of(token.strip())
+            except jwt.PyJWKClientConnectionError:
+                return jsonify(error="unavailable"), 503, {"Retry-After": "5"}
             except jwt.PyJWTError:
                 return refuse(401, 'Bearer realm="reports", error="invalid_token"')
             if scope not in cast("str", g.claims["scope"]).split():

@@ -12,6 +12,7 @@ from gunicorn import systemd
 from gunicorn.arbiter import Arbiter
 
 from keyportal import settings
+from keyportal.http_server import succession
 from keyportal.http_server.worker import bound_to
 
 gc.disable()  # until everything is imported: nothing of that is garbage, and looking takes a fifth of the start
@@ -59,11 +60,16 @@ def when_ready(server: Arbiter) -> None:
     server.cfg.set("reuse_port", value=False)
 
 
+def on_reload(server: Arbiter) -> None:
+    """Have the workers of before go on until one of the new ones listens."""
+    succession.begin()
+
+
 def _try_to_bind(server: Any) -> None:
-    """End where a port is taken or forbidden: no worker could listen there."""
+    """End where a port is forbidden or taken, also by another portal of this user: each would get half of the calls."""
     for address in server.cfg.address:
         try:
-            bound_to(address).close()
+            bound_to(address, is_shared=False).close()
         except OSError as error:
             server.log.error("Can't listen at %s, port %s: %s", *address, error.strerror)  # noqa: TRY400  # says it all
             sys.exit(1)

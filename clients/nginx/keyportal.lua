@@ -990,7 +990,7 @@ end
 function admit(plan, header, origin)
   local now = clock()
   -- The usual form need not be looked at closely: there is no entry of what is no credential.
-  local is_usual = header and sub(header, 1, 7) == "Bearer "
+  local is_usual = header and sub(header, 1, 7) == "Bearer " and not header:find(" ", 8, true)
   local credential = is_usual and sub(header, 8) or credential_of(header)
   local entry = credential and find(digest(plan.prefix, credential), now)
   if not entry then return admit_unknown(plan, header, origin) end

@@ -19,6 +19,10 @@ USUAL_HEAD: Final = 16 * 1024
 
 READY_WITHIN: Final = 1.0
 """Seconds after which a new worker listens, whether or not it has heard of changes yet."""
+SUCCEEDED_WITHIN: Final = 2 * READY_WITHIN
+"""Seconds for which a worker that is being replaced goes on at most, until a new one listens."""
+ARRIVES_WITHIN: Final = 1.0
+"""Seconds for the first request of a connection to begin, where the server ends meanwhile."""
 HEAD_WITHIN: Final = 10.0
 BODY_WITHIN: Final = 10.0
 READ_WITHIN: Final = 30.0

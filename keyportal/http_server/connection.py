@@ -12,7 +12,7 @@ from typing import cast
 from typing_extensions import override
 
 from audit.client_address import parse_address
-from keyportal.http_server.bounds import BODY_WITHIN, HEAD_WITHIN, IDLE, LINGER
+from keyportal.http_server.bounds import ARRIVES_WITHIN, BODY_WITHIN, HEAD_WITHIN, IDLE, LINGER
 from keyportal.http_server.host import Host
 from keyportal.http_server.reading import INCOMPLETE, Reader
 from keyportal.http_server.request import Request, UnreadableError
@@ -27,6 +27,8 @@ class Connection(Reader, asyncio.Protocol):
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self._is_ending = False
+        self._is_new = True
+        """Whether no request has come yet."""
 
     @property
     def waits_for_client(self) -> bool:
@@ -78,6 +80,7 @@ class Connection(Reader, asyncio.Protocol):
     @override
     def queue(self, request: Request) -> None:
         """Queue the request for its turn."""
+        self._is_new = False
         self.pipeline.append(request)
 
     @override
@@ -140,10 +143,13 @@ class Connection(Reader, asyncio.Protocol):
         self.transport.abort()
 
     def end(self) -> None:
-        """Close as soon as the requests at hand are answered."""
+        """Close as soon as the requests at hand are answered. The first one may be on its way."""
         self._is_ending = True
         if not self.pipeline and self.request is None:
-            self._close_at_once()
+            if self._is_new:
+                self.until = min(self.until, self.host.now + ARRIVES_WITHIN)
+            else:
+                self._close_at_once()
         elif self.request is not None:
             self.until = min(self.until, self.host.now + LINGER)
 

@@ -14,7 +14,8 @@ from gunicorn.glogging import Logger as GunicornLogger
 from gunicorn.workers.base import Worker as GunicornWorker
 from typing_extensions import override
 
-from keyportal.http_server.bounds import HEAD_WITHIN, LINGER, READY_WITHIN
+from keyportal.http_server import succession
+from keyportal.http_server.bounds import HEAD_WITHIN, LINGER, READY_WITHIN, SUCCEEDED_WITHIN
 
 SWITCH: Final = 0.001
 """Seconds after which a computing thread must yield to others, such as the event loop, which answers verdicts."""
@@ -53,6 +54,7 @@ class Worker(GunicornWorker):
         """Create the event loop, and bind, which may need root; then continue as every gunicorn worker."""
         self.loop = uvloop.new_event_loop()
         asyncio.set_event_loop(self.loop)
+        self.generation = succession.generation()
         if not self.sockets:
             self.sockets = [bound_to(address) for address in self.cfg.address]
         super().init_process()
@@ -76,18 +78,26 @@ class Worker(GunicornWorker):
         self.loop.close()
 
     def _end(self) -> None:
-        self.alive = False
+        self.alive, self.ended_at = False, self.loop.time()
+
+    def _is_needed(self) -> bool:
+        """Return whether nobody has come in this worker's place yet, though somebody will soon."""
+        return not succession.may_end(self.generation) and self.loop.time() < self.ended_at + SUCCEEDED_WITHIN
 
     async def _serve(self) -> None:
         application = self.wsgi
         await self._wait_until_ready()
+        if not self.alive:
+            return
         tls = sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
         servers = [await self._server(listener, tls) for listener in self.sockets]
+        succession.announce(self.generation)
         self.log.info("Started worker %s", os.getpid())
-        while self.alive and self.ppid == os.getppid():
+        while self.ppid == os.getppid() and (self.alive or self._is_needed()):
             self.notify()
             application.tick(self.loop.time())
             await asyncio.sleep(TICK)
+        await asyncio.sleep(0)  # the loop accepts who has connected until now
         for server in servers:
             server.close()
         application.end()
@@ -111,11 +121,14 @@ class Worker(GunicornWorker):
         return server
 
 
-def bound_to(address: Any) -> socket.socket:
-    """Return a socket at a host and port, where nobody gets before it listens. Raises `OSError`."""
+def bound_to(address: Any, *, is_shared: bool = True) -> socket.socket:
+    """Return a socket at a host and port, where nobody gets before it listens. Raises `OSError`.
+
+    Unless it is shared, with others of the same user, nobody else may listen there.
+    """
     bound = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
-    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
-        bound.setsockopt(socket.SOL_SOCKET, option, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, is_shared)
     try:
         bound.bind(address)
     except OSError:

@@ -138,7 +138,7 @@ def test_a_consumer_reads_until_its_key_is_revoked(
     program = consume(port, reader.secret)
     printed, said = program.communicate(timeout=DEADLINE)
     assert (printed, program.returncode) == ("", 1)
-    assert said.startswith("The key was refused: It was revoked")
+    assert (said.startswith("The key was refused: {"), json.loads(said.partition(": ")[2])["code"]) == (True, "revoked")
 
 
 def test_a_consumer_waits_for_the_portal(

@@ -53,7 +53,13 @@ def test_an_address_is_told_as_the_portal_writes_it(
 
 
 def test_the_header_may_be_written_in_other_ways(feed: FeedPortal, edge: Edge, secret: str) -> None:
-    for header in (f"Bearer {secret}", f"bearer {secret}", f"BEARER   {secret}  "):
+    for header in (
+        f"Bearer {secret}",
+        f"bearer {secret}",
+        f"BEARER   {secret}  ",
+        f"Bearer  {secret}",
+        f"Bearer {secret} ",
+    ):
         assert edge.request(PATH, "", f"Authorization: {header}").status == 200
     assert feed.asked == 1
 

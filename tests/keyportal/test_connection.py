@@ -44,13 +44,18 @@ def test_the_body_of_a_request_that_would_rather_speak_another_protocol_is_read(
 
 def test_at_the_end_what_was_asked_is_answered_and_nothing_new_is_taken(http_server: HTTPServer) -> None:
     _, busy = connect(http_server, PAGE)
-    _, idle = connect(http_server)
+    _, idle = connect(http_server, b"GET /healthz HTTP/1.1\r\nHost: portal.test\r\n\r\n")
     _, half = connect(http_server, HALF)
+    (coming, new), (_, unused) = connect(http_server), connect(http_server)
     http_server.end()
-    assert (busy.done, idle.done, half.done) == ([], ["close"], [])
+    assert (busy.done, idle.done, half.done, new.done) == ([], ["close"], [], [])
+    coming.data_received(PAGE)
     work_off(http_server)
-    assert (busy.statuses, busy.done) == ([200], ["close"])
-    assert b"connection: close" in busy.came
+    for end in (busy, new):
+        assert (end.statuses, end.done) == ([200], ["close"])
+        assert b"connection: close" in end.came
+    http_server.tick(1000.0 + bounds.ARRIVES_WITHIN)
+    assert (unused.came, unused.done, half.done) == (b"", ["close"], [])
     http_server.tick(1000.0 + bounds.LINGER)
     assert half.statuses == [408]
 

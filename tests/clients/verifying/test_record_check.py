@@ -90,6 +90,7 @@ def test_what_is_no_record_that_this_version_knows_is_not_judged_by(sent: object
         {"networks": ["everywhere"]},
         {"scopes": "reports:read"},
         {"leeway": True},
+        {"leeway": -1},
         {"id": "<script>"},
     ],
 )

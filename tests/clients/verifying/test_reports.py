@@ -122,6 +122,19 @@ def test_what_the_portal_would_not_take_any_more_is_dropped() -> None:
     assert [calls["hour"] for calls in batch["calls"]] == ["2026-03-01T12:00:00Z"]
 
 
+def test_it_is_dropped_also_while_a_batch_is_not_taken() -> None:
+    reports = Reports("reports")
+    reports.count(SECONDS, "accepted", KEY)
+    stuck = reports.batch(SECONDS)
+    for hour in range(MAX_HOURS + 5):
+        reports.count(SECONDS + hour * HOUR, "accepted", OWNER)
+        assert reports.batch(SECONDS + hour * HOUR) is stuck
+    reports.stored()
+    batch = reports.batch(SECONDS + (MAX_HOURS + 4) * HOUR)
+    assert batch is not None
+    assert len(batch["calls"]) == MAX_HOURS + 1
+
+
 @pytest.mark.parametrize("hours", [0, MAX_HOURS + 0.999])
 def test_the_portal_takes_a_batch_of_any_age_that_is_sent(hours: float) -> None:
     reports = Reports("reports")

@@ -97,6 +97,23 @@ def test_a_refusal_from_memory_has_no_secret(scripted: ScriptedPortal, verifier:
     assert secret not in f"{list(frames_of_the_client(caught.value.__traceback__))}{vars(caught.value)}"
 
 
+@pytest.mark.parametrize("method", ["verify", "authenticate"])
+@pytest.mark.parametrize(
+    "mistake", [{"scopes": "one"}, {"scopes": [["one"]]}, {"environment": "prod"}, {"client_ip": 5}]
+)
+def test_a_mistake_of_the_service_shows_no_secret(
+    scripted: ScriptedPortal, verifier: Verifier, method: str, mistake: dict[str, object]
+) -> None:
+    secret, in_loop = scripted.new_key(), AsyncVerifier(scripted.url, key=SERVICE_KEY)
+    checks = (getattr(verifier, method), lambda text, **needed: asyncio.run(getattr(in_loop, method)(text, **needed)))
+    for check in checks:
+        with pytest.raises((TypeError, ValueError)) as caught:
+            check(f"Bearer {secret}", **mistake)
+        frames = list(frames_of_the_client(caught.value.__traceback__))
+        assert frames
+        assert secret not in f"{frames} {caught.value!r}"
+
+
 def test_nothing_that_a_verifier_keeps_shows_a_secret(
     scripted: ScriptedPortal, verifier: Verifier, clock: Clock
 ) -> None:

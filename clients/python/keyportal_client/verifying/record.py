@@ -117,6 +117,8 @@ def record_of(sent: object) -> Record | None:
 
 
 def _parse(sent: RecordJson) -> Record:
+    if sent["leeway"] < 0:
+        raise ValueError("nothing expires before its time")
     return Record(
         credential=Credential(
             kind=sent["kind"],

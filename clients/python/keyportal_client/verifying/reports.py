@@ -50,9 +50,9 @@ class Reports:
     def batch(self, at: float) -> dict[str, Any] | None:
         """Return the batch to send now, the same one until it is stored; None if nothing was counted."""
         with self._lock:
+            self._sum_up()
+            self._drop_before(int(at // HOUR) - MAX_HOURS)
             if self._batch is None:
-                self._sum_up()
-                self._drop_before(int(at // HOUR) - MAX_HOURS)
                 chosen = list(self._counts)[:MAX_ENTRIES]
                 entries = [self._entry(Calls(*calls), self._counts.pop(calls)) for calls in chosen]
                 self._batch = {"batch": secrets.token_urlsafe(24), "calls": entries} if entries else None

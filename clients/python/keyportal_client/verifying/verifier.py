@@ -33,7 +33,11 @@ class Verifier(BaseVerifier):
 
         Raises `CredentialRefusedError`, which says what to answer: `VerdictUnavailableError` if the portal can't say.
         """
-        needed = verification_request(scopes, environment, client_ip)
+        try:
+            needed = verification_request(scopes, environment, client_ip)
+        except (TypeError, ValueError):
+            del text
+            raise
         outcome = self._at_once(text, needed) or self._ask(text, needed)
         del text  # what is raised has this frame
         return credential_or_raise(outcome)
@@ -51,7 +55,11 @@ class Verifier(BaseVerifier):
         Several headers are joined by commas. Raises as `verify` does, with `missing_credential` if there is none.
         """
         text = credential_of(header)
-        needed = verification_request(scopes, environment, client_ip)
+        try:
+            needed = verification_request(scopes, environment, client_ip)
+        except (TypeError, ValueError):
+            del text, header
+            raise
         outcome = text if isinstance(text, Refusal) else self._at_once(text, needed) or self._ask(text, needed)
         del text, header
         return credential_or_raise(outcome)
