@@ -14,7 +14,7 @@ from keyportal_client.credential import Credential
 from keyportal_client.errors import CredentialRefusedError
 from keyportal_client.refusals import Refusal
 from keyportal_client.serving.authenticator import AUTHORIZATION, AsyncAuthenticator
-from keyportal_client.serving.incoming import Incoming, of_scope
+from keyportal_client.serving.incoming import Incoming, ScopeRequest
 from keyportal_client.serving.options import FindUser, Options, check_needs
 from keyportal_client.serving.responses import ProblemResponse, close_code
 
@@ -60,12 +60,13 @@ class KeyportalMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request or handshake."""
-        incoming = of_scope(scope)
+        incoming = ScopeRequest(scope)
         if scope["type"] == "lifespan" or _is_preflight(scope, incoming):
             await self._app(scope, receive, send)
             return
         try:
-            credential = await self._authenticator.authenticate(incoming, **self._needed)
+            check, needed = self._authenticator, self._needed
+            credential = check.at_once(incoming, **needed) or await check.ask(incoming, **needed)
         except CredentialRefusedError as error:
             refusal = error.refusal
         else:

@@ -26,7 +26,7 @@ from keyportal_client.credential import Credential
 from keyportal_client.errors import CredentialRefusedError
 from keyportal_client.refusals import Refusal
 from keyportal_client.serving.authenticator import AsyncAuthenticator, Authenticator, announced
-from keyportal_client.serving.incoming import of_environ
+from keyportal_client.serving.incoming import EnvironRequest
 from keyportal_client.serving.options import FindUser, Options, check_needs
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -132,18 +132,18 @@ def _options() -> Options:
 
 
 def _check(request: HttpRequest) -> Credential:
-    return async_unsafe("Use await request.acredential().")(authenticator().authenticate)(of_environ(request.META))
+    return async_unsafe("Use await request.acredential().")(authenticator().authenticate)(EnvironRequest(request.META))
 
 
 async def _acheck(request: KeyportalRequest) -> Credential:
-    request.credential = await async_authenticator().authenticate(of_environ(request.META))
+    request.credential = await async_authenticator().authenticate(EnvironRequest(request.META))
     return request.credential
 
 
 def _admit(request: HttpRequest, needed: dict[str, Any]) -> HttpResponse | None:
     """Set the credential and the user of a request, or return why there is none."""
     try:
-        credential = authenticator().authenticate(of_environ(request.META), **needed)
+        credential = authenticator().authenticate(EnvironRequest(request.META), **needed)
     except CredentialRefusedError as error:
         return _respond(error.refusal)
     cast("KeyportalRequest", request).credential = credential
@@ -154,7 +154,7 @@ def _admit(request: HttpRequest, needed: dict[str, Any]) -> HttpResponse | None:
 
 async def _admit_async(request: HttpRequest, needed: dict[str, Any]) -> HttpResponse | None:
     try:
-        credential = await async_authenticator().authenticate(of_environ(request.META), **needed)
+        credential = await async_authenticator().authenticate(EnvironRequest(request.META), **needed)
     except CredentialRefusedError as error:
         return _respond(error.refusal)
     cast("KeyportalRequest", request).credential = credential
@@ -185,7 +185,7 @@ def _respond(refusal: Refusal) -> HttpResponse:
 
 def _announce(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Return the response with the headers that say when the credential ends."""
-    for name, value in announced(of_environ(request.META)).items():
+    for name, value in announced(EnvironRequest(request.META)).items():
         response.headers[name] = value
     return response
 

@@ -24,7 +24,7 @@ from keyportal_client.credential import Credential
 from keyportal_client.django import authenticator, find_user
 from keyportal_client.errors import CredentialRefusedError
 from keyportal_client.refusals import Refusal
-from keyportal_client.serving.incoming import of_environ
+from keyportal_client.serving.incoming import EnvironRequest
 from keyportal_client.serving.options import check_needs
 from keyportal_client.verifying.assertions import not_enough
 from keyportal_client.verifying.requirements import requirements
@@ -76,7 +76,7 @@ class KeyportalAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Credential] | None:
         """Return owner and credential. Raises `CredentialRefused`."""
         try:
-            credential = authenticator().authenticate(of_environ(request.META))
+            credential = authenticator().authenticate(EnvironRequest(request.META))
         except CredentialRefusedError as error:
             refusal = error.refusal
         else:

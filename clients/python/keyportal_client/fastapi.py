@@ -21,7 +21,7 @@ from keyportal_client.credential import Credential
 from keyportal_client.errors import ConfigurationError, CredentialRefusedError
 from keyportal_client.refusals import Refusal
 from keyportal_client.serving.authenticator import AsyncAuthenticator
-from keyportal_client.serving.incoming import of_scope
+from keyportal_client.serving.incoming import ScopeRequest
 from keyportal_client.serving.options import FindUser, Options, check_needs
 from keyportal_client.serving.responses import ProblemResponse, close_code
 
@@ -107,8 +107,10 @@ class Keyportal:
         self, connection: HTTPConnection, scopes: tuple[str, ...], environment: str | None
     ) -> Credential:
         try:
-            incoming = of_scope(connection.scope)
-            return await self._authenticator.authenticate(incoming, scopes=scopes, environment=environment)
+            incoming = ScopeRequest(connection.scope)
+            check = self._authenticator
+            needed: dict[str, Any] = {"scopes": scopes, "environment": environment}
+            return check.at_once(incoming, **needed) or await check.ask(incoming, **needed)
         except CredentialRefusedError as error:
             refusal = error.refusal
         handlers = connection.scope.get(HANDLERS)

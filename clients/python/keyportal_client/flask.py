@@ -18,7 +18,7 @@ from flask import Response, after_this_request, current_app, g, request
 from keyportal_client.errors import CredentialRefusedError
 from keyportal_client.refusals import Refusal
 from keyportal_client.serving.authenticator import Authenticator
-from keyportal_client.serving.incoming import of_environ
+from keyportal_client.serving.incoming import EnvironRequest
 from keyportal_client.serving.options import FindUser, Options, check_needs
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Keyportal:
     def _authenticate(self, scopes: tuple[str, ...], environment: str | None) -> Refusal | None:
         """Set `g.credential`, or return why there is none."""
         try:
-            incoming = of_environ(request.environ)
+            incoming = EnvironRequest(request.environ)
             credential = self._authenticator.authenticate(incoming, scopes=scopes, environment=environment)
         except CredentialRefusedError as error:
             return error.refusal

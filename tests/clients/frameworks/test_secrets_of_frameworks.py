@@ -15,7 +15,7 @@ from keyportal_client.errors import CredentialRefusedError
 from keyportal_client.fastapi import CredentialRefused as RefusedByFastAPI
 from keyportal_client.fastapi import Keyportal
 from keyportal_client.serving.authenticator import AsyncAuthenticator, Authenticator
-from keyportal_client.serving.incoming import of_environ, of_scope
+from keyportal_client.serving.incoming import EnvironRequest, ScopeRequest
 from keyportal_client.testing import InMemoryPortal
 from keyportal_client.testing.plugin import MakeKey
 from tests.clients.frameworks.conftest import Serve
@@ -51,13 +51,13 @@ def sent(request: pytest.FixtureRequest, keyportal: InMemoryPortal, api_key: Mak
 def test_what_an_authenticator_raises_holds_no_secret(sent: list[str], keyportal: InMemoryPortal) -> None:
     async def ask() -> None:
         headers = [(b"authorization", f"Bearer {secret}".encode()) for secret in sent]
-        await AsyncAuthenticator().authenticate(of_scope({"client": None, "headers": headers}), scopes=[SCOPE])
+        await AsyncAuthenticator().authenticate(ScopeRequest({"client": None, "headers": headers}), scopes=[SCOPE])
 
     with pytest.raises(CredentialRefusedError) as in_loop:
         asyncio.run(ask())
     environ = {"HTTP_AUTHORIZATION": ",".join(f"Bearer {secret}" for secret in sent)}
     with pytest.raises(CredentialRefusedError) as in_thread:
-        Authenticator().authenticate(of_environ(environ), scopes=[SCOPE])
+        Authenticator().authenticate(EnvironRequest(environ), scopes=[SCOPE])
     for text in [*shown(in_loop.value), *shown(in_thread.value)]:
         assert sent[0] not in text
         assert keyportal.key not in text

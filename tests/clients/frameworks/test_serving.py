@@ -15,7 +15,7 @@ from keyportal_client.flask import Keyportal as FlaskKeyportal
 from keyportal_client.refusals import REASONS, Refusal
 from keyportal_client.serving.authenticator import Authenticator
 from keyportal_client.serving.identity_headers import identity
-from keyportal_client.serving.incoming import Incoming, of_environ, of_scope
+from keyportal_client.serving.incoming import EnvironRequest, ScopeRequest
 from keyportal_client.serving.networks import Networks
 from keyportal_client.serving.responses import close_code, problem_response
 from keyportal_client.starlette import Keyportal as StarletteKeyportal
@@ -73,20 +73,22 @@ def test_the_client_is_the_first_from_the_right_whom_no_proxy_vouches_for(
     peer: str | None, forwarded: str | None, client: str | None
 ) -> None:
     lines = [(b"x-forwarded-for", forwarded.encode())] if forwarded is not None else []
-    in_asgi = of_scope({"client": (peer, 1) if peer is not None else None, "headers": lines})
-    in_wsgi = of_environ({"REMOTE_ADDR": peer, **({} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded})})
+    in_asgi = ScopeRequest({"client": (peer, 1) if peer is not None else None, "headers": lines})
+    in_wsgi = EnvironRequest(
+        {"REMOTE_ADDR": peer, **({} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded})}
+    )
     assert in_asgi.client_ip(PROXIES) == in_wsgi.client_ip(PROXIES) == client
 
 
 def test_lines_of_forwarded_addresses_are_one_list() -> None:
     lines = [(b"X-Forwarded-For", b"203.0.113.9"), (b"x-forwarded-for", b"198.51.100.1")]
-    assert of_scope({"client": ("10.0.0.1", 1), "headers": lines}).client_ip(PROXIES) == "198.51.100.1"
+    assert ScopeRequest({"client": ("10.0.0.1", 1), "headers": lines}).client_ip(PROXIES) == "198.51.100.1"
 
 
 def test_a_request_does_not_show_what_was_sent() -> None:
     for incoming in (
-        of_environ({"REMOTE_ADDR": "192.0.2.1", "HTTP_AUTHORIZATION": f"Bearer {SECRET}"}),
-        of_scope({"client": None, "headers": [(b"authorization", SECRET.encode())]}),
+        EnvironRequest({"REMOTE_ADDR": "192.0.2.1", "HTTP_AUTHORIZATION": f"Bearer {SECRET}"}),
+        ScopeRequest({"client": None, "headers": [(b"authorization", SECRET.encode())]}),
     ):
         assert SECRET in incoming.values("Authorization")[0]
         assert SECRET not in repr(incoming)
@@ -133,7 +135,7 @@ def test_that_signatures_can_not_be_checked_is_said_at_the_start(
 
 
 def test_a_plain_identity_is_whom_the_gateway_names() -> None:
-    credential: Any = identity(of_environ(dict(PLAIN)))
+    credential: Any = identity(EnvironRequest(dict(PLAIN)))
     assert (credential.id, credential.key_id, credential.owner_id) == ("key_1", "key_1", "usr_1")
     assert credential.scopes == {"reports:read", "reports:write"}
 
@@ -141,7 +143,7 @@ def test_a_plain_identity_is_whom_the_gateway_names() -> None:
 @pytest.mark.parametrize("key", ["", None])
 def test_a_log_in_has_no_key(key: str | None) -> None:
     said = {**PLAIN, "HTTP_X_KEYPORTAL_KIND": "access_token", "HTTP_X_KEYPORTAL_SCOPES": ""}
-    credential: Any = identity(of_environ({**said, "HTTP_X_KEYPORTAL_KEY": key}))
+    credential: Any = identity(EnvironRequest({**said, "HTTP_X_KEYPORTAL_KEY": key}))
     assert (credential.id, credential.client_id, credential.key_id) == ("usr_1", "portal", "")
     assert credential.scopes == frozenset()
 
@@ -163,12 +165,12 @@ def test_a_log_in_has_no_key(key: str | None) -> None:
     ],
 )
 def test_a_plain_identity_that_no_portal_wrote_is_none(name: str, value: str) -> None:
-    found = identity(of_environ({**PLAIN, f"HTTP_X_KEYPORTAL_{name}": value}))
+    found = identity(EnvironRequest({**PLAIN, f"HTTP_X_KEYPORTAL_{name}": value}))
     assert found == Refusal("malformed_request")
 
 
 def test_a_header_that_may_be_there_once_is_not_chosen_from_several() -> None:
-    incoming = Incoming("192.0.2.1", lambda name: ["one", "two"], {})
+    incoming = ScopeRequest({"headers": [(b"authorization", b"one"), (b"authorization", b"two")]})
     with pytest.raises(CredentialRefusedError, match="malformed_request"):
         incoming.value("Authorization")
 

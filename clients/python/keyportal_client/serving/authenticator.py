@@ -75,7 +75,7 @@ class BaseAuthenticator(ABC, Generic[AnyVerifier]):
 
     def _at_once(self, incoming: Incoming, scopes: Collection[str], environment: str | None) -> Credential | None:
         """Return who it is where no verifier is needed; None where one is. Raises `CredentialRefusedError`."""
-        credential = self.known(incoming)
+        credential = self.known(incoming) if NOTE in incoming.notes else None
         if credential is None and self._options.trust != "headers":
             return None
         needed = requirements(scopes, environment)
@@ -176,17 +176,36 @@ class AsyncAuthenticator(BaseAuthenticator[AsyncVerifier | AsyncAssertionVerifie
         self, incoming: Incoming, *, scopes: Collection[str] = (), environment: str | None = None
     ) -> Credential:
         """Return who sent a request that has all that the arguments require. Raises `CredentialRefusedError`."""
+        needed: dict[str, Any] = {"scopes": scopes, "environment": environment}
+        return self.at_once(incoming, **needed) or await self.ask(incoming, **needed)
+
+    def at_once(
+        self, incoming: Incoming, *, scopes: Collection[str] = (), environment: str | None = None
+    ) -> Credential | None:
+        """Return the same, if the portal need not be asked; else None."""
         environment = environment or self._options.environment
         credential = self._at_once(incoming, scopes, environment)
-        if credential is None:
-            # To make it takes a while: it reads the certificates that this machine trusts.
-            verifier = self._made if self._made is not None else await asyncio.to_thread(self._verifier)
-            credential = await verifier.authenticate(
+        if credential is None and self._made is not None:
+            credential = self._made.at_once(
                 self._header(incoming),
                 scopes=scopes,
                 environment=environment,
                 client_ip=incoming.client_ip(self._options.proxies),
             )
+        return None if credential is None else self._note(incoming, credential)
+
+    async def ask(
+        self, incoming: Incoming, *, scopes: Collection[str] = (), environment: str | None = None
+    ) -> Credential:
+        """Return the same, by asking the portal."""
+        # To make it takes a while: it reads the certificates that this machine trusts.
+        verifier = self._made if self._made is not None else await asyncio.to_thread(self._verifier)
+        credential = await verifier.authenticate(
+            self._header(incoming),
+            scopes=scopes,
+            environment=environment or self._options.environment,
+            client_ip=incoming.client_ip(self._options.proxies),
+        )
         return self._note(incoming, credential)
 
     async def close(self) -> None:

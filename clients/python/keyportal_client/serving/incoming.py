@@ -1,7 +1,7 @@
 """What a request says about who sent it, read alike from WSGI and from ASGI."""
 
-from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 from keyportal_client.errors import CredentialRefusedError
@@ -10,16 +10,26 @@ from keyportal_client.serving.networks import Networks
 from keyportal_client.verifying.client_address import client_address
 
 
-@dataclass(slots=True, eq=False)  # one is made for each request, and to freeze it costs more than all else
-class Incoming:
+class Incoming(ABC):
     """A request. Its `repr` shows nothing that was sent."""
 
-    peer: str | None
-    """The address of the other end of the connection; None or empty for a Unix socket."""
-    values: Callable[[str], Sequence[str]] = field(repr=False)
-    """Returns what was sent under a header's name, each line by itself where the server tells them apart."""
-    notes: MutableMapping[str, Any] = field(repr=False)
-    """The place for what is found out about this request. No client can write there."""
+    __slots__ = ("notes",)
+
+    def __init__(self, notes: MutableMapping[str, Any]) -> None:
+        self.notes = notes
+        """The place for what is found out about this request. No client can write there."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} from {self.peer}>"
+
+    @property
+    @abstractmethod
+    def peer(self) -> str | None:
+        """The address of the other end of the connection; None or empty for a Unix socket."""
+
+    @abstractmethod
+    def values(self, name: str) -> Sequence[str]:
+        """Return what was sent under a header's name, each line by itself where the server tells them apart."""
 
     def value(self, name: str) -> str | None:
         """Return the value of a header that may be there once. Raises `CredentialRefusedError`."""
@@ -47,21 +57,39 @@ class Incoming:
         return address
 
 
-def of_environ(variables: MutableMapping[str, Any]) -> Incoming:
-    """Return a request of WSGI, or of Django, which has the same names. Servers join repeated headers by commas."""
+class EnvironRequest(Incoming):
+    """A request of WSGI, or of Django, which has the same names. Servers join repeated headers by commas."""
 
-    def values(name: str) -> Sequence[str]:
-        value = variables.get("HTTP_" + name.upper().replace("-", "_"))
+    __slots__ = ()
+
+    @property
+    def peer(self) -> str | None:
+        """The address that the server saw."""
+        peer: str | None = self.notes.get("REMOTE_ADDR")
+        return peer
+
+    def values(self, name: str) -> Sequence[str]:
+        """Return the value, if there is one."""
+        value = self.notes.get("HTTP_" + name.upper().replace("-", "_"))
         return () if value is None else (value,)
 
-    return Incoming(variables.get("REMOTE_ADDR"), values, variables)
 
+class ScopeRequest(Incoming):
+    """A request or handshake of ASGI."""
 
-def of_scope(scope: MutableMapping[str, Any]) -> Incoming:
-    """Return a request or handshake of ASGI."""
+    __slots__ = ()
 
-    def values(name: str) -> Sequence[str]:
+    @property
+    def peer(self) -> str | None:
+        """The address that the server saw."""
+        client = self.notes.get("client")
+        return client[0] if client else None
+
+    def values(self, name: str) -> Sequence[str]:
+        """Return the value of each line."""
         wanted = name.lower().encode()
-        return [value.decode("latin-1") for each, value in scope.get("headers", ()) if each.lower() == wanted]
-
-    return Incoming((scope.get("client") or (None,))[0], values, scope)
+        found = []
+        for each, value in self.notes.get("headers", ()):
+            if each.lower() == wanted:
+                found.append(value.decode("latin-1"))
+        return found

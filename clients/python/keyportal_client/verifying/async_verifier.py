@@ -64,6 +64,25 @@ class AsyncVerifier(BaseVerifier):
         del text, header
         return credential_or_raise(outcome if isinstance(outcome, KNOWN) else await outcome)
 
+    def at_once(
+        self,
+        header: str | None,
+        *,
+        scopes: Collection[str] = (),
+        environment: str | None = None,
+        client_ip: str | None = None,
+    ) -> Credential | None:
+        """Return what `authenticate` would return without asking the portal; None if it must be asked."""
+        text = credential_of(header)
+        try:
+            needed = verification_request(scopes, environment, client_ip)
+        except (TypeError, ValueError):
+            del text, header
+            raise
+        outcome = text if isinstance(text, Refusal) else self._at_once(text, needed)
+        del text, header
+        return None if outcome is None else credential_or_raise(outcome)
+
     async def close(self) -> None:
         """Send the last counts, and close this loop's connections. A check after that starts anew."""
         await asyncio.to_thread(self._close)
