@@ -97,6 +97,29 @@ def test_a_refusal_from_memory_has_no_secret(scripted: ScriptedPortal, verifier:
     assert secret not in f"{list(frames_of_the_client(caught.value.__traceback__))}{vars(caught.value)}"
 
 
+def test_what_is_refused_at_once_has_no_secret(scripted: ScriptedPortal) -> None:
+    secret = scripted.new_key()
+
+    async def check() -> None:
+        async with AsyncVerifier(scripted.url, key=SERVICE_KEY) as verifier:
+            assert verifier.at_once(f"Bearer {secret}") is None
+            await verifier.verify(secret)
+            await asyncio.to_thread(warm, verifier)
+            assert verifier.at_once(f"Bearer {secret}") is not None
+            with pytest.raises(CredentialRefusedError) as elsewhere:
+                verifier.at_once(f"Bearer {secret}", environment="test")
+            with pytest.raises(CredentialRefusedError) as malformed:
+                verifier.at_once(f"Bearer {secret} {secret}")
+            with pytest.raises(ValueError, match="live, test") as mistaken:
+                verifier.at_once(f"Bearer {secret}", environment="prod")
+        for caught in (elsewhere, malformed, mistaken):
+            frames = list(frames_of_the_client(caught.value.__traceback__))
+            assert frames
+            assert secret not in f"{frames}{vars(caught.value)}"
+
+    asyncio.run(check())
+
+
 @pytest.mark.parametrize("method", ["verify", "authenticate"])
 @pytest.mark.parametrize(
     "mistake", [{"scopes": "one"}, {"scopes": [["one"]]}, {"environment": "prod"}, {"client_ip": 5}]
