@@ -10,6 +10,7 @@ local ffi = require "ffi"
 local ngx, C, null = ngx, ffi.C, cjson.null
 local floor, max, byte, char, format = math.floor, math.max, string.byte, string.char, string.format
 local gmatch, lower, match, sub = string.gmatch, string.lower, string.match, string.sub
+local BLANK = byte " "
 local concat = table.concat
 local rshift = require("bit").rshift
 
@@ -990,7 +991,7 @@ end
 function admit(plan, header, origin)
   local now = clock()
   -- The usual form need not be looked at closely: there is no entry of what is no credential.
-  local is_usual = header and sub(header, 1, 7) == "Bearer " and not header:find(" ", 8, true)
+  local is_usual = header and sub(header, 1, 7) == "Bearer " and byte(header, 8) ~= BLANK and byte(header, -1) ~= BLANK
   local credential = is_usual and sub(header, 8) or credential_of(header)
   local entry = credential and find(digest(plan.prefix, credential), now)
   if not entry then return admit_unknown(plan, header, origin) end
