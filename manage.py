@@ -10,6 +10,7 @@ from django.core.management import execute_from_command_line
 
 from keyportal.errors.redacted_errors import DATABASE, in_short, print_redacted
 from keyportal.local.private_files import OTHERS
+from vault.errors import VaultError
 
 FOR_OTHERS = (["collectstatic"], ["makemigrations"], ["squashmigrations"], ["startapp"])
 """Commands that write what other users read: a web server, a colleague."""
@@ -29,6 +30,8 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except DATABASE as error:
         problem = in_short(error)
+    except VaultError as error:  # its messages name rings and key ids, and no key
+        sys.exit(f"keyportal: {error}. Run the command with the key rings that the portal has.")
     if problem:  # outside of the handler: nobody finds the error with its text behind the exit
         sys.exit(f"keyportal: the database in DATABASE_URL reported an error: {problem}")
 
