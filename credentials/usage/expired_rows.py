@@ -21,7 +21,7 @@ BATCH_KNOWN_FOR: Final = timedelta(hours=26)
 def expired_rows() -> Mapping[str, QuerySet[Any]]:
     """Return what is older than `KEYPORTAL_USAGE_DAYS`, under its name for operators. Times are the database's own.
 
-    Also what a host with a wrong clock has counted for a later day, which would stay for years as the last use. Calls by
+    Also what a host with a wrong clock has counted for a later day: it would stay for years, as the last use. Calls by
     address are kept for a month at most: they say more about people than the other counts.
     """
     cutoff = Now() - timedelta(days=settings.KEYPORTAL_USAGE_DAYS)
