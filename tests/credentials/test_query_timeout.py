@@ -142,7 +142,7 @@ def test_connections_that_are_older_than_a_silent_one_are_replaced(connection: D
 def test_a_connection_has_a_largest_age(connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
     connection.ensure_connection()
     before, now = connection.connection, 1000.0
-    connection.close_at = now + 1  # type: ignore[attr-defined]  # Django's own, from CONN_MAX_AGE
+    connection.close_at = now + 1
     monkeypatch.setattr(base, "time", SimpleNamespace(monotonic=lambda: now))
     connection.close_if_outdated()
     assert connection.connection is before
