@@ -8,6 +8,7 @@ import warnings
 from django.conf import settings
 from django.core.management import execute_from_command_line
 
+from keyportal.doctor.unreadable import print_unreadable
 from keyportal.errors.redacted_errors import DATABASE, in_short, print_redacted
 from keyportal.local.private_files import OTHERS
 from vault.errors import VaultError
@@ -19,7 +20,16 @@ FOR_OTHERS = (["collectstatic"], ["makemigrations"], ["squashmigrations"], ["sta
 def main() -> None:
     """Run the command. Without a configuration the settings say in a line what is wrong, and end the process."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
-    settings.SECRET_KEY  # noqa: B018  # reading one setting reads them all, also for the commands that do without
+    try:
+        settings.SECRET_KEY  # noqa: B018  # reading one setting reads them all, also for the commands that do without
+    except SystemExit as end:
+        if sys.argv[1:2] != ["doctor"]:
+            raise
+        unreadable = str(end.code).splitlines()
+    else:
+        unreadable = []
+    if unreadable:
+        sys.exit(print_unreadable(unreadable, for_programs="--json" in sys.argv))
     if sys.argv[1:2] not in FOR_OTHERS:
         os.umask(OTHERS)  # a dump of the database, a listing of keys: nobody else's
     # Django tells of a database that can't be asked in a warning which quotes libpq.

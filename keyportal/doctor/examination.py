@@ -12,11 +12,12 @@ from keyportal.doctor import accounts, configuration, database, host, mail, shar
 from keyportal.doctor.findings import KINDS, Examination, Finding, problem
 from keyportal.doctor.outside import encryption, proxy, reach
 from keyportal.doctor.outside.site import Site
+from keyportal.doctor.unreadable import UNREADABLE
 from keyportal.errors.redacted_errors import in_short
 
 logger = logging.getLogger(__name__)
 
-__all__ = ("KINDS", "examine_inside", "examine_outside")
+__all__ = ("KINDS", "UNREADABLE", "examine_inside", "examine_outside")
 """The kinds are complete only once all modules that declare some are imported, as they are here."""
 
 HERE: Final[tuple[Examination, ...]] = (

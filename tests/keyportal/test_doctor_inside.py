@@ -46,6 +46,7 @@ from keyportal.models import TaskRun
 from tests import doctor_page
 from tests.conftest import LogIn, MakeKey, MakeUser
 from tests.mail_server import Manners, mail_server
+from tests.portal import Portal
 from tests.ports import free_port
 from tests.redis_server import redis_server
 
@@ -418,3 +419,15 @@ def test_the_command_says_by_its_status_how_it_is(capsys: pytest.CaptureFixture[
     assert ended.value.code == 2
     printed = json.loads(capsys.readouterr().out)
     assert "no_operator" in {finding["code"] for finding in printed["findings"]}
+
+
+def test_settings_that_can_not_be_read_are_findings_too(tmp_path: Path) -> None:
+    bad = Portal(tmp_path, f"sqlite:///{tmp_path}/x.sqlite3", KEYPORTAL_URL="ftp://planted", KEYPORTAL_BRAND="Ä!")
+    for options in ([], ["--json"]):
+        ended = bad.start_command("doctor", *options)
+        assert ended.returncode == 2
+        assert ended.stderr == ""
+        assert "planted" not in ended.stdout
+        for name in ("KEYPORTAL_URL", "KEYPORTAL_BRAND"):
+            assert name in ended.stdout
+    assert [finding["code"] for finding in json.loads(ended.stdout)["findings"]] == ["settings_unreadable"] * 2
