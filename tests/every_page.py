@@ -183,7 +183,7 @@ OPERATORS: Final[dict[str, Step]] = {
     "admin-policy": in_turn(go("/admin/apikeys/keypolicy/"), follow("Live")),
     "admin-find": go("/admin/tokens/tokenfamily/find/"),
     "admin-doctor": go("/admin/keyportal/taskrun/doctor/"),
-    "admin-doctor-findings": in_turn(go("/admin/keyportal/taskrun/doctor/"), press("Examine")),
+    "admin-doctor-findings": send("/admin/keyportal/taskrun/doctor/", "Examine"),
     "admin-events": go("/admin/audit/event/"),
 }
 FILL: Final = (

@@ -25,8 +25,9 @@ LOCAL: Final = note(
 )
 ROOT: Final = note(
     "runs_as_root",
-    meaning="The doctor sees files and limits as root does, not as the portal.",
-    advice="Run it as the portal's user, and the portal under a user of its own.",
+    meaning="A portal that runs as root gives the whole host to whoever takes it over. A command that does sees files "
+    "and limits as root does, not as the portal.",
+    advice="Give the portal a user of its own, and run commands as that user.",
 )
 
 
@@ -41,7 +42,7 @@ def examine() -> Iterator[Finding]:
     if settings.KEYPORTAL_LOCAL:
         yield LOCAL.found("KEYPORTAL_LOCAL is on.")
     if os.geteuid() == 0:
-        yield ROOT.found("This command runs as root.")
+        yield ROOT.found("This process runs as root.")
 
 
 def of_check(message: CheckMessage) -> Finding:

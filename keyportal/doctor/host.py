@@ -11,11 +11,17 @@ from typing import Final
 
 from django.conf import settings
 
+from apikeys.models import APIKey
 from keyportal.doctor.findings import Finding, note, problem, warning
 from keyportal.doctor.sqlite import DISK, LEAST_FREE
 from keyportal.http_server.server import DESCRIPTORS, MAX_CONNECTIONS
 from keyportal.metrics.worker_files import worker_files
 
+BYTES_A_WORKER: Final = 150 * 1024 * 1024
+LIMITS_OF_MEMORY: Final = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 TIME_ERROR: Final = 5
 """What adjtimex(2) returns while the clock is not synchronized."""
 
@@ -41,6 +47,18 @@ NO_WORKERS = warning(
 )
 
 
+APART = warning(
+    "counts_apart",
+    meaning="Each worker counts for itself, so a key gets its limit several times.",
+    advice="Set CACHE_URL to a Redis or Valkey that all workers of all hosts share.",
+)
+LITTLE_MEMORY = warning(
+    "little_memory",
+    meaning="When memory runs out, the system kills workers, or this host gets very slow.",
+    advice="Give the host or the container more memory, or start fewer workers (docs/scaling.md).",
+)
+
+
 def examine() -> Iterator[Finding]:
     """Yield what this host lacks. Limits are those of this command: run it as the portal is run."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -49,8 +67,28 @@ def examine() -> Iterator[Finding]:
     if not _clock_is_synchronized():
         yield NO_CLOCK.found("The kernel says that this host's clock is not synchronized.")
     yield from _folders()
-    if settings.KEYPORTAL_METRICS_NETWORKS and not any(worker.is_alive for worker in worker_files().read()):
-        yield NO_WORKERS.found("There are no workers on this host.")
+    yield from _workers()
+    if (memory := _memory()) and memory < settings.KEYPORTAL_WORKERS * BYTES_A_WORKER:
+        yield LITTLE_MEMORY.found(f"This host has {memory // 1024**2} MB of memory for all that runs on it.")
+
+
+def _workers() -> Iterator[Finding]:
+    """Yield what is wrong with how many workers there are. Raises `django.db.Error`."""
+    count = settings.KEYPORTAL_WORKERS
+    if settings.KEYPORTAL_METRICS_NETWORKS:
+        count = sum(worker.is_alive for worker in worker_files().read())
+        if not count:
+            yield NO_WORKERS.found("There are no workers on this host.")
+    has_limits = settings.KEYPORTAL_RATE_LIMIT or APIKey.objects.exclude(rate_limit="").exists()
+    if count > 1 and has_limits and not settings.CACHE_URL:
+        yield APART.found(f"There are {count} workers and rate limits, but no CACHE_URL.")
+
+
+def _memory() -> int:
+    """Return the bytes of memory that this host or its container may use; 0 if that can't be told."""
+    texts = (path.read_text().strip() for path in LIMITS_OF_MEMORY if path.is_file())
+    limits = [int(text) for text in texts if text.isdigit()]
+    return min([*limits, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")])
 
 
 def _clock_is_synchronized() -> bool:

@@ -355,6 +355,28 @@ def test_limits_folders_and_workers_of_the_host_are_looked_at(
     assert "disk_space" in codes(host.examine())
 
 
+def test_workers_that_count_apart_or_have_no_room_are_found(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, make_key: MakeKey
+) -> None:
+    key, _ = make_key()
+    settings.KEYPORTAL_WORKERS = 2
+    assert not {"counts_apart", "little_memory"} & codes(host.examine())
+    APIKey.objects.filter(pk=key.pk).update(rate_limit="5/minute")
+    monkeypatch.setattr(host, "_memory", lambda: 200 * 1024**2)
+    assert {"counts_apart", "little_memory"} <= codes(host.examine())
+    settings.KEYPORTAL_WORKERS = 1
+    assert not {"counts_apart", "little_memory"} & codes(host.examine())
+
+
+def test_the_memory_of_a_container_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(host, "LIMITS_OF_MEMORY", (limit, tmp_path / "none"))
+    whole = host._memory()
+    for text, memory in (("max", whole), ("1048576", 1048576)):
+        limit.write_text(f"{text}\n")
+        assert host._memory() == memory
+
+
 def test_versions_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     with time_machine.travel("2026-11-29", tick=False):
         assert codes(versions.examine()) == set()

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final
 
 import pytest
+import time_machine
 from django.conf import settings as django_settings
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from keyportal.doctor.examination import examine_outside
@@ -113,6 +116,11 @@ def test_that_nobody_answers_over_plain_http_is_noted(front: Front) -> None:
         authorities = str(front.folder / CERTIFICATE)
         site = Site(f"https://127.0.0.1:{front.port}", authorities=authorities, plain_port=free_port())
         assert {finding.code for finding in encryption.examine(site)} == SHORT_LIVED | {"no_http"}
+
+
+def test_a_clock_that_is_ahead_is_found(front: Front) -> None:
+    with front.nginx({}), time_machine.travel(timezone.now() + timedelta(seconds=30)):
+        assert "clock_of_server" in front.codes()
 
 
 def test_an_nginx_that_believes_its_clients_is_found(front: Front) -> None:

@@ -1,13 +1,18 @@
 """Whether the address leads to this portal, and is ready."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from typing import Final
 
 from django.conf import settings
 
 from integrity.rings import signing_ring
 from keyportal.doctor.findings import Finding, problem, warning
-from keyportal.doctor.outside.site import Site
+from keyportal.doctor.outside.site import Reply, Site
+
+CLOCKS_DIFFER: Final = timedelta(seconds=5)
 
 UNREACHABLE = problem(
     "unreachable",
@@ -41,12 +46,20 @@ METRICS_OPEN = warning(
 )
 
 
+CLOCK = warning(
+    "clock_of_server",
+    meaning="Expiries, overlaps and tokens end at another moment there than here.",
+    advice="Keep the clocks of all hosts in step with NTP.",
+)
+
+
 def examine(site: Site) -> Iterator[Finding]:
     """Yield what is wrong with where the address leads. Raises OSError if nothing answers."""
     health = site.ask("/healthz")
     if health.status != HTTPStatus.OK or health.json().get("status") != "ok":
         yield NOT_THE_PORTAL.found(f"/healthz answers {health.status}, and not as the portal does.")
         return
+    yield from _clock(health)
     ready = site.ask("/readyz")
     if ready.status != HTTPStatus.OK:
         yield NOT_READY.found(f"/readyz answers {ready.status}.")
@@ -55,6 +68,15 @@ def examine(site: Site) -> Iterator[Finding]:
     if site.ask("/metrics").status == HTTPStatus.OK:
         yield METRICS_OPEN.found("/metrics can be read at the public address.")
     yield from _identity(site)
+
+
+def _clock(reply: Reply) -> Iterator[Finding]:
+    try:
+        there = parsedate_to_datetime(reply.header("Date"))
+    except ValueError:
+        return  # a proxy may leave it out
+    if abs(datetime.now(UTC) - there) > CLOCKS_DIFFER:
+        yield CLOCK.found("The Date of its answers is not this host's.")
 
 
 def _identity(site: Site) -> Iterator[Finding]:
