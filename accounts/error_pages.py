@@ -20,7 +20,7 @@ MINUTE: Final = 60
 
 
 class AccountErrorsMiddleware:
-    """Middleware that answers 429 for a limit, 410 for a used link, 409 for a tampered row, 503 while issuing is off."""
+    """Middleware that answers 429 for a limit, 410 for a used link, 409 for a tampered row, 503 if issuing is off."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
