@@ -29,7 +29,7 @@ class KeySelection:
     index_key: str = ""
     """The id of the index key by which one of its live secrets is found."""
     sealing_key: str = ""
-    """The id of the sealing key under which one of its secrets is stored."""
+    """The id of the sealing key under which one of its live secrets is stored."""
 
     def keys(self) -> APIKeyQuerySet:
         """Return the keys as they are now."""
@@ -70,10 +70,10 @@ def _used_since(at: datetime) -> Exists:
 
 
 def _sealed_under(key_id: str) -> QuerySet[KeySecret]:
-    """Return the secrets whose ciphertext begins with this sealing key's id."""
+    """Return the live secrets whose ciphertext begins with this sealing key's id."""
     head = stamp(VERSION, key_id)
     beyond = head[:-1] + bytes((head[-1] + 1,))
-    return KeySecret.objects.filter(ciphertext__gte=head, ciphertext__lt=beyond)
+    return KeySecret.objects.live().filter(ciphertext__gte=head, ciphertext__lt=beyond)
 
 
 def _in_words(value: object) -> str:

@@ -73,6 +73,7 @@ class EventType(StrEnum):
     PASSWORD_RESET = "password_reset", "Password changed", Notifies.OWNER
     PASSWORD_SET = "password_set", "Password changed", Notifies.OWNER
     POLICY_CHANGED = "policy_changed", "Key policy changed"
+    RECORDS_FORGOTTEN = "records_forgotten", "All verifiers told to ask anew"
     RECOVERY_CODES_GENERATED = "recovery_codes_generated", "New recovery codes generated", Notifies.OWNER
     REFRESH_REUSE = "refresh_reuse", "Signed-in app ended: a refresh token was used twice"
     REVEAL_FAILED = "reveal_failed", "Secret not shown: it was changed outside the portal"

@@ -131,7 +131,8 @@ def _batches(selection: KeySelection) -> Iterator[Sequence[str]]:
             found = [row for row in found if row[0] != last_owner]
         yield [pk for _, pk in found]
         owner, key = found[-1]
-        after = Q(owner_id__gt=owner) | Q(owner_id=owner, pk__gt=key)
+        # The first condition says what the others imply, so that databases begin in the index and read no row twice.
+        after = Q(owner_id__gte=owner) & (Q(owner_id__gt=owner) | Q(pk__gt=key))
         _let_others_write()
 
 
