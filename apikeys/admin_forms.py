@@ -129,7 +129,7 @@ class IssuingForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg] 
     )
     allows_rotation = forms.BooleanField(
         required=False,
-        label="allow rotation",
+        label="Allow rotation",
         help_text="Secrets of existing keys can still be replaced, for example because they leaked.",
     )
 
@@ -148,7 +148,10 @@ class IssuingForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg] 
 
     def clean_reason(self) -> str:
         """Return the reason as everyone will read it. Raises `ValidationError` if there is none to suspend for."""
-        return clean_reason(self.cleaned_data["reason"], needed=self.cleaned_data.get("issue") == "off")
+        reason = clean_reason(self.cleaned_data["reason"])
+        if not reason and self.cleaned_data.get("issue") == "off":
+            raise ValidationError("Enter a reason. It is what everyone will read.", code="required")
+        return reason
 
     def clean_until(self) -> datetime | None:
         """Return the end; None for a suspension that an operator has to end."""

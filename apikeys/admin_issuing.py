@@ -1,5 +1,6 @@
 """Operators suspend the issuing of credentials in the admin site, and resume it: always one row, never another."""
 
+from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin, messages
@@ -101,10 +102,14 @@ class IssuingAdmin(OperatorAdmin):
         return Event.objects.filter(subject_type=SUBJECT[0], subject_id=SUBJECT[1])
 
     @override
+    def name_of(self, row: IssuingState) -> str:
+        return "new credentials"
+
+    @override
     def note_on(self, event: Event) -> str:
         """Return until when, and whether secrets could be replaced."""
         about = event.details if isinstance(event.details, dict) else {}
-        parts = [f"until {about['until']}" if about.get("until") else ""]
+        parts = [f"until {in_words(datetime.fromisoformat(about['until']))}" if about.get("until") else ""]
         parts.append("rotation allowed" if about.get("allows_rotation") else "")
         return ", ".join(filter(None, parts))
 

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ("reason", models.CharField(blank=True, max_length=200)),
             ],
             options={
-                "verbose_name": "new credentials",
+                "verbose_name": "setting for new credentials",
                 "verbose_name_plural": "new credentials",
                 "constraints": [models.CheckConstraint(condition=models.Q(("id", 1)), name="one_issuing_state")],
             },

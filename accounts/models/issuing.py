@@ -26,7 +26,8 @@ class IssuingState(SealedRow):
     SEALED = ("id", "number", "suspended_at", "until", "allows_rotation", "reason")
 
     class Meta:
-        verbose_name = verbose_name_plural = "new credentials"
+        verbose_name = "setting for new credentials"
+        verbose_name_plural = "new credentials"
         constraints: ClassVar = [models.CheckConstraint(condition=Q(id=1), name="one_issuing_state")]
 
     def __str__(self) -> str:
