@@ -26,8 +26,10 @@ from tests.accounts.mailbox import forget_messages, messages_to
 from tests.apikeys.management import KEYS, Api
 from tests.apikeys.verifying import outcome_of
 from tests.conftest import ORIGIN, MakeKey, MakeUser
+from tests.limits import START
 from tests.tampering import sql
 from tokens import services as tokens
+from vault.rings import new_entry
 
 pytestmark = pytest.mark.django_db
 REASON = ("--reason", "the vendor was breached")
@@ -98,11 +100,25 @@ def test_each_filter_takes_what_it_says_and_all_have_to_fit(
 def test_a_retired_secret_does_not_count_for_its_index_key(make_key: MakeKey, settings: Any) -> None:
     key, _ = make_key()
     former = settings.KEYPORTAL_INDEX_KEYS.partition(":")[0]
-    settings.KEYPORTAL_INDEX_KEYS = "next:" + "b" * 43 + "=," + settings.KEYPORTAL_INDEX_KEYS
+    settings.KEYPORTAL_INDEX_KEYS = f"{new_entry('next')},{settings.KEYPORTAL_INDEX_KEYS}"
     services.rotate(key=key, replaces=key.secrets.get().pk, origin=ORIGIN)
     assert (len(fitting(index_key=former)), len(fitting(index_key="next"))) == (1, 1)
     services.end_overlap(key=key, origin=ORIGIN)
     assert (len(fitting(index_key=former)), len(fitting(index_key="next"))) == (0, 1)
+
+
+def test_a_retired_secret_does_not_count_for_its_sealing_key(
+    make_key: MakeKey, settings: Any, time_machine: Any
+) -> None:
+    time_machine.move_to(START, tick=False)
+    key, _ = make_key()
+    former = settings.KEYPORTAL_SEALING_KEYS.partition(":")[0]
+    settings.KEYPORTAL_SEALING_KEYS = f"{new_entry('next')},{settings.KEYPORTAL_SEALING_KEYS}"
+    services.rotate(key=key, replaces=key.secrets.get().pk, overlap=timedelta(hours=1), origin=ORIGIN)
+    assert (len(fitting(sealing_key=former)), len(fitting(sealing_key="next"))) == (1, 1)
+    time_machine.move_to(START + 3601, tick=False)
+    assert KeySecret.objects.exclude(ciphertext=None).count() == 2  # the former one is still stored, and worth nothing
+    assert (len(fitting(sealing_key=former)), len(fitting(sealing_key="next"))) == (0, 1)
 
 
 def test_a_dry_run_shows_what_would_stop_and_changes_nothing(make_key: MakeKey, developer: User) -> None:
