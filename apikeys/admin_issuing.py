@@ -61,6 +61,11 @@ class IssuingAdmin(OperatorAdmin):
         return super().changelist_view(request, {"title": "New credentials", **(extra_context or {})})
 
     @override
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the fields of the form; for an operator who may only see it, what holds now."""
+        return FIELDS if self.has_change_permission(request, obj) else self.list_display
+
+    @override
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> IssuingState | None:
         """Return the row, or one that issues if the database has none; None for any other id."""
         return super().get_object(request, object_id, from_field) or IssuingState() if object_id == "1" else None

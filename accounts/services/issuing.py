@@ -1,6 +1,7 @@
 """Suspend the issuing of credentials, and resume it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.utils import timezone
 from accounts.errors import SuspensionEndError
 from accounts.issuing import SUBJECT, current_suspension, hold_issuing
 from accounts.models import IssuingState
+from accounts.suspension import Suspension
 from audit.event_types import EventType
 from audit.models import Event
 from audit.origin import Origin
@@ -21,20 +23,25 @@ from integrity.sealed import confirm_rows
 @transaction.atomic
 def suspend_issuing(
     *, reason: str, until: datetime | None = None, allows_rotation: bool = False, origin: Origin
-) -> None:
+) -> bool:
     """Issue no new credentials until `until`, or until they are resumed. One that is in force is replaced.
 
     When it returns, everything that was being issued has either been committed or will be refused. `reason` is shown
-    to everyone. Raises `SuspensionEndError` for an end in the past.
+    to everyone. Return False if exactly that is in force. Raises `SuspensionEndError` for an end in the past.
     """
     now = timezone.now()
     if until is not None and until <= now:
         raise SuspensionEndError("The end must be in the future.")
     hold_issuing()
-    bounds = {"suspended_at": now, "until": until, "allows_rotation": allows_rotation, "reason": reason}
-    number = _write(bounds)
-    about = {"reason": reason, "until": until.isoformat() if until else None, "allows_rotation": allows_rotation}
+    before = current_suspension()
+    wanted = Suspension(since=now, until=until, reason=reason, allows_rotation=allows_rotation)
+    if before is not None and replace(wanted, since=before.since) == before:
+        return False
+    bounds = {"until": until, "allows_rotation": allows_rotation, "reason": reason}
+    number = _write({**bounds, "suspended_at": now})
+    about = {**bounds, "until": until.isoformat() if until else None}
     record_event(EventType.ISSUING_SUSPENDED, subject=":".join(SUBJECT), origin=origin, number=number, **about)
+    return True
 
 
 @transaction.atomic

@@ -11,16 +11,17 @@ from django.test import Client
 
 from accounts import services
 from accounts.issuing import current_suspension
-from accounts.models import User
+from accounts.models import IssuingState, User
 from apikeys.models import APIKey
 from audit.models import Event
 from credentials.scopes.models import Scope
 from tests.accounts.mailbox import get, post
 from tests.apikeys.key_pages import browser, form_of
 from tests.apikeys.management import KEYS, Api
-from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeKey
+from tests.conftest import ORIGIN, PASSWORD, LogIn, MakeKey, MakeUser
 from tests.keyportal.issuing import issued
 from tests.keyportal.operators_desk import desk
+from tests.keyportal.rights import with_rights
 from tests.keyportal.test_admin_pause import text_of
 from tests.tokens.endpoints import Json, basic, bearer, log_in_for_tokens, post_form, refresh
 
@@ -185,3 +186,12 @@ def test_an_operator_suspends_in_the_admin_after_a_fresh_log_in(
     assert "New credentials are issued." in text_of(answer)
     make_key()
     assert get(desk, "/admin/accounts/issuingstate/2/change/").status_code == 404
+
+
+def test_an_operator_who_may_only_see_it_sees_what_holds(make_user: MakeUser, log_in: LogIn) -> None:
+    suspend()
+    viewer = with_rights(make_user, IssuingState, "view")
+    page = text_of(get(log_in(viewer), ADMIN))
+    assert REASON in page
+    assert "suspended" in page
+    assert 'name="issue"' not in page

@@ -100,6 +100,7 @@ def test_a_suspension_ends_by_itself(make_key: MakeKey, time_machine: Any) -> No
 def test_each_change_is_recorded_once() -> None:
     assert not services.resume_issuing(origin=ORIGIN)
     suspend()
+    suspend()  # that is in force already
     suspend(reason="Still.")
     assert services.resume_issuing(origin=ORIGIN)
     assert not services.resume_issuing(origin=ORIGIN)
