@@ -38,6 +38,7 @@ class Why(StrEnum):
     NOT_FRESH = "You were asked to confirm it's you."
     STALE = "The page was out of date."
     LIMITED = "There were too many attempts."
+    SUSPENDED = "No new credentials were issued at that moment."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from django.shortcuts import render
 
 from accounts.attempts import TooManyAttemptsError
 from accounts.drafts import Why, save_draft
-from accounts.errors import InvalidLinkError
+from accounts.errors import InvalidLinkError, IssuingSuspendedError
 from accounts.guessing import AccountDelayedError
 from accounts.way_back import page_of
 from integrity.sealed import TamperedRowError
@@ -20,7 +20,7 @@ MINUTE: Final = 60
 
 
 class AccountErrorsMiddleware:
-    """Middleware that answers 429 for a limit, 410 for a link that no longer works and 409 for a tampered row."""
+    """Middleware that answers 429 for a limit, 410 for a used link, 409 for a tampered row, 503 if issuing is off."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -35,6 +35,8 @@ class AccountErrorsMiddleware:
             return _too_many(request, exception)
         if isinstance(exception, InvalidLinkError):
             return render(request, "account/link_over.html", status=410)
+        if isinstance(exception, IssuingSuspendedError):
+            return _suspended(request, exception)
         if isinstance(exception, TamperedRowError):
             logger.error("integrity_violation: %s", exception)
             return render(request, "accounts/tampered.html", {"what": exception.what}, status=409)
@@ -53,6 +55,16 @@ def _too_many(request: HttpRequest, above: TooManyAttemptsError) -> HttpResponse
     }
     response = render(request, "accounts/too_many.html", context, status=429)
     response["Retry-After"] = str(above.retry_after)
+    return response
+
+
+def _suspended(request: HttpRequest, error: IssuingSuspendedError) -> HttpResponse:
+    if request.method == "POST" and request.user.is_authenticated:
+        save_draft(request, Why.SUSPENDED)
+        request.session.save()  # the middleware keeps nothing of a request that ends with a 5xx
+    context = {"suspended": error.suspension, "back": page_of(request)}
+    response = render(request, "accounts/issuing_suspended.html", context, status=503)
+    response["Retry-After"] = str(error.suspension.retry_after)
     return response
 
 

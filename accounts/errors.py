@@ -1,5 +1,7 @@
 """Errors of account services. The middleware turns each into a page."""
 
+from accounts.suspension import Suspension
+
 
 class AccountsError(Exception):
     """Root of the errors in this module. Its text may be shown."""
@@ -15,3 +17,15 @@ class AddressTakenError(AccountsError):
 
 class LastOperatorError(AccountsError):
     """The account is the last one that can operate the portal."""
+
+
+class IssuingSuspendedError(AccountsError):
+    """Operators have suspended the issuing of credentials. Credentials that exist are not affected."""
+
+    def __init__(self, suspension: Suspension) -> None:
+        super().__init__(suspension.sentence)
+        self.suspension = suspension
+
+
+class SuspensionEndError(AccountsError):
+    """A suspension can't end then."""

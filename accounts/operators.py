@@ -135,13 +135,17 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
             raise Http404
         page = Paginator(self.trail_of(row).order_by("-at", "-id"), EVENTS).get_page(request.GET.get("p"))
         lines = [(event, self.note_on(event)) for event in page]
-        context = {**self.admin_site.each_context(request), "title": f"History of {row.pk}", "page": page}
+        context = {**self.admin_site.each_context(request), "title": f"History of {self.name_of(row)}", "page": page}
         context |= {"opts": self.opts, "object": row, "lines": lines}
         return TemplateResponse(request, self.object_history_template, context)
 
     def trail_of(self, row: Any) -> QuerySet[Event]:
         """Return the events for a row's history."""
         return Event.objects.filter(subject_type=self.subject_type, subject_id=row.pk)
+
+    def name_of(self, row: Any) -> str:
+        """Return what the history calls a row."""
+        return str(row.pk)
 
     def note_on(self, event: Event) -> str:
         """Return what the history says of an event besides its sentence and its reason; empty for nothing."""

@@ -1,6 +1,7 @@
 """Keys in the admin site: operators inspect, pause, revoke and limit them, and never see a secret.
 
-What they may do with several keys at once is in `admin_actions.py`, the policies are in `admin_policies.py`. Operators
+What they may do with several keys at once is in `admin_actions.py`, the policies are in `admin_policies.py`, and the
+suspension of new credentials in `admin_issuing.py`. Operators
 find a key by its secret on the page that finds every kind of credential (`tokens/find_pages.py`).
 """
 
@@ -12,15 +13,17 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from typing_extensions import override
 
-from accounts.models import User
+from accounts.models import IssuingState, User
 from accounts.times import in_words
 from accounts.way_back import WayBack
 from apikeys import usage
 from apikeys.admin_actions import KeyActions
+from apikeys.admin_issuing import IssuingAdmin
 from apikeys.admin_policies import KeyPolicyAdmin
 from apikeys.models import APIKey, KeyPolicy, KeySecret, live_secrets
 
 admin.site.register(KeyPolicy, KeyPolicyAdmin)
+admin.site.register(IssuingState, IssuingAdmin)
 
 
 class StateFilter(admin.SimpleListFilter):

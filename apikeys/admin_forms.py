@@ -1,4 +1,4 @@
-"""Forms that operators fill in when they act on keys. They validate and never write."""
+"""Forms that operators fill in to act on keys, and to suspend new credentials. They validate and never write."""
 
 from datetime import datetime
 from typing import Any
@@ -9,6 +9,9 @@ from django.utils import timezone
 from typing_extensions import override
 
 from accounts.hide_secrets import HideSecretsMixin
+from accounts.issuing import current_suspension
+from accounts.models import IssuingState
+from accounts.times import rfc3339
 from apikeys.end_text import EXPECTED, parse_end
 from apikeys.models import REASON_LENGTH, KeyPolicy
 from apikeys.names import clean_reason
@@ -50,16 +53,7 @@ class PauseKeysForm(ReasonForm):
 
     def clean_until(self) -> datetime | None:
         """Return the end of the pause; None for a pause that an operator has to end."""
-        text = self.cleaned_data["until"]
-        if not text:
-            return None
-        try:
-            until = parse_end(text)
-        except ValueError as error:
-            raise ValidationError(f"This is not an end. Enter {EXPECTED}.", code="until") from error
-        if until <= timezone.now():
-            raise ValidationError("The end of a pause must be in the future.", code="past")
-        return until
+        return _clean_end(self.cleaned_data["until"], "The end of a pause must be in the future.")
 
 
 class ConfirmForm(forms.Form):
@@ -109,3 +103,68 @@ class PolicyForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg]  
         if longest is not None and default is not None and default > longest:
             self.add_error("default_days", f"The default can't be longer than the maximum lifetime, {longest} days.")
         return data
+
+
+class IssuingForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """Whether new credentials are issued; if not, why and until when."""
+
+    issue = forms.ChoiceField(
+        label="New credentials",
+        choices=(("on", "are issued"), ("off", "are suspended: no new accounts, keys, secrets and tokens")),
+        widget=forms.RadioSelect,
+    )
+    reason = forms.CharField(
+        required=False,
+        max_length=REASON_LENGTH,
+        label="Reason",
+        help_text="Needed to suspend. Everyone can read it, also visitors who are not logged in.",
+        widget=forms.TextInput(attrs=WIDE),
+    )
+    until = forms.CharField(
+        required=False,
+        max_length=40,
+        label="Until",
+        help_text="Such as 24h or 2027-01-31T12:00Z. Leave empty to suspend until an operator resumes.",
+        widget=forms.TextInput(attrs=WIDE),
+    )
+    allows_rotation = forms.BooleanField(
+        required=False,
+        label="Allow rotation",
+        help_text="Secrets of existing keys can still be replaced, for example because they leaked.",
+    )
+
+    class Meta:
+        model = IssuingState
+        fields = ("reason", "until", "allows_rotation")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        suspension = current_suspension()
+        until = rfc3339(suspension.until) if suspension and suspension.until else ""
+        reason = suspension.reason if suspension and not suspension.is_tampered else ""
+        now: dict[str, Any] = {"issue": "off" if suspension else "on", "until": until, "reason": reason}
+        now["allows_rotation"] = suspension is not None and suspension.allows_rotation
+        self.initial = {**now, **{name: value for name, value in self.initial.items() if name not in now}}
+
+    def clean_reason(self) -> str:
+        """Return the reason as everyone will read it. Raises `ValidationError` if there is none to suspend for."""
+        reason = clean_reason(self.cleaned_data["reason"])
+        if not reason and self.cleaned_data.get("issue") == "off":
+            raise ValidationError("Enter a reason. It is what everyone will read.", code="required")
+        return reason
+
+    def clean_until(self) -> datetime | None:
+        """Return the end; None for a suspension that an operator has to end."""
+        return _clean_end(self.cleaned_data["until"], "The end must be in the future.")
+
+
+def _clean_end(text: str, of_the_past: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        until = parse_end(text)
+    except ValueError as error:
+        raise ValidationError(f"This is not an end. Enter {EXPECTED}.", code="until") from error
+    if until <= timezone.now():
+        raise ValidationError(of_the_past, code="past")
+    return until

@@ -3,7 +3,7 @@
 They are queued in the verb's transaction and sent after it commits. A mail server that is down breaks nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +22,9 @@ from accounts.times import in_words
 from apikeys.message_limits import CHANGES, NEW_KEYS, deserves_summary, surplus
 from apikeys.models import APIKey, Environment
 from audit.origin import Origin
+
+LISTED: Final = 50
+"""How many keys a message lists."""
 
 
 class Widening(NamedTuple):
@@ -45,6 +48,22 @@ def send_key_revealed(key: APIKey, origin: Origin) -> None:
 def send_key_revoked(key: APIKey, origin: Origin) -> None:
     """Notify the owner that a key was revoked."""
     _send_if_wanted("revoked", "Key revoked", key, origin, reason=without_links(key.revoked_reason))
+
+
+def send_keys_revoked(keys: Sequence[APIKey], origin: Origin) -> None:
+    """Notify an owner, once, that an operator has revoked these keys of theirs."""
+    first = keys[0]
+    number = f"{len(keys):,} key{'' if len(keys) == 1 else 's'}"
+    listed = [(without_links(key.name) or key.pk, key.pk) for key in keys[:LISTED]]
+    context = {"number": number, "listed": listed, "more": len(keys) - len(listed), "at": timezone.now()}
+    context |= {"reason": without_links(first.revoked_reason), "keys_url": absolute("keys:list")}
+    message = Message(
+        to=first.owner.email,
+        subject=f"[keyportal] {number} revoked",
+        text=render_to_string("keys/email/revoked_many.txt", context),
+        html=render_to_string("keys/email/revoked_many.html", context),
+    )
+    send_after_commit(message, what="keys revoked")
 
 
 def send_key_rotated(key: APIKey, hint: str, retires_at: datetime | None, origin: Origin) -> None:

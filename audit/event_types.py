@@ -54,6 +54,8 @@ class EventType(StrEnum):
     EMAIL_RELEASED = "email_released", "E-mail address released to the account that confirmed it", Notifies.OWNER
     EMAIL_UNCONFIRMED = "email_unconfirmed", "E-mail confirmation revoked"
     EVENTS_REMOVED = "events_removed", "Old audit events removed"
+    ISSUING_RESUMED = "issuing_resumed", "New credentials are issued again"
+    ISSUING_SUSPENDED = "issuing_suspended", "New credentials suspended"
     KEY_CREATED = "key_created", "Key created", Notifies.OWNER_IF_WANTED
     KEY_EDITED = "key_edited", "Key changed", Notifies.OWNER_IF_WIDER
     KEY_LIMITED = "key_limited", "Key rate limit set", Notifies.OWNER_IF_WIDER
@@ -62,6 +64,7 @@ class EventType(StrEnum):
     KEY_REVEALED = "key_revealed", "Secret revealed", Notifies.OWNER
     KEY_REVOKED = "key_revoked", "Key revoked", Notifies.OWNER_IF_WANTED
     KEY_ROTATED = "key_rotated", "Key rotated", Notifies.OWNER_IF_WANTED
+    KEYS_REVOKED_IN_BULK = "keys_revoked_in_bulk", "Many keys revoked"
     LOGGED_IN = "logged_in", "Logged in", Notifies.OWNER_IF_NEW_DEVICE
     LOGGED_OUT = "logged_out", "Logged out"
     LOGIN_FAILED = "login_failed", "Log-in failed"
@@ -70,6 +73,7 @@ class EventType(StrEnum):
     PASSWORD_RESET = "password_reset", "Password changed", Notifies.OWNER
     PASSWORD_SET = "password_set", "Password changed", Notifies.OWNER
     POLICY_CHANGED = "policy_changed", "Key policy changed"
+    RECORDS_FORGOTTEN = "records_forgotten", "All verifiers told to ask anew"
     RECOVERY_CODES_GENERATED = "recovery_codes_generated", "New recovery codes generated", Notifies.OWNER
     REFRESH_REUSE = "refresh_reuse", "Signed-in app ended: a refresh token was used twice"
     REVEAL_FAILED = "reveal_failed", "Secret not shown: it was changed outside the portal"

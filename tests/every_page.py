@@ -10,6 +10,8 @@ from tests.portal import Portal
 from tests.portal_user import PASSWORD
 
 DEVELOPER, NEWCOMER, OPERATOR = "developer@example.com", "newcomer@example.com", "operator@example.com"
+SUSPENDER = "suspender@example.com"
+"""An operator who suspends new credentials, and sees the pages of developers meanwhile."""
 Step = Callable[[Page], object]
 
 
@@ -175,7 +177,44 @@ WITH_KEYS: Final[dict[str, Step]] = {
     "passkey-new": go("/accounts/2fa/webauthn/add/"),
     "close": go("/account/close/"),
 }
+ISSUING: Final = "/admin/accounts/issuingstate/1/change/"
+
+
+def suspend(page: Page) -> None:
+    """Suspend new credentials, as an operator, whether or not they are."""
+    page.goto(ISSUING)
+    page.locator("[name=issue][value=off]").check()
+    page.locator("[name=reason]").fill("We are looking into a leak. Your keys work as before.")
+    page.locator("[name=until]").fill("2d")
+    page.locator("[name=_save]").click()
+
+
+def resume(page: Page) -> None:
+    """Issue new credentials again."""
+    page.goto(ISSUING)
+    page.locator("[name=issue][value=on]").check()
+    page.locator("[name=_save]").click()
+
+
+WHILE_SUSPENDED: Final[dict[str, Step]] = {
+    "suspended-keys": in_turn(suspend, go("/keys/")),
+    "suspended-key-new": in_turn(suspend, go("/keys/new/")),
+    "suspended-key-created": in_turn(suspend, send("/keys/new/", "Create key", name="not now")),
+    "suspended-account": in_turn(suspend, go("/account/")),
+    "issued-again": in_turn(resume, go("/keys/new/")),
+}
 OPERATORS: Final[dict[str, Step]] = {
+    "admin-issuing": go("/admin/accounts/issuingstate/"),
+    "admin-issuing-form": go(ISSUING),
+    "admin-issuing-error": in_turn(
+        go(ISSUING),
+        choose("are suspended"),
+        lambda page: page.locator("[name=reason]").fill(""),
+        lambda page: page.locator("[name=_save]").click(),
+    ),
+    "admin-issuing-suspended": suspend,
+    "admin-issuing-history": go("/admin/accounts/issuingstate/1/history/"),
+    "admin-issuing-resumed": resume,
     "admin": go("/admin/"),
     "admin-keys": go("/admin/apikeys/apikey/"),
     "admin-key": in_turn(go("/admin/apikeys/apikey/"), follow("nightly")),
@@ -190,18 +229,25 @@ FILL: Final = (
     "from tests.sample_keys import make_sample_keys; from accounts.models import User; "
     f"make_sample_keys(User.objects.get(email='{DEVELOPER}'))"
 )
-PAGES: Final = {"": STRANGER, NEWCOMER: WITHOUT_KEYS, DEVELOPER: WITH_KEYS, OPERATOR: OPERATORS}
+PAGES: Final = {
+    "": STRANGER,
+    NEWCOMER: WITHOUT_KEYS,
+    DEVELOPER: WITH_KEYS,
+    SUSPENDER: WHILE_SUSPENDED,
+    OPERATOR: OPERATORS,
+}
 """By the e-mail address of who sees them."""
 
 
 def prepare(portal: Portal) -> None:
     """Make the accounts of the pages, and sample keys for the developer."""
-    for email in (DEVELOPER, NEWCOMER, OPERATOR):
+    for email in (DEVELOPER, NEWCOMER, SUSPENDER, OPERATOR):
         portal.make_developer(email)
-    portal.shell(
-        f"u = User.objects.get(email='{OPERATOR}'); u.is_staff = u.is_superuser = True; "
-        "u.save(update_fields=['is_staff', 'is_superuser'])"
-    )
+    for email in (SUSPENDER, OPERATOR):
+        portal.shell(
+            f"u = User.objects.get(email='{email}'); u.is_staff = u.is_superuser = True; "
+            "u.save(update_fields=['is_staff', 'is_superuser'])"
+        )
     portal.shell(FILL)
 
 

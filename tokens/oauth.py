@@ -6,6 +6,7 @@ from typing import Final
 from django.http import HttpRequest
 
 from accounts.attempts import AttemptLimit
+from accounts.errors import IssuingSuspendedError
 from accounts.places import bucket_of
 from audit.origin import Origin
 from tokens import services
@@ -14,6 +15,7 @@ from tokens.errors import InvalidGrantError, InvalidScopeError, InvalidTargetErr
 from tokens.revocation import end_credential
 from tokens.services import PORTAL_CLIENT
 
+NOT_ISSUED: Final = "This portal issues no tokens at the moment. A refresh token that was sent is still valid."
 REVOCATIONS: Final = AttemptLimit("KEYPORTAL_LIMIT_REVOCATIONS", "Too many revocations.")
 
 
@@ -33,6 +35,9 @@ def token(request: HttpRequest, form: Form) -> dict[str, object]:
         raise OAuthError("invalid_target", "No token is issued for this resource.") from None
     except InvalidGrantError:
         raise OAuthError("invalid_grant", "This refresh token is not valid.") from None
+    except IssuingSuspendedError as error:
+        wait = error.suspension.retry_after  # the operators' reason may hold what RFC 6749 §5.2 keeps out of an error
+        raise OAuthError("temporarily_unavailable", NOT_ISSUED, status=503, retry_after=wait) from None
     return dict(tokens.members())
 
 

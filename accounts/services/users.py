@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.issuing import refuse_while_suspended
 from accounts.models import User
 from accounts.passwords import normalize_password
 from accounts.signals import signed_out
@@ -41,7 +42,9 @@ def sign_up(*, email: str, password: str, origin: Origin) -> User | None:
 
     If the address is taken, the same rows are inserted for an impossible address and rolled back to a savepoint. If it
     is free, the same statement rolls back to a later savepoint, and so undoes nothing. So timing reveals nothing.
+    Raises `accounts.errors.IssuingSuspendedError`.
     """
+    refuse_while_suspended()
     user = User(email=email, password=make_password(normalize_password(password)))
     taken = User.objects.filter(email=email).exists()
     try:

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
+from accounts.errors import IssuingSuspendedError
 from apikeys.end_text import EXPECTED, parse_end
 from apikeys.errors import APIKeyError
 from apikeys.models import APIKey
@@ -31,7 +32,7 @@ class KeyCommand(BaseCommand):
             self.act(key, options)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
-        except APIKeyError as error:
+        except (APIKeyError, IssuingSuspendedError) as error:
             raise CommandError(str(error)) from error
 
     @abstractmethod

@@ -28,7 +28,7 @@ def swap_key(key: APIKey, changes: Mapping[str, object], *, ignore_tampering: bo
     try:
         return swap(
             key,
-            {**changes, "version": _next_version(key), "notice_at": notice_at},
+            {**changes, "version": next_version(key), "notice_at": notice_at},
             ignore_tampering=ignore_tampering,
         )
     except TamperedRowError as error:
@@ -43,6 +43,7 @@ def refuse_ended(key: APIKey) -> None:
         raise KeyEndedError("This key has expired. Set a later expiry first.")
 
 
-def _next_version(key: APIKey) -> int:
+def next_version(key: APIKey) -> int:
+    """Return the version that a change gives the key."""
     # A row that the portal did not write may hold anything, and must still be revocable.
     return key.version % MAX_VERSION + 1 if isinstance(key.version, int) else 1

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
+from accounts.issuing import refuse_while_suspended
 from accounts.models import User
 from apikeys import emails
 from apikeys.errors import AlreadyCreatedError, NotAllowedError, TooManyKeysError
@@ -38,7 +39,7 @@ def create_key(
 
     `restricted` allows scopes that only operators grant. A `form_token` makes the call safe to repeat: the second call
     raises `AlreadyCreatedError`. Raises `NotAllowedError`, `TooManyKeysError`, `ScopeNotAllowedError`, `PolicyError`,
-    `IntegrityViolationError`.
+    `IntegrityViolationError`, `accounts.errors.IssuingSuspendedError`.
     """
     confirm_rings_once()
     policy = policy_of(environment)
@@ -48,6 +49,7 @@ def create_key(
     key.rate_limit, key.form_token = rate_limit, form_token
     key.seal = key.make_seal()
     with transaction.atomic():
+        refuse_while_suspended()
         _lock(owner)
         _refuse_repetition(owner, form_token)
         _refuse_one_too_many(owner, policy)

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from accounts.issuing import refuse_while_suspended
 from apikeys.errors import AnswerDestroyedError, DifferentCallError, StillRunningError
 from apikeys.models import APIKey, IdempotentAnswer, KeySecret
 from apikeys.services.policies import policy_of
@@ -125,6 +126,7 @@ def _earlier_answer(
     if earlier.content is None or over.filter(pk=earlier.pk).exists():
         raise AnswerDestroyedError("This call was carried out before. Its answer is no longer kept.")
     if earlier.holds_secret:
+        refuse_while_suspended(is_rotation=True)
         record_event(EventType.SECRET_REPEATED, subject=f"key:{earlier.key_id}", origin=origin)
     answer: dict[str, Any] = json.loads(unseal_value(bytes(earlier.content), earlier.sealing_context()))
     return Answer(**answer)

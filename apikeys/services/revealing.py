@@ -4,6 +4,7 @@ import logging
 
 from django.db import transaction
 
+from accounts.issuing import refuse_while_suspended
 from apikeys import emails
 from apikeys.errors import IntegrityViolationError, NotRevealableError
 from apikeys.models import KeySecret
@@ -22,13 +23,15 @@ logger = logging.getLogger(__name__)
 def reveal(*, secret: KeySecret, origin: Origin) -> str:
     """Decrypt a secret and return it for its owner. The reveal is recorded, and the owner is notified by e-mail.
 
-    The caller must require a fresh log-in first. Raises `NotRevealableError` or `IntegrityViolationError`.
+    The caller must require a fresh log-in first. Raises `NotRevealableError`, `IntegrityViolationError` or
+    `accounts.errors.IssuingSuspendedError`.
     """
     key = secret.key
     if secret.ciphertext is None or secret.is_retired or key.revoked_at or not may_reveal(policy_of(key.environment)):
         raise NotRevealableError("This secret can't be shown again.")
     try:
         with transaction.atomic():
+            refuse_while_suspended()
             record_event(EventType.KEY_REVEALED, subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
             emails.send_key_revealed(key, origin)
             return unseal_value(bytes(secret.ciphertext), secret.sealing_context(key))

@@ -7,6 +7,7 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.issuing import refuse_while_suspended
 from apikeys import emails
 from apikeys.errors import IntegrityViolationError, OverlapError, RotatingError
 from apikeys.models import APIKey, KeySecret
@@ -40,13 +41,15 @@ def rotate(
     `replaces` is the id of the secret that the caller knew as the current one: of two callers that replace the same
     one, the other is told. The overlap ends no later than the key. Without an overlap (a leak), all former secrets are
     refused at once, also those of an overlap that is running. Code that acts for a person must require a fresh log-in.
-    Raises `OverlapError`, `RotatingError`, `KeyEndedError`, `IntegrityViolationError`.
+    Raises `OverlapError`, `RotatingError`, `KeyEndedError`, `IntegrityViolationError`,
+    `accounts.errors.IssuingSuspendedError`.
     """
     if not NO_OVERLAP <= overlap <= MAX_OVERLAP:
         raise OverlapError(f"An overlap can take at most {MAX_OVERLAP.days} days.")
     confirm_rings_once()
     policy = policy_of(key.environment)
     with transaction.atomic():
+        refuse_while_suspended(is_rotation=True)
         for current in until_unchanged(APIKey, key.pk):
             refuse_ended(current)
             live = list(KeySecret.objects.filter(key=current).live())

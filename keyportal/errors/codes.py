@@ -52,6 +52,12 @@ FRAMEWORK: Final[Mapping[str, Reason]] = {
         "The answer to this call is no longer kept",
         "The call was carried out before. Its answer held a secret that was since replaced, revoked or used.",
     ),
+    "issuing_suspended": Reason(
+        503,
+        "This portal issues no new credentials at the moment",
+        "Keep what you have: existing keys and tokens still work, and a refresh token was not used up. Try again "
+        "later. “detail” says why.",
+    ),
     "gone": Reason(410, "This no longer exists", "Remove this address from your configuration."),
     "changed_meanwhile": Reason(
         412, "This key was changed in the meantime", "Read it again, and send the ETag of that answer as If-Match."

@@ -15,6 +15,8 @@ from django.urls import reverse
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
+from accounts.errors import IssuingSuspendedError
+from accounts.times import rfc3339
 from apikeys.errors import (
     AnswerDestroyedError,
     APIKeyError,
@@ -160,6 +162,8 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
         return Problem("unavailable")
     if isinstance(exc, CallerLimitError):
         return Problem("unavailable", {"detail": str(exc)}, {"Retry-After": str(exc.retry_after)})
+    if isinstance(exc, IssuingSuspendedError):
+        return _of_suspension(exc)
     if isinstance(exc, exceptions.NotAuthenticated) and request is not None:
         return Problem.of_refusal(Refusal(code=_without_credential(request)))
     if isinstance(exc, exceptions.ValidationError):
@@ -173,6 +177,14 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
     if exc is not None and code == "unavailable":
         logger.error("unavailable: %s", in_short(exc), exc_info=exc)
     return Problem(code) if code else None
+
+
+def _of_suspension(error: IssuingSuspendedError) -> Problem:
+    """Return the problem for a credential that is not issued, which says when to ask again and, if known, its end."""
+    end = error.suspension.until
+    until = {"until": rfc3339(end)} if end else {}
+    retry_after = {"Retry-After": str(error.suspension.retry_after)}
+    return Problem("issuing_suspended", {"detail": str(error), **until}, retry_after)
 
 
 def _of_verb(error: APIKeyError) -> Problem:

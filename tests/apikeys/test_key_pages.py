@@ -132,7 +132,7 @@ def test_the_list_asks_the_database_as_often_for_many_keys_as_for_one(
 ) -> None:
     make_key()
     get(browser, "/keys/")
-    with django_assert_max_num_queries(16) as few:
+    with django_assert_max_num_queries(18) as few:
         get(browser, "/keys/")
     for _ in range(20):
         make_key()

@@ -20,10 +20,16 @@ def refusal(status: int, code: str, title: str, detail: str = "", *errors: tuple
     return as_json({"title": title, "detail": detail, "code": code, "errors": faults}, status, **headers)
 
 
-def said(stub: Stub, capsys: pytest.CaptureFixture[str], reply: Reply, *arguments: str) -> str:
+def said(
+    stub: Stub,
+    capsys: pytest.CaptureFixture[str],
+    reply: Reply,
+    *arguments: str,
+    status: ExitStatus = ExitStatus.REFUSED,
+) -> str:
     """Return what the command says of a call that changes something and is refused."""
     stub.answer = lambda request: as_json({**A_KEY, "scopes": ["m"]}) if request.method == "GET" else reply
-    assert run(["keys", *arguments]) == ExitStatus.REFUSED
+    assert run(["keys", *arguments]) == status
     return capsys.readouterr().err.removeprefix("Error: ").removesuffix("\n")
 
 
@@ -43,6 +49,12 @@ def test_a_detail_that_says_it_all_stands_alone(
 ) -> None:
     shown = said(stub, capsys, refusal(409, code, title, detail), "resume", "key_1")
     assert shown == (detail if whole else f"{title}. {detail}".strip())
+
+
+def test_why_nothing_is_issued_is_said_in_the_operators_words(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+    detail = "This portal issues no new credentials at the moment. We look into a leak."
+    answer = refusal(503, "issuing_suspended", "This portal issues no new credentials at the moment", detail)
+    assert said(stub, capsys, answer, "resume", "key_1", status=ExitStatus.UNREACHABLE) == detail
 
 
 @pytest.mark.parametrize(

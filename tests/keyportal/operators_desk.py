@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import IssuingState, User
 from apikeys.models import KeyPolicy
 from credentials.scopes.models import Scope
 from credentials.usage.models import SourceAddress, Usage
@@ -30,6 +30,7 @@ def rows(make_key: MakeKey, developer: User) -> None:
     key, _ = make_key()
     now = timezone.now()
     KeyPolicy.objects.create(environment="live")
+    IssuingState.objects.create()
     Scope.objects.create(name="a:b", description="x")
     Audience.objects.create(uri="https://reports.test", description="x")
     Usage.objects.create(credential=key.pk, hour=now, entry_point="api", outcome="accepted", count=1)

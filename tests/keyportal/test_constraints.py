@@ -7,7 +7,7 @@ from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from accounts.models import EmailPreference
+from accounts.models import EmailPreference, IssuingState
 from apikeys.models import IdempotentAnswer, KeyPolicy, Notice
 from audit.models import ChainState
 from credentials.usage.models import AddressUsage, SourceAddress, Usage
@@ -23,6 +23,7 @@ VIOLATIONS: Final = {
         "INSERT INTO accounts_emailpreference ({columns}) SELECT {columns} FROM accounts_emailpreference"
     ),
     "one_check_a_key": "INSERT INTO integrity_keycheck ({columns}) SELECT {columns} FROM integrity_keycheck",
+    "one_issuing_state": "UPDATE accounts_issuingstate SET id = 2",
     "one_chain_state": "UPDATE audit_chainstate SET id = 2",
     "one_key_a_form": "UPDATE apikeys_apikey SET form_token = 'the same'",
     "key_environment_is_known": "UPDATE apikeys_apikey SET environment = 'prod'",
@@ -71,6 +72,7 @@ def rows(make_key: MakeKey) -> None:
     key, _ = make_key()
     make_key()
     KeyPolicy.objects.create(environment="live")
+    IssuingState.objects.create(reason="x")
     IdempotentAnswer.objects.create(key=key, caller="key:1", call=b"x", request=b"x", holds_secret=False)
     EmailPreference.objects.create(user=key.owner, kind="expiry", wanted=False)
     Notice.objects.create(key=key, kind="expires_7", due_for=now)

@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import PendingMessage, User
+from accounts.models import IssuingState, PendingMessage, User
 from apikeys.models import KeyPolicy
 from audit.models import Event
 from credentials.scopes.models import Scope
@@ -29,6 +29,7 @@ WRITTEN_BY_FORMS: Final = {
     "credentials.scope": EVERY,
     "tokens.audience": EVERY,
     "apikeys.keypolicy": frozenset(("change",)),
+    "accounts.issuingstate": frozenset(("change",)),
 }
 """The models that operators write by forms, and how."""
 Enter = Callable[[type[Model], str], tuple[User, Client]]
@@ -54,6 +55,7 @@ def rows(make_key: MakeKey, developer: User, make_user: MakeUser) -> dict[str, M
         key,
         TokenFamily.objects.get(),
         KeyPolicy.objects.create(environment="live"),
+        IssuingState.objects.create(),
         Scope.objects.create(name="reports:read", description="Read"),
         Audience.objects.create(uri="https://reports.test", description="Reports"),
         Event.objects.order_by("id")[0],
@@ -106,6 +108,7 @@ def write_by_every_form(enter: Enter, target: Model, label: str, rights: str) ->
     _, browser = enter(type(target), rights)
     one = f"{list_of(type(target))}{quote(target.pk)}/"
     sent = {"name": "new:scope", "description": "new", "email": "new@example.com", "is_superuser": "on", "count": "9"}
+    sent |= {"issue": "off", "reason": "a leak"}
     sent |= {"uri": "https://new.test", "max_days": "90", "allows_never": "on"}
     sent |= {"is_staff": "on", "is_active": "", "user_permissions": "1", "groups": "1", "owner": "x", "scopes": "all"}
     for path, right, form in (

@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from accounts import links
 from accounts.models import User
+from accounts.services import resume_issuing, suspend_issuing
 from apikeys.models import KeyPolicy
 from audit.chain import extend_chain
 from audit.event_types import EventType
@@ -28,6 +29,7 @@ from tokens.models import Audience
 pytestmark = pytest.mark.django_db
 DESCRIBES = {
     "accounts.User": {"last_login", "joined_at"},
+    "accounts.IssuingState": set(),
     "accounts.MailedLink": set(),
     "audit.Event": set(),
     "audit.ChainLink": set(),
@@ -92,6 +94,8 @@ def rows(developer: User, make_key: MakeKey, scopes: list[Scope], settings: Sett
     tokens.issue_to_user(user=developer, scopes=None, agent="", origin=ORIGIN)
     Audience.objects.create(uri="https://reports.test", description="Reports")
     KeyPolicy.objects.create(environment="live")
+    suspend_issuing(reason="x", origin=ORIGIN)
+    resume_issuing(origin=ORIGIN)
     links.issue(links.RESET, user=developer, email=developer.email)
     settings.KEYPORTAL_AUDIT_DAYS = 1
     with time_machine.travel(timezone.now() - timedelta(days=2)):

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.issuing import refuse_while_suspended
 from accounts.models import User
 from accounts.new_devices import send_new_device
 from accounts.places import address_bucket
@@ -64,9 +65,10 @@ def issue_to_user(
 
     `scopes` None requests all scopes that developers may take themselves, but for those that manage keys; `resource`
     None means the portal's own audience. If the program is new there, the user is notified. Raises `InvalidScopeError`,
-    `InvalidTargetError`.
+    `InvalidTargetError`, `accounts.errors.IssuingSuspendedError`.
     """
     confirm_rings_once()
+    refuse_while_suspended()
     available = [scope.name for scope in Scope.objects.filter(restricted=False).with_valid_seals()]
     granted = _grant(_or_default(scopes, available), available)
     family = TokenFamily(user=user, scopes=granted, epoch=user.auth_epoch, address=origin.address, agent=agent)
@@ -91,8 +93,10 @@ def issue_to_key(
     """Exchange a key, whose secret the caller has verified, for an access token, which ends with that secret.
 
     There is never a refresh token (RFC 6749 §4.4.3). `scopes` None requests all that the key has, but for those that
-    manage keys; `resource` None means the portal's own audience. Raises `InvalidScopeError`, `InvalidTargetError`.
+    manage keys; `resource` None means the portal's own audience. Raises `InvalidScopeError`, `InvalidTargetError`,
+    `accounts.errors.IssuingSuspendedError`.
     """
+    refuse_while_suspended()
     key = client.credential
     granted = _grant(_or_default(scopes, key.scopes), key.scopes)
     access_token, claims = sign_access_token(
@@ -120,7 +124,7 @@ def refresh(
     """Exchange a refresh token for the next pair. One that was used before ends its whole family (RFC 9700 §4.14.2).
 
     A narrower scope applies to this access token only; `resource` can only be the log-in's. Raises `InvalidGrantError`,
-    `InvalidScopeError`, `InvalidTargetError`.
+    `InvalidScopeError`, `InvalidTargetError`, `accounts.errors.IssuingSuspendedError`.
     """
     token = _find_token(secret)
     if client_id not in (None, PORTAL_CLIENT):
@@ -135,6 +139,7 @@ def refresh(
     granted = _grant(scopes, family.scopes.split())
     successor, next_secret = _new_refresh_token(family, now)
     with transaction.atomic():
+        refuse_while_suspended()  # before the token is spent: the client keeps it
         # Only conditions on the token's own row. For a condition across a join Django writes `id IN (SELECT …)`, which
         # PostgreSQL does not evaluate again after waiting for the row, and two callers would win. The seal that was
         # read is that of an unspent token. A family that ends meanwhile takes the successor with it.

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.attempts import AttemptLimit
+from accounts.issuing import refuse_while_suspended
 from accounts.models import User
 from accounts.signals import signed_out
 from audit.event_types import EventType
@@ -30,7 +31,7 @@ def issue_to_try(*, user: User, origin: Origin) -> TokenResponse:
 
     So no secret is pasted into a page, and calls that are tried change test keys only. The token ends when the user
     signs out. The caller must require a fresh log-in, because the token gives away secrets of test keys. Raises
-    `accounts.attempts.TooManyAttemptsError`.
+    `accounts.attempts.TooManyAttemptsError`, `accounts.errors.IssuingSuspendedError`.
     """
     LIMIT.enforce(user.pk)  # on its own, because it counts what is refused as well
     return _issue(user, origin)
@@ -39,6 +40,7 @@ def issue_to_try(*, user: User, origin: Origin) -> TokenResponse:
 @transaction.atomic
 def _issue(user: User, origin: Origin) -> TokenResponse:
     confirm_rings_once()
+    refuse_while_suspended()
     scopes = " ".join(sorted(scope.name for scope in Scope.objects.filter(restricted=False).with_valid_seals()))
     family = TokenFamily(user=user, scopes=scopes, epoch=user.auth_epoch, address=origin.address, agent=AGENT)
     family.audience = audiences.grant(None)

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
 from accounts.emails import normalize_email
+from accounts.errors import IssuingSuspendedError
 from accounts.models import User
 from apikeys import services
 from apikeys.end_text import EXPECTED
@@ -60,6 +61,8 @@ class Command(BaseCommand):
             raise CommandError(" ".join(error.messages)) from error
         except APIKeyError as error:
             raise CommandError(_explain(error)) from error
+        except IssuingSuspendedError as error:
+            raise CommandError(f"{error} An operator ends this with: newcredentials on") from error
         self.stderr.write(key.pk)
         self.stdout.write(secret)
 

@@ -38,7 +38,15 @@ OPTIONS: Final[Mapping[str, str]] = {
     "show_once": "--show-once",
 }
 """For members of a request that are spelled otherwise on the command line."""
-WHOLE: Final = ("answer_destroyed", "conflict", "idempotency_running", "key_ended", "limit_reached", "rotating")
+WHOLE: Final = (
+    "answer_destroyed",
+    "conflict",
+    "idempotency_running",
+    "issuing_suspended",
+    "key_ended",
+    "limit_reached",
+    "rotating",
+)
 """The codes whose detail says all that the title does. The detail of any other goes on where the title ends."""
 OUR_WORDS: Final[Mapping[str, str]] = {
     "changed_meanwhile": "This key was changed or revoked in the meantime. Look at it with “keyportal keys show”.",
@@ -77,11 +85,13 @@ def portal_words(error: RefusedError) -> str:
         return f"This credential lacks a required scope: {' '.join(error.scopes)}. Add it on the key's page."
     if error.code in OUR_WORDS:
         return OUR_WORDS[error.code]
+    if error.code in WHOLE and error.detail:
+        return error.detail
     if error.status >= 500 and error.request_id:  # noqa: PLR2004  # a fault of theirs
         return f"{title} The portal's operators find the cause by its request id, {error.request_id}."
     if isinstance(error, RateLimitedError | UnavailableError):
         return title
-    return error.detail if error.code in WHOLE and error.detail else f"{title} {error.detail}".strip()
+    return f"{title} {error.detail}".strip()
 
 
 def option_of(pointer: str) -> str:
