@@ -2,11 +2,13 @@
 
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
+from audit.event_counts import event_counts
 from audit.event_types import EventType
 from audit.id_ranges import MAX_ID
 from audit.models import Event
@@ -59,6 +61,7 @@ def record_event(verb: EventType, *, subject: str, origin: Origin, **details: An
     if settings.KEYPORTAL_AUDIT_DAYS:
         event.keep_until = event.at + timedelta(days=settings.KEYPORTAL_AUDIT_DAYS)
     event.save(force_insert=True)  # seals it too
+    transaction.on_commit(partial(event_counts().add, str(verb)), robust=True)
     return event
 
 

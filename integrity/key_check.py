@@ -4,14 +4,21 @@ With a wrong index ring every key would look unknown, and clients would discard 
 rings do not fit must not answer at all.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from hmac import compare_digest
+from typing import Final
 
 from integrity.models import KeyCheck
-from integrity.rings import index_ring, sealing_ring
+from integrity.rings import index_ring, sealing_ring, signing_ring
 from vault.errors import VaultError
 from vault.rings import KeyRing
+
+SIGNING: Final = "signing"
+SHOWN: Final = 16
+"""Characters of a digest of a signing key's `kid`, which is longer than the column of ids."""
 
 
 class RingMisfitError(VaultError):
@@ -44,3 +51,22 @@ def _misfits(ring: KeyRing, known: Mapping[str, bytes]) -> Iterator[str]:
             yield f"the {ring.name} ring lacks the key {key_id!r} that the database was written with"
         elif not compare_digest(check, ring[key_id].check_value):
             yield f"key {key_id!r} of the {ring.name} ring is not the one that the database was written with"
+
+
+def primary_keys_since() -> dict[str, datetime]:
+    """Return for each ring since when the database knows the key that writes. Raises `django.db.Error`.
+
+    A signing key is noted here when it is first seen. Nothing is compared with it: another one only signs other tokens.
+    """
+    signing = hashlib.sha256(signing_ring().primary.id.encode())
+    primaries = {
+        sealing_ring().name: sealing_ring().primary.id,
+        index_ring().name: index_ring().primary.id,
+        SIGNING: signing.hexdigest()[:SHOWN],
+    }
+    since = {(check.ring, check.key_id): check.seen_at for check in KeyCheck.objects.all()}
+    if (SIGNING, primaries[SIGNING]) not in since:
+        noted = KeyCheck(ring=SIGNING, key_id=primaries[SIGNING], value=signing.digest())
+        KeyCheck.objects.bulk_create([noted], ignore_conflicts=True)
+        since[SIGNING, noted.key_id] = noted.seen_at
+    return {ring: since[ring, key_id] for ring, key_id in primaries.items() if (ring, key_id) in since}

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,7 +12,29 @@ from typing_extensions import override
 from keyportal.errors.redacted_errors import QUIET, format_redacted, in_short
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
+VIOLATION: Final = "integrity_violation"
+"""How lines begin that say that a row is not as the portal wrote it."""
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class LineCounts:
+    """How many lines this process has logged that an operator should know of."""
+
+    def __init__(self) -> None:
+        self.levels = {"warning": 0, "error": 0}
+        self.integrity_violations = 0
+        self._lock = threading.Lock()
+
+    def add(self, log_record: logging.LogRecord) -> None:
+        """Count a line, if it is a warning or worse."""
+        if log_record.levelno >= logging.WARNING:
+            with self._lock:
+                self.levels["error" if log_record.levelno >= logging.ERROR else "warning"] += 1
+                self.integrity_violations += str(log_record.msg).startswith(VIOLATION)
+
+
+line_counts: Final = LineCounts()
+"""The counts of this process. What its parent logged before the fork is counted by no worker but the first."""
 
 
 class RequestFilter(logging.Filter):
@@ -23,7 +46,8 @@ class RequestFilter(logging.Filter):
 
     @override
     def filter(self, log_record: logging.LogRecord) -> bool:
-        """Amend the record. Return True, because every record passes."""
+        """Amend the record, and count it. Return True, because every record passes."""
+        line_counts.add(log_record)
         log_record.request_id = request_id.get()
         request = getattr(log_record, "request", None)
         path = getattr(request, "path", None)
@@ -32,7 +56,9 @@ class RequestFilter(logging.Filter):
             shown = route(request)
             log_record.args = tuple(shown if arg in (path, escaped) else arg for arg in log_record.args)
         if isinstance(log_record.args, tuple):
-            log_record.args = tuple(in_short(arg) if isinstance(arg, QUIET) else arg for arg in log_record.args)
+            log_record.args = tuple(
+                in_short(arg) if isinstance(arg, (*QUIET, OSError)) else arg for arg in log_record.args
+            )
         return True
 
 

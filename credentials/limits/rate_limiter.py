@@ -65,6 +65,11 @@ class RateLimiter:
         self._breaker = CircuitBreaker(cool_downs=COOL_DOWNS, probe=2 * STORE_TIMEOUT)
         self._warned_at = -math.inf
 
+    @property
+    def is_counting_alone(self) -> bool:
+        """Whether this worker counts by itself although there is a store for all, because that does not answer."""
+        return self._breaker.is_open
+
     def hit(self, name: str, rate_limit: str, *, may_block: bool = True) -> Quota | None:
         """Count a call under this name; return what is left, or None if there is no limit.
 

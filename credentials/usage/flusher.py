@@ -78,10 +78,12 @@ def flusher() -> Flusher:
 os.register_at_fork(after_in_child=flusher.cache_clear)
 
 
-def flush_usage() -> None:
-    """Write the counts so far. While the database is away they wait, and the log says so."""
+def flush_usage() -> bool:
+    """Write the counts so far; return False if the database is away. Then they wait, and the log says so."""
     try:
         flusher().flush()
     except (DatabaseError, InterfaceError) as error:
         connection.close()
         logger.warning("usage is waiting to be written: %s", error)  # the log names its class and code
+        return False
+    return True

@@ -17,6 +17,7 @@ from keyportal.http.policies import MACHINE_POLICY
 from keyportal.http_server.environ import PEER, REFUSAL, REQUEST_ID
 from keyportal.http_server.request import UnreadableError
 from keyportal.logs import request_id, route
+from keyportal.metrics.http_requests import http_requests
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -49,7 +50,9 @@ class RequestContextMiddleware:
         try:
             response = self.get_response(request)
             response["X-Request-ID"] = request_id.get()
-            _log_access(request, response, time.perf_counter() - started)
+            took = time.perf_counter() - started
+            http_requests().add(request.path_info, response.status_code, took)
+            _log_access(request, response, took)
         finally:
             request_id.reset(token)
         return response

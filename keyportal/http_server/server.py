@@ -24,7 +24,7 @@ from keyportal.http_server.environ import environ_of, environ_of_refused
 from keyportal.http_server.fast_path import Responder, gateway_response, respond_in_thread, responder_of
 from keyportal.http_server.host import ClientConnection
 from keyportal.http_server.load import Load, meter
-from keyportal.http_server.paths import MONITORING_PATHS, STORING_PATHS, VERDICT_PATHS
+from keyportal.http_server.paths import HEALTH, MONITORING_PATHS, SAFE_METHODS, STORING_PATHS, VERDICT_PATHS
 from keyportal.http_server.plain_http import is_refused, refusal
 from keyportal.http_server.readiness import Readiness
 from keyportal.http_server.receiving import too_large
@@ -46,8 +46,6 @@ MAX_BUFFERED: Final = 64 * 1024 * 1024
 HEADS_BUFFER: Final = 2
 MAX_DIGITS: Final = 10
 """Digits of a Content-Length. A longer number exceeds every bound."""
-HEALTH: Final = "/healthz"
-SAFE: Final = ("GET", "HEAD")
 QUEUE: Final = 64
 """How many requests of each kind may wait for a thread."""
 WITHOUT_DJANGO: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -72,7 +70,7 @@ class HTTPServer:
         self.buffered = [0, 0, 0]
         """Bytes of unfinished requests: bodies of pages, bodies of machines, and long heads."""
         self.call_soon: Callable[[Callable[[], None]], object]
-        self.late = 0
+        self.late = self.dropped = 0
         self.verdicts = Threads("verdicts", threads=settings.KEYPORTAL_VERDICT_THREADS, queue=QUEUE)
         self.verdict_timeout: float = settings.KEYPORTAL_VERDICT_TIMEOUT
         self.request_timeout: float = settings.KEYPORTAL_REQUEST_TIMEOUT
@@ -116,6 +114,7 @@ class HTTPServer:
             # Several at once, so that a flood of connections does not sort them for each new one.
             for one in nsmallest(self.max_connections // 64 + 1, waiting, key=lambda one: one.until):
                 self.connections.discard(one)
+                self.dropped += 1
                 one.abort()
         self.connections.add(connection)
 
@@ -153,7 +152,7 @@ class HTTPServer:
         if respond is not None:
             self._verify(respond, sender, request, connection)
             return self.verdict_timeout
-        if request.path == HEALTH and request.method in SAFE:
+        if request.path == HEALTH and request.method in SAFE_METHODS:
             connection.respond(request, health_response(sender))
             return self.request_timeout
         try:
@@ -193,6 +192,7 @@ class HTTPServer:
             others_refused=self.others.refused,
             late=self.late,
             connections=len(self.connections),
+            dropped=self.dropped,
             body_bytes=sum(self.buffered),
         )
 

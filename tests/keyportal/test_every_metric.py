@@ -1,0 +1,143 @@
+"""Every metric is exposed by a started portal, documented, and true; and what is documented is exposed."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from base64 import b64encode
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from prometheus_client import Metric as Family
+
+from keyportal import VERSION
+from keyportal.metrics.metric import ALONE, Combine, Kind, gauge
+from keyportal.metrics.table import METRICS
+from tests.keyportal.metrics_portal import EMAIL, families, metrics_portal, values
+from tests.portal import ROOT, Portal
+from tests.waiting import DEADLINE, wait_until
+
+DOCUMENTED = re.compile(r"^\| `(keyportal_\w+)(?:\{([\w,]+)\})?` \| \S.* \| \S.* \|$", re.MULTILINE)
+LABELS = {"entry_point", "outcome", "kind", "status", "service", "task", "event", "ring", "within", "version", "python"}
+LABELS |= {"level"}
+"""Every label that there is. None may name a key, an account, a secret or an address."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """A portal with everything that a metric can tell of."""
+    with metrics_portal(tmp_path_factory.mktemp("site")) as (started, _):
+        yield started
+
+
+def name_of(family: Family) -> str:
+    return family.name + ("_total" if family.type == "counter" else "")
+
+
+def documented() -> dict[str, tuple[str, ...]]:
+    page = (ROOT / "docs/operations.md").read_text()
+    return {name: tuple(labels.split(",")) if labels else () for name, labels in DOCUMENTED.findall(page)}
+
+
+def test_every_metric_is_exposed_and_documented_and_no_other(site: Portal) -> None:
+    on_postgresql_only = {"keyportal_freshness_lease_seconds"} if site.is_on_sqlite else set()
+    unseen = {"keyportal_audit_events_total"}  # until a worker records an event
+    exposed = families(site)
+    assert {name_of(family) for family in exposed} == documented().keys()
+    assert {name_of(family) for family in exposed if not family.samples} <= on_postgresql_only | unseen
+    for family in exposed:
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        assert labels <= LABELS
+        assert not family.samples or labels == set(documented()[name_of(family)])
+
+
+def test_an_event_of_a_worker_is_counted(site: Portal) -> None:
+    def failed() -> float:
+        found = [family for family in families(site) if family.name == "keyportal_audit_events"]
+        return sum(one.value for one in found[0].samples if one.labels["event"] == "login_failed")
+
+    before = failed()
+    basic = b64encode(f"{EMAIL}:wrong".encode()).decode()
+    head = {"Authorization": f"Basic {basic}", "Content-Type": "application/json"}
+    assert site.request("POST", "/api/v1/tokens", headers=head, body=b"{}").status == 401
+    wait_until(lambda: failed() > before)
+
+
+def test_what_they_say_is_so(site: Portal) -> None:
+    seen = values(site)
+    assert seen["keyportal_ready"] == seen["keyportal_rings_fit"] == 1
+    assert 0 < seen["keyportal_audit_link_age_seconds"] < DEADLINE
+    assert 0 < seen["keyportal_purge_age_seconds"] < DEADLINE
+    assert seen["keyportal_workers_started_total"] == 2
+    assert seen["keyportal_feed_polls_total"] == seen["keyportal_feed_callers"] == 1
+    assert 0 < seen["keyportal_open_descriptors"] < seen["keyportal_descriptor_limit"]
+    assert seen["keyportal_resident_memory_bytes"] > 2**24
+    assert seen["keyportal_integrity_violations_total"] == 0
+    labelled = {
+        (sample.name, *sample.labels.values()): sample.value for family in families(site) for sample in family.samples
+    }
+    assert labelled["keyportal_keys_expiring", "7d"] == 0
+    assert labelled["keyportal_keys_expiring", "30d"] == 1
+    for ring in ("sealing", "index", "signing"):
+        assert labelled["keyportal_ring_keys", ring] == 1
+        assert 0 <= labelled["keyportal_ring_key_age_seconds", ring] < DEADLINE
+    for task in ("usage", "metrics", "metrics_survey", "purge", "audit_chain", "notices", "used_answers"):
+        assert 0 <= labelled["keyportal_task_age_seconds", task] < DEADLINE
+        assert labelled["keyportal_task_failures_total", task] == 0
+    assert labelled["keyportal_http_requests_total", "page", "2xx"] == 1
+    assert labelled["keyportal_http_request_seconds_count", "page"] == 1
+
+
+def test_a_worker_that_dies_is_counted_and_takes_nothing_back(site: Portal) -> None:
+    before = values(site)
+    site.stop()
+    site.start()
+    wait_until(lambda: values(site).get("keyportal_workers_started_total") == 4)
+    after = values(site)
+    for name in (metric.name for metric in METRICS if metric.kind is Kind.COUNTER and not metric.labels):
+        assert after[name] >= before[name], name
+
+
+def test_the_tables_of_metrics_are_what_the_code_says() -> None:
+    command = [sys.executable, "-m", "tests.metrics_page", "--check"]
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEADLINE)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_names_and_units_are_as_prometheus_recommends() -> None:
+    for metric in METRICS:
+        assert re.fullmatch(r"keyportal_[a-z_]+", metric.name)
+        assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER), metric.name
+        assert metric.says.endswith("."), metric.name
+        assert metric.advice.endswith("."), metric.name
+        if metric.kind is Kind.HISTOGRAM:
+            assert metric.name.endswith("_seconds")
+            assert all(low < high for low, high in pairwise(metric.bounds))
+    assert len({metric.name for metric in METRICS}) == len(METRICS)
+
+
+@pytest.mark.parametrize(
+    ("combine", "values", "one"),
+    [
+        (Combine.SUM, (1, 2, 4), 7),
+        (Combine.MAX, (1, 4, 2), 4),
+        (Combine.MIN, (2, 1, 4), 1),
+        (Combine.DISTINCT, (["a", "b"], ["b"], []), ["a", "b"]),
+    ],
+)
+def test_the_values_of_workers_become_one(combine: Combine, values: tuple[object, ...], one: object) -> None:
+    metric = gauge("keyportal_x", says="", advice="", read=lambda: None, combine=combine)
+    assert metric.combined([*({ALONE: value} for value in values), {}]) == {ALONE: one}
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
+
+
+def test_no_file_of_a_worker_is_open_to_others_or_names_a_key(site: Portal) -> None:
+    folder = Path(site.environment["KEYPORTAL_METRICS_DIR"])
+    text = "".join(path.read_text() for path in folder.iterdir())
+    assert not re.search(r"kp_|(key|usr|sec)_[0-9A-Za-z]{20}|every-metric@", text)
