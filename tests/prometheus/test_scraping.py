@@ -1,0 +1,84 @@
+"""A real Prometheus scrapes a started portal, and evaluates every alert and every panel without an error."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from urllib.request import urlopen
+
+import pytest
+
+from tests.keyportal.metrics_portal import metrics_portal
+from tests.portal import ROOT
+from tests.ports import free_port
+from tests.prometheus.test_dashboard import expressions
+from tests.waiting import DEADLINE, wait_until
+
+pytestmark = [pytest.mark.once, pytest.mark.prometheus]
+
+
+class Prometheus:
+    """A Prometheus that scrapes one portal with the configuration of `deploy/`, only more often."""
+
+    def __init__(self, folder: Path, target: int) -> None:
+        self.port = free_port()
+        text = (ROOT / "deploy/prometheus/prometheus.yml").read_text()
+        text = text.replace("127.0.0.1:8000", f"127.0.0.1:{target}").replace("15s", "500ms")
+        (folder / "prometheus.yml").write_text(text)
+        (folder / "keyportal.rules.yml").write_bytes((ROOT / "deploy/prometheus/keyportal.rules.yml").read_bytes())
+        self.log = (folder / "log").open("wb")
+        self._command = [
+            "prometheus",
+            f"--config.file={folder}/prometheus.yml",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
+
+    @contextmanager
+    def running(self) -> Iterator["Prometheus"]:
+        """Start it, and end it by its process id."""
+        with self.log, subprocess.Popen(self._command, stdout=self.log, stderr=self.log) as process:
+            try:
+                wait_until(self._is_ready)
+                yield self
+            finally:
+                process.terminate()
+                process.wait(timeout=DEADLINE)
+
+    def get(self, path: str) -> Any:
+        """Return what its API answers."""
+        with urlopen(f"http://127.0.0.1:{self.port}/api/v1/{path}", timeout=DEADLINE) as answer:
+            return json.load(answer)["data"]
+
+    def query(self, expression: str) -> list[Any]:
+        """Return the series that an expression gives now."""
+        result: list[Any] = self.get(f"query?query={quote(expression)}")["result"]
+        return result
+
+    def _is_ready(self) -> bool:
+        try:
+            with urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=DEADLINE):
+                return True
+        except OSError:
+            return False
+
+
+def test_alerts_and_panels_are_evaluated_over_a_started_portal(tmp_path: Path) -> None:
+    (tmp_path / "prometheus").mkdir()
+    with metrics_portal(tmp_path) as (site, _), Prometheus(tmp_path / "prometheus", site.port).running() as prometheus:
+        wait_until(lambda: prometheus.query("keyportal_ready == 1"))
+        wait_until(lambda: prometheus.query("count_over_time(up[1m]) > 2"))
+
+        def rules() -> list[dict[str, Any]]:
+            return [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
+
+        wait_until(lambda: all(rule["health"] != "unknown" for rule in rules()))
+        assert {rule["health"] for rule in rules()} == {"ok"}
+        assert [rule["name"] for rule in rules() if rule["state"] != "inactive"] == []
+        empty = [expression for expression in expressions() if not prometheus.query(expression)]
+        # Nothing refused a verdict, no worker recorded an event, and SQLite needs no lease.
+        without = ('outcome!="accepted"', "audit_events", "lease")
+        assert [expression for expression in empty if not any(name in expression for name in without)] == []
