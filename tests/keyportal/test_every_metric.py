@@ -17,6 +17,8 @@ from keyportal.metrics.metric import ALONE, Combine, Kind, gauge
 from keyportal.metrics.table import METRICS
 from tests.keyportal.metrics_portal import EMAIL, families, metrics_portal, values
 from tests.portal import ROOT, Portal
+from tests.prometheus.server import Prometheus
+from tests.prometheus.test_dashboard import expressions
 from tests.waiting import DEADLINE, wait_until
 
 DOCUMENTED = re.compile(r"^\| `(keyportal_\w+)(?:\{([\w,]+)\})?` \| \S.* \| \S.* \|$", re.MULTILINE)
@@ -88,6 +90,19 @@ def test_what_they_say_is_so(site: Portal) -> None:
         assert labelled["keyportal_task_failures_total", task] == 0
     assert labelled["keyportal_http_requests_total", "page", "2xx"] == 1
     assert labelled["keyportal_http_request_seconds_count", "page"] == 1
+
+
+@pytest.mark.prometheus
+def test_prometheus_evaluates_every_alert_and_every_panel(site: Portal, tmp_path: Path) -> None:
+    with Prometheus(tmp_path, site.port).running() as prometheus:
+        wait_until(lambda: prometheus.query("count_over_time(keyportal_ready[1m]) > 2"))
+        wait_until(lambda: all(rule["health"] != "unknown" for rule in prometheus.rules()))
+        assert {rule["health"] for rule in prometheus.rules()} == {"ok"}
+        assert [rule["name"] for rule in prometheus.rules() if rule["state"] != "inactive"] == []
+        empty = [expression for expression in expressions() if not prometheus.query(expression)]
+        # Nothing refused a verdict, no worker recorded an event, and SQLite needs no lease.
+        without = ('outcome!="accepted"', "audit_events", "lease")
+        assert [expression for expression in empty if not any(name in expression for name in without)] == []
 
 
 def test_a_worker_that_dies_is_counted_and_takes_nothing_back(site: Portal) -> None:

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a started portal, and evaluates every alert and every panel without an error."""
+"""A Prometheus of the tests' own, which scrapes one portal."""
 
 import json
 import subprocess
@@ -9,15 +9,9 @@ from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
 
-import pytest
-
-from tests.keyportal.metrics_portal import metrics_portal
 from tests.portal import ROOT
 from tests.ports import free_port
-from tests.prometheus.test_dashboard import expressions
 from tests.waiting import DEADLINE, wait_until
-
-pytestmark = [pytest.mark.once, pytest.mark.prometheus]
 
 
 class Prometheus:
@@ -58,27 +52,13 @@ class Prometheus:
         result: list[Any] = self.get(f"query?query={quote(expression)}")["result"]
         return result
 
+    def rules(self) -> list[dict[str, Any]]:
+        """Return every alert rule, with its health and its state."""
+        return [rule for group in self.get("rules")["groups"] for rule in group["rules"]]
+
     def _is_ready(self) -> bool:
         try:
             with urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=DEADLINE):
                 return True
         except OSError:
             return False
-
-
-def test_alerts_and_panels_are_evaluated_over_a_started_portal(tmp_path: Path) -> None:
-    (tmp_path / "prometheus").mkdir()
-    with metrics_portal(tmp_path) as (site, _), Prometheus(tmp_path / "prometheus", site.port).running() as prometheus:
-        wait_until(lambda: prometheus.query("keyportal_ready == 1"))
-        wait_until(lambda: prometheus.query("count_over_time(up[1m]) > 2"))
-
-        def rules() -> list[dict[str, Any]]:
-            return [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
-
-        wait_until(lambda: all(rule["health"] != "unknown" for rule in rules()))
-        assert {rule["health"] for rule in rules()} == {"ok"}
-        assert [rule["name"] for rule in rules() if rule["state"] != "inactive"] == []
-        empty = [expression for expression in expressions() if not prometheus.query(expression)]
-        # Nothing refused a verdict, no worker recorded an event, and SQLite needs no lease.
-        without = ('outcome!="accepted"', "audit_events", "lease")
-        assert [expression for expression in empty if not any(name in expression for name in without)] == []
