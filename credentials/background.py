@@ -92,7 +92,9 @@ class BackgroundThread:
 
     def round(self, tasks: list[PeriodicTask]) -> None:
         """Run these tasks, one after the other; without those that use the database if it can't be reached."""
-        self.reaches_database = self._can_query()
+        reached, self.reaches_database = self.reaches_database, self._can_query()
+        if self.reaches_database and not reached:
+            logger.warning("the database can be reached again")
         self.unreachable += not self.reaches_database
         for task in tasks:
             if self.reaches_database or not task.uses_database:
@@ -116,10 +118,9 @@ class BackgroundThread:
         began = time.monotonic()
         try:
             has_succeeded = task.run() is not False
-        except Exception as error:  # a thread that ended would never run any task again
+        except Exception:  # a thread that ended would never run any task again
             has_succeeded = False
-            exc_info = error if self._quiet.is_due(f"{task.name} {type(error).__name__}") else None
-            logger.error("a periodic task failed, %s: %s", task.name, error, exc_info=exc_info)  # noqa: TRY400  # not each time
+            logger.exception("a periodic task failed: %s", task.name)
         runs.seconds = time.monotonic() - began
         if has_succeeded:
             runs.succeeded_at = time.monotonic()
@@ -135,7 +136,8 @@ class BackgroundThread:
                 pass
         except (DatabaseError, InterfaceError) as error:
             connection.close()
-            logger.warning("usage is waiting to be written: %s", error)  # the log has its reason
+            if self._quiet.is_due(str(error)):
+                logger.warning("the database can't be reached: %s", error)  # the log has its reason
             return False
         except Exception:  # a thread that ended would never run any task again
             logger.exception("the database can't be followed")

@@ -1,5 +1,6 @@
 """Pages that belong to no app: the front page, the error codes, the theme, and what monitoring requests."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 
@@ -13,11 +14,15 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.way_back import way_back
 from credentials.runtime.database_writes import database_writes
+from credentials.runtime.quiet import Quiet
 from keyportal.errors.codes import CODES
 from keyportal.errors.redacted_errors import in_short
 from keyportal.http.context import THEMES
 from keyportal.readiness import faults
 
+logger = logging.getLogger(__name__)
+
+_quiet = Quiet()
 YEAR = 365 * 24 * 3600
 DIAGNOSED = ("missing_credential", "malformed_request", "invalid_token", "network_refused", "https_required")
 """Codes of refusals of which `/diagnose/` may show the cause."""
@@ -73,6 +78,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """
     found = [*faults(), *_page_faults(request)]
     warnings = [f"the database accepts no writes: {database_writes().fault}"] if database_writes().fault else []
+    if found and _quiet.is_due(found[0]):
+        logger.warning("not ready: %s", "; ".join(found))
     body = {"status": "unready" if found else "ready", "faults": found}
     body |= {"warnings": warnings} if warnings else {}
     return JsonResponse(body, status=503 if found else 200)

@@ -109,7 +109,8 @@ class RateLimiter:
         now = time.monotonic()
         if now - self._warned_at >= QUIET:
             self._warned_at = now
-            logger.warning("each worker counts rate limits separately: %s", type(error).__name__)
+            reason = error if isinstance(error, RedisError) else type(error).__name__  # of the former, the log has it
+            logger.warning("each worker counts rate limits separately: %s", reason)
 
 
 @cache

@@ -10,6 +10,11 @@ MAX_KINDS: Final = 1000
 """A bound on what is remembered. Kinds are classes of errors and reasons in words, of which there are few."""
 
 
+def now() -> float:
+    """Return the seconds of the monotonic clock."""
+    return time.monotonic()
+
+
 class Quiet:
     """Whether something of a kind is to be said again. Thread-safe."""
 
@@ -20,20 +25,12 @@ class Quiet:
 
     def is_due(self, kind: str) -> bool:
         """Return whether this kind has not been said for a while; if so, it counts as said now."""
-        now = time.monotonic()
+        at = now()
         with self._lock:
             said_at = self._said_at.get(kind)
-            if said_at is not None and now - said_at < self._every:
+            if said_at is not None and at - said_at < self._every:
                 return False
             if len(self._said_at) >= MAX_KINDS:
                 self._said_at.clear()
-            self._said_at[kind] = now
+            self._said_at[kind] = at
             return True
-
-    def traceback_of(self, error: BaseException) -> BaseException | None:
-        """Return the error, for `exc_info`, if no traceback of its kind was logged for a while; else None."""
-        return error if self.is_due(f"{type(error).__name__} {type(error.__cause__).__name__}") else None
-
-
-tracebacks: Final = Quiet()
-"""For the tracebacks of this process."""

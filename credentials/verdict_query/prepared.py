@@ -138,7 +138,7 @@ def _execute(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any,
     A connection broken by a restart of the database is detected in use; then the query runs again over a fresh one.
     """
     if connection.vendor == "postgresql" and breaker().retry_at and not breaker().allows():
-        raise OperationalError("the database did not answer a moment ago")
+        raise QueryTimeout("the database did not answer a moment ago")
     try:
         return _fetch(compiled, values)
     except (DatabaseError, InterfaceError) as error:

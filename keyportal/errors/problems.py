@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final
@@ -35,16 +36,21 @@ from apikeys.errors import (
 from credentials.permissions import CredentialRefused
 from credentials.refusals import Refusal
 from credentials.runtime.database_writes import database_writes
+from credentials.runtime.quiet import Quiet
 from credentials.verified_cache.feed import UnknownChangesError
 from gateway.callers import CallerLimitError
 from keyportal.errors.codes import CODES
 from keyportal.errors.redacted_errors import in_short
+from keyportal.logs import request_id
 from vault.errors import VaultError
 
 logger = logging.getLogger(__name__)
 
 NOT_SET_UP: Final = ("42501", "42P01", "42703")
 """PostgreSQL's codes if the role lacks a right, or migrations (a table, a column) are missing."""
+_said: Final[ContextVar[str]] = ContextVar("said", default="")
+"""The last reason that was logged, with its request."""
+_quiet: Final = Quiet()
 RETRY_AFTER: Final = 2  # seconds; a restart of the database takes at least as long
 
 OAUTH_ERRORS: Final[Mapping[int, str]] = {
@@ -157,6 +163,8 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
     if isinstance(exc, CredentialRefused):
         return Problem.of_refusal(exc.refusal)
     if isinstance(exc, UnknownChangesError):
+        if _quiet.is_due("changes"):
+            logger.warning("verifiers get 503: this worker does not know of all changes yet")
         return Problem("unavailable")
     if isinstance(exc, CallerLimitError):
         return Problem("unavailable", {"detail": str(exc)}, {"Retry-After": str(exc.retry_after)})
@@ -171,8 +179,16 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
         database_writes().on_error(exc)
         code = "unavailable"
     if exc is not None and code == "unavailable":
-        logger.error("unavailable: %s", in_short(exc), exc_info=exc)
+        _log_unavailable(exc)
     return Problem(code) if code else None
+
+
+def _log_unavailable(error: BaseException) -> None:
+    """Log why a request gets 503, once for each: its page may fail for the same reason again."""
+    said = f"{request_id.get()} {in_short(error)}"
+    if request_id.get() == "-" or _said.get() != said:
+        _said.set(said)
+        logger.error("unavailable: %s", in_short(error), exc_info=error)
 
 
 def _of_verb(error: APIKeyError) -> Problem:

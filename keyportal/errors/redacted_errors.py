@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from credentials.verdict_query.query_timeout import QueryTimeout
 from keyportal.errors.plain_reasons import in_words
+from vault.errors import VaultError
 
 DATABASE: Final = (DjangoDatabaseError, psycopg.Error, sqlite3.Error)
 QUIET: Final = (*DATABASE, RedisError, smtplib.SMTPException, ssl.SSLError)
@@ -57,9 +58,11 @@ def _reason(error: BaseException | None) -> str:
         return f"SMTP {error.smtp_code}"
     if isinstance(error, ssl.SSLError):
         return getattr(error, "reason", None) or ""
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
-    return in_words(error) if isinstance(error, RedisError) else ""
+    if isinstance(error, VaultError):
+        return str(error)  # it names rings and ids, and no value
+    if isinstance(error, OSError) and (error.errno or 0) > 0:
+        return os.strerror(error.errno or 0).lower()
+    return in_words(error) if isinstance(error, OSError | RedisError) else ""
 
 
 def print_redacted(kind: type[BaseException], error: BaseException, frames: object) -> None:

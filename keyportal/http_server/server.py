@@ -19,9 +19,10 @@ from credentials.background import background
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.freshness import get_cached
 from gateway import forward_auth
+from keyportal.http_server import failures
 from keyportal.http_server.connection import Connection
 from keyportal.http_server.environ import environ_of, environ_of_refused
-from keyportal.http_server.fast_path import Responder, gateway_response, respond_in_thread, responder_of
+from keyportal.http_server.fast_path import Responder, respond_in_thread, responder_of
 from keyportal.http_server.host import ClientConnection
 from keyportal.http_server.load import Load, meter
 from keyportal.http_server.paths import HEALTH, MONITORING_PATHS, SAFE_METHODS, STORING_PATHS, VERDICT_PATHS
@@ -30,7 +31,7 @@ from keyportal.http_server.readiness import Readiness
 from keyportal.http_server.receiving import too_large
 from keyportal.http_server.request import Request, Sender, UnreadableError
 from keyportal.http_server.response import Response, Writer
-from keyportal.http_server.simple_responses import error_response, health_response
+from keyportal.http_server.simple_responses import health_response
 from keyportal.http_server.threads import Threads
 from keyportal.mailer import mailer
 
@@ -171,17 +172,16 @@ class HTTPServer:
 
     def immediate_refusal(self, request: Request, why: UnreadableError) -> Response:
         """Return the refusal of a request without using a thread. Even its head may be incomplete."""
-        logger.info("refused before Django with %d: %s", why.status, why.detail)
-        return error_response(request.path, why.status, request.sender(), why.detail)
+        return failures.unreadable_response(request, why)
 
     def timeout_response(self, request: Request) -> Response:
         """Return the response to a request whose deadline has passed."""
         self.late += 1
-        return self.busy_response(request)
+        return failures.late_response(request)
 
     def busy_response(self, request: Request) -> Response:
         """Return the response to a request for which the queue has no place."""
-        return self._error_without_django(request, HTTPStatus.SERVICE_UNAVAILABLE)
+        return failures.busy_response(request)
 
     def load(self) -> Load:
         """Return the current load. Any thread may call this."""
@@ -198,13 +198,7 @@ class HTTPServer:
 
     def error_response(self, request: Request) -> Response:
         """Return the response to a request that failed."""
-        return self._error_without_django(request, HTTPStatus.INTERNAL_SERVER_ERROR)
-
-    def _error_without_django(self, request: Request, status: HTTPStatus) -> Response:
-        sender = request.sender()
-        if forward_auth.is_forward_auth(request.path):
-            return gateway_response(forward_auth.UNAVAILABLE, sender)
-        return error_response(request.path, status, sender)
+        return failures.failed_response(request)
 
     def _verify(self, respond: Responder, sender: Sender, request: Request, connection: ClientConnection) -> None:
         try:
@@ -215,7 +209,8 @@ class HTTPServer:
             if not threads.submit(task, respond, partial(connection.respond, request)):
                 connection.respond(request, self.busy_response(request))
         except Exception:  # the client must get an answer, and it must not be a good one
-            logger.exception("a verdict failed")
+            with failures.request_id_of(request):
+                logger.exception("a verdict failed")
             connection.respond(request, self.error_response(request))
 
     def _pass_to_django(self, request: Request, connection: ClientConnection, environ: dict[str, Any]) -> float:

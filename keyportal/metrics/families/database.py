@@ -57,7 +57,7 @@ METRICS: Final = (
     counter(
         "keyportal_database_unreachable_total",
         says="Rounds of the background threads that did not reach the database.",
-        advice="Rising: the log says why (“usage is waiting to be written”).",
+        advice="Rising: the log says why (“the database can't be reached”).",
         read=lambda: survey().unreachable,
     ),
 )
