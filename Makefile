@@ -66,7 +66,7 @@ verdicts: .venv/.dev ## Write clients/verdicts.json, the cases of everybody who 
 dev: .venv/.dev ## Install what working on the portal needs
 
 audit: .venv/.dev ## Look the pinned packages up in the advisory database (needs the network)
-	.venv/bin/pip-audit -r requirements.txt --disable-pip --no-deps
+	.venv/bin/pip-audit -r requirements.txt -r requirements-tracing.txt --disable-pip --no-deps
 
 bench: .venv/.bench ## Measure what the check of a credential costs, beside other libraries (ROUNDS=10 SECONDS=2)
 	@[[ -z "$$(deploy/local/system-packages wrk)" ]]
@@ -99,7 +99,7 @@ clean: ## Take away the virtual environment and what tests leave; keeps .env and
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	touch $@
 
-.venv/.dev: requirements-dev.txt requirements.txt | .venv/bin/python
+.venv/.dev: requirements-dev.txt requirements-tracing.txt requirements.txt | .venv/bin/python
 	@echo "Installing what working on the portal needs …"
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@ .venv/.runtime

@@ -34,6 +34,7 @@ from keyportal.http_server.response import Response, Writer
 from keyportal.http_server.simple_responses import health_response
 from keyportal.http_server.threads import Threads
 from keyportal.mailer import mailer
+from keyportal.tracing.switch import start_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class HTTPServer:
         self.others = Threads("requests", threads=settings.KEYPORTAL_REQUEST_THREADS, queue=QUEUE)
         self._machine_paths: tuple[str, ...] = settings.KEYPORTAL_MACHINE_PATHS
         self._django = django
+        self._verdict = _unless_abandoned
 
     def start(self, loop: AbstractEventLoop) -> None:
         """Start serving in this event loop."""
@@ -88,6 +90,9 @@ class HTTPServer:
         self.verdicts.start(loop)
         self.others.start(loop)
         meter().read = self.load
+        if (tracer := start_tracing()) is not None:
+            self._django = tracer.traced_application(self._django)
+            self._verdict = tracer.traced_verdict(self._verdict)
         background().start()  # needed even if nothing is counted, because it also extends the audit chain
         mailer().start()
 
@@ -204,7 +209,7 @@ class HTTPServer:
         try:
             connection.respond(request, respond(get_cached))
         except WouldBlockError:
-            task = partial(_unless_abandoned, request, sender)
+            task = partial(self._verdict, request, sender)
             threads = self.others if request.path in STORING_PATHS else self.verdicts
             if not threads.submit(task, respond, partial(connection.respond, request)):
                 connection.respond(request, self.busy_response(request))
