@@ -17,6 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from credentials.limits import rate_limiter
 from credentials.limits.rate_limiter import RateLimiter
 from credentials.runtime.errors import WouldBlockError
+from keyportal.errors.redacted_errors import in_short
 
 pytestmark = pytest.mark.once
 
