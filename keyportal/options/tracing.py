@@ -75,9 +75,9 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
         _SECRET(
             "OTEL_EXPORTER_OTLP_HEADERS",
             meaning="what the collector wants in each request, such as a token; percent-encoded",
-            example="authorization=Bearer%20…",
+            example="authorization=Bearer%20token",
         ),
-        _SECRET("OTEL_EXPORTER_OTLP_TRACES_HEADERS", meaning="the same for traces alone"),
+        _SECRET("OTEL_EXPORTER_OTLP_TRACES_HEADERS", meaning="the same for traces alone", example="api-key=token"),
         Option("OTEL_SERVICE_NAME", text(), "keyportal", "how the portal is called in traces"),
         Option(
             "OTEL_TRACES_SAMPLER",
