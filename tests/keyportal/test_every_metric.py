@@ -1,25 +1,22 @@
 """Every metric is exposed by a started portal, documented, and true; and what is documented is exposed."""
 
 import re
-import subprocess
-import sys
-import tomllib
 from base64 import b64encode
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from prometheus_client import Metric as Family
 
-from keyportal import VERSION
-from keyportal.metrics.metric import ALONE, Combine, Kind, gauge
+from keyportal.metrics.metric import Kind
 from keyportal.metrics.table import METRICS
 from tests.keyportal.metrics_portal import EMAIL, families, metrics_portal, values
 from tests.portal import ROOT, Portal
 from tests.prometheus.server import Prometheus
 from tests.prometheus.test_dashboard import expressions
 from tests.waiting import DEADLINE, wait_until
+
+pytestmark = pytest.mark.second  # SQLite has all of these but the lease
 
 DOCUMENTED = re.compile(r"^\| `(keyportal_\w+)(?:\{([\w,]+)\})?` \| \S.* \| \S.* \|$", re.MULTILINE)
 LABELS = {"entry_point", "outcome", "kind", "status", "service", "task", "event", "ring", "within", "version", "python"}
@@ -44,11 +41,10 @@ def documented() -> dict[str, tuple[str, ...]]:
 
 
 def test_every_metric_is_exposed_and_documented_and_no_other(site: Portal) -> None:
-    on_postgresql_only = {"keyportal_freshness_lease_seconds"} if site.is_on_sqlite else set()
     unseen = {"keyportal_audit_events_total"}  # until a worker records an event
     exposed = families(site)
     assert {name_of(family) for family in exposed} == documented().keys()
-    assert {name_of(family) for family in exposed if not family.samples} <= on_postgresql_only | unseen
+    assert {name_of(family) for family in exposed if not family.samples} <= unseen
     for family in exposed:
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
         assert labels <= LABELS
@@ -100,8 +96,8 @@ def test_prometheus_evaluates_every_alert_and_every_panel(site: Portal, tmp_path
         assert {rule["health"] for rule in prometheus.rules()} == {"ok"}
         assert [rule["name"] for rule in prometheus.rules() if rule["state"] != "inactive"] == []
         empty = [expression for expression in expressions() if not prometheus.query(expression)]
-        # Nothing refused a verdict, no worker recorded an event, and SQLite needs no lease.
-        without = ('outcome!="accepted"', "audit_events", "lease")
+        # Nothing refused a verdict, and no worker recorded an event.
+        without = ('outcome!="accepted"', "audit_events")
         assert [expression for expression in empty if not any(name in expression for name in without)] == []
 
 
@@ -113,43 +109,6 @@ def test_a_worker_that_dies_is_counted_and_takes_nothing_back(site: Portal) -> N
     after = values(site)
     for name in (metric.name for metric in METRICS if metric.kind is Kind.COUNTER and not metric.labels):
         assert after[name] >= before[name], name
-
-
-def test_the_tables_of_metrics_are_what_the_code_says() -> None:
-    command = [sys.executable, "-m", "tests.metrics_page", "--check"]
-    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=DEADLINE)
-    assert (checked.returncode, checked.stderr) == (0, "")
-
-
-def test_names_and_units_are_as_prometheus_recommends() -> None:
-    for metric in METRICS:
-        assert re.fullmatch(r"keyportal_[a-z_]+", metric.name)
-        assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER), metric.name
-        assert metric.says.endswith("."), metric.name
-        assert metric.advice.endswith("."), metric.name
-        if metric.kind is Kind.HISTOGRAM:
-            assert metric.name.endswith("_seconds")
-            assert all(low < high for low, high in pairwise(metric.bounds))
-    assert len({metric.name for metric in METRICS}) == len(METRICS)
-
-
-@pytest.mark.parametrize(
-    ("combine", "values", "one"),
-    [
-        (Combine.SUM, (1, 2, 4), 7),
-        (Combine.MAX, (1, 4, 2), 4),
-        (Combine.MIN, (2, 1, 4), 1),
-        (Combine.DISTINCT, (["a", "b"], ["b"], []), ["a", "b"]),
-    ],
-)
-def test_the_values_of_workers_become_one(combine: Combine, values: tuple[object, ...], one: object) -> None:
-    metric = gauge("keyportal_x", says="", advice="", read=lambda: None, combine=combine)
-    assert metric.combined([*({ALONE: value} for value in values), {}]) == {ALONE: one}
-
-
-def test_the_version_is_that_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["version"] == VERSION
 
 
 def test_no_file_of_a_worker_is_open_to_others_or_names_a_key(site: Portal) -> None:
