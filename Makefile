@@ -53,8 +53,9 @@ conformance: .venv/.dev ## Write docs/conformance.md, and what docs/threat-model
 	$(PYTHON) -m tests.conformance.report
 	$(PYTHON) -m tests.findings_page
 
-configuration: .venv/.dev ## Write the tables of docs/configuration.md and docs/doctor.md from the code
+configuration: .venv/.dev ## Write the tables of settings (docs/configuration.md), findings (docs/doctor.md) and metrics (docs/operations.md)
 	$(PYTHON) -m tests.configuration_page
+	$(PYTHON) -m tests.metrics_page
 	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -c "import django; django.setup(); from tests.doctor_page import write; write()"
 
 reference: .venv/.dev ## Write the description of the API (OpenAPI) from its views
@@ -66,7 +67,7 @@ verdicts: .venv/.dev ## Write clients/verdicts.json, the cases of everybody who 
 dev: .venv/.dev ## Install what working on the portal needs
 
 audit: .venv/.dev ## Look the pinned packages up in the advisory database (needs the network)
-	.venv/bin/pip-audit -r requirements.txt --disable-pip --no-deps
+	.venv/bin/pip-audit -r requirements.txt -r requirements-tracing.txt --disable-pip --no-deps
 
 bench: .venv/.bench ## Measure what the check of a credential costs, beside other libraries (ROUNDS=10 SECONDS=2)
 	@[[ -z "$$(deploy/local/system-packages wrk)" ]]
@@ -99,7 +100,7 @@ clean: ## Take away the virtual environment and what tests leave; keeps .env and
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	touch $@
 
-.venv/.dev: requirements-dev.txt requirements.txt | .venv/bin/python
+.venv/.dev: requirements-dev.txt requirements-tracing.txt requirements.txt | .venv/bin/python
 	@echo "Installing what working on the portal needs …"
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@ .venv/.runtime

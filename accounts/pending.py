@@ -17,7 +17,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from email.utils import formatdate
 from functools import cache
-from smtplib import SMTPRecipientsRefused, SMTPResponseException
+from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -130,7 +130,9 @@ def reschedule(claimed: ClaimedMessage, error: Exception) -> bool:
         claimed.rows().update(due_at=Now() + DELAYS[claimed.tries - 1])
         return True
     summary = _in_short(error)
-    logger.error("mail_unsent: %s (%s, try %d): %s", claimed.what, claimed.id, claimed.tries, summary, exc_info=error)
+    is_known = isinstance(error, SMTPException | OSError)  # its class and code say all that there is
+    about = claimed.what, claimed.id, claimed.tries, summary
+    logger.error("mail_unsent: %s (%s, try %d): %s", *about, exc_info=None if is_known else error)
     _give_up(claimed.rows())
     return False
 

@@ -12,7 +12,7 @@ an event never waits for any of this.
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice, zip_longest
 from typing import Final, NamedTuple
 
@@ -39,17 +39,24 @@ BATCH: Final = 5000  # events per link
 RECENT_LINKS: Final = 2000  # links: more than are added in `MAX_LATENESS`
 
 
-def extend_when_due() -> None:
-    """Extend the chain if no worker has for a while. Called by a background thread (`keyportal/application.py`)."""
+def extend_when_due() -> bool:
+    """Extend the chain if no worker has for a while; return False if that failed. Called by a background thread."""
     if not settings.KEYPORTAL_AUDIT_CHAIN:
-        return
+        return True
     try:
         if not _is_recent():
             while extend_chain() == BATCH:
                 continue
     except DatabaseError as error:
         # Events that are not covered now are covered next time.
-        logger.warning("the chain of the audit trail could not be extended: %s", type(error).__name__)
+        logger.warning("the chain of the audit trail could not be extended: %s", error)  # the log has its reason
+        return False
+    return True
+
+
+def last_link_at() -> datetime | None:
+    """Return when the newest link was added; None if there is none."""
+    return ChainLink.objects.order_by("-number").values_list("at", flat=True).first()
 
 
 @transaction.atomic

@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
+from audit.event_counts import event_counts
 from audit.event_types import EventType
 from audit.id_ranges import MAX_ID
 from audit.models import Event
@@ -47,6 +49,7 @@ def record_event(verb: EventType, *, subject: str, origin: Origin, **details: An
     """
     event = _event(_next_id(), verb, subject, origin, details)
     event.save(force_insert=True)  # seals it too
+    transaction.on_commit(partial(event_counts().add, str(verb)), robust=True)
     return event
 
 
@@ -60,6 +63,7 @@ def record_events(verb: EventType, *, subjects: Sequence[str], origin: Origin, *
     for event in events:
         event.seal = event.make_seal()
     Event.objects.bulk_create(events)
+    transaction.on_commit(partial(event_counts().add, str(verb), len(events)), robust=True)
 
 
 def _event(number: int, verb: EventType, subject: str, origin: Origin, details: dict[str, Any]) -> Event:

@@ -18,6 +18,7 @@ from credentials.json_body import unknown_members
 from credentials.verified_cache.feed import MAX_CURSOR, Changes, change_feed
 from credentials.verified_cache.freshness import Lookup, get_or_load, may_query
 from gateway.caller_cache import CallerCache
+from gateway.feed_polls import feed_polls
 from gateway.service_call import ServiceCall
 
 PATH: Final = "/api/v1/changes"
@@ -42,8 +43,10 @@ class ChangesCall(ServiceCall):
 
     @override
     def respond(self, lookup: Lookup = get_or_load) -> bytes:
-        self.authenticate(lookup)
-        return _body(change_feed().changes_since(self.cursor, may_query=may_query(lookup)))
+        caller = self.authenticate(lookup)
+        body = _body(change_feed().changes_since(self.cursor, may_query=may_query(lookup)))
+        feed_polls().add(caller.counted_as)
+        return body
 
 
 def parse_query(parameters: QueryDict) -> str | None:

@@ -8,14 +8,17 @@ none, so a process that only tries a ring leaves no trace. If all processes can 
 with it (`old,new` everywhere, then `new,old`), none ever lacks one.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from hmac import compare_digest
+from typing import Final
 
 from django.db import connection, transaction
 
 from integrity.models import KeyCheck
-from integrity.rings import index_ring, sealing_ring
+from integrity.rings import index_ring, sealing_ring, signing_ring
 from vault.digests import VERSION as SEAL_VERSION
 from vault.digests import read_stamp
 from vault.errors import VaultError
@@ -23,6 +26,10 @@ from vault.rings import KeyRing, RingKey
 
 _stored: set[tuple[str, str, bytes]] = set()
 """Ring, key id and check value of the keys whose check values this process knows to be stored."""
+
+SIGNING: Final = "signing"
+SHOWN: Final = 16
+"""Characters of a digest of a signing key's `kid`, which is longer than the column of ids."""
 
 
 class RingMisfitError(VaultError):
@@ -102,3 +109,22 @@ def _misfits(ring: KeyRing, known: Mapping[str, bytes]) -> Iterator[str]:
 
 def _is_another(ring: KeyRing, key_id: str) -> str:
     return f"key {key_id!r} of the {ring.name} ring is not the one that the database was written with"
+
+
+def primary_keys_since() -> dict[str, datetime]:
+    """Return for each ring since when the database knows the key that writes. Raises `django.db.Error`.
+
+    A signing key is noted here when it is first seen. Nothing is compared with it: another one only signs other tokens.
+    """
+    signing = hashlib.sha256(signing_ring().primary.id.encode())
+    primaries = {
+        sealing_ring().name: sealing_ring().primary.id,
+        index_ring().name: index_ring().primary.id,
+        SIGNING: signing.hexdigest()[:SHOWN],
+    }
+    since = {(check.ring, check.key_id): check.seen_at for check in KeyCheck.objects.all()}
+    if (SIGNING, primaries[SIGNING]) not in since:
+        noted = KeyCheck(ring=SIGNING, key_id=primaries[SIGNING], value=signing.digest())
+        KeyCheck.objects.bulk_create([noted], ignore_conflicts=True)
+        since[SIGNING, noted.key_id] = noted.seen_at
+    return {ring: since[ring, key_id] for ring, key_id in primaries.items() if (ring, key_id) in since}

@@ -21,6 +21,7 @@ from keyportal.http.static_files import find_outdated
 from keyportal.options import OPTIONS
 from keyportal.options.kinds import BASE_DIR, UnsuitableError
 from keyportal.options.reading import parse
+from keyportal.tracing.switch import are_packages_there, is_asked_for
 
 
 @register("keyportal")
@@ -92,6 +93,15 @@ def check_migrations(
         "is not carried over: `make run` makes a new one once you have moved var/keyportal.sqlite3 away."
     )
     return [Error(text, hint=hint, id="keyportal.E043")]
+
+
+@register("keyportal")
+def check_tracing(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
+    """Return W045 if the settings name a collector of traces, and the packages that send them are not installed."""
+    if not is_asked_for() or are_packages_there():
+        return []
+    hint = "Run `pip install -r requirements-tracing.txt`, or take OTEL_EXPORTER_OTLP_ENDPOINT away."
+    return [Caution("Nothing is traced: OpenTelemetry's packages are not installed.", hint=hint, id="keyportal.W045")]
 
 
 @register("keyportal", deploy=True)

@@ -81,11 +81,11 @@ class Mailer:
         except (DatabaseError, InterfaceError) as error:
             connection.close()
             database_writes().on_error(error)
-            self._warn("messages are waiting for the database: %s", error)
+            self._warn("the database", error)
         except RingMisfitError as error:
-            self._warn("messages are waiting for matching key rings: %s", error)
+            self._warn("matching key rings", error)
         except OSError as error:
-            self._warn("messages are waiting for the mail server: %s", error)
+            self._warn("the mail server", error)
         except Exception:  # a thread that ended would never send again
             logger.exception("messages can't be sent")
         else:
@@ -107,10 +107,10 @@ class Mailer:
         close_old_connections()
         freshness().open_current()
 
-    def _warn(self, message: str, error: Exception) -> None:
+    def _warn(self, what: str, error: Exception) -> None:
         if time.monotonic() >= self._warned_at + WARN_EVERY:
             self._warned_at = time.monotonic()
-            logger.warning(message, in_short(error))
+            logger.warning("messages are waiting for %s: %s", what, in_short(error))
 
 
 @cache

@@ -9,6 +9,7 @@ class TaskRun(models.Model):
     task = models.CharField(primary_key=True, max_length=20)
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
+    """When a run last ended well: before `started_at` while one goes on, or if it failed."""
     by = models.CharField(max_length=20)
     result = models.JSONField(default=dict)
 

@@ -10,6 +10,8 @@ _SECRETS: Final = frozenset(
     name for option in OPTIONS if option.secret for name in (option.name, option.name + OF_A_FILE)
 )
 _PREFIXES: Final = ("KEYPORTAL_", "HTTP_")
+_OF_COLLECTORS: Final = ("OTEL_", "_HEADERS")
+"""How names begin and end whose values authenticate at a collector, also those for metrics and logs."""
 
 
 def forget_environment(environ: MutableMapping[str, str]) -> None:
@@ -18,5 +20,10 @@ def forget_environment(environ: MutableMapping[str, str]) -> None:
     Code that stores, prints or passes on the environment would expose the sealing keys. Under CGI's rules, a variable
     called HTTP_AUTHORIZATION would be the credential of every request.
     """
-    for name in [name for name in environ if name in _SECRETS or name.upper().startswith(_PREFIXES)]:
+    for name in [name for name in environ if name in _SECRETS or _is_unwanted(name.upper())]:
         del environ[name]
+
+
+def _is_unwanted(name: str) -> bool:
+    begin, end = _OF_COLLECTORS
+    return name.startswith(_PREFIXES) or (name.startswith(begin) and name.endswith(end))

@@ -6,7 +6,7 @@ must name them.
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import DatabaseError, transaction
@@ -46,7 +46,7 @@ def purge(*, by: str, batch: int = BATCH, batches: int | None = None) -> dict[st
     `batches` limits the statements of each kind. Each is its own transaction, so a purge can be stopped at any time.
     Rows that another purge has locked are skipped.
     """
-    TaskRun.objects.update_or_create(task=PURGE, defaults={"started_at": timezone.now(), "finished_at": None, "by": by})
+    TaskRun.objects.update_or_create(task=PURGE, defaults={"started_at": timezone.now(), "by": by})
     removed = {name: _delete(rows, batch, batches) for expired in EXPIRED_ROWS for name, rows in expired().items()}
     origin = Origin.of_command(PURGE) if by == "command" else Origin(actor="system")
     removed["audit events"] = remove_expired_events(origin=origin, batch=batch, batches=batches)
@@ -54,19 +54,27 @@ def purge(*, by: str, batch: int = BATCH, batches: int | None = None) -> dict[st
     return removed
 
 
-def purge_when_due() -> None:
+def purge_when_due() -> bool:
     """Purge a little if no purge has begun for an hour, so that the portal copes without a cron job.
 
-    A periodic task calls this (`keyportal/periodic_tasks.py`). A conditional update lets only one worker win the turn.
+    Return False if that failed. A periodic task calls this (`keyportal/periodic_tasks.py`). A conditional update lets
+    only one worker win the turn.
     """
     try:
         TaskRun.objects.get_or_create(task=PURGE, defaults={"started_at": timezone.now(), "by": "start"})
         turn = TaskRun.objects.filter(task=PURGE, started_at__lt=timezone.now() - PURGE_INTERVAL)
         if turn.update(started_at=timezone.now()):
             purge(by="portal", batch=SMALL_BATCH, batches=SMALL_BATCHES)
-    except DatabaseError:
+    except DatabaseError as error:
         # The next purge deletes what this one could not.
-        logger.exception("purge_failed")
+        logger.error("purge_failed: %s", error)  # noqa: TRY400  # the log has its reason
+        return False
+    return True
+
+
+def last_purge_at() -> datetime | None:
+    """Return when a purge last ended well; None if none has yet."""
+    return TaskRun.objects.filter(task=PURGE).values_list("finished_at", flat=True).first()
 
 
 def _delete(rows: QuerySet[Any], batch: int, batches: int | None) -> int:

@@ -20,7 +20,7 @@ _configuration = configure(os.environ)
 _given = _configuration.values
 
 # --- keyportal ---
-vars().update({name: value for name, value in _given.items() if name.startswith("KEYPORTAL_")})
+vars().update({name: value for name, value in _given.items() if name.startswith(("KEYPORTAL_", "OTEL_"))})
 KEYPORTAL_URL: str = _given["KEYPORTAL_URL"]
 KEYPORTAL_LOCAL: bool = _given["KEYPORTAL_LOCAL"]
 KEYPORTAL_AUDIENCE: str = _given["KEYPORTAL_AUDIENCE"] or KEYPORTAL_URL

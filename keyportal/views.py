@@ -1,12 +1,10 @@
 """Pages that belong to no app: the front page, the error codes, the theme, and what monitoring requests."""
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable
 from functools import wraps
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connections
-from django.db import Error as DatabaseError
-from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -16,15 +14,15 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.way_back import way_back
 from credentials.runtime.database_writes import database_writes
-from credentials.verified_cache import sqlite_triggers, trigger_health
-from credentials.verified_cache.database_log import UnusableFileError
-from credentials.verified_cache.freshness import freshness
-from integrity.key_check import confirm_rings
+from credentials.runtime.quiet import Quiet
 from keyportal.errors.codes import CODES
 from keyportal.errors.redacted_errors import in_short
 from keyportal.http.context import THEMES
-from vault.errors import VaultError
+from keyportal.readiness import faults
 
+logger = logging.getLogger(__name__)
+
+_quiet = Quiet()
 YEAR = 365 * 24 * 3600
 DIAGNOSED = ("missing_credential", "malformed_request", "invalid_token", "network_refused", "https_required")
 """Codes of refusals of which `/diagnose/` may show the cause."""
@@ -78,11 +76,13 @@ def readyz(request: HttpRequest) -> HttpResponse:
     A database that accepts no writes is only a warning: it still answers verdicts, and other processes use the same
     one.
     """
-    faults = [*_faults(), *_page_faults(request)]
+    found = [*faults(), *_page_faults(request)]
     warnings = [f"the database accepts no writes: {database_writes().fault}"] if database_writes().fault else []
-    body = {"status": "unready" if faults else "ready", "faults": faults}
+    if found and _quiet.is_due(found[0]):
+        logger.warning("not ready: %s", "; ".join(found))
+    body = {"status": "unready" if found else "ready", "faults": found}
     body |= {"warnings": warnings} if warnings else {}
-    return JsonResponse(body, status=503 if faults else 200)
+    return JsonResponse(body, status=503 if found else 200)
 
 
 def clears_site_data(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -98,32 +98,6 @@ def clears_site_data(view: Callable[..., HttpResponseBase]) -> Callable[..., Htt
     return wrapped
 
 
-_migrated: set[int] = set()
-
-
-def _is_migrated() -> bool:
-    # Reading every migration takes a while and probes ask every second, so the result is cached for this database.
-    if freshness().database_number not in _migrated:
-        executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            return False
-        _migrated.add(freshness().database_number)
-    return True
-
-
-def _faults() -> list[str]:
-    try:
-        freshness().open_current()
-        if not _is_migrated():
-            return ["migrations are not applied"]
-        confirm_rings()
-        return list(_change_faults())
-    except DatabaseError as error:
-        return [str(error) if isinstance(error, UnusableFileError) else "the database can't be reached"]
-    except VaultError as misfit:
-        return [str(misfit)]
-
-
 def _page_faults(request: HttpRequest) -> list[str]:
     """Return why no page can be shown, if so. One page that needs no database stands for all."""
     try:
@@ -131,15 +105,3 @@ def _page_faults(request: HttpRequest) -> list[str]:
     except Exception as error:  # noqa: BLE001  # whatever it is, it is reported
         return [f"pages can't be shown: {in_short(error)}"]
     return []
-
-
-def _change_faults() -> Iterator[str]:
-    """Yield why changes are not detected, or why verifiers in other processes don't hear of them."""
-    connection = connections[DEFAULT_DB_ALIAS]
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            yield from (f"changes can't be detected: {fault}" for fault in trigger_health.faults(cursor))
-        else:
-            yield from (f"verifiers can't follow changes: {fault}" for fault in sqlite_triggers.faults(cursor))
-    if freshness().fault:
-        yield f"changes can't be detected: {freshness().fault}"

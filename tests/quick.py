@@ -25,7 +25,7 @@ STARTERS: Final[tuple[object, ...]] = (
     with_postgres.postgres_cluster,
 )
 """What starts a process: a test that uses one of these, by whatever way, is not quick."""
-PROGRAMS: Final = ("browser", "nginx", "edge", "caddy", "haproxy", "redis", "pgbouncer", "postgresql")
+PROGRAMS: Final = ("browser", "nginx", "edge", "caddy", "haproxy", "redis", "pgbouncer", "postgresql", "prometheus")
 SLOW_MARKS: Final = ("sweep", *PROGRAMS, "second")
 
 

@@ -292,6 +292,20 @@ class Migration(migrations.Migration):
                 condition=models.Q(("notice_at__isnull", False)), fields=["notice_at"], name="secrets_by_notice"
             ),
         ),
+        migrations.AddIndex(
+            model_name="apikey",
+            index=models.Index(
+                condition=models.Q(("expires_at__isnull", False), ("revoked_at", None)),
+                fields=["expires_at"],
+                name="keys_by_expiry",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="keysecret",
+            index=models.Index(
+                condition=models.Q(("retires_at__isnull", False)), fields=["retires_at"], name="secrets_by_end"
+            ),
+        ),
         migrations.AddConstraint(
             model_name="apikey",
             constraint=models.UniqueConstraint(fields=("owner", "form_token"), name="one_key_a_form"),

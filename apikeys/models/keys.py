@@ -109,13 +109,16 @@ class APIKey(SealedRow):
     objects: ClassVar[models.Manager["APIKey"]] = APIKeyQuerySet.as_manager()
 
     class Meta:
-        # The indexes serve the keys page (an owner's keys, newest first), the purge (revoked keys), and the rounds that
-        # send notices (keys about which one is due).
+        # The indexes serve the keys page (an owner's keys, newest first), the purge (revoked keys), the rounds that
+        # send notices (keys about which one is due), and the metrics (keys that expire soon).
         verbose_name = "API key"
         indexes: ClassVar = [
             models.Index(fields=["owner", "-created_at"], name="keys_of_an_owner"),
             models.Index(fields=["revoked_at"], name="revoked_keys", condition=Q(revoked_at__isnull=False)),
             models.Index(fields=["notice_at"], name="keys_by_notice", condition=Q(notice_at__isnull=False)),
+            models.Index(
+                fields=["expires_at"], name="keys_by_expiry", condition=Q(expires_at__isnull=False, revoked_at=None)
+            ),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["owner", "form_token"], name="one_key_a_form"),

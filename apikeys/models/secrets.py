@@ -66,10 +66,12 @@ class KeySecret(SealedRow):
     objects: ClassVar[models.Manager["KeySecret"]] = KeySecretQuerySet.as_manager()
 
     class Meta:
-        # Newest first, so that the secret in use is at the top. The index finds the notices that are due.
+        # Newest first, so that the secret in use is at the top. The indexes find the notices that are due, and
+        # the secrets whose overlap goes on.
         ordering: ClassVar = ["-created_at"]
         indexes: ClassVar = [
             models.Index(fields=["notice_at"], name="secrets_by_notice", condition=Q(notice_at__isnull=False)),
+            models.Index(fields=["retires_at"], name="secrets_by_end", condition=Q(retires_at__isnull=False)),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["key"], condition=Q(replaced_at=None), name="one_current_secret_a_key"),

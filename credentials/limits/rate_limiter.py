@@ -65,6 +65,11 @@ class RateLimiter:
         self._breaker = CircuitBreaker(cool_downs=COOL_DOWNS, probe=2 * STORE_TIMEOUT)
         self._warned_at = -math.inf
 
+    @property
+    def is_counting_alone(self) -> bool:
+        """Whether this worker counts by itself although there is a store for all, because that does not answer."""
+        return self._breaker.is_open
+
     def hit(self, name: str, rate_limit: str, *, may_block: bool = True) -> Quota | None:
         """Count a call under this name; return what is left, or None if there is no limit.
 
@@ -104,7 +109,8 @@ class RateLimiter:
         now = time.monotonic()
         if now - self._warned_at >= QUIET:
             self._warned_at = now
-            logger.warning("each worker counts rate limits separately: %s", type(error).__name__)
+            reason = error if isinstance(error, RedisError) else type(error).__name__  # of the former, the log has it
+            logger.warning("each worker counts rate limits separately: %s", reason)
 
 
 @cache

@@ -21,6 +21,11 @@ class CircuitBreaker:
         """When the next caller may try, in seconds of the monotonic clock; 0 while it is closed."""
         self._lock = threading.Lock()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the service did not answer when it was last called."""
+        return bool(self.retry_at)
+
     def allows(self) -> bool:
         """Return whether the caller may call the service now."""
         if not self.retry_at:

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from django.db import DatabaseError, DataError, InterfaceError, connection
 
 from credentials.runtime.database_writes import database_writes
+from credentials.runtime.quiet import Quiet
 from credentials.usage.counters import CallCount, CounterKey, usage_counters
 from credentials.usage.services import add_usage
 
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 MAX_SILENCE: Final = 60.0
 """Seconds without a write after which an empty batch is written, to find out whether the database takes writes."""
+
+
+_quiet: Final = Quiet()
 
 
 class Batch(NamedTuple):
@@ -78,10 +82,13 @@ def flusher() -> Flusher:
 os.register_at_fork(after_in_child=flusher.cache_clear)
 
 
-def flush_usage() -> None:
-    """Write the counts so far. While the database is away they wait, and the log says so."""
+def flush_usage() -> bool:
+    """Write the counts so far; return False if the database is away. Then they wait, and the log says so."""
     try:
         flusher().flush()
     except (DatabaseError, InterfaceError) as error:
         connection.close()
-        logger.warning("usage is waiting to be written: %s", error)  # the log names its class and code
+        if _quiet.is_due(str(error)):
+            logger.warning("usage is waiting to be written: %s", error)  # the log has its reason
+        return False
+    return True

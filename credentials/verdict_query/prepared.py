@@ -140,7 +140,7 @@ def _execute(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any,
     """
     if connection.vendor == "postgresql":
         if breaker().retry_at and not breaker().allows():
-            raise OperationalError("the database did not answer a moment ago")
+            raise QueryTimeout("the database did not answer a moment ago")
         if isinstance(connection, DatabaseWrapper):
             connection.close_if_outdated()
     try:

@@ -20,6 +20,7 @@ from django.db import connections
 from psycopg.pq.abc import PGresult
 from typing_extensions import override
 
+from credentials.runtime.quiet import Quiet
 from credentials.verified_cache import clock
 from credentials.verified_cache.changes import AppliedChanges, Change, Position
 from credentials.verified_cache.connections import UnsuitableError, abort, listen_parameters, refuse_pooler
@@ -69,6 +70,7 @@ class Listener(threading.Thread):
         self._changes = AppliedChanges()
         self._versions: tuple[object, ...] = ()
         self._logged = ""
+        self._quiet = Quiet()
 
     @override
     def run(self) -> None:
@@ -81,7 +83,8 @@ class Listener(threading.Thread):
                     attempt = 0
                     self._listen(connection)
             except (psycopg.Error, OSError) as error:
-                logger.warning("changes can't be detected: %s", type(error).__name__)
+                if self._quiet.is_due(str(error)):
+                    logger.warning("changes can't be detected: %s", error)  # the log has its reason
             except UnsuitableError as error:
                 logger.warning("the cache is off, every request queries the database: %s", error)
                 pause = UNSUITABLE

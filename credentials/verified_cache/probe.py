@@ -43,8 +43,8 @@ class Probe:
             with closing(psycopg.connect(**request_parameters(), autocommit=True)) as new:
                 new.wait = partial(new.wait, timeout=ANSWER_WITHIN)  # type: ignore[method-assign]
                 self._lease.compare(new, database)
-        except (psycopg.Error, OSError):
-            logger.warning("no new connection to the database can be made")
+        except (psycopg.Error, OSError) as error:
+            logger.warning("no new connection to the database can be made: %s", error)  # the log has its reason
         finally:
             self._end()
 

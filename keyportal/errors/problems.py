@@ -1,7 +1,6 @@
 """The API's error format: problem details (RFC 9457) with a stable `code`, on all paths for machines."""
 
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -40,10 +39,8 @@ from credentials.runtime.database_writes import database_writes
 from credentials.verified_cache.feed import UnknownChangesError
 from gateway.callers import CallerLimitError
 from keyportal.errors.codes import CODES
-from keyportal.errors.redacted_errors import in_short
+from keyportal.errors.unavailable import log_unavailable, log_unknown_changes
 from vault.errors import VaultError
-
-logger = logging.getLogger(__name__)
 
 NOT_SET_UP: Final = ("42501", "42P01", "42703")
 """PostgreSQL's codes if the role lacks a right, or migrations (a table, a column) are missing."""
@@ -158,12 +155,8 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
     """Return the problem for an exception, or None if it has none."""
     if isinstance(exc, CredentialRefused):
         return Problem.of_refusal(exc.refusal)
-    if isinstance(exc, UnknownChangesError):
-        return Problem("unavailable")
-    if isinstance(exc, CallerLimitError):
-        return Problem("unavailable", {"detail": str(exc)}, {"Retry-After": str(exc.retry_after)})
-    if isinstance(exc, IssuingSuspendedError):
-        return _of_suspension(exc)
+    if isinstance(exc, (UnknownChangesError, CallerLimitError, IssuingSuspendedError)):
+        return _of_wait(exc)
     if isinstance(exc, exceptions.NotAuthenticated) and request is not None:
         return Problem.of_refusal(Refusal(code=_without_credential(request)))
     if isinstance(exc, exceptions.ValidationError):
@@ -175,12 +168,17 @@ def problem_of(exc: BaseException | None, request: HttpRequest | None = None) ->
         database_writes().on_error(exc)
         code = "unavailable"
     if exc is not None and code == "unavailable":
-        logger.error("unavailable: %s", in_short(exc), exc_info=exc)
+        log_unavailable(exc)
     return Problem(code) if code else None
 
 
-def _of_suspension(error: IssuingSuspendedError) -> Problem:
-    """Return the problem for a credential that is not issued, which says when to ask again and, if known, its end."""
+def _of_wait(error: UnknownChangesError | CallerLimitError | IssuingSuspendedError) -> Problem:
+    """Return the problem for what can't be had now: it says when to ask again and, if known, the end of the wait."""
+    if isinstance(error, UnknownChangesError):
+        log_unknown_changes()
+        return Problem("unavailable")
+    if isinstance(error, CallerLimitError):
+        return Problem("unavailable", {"detail": str(error)}, {"Retry-After": str(error.retry_after)})
     end = error.suspension.until
     until = {"until": rfc3339(end)} if end else {}
     retry_after = {"Retry-After": str(error.suspension.retry_after)}

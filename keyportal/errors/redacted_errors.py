@@ -4,6 +4,7 @@ libpq, SMTP servers and OpenSSL quote what they can't parse: an address, a user,
 in a log or on a terminal (decision 16). What is left shows where to look: class, SQLSTATE or other code, frames.
 """
 
+import os
 import smtplib
 import sqlite3
 import ssl
@@ -16,6 +17,10 @@ import psycopg
 from django.db import Error as DjangoDatabaseError
 from redis.exceptions import RedisError
 
+from credentials.verdict_query.query_timeout import QueryTimeout
+from keyportal.errors.plain_reasons import in_words
+from vault.errors import VaultError
+
 DATABASE: Final = (DjangoDatabaseError, psycopg.Error, sqlite3.Error)
 QUIET: Final = (*DATABASE, RedisError, smtplib.SMTPException, ssl.SSLError)
 _CAUSED: Final = "\nThe above exception was the direct cause of the following exception:\n\n"
@@ -23,11 +28,15 @@ _DURING: Final = "\nDuring handling of the above exception, another exception oc
 
 
 def in_short(error: BaseException) -> str:
-    """Return the class of an error and its SQLSTATE or other code, without its text."""
+    """Return the class of an error with its SQLSTATE, another code or plain words for its cause, without its text."""
     kind = type(error)
     named = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
-    codes = filter(None, map(_code, (error, error.__cause__)))
-    return " ".join([named, *(f"({code})" for code in list(codes)[:1])])
+    return " ".join([named, *(f"({reason})" for reason in _reasons(error)[:1])])
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a service could not be used: its code and plain words where they are known, else the error's class."""
+    return next(iter(_reasons(error)), in_short(error))
 
 
 def format_redacted(error: BaseException) -> str:
@@ -35,14 +44,25 @@ def format_redacted(error: BaseException) -> str:
     return "".join(reversed(list(_parts(error)))).rstrip("\n")
 
 
-def _code(error: BaseException | None) -> str:
-    if isinstance(error, psycopg.Error):
-        return f"SQLSTATE {error.sqlstate}" if error.sqlstate else ""
-    if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorname", "")
+def _reasons(error: BaseException) -> list[str]:
+    return list(filter(None, map(_reason, (error, error.__cause__))))
+
+
+def _reason(error: BaseException | None) -> str:
+    if isinstance(error, QueryTimeout):
+        return str(error)
+    if isinstance(error, psycopg.Error | sqlite3.Error):
+        state = f"SQLSTATE {error.sqlstate}" if isinstance(error, psycopg.Error) and error.sqlstate else ""
+        return ": ".join(filter(None, (state or getattr(error, "sqlite_errorname", ""), in_words(error))))
     if isinstance(error, smtplib.SMTPResponseException):
         return f"SMTP {error.smtp_code}"
-    return getattr(error, "reason", None) or "" if isinstance(error, ssl.SSLError) else ""
+    if isinstance(error, ssl.SSLError):
+        return getattr(error, "reason", None) or ""
+    if isinstance(error, VaultError):
+        return str(error)  # it names rings and ids, and no value
+    if isinstance(error, OSError) and (error.errno or 0) > 0:
+        return os.strerror(error.errno or 0).lower()
+    return in_words(error) if isinstance(error, OSError | RedisError) else ""
 
 
 def print_redacted(kind: type[BaseException], error: BaseException, frames: object) -> None:

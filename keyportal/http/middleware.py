@@ -14,9 +14,10 @@ from credentials.verified_cache.freshness import freshness
 from keyportal.errors.error_views import error_response, with_body
 from keyportal.http.browser_only import is_for_machines
 from keyportal.http.policies import MACHINE_POLICY
-from keyportal.http_server.environ import PEER, REFUSAL, REQUEST_ID
+from keyportal.http_server.environ import PEER, REFUSAL, REQUEST_ID, ROUTE
 from keyportal.http_server.request import UnreadableError
 from keyportal.logs import request_id, route
+from keyportal.metrics.http_requests import http_requests
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -49,7 +50,10 @@ class RequestContextMiddleware:
         try:
             response = self.get_response(request)
             response["X-Request-ID"] = request_id.get()
-            _log_access(request, response, time.perf_counter() - started)
+            took = time.perf_counter() - started
+            request.META[ROUTE] = route(request)
+            http_requests().add(request.path_info, response.status_code, took)
+            _log_access(request, response, took)
         finally:
             request_id.reset(token)
         return response
@@ -140,7 +144,7 @@ def _log_access(request: HttpRequest, response: HttpResponse, seconds: float) ->
     access_log.info(
         "%s %s %d %.1fms from %s",
         request.method if request.method in METHODS else "OTHER",
-        route(request),
+        request.META[ROUTE],
         response.status_code,
         seconds * 1000,
         request.META["REMOTE_ADDR"] or "-",

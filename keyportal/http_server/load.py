@@ -19,6 +19,8 @@ class Load:
     late: int = 0
     """Requests whose deadline passed."""
     connections: int = 0
+    dropped: int = 0
+    """Connections that were dropped because there were too many."""
     body_bytes: int = 0
     """Bytes of unfinished requests."""
 

@@ -42,6 +42,6 @@ def _prepare(_: object) -> bool:
         freshness().current()
         freshness().confirm_rings()
     except (Error, RingMisfitError) as error:
-        logger.info("this worker listens although it can't use the database: %s", type(error).__name__)
+        logger.warning("this worker listens although it can't use the database: %s", error)  # the log has its reason
         return False
     return True

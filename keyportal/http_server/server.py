@@ -19,20 +19,22 @@ from credentials.background import background
 from credentials.runtime.errors import WouldBlockError
 from credentials.verified_cache.freshness import get_cached
 from gateway import forward_auth
+from keyportal.http_server import failures
 from keyportal.http_server.connection import Connection
 from keyportal.http_server.environ import environ_of, environ_of_refused
-from keyportal.http_server.fast_path import Responder, gateway_response, respond_in_thread, responder_of
+from keyportal.http_server.fast_path import Responder, respond_in_thread, responder_of
 from keyportal.http_server.host import ClientConnection
 from keyportal.http_server.load import Load, meter
-from keyportal.http_server.paths import MONITORING_PATHS, STORING_PATHS, VERDICT_PATHS
+from keyportal.http_server.paths import HEALTH, MONITORING_PATHS, SAFE_METHODS, STORING_PATHS, VERDICT_PATHS
 from keyportal.http_server.plain_http import is_refused, refusal
 from keyportal.http_server.readiness import Readiness
 from keyportal.http_server.receiving import too_large
 from keyportal.http_server.request import Request, Sender, UnreadableError
 from keyportal.http_server.response import Response, Writer
-from keyportal.http_server.simple_responses import error_response, health_response
+from keyportal.http_server.simple_responses import health_response
 from keyportal.http_server.threads import Threads
 from keyportal.mailer import mailer
+from keyportal.tracing.switch import start_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +48,6 @@ MAX_BUFFERED: Final = 64 * 1024 * 1024
 HEADS_BUFFER: Final = 2
 MAX_DIGITS: Final = 10
 """Digits of a Content-Length. A longer number exceeds every bound."""
-HEALTH: Final = "/healthz"
-SAFE: Final = ("GET", "HEAD")
 QUEUE: Final = 64
 """How many requests of each kind may wait for a thread."""
 WITHOUT_DJANGO: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -72,7 +72,7 @@ class HTTPServer:
         self.buffered = [0, 0, 0]
         """Bytes of unfinished requests: bodies of pages, bodies of machines, and long heads."""
         self.call_soon: Callable[[Callable[[], None]], object]
-        self.late = 0
+        self.late = self.dropped = 0
         self.verdicts = Threads("verdicts", threads=settings.KEYPORTAL_VERDICT_THREADS, queue=QUEUE)
         self.verdict_timeout: float = settings.KEYPORTAL_VERDICT_TIMEOUT
         self.request_timeout: float = settings.KEYPORTAL_REQUEST_TIMEOUT
@@ -80,6 +80,7 @@ class HTTPServer:
         self.others = Threads("requests", threads=settings.KEYPORTAL_REQUEST_THREADS, queue=QUEUE)
         self._machine_paths: tuple[str, ...] = settings.KEYPORTAL_MACHINE_PATHS
         self._django = django
+        self._verdict = _unless_abandoned
 
     def start(self, loop: AbstractEventLoop) -> None:
         """Start serving in this event loop."""
@@ -89,6 +90,9 @@ class HTTPServer:
         self.verdicts.start(loop)
         self.others.start(loop)
         meter().read = self.load
+        if (tracer := start_tracing()) is not None:
+            self._django = tracer.traced_application(self._django)
+            self._verdict = tracer.traced_verdict(self._verdict)
         background().start()  # needed even if nothing is counted, because it also extends the audit chain
         mailer().start()
 
@@ -116,6 +120,7 @@ class HTTPServer:
             # Several at once, so that a flood of connections does not sort them for each new one.
             for one in nsmallest(self.max_connections // 64 + 1, waiting, key=lambda one: one.until):
                 self.connections.discard(one)
+                self.dropped += 1
                 one.abort()
         self.connections.add(connection)
 
@@ -153,7 +158,7 @@ class HTTPServer:
         if respond is not None:
             self._verify(respond, sender, request, connection)
             return self.verdict_timeout
-        if request.path == HEALTH and request.method in SAFE:
+        if request.path == HEALTH and request.method in SAFE_METHODS:
             connection.respond(request, health_response(sender))
             return self.request_timeout
         try:
@@ -172,17 +177,16 @@ class HTTPServer:
 
     def immediate_refusal(self, request: Request, why: UnreadableError) -> Response:
         """Return the refusal of a request without using a thread. Even its head may be incomplete."""
-        logger.info("refused before Django with %d: %s", why.status, why.detail)
-        return error_response(request.path, why.status, request.sender(), why.detail)
+        return failures.unreadable_response(request, why)
 
     def timeout_response(self, request: Request) -> Response:
         """Return the response to a request whose deadline has passed."""
         self.late += 1
-        return self.busy_response(request)
+        return failures.late_response(request)
 
     def busy_response(self, request: Request) -> Response:
         """Return the response to a request for which the queue has no place."""
-        return self._error_without_django(request, HTTPStatus.SERVICE_UNAVAILABLE)
+        return failures.busy_response(request)
 
     def load(self) -> Load:
         """Return the current load. Any thread may call this."""
@@ -193,29 +197,25 @@ class HTTPServer:
             others_refused=self.others.refused,
             late=self.late,
             connections=len(self.connections),
+            dropped=self.dropped,
             body_bytes=sum(self.buffered),
         )
 
     def error_response(self, request: Request) -> Response:
         """Return the response to a request that failed."""
-        return self._error_without_django(request, HTTPStatus.INTERNAL_SERVER_ERROR)
-
-    def _error_without_django(self, request: Request, status: HTTPStatus) -> Response:
-        sender = request.sender()
-        if forward_auth.is_forward_auth(request.path):
-            return gateway_response(forward_auth.UNAVAILABLE, sender)
-        return error_response(request.path, status, sender)
+        return failures.failed_response(request)
 
     def _verify(self, respond: Responder, sender: Sender, request: Request, connection: ClientConnection) -> None:
         try:
             connection.respond(request, respond(get_cached))
         except WouldBlockError:
-            task = partial(_unless_abandoned, request, sender)
+            task = partial(self._verdict, request, sender)
             threads = self.others if request.path in STORING_PATHS else self.verdicts
             if not threads.submit(task, respond, partial(connection.respond, request)):
                 connection.respond(request, self.busy_response(request))
         except Exception:  # the client must get an answer, and it must not be a good one
-            logger.exception("a verdict failed")
+            with failures.request_id_of(request):
+                logger.exception("a verdict failed")
             connection.respond(request, self.error_response(request))
 
     def _pass_to_django(self, request: Request, connection: ClientConnection, environ: dict[str, Any]) -> float:

@@ -1,1 +1,1 @@
-"""Metrics of all workers for Prometheus."""
+"""Metrics of all workers for Prometheus: what there is (`families/`), how workers share it, and `/metrics`."""

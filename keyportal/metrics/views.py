@@ -1,27 +1,30 @@
-"""`/metrics` for Prometheus: verdicts by entry point and outcome, their durations, the verified cache, e-mails, usage.
+"""`/metrics` for Prometheus: every metric of the table, for all workers of this machine.
 
 A scrape reaches only one of several workers. So each worker writes its metrics to a file in `KEYPORTAL_METRICS_DIR`
-every few seconds, and the worker that is scraped adds up all files and its own current metrics. The metrics of a worker
-that has ended are kept, because a counter must never go back.
+every few seconds, and the worker that is scraped combines all files and its own current metrics. The metrics of a
+worker that has ended are kept, because a counter must never go back.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import Any
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import Metric as Family
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from audit.client_address import parse_address, parse_network
-from credentials.usage.counters import BOUNDS
-from keyportal.metrics.worker_files import WorkerMetrics, all_workers, total
+from keyportal.metrics.metric import Combine, Kind, Metric
+from keyportal.metrics.snapshot import Snapshot, combined
+from keyportal.metrics.table import METRICS
+from keyportal.metrics.worker_files import all_workers
 
-LABELS = ("entry_point", "outcome")
 OPENMETRICS = "application/openmetrics-text"
 
 
@@ -52,72 +55,31 @@ def _prefers_openmetrics(request: HttpRequest) -> bool:
 
 
 class Workers(Collector):
-    """The metrics of all workers of this machine, added up."""
+    """The metrics of all workers of this machine."""
 
-    def __init__(self, workers: Sequence[WorkerMetrics]) -> None:
-        self._workers = [worker for worker in workers if worker.is_alive]
-        self._total = total(workers)
+    def __init__(self, workers: Sequence[Snapshot]) -> None:
+        self._workers = workers
 
     @override
-    def collect(self) -> Iterable[Metric]:
-        yield from self._verdicts()
-        yield from self._requests()
-        yield from self._messages()
-        yield CounterMetricFamily("keyportal_cache_hits", "Verdicts from the cache.", value=self._total.hits)
-        yield CounterMetricFamily("keyportal_cache_misses", "Verdicts that queried the database.", self._total.misses)
-        entries = sum(worker.entries for worker in self._workers)
-        yield GaugeMetricFamily("keyportal_cache_entries", "Credentials in the cache.", entries)
-        yield GaugeMetricFamily("keyportal_workers", "Workers on this machine that report metrics.", len(self._workers))
-        leases = [worker.lease for worker in self._workers if worker.lease is not None]
-        if leases:
-            text = "Seconds for which the worst worker knows its cache to be current; 0: it queries the database."
-            yield GaugeMetricFamily("keyportal_freshness_lease_seconds", text, min(leases))
-        in_place = [worker.triggers_in_place for worker in self._workers if worker.triggers_in_place is not None]
-        if in_place:
-            text = "1 while the triggers that announce changes are in place; 0: run manage.py createtriggers."
-            yield GaugeMetricFamily("keyportal_change_triggers_in_place", text, min(in_place))
-        writable = min((worker.writable for worker in self._workers), default=True)
-        text = "1 while the database accepts writes; 0: a full disk, a standby. Verdicts continue."
-        yield GaugeMetricFamily("keyportal_database_takes_writes", text, writable)
-        lag = max((worker.lag for worker in self._workers), default=0.0)
-        yield GaugeMetricFamily("keyportal_usage_flush_lag_seconds", "Age of the oldest count not yet written.", lag)
+    def collect(self) -> Iterable[Family]:
+        for metric in METRICS:
+            family = _family(metric)
+            for labels, value in sorted(combined(metric, self._workers).items()):
+                _add(family, metric, list(labels), value)
+            yield family
 
-    def _requests(self) -> Iterator[Metric]:
-        text = "Requests that a thread is handling, or that wait for one."
-        in_progress = GaugeMetricFamily("keyportal_requests_in_progress", text, labels=["kind"])
-        text = "Requests that got 503 because too many others waited."
-        refused = CounterMetricFamily("keyportal_requests_refused", text, labels=["kind"])
-        for kind in ("verdicts", "others"):
-            in_progress.add_metric([kind], sum(getattr(worker, f"{kind}_in_progress") for worker in self._workers))
-            refused.add_metric([kind], getattr(self._total, f"{kind}_refused"))
-        yield from (in_progress, refused)
-        yield CounterMetricFamily(
-            "keyportal_requests_late", "Requests that got 503 at their deadline.", self._total.late
-        )
-        connections = sum(worker.connections for worker in self._workers)
-        yield GaugeMetricFamily("keyportal_connections", "Open connections.", connections)
-        size = sum(worker.body_bytes for worker in self._workers)
-        yield GaugeMetricFamily("keyportal_body_bytes", "Bytes held of bodies that are still arriving.", size)
 
-    def _messages(self) -> Iterator[Metric]:
-        yield CounterMetricFamily("keyportal_messages_sent", "Messages sent.", value=self._total.messages_sent)
-        text = "Attempts to send a message that the mail server did not accept."
-        yield CounterMetricFamily("keyportal_messages_failed", text, value=self._total.messages_failed)
-        text = "Messages that will not be delivered."
-        yield CounterMetricFamily("keyportal_messages_given_up", text, value=self._total.messages_given_up)
-        waiting = max((worker.messages_waiting for worker in self._workers), default=0)
-        yield GaugeMetricFamily("keyportal_messages_waiting", "Messages that wait for the mail server.", waiting)
-        longest = max((worker.messages_wait for worker in self._workers), default=0.0)
-        yield GaugeMetricFamily("keyportal_messages_wait_seconds", "How long the oldest of them has waited.", longest)
+def _family(metric: Metric) -> Any:
+    if metric.kind is Kind.COUNTER:
+        return CounterMetricFamily(metric.name.removesuffix("_total"), metric.says, labels=metric.labels)
+    kind = HistogramMetricFamily if metric.kind is Kind.HISTOGRAM else GaugeMetricFamily
+    return kind(metric.name, metric.says, labels=metric.labels)
 
-    def _verdicts(self) -> Iterator[Metric]:
-        verdicts = CounterMetricFamily("keyportal_verifications", "Verdicts about credentials.", labels=LABELS)
-        durations = HistogramMetricFamily("keyportal_verification_seconds", "How long a verdict took.", labels=LABELS)
-        for (entry_point, outcome), took in sorted(self._total.durations.items()):
-            verdicts.add_metric([entry_point, outcome], sum(took.buckets))
-            ends = [*map(str, BOUNDS), "+Inf"]
-            durations.add_metric(
-                [entry_point, outcome], list(zip(ends, accumulate(took.buckets), strict=True)), took.seconds
-            )
-        yield verdicts
-        yield durations
+
+def _add(family: Any, metric: Metric, labels: list[str], value: Any) -> None:
+    if metric.kind is not Kind.HISTOGRAM:
+        family.add_metric(labels, len(value) if metric.combine is Combine.DISTINCT else float(value))
+        return
+    *buckets, seconds = value
+    ends = [*map(str, metric.bounds), "+Inf"]
+    family.add_metric(labels, list(zip(ends, accumulate(buckets), strict=True)), seconds)

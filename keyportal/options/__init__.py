@@ -8,8 +8,13 @@ values.
 from collections.abc import Mapping
 from typing import Final
 
-from keyportal.options import attempt_limits, installation, policy
+from keyportal.options import attempt_limits, installation, policy, tracing
 from keyportal.options.option import Option
 
-GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {**installation.GROUPS, **policy.GROUPS, **attempt_limits.GROUPS}
+GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
+    **installation.GROUPS,
+    **policy.GROUPS,
+    **attempt_limits.GROUPS,
+    **tracing.GROUPS,
+}
 OPTIONS: Final = tuple(option for group in GROUPS.values() for option in group)

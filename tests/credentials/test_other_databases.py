@@ -185,4 +185,9 @@ def test_a_listener_that_stays_elsewhere_is_trusted_no_more(site: Site, tmp_path
         for known in (client, kept):
             site.sql(REVOKE.format(schema="public"), known.id, cluster=other)
             wait_until_refused(lambda known=known: site.status_of(known), at_once=True)  # type: ignore[misc]
-        assert site.portal.log.read_text().count("connections to the database lead to different") == 1
+        assert (
+            site.portal.log.read_text().count(
+                "lead to different servers, databases or tables: every request queries the database"
+            )
+            == 1
+        )

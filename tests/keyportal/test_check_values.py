@@ -147,7 +147,7 @@ def test_a_row_that_names_a_key_which_nobody_has_is_forged(make_key: MakeKey) ->
 def test_nothing_is_done_in_the_background_without_the_rings(
     written_elsewhere: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert not background._can_query()
+    assert not background.BackgroundThread()._can_query()
     assert "usage is waiting for matching key rings: the sealing ring lacks the key 's2'" in caplog.text
     with pytest.raises(RingMisfitError):
         Mailer()._send()

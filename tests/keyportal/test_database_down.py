@@ -100,7 +100,9 @@ def test_the_database_goes_and_comes_back(site: Portal, cluster: Cluster) -> Non
         assert site.get("/healthz").status == 200
         ready = site.get("/readyz")
         assert ready.status == 503
-        assert json.loads(ready.body)["faults"] == ["the database can't be reached"]
+        assert json.loads(ready.body)["faults"] == [
+            "the database can't be reached: nothing listens there: connection refused"
+        ]
     finally:
         cluster.start()
     assert site.get("/api/v1/me", Authorization=authorization).status == 200

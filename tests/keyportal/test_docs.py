@@ -101,7 +101,7 @@ def test_every_dependency_has_a_line_that_says_why_it_is_there() -> None:
     page = (ROOT / "docs/dependencies.md").read_text().partition("## Private seams")[0]
     explained = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", page, re.MULTILINE)
     named = {name for cell in explained for name in re.split(r"[, ()`]+", cell.lower())}
-    for file in ("requirements.txt", "requirements-dev.txt"):
+    for file in ("requirements.txt", "requirements-tracing.txt", "requirements-dev.txt"):
         wanted = re.findall(r"^([A-Za-z][\w-]+)", (ROOT / file).read_text(), re.MULTILINE)
         assert {name.lower() for name in wanted} - named == set()
 

@@ -12,11 +12,13 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
-from credentials.usage.counters import Durations
+from credentials.usage.counters import BOUNDS
 from credentials.verified_cache.lease import SECONDS as LEASE
 from keyportal.metrics import worker_files
+from keyportal.metrics.metric import ALONE, Values
+from keyportal.metrics.snapshot import Snapshot, total
 from keyportal.metrics.views import Workers
-from keyportal.metrics.worker_files import EXITED_AFTER, WorkerFiles, WorkerMetrics, total
+from keyportal.metrics.worker_files import EXITED_AFTER, WorkerFiles
 from tests.databases import portal_database
 from tests.portal import Portal
 from tests.waiting import wait_until
@@ -125,7 +127,7 @@ def test_it_speaks_for_every_worker_and_goes_on_after_a_restart(tmp_path: Path) 
             assert samples(site)["keyportal_messages_sent_total",] == 1
             exposition = site.get("/metrics").body.decode()
         left = "".join(path.read_text() for path in (tmp_path / "metrics").iterdir())
-        assert not re.search(r"kp_|key_|usr_|sec_|metrics@example", exposition + left)
+        assert not re.search(r"kp_|(key|usr|sec)_[0-9A-Za-z]{20}|metrics@example", exposition + left)
 
 
 @pytest.mark.django_db
@@ -134,28 +136,35 @@ def test_the_files_of_workers_that_are_gone_become_one(
 ) -> None:
     settings.KEYPORTAL_METRICS_NETWORKS = ("127.0.0.1",)
     settings.KEYPORTAL_METRICS_DIR = str(tmp_path)
+    counts = {
+        "keyportal_cache_hits_total": 2,
+        "keyportal_cache_misses_total": 1,
+        "keyportal_messages_given_up_total": 1,
+    }
+    buckets = [3, *[0] * len(BOUNDS), 0.5]
+    values: dict[str, Values] = {name: {ALONE: count} for name, count in counts.items()}
+    values["keyportal_verification_seconds"] = {("api", "accepted"): buckets}
     for name, at in (("a", 1.0), ("b", 2.0), ("c", time.time() - EXITED_AFTER / 2)):
-        took = Durations(seconds=0.5)
-        took.buckets[0] = 3
-        left = WorkerMetrics(durations={("api", "accepted"): took}, hits=2, misses=1, messages_given_up=1, at=at)
-        (tmp_path / f"{name}.json").write_text(left.as_json())
+        (tmp_path / f"{name}.json").write_text(Snapshot(at, values).as_json())
     (tmp_path / "other.json").write_text(json.dumps({"of": "another version"}))
-    monkeypatch.setattr(worker_files, "own_metrics", WorkerMetrics)
+    monkeypatch.setattr(worker_files, "own_snapshot", Snapshot)
     for _ in range(2):  # each start does it
         own = WorkerFiles()
         own.write_snapshot()
         added = total(own.read())
-        assert (added.hits, added.misses, added.messages_given_up) == (6, 3, 3)
-        assert added.durations["api", "accepted"].buckets[0] == 9
-        assert added.durations["api", "accepted"].seconds == 1.5
+        assert [added.value(name) for name in counts] == [6, 3, 3]
+        assert added.value("keyportal_verification_seconds", ("api", "accepted")) == [9, *[0] * len(BOUNDS), 1.5]
     assert {"a.json", "b.json"}.isdisjoint(path.name for path in tmp_path.iterdir())
     assert (tmp_path / "c.json").exists()
 
 
 def test_messages_that_wait_are_counted_once_however_many_workers_count_them() -> None:
-    seen = [WorkerMetrics(messages_waiting=3, messages_wait=9.0), WorkerMetrics(messages_waiting=4, messages_wait=12.5)]
-    for worker in seen:
-        worker.at = time.time()
+    both = [(3, 9.0), (4, 12.5)]
+    names = ("keyportal_messages_waiting", "keyportal_messages_wait_seconds")
+    seen = [
+        Snapshot(time.time(), {name: {ALONE: value} for name, value in zip(names, values, strict=True)})
+        for values in both
+    ]
     exposition = generate_latest(Workers(seen)).decode()
     assert "keyportal_messages_waiting 4.0" in exposition
     assert "keyportal_messages_wait_seconds 12.5" in exposition

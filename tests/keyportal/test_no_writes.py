@@ -23,7 +23,7 @@ from accounts.sessions import SessionStore
 from credentials.runtime.database_writes import READ_ONLY, database_writes
 from keyportal.errors.problems import is_of_the_database
 from keyportal.mailer import Mailer
-from keyportal.metrics.worker_files import own_metrics
+from keyportal.metrics.snapshot import own_snapshot
 from tests.databases import portal_database
 from tests.oauth_client import ClientKey, OAuthClient
 from tests.portal import Answer, Portal
@@ -90,7 +90,7 @@ def test_a_command_says_what_the_database_says(site: Site) -> None:
     assert (made.returncode, made.stdout) == (1, "")
     (line,) = made.stderr.splitlines()
     assert "django.db.utils." in line
-    assert "(SQLITE_READONLY)" in line or "(SQLSTATE 25006)" in line
+    assert "(SQLITE_READONLY: it is read-only)" in line or "(SQLSTATE 25006: it is read-only)" in line
 
 
 @pytest.mark.django_db
@@ -107,7 +107,7 @@ def test_a_request_that_could_not_write_is_noted_at_once(
         answers = [browser.get("/accounts/login/", secure=True).status_code for _ in range(2)]
     assert answers == [503, 503]
     assert caplog.text.count(f"the database accepts no writes: {READ_ONLY}") == 1
-    assert not own_metrics().writable
+    assert not own_snapshot().value("keyportal_database_takes_writes")
     ready = browser.get("/readyz", secure=True)
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
     assert ready.json()["warnings"] == [f"the database accepts no writes: {READ_ONLY}"]

@@ -212,7 +212,7 @@ def test_a_value_and_a_file_together_are_refused(option: Option, tmp_path: Path)
 
 def test_every_secret_is_called_one() -> None:
     """By their names: a new one that is forgotten here stays in every request's environ."""
-    telling = ("SECRET", "_KEYS", "PASSWORD", "_URL")
+    telling = ("SECRET", "_KEYS", "PASSWORD", "_URL", "_HEADERS")
     names = {option.name for option in OPTIONS if any(word in option.name for word in telling)}
     no_secrets = {"KEYPORTAL_URL", "KEYPORTAL_MAX_KEYS", "KEYPORTAL_PASSWORD_TOKENS", "KEYPORTAL_PASSWORD_LENGTH"}
     assert {option.name for option in OPTIONS if option.secret} == names - no_secrets

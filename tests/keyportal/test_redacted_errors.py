@@ -184,7 +184,10 @@ def test_other_errors_keep_their_texts() -> None:
 @pytest.mark.parametrize(
     ("error", "short"),
     [
-        (psycopg.errors.UndefinedTable(PLANTED), "psycopg.errors.UndefinedTable (SQLSTATE 42P01)"),
+        (
+            psycopg.errors.UndefinedTable(PLANTED),
+            "psycopg.errors.UndefinedTable (SQLSTATE 42P01: a table is missing: run manage.py migrate)",
+        ),
         (smtplib.SMTPDataError(554, b"x"), "smtplib.SMTPDataError (SMTP 554)"),
         (RedisError(PLANTED), "redis.exceptions.RedisError"),
         (ValueError(PLANTED), "ValueError"),
