@@ -62,6 +62,7 @@ SILENCED_SYSTEM_CHECKS = [
 
 INSTALLED_APPS = [
     "keyportal.apps.FrameConfig",
+    "keyportal.first_secrets",
     "integrity.apps.IntegrityConfig",
     "audit.apps.AuditConfig",
     "accounts.apps.AccountsConfig",
