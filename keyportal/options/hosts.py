@@ -55,7 +55,7 @@ def _listener(text: str) -> str:
         return text
     parts = _AUTHORITY.fullmatch(text)
     port = _PORT.fullmatch((parts and parts[2]) or "")
-    if parts is None or port is None or int(port[1]) > HIGHEST:
+    if parts is None or port is None or int(port[1]) > HIGHEST or "%" in text:  # nor a zone
         raise ValueError
     host = f"[{IPv6Address(parts[1][1:-1])}]" if text.startswith("[") else str(IPv4Address(parts[1]))
     return f"{host}:{int(port[1])}"

@@ -179,8 +179,8 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
             "KEYPORTAL_BIND",
             listeners(),
             "127.0.0.1:8000",
-            "where the server listens, unless gunicorn's `--bind` says otherwise; `0.0.0.0` and `[::]` are all addresses "
-            "of the machine",
+            "where the server listens, unless gunicorn's `--bind` says otherwise; `0.0.0.0` and `[::]` are all "
+            "addresses of the machine",
             example="10.1.0.5:8000, unix:/run/keyportal/socket",
         ),
         Option(

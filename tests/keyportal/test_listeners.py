@@ -44,7 +44,7 @@ def test_addresses_are_taken(given: str, taken: tuple[str, ...]) -> None:
     ],
 )
 def test_anything_else_is_refused_by_name(given: str) -> None:
-    """gunicorn would listen at all addresses for some of these, and end with a traceback for others."""
+    """Unread, gunicorn would listen at all addresses for some of these, and end with a traceback for others."""
     reading = read_settings(KEYPORTAL_BIND=given)
     assert reading.values is None
     assert reading.lines[0].startswith("keyportal: KEYPORTAL_BIND ")
