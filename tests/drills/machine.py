@@ -18,6 +18,8 @@ SUITE: Final = "trixie"
 BASE: Final = ROOT / "var/drill" / SUITE
 """Debian as it is installed, made once; machines write beside it."""
 PORTS: Final = (80, 443, 5432, 6379, 8000)
+UMASK: Final = 0o022
+"""That of a log-in of root's."""
 BOOT: Final = """
 set -eu
 base="$1" folder="$2"
@@ -61,15 +63,16 @@ class Machine:
 
     def run(self, script: str, *, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a script of bash as root, in one shell that ends at the first error; return what it printed."""
-        enter = ["nsenter", f"--target={self._first}", "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--wd=/root"]
+        enter = ["nsenter", f"--target={self._first}", "--mount", "--pid", "--ipc", "--uts", "--cgroup"]
         variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", **environment}
         given = [f"{name}={value}" for name, value in variables.items()]
         done = subprocess.run(
-            [*enter, "env", "-i", *given, "bash", "-euo", "pipefail", "-s"],
+            [*enter, "env", "--chdir=/root", "-i", *given, "bash", "-euo", "pipefail", "-s"],
             input=script,
             capture_output=True,
             text=True,
             check=False,
+            umask=UMASK,
         )
         assert not check or done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return done
@@ -99,7 +102,7 @@ def fresh_machine(folder: Path, *mounted: Path) -> Iterator[Machine]:
         *map(str, mounted),
     ]
     with (folder / "boot.log").open("wb") as log:
-        booting = subprocess.Popen(command, stdout=log, stderr=log)
+        booting = subprocess.Popen(command, stdout=log, stderr=log, umask=UMASK)
     try:
         machine = Machine(_first_of(booting))
         wait_until(
@@ -127,5 +130,6 @@ def _first_of(booting: "subprocess.Popen[bytes]") -> int:
 def _make_base() -> None:
     if (BASE / "usr/bin/systemctl").exists():
         return
-    BASE.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["debootstrap", "--include=systemd-sysv,dbus", SUITE, BASE], check=True, stdout=subprocess.DEVNULL)
+    BASE.parent.mkdir(parents=True, exist_ok=True)
+    command = ["debootstrap", "--include=systemd-sysv,dbus", SUITE, str(BASE)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, umask=UMASK)
