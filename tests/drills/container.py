@@ -22,7 +22,7 @@ VOLUME: Final = "/var/lib/keyportal"
 STORAGE: Final = os.environ.get("STORAGE_DRIVER", "vfs")
 MAKE: Final = """
 set -eu
-root="$1" folder="$2" volume="$3" user="$4"
+root="$1" folder="$2" mounts="$3" user="$4"
 shift 4
 mount --bind "$root" "$folder"
 mount -o remount,bind,ro "$folder"
@@ -34,11 +34,12 @@ for device in null zero full random urandom; do
 done
 mkdir "$folder/dev/shm"
 mount -t tmpfs -o nosuid,nodev,noexec,mode=1777,size=64m tmpfs "$folder/dev/shm"
-case "$volume" in
-  "") ;;
-  tmpfs) mount -t tmpfs -o mode=777 tmpfs "$folder/var/lib/keyportal" ;;
-  *) mount --bind "$volume" "$folder/var/lib/keyportal" ;;
-esac
+for mounted in $mounts; do
+  case "$mounted" in
+    tmpfs:*) mount -t tmpfs -o mode=777 tmpfs "$folder${mounted#*:}" ;;
+    *) mount --bind "${mounted%%:*}" "$folder${mounted#*:}" ;;
+  esac
+done
 exec chroot "$folder" setpriv --reuid "${user%:*}" --regid "${user#*:}" --clear-groups --no-new-privs \
   --bounding-set=-all --inh-caps=-all -- "$@"
 """
@@ -76,13 +77,13 @@ def built_image() -> Iterator[Image]:
 
 
 class Container:
-    """One container of the image, with a folder of the test as its volume."""
+    """One container of the image, with folders of the test as its volumes."""
 
-    def __init__(self, image: Image, folder: Path, volume: Path | str | None, **environment: str) -> None:
+    def __init__(self, image: Image, folder: Path, volume: Path | str | None, *more: str, **environment: str) -> None:
         self.image = image
         self.mounted_at = folder / "root"
         self.mounted_at.mkdir(exist_ok=True)
-        self.volume = str(volume or "")
+        self.mounts = " ".join([*([f"{volume}:{VOLUME}"] if volume else []), *more])
         self.log = folder / "container.log"
         self.environment = dict(entry.split("=", 1) for entry in image.config["Env"]) | environment
         self.process: subprocess.Popen[bytes] | None = None
@@ -91,7 +92,7 @@ class Container:
         """Return the command that makes a container and runs this in it."""
         inside = [*(self.image.config["Entrypoint"] if entry else []), *arguments]
         folder = ["env", f"--chdir={self.image.config['WorkingDir']}"]
-        make = ["sh", "-c", MAKE, "make", self.image.root, str(self.mounted_at), self.volume, self.image.config["User"]]
+        make = ["sh", "-c", MAKE, "make", self.image.root, str(self.mounted_at), self.mounts, self.image.config["User"]]
         isolate = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "--ipc"]
         return [*isolate, *make, *folder, *inside]
 

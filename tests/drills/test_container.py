@@ -11,11 +11,16 @@ from typing import Final
 
 import pytest
 import requests
+from limits import parse
+from limits.storage import storage_from_string
+from limits.strategies import MovingWindowRateLimiter
+from redis import AuthenticationError, Redis
 
+from keyportal.options.addresses import database, redis
 from tests.drills.container import IMAGE, VOLUME, Container, Image, buildah, built_image, workers_of
 from tests.drills.figures import write_figures
 from tests.drills.visitor import Visitor, link_in
-from tests.gateways import CERTIFICATE, portal_behind_caddy
+from tests.gateways import CERTIFICATE, portal_behind_caddy, started
 from tests.mail_server import mail_server
 from tests.ports import free_port
 from tests.processes import ROOT
@@ -134,6 +139,36 @@ def test_secrets_are_made_once_and_in_a_volume_only(image: Image, volume: Path, 
     again = first.run("manage", "check")
     assert (again.returncode, "made new" in again.stderr) == (0, False)
     assert {file.name: file.read_bytes() for file in (volume / "secrets").iterdir()} == made
+
+
+@pytest.mark.redis
+def test_the_secrets_of_the_compose_file_open_the_services_that_they_are_for(
+    image: Image, volume: Path, tmp_path: Path
+) -> None:
+    passwords = {name: tmp_path / name for name in ("database", "valkey")}
+    for folder in passwords.values():
+        folder.mkdir(mode=0o700)
+        os.chown(folder, image.user_id(), image.user_id())
+    more = [f"{folder}:/var/lib/passwords/{name}" for name, folder in passwords.items()]
+    maker = Container(image, tmp_path, volume, *more)
+    assert maker.run("secrets").returncode == 0
+    files = [*(volume / "secrets").iterdir(), *passwords["database"].iterdir(), *passwords["valkey"].iterdir()]
+    made = {file: file.read_bytes() for file in files}
+    assert {file.name for file in made} >= {"DATABASE_URL", "CACHE_URL", "password", "superuser", "users.acl"}
+    assert maker.run("secrets").returncode == 0
+    assert {file: file.read_bytes() for file in made} == made  # nothing is made anew
+
+    entry = database((volume / "secrets/DATABASE_URL").read_text().strip())
+    assert (entry["USER"], entry["HOST"], entry["NAME"]) == ("keyportal", "database", "keyportal")
+    assert entry["PASSWORD"] == (passwords["database"] / "password").read_text().strip()
+    port = free_port()
+    server = ["redis-server", "--port", str(port), "--aclfile", str(passwords["valkey"] / "users.acl"), "--save", ""]
+    with started(server, [port], tmp_path):
+        address = redis((volume / "secrets/CACHE_URL").read_text().strip()).replace("valkey:6379", f"127.0.0.1:{port}")
+        limiter = MovingWindowRateLimiter(storage_from_string(address.replace("valkey://", "redis://")))
+        assert [limiter.hit(parse("2/minute"), "key") for _ in range(3)] == [True, True, False]
+        with pytest.raises(AuthenticationError):
+            Redis(port=port).ping()
 
 
 @pytest.mark.parametrize(
