@@ -16,13 +16,12 @@ def free_port() -> int:
     """Return a port of 127.0.0.1 without a listener, which this process gives out for the first time."""
     while True:
         port = _dice.choice(PORTS)
-        if port not in _given and is_free(port):
+        if port not in _given and _is_free(port):
             _given.add(port)
             return port
 
 
-def is_free(port: int) -> bool:
-    """Return whether a port of 127.0.0.1 has no listener."""
+def _is_free(port: int) -> bool:
     with closing(socket.socket()) as probe:
         try:
             probe.bind(("127.0.0.1", port))

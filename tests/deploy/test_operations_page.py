@@ -10,7 +10,8 @@ import pytest
 from django.core.management import get_commands
 
 from keyportal.first_secrets.fresh import FRESH
-from keyportal.options.reading import OPTIONS, parse_env_file, read_option
+from keyportal.options import OPTIONS
+from keyportal.options.reading import parse_env_file, read_option
 from tests.drills.page import PAGE, blocks, script
 from tests.portal import ROOT
 from tests.waiting import DEADLINE

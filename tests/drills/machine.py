@@ -5,14 +5,14 @@ would add is not a part of it.
 """
 
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.ports import is_free
 from tests.processes import ROOT
 from tests.waiting import DEADLINE, wait_until
 
@@ -88,7 +88,7 @@ class Machine:
 @contextmanager
 def fresh_machine(folder: Path, *mounted: Path) -> Iterator[Machine]:
     """Boot a machine that nobody has touched, with these folders under /mnt; nothing runs of it afterwards."""
-    taken = [port for port in PORTS if not is_free(port)]
+    taken = [port for port in PORTS if _has_listener(port)]
     assert not taken, f"the machine's services need the ports {PORTS} of this one, and {taken} are in use"
     _make_base()
     isolate = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--cgroup", "--ipc", "--uts"]
@@ -117,6 +117,11 @@ def fresh_machine(folder: Path, *mounted: Path) -> Iterator[Machine]:
         booting.kill()
         booting.wait(timeout=DEADLINE)
         shutil.rmtree(folder / "root")  # a gigabyte, which pytest would keep
+
+
+def _has_listener(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _first_of(booting: "subprocess.Popen[bytes]") -> int:
