@@ -72,7 +72,7 @@ audit: .venv/.dev ## Look the pinned packages up in the advisory database (needs
 	.venv/bin/pip-audit -r requirements.txt --disable-pip --no-deps
 
 image: .venv/.runtime ## Build the container image, as root and without a registry; fails above 120 MB (IMAGE=localhost/keyportal:latest)
-	@[[ -z "$$(deploy/local/system-packages buildah debootstrap)" ]]
+	@[[ -z "$$(deploy/local/system-packages --only buildah debootstrap)" ]]
 	deploy/container/build $(IMAGE)
 
 drill: .venv/.dev ## Do for real what takes minutes: installing, the container; as root on Debian (ARGS= for pytest)
