@@ -23,7 +23,6 @@ def site(tmp_path: Path) -> Iterator[Portal]:
     """A portal of the test's own, which may be killed."""
     with portal_database(tmp_path) as database_url:
         portal = Portal(tmp_path, database_url)
-        portal.command("migrate", "--verbosity=0")
         yield portal
         portal.stop()
 
