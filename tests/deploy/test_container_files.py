@@ -62,6 +62,44 @@ def test_the_entry_point_knows_every_first_secret() -> None:
     assert listed.split() == list(FRESH)
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "there are no secrets: mount a volume at /var/lib/keyportal"),
+        (
+            {"SECRET_KEY_FILE": "/x"},
+            "some secrets are given, and these are missing: KEYPORTAL_SEALING_KEYS KEYPORTAL_IN",
+        ),
+    ],
+    ids=["no secret", "one secret"],
+)
+@pytest.mark.parametrize("command", [[], ["serve"], ["migrate"], ["manage", "check"]], ids=" ".join)
+def test_nothing_starts_without_secrets_or_a_volume_for_them(
+    command: list[str], given: dict[str, str], sentence: str
+) -> None:
+    refused = run_entrypoint(*command, **given)
+    assert (refused.returncode, refused.stdout) == (78, "")
+    assert refused.stderr.startswith(f"keyportal: {sentence}")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_an_unknown_argument_is_refused() -> None:
+    assert run_entrypoint("bash").stderr == (
+        "keyportal: what it starts is serve, migrate, manage or secrets, not what was given.\n"
+    )
+
+
+def run_entrypoint(*command: str, **given: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [CONTAINER / "entrypoint", *command],
+        env={"PATH": "/usr/bin:/bin", **given},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
+    )
+
+
 @every_service
 def test_a_service_is_given_settings_that_are_ones(service: dict[str, Any]) -> None:
     known = SETTINGS | OF_CADDY | {"POSTGRES_PASSWORD_FILE"}
