@@ -54,8 +54,9 @@ conformance: .venv/.dev ## Write docs/conformance.md, and what docs/threat-model
 	$(PYTHON) -m tests.conformance.report
 	$(PYTHON) -m tests.findings_page
 
-configuration: .venv/.dev ## Write the tables of docs/configuration.md from keyportal/options/
+configuration: .venv/.dev ## Write the tables of docs/configuration.md and docs/doctor.md from the code
 	$(PYTHON) -m tests.configuration_page
+	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -c "import django; django.setup(); from tests.doctor_page import write; write()"
 
 reference: .venv/.dev ## Write the description of the API (OpenAPI) from its views
 	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -m tests.api_description.write

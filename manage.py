@@ -8,8 +8,10 @@ import warnings
 from django.conf import settings
 from django.core.management import execute_from_command_line
 
+from keyportal.doctor.unreadable import print_unreadable
 from keyportal.errors.redacted_errors import DATABASE, in_short, print_redacted
 from keyportal.local.private_files import OTHERS
+from vault.errors import VaultError
 
 WITHOUT_SETTINGS = (["newkey"], ["newsecrets"])
 """Commands for a machine that has no configuration yet."""
@@ -22,7 +24,16 @@ def main() -> None:
     if sys.argv[1:2] in WITHOUT_SETTINGS:
         os.environ["DJANGO_SETTINGS_MODULE"] = "keyportal.first_secrets.settings"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
-    settings.INSTALLED_APPS  # noqa: B018  # reading one setting reads them all, also for the commands that do without
+    try:
+        settings.INSTALLED_APPS  # noqa: B018  # reading one setting reads them all, also for the commands that do without
+    except SystemExit as end:
+        if sys.argv[1:2] != ["doctor"]:
+            raise
+        unreadable = str(end.code).splitlines()
+    else:
+        unreadable = []
+    if unreadable:
+        sys.exit(print_unreadable(unreadable, for_programs="--json" in sys.argv))
     if sys.argv[1:2] not in FOR_OTHERS:
         os.umask(OTHERS)  # a dump of the database, a listing of keys: nobody else's
     # Django tells of a database that can't be asked in a warning which quotes libpq.
@@ -33,6 +44,8 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except DATABASE as error:
         problem = in_short(error)
+    except VaultError as error:  # its messages name rings and key ids, and no key
+        sys.exit(f"keyportal: {error}. Run the command with the key rings that the portal has.")
     if problem:  # outside of the handler: nobody finds the error with its text behind the exit
         sys.exit(f"keyportal: the database in DATABASE_URL reported an error: {problem}")
 

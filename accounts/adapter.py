@@ -30,9 +30,8 @@ from accounts.signals import signed_out
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
-from integrity.rings import sealing_ring
 from integrity.sealed import TamperedRowError
-from vault.sealing import seal, unseal
+from integrity.sealing import seal_value, unseal_value
 
 MFA_CONTEXT = ("mfa secret",)
 
@@ -168,12 +167,12 @@ class MFAAdapter(DefaultMFAAdapter):
     @override
     def encrypt(self, text: str) -> str:
         """Return the secret sealed, in base64."""
-        return base64.b64encode(seal(sealing_ring(), text, MFA_CONTEXT)).decode()
+        return base64.b64encode(seal_value(text, MFA_CONTEXT)).decode()
 
     @override
     def decrypt(self, encrypted_text: str) -> str:
         """Return the plaintext of a sealed secret. Raises `vault.errors.VaultError`."""
-        return unseal(sealing_ring(), base64.b64decode(encrypted_text), MFA_CONTEXT)
+        return unseal_value(base64.b64decode(encrypted_text), MFA_CONTEXT)
 
     @override
     def get_totp_issuer(self) -> str:

@@ -31,10 +31,9 @@ from django.utils import timezone
 from accounts.mail import Message
 from accounts.models import PendingMessage
 from integrity.hostile_rows import seal_of
-from integrity.rings import sealing_ring
 from integrity.sealed import confirm_rows
+from integrity.sealing import seal_value, unseal_value
 from vault.errors import SealBrokenError
-from vault.sealing import seal, unseal
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +92,7 @@ def send_after_commit(message: Message, *, what: str) -> None:
     host = urlsplit(settings.KEYPORTAL_URL).hostname
     headers = {"Message-ID": f"<{row.pk}@{host}>", "Date": formatdate()}
     content = json.dumps({"message": asdict(message), "headers": headers})
-    row.content = seal(sealing_ring(), content, _context(row.pk, what))
+    row.content = seal_value(content, _context(row.pk, what))
     row.save(force_insert=True)
     transaction.on_commit(message_committed().set, robust=True)
 
@@ -113,7 +112,7 @@ def claim(*, during: timedelta) -> ClaimedMessage | None:
 
 def unseal_message(claimed: ClaimedMessage) -> EmailMessage:
     """Return the e-mail. Raises `vault.errors.VaultError` if the portal did not write this content into this row."""
-    members: dict[str, Any] = json.loads(unseal(sealing_ring(), claimed.content, _context(claimed.id, claimed.what)))
+    members: dict[str, Any] = json.loads(unseal_value(claimed.content, _context(claimed.id, claimed.what)))
     return Message(**members["message"]).as_email(members["headers"])
 
 

@@ -19,6 +19,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 from accounts import pending
 from accounts.pending import ClaimedMessage
+from integrity.key_check import RingMisfitError
 
 AT_ONCE: Final = 50
 """Messages over one connection, because servers close a connection that goes on for too long."""
@@ -116,6 +117,8 @@ def _send(server: BaseEmailBackend, claimed: ClaimedMessage) -> bool:
     """Hand a message over and note the outcome; return whether the server accepted it."""
     try:
         server.send_messages([pending.unseal_message(claimed)])
+    except RingMisfitError:
+        raise
     except Exception as error:  # noqa: BLE001  # a fault in one message must not keep others from being sent
         counts().failed += 1
         counts().given_up += not pending.reschedule(claimed, error)

@@ -20,9 +20,9 @@ from django.db import DatabaseError
 from django.utils.crypto import get_random_string
 from typing_extensions import override
 
-from integrity.rings import sealing_ring
+from integrity.key_check import RingMisfitError
+from integrity.sealing import seal_value, unseal_value
 from vault.errors import VaultError
-from vault.sealing import seal, unseal
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class SessionStore(DatabaseStore):
         members = dict(session_dict)
         for name in SECRETS:
             if name in members:
-                sealed = seal(sealing_ring(), str(members[name]), [*context, name])
+                sealed = seal_value(str(members[name]), [*context, name])
                 members[name] = base64.b64encode(sealed).decode()
         return signing.dumps(members, salt=" ".join(context), serializer=JSONSerializer, compress=True)
 
@@ -88,9 +88,11 @@ class SessionStore(DatabaseStore):
             )
             for name in SECRETS:
                 if name in members:
-                    members[name] = unseal(sealing_ring(), base64.b64decode(members[name]), [*context, name])
+                    members[name] = unseal_value(base64.b64decode(members[name]), [*context, name])
         except signing.SignatureExpired:
             return {}
+        except RingMisfitError:
+            raise
         except (signing.BadSignature, VaultError, ValueError):
             logger.warning("integrity_violation: a session was not written for its row")
             return {}

@@ -20,6 +20,7 @@ from credentials.refusals import refusal_error
 from credentials.scopes.catalogue import catalogue
 from credentials.verdict_query.prepared import Placeholder, PreparedQuery, row_of
 from credentials.verified_cache.freshness import Lookup, get_or_load
+from integrity.key_check import confirm_rings
 from integrity.rings import index_ring
 from vault.digests import index_digest, index_digests
 from vault.secret_format import is_well_formed
@@ -63,6 +64,7 @@ def load(secret: str) -> VerifiedRecord | None:
         return None
     for found in _BY_DIGEST.fetch(*index_digests(index_ring(), secret)):
         return record_of(found.key, owner=found.owner, catalogue=found.catalogue, secret=found.secret)
+    confirm_rings()  # another host may have begun to write with a key that this process lacks
     return None
 
 

@@ -73,6 +73,7 @@ class EventType(StrEnum):
     RECOVERY_CODES_GENERATED = "recovery_codes_generated", "New recovery codes generated", Notifies.OWNER
     REFRESH_REUSE = "refresh_reuse", "Signed-in app ended: a refresh token was used twice"
     REVEAL_FAILED = "reveal_failed", "Secret not shown: it was changed outside the portal"
+    RING_KEY_FORGOTTEN = "ring_key_forgotten", "Ring key forgotten: no row needs it any more"
     SCOPE_ADDED = "scope_added", "Scope added to the catalogue"
     SCOPE_CHANGED = "scope_changed", "Scope changed in the catalogue"
     SCOPE_REMOVED = "scope_removed", "Scope removed from the catalogue"

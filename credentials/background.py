@@ -19,6 +19,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 
 from credentials.usage.flusher import flush_usage
 from credentials.verified_cache.freshness import freshness
+from integrity.key_check import RingMisfitError, confirm_rings
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +99,10 @@ def _can_query() -> bool:
     try:
         close_old_connections()
         freshness().open_current()
+        confirm_rings()  # each time: rows of another host would look forged without the key that it writes with
+    except RingMisfitError as error:
+        logger.warning("usage is waiting for matching key rings: %s", error)
+        return False
     except (DatabaseError, InterfaceError) as error:
         connection.close()
         logger.warning("usage is waiting to be written: %s", error)  # the log names its class and code

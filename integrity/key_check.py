@@ -1,17 +1,28 @@
-"""Check values of ring keys, which prove that the process has the rings that the database was written with.
+"""Check values of ring keys, which prove that a process has the rings that the database was written with.
 
 With a wrong index ring every key would look unknown, and clients would discard good credentials. So a process whose
 rings do not fit must not answer at all.
+
+A key's check value is stored with the first row that is written under it, in the same transaction. Reading stores
+none, so a process that only tries a ring leaves no trace. If all processes can read a key before one of them writes
+with it (`old,new` everywhere, then `new,old`), none ever lacks one.
 """
 
 from collections.abc import Iterator, Mapping
 from functools import cache
 from hmac import compare_digest
 
+from django.db import connection, transaction
+
 from integrity.models import KeyCheck
 from integrity.rings import index_ring, sealing_ring
+from vault.digests import VERSION as SEAL_VERSION
+from vault.digests import read_stamp
 from vault.errors import VaultError
-from vault.rings import KeyRing
+from vault.rings import KeyRing, RingKey
+
+_stored: set[tuple[str, str, bytes]] = set()
+"""Ring, key id and check value of the keys whose check values this process knows to be stored."""
 
 
 class RingMisfitError(VaultError):
@@ -19,16 +30,18 @@ class RingMisfitError(VaultError):
 
 
 def confirm_rings() -> None:
-    """Compare the rings with the database, and store check values for keys that are new to it.
+    """Compare the rings with the database. Writes nothing.
 
     Raises `RingMisfitError` if they differ, and `django.db.Error` if the database can't be queried.
     """
+    rows = [(ring, key_id, bytes(value)) for ring, key_id, value in KeyCheck.objects.values_list(*_COLUMNS)]
     for ring in (sealing_ring(), index_ring()):
-        known = {check.key_id: bytes(check.value) for check in KeyCheck.objects.filter(ring=ring.name)}
+        known = {key_id: value for name, key_id, value in rows if name == ring.name}
         for misfit in _misfits(ring, known):
             raise RingMisfitError(misfit)
-        new = [KeyCheck(ring=ring.name, key_id=key.id, value=key.check_value) for key in ring if key.id not in known]
-        KeyCheck.objects.bulk_create(new, ignore_conflicts=True)
+    _stored.intersection_update(rows)  # a value that was removed is stored again with the next row
+    if not connection.in_atomic_block:
+        _stored.update(rows)
 
 
 @cache
@@ -38,9 +51,54 @@ def confirm_rings_once() -> bool:
     return True
 
 
+def sealing_ring_to_write() -> KeyRing:
+    """Return the sealing ring for a row that is about to be written; stores the check value of its first key.
+
+    Raises `RingMisfitError` if the database was written with another key under the same id.
+    """
+    return _with_stored_value(sealing_ring())
+
+
+def index_key_to_write() -> RingKey:
+    """Return the first key of the index ring, likewise."""
+    return _with_stored_value(index_ring()).primary
+
+
+def confirm_key_of(ring: KeyRing, blob: bytes) -> None:
+    """Raise `RingMisfitError` if a value is stamped with a key that the database was written with and this ring lacks.
+
+    Then this process can't tell whether the value is good. Raises `django.db.Error`, too.
+    """
+    parts = read_stamp(blob, SEAL_VERSION)
+    if parts is not None and parts[0] not in ring:
+        confirm_rings()
+
+
+_COLUMNS = ("ring", "key_id", "value")
+
+
+def _with_stored_value(ring: KeyRing) -> KeyRing:
+    key = ring.primary
+    entry = (ring.name, key.id, key.check_value)
+    if entry in _stored:
+        return ring
+    new = KeyCheck(ring=ring.name, key_id=key.id, value=key.check_value)
+    KeyCheck.objects.bulk_create([new], ignore_conflicts=True)
+    # Another process may have been first, and may have another key under this id.
+    held = KeyCheck.objects.filter(ring=ring.name, key_id=key.id).values_list("value", flat=True).first()
+    if held is None or not compare_digest(bytes(held), key.check_value):
+        raise RingMisfitError(_is_another(ring, key.id))
+    transaction.on_commit(lambda: _stored.add(entry))
+    return ring
+
+
 def _misfits(ring: KeyRing, known: Mapping[str, bytes]) -> Iterator[str]:
     for key_id, check in known.items():
         if key_id not in ring:
             yield f"the {ring.name} ring lacks the key {key_id!r} that the database was written with"
         elif not compare_digest(check, ring[key_id].check_value):
-            yield f"key {key_id!r} of the {ring.name} ring is not the one that the database was written with"
+            yield _is_another(ring, key_id)
+
+
+def _is_another(ring: KeyRing, key_id: str) -> str:
+    return f"key {key_id!r} of the {ring.name} ring is not the one that the database was written with"

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from django.db import models, transaction
 from typing_extensions import override
 
+from integrity.key_check import confirm_key_of, sealing_ring_to_write
 from integrity.rings import sealing_ring
 from vault.digests import row_seal, row_seal_is_valid
 
@@ -73,14 +74,20 @@ class SealedRow(models.Model):
         return [self.PURPOSE, *(canonical(getattr(self, name)) for name in self.SEALED)]
 
     def make_seal(self) -> bytes:
-        """Return the seal of the row as it is in memory, under the primary sealing key."""
-        return row_seal(sealing_ring(), self.sealed_fields())
+        """Return the seal of the row as it is in memory, which is about to be written, under the first sealing key."""
+        return row_seal(sealing_ring_to_write(), self.sealed_fields())
 
     def seal_is_valid(self) -> bool:
-        """Return whether the row is as the portal wrote it; False if a sealed field was changed in the database."""
+        """Return whether the row is as the portal wrote it; False if a sealed field was changed in the database.
+
+        Raises `integrity.key_check.RingMisfitError` if this process lacks the key that it was sealed with.
+        """
         seal: object = self.seal  # SQLite accepts any value in any column, and bytes(10**9) is a gigabyte
-        blob = bytes(seal) if isinstance(seal, bytes | memoryview) else b""
-        return row_seal_is_valid(sealing_ring(), blob, self.sealed_fields())
+        blob, ring = bytes(seal) if isinstance(seal, bytes | memoryview) else b"", sealing_ring()
+        if row_seal_is_valid(ring, blob, self.sealed_fields()):
+            return True
+        confirm_key_of(ring, blob)
+        return False
 
 
 def canonical(value: Any) -> str | bytes:

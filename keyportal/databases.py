@@ -27,6 +27,8 @@ OF_POSTGRESQL: Final[Mapping[str, Any]] = {
     "keepalives_count": 2,
 }
 """Fail fast, because consumers wait for the verdict."""
+MAX_AGE: Final = 600
+"""Seconds after which a connection to PostgreSQL is replaced, so that all lead where new ones do."""
 TIMEOUTS: Final[Mapping[str, int]] = {"statement_timeout": 5000, "lock_timeout": 2000}
 """In ms, for a server's connections. The statement timeout is meant for pages; checking a credential takes 1 ms."""
 
@@ -34,13 +36,13 @@ TIMEOUTS: Final[Mapping[str, int]] = {"statement_timeout": 5000, "lock_timeout":
 def with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entry of DATABASES. DATABASE_URL takes precedence over libpq's variables, these over the defaults."""
     entry = given["DATABASE_URL"]
-    always = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True, **entry}
     if entry["ENGINE"] == SQLITE:
-        return {**always, "OPTIONS": _sqlite(entry["OPTIONS"])}
+        return {"CONN_MAX_AGE": None, **entry, "OPTIONS": _sqlite(entry["OPTIONS"])}
     variables = {"options": given["PGOPTIONS"], "connect_timeout": given["PGCONNECT_TIMEOUT"]}
     options = {**OF_POSTGRESQL, **{name: value for name, value in variables.items() if value != ""}, **entry["OPTIONS"]}
     # The server deletes PGPASSWORD from its environment, where libpq would look for it.
     password = entry["PASSWORD"] or given["PGPASSWORD"]
+    always = {"CONN_MAX_AGE": MAX_AGE, "CONN_HEALTH_CHECKS": True, **entry}
     return {**always, "ENGINE": POSTGRESQL, "OPTIONS": options, "PASSWORD": password}
 
 

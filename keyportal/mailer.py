@@ -15,7 +15,7 @@ from accounts.pending import Backlog, backlog, message_committed
 from accounts.sending import give_up_hopeless, send_due
 from credentials.runtime.database_writes import database_writes
 from credentials.verified_cache.freshness import freshness
-from integrity.key_check import RingMisfitError
+from integrity.key_check import RingMisfitError, confirm_rings
 from keyportal.errors.redacted_errors import in_short
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class Mailer:
 
     def _send(self) -> None:
         self._follow()
-        freshness().confirm_rings()  # with wrong rings nothing could be opened
+        confirm_rings()  # each time: another host may have begun to seal messages with a key that this one lacks
         while send_due(is_ending=self._ending.is_set):
             self._follow()
 

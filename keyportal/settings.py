@@ -31,6 +31,7 @@ KEYPORTAL_TLS_CERTIFICATE: str = str(_given["KEYPORTAL_TLS_CERTIFICATE"] or "")
 KEYPORTAL_TLS_KEY: str = str(_given["KEYPORTAL_TLS_KEY"] or "")
 KEYPORTAL_ENDS_TLS = bool(KEYPORTAL_TLS_CERTIFICATE and KEYPORTAL_TLS_KEY)
 KEYPORTAL_STRAY_NAMES = _configuration.stray
+KEYPORTAL_SETTINGS_FILES = _configuration.files
 CACHE_URL: str = _given["CACHE_URL"]
 KEYPORTAL_MACHINE_PATHS = ("/api/", "/oauth/", "/.well-known/", "/gateway/", "/healthz", "/readyz", "/metrics")
 KEYPORTAL_DIAGNOSE_PATHS = ("/diagnose/", "/diagnose")

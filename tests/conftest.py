@@ -29,7 +29,7 @@ from apikeys.models import APIKey
 from audit.origin import Origin
 from credentials.scopes.models import Scope
 from credentials.verified_cache.freshness import freshness
-from integrity.key_check import confirm_rings_once
+from integrity.key_check import confirm_rings_once, index_key_to_write, sealing_ring_to_write
 from keyportal.databases import SQLITE
 from tests.databases import portal_database
 from tests.oauth_client import OAuthClient
@@ -153,6 +153,8 @@ class Postman:
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """Make the database, and meet it as the start of a server does: queries are counted without those of the first."""
     with django_db_blocker.unblock():
+        sealing_ring_to_write()
+        index_key_to_write()
         freshness().confirm_rings()
         confirm_rings_once()
 

@@ -182,6 +182,8 @@ OPERATORS: Final[dict[str, Step]] = {
     "admin-policies": go("/admin/apikeys/keypolicy/"),
     "admin-policy": in_turn(go("/admin/apikeys/keypolicy/"), follow("Live")),
     "admin-find": go("/admin/tokens/tokenfamily/find/"),
+    "admin-doctor": go("/admin/keyportal/taskrun/doctor/"),
+    "admin-doctor-findings": send("/admin/keyportal/taskrun/doctor/", "Examine"),
     "admin-events": go("/admin/audit/event/"),
 }
 FILL: Final = (

@@ -23,8 +23,7 @@ from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
 from credentials.usage.models import SourceAddress
-from integrity.rings import sealing_ring
-from vault.sealing import seal, unseal
+from integrity.sealing import seal_value, unseal_value
 
 KEPT_FOR: Final = timedelta(hours=24)
 
@@ -74,7 +73,7 @@ def answer_once(
         key, answer = act()
         row = IdempotentAnswer(caller=call.caller, call=name, request=request, key=key)
         row.holds_secret = "secret" in answer.body
-        row.content = seal(sealing_ring(), json.dumps(asdict(answer)), row.sealing_context())
+        row.content = seal_value(json.dumps(asdict(answer)), row.sealing_context())
         row.save(force_insert=True)
     return answer, False
 
@@ -127,5 +126,5 @@ def _earlier_answer(
         raise AnswerDestroyedError("This call was carried out before. Its answer is no longer kept.")
     if earlier.holds_secret:
         record_event(EventType.SECRET_REPEATED, subject=f"key:{earlier.key_id}", origin=origin)
-    answer: dict[str, Any] = json.loads(unseal(sealing_ring(), bytes(earlier.content), earlier.sealing_context()))
+    answer: dict[str, Any] = json.loads(unseal_value(bytes(earlier.content), earlier.sealing_context()))
     return Answer(**answer)

@@ -12,9 +12,9 @@ from apikeys.services.secrets import may_reveal
 from audit.event_types import EventType
 from audit.origin import Origin
 from audit.services import record_event
-from integrity.rings import sealing_ring
+from integrity.key_check import RingMisfitError
+from integrity.sealing import unseal_value
 from vault.errors import VaultError
-from vault.sealing import unseal
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,9 @@ def reveal(*, secret: KeySecret, origin: Origin) -> str:
         with transaction.atomic():
             record_event(EventType.KEY_REVEALED, subject=f"key:{key.pk}", origin=origin, secret=secret.hint)
             emails.send_key_revealed(key, origin)
-            return unseal(sealing_ring(), bytes(secret.ciphertext), secret.sealing_context(key))
+            return unseal_value(bytes(secret.ciphertext), secret.sealing_context(key))
+    except RingMisfitError:
+        raise
     except VaultError as error:
         logger.exception("integrity_violation: the ciphertext of %s can't be decrypted", key.pk)
         # The rollback removed the event that says the secret was revealed, so record the failed attempt separately.

@@ -11,6 +11,7 @@ from django.db.models.sql.compiler import SQLCompiler
 from typing_extensions import override
 
 from credentials.scopes.models import Scope, is_built_in
+from integrity.key_check import confirm_key_of
 from vault.digests import row_seal_is_valid
 from vault.rings import KeyRing
 
@@ -79,7 +80,8 @@ def current_names() -> frozenset[str]:
 def names_in(ring: KeyRing, entries: str) -> frozenset[str]:
     """Return the names of the scopes that `catalogue` selected, except those that were not written by the portal.
 
-    Cached by the text, because the catalogue is the same for every key and seldom changes.
+    Cached by the text, because the catalogue is the same for every key and seldom changes. Raises `RingMisfitError` if
+    this process lacks the key that one was sealed with.
     """
     parts = entries.split(" ")
     names = set()
@@ -89,5 +91,6 @@ def names_in(ring: KeyRing, entries: str) -> frozenset[str]:
         if known or row_seal_is_valid(ring, bytes.fromhex(seal), [Scope.PURPOSE, raw, restricted]):
             names.add(raw.decode())
         else:
+            confirm_key_of(ring, bytes.fromhex(seal))
             logger.error("integrity_violation: the row seal of a scope does not match")
     return frozenset(names)

@@ -20,8 +20,8 @@ from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 from typing_extensions import override
 
-from credentials.verdict_query.postgresql.base import Connection
-from credentials.verdict_query.query_timeout import VERDICT_TIMEOUT, QueryTimeout, breaker
+from credentials.verdict_query.postgresql.base import Connection, DatabaseWrapper
+from credentials.verdict_query.query_timeout import LINE_TIMEOUT, VERDICT_TIMEOUT, QueryTimeout, breaker
 
 logger = logging.getLogger(__name__)
 
@@ -135,21 +135,32 @@ class _CompiledQuery(NamedTuple):
 def _execute(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run the query without a health check of the connection first, which would be another round trip.
 
-    A connection broken by a restart of the database is detected in use; then the query runs again over a fresh one.
+    A connection that a restart of the database broke, or that a proxy cut off, is detected in use; then the query runs
+    again over a fresh one.
     """
-    if connection.vendor == "postgresql" and breaker().retry_at and not breaker().allows():
-        raise OperationalError("the database did not answer a moment ago")
+    if connection.vendor == "postgresql":
+        if breaker().retry_at and not breaker().allows():
+            raise OperationalError("the database did not answer a moment ago")
+        if isinstance(connection, DatabaseWrapper):
+            connection.close_if_outdated()
     try:
-        return _fetch(compiled, values)
+        return _fetch(compiled, values, within=LINE_TIMEOUT)
     except (DatabaseError, InterfaceError) as error:
         if connection.in_atomic_block or not _deserves_another_try(error):
             raise
     connection.close()
-    return _fetch(compiled, values)
+    try:
+        return _fetch(compiled, values, within=VERDICT_TIMEOUT)
+    except QueryTimeout:
+        breaker().on_failure()
+        raise
 
 
-def _fetch(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    rows = _fetch_from_postgresql(compiled, values) if connection.vendor == "postgresql" else _run(compiled, values)
+def _fetch(compiled: _CompiledQuery, values: Sequence[Any], *, within: float) -> list[tuple[Any, ...]]:
+    if connection.vendor == "postgresql":
+        rows = _fetch_from_postgresql(compiled, values, within)
+    else:
+        rows = _run(compiled, values)
     connection.health_check_done = True  # type: ignore[attr-defined]  # Django's own attribute, unknown to its stubs
     return rows
 
@@ -162,8 +173,8 @@ def _run(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any, ...
     return _rows(connection.make_cursor(connection.connection.cursor()), compiled.plain, values)
 
 
-def _fetch_from_postgresql(compiled: _CompiledQuery, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Run the query within `VERDICT_TIMEOUT`, over a cursor with server-side parameters, which preparing needs."""
+def _fetch_from_postgresql(compiled: _CompiledQuery, values: Sequence[Any], within: float) -> list[tuple[Any, ...]]:
+    """Run the query within so many seconds, over a cursor with server-side parameters, which preparing needs."""
     try:
         connection.ensure_connection()
     except OperationalError as error:
@@ -177,7 +188,7 @@ def _fetch_from_postgresql(compiled: _CompiledQuery, values: Sequence[Any]) -> l
     else:
         cursor = connection.cursor()  # over another connection, if this one has just failed Django's health check
     raw: Connection = connection.connection
-    with raw.answer_within(VERDICT_TIMEOUT):
+    with raw.answer_within(within):
         return _rows(cursor, compiled.sql, values)
 
 
@@ -190,8 +201,6 @@ def _rows(cursor: CursorWrapper, sql: str, values: Sequence[Any]) -> list[tuple[
 
 def _deserves_another_try(error: Exception) -> bool:
     """Return whether a retry over a fresh connection may succeed. Switches preparing off if that is what failed."""
-    if isinstance(error, QueryTimeout):
-        return False
     if isinstance(error.__cause__, UNPREPARED):
         PreparedQuery.prepares = False
         logger.warning("queries are not prepared from now on: %s", type(error.__cause__).__name__)

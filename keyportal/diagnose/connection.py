@@ -25,7 +25,7 @@ def address_finding(arrival: Arrival, address: str, peer: str) -> Finding:
     """
     if not address:
         return _without_address(arrival)
-    if arrival.is_trusted and address != peer:
+    if arrival.is_trusted and (address != peer or arrival.names_client):
         return Finding(
             ADDRESS, "address_forwarded", Level.GOOD, f"{address}, which a trusted proxy reported in X-Forwarded-For."
         )

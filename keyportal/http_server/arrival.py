@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from audit.client_address import parse_address
 from keyportal.http_server.request import Request
 
 ARRIVAL: Final = "keyportal.arrival"
@@ -28,6 +29,8 @@ class Arrival(NamedTuple):
     """Whether others could have read the request on its way."""
     is_expected_host: bool
     """Whether the portal shows pages under the host that the request names."""
+    names_client: bool = False
+    """Whether X-Forwarded-For ends with an address, which may be the peer's own: of a client on the proxy's host."""
 
     def has(self, *names: str) -> bool:
         """Return whether any of these headers came."""
@@ -42,6 +45,7 @@ def arrival_of(request: Request) -> Arrival:
         is_encrypted=request.scheme == "https",
         is_in_clear=request.arrived_in_clear(),
         is_expected_host=all(map(_is_expected, request.header_values(b"host"))),
+        names_client=_ends_with_address(",".join(request.header_values(b"x-forwarded-for"))),
     )
 
 
@@ -59,6 +63,10 @@ def arrival_in(environ: Mapping[str, Any]) -> Arrival:
         is_in_clear=not is_encrypted,
         is_expected_host=True,
     )
+
+
+def _ends_with_address(forwarded: str) -> bool:
+    return parse_address(forwarded.rpartition(",")[2].strip()) is not None
 
 
 def _is_expected(host: str) -> bool:

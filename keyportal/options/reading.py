@@ -9,6 +9,7 @@ import re
 import stat
 import sys
 from collections.abc import Mapping, MutableMapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import environ
@@ -44,6 +45,8 @@ class Configuration(NamedTuple):
     """A sentence for each name that looks like a setting but is none."""
     for_the_process: dict[str, str]
     """Variables in `.env` that are not the portal's: libpq's certificates and the like."""
+    files: dict[str, Path]
+    """The file that each `NAME_FILE` names, by the name of the option."""
 
 
 def configure(process: MutableMapping[str, str]) -> Configuration:
@@ -77,7 +80,8 @@ def read_configuration(process: Mapping[str, str]) -> Configuration:
     names = {name.removesuffix(OF_A_FILE) for name in given}
     others = {name: value for name, value in in_file.items() if name.removesuffix(OF_A_FILE) not in values}
     others = {name: value for name, value in others.items() if not name.startswith(_NOT_FOR_THE_PROCESS)}
-    return Configuration(values, frozenset(names & values.keys()), stray, others)
+    files = {name: BASE_DIR / trim(given[name + OF_A_FILE]) for name in values if name + OF_A_FILE in given}
+    return Configuration(values, frozenset(names & values.keys()), stray, others, files)
 
 
 def read_option(option: Option, given: Mapping[str, str]) -> Any:

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.oauth_client import ClientKey, OAuthClient
+from tests.parallel import all_at_once
 from tests.portal import Portal
 from tests.portal_user import PortalUser
 from tests.proxy import Proxy
 from tests.staleness import IN_A_ROW, wait_until_refused
 from tests.waiting import DEADLINE, wait_until, wait_until_steady
 from tests.with_postgres import Cluster
+from vault.secret_format import new_secret
 
 pytestmark = [pytest.mark.once, pytest.mark.postgresql]
 AFTERWARDS = 40
@@ -109,6 +111,20 @@ def test_a_line_that_goes_dead_without_a_word_ends_the_lease(near: Portal, far: 
     proxy.deaf_to = b""
     wait_until_listening_again(far, kept, before)
     assert status_of(far, client) == 401
+
+
+@pytest.mark.finding("H49")
+def test_connections_that_a_proxy_has_swallowed_cost_nobody_an_answer(near: Portal, far: Portal, proxy: Proxy) -> None:
+    """The server behind it is well: each thread tries a fresh connection before anything is held back."""
+    client, stranger = new_client(near), new_secret("kp", "live")
+    unknown = {"Authorization": f"Bearer {stranger}"}
+    threads = 2 * far.threads
+    assert set(all_at_once(threads, lambda _: far.get("/gateway/auth", **unknown).status)) == {401}
+    assert set(all_at_once(threads, lambda _: far.get("/keys/", Cookie=f"sessionid={'a' * 43}").status)) == {302}
+    assert proxy.silence(b"") > threads
+    assert set(all_at_once(threads, lambda _: far.get("/gateway/auth", **unknown).status)) == {401}
+    assert set(all_at_once(threads, lambda _: status_of(far, client))) == {200}
+    assert set(all_at_once(threads, lambda _: far.get("/keys/", Cookie=f"sessionid={'a' * 43}").status)) == {302}
 
 
 @pytest.mark.security("R-01")

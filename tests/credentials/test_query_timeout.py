@@ -1,6 +1,7 @@
 """Queries to PostgreSQL that get no answer: they are given up, verdicts' first, and their connection with them."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -10,8 +11,16 @@ from django.db import connection as default
 from django.db.utils import ConnectionHandler
 from pytest_django import DjangoDbBlocker
 
+from credentials.verdict_query.postgresql import base
 from credentials.verdict_query.postgresql.base import Connection, DatabaseWrapper
-from credentials.verdict_query.query_timeout import QUERY_TIMEOUT, VERDICT_TIMEOUT, QueryTimeout, breaker
+from credentials.verdict_query.query_timeout import (
+    LINE_TIMEOUT,
+    QUERY_TIMEOUT,
+    VERDICT_TIMEOUT,
+    QueryTimeout,
+    breaker,
+    silent_connections,
+)
 from keyportal.databases import set_query_timeouts
 from tests.proxy import Proxy, proxy_to
 from tests.with_postgres import Cluster, postgres_cluster
@@ -44,6 +53,7 @@ def connection(
         yield own
         own.close()
     breaker.cache_clear()
+    silent_connections.cache_clear()
 
 
 def hang(connection: DatabaseWrapper) -> None:
@@ -59,7 +69,7 @@ def test_a_query_without_an_answer_is_given_up_with_its_connection(
     with pytest.raises(QueryTimeout):
         hang(connection)
     assert connection.connection.closed
-    assert breaker().retry_at
+    assert not breaker().retry_at  # one silent connection is no reason to hold back others
 
 
 def test_a_verdict_and_a_health_check_give_up_sooner_than_a_page(
@@ -79,7 +89,7 @@ def test_a_verdict_and_a_health_check_give_up_sooner_than_a_page(
         raw.execute("SELECT 1")
     assert connection.is_usable()
     raw.execute("SELECT 1")
-    assert given == [60.0, VERDICT_TIMEOUT, VERDICT_TIMEOUT, 60.0]
+    assert given == [60.0, VERDICT_TIMEOUT, LINE_TIMEOUT, 60.0]
 
 
 def test_a_server_process_waits_for_no_answer_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +99,7 @@ def test_a_server_process_waits_for_no_answer_for_ever(monkeypatch: pytest.Monke
     assert Connection.timeout == QUERY_TIMEOUT
 
 
+@pytest.mark.finding("H48")
 def test_a_command_waits_as_long_as_it_takes(connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
     """A migration may, and so may what it calls."""
     monkeypatch.setattr(Connection, "timeout", None)
@@ -110,3 +121,35 @@ def test_an_error_of_the_database_is_no_timeout(connection: DatabaseWrapper) -> 
     with pytest.raises(OperationalError) as raised, connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 1; SELECT pg_sleep(10)")
     assert not isinstance(raised.value, QueryTimeout)
+
+
+@pytest.mark.finding("H49")
+def test_connections_that_are_older_than_a_silent_one_are_replaced(connection: DatabaseWrapper) -> None:
+    connection.ensure_connection()
+    before = connection.connection
+    connection.close_if_outdated()
+    assert connection.is_usable()
+    assert connection.connection is before
+    silent_connections().on_silence()
+    assert not connection.is_usable()
+    connection.close_if_outdated()
+    connection.ensure_connection()
+    assert connection.connection is not before
+    assert connection.is_usable()
+
+
+@pytest.mark.finding("H49")
+def test_a_connection_has_a_largest_age(connection: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection.ensure_connection()
+    before, now = connection.connection, 1000.0
+    connection.close_at = now + 1
+    monkeypatch.setattr(base, "time", SimpleNamespace(monotonic=lambda: now))
+    connection.close_if_outdated()
+    assert connection.connection is before
+    now += 2
+    connection.in_atomic_block = True
+    connection.close_if_outdated()
+    assert connection.connection is before  # a transaction is never cut
+    connection.in_atomic_block = False
+    connection.close_if_outdated()
+    assert connection.connection is None

@@ -179,6 +179,7 @@ def test_http_1_0_in_chunks_is_the_last_request_and_expects_nothing(http_server:
     assert end.came == b""
 
 
+@pytest.mark.finding("H46")
 def test_the_bound_on_connections_follows_the_process(http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server makes the application first, and raises the limit afterwards."""
     monkeypatch.setattr("resource.getrlimit", lambda which: (1000, 1000))

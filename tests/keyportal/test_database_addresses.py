@@ -34,7 +34,7 @@ def test_without_options_the_portals_own_hold() -> None:
         "keepalives_interval": 1,
         "keepalives_count": 2,
     }
-    assert (entry["CONN_MAX_AGE"], entry["CONN_HEALTH_CHECKS"]) == (None, True)
+    assert (entry["CONN_MAX_AGE"], entry["CONN_HEALTH_CHECKS"]) == (600, True)
 
 
 @pytest.mark.parametrize(

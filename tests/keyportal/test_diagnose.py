@@ -71,6 +71,7 @@ def test_a_request_without_a_fault_is_found_good() -> None:
         (CLIENT, [f"Forwarded: for={OTHER}"], "address_header_ignored", CLIENT),
         (PROXY, [f"X-Forwarded-For: {OTHER}"], "address_forwarded", OTHER),
         (PROXY, [f"X-Forwarded-For: 198.51.100.1, {OTHER}"], "address_forwarded", OTHER),
+        (PROXY, [f"X-Forwarded-For: {PROXY}"], "address_forwarded", PROXY),  # a client on the proxy's own host
         (PROXY, [], "address_of_proxy", PROXY),
         (PROXY, [f"X-Real-IP: {OTHER}"], "address_of_proxy", PROXY),
         (PROXY, ["X-Forwarded-For: nonsense"], "address_of_proxy", PROXY),

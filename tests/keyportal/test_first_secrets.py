@@ -40,6 +40,7 @@ def newsecrets(folder: Path) -> list[str]:
     return out.getvalue().split()
 
 
+@pytest.mark.finding("H51")
 def test_newkey_needs_no_settings() -> None:
     printed = bare("newkey", "sealing")
     assert printed.stderr == ""

@@ -95,6 +95,7 @@ def test_bodies_of_pages_leave_room_for_machines(http_server: HTTPServer, monkey
     assert connect(http_server, HALF)[1].statuses == []
 
 
+@pytest.mark.finding("H46")
 def test_of_too_many_connections_the_one_goes_that_has_waited_longest(
     http_server: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

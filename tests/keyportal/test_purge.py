@@ -18,6 +18,7 @@ from accounts.forms import SIGN_UPS
 from accounts.models import AttemptWindow, PendingMessage, User
 from apikeys.expired_rows import NOTICES_KEPT_FOR
 from apikeys.models import APIKey, KeySecret, Notice
+from credentials.usage.models import AddressUsage, SourceAddress, Usage
 from keyportal import purge as purging
 from keyportal.models import TaskRun
 from keyportal.purge import BATCH, purge, purge_when_due
@@ -184,6 +185,20 @@ def test_a_secret_that_was_revoked_long_ago_becomes_unknown(make_key: MakeKey, s
     assert purge(by="test")["tombstones"] == 1
     assert set(KeySecret.objects.values_list("key", flat=True)) == {new.pk, alive.pk}
     assert APIKey.objects.count() == 3
+
+
+@pytest.mark.django_db
+@pytest.mark.finding("H51")
+def test_what_a_wrong_clock_counted_for_a_later_day_is_removed() -> None:
+    """A host that believed to be in 2107, and one whose clock is an hour ahead."""
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    for number, at in enumerate((hour, hour + timedelta(hours=1), hour.replace(year=2107))):
+        Usage.objects.create(credential="x", hour=at, entry_point="api", outcome="accepted", count=1)
+        SourceAddress.objects.create(credential="x", address=f"192.0.2.{number}", first_at=at, last_at=at)
+        AddressUsage.objects.create(credential="x", day=at.date(), address=f"192.0.2.{number}", count=1)
+    removed = purge(by="test")
+    assert (removed["usage"], removed["addresses"], removed["calls by address"]) == (1, 1, 1)
+    assert not Usage.objects.filter(hour__year=2107).exists()
 
 
 @pytest.mark.django_db

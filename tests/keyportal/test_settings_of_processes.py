@@ -172,6 +172,7 @@ def postgresql_settings(portal: Portal, *names: str, first: str = "") -> list[st
     return values
 
 
+@pytest.mark.finding("H48")
 @pytest.mark.postgresql
 def test_a_database_with_an_odd_password_and_a_schema_of_its_own(cluster: Cluster, tmp_path: Path) -> None:
     options = quote("-c search_path=portal -c statement_timeout=90s")
@@ -191,6 +192,7 @@ def test_a_database_with_an_odd_password_and_a_schema_of_its_own(cluster: Cluste
         portal.stop()
 
 
+@pytest.mark.finding("H48")
 @pytest.mark.postgresql
 def test_options_in_the_environment_hold_as_well(cluster: Cluster, tmp_path: Path) -> None:
     libpq = {"PGOPTIONS": "-c lock_timeout=7s -c search_path=portal", "PGPASSWORD": ODD_PASSWORD}

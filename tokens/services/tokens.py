@@ -20,16 +20,16 @@ from audit.origin import Origin
 from audit.services import record_event
 from credentials.record import VerifiedRecord
 from credentials.scopes.models import MANAGEMENT, Scope
-from integrity.key_check import confirm_rings_once
-from integrity.rings import index_ring
+from integrity.key_check import confirm_rings_once, index_key_to_write
 from integrity.sealed import swap
 from tokens import audiences
 from tokens.errors import InvalidGrantError, InvalidScopeError
+from tokens.identification import refresh_token_of
 from tokens.minting import about, sign_access_token
 from tokens.models import RefreshToken, TokenFamily
 from tokens.services.ending import end_family
 from vault.digests import index_digest
-from vault.secret_format import REFRESH, is_well_formed, new_secret
+from vault.secret_format import REFRESH, new_secret
 from vault.signing import Claims
 
 logger = logging.getLogger(__name__)
@@ -173,8 +173,7 @@ def _grant(requested: Collection[str] | None, available: Collection[str]) -> str
 
 
 def _find_token(secret: str) -> RefreshToken:
-    known = is_well_formed(settings.KEYPORTAL_BRAND, secret, (REFRESH,))
-    token = RefreshToken.objects.with_secret(secret).select_related("family__user").first() if known else None
+    token = refresh_token_of(secret)
     if token is None:
         raise InvalidGrantError
     if not (token.seal_is_valid() and token.family.seal_is_valid()):
@@ -213,7 +212,7 @@ def _is_new_device(family: TokenFamily) -> bool:
 
 def _new_refresh_token(family: TokenFamily, now: datetime) -> tuple[RefreshToken, str]:
     secret = new_secret(settings.KEYPORTAL_BRAND, REFRESH)
-    index_key = index_ring().primary
+    index_key = index_key_to_write()
     token = RefreshToken(family=family, digest=index_digest(index_key, secret), index_key_id=index_key.id)
     token.issued_at = now
     token.expires_at = min(now + timedelta(seconds=settings.KEYPORTAL_REFRESH_IDLE), family.expires_at)

@@ -5,6 +5,7 @@ server hangs or the network drops packets. Then every thread would wait, and eve
 """
 
 import contextlib
+import time
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ import psycopg
 from django.db.backends.postgresql import base
 from typing_extensions import override
 
-from credentials.verdict_query.query_timeout import VERDICT_TIMEOUT, QueryTimeout, breaker
+from credentials.verdict_query.query_timeout import LINE_TIMEOUT, QueryTimeout, breaker, silent_connections
 
 
 class Connection(psycopg.Connection[Any]):
@@ -23,6 +24,10 @@ class Connection(psycopg.Connection[Any]):
     """Seconds, for all connections of this process; None for none, as in management commands."""
     _timeout_of_block: float | None = None
     """A shorter one, for the block of `answer_within`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.made_at = time.monotonic()
 
     @contextlib.contextmanager
     def answer_within(self, seconds: float) -> Iterator[None]:
@@ -41,7 +46,7 @@ class Connection(psycopg.Connection[Any]):
             answer = super().wait(gen, interval, seconds)
         except psycopg.errors._WaitTimeout as error:
             self.close()  # its next answer could belong to this query
-            breaker().on_failure()
+            silent_connections().on_silence()
             raise QueryTimeout("the database did not answer in time") from error
         if breaker().retry_at:
             breaker().on_success()
@@ -59,7 +64,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @override
     def is_usable(self) -> bool:
-        """Return whether the server answers, within the timeout of a verdict: a health check precedes it."""
+        """Return whether the server answers soon: if not, Django makes another connection."""
         raw = self.connection
-        with raw.answer_within(VERDICT_TIMEOUT) if isinstance(raw, Connection) else contextlib.nullcontext():
+        if isinstance(raw, Connection) and silent_connections().includes(raw.made_at):
+            return False
+        with raw.answer_within(LINE_TIMEOUT) if isinstance(raw, Connection) else contextlib.nullcontext():
             return super().is_usable()
+
+    def close_if_outdated(self) -> None:
+        """Close the connection if it has reached its largest age (CONN_MAX_AGE), or may be cut off unnoticed."""
+        raw = self.connection
+        if raw is None or self.in_atomic_block:
+            return
+        is_too_old = self.close_at is not None and time.monotonic() >= self.close_at
+        if is_too_old or silent_connections().includes(raw.made_at):
+            self.close()
