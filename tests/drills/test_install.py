@@ -1,5 +1,6 @@
 """docs/operations.md from its first command to its last, on a fresh Debian machine; then what happens to it there."""
 
+import json
 import re
 import shutil
 import socket
@@ -13,7 +14,7 @@ import pytest
 
 from tests.drills.figures import write_figures
 from tests.drills.machine import Machine, fresh_machine
-from tests.drills.page import HOST, script
+from tests.drills.page import HOST, blocks, script
 from tests.drills.visitor import Visitor, link_in
 from tests.mail_server import MailServer, mail_server
 from tests.processes import ROOT
@@ -106,6 +107,20 @@ def test_the_page_leads_to_a_portal_in_a_quarter_of_an_hour(installed: Installed
     )
 
 
+def test_the_doctor_finds_nothing_wrong_with_it(installed: Installed) -> None:
+    """But for what the page leaves to the operator: a second factor, and a certificate that others trust."""
+    (command,) = blocks("### Check it")
+    define = 'manage() { runuser -u keyportal -- /srv/keyportal/.venv/bin/python /srv/keyportal/manage.py "$@"; }\n'
+
+    def found() -> dict[str, Any]:
+        seen = installed.machine.run(define + command.replace("doctor", "doctor --json"), check=False)
+        return {finding["code"]: finding for finding in json.loads(seen.stdout)["findings"]}
+
+    wait_until(lambda: "no_workers" not in found())
+    worse = {code: finding for code, finding in found().items() if finding["level"] in ("warning", "problem")}
+    assert worse.keys() == {"operators_one_factor"}, worse
+
+
 def test_nothing_is_open_to_other_users_of_the_machine(installed: Installed) -> None:
     for look in ("ls /etc/keyportal/secrets", "cat /srv/keyportal/.env", "ls /srv/keyportal/var"):
         assert installed.machine.says(look) != ""
@@ -140,7 +155,7 @@ def main_process(machine: Machine) -> str:
 
 
 def test_what_is_killed_comes_back_and_the_key_goes_on(installed: Installed, visitor: Visitor) -> None:
-    secret = installed.machine.says(f"{MANAGE} createkey operator@example.com --name drill")
+    secret = installed.machine.says(f"{MANAGE} createkey ops@example.com --name drill")
     for number, target in (("KILL", "main"), ("KILL", "all"), ("TERM", "main")):
         before = main_process(installed.machine)
         installed.machine.run(f"systemctl kill --signal={number} --kill-whom={target} keyportal")
