@@ -8,11 +8,12 @@ PYTHON := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE :=
 PORT ?= 8000
 ARGS ?=
+IMAGE ?= localhost/keyportal:latest
 # A file's tests stay together, because they share started servers; and in order, because Chromium's come last.
 # Three at a time on two cores, because many wait for a server.
 PYTEST := $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-.PHONY: help run test quick coverage mutants lint conformance configuration reference verdicts dev audit bench screenshots lighthouse clean
+.PHONY: help run test quick coverage mutants lint conformance configuration reference verdicts hashes dev audit image drill bench screenshots lighthouse clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,10 +65,21 @@ reference: .venv/.dev ## Write the description of the API (OpenAPI) from its vie
 verdicts: .venv/.dev ## Write clients/verdicts.json, the cases of everybody who judges credentials, from the portal's own check
 	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -c "import django; django.setup(); from tests.clients.verdict_file import FILE, render; FILE.write_text(render())"
 
+hashes: .venv/.runtime ## Write requirements-hashed.txt: the pinned packages with the hashes of their wheels (needs the network)
+	$(PYTHON) deploy/local/write-hashes
+
 dev: .venv/.dev ## Install what working on the portal needs
 
 audit: .venv/.dev ## Look the pinned packages up in the advisory database (needs the network)
 	.venv/bin/pip-audit -r requirements.txt -r requirements-tracing.txt --disable-pip --no-deps
+
+image: .venv/.runtime ## Build the container image, as root and without a registry; fails above 120 MB (IMAGE=localhost/keyportal:latest)
+	@[[ -z "$$(deploy/local/system-packages --only buildah debootstrap)" ]]
+	deploy/container/build $(IMAGE)
+
+drill: .venv/.dev ## Do for real what takes minutes: installing, the container; as root on Debian (ARGS= for pytest)
+	@[[ -z "$$(deploy/local/system-packages buildah debootstrap)" ]]
+	$(PYTHON) -m pytest -n 0 -m drill tests/drills $(ARGS)
 
 bench: .venv/.bench ## Measure what the check of a credential costs, beside other libraries (ROUNDS=10 SECONDS=2)
 	@[[ -z "$$(deploy/local/system-packages wrk)" ]]

@@ -13,15 +13,19 @@ from keyportal.errors.redacted_errors import DATABASE, in_short, print_redacted
 from keyportal.local.private_files import OTHERS
 from vault.errors import VaultError
 
+WITHOUT_SETTINGS = (["newkey"], ["newsecrets"])
+"""Commands for a machine that has no configuration yet."""
 FOR_OTHERS = (["collectstatic"], ["makemigrations"], ["squashmigrations"], ["startapp"])
 """Commands that write what other users read: a web server, a colleague."""
 
 
 def main() -> None:
     """Run the command. Without a configuration the settings say in a line what is wrong, and end the process."""
+    if sys.argv[1:2] in WITHOUT_SETTINGS:
+        os.environ["DJANGO_SETTINGS_MODULE"] = "keyportal.first_secrets.settings"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
     try:
-        settings.SECRET_KEY  # noqa: B018  # reading one setting reads them all, also for the commands that do without
+        settings.INSTALLED_APPS  # noqa: B018  # reading one setting reads them all, also for the commands that do without
     except SystemExit as end:
         if sys.argv[1:2] != ["doctor"]:
             raise

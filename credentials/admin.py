@@ -9,15 +9,13 @@ from django.http import HttpRequest
 from typing_extensions import override
 
 from accounts.hide_secrets import HideSecretsMixin
-from accounts.names import clean_text
 from accounts.operators import OperatorAdmin, ReadOnlyAdmin
 from accounts.way_back import WayBack
 from audit.origin import Origin
 from credentials.scopes import services
+from credentials.scopes.descriptions import clean_description
 from credentials.scopes.models import BUILT_IN, Scope
 from credentials.usage.models import SourceAddress, Usage
-
-DESCRIPTION_LENGTH = 200
 
 
 class ScopeForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
@@ -29,7 +27,7 @@ class ScopeForm(HideSecretsMixin, forms.ModelForm):  # type: ignore[type-arg]  #
 
     def clean_description(self) -> str:
         """Return the description, cleaned. Raises `ValidationError`."""
-        return clean_text(self.cleaned_data["description"], what="A description", max_length=DESCRIPTION_LENGTH)
+        return clean_description(self.cleaned_data["description"])
 
 
 @admin.register(Scope)

@@ -5,6 +5,7 @@ import os
 import django
 from django.core.handlers.wsgi import WSGIHandler
 
+from keyportal.http_server.service_manager import service_manager
 from keyportal.process_environment import forget_environment
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "keyportal.settings")
@@ -25,4 +26,5 @@ prepare_static_files()
 django_application = WSGIHandler()  # it looks for static files when it is created
 application = HTTPServer(django_application)
 PrivateConnection.makes_files = False
+service_manager.take_address(os.environ)
 forget_environment(os.environ)

@@ -23,7 +23,7 @@ logger_class = "keyportal.http_server.worker.Logger"
 preload_app = True
 """Settings are read and checked once, and the workers share the memory of what is the same for all."""
 workers = settings.KEYPORTAL_WORKERS
-bind = ["127.0.0.1:8000"]
+bind = list(settings.KEYPORTAL_BIND)
 certfile = settings.KEYPORTAL_TLS_CERTIFICATE or None
 keyfile = settings.KEYPORTAL_TLS_KEY or None
 backlog = 1024

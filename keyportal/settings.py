@@ -25,6 +25,7 @@ KEYPORTAL_URL: str = _given["KEYPORTAL_URL"]
 KEYPORTAL_LOCAL: bool = _given["KEYPORTAL_LOCAL"]
 KEYPORTAL_AUDIENCE: str = _given["KEYPORTAL_AUDIENCE"] or KEYPORTAL_URL
 KEYPORTAL_LISTEN_URL: str = listen_address(_given)
+KEYPORTAL_BIND: tuple[str, ...] = _given["KEYPORTAL_BIND"]
 KEYPORTAL_WORKERS: int = _given["KEYPORTAL_WORKERS"]
 KEYPORTAL_TLS_CERTIFICATE: str = str(_given["KEYPORTAL_TLS_CERTIFICATE"] or "")
 KEYPORTAL_TLS_KEY: str = str(_given["KEYPORTAL_TLS_KEY"] or "")
@@ -63,6 +64,7 @@ SILENCED_SYSTEM_CHECKS = [
 
 INSTALLED_APPS = [
     "keyportal.apps.FrameConfig",
+    "keyportal.first_secrets",
     "integrity.apps.IntegrityConfig",
     "audit.apps.AuditConfig",
     "accounts.apps.AccountsConfig",

@@ -97,13 +97,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is for the other database, and what this machine lacks, as `make test` has announced.
 
-    KEYPORTAL_TEST_WITHOUT names the marks.
+    KEYPORTAL_TEST_WITHOUT names the marks. Drills are for `make drill`, which asks for them by their mark.
     What takes long comes first, so that no core is idle at the end. What drives Chromium comes last, because Playwright
     leaves an event loop running in the thread of the tests, and Django refuses to speak to a database there.
     """
     without = set(filter(None, os.environ.get("KEYPORTAL_TEST_WITHOUT", "").split(",")))
     if settings.DATABASES["default"]["ENGINE"] == SQLITE:
         without.add("second")
+    if "drill" not in config.getoption("markexpr"):
+        without.add("drill")
     left_out = [item for item in items if without & {mark.name for mark in item.iter_markers()}]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

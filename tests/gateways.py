@@ -170,6 +170,7 @@ def portal_behind_nginx(folder: Path, port: int, plain: int, portal: int) -> Ite
         "listen 443 ": f"listen 127.0.0.1:{port} ",
         r"https://\$server_name": f"https://127.0.0.1:{port}",
         "/var/log/nginx/": f"{folder}/",
+        "/var/www/html": f"{folder}/html",
     }
     with running_nginx(folder, ["portal"], [port, plain], changes):
         yield

@@ -25,8 +25,11 @@ STARTERS: Final[tuple[object, ...]] = (
     with_postgres.postgres_cluster,
 )
 """What starts a process: a test that uses one of these, by whatever way, is not quick."""
-PROGRAMS: Final = ("browser", "nginx", "edge", "caddy", "haproxy", "redis", "pgbouncer", "postgresql", "prometheus")
-SLOW_MARKS: Final = ("sweep", *PROGRAMS, "second")
+PROGRAMS: Final = (
+    *("browser", "nginx", "edge", "caddy", "haproxy", "redis", "pgbouncer", "postgresql"),
+    *("systemd", "prometheus"),
+)
+SLOW_MARKS: Final = ("drill", "sweep", *PROGRAMS, "second")
 
 
 def is_quick(item: pytest.Function) -> bool:

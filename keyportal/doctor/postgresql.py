@@ -16,10 +16,8 @@ from keyportal.doctor.findings import Finding, problem, warning
 from keyportal.doctor.nearness import is_on_this_host
 from keyportal.errors.redacted_errors import in_short
 
-OLDEST: Final = 13
+OLDEST: Final = 15
 SUPPORTED_UNTIL: Final = {
-    13: date(2025, 11, 13),
-    14: date(2026, 11, 12),
     15: date(2027, 11, 11),
     16: date(2028, 11, 9),
     17: date(2029, 11, 8),
@@ -39,7 +37,7 @@ UNSAFE: Final = {
 
 TOO_OLD = problem(
     "postgresql_too_old",
-    meaning="The portal needs PostgreSQL 13 or later.",
+    meaning="The portal is made for PostgreSQL 15 or later, and tested with it.",
     advice="Upgrade the server.",
 )
 UNSUPPORTED = warning(

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from keyportal.http_server import succession
 from keyportal.http_server.bounds import HEAD_WITHIN, LINGER, READY_WITHIN, SUCCEEDED_WITHIN
+from keyportal.http_server.service_manager import service_manager
 
 SWITCH: Final = 0.001
 """Seconds after which a computing thread must yield to others, such as the event loop, which answers verdicts."""
@@ -92,6 +93,7 @@ class Worker(GunicornWorker):
         tls = sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
         servers = [await self._server(listener, tls) for listener in self.sockets]
         succession.announce(self.generation)
+        service_manager.notify_ready()
         self.log.info("Started worker %s", os.getpid())
         while self.ppid == os.getppid() and (self.alive or self._is_needed()):
             self.notify()

@@ -1,12 +1,14 @@
-"""The portal's URL and further hosts, normalized to the one spelling that everything else uses.
+"""The portal's URL, further hosts, and where it listens, normalized to the one spelling that everything else uses.
 
 Issuer, links, origins and allowed hosts are compared character by character (RFC 8414 §3.3), but operators write
 capitals, the default port, a slash or a dot at the end.
 """
 
 import re
-from ipaddress import IPv6Address, ip_address
-from typing import Final
+from dataclasses import replace
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Final
 
 from keyportal.options.kinds import Kind, UnsuitableError, list_of
 
@@ -19,6 +21,8 @@ _LABEL: Final = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _NAME: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _NUMBER: Final = re.compile(r"(.*\.)?[0-9]+")
 _MAX_NAME: Final = 253  # characters of a name (RFC 1035 §2.3.4)
+_SOCKET: Final = re.compile(r"unix:/[!-~]{1,100}")
+"""The path of a Unix socket; the kernel takes at most 107 bytes."""
 _NO_NAME: Final = "its host is neither a name nor an address"
 
 
@@ -30,6 +34,31 @@ def portal_address() -> Kind:
 def hosts() -> Kind:
     """Return the kind of a list of host names."""
     return list_of(Kind("host", "a host name, without scheme and port", _host_alone), "hosts")
+
+
+def listeners() -> Kind:
+    """Return the kind of a list of addresses to listen at, one or more, as gunicorn writes them."""
+    expected = "an IP address and a port, such as 127.0.0.1:8000 or [::1]:8000, or unix:/ and the path of a socket"
+    several = list_of(Kind("address", expected, _listener), "addresses")
+    return replace(several, read=partial(_at_least_one, several))
+
+
+def _at_least_one(several: Kind, text: str) -> Any:
+    found = several.read(text)
+    if not found:
+        raise UnsuitableError("must be one address or more")
+    return found
+
+
+def _listener(text: str) -> str:
+    if _SOCKET.fullmatch(text):
+        return text
+    parts = _AUTHORITY.fullmatch(text)
+    port = _PORT.fullmatch((parts and parts[2]) or "")
+    if parts is None or port is None or int(port[1]) > HIGHEST or "%" in text:  # nor a zone
+        raise ValueError
+    host = f"[{IPv6Address(parts[1][1:-1])}]" if text.startswith("[") else str(IPv4Address(parts[1]))
+    return f"{host}:{int(port[1])}"
 
 
 def _portal_address(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from keyportal.options import addresses
-from keyportal.options.hosts import hosts, portal_address
+from keyportal.options.hosts import hosts, listeners, portal_address
 from keyportal.options.kinds import (
     MAX_LENGTH,
     Kind,
@@ -175,6 +175,14 @@ GROUPS: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
     ),
     "The server": (
+        Option(
+            "KEYPORTAL_BIND",
+            listeners(),
+            "127.0.0.1:8000",
+            "where the server listens, unless gunicorn's `--bind` says otherwise; `0.0.0.0` and `[::]` are all "
+            "addresses of the machine",
+            example="10.1.0.5:8000, unix:/run/keyportal/socket",
+        ),
         Option(
             "KEYPORTAL_WORKERS",
             whole(1, 1024),

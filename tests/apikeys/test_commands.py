@@ -115,7 +115,7 @@ def test_createkey_says_which_scopes_are_unknown_and_where_they_are_added(
         command("createkey", developer.email, "--name", "x", *arguments)
     assert str(caught.value) == (
         "--scope (index 0): This scope isn't in the catalogue. --scope (index 2): This scope isn't in the catalogue. "
-        "Add scopes in the operators' site: /admin/, Scopes."
+        "Add scopes with createscope, or in the operators' site: /admin/, Scopes."
     )
 
 
@@ -280,6 +280,42 @@ def test_newkey_prints_an_entry_that_fits_a_ring(command: Any, ring: str) -> Non
 def test_newkey_prints_a_signing_key(command: Any, algorithm: str) -> None:
     assert SigningRing.parse(command("newkey", "signing", "--alg", algorithm)).primary.algorithm == algorithm
     assert SigningRing.parse(command("newkey", "signing")).primary.algorithm == "ES256"
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_createscope_adds_a_scope_that_keys_can_have_at_once(command: Any, developer: User, restricted: bool) -> None:
+    options = ["--operators-only"] if restricted else []
+    assert command("createscope", "reports:read", "--description", " Read  reports ", *options) == "reports:read\n"
+    scope = Scope.objects.get(pk="reports:read")
+    assert (scope.description, scope.restricted, scope.seal_is_valid()) == ("Read reports", restricted, True)
+    assert Event.objects.get(verb="scope_added").actor == "command:createscope"
+    grants = ["--restricted"] if restricted else []
+    assert command("createkey", developer.email, "--name=made", "--scope=reports:read", *grants)
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "message"),
+    [
+        ("Reports", "Read reports", "Lower-case words"),
+        ("a" * 65, "Read reports", "at most 64 characters"),
+        ("", "Read reports", "blank"),
+        ("reports:write", "", "needs at least one visible character"),
+        ("reports:write", "x" * 201, "up to 200 characters"),
+        ("keys:read", "Taken", "has a scope of this name"),
+    ],
+)
+def test_createscope_refuses_what_the_admin_site_refuses(
+    command: Any, name: str, description: str, message: str
+) -> None:
+    before = Scope.objects.count()
+    with pytest.raises(CommandError, match=message):
+        command("createscope", name, "--description", description)
+    assert Scope.objects.count() == before
+
+
+def test_createscope_refuses_a_secret_in_a_description(command: Any, make_key: MakeKey) -> None:
+    with pytest.raises(CommandError, match="contains a secret"):
+        command("createscope", "reports:write", "--description", f"See {make_key()[1]}")
 
 
 def test_localsetup_is_for_local_mode(command: Any) -> None:

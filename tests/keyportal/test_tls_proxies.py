@@ -56,6 +56,18 @@ def test_a_page_is_led_to_https_and_a_machine_is_told(front: Front) -> None:
     assert front.answered() == answered  # none of it came to the portal
 
 
+def test_the_authority_of_the_certificate_gets_its_answer_over_plain_http(front: Front) -> None:
+    """ACME's HTTP-01 (RFC 8555 §8.3): for nginx, certbot puts a file there. Caddy answers those of its own."""
+    if front.name == "caddy":
+        assert exchange(front.plain, head("GET", "/.well-known/acme-challenge/token")).status == 403
+        return
+    (challenges := front.folder / "html/.well-known/acme-challenge").mkdir(parents=True)
+    (challenges / "token").write_text("token.thumbprint")
+    answer = exchange(front.plain, head("GET", "/.well-known/acme-challenge/token"))
+    assert (answer.status, answer.body) == (200, b"token.thumbprint")
+    assert exchange(front.plain, head("GET", "/.well-known/acme-challenge/other")).status == 404
+
+
 @pytest.mark.finding("H18")
 @pytest.mark.parametrize("path", ["/gateway/auth", "/api/v1/me", "/oauth/introspect", "/", "/keys/"])
 def test_another_name_is_not_answered_with_200(front: Front, path: str) -> None:

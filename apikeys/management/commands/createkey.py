@@ -71,7 +71,7 @@ def _explain(error: APIKeyError) -> str:
     """Return why there is no key, and what the operator at the command line can do about it."""
     if isinstance(error, UnknownScopeError):
         faults = [f"--scope (index {place}): This scope isn't in the catalogue." for place in error.places]
-        return " ".join([*faults, "Add scopes in the operators' site: /admin/, Scopes."])
+        return " ".join([*faults, "Add scopes with createscope, or in the operators' site: /admin/, Scopes."])
     if isinstance(error, ReservedScopeError):
         return f"{error} Add --restricted to grant {'it' if len(error.names) == 1 else 'them'}."
     return str(error)

@@ -1,0 +1,1 @@
+"""Commands that need no settings: `manage.py` runs them with `keyportal/first_secrets/settings.py`."""
