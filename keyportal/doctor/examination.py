@@ -32,7 +32,6 @@ WAITING: Final[tuple[Examination, ...]] = (mail.examine, shared_counter.examine)
 """Those that may wait for another server, and use no database."""
 OUTSIDE: Final[tuple[Callable[[Site], Iterable[Finding]], ...]] = (reach.examine, encryption.examine, proxy.examine)
 
-FAILURE: Final = "an examination failed: %s"
 FAILED = problem(
     "not_examined",
     meaning="What this examination looks at may be well or not.",
@@ -64,7 +63,7 @@ def _outside(site: Site) -> Iterator[Finding]:
             yield reach.UNREACHABLE.found(f"The address can't be reached: {in_short(error)}.")
             return
         except Exception as error:
-            logger.exception(FAILURE, examination.__module__)
+            logger.exception("an examination failed: %s", examination.__module__)
             yield _failure(examination, error)
 
 
@@ -78,7 +77,7 @@ def _findings(examination: Examination) -> list[Finding]:
         if not any(one.code == database.AWAY.code for one in found):
             logger.info("an examination needs the database: %s", examination.__module__)
     except Exception as error:
-        logger.exception(FAILURE, examination.__module__)
+        logger.exception("an examination failed: %s", examination.__module__)
         found.append(_failure(examination, error))
     return found
 

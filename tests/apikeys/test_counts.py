@@ -12,7 +12,7 @@ from apikeys import services
 from apikeys.counts import expiring_keys, former_secrets
 from apikeys.models import APIKey
 from credentials.usage.models import SourceAddress
-from integrity.key_check import confirm_rings, primary_keys_since
+from integrity.key_check import confirm_rings, index_key_to_write, primary_keys_since, sealing_ring_to_write
 from integrity.models import KeyCheck
 from tests.conftest import ORIGIN, MakeKey
 
@@ -69,7 +69,10 @@ def test_each_uses_its_index() -> None:
 
 def test_the_age_of_each_ring_is_known_and_a_new_signing_key_noted() -> None:
     KeyCheck.objects.all().delete()
-    confirm_rings()
+    assert primary_keys_since().keys() == {"signing"}  # nothing was written with the others yet
+    confirm_rings()  # this process notices that they are gone
+    sealing_ring_to_write()
+    index_key_to_write()
     since = primary_keys_since()
     assert since.keys() == {"sealing", "index", "signing"}
     assert KeyCheck.objects.filter(ring="signing").count() == 1

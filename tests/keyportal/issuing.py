@@ -15,7 +15,7 @@ from tests.portal import ROOT
 from tokens import services as tokens
 from tokens.models import RefreshToken, TokenFamily
 
-MAKERS: Final = {"new_secret", "sign_access_token", "add_secret", "unseal"}
+MAKERS: Final = {"new_secret", "sign_access_token", "add_secret", "unseal_value"}
 """What makes a secret or a token, or gets a stored one out."""
 ROOMS: Final = ("accounts", "apikeys", "credentials", "tokens", "gateway", "keyportal")
 
