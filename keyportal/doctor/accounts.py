@@ -6,6 +6,7 @@ from typing import Final
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 
+from accounts.issuing import current_suspension
 from accounts.models import User
 from apikeys.models import APIKey, KeyPolicy
 from credentials.scopes.models import BUILT_IN, Scope
@@ -40,6 +41,11 @@ TAMPERED = problem(
     meaning="Somebody has written to the database past the portal. The rows give no rights meanwhile.",
     advice="Find out who can write to the database. The lists in /admin/ mark the rows (“row seal matches”).",
 )
+SUSPENDED = note(
+    "issuing_suspended",
+    meaning="Nobody can sign up, create a key or get a token. What exists goes on.",
+    advice="When the incident is over: `python manage.py newcredentials on`, or /admin/, New credentials.",
+)
 
 
 def examine() -> Iterator[Finding]:
@@ -53,6 +59,8 @@ def examine() -> Iterator[Finding]:
         yield ONE_FACTOR.found(f"{len(weak)} of {len(operators)} operators have no second factor.")
     if not settings.KEYPORTAL_LOCAL and User.objects.filter(email__in=SAMPLES, is_active=True).exists():
         yield SAMPLE.found("The sample accounts of local mode are active.")
+    if current_suspension() is not None:
+        yield SUSPENDED.found("New credentials are suspended.")
     scopes = list(Scope.objects.exclude(name__in=BUILT_IN))
     if not scopes:
         yield NO_SCOPE.found("The catalogue has no scope of your own.")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from datetime import timedelta
 from importlib import metadata
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -242,10 +243,10 @@ def test_the_kind_of_a_file_system_is_that_of_the_innermost_mount() -> None:
 
 def test_what_is_overdue_is_found(make_key: MakeKey) -> None:
     assert "purge_overdue" in codes(tasks.examine())
-    run = TaskRun.objects.create(task="purge", started_at=timezone.now(), by="test")
+    run = TaskRun.objects.create(task="purge", started_at=timezone.now(), finished_at=timezone.now(), by="test")
     key, _ = make_key()
     assert codes(tasks.examine()) == set()
-    TaskRun.objects.filter(pk=run.pk).update(started_at=timezone.now() - timedelta(hours=4))
+    TaskRun.objects.filter(pk=run.pk).update(finished_at=timezone.now() - timedelta(hours=4))
     APIKey.objects.filter(pk=key.pk).update(notice_at=timezone.now() - timedelta(hours=4))
     PendingMessage.objects.create(what="test", created_at=timezone.now() - timedelta(minutes=6))
     PendingMessage.objects.create(what="test", given_up_at=timezone.now())
@@ -253,7 +254,7 @@ def test_what_is_overdue_is_found(make_key: MakeKey) -> None:
 
 
 def test_a_chain_that_is_behind_is_found(developer: User) -> None:
-    TaskRun.objects.create(task="purge", started_at=timezone.now(), by="test")
+    TaskRun.objects.create(task="purge", started_at=timezone.now(), finished_at=timezone.now(), by="test")
     with time_machine.travel(timezone.now() - timedelta(hours=2)):
         record_event(EventType.LOGGED_OUT, subject=f"user:{developer.pk}", origin=Origin(actor="test"))
     assert codes(tasks.examine()) == {"chain_behind"}
@@ -261,7 +262,7 @@ def test_a_chain_that_is_behind_is_found(developer: User) -> None:
 
 
 def test_forged_events_and_events_of_the_future_are_found(developer: User) -> None:
-    TaskRun.objects.create(task="purge", started_at=timezone.now(), by="test")
+    TaskRun.objects.create(task="purge", started_at=timezone.now(), finished_at=timezone.now(), by="test")
     later = timezone.now() + timedelta(days=1)
     Event.objects.bulk_create(
         [Event(at=later, verb="logged_out", actor="x", subject_type="user", subject_id=developer.pk, seal=b"x")]
@@ -286,6 +287,12 @@ def test_who_is_missing_and_who_is_too_many_among_the_accounts_is_found(
     User.objects.filter(pk=operator.pk).update(is_superuser=False)
     KeyPolicy.objects.bulk_create([KeyPolicy(environment="live", seal=b"x")])
     assert "rows_tampered" in codes(accounts.examine())
+
+
+def test_a_suspension_of_new_credentials_is_noted() -> None:
+    assert "issuing_suspended" not in codes(accounts.examine())
+    call_command("newcredentials", "off", "--reason", "an incident", stdout=StringIO())
+    assert "issuing_suspended" in codes(accounts.examine())
 
 
 # --- services ---
