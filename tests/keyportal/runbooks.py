@@ -23,13 +23,8 @@ from tests.waiting import DEADLINE
 PAGE: Final = ROOT / "docs/operations.md"
 BLOCK: Final = re.compile(r"^( *)```(sh|text)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 RESTART: Final = "systemctl restart keyportal"
-RINGS: Final = {
-    "SECRET_KEY": "secret_key",
-    "KEYPORTAL_SEALING_KEYS": "sealing_keys",
-    "KEYPORTAL_INDEX_KEYS": "index_keys",
-    "KEYPORTAL_SIGNING_KEYS": "signing_keys",
-}
-"""The settings that are files of the folder SECRETS, and their names."""
+RINGS: Final = ("SECRET_KEY", "KEYPORTAL_SEALING_KEYS", "KEYPORTAL_INDEX_KEYS", "KEYPORTAL_SIGNING_KEYS")
+"""The settings that are files of the folder SECRETS, under their own names."""
 
 
 PYTHON: Final = """#!{real} -IS
@@ -96,9 +91,9 @@ class Operator:
     def move_secrets_into_files(self) -> None:
         """Configure the portal by files, as the page assumes. It must not be running."""
         self.secrets.mkdir(mode=0o700)
-        for setting, name in RINGS.items():
-            (self.secrets / name).write_text(self.portal.environment.pop(setting))
-            self.portal.environment[f"{setting}_FILE"] = str(self.secrets / name)
+        for setting in RINGS:
+            (self.secrets / setting).write_text(self.portal.environment.pop(setting))
+            self.portal.environment[f"{setting}_FILE"] = str(self.secrets / setting)
 
     def carry_out(self, step: Step) -> str:
         """Run the commands as they stand on the page; return what they printed. Raises if one fails."""
@@ -155,6 +150,9 @@ class Operator:
                 line.sendall(json.dumps(self._run(*call)).encode())
 
     def _run(self, command: list[str], stdin: str) -> dict[str, Any]:
+        if command[0] == "doctor":  # its status says how bad it is, and a person goes on
+            ended = self.portal.command(*command, check=False)
+            return {"code": 0, "out": ended.stdout, "err": ended.stderr}
         try:
             return {"code": 0, **self.portal._run(command=command, stdin=stdin)}
         except RuntimeError as error:

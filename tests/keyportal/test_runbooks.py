@@ -116,7 +116,7 @@ def test_a_leaked_sealing_key(operator: Operator) -> None:
     add, swap, left, revoke, verify, resume = runbook("A sealing key has leaked")
     operator.carry_out(add)
     operator.carry_out(swap)
-    ring = (operator.secrets / "sealing_keys").read_text().split(",")
+    ring = (operator.secrets / "KEYPORTAL_SEALING_KEYS").read_text().split(",")
     assert [entry.partition(":")[0] for entry in ring][1:] == ["s1"]
     new_secret = rotate(portal, rotated[0])
     assert rotated[0] not in portal.manage("revokeall", "--sealing-key", "s1", "--reason", "x", "--dry-run", "--json")
