@@ -34,7 +34,7 @@ ACTIONS: Final = {
 }
 NEVER: Final = Effect("nobody", {"post": "yes"})
 """What no operator may do, superusers included: deleting what the trail and the verbs depend on."""
-PAGES_OF_MODELS: Final = {"tokens.tokenfamily.find", "tokens.tokenfamily.find_end"}
+PAGES_OF_MODELS: Final = {"keyportal.taskrun.doctor", "tokens.tokenfamily.find", "tokens.tokenfamily.find_end"}
 DJANGOS_OWN: Final = {"changelist", "add", "history", "delete", "change"}
 EVERY_ACTION: Final = sorted(
     f"{label}.{name}" for label, page in registered().items() for _, name, _ in page._get_base_actions()

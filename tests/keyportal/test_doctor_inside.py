@@ -46,6 +46,7 @@ from keyportal.doctor.findings import KINDS, Finding, Level, as_json, by_weight,
 from keyportal.models import TaskRun
 from tests import doctor_page
 from tests.conftest import LogIn, MakeKey, MakeUser
+from tests.keyportal.rights import with_rights
 from tests.mail_server import Manners, mail_server
 from tests.portal import Portal
 from tests.ports import free_port
@@ -436,6 +437,15 @@ def test_an_operator_examines_on_a_page(make_user: MakeUser, log_in: LogIn) -> N
     assert "unreachable" in shown  # nobody answers at the tests' address
     assert "purge_overdue" in shown
     assert client.get("/admin/", secure=True).content.decode().count("Doctor") == 1
+
+
+@pytest.mark.parametrize(("rights", "status"), [("view", 200), ("others", 403)])
+def test_the_page_is_for_operators_who_may_see_task_runs(
+    make_user: MakeUser, log_in: LogIn, rights: str, status: int
+) -> None:
+    client = log_in(with_rights(make_user, TaskRun, rights))
+    assert client.get("/admin/", secure=True).status_code == 200
+    assert client.post("/admin/keyportal/taskrun/doctor/", secure=True).status_code == status
 
 
 def test_a_developer_has_no_such_page(developer: User, log_in: LogIn) -> None:
