@@ -97,7 +97,7 @@ class TamperedSite:
 
     @property
     def warnings(self) -> int:
-        """How often a worker 's listener has logged that it can't detect changes."""
+        """How often a worker's listener has logged that it can't detect changes."""
         return self.portal.log.read_text().count(" - changes can't be detected")
 
     @property

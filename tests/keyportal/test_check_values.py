@@ -147,7 +147,8 @@ def test_a_row_that_names_a_key_which_nobody_has_is_forged(make_key: MakeKey) ->
 def test_nothing_is_done_in_the_background_without_the_rings(
     written_elsewhere: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background, "close_old_connections", lambda: None)  # that of the test is in a transaction
+    for module in ("credentials.background", "keyportal.mailer"):  # the connection of the test is in a transaction
+        monkeypatch.setattr(f"{module}.close_old_connections", lambda: None)
     assert not background.BackgroundThread()._can_query()
     assert "usage is waiting for matching key rings: the sealing ring lacks the key 's2'" in caplog.text
     with pytest.raises(RingMisfitError):
