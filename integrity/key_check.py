@@ -71,6 +71,11 @@ def index_key_to_write() -> RingKey:
     return _with_stored_value(index_ring()).primary
 
 
+def is_known(ring: KeyRing, key_id: str) -> bool:
+    """Return whether a key is in this process's ring, or was written with. Raises `django.db.Error`."""
+    return key_id in ring or KeyCheck.objects.filter(ring=ring.name, key_id=key_id).exists()
+
+
 def confirm_key_of(ring: KeyRing, blob: bytes) -> None:
     """Raise `RingMisfitError` if a value is stamped with a key that the database was written with and this ring lacks.
 

@@ -16,7 +16,7 @@ OF_CHECKS: Final = "docs/configuration.md explains this check under its id."
 READABLE: Final = problem(
     "file_readable",
     meaning="Other users of this machine can read a file that holds the server's secrets.",
-    advice="Give the file to the portal's user alone: `chmod 600`.",
+    advice="Take the right to read from others: `chmod o=`. The portal's user, or its group, needs it.",
 )
 LOCAL: Final = note(
     "local_mode",

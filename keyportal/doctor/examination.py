@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ssl import SSLCertVerificationError
 from typing import Final
 
 from django.db import Error as DatabaseError
 
 from keyportal.doctor import accounts, configuration, database, host, mail, shared_counter, tasks, versions
+from keyportal.doctor.deadline import begin
 from keyportal.doctor.findings import KINDS, Examination, Finding, problem
 from keyportal.doctor.outside import encryption, proxy, reach
 from keyportal.doctor.outside.site import Site
@@ -32,6 +33,10 @@ WAITING: Final[tuple[Examination, ...]] = (mail.examine, shared_counter.examine)
 """Those that may wait for another server, and use no database."""
 OUTSIDE: Final[tuple[Callable[[Site], Iterable[Finding]], ...]] = (reach.examine, encryption.examine, proxy.examine)
 
+ENDING: Final = frozenset((reach.NOT_THE_PORTAL.code, reach.UNREACHABLE.code))
+SERVICE_WITHIN: Final = 6.0
+OUTSIDE_WITHIN: Final = 60.0
+"""Seconds."""
 FAILED = problem(
     "not_examined",
     meaning="What this examination looks at may be well or not.",
@@ -41,21 +46,34 @@ FAILED = problem(
 
 def examine_inside() -> list[Finding]:
     """Return what is found in the settings, the database, the services and on this host."""
-    with ThreadPoolExecutor(len(WAITING)) as threads:
-        waiting = [threads.submit(_findings, examination) for examination in WAITING]
-        found = [finding for examination in HERE for finding in _findings(examination)]
-        return [*found, *(finding for one in waiting for finding in one.result())]
+    waiting = {examination: begin(partial(_findings, examination)) for examination in WAITING}
+    found = [finding for examination in HERE for finding in _findings(examination)]
+    for examination, future in waiting.items():
+        try:
+            found += future.result(timeout=SERVICE_WITHIN)
+        except TimeoutError:
+            found.append(FAILED.found(f"The examination of {_name(examination)} did not end in time."))
+    return found
 
 
-def examine_outside(site: Site) -> list[Finding]:
-    """Return what is found at the public address, as clients reach it from this host."""
-    return list(_outside(site))
+def examine_outside(site: Site, *, within: float = OUTSIDE_WITHIN) -> list[Finding]:
+    """Return what is found at the public address, as clients reach it from this host, in so many seconds."""
+    found: list[Finding] = []
+    future = begin(lambda: found.extend(_outside(site)))
+    try:
+        future.result(timeout=within)
+    except TimeoutError:
+        return [reach.UNREACHABLE.found("The address answers too slowly to be examined.")]
+    return found
 
 
 def _outside(site: Site) -> Iterator[Finding]:
     for examination in OUTSIDE:
         try:
-            yield from list(examination(site))
+            found = list(examination(site))
+            yield from found
+            if any(finding.code in ENDING for finding in found):
+                return  # whatever answers there, more questions tell nothing of the portal
         except SSLCertVerificationError as error:
             yield encryption.CERTIFICATE.found(f"The certificate is refused: {error.verify_message}.")
             return
@@ -83,5 +101,8 @@ def _findings(examination: Examination) -> list[Finding]:
 
 
 def _failure(examination: Callable[..., object], error: Exception) -> Finding:
-    name = examination.__module__.removeprefix("keyportal.doctor.")
-    return FAILED.found(f"The examination of {name} failed: {in_short(error)}.")
+    return FAILED.found(f"The examination of {_name(examination)} failed: {in_short(error)}.")
+
+
+def _name(examination: Callable[..., object]) -> str:
+    return examination.__module__.removeprefix("keyportal.doctor.")

@@ -79,7 +79,8 @@ def examine_whole_trail() -> Iterator[Finding]:
 def _purge() -> Iterator[Finding]:
     run = TaskRun.objects.filter(task=PURGE).first()
     if run is None or run.finished_at is None:
-        yield PURGE_OVERDUE.found("No purge has ever ended well: no worker has run for long, or it fails.")
+        if run is None or run.started_at < timezone.now() - OVERDUE:
+            yield PURGE_OVERDUE.found("No purge has ever ended well: no worker has run for long, or it fails.")
     elif run.finished_at < timezone.now() - OVERDUE:
         yield PURGE_OVERDUE.found(f"The last purge that ended well did so on {run.finished_at:%Y-%m-%d at %H:%M} UTC.")
 

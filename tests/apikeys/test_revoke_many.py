@@ -209,7 +209,10 @@ def test_it_asks_for_the_number(
     ("arguments", "says"),
     [
         ([], "at least one filter"),
-        (["--everything", "--environment", "live"], "--everything alone"),
+        (["--owner", "", "--environment", "live"], "A filter is empty"),
+        (["--created-after", ""], "A filter is empty"),
+        (["--index-key", "mistyped"], "such a key of the index ring"),
+        (["--everything", "--environment", "live"], "goes with no other"),
         (["--owner", "nobody@example.com"], "No account"),
         (["--owner", "usr_x"], "No account"),
         (["--created-before", "yesterday"], "--created-before takes a day"),

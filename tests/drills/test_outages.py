@@ -76,7 +76,7 @@ def test_upgrade_and_roll_back(tmp_path: Path) -> None:
         portal.make_key("outage@example.com")
         refused = portal.start_command("check", "--database", "default")
         assert "keyportal.E043" in refused.stderr
-        _run(undo, portal, new, before, TABLES="apikeys", MIGRATION=last)
+        _run(undo, portal, new, before, APP="apikeys", MIGRATION=last)
         assert f"[X]  apikeys.{last}" in (before / "applied").read_text()
         assert portal.start_command("check", "--database", "default").returncode == 0
         with closing(connect(cluster.url)) as database:

@@ -5,6 +5,7 @@ import resource
 import sqlite3
 import ssl
 import sys
+import threading
 from collections.abc import Iterable
 from datetime import timedelta
 from importlib import metadata
@@ -36,6 +37,7 @@ from keyportal.doctor import (
     examination,
     host,
     mail,
+    page,
     postgresql,
     shared_counter,
     sqlite,
@@ -437,6 +439,29 @@ def test_an_operator_examines_on_a_page(make_user: MakeUser, log_in: LogIn) -> N
     assert "unreachable" in shown  # nobody answers at the tests' address
     assert "purge_overdue" in shown
     assert client.get("/admin/", secure=True).content.decode().count("Doctor") == 1
+
+
+def test_one_examination_at_a_time_leaves_threads_for_pages(make_user: MakeUser, log_in: LogIn) -> None:
+    client = log_in(make_user("op@example.com", operator=True))
+    with page._alone:
+        shown = client.post("/admin/keyportal/taskrun/doctor/", secure=True).content.decode()
+    assert "An examination is running already." in shown
+    assert "purge_overdue" not in shown
+
+
+def test_a_service_that_says_something_for_ever_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def wait() -> Iterable[Finding]:
+        over.wait()
+        return []
+
+    monkeypatch.setattr(examination, "HERE", ())
+    monkeypatch.setattr(examination, "WAITING", (wait,))
+    monkeypatch.setattr(examination, "SERVICE_WITHIN", 0.05)
+    found = examination.examine_inside()
+    over.set()
+    assert codes(found) == {"not_examined"}
 
 
 @pytest.mark.parametrize(("rights", "status"), [("view", 200), ("others", 403)])

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Final
 
 import pytest
 import time_machine
 from django.conf import settings as django_settings
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -190,6 +191,44 @@ def test_somebody_else_at_the_address_is_found() -> None:
         found = list(reach.examine(Site(f"http://127.0.0.1:{server.server_port}")))
         server.shutdown()
     assert [finding.code for finding in found] == ["not_the_portal"]
+
+
+def test_an_answer_that_drips_for_ever_has_an_end() -> None:
+    """Each byte begins the timeout of a socket anew."""
+    over = Event()
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            while not over.wait(0.05):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+
+        def log_message(self, *args: Any) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Dripping) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        found = examine_outside(Site(f"http://127.0.0.1:{server.server_port}"), within=0.3)
+        over.set()
+        server.shutdown()
+    assert [finding.code for finding in found] == ["unreachable"]
+
+
+def test_nothing_more_is_said_of_what_is_not_the_portal(front: Front) -> None:
+    with front.nginx({r"proxy_pass http://portal;\n        proxy_http": "return 200 'It works!';\n proxy_http"}):
+        assert front.codes() == {"not_the_portal"}
+
+
+@pytest.mark.parametrize(
+    "address", ["portal.example.com", "127.0.0.1:8000", "ftp://x", "https://[::1", "https://h:99999"]
+)
+def test_what_is_no_address_is_refused_in_a_line(address: str) -> None:
+    with pytest.raises(CommandError, match="must be like https"):
+        call_command("doctor", address)
+    with pytest.raises(CommandError, match="--ca can't be read"):
+        call_command("doctor", "https://portal.example.com", "--ca", "/nonexistent")
 
 
 def test_a_public_address_without_tls_is_found() -> None:

@@ -23,6 +23,8 @@ from apikeys.selection import KeySelection
 from apikeys.selection_preview import Preview, preview
 from apikeys.services import BulkRevocation
 from audit.origin import Origin
+from integrity.key_check import is_known
+from integrity.rings import index_ring, sealing_ring
 
 TIMES: Final = ("created_before", "created_after", "used_after", "unused_since")
 FILTERS: Final = ("owner", "environment", *TIMES, "index_key", "sealing_key")
@@ -120,12 +122,17 @@ class Command(BaseCommand):
 
 def _selection(options: dict[str, Any]) -> KeySelection:
     """Return the selection that the options name. Raises `CommandError`, and `ValidationError` for a time."""
-    given = {name: options[name] for name in FILTERS if options[name]}
+    given = {name: options[name] for name in FILTERS if options[name] is not None}
+    if "" in given.values():  # a shell's variable that is not set: the keys of everybody would fit
+        raise CommandError("A filter is empty. Nothing was selected.")
     if options["everything"] == bool(given):
-        raise CommandError("Give at least one filter, or --everything alone.")
+        raise CommandError("Give at least one filter. --everything goes with no other.")
     read: dict[str, Any] = {name: _time(name, text) if name in TIMES else text for name, text in given.items()}
     if "owner" in read:
         read["owner"] = _owner(read["owner"])
+    for name, ring in (("index_key", index_ring()), ("sealing_key", sealing_ring())):
+        if read.get(name) is not None and not is_known(ring, read[name]):
+            raise CommandError(f"Neither the settings nor the database know such a key of the {ring.name} ring.")
     return KeySelection(**read)
 
 

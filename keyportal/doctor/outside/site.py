@@ -43,10 +43,13 @@ class Site:
     ) -> None:
         """Take the address, a file of certificate authorities in place of the system's, and where http is answered.
 
-        `patience` is the number of seconds for each step of a request.
+        `patience` is the number of seconds for each step of a request. Raises ValueError for what is no address, and
+        OSError for a file that holds no certificates.
         """
         parts = urlsplit(address)
-        self.scheme, self.host = parts.scheme, parts.hostname or ""
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("an address begins with https:// or http:// and a host")
+        self.scheme, self.host = parts.scheme, parts.hostname
         self.port = parts.port or (443 if self.is_encrypted else 80)
         self.name = parts.netloc
         self._plain_port = plain_port

@@ -1,10 +1,12 @@
 """The command `doctor [ADDRESS]`, which looks at a deployment and says what to do."""
 
+import contextlib
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection
 from typing_extensions import override
 
 from keyportal.doctor import mail, tasks
@@ -31,11 +33,11 @@ class Command(BaseCommand):
     @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the findings, worst first. Exits with 0, 1 (warnings) or 2 (problems)."""
+        site = _site(options) if options["address"] else None
+        _limit_queries()
         found = examine_inside()
-        if options["address"]:
-            found += examine_outside(
-                Site(options["address"], authorities=options["ca"], plain_port=options["http_port"])
-            )
+        if site is not None:
+            found += examine_outside(site)
         if options["mail"]:
             found += mail.send(options["mail"])
         if options["audit"]:
@@ -53,3 +55,20 @@ class Command(BaseCommand):
             for text in filter(None, (finding.meaning, finding.advice)):
                 self.stdout.write(f"    {text}")
         self.stdout.write(summary(found))
+
+
+def _site(options: dict[str, Any]) -> Site:
+    """Return the site to ask. Raises `CommandError` if there can be none at this address."""
+    try:
+        return Site(options["address"], authorities=options["ca"], plain_port=options["http_port"])
+    except ValueError as error:
+        raise CommandError("The address must be like https://portal.example.com.") from error
+    except OSError as error:
+        raise CommandError("The file of --ca can't be read, or holds no certificates.") from error
+
+
+def _limit_queries() -> None:
+    """Don't wait for a table that a migration or a session has locked."""
+    if connection.vendor == "postgresql":
+        with contextlib.suppress(DatabaseError), connection.cursor() as cursor:  # the examination says what is wrong
+            cursor.execute("SET lock_timeout = '2s'; SET statement_timeout = '30s'")
