@@ -22,6 +22,8 @@ SUBJECT: Final = ("portal", "issuing")
 LOCK: Final = 0x6B70_6973_7375_6521
 """PostgreSQL's advisory lock: shared by what issues, exclusive for who suspends it."""
 TRIES: Final = 3
+LOOKED_AT: Final = 1000
+"""Events that are read at most; there is one for each suspension, and one for its end."""
 
 
 def refuse_while_suspended(*, is_rotation: bool = False) -> None:
@@ -73,16 +75,27 @@ def _suspension_of(state: IssuingState | None) -> Suspension | None:
     )
 
 
+def newest_number() -> int | None:
+    """Return the number of the newest event about it that the portal wrote, 0 if there is none; None if that is hidden.
+
+    The trail refuses to be changed, but a role that may insert can add forged events. They count for nothing, unless
+    there are so many that the portal's own can't be found among them.
+    """
+    subject_type, subject_id = SUBJECT
+    newest = Event.objects.filter(subject_type=subject_type, subject_id=subject_id).order_by("-id")[:LOOKED_AT]
+    events = list(newest)
+    numbers = [int(event.details["number"]) for event in events if has_valid_seal(event)]
+    return max(numbers, default=None if len(events) == LOOKED_AT else 0)
+
+
 def _is_newest(state: IssuingState | None) -> bool:
     """Return whether the row is as the portal wrote it, and no older than the newest event about it.
 
-    A row that is gone is older, too. The trail refuses to be changed, and shows if it was.
+    A row that is gone is older, too.
     """
-    subject_type, subject_id = SUBJECT
-    about = Event.objects.filter(subject_type=subject_type, subject_id=subject_id)
-    event = about.order_by("-at", "-id").first()
-    if state is None:
-        return event is None
-    if not has_valid_seal(state):
+    number = newest_number()
+    if number is None:
         return False
-    return event is None or (has_valid_seal(event) and int(event.details["number"]) <= state.number)
+    if state is None:
+        return number == 0
+    return has_valid_seal(state) and number <= state.number

@@ -9,11 +9,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.errors import SuspensionEndError
-from accounts.issuing import SUBJECT, current_suspension, hold_issuing
+from accounts.issuing import SUBJECT, current_suspension, hold_issuing, newest_number
 from accounts.models import IssuingState
 from accounts.suspension import Suspension
 from audit.event_types import EventType
-from audit.models import Event
 from audit.origin import Origin
 from audit.services import record_event
 from integrity.hostile_rows import has_valid_seal
@@ -70,11 +69,5 @@ def _write(bounds: Mapping[str, Any]) -> int:
 
 
 def _numbers() -> list[int]:
-    subject_type, subject_id = SUBJECT
-    events = Event.objects.filter(subject_type=subject_type, subject_id=subject_id).order_by("-at", "-id")[:1]
-    rows: list[IssuingState | Event] = [*IssuingState.objects.filter(pk=1), *events]
-    return [
-        row.number if isinstance(row, IssuingState) else int(row.details["number"])
-        for row in rows
-        if has_valid_seal(row)
-    ]
+    rows = [row.number for row in IssuingState.objects.filter(pk=1) if has_valid_seal(row)]
+    return [*rows, newest_number() or 0]

@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from accounts import services
 from accounts.errors import IssuingSuspendedError, SuspensionEndError
-from accounts.issuing import current_suspension
+from accounts.issuing import LOOKED_AT, current_suspension
 from accounts.models import IssuingState, User
+from accounts.suspension import TAMPERED
 from apikeys import services as keys
 from audit.models import Event
 from tests.apikeys.verifying import outcome_of
@@ -141,6 +142,27 @@ def test_an_older_row_of_the_portal_s_own_lifts_nothing(make_key: MakeKey) -> No
     IssuingState.objects.bulk_create([lifted])
     with pytest.raises(IssuingSuspendedError, match="changed outside the portal"):
         make_key()
+
+
+def test_a_forged_event_suspends_nothing_and_a_thousand_do(make_key: MakeKey) -> None:
+    """A role that may insert adds events which the portal did not write. They hide none that it did."""
+
+    def forge(count: int) -> None:
+        about = {"verb": "issuing_resumed", "actor": "x", "subject_type": "portal", "subject_id": "issuing"}
+        far = {"at": timezone.now() + timedelta(days=9999), "details": {"number": 99}}
+        Event.objects.bulk_create([Event(seal=b"x", **about, **far) for _ in range(count)])
+
+    forge(1)
+    make_key()
+    suspend()
+    forge(1)
+    assert current_suspension() is not None
+    assert services.resume_issuing(origin=ORIGIN)
+    assert current_suspension() is None
+    forge(LOOKED_AT)
+    suspension = current_suspension()
+    assert suspension is not None
+    assert suspension.reason == TAMPERED
 
 
 def test_a_suspension_is_read_at_each_request_and_by_nobody_without_one() -> None:
