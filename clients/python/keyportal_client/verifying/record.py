@@ -86,7 +86,7 @@ class Record:
         return self.credential.kind != "api_key"
 
     @cached_property
-    def settled(self) -> tuple[float, float]:
+    def valid_between(self) -> tuple[float, float]:
         """From when on, and until when, it is good from everywhere and has no end to announce: mostly now.
 
         In seconds since 1970. Only its scopes and environment are left to check then.

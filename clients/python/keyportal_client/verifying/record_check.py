@@ -18,7 +18,7 @@ def check_record(record: Record, requirements: Requirements, *, at: float, addre
 
     `at` is in seconds since 1970, by the portal's clock.
     """
-    begin, end = record.settled
+    begin, end = record.valid_between
     if begin <= at < end and _is_enough(record, requirements):  # as most do
         return None
     return _ended(record, at) or _stopped(record, at) or _not_enough(record, requirements, address, at)

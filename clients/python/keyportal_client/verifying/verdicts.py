@@ -154,7 +154,7 @@ def _said(found: StepResult, requirements: Requirements) -> VerifyAnswer:
 
 def _announced(record: Record, at: float) -> Credential:
     """Return the credential, with the headers that announce its end."""
-    begin, end = record.settled
+    begin, end = record.valid_between
     if begin <= at < end:
         return record.credential
     headers = lifetime_headers(record, at)
