@@ -56,7 +56,7 @@ conformance: .venv/.dev ## Write docs/conformance.md, and what docs/threat-model
 
 configuration: .venv/.dev ## Write the tables of settings (docs/configuration.md), findings (docs/doctor.md) and metrics (docs/operations.md)
 	$(PYTHON) -m tests.configuration_page
-	$(PYTHON) -m tests.metrics_page
+	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -c "import django; django.setup(); from tests.metrics_page import write; write()"
 	DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) -c "import django; django.setup(); from tests.doctor_page import write; write()"
 
 reference: .venv/.dev ## Write the description of the API (OpenAPI) from its views

@@ -20,13 +20,13 @@ READABLE: Final = problem(
 )
 LOCAL: Final = note(
     "local_mode",
-    meaning="Local mode shows all messages to whoever reaches the portal. It is for one machine.",
+    meaning="Local mode shows all messages to everyone who reaches the portal. It is for one machine.",
     advice="Leave KEYPORTAL_LOCAL out in production.",
 )
 ROOT: Final = note(
     "runs_as_root",
-    meaning="A portal that runs as root gives the whole host to whoever takes it over. A command that does sees files "
-    "and limits as root does, not as the portal.",
+    meaning="A portal that runs as root gives the whole host to an attacker who takes it over. A command that does "
+    "sees files and limits as root does, not as the portal.",
     advice="Give the portal a user of its own, and run commands as that user.",
 )
 

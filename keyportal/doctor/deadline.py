@@ -18,7 +18,7 @@ def begin(call: Callable[[], Result]) -> Future[Result]:
 def _run(call: Callable[[], Result], future: Future[Result]) -> None:
     try:
         result = call()
-    except BaseException as error:  # noqa: BLE001  # whoever asks for the result gets it
+    except BaseException as error:  # noqa: BLE001  # the caller gets it with the result
         future.set_exception(error)
     else:
         future.set_result(result)

@@ -13,7 +13,7 @@ from keyportal.doctor.examination import examine_inside, examine_outside
 from keyportal.doctor.findings import Finding, by_weight, summary
 from keyportal.doctor.outside.site import Site
 
-PATIENCE: Final = 1.0
+STEP_TIMEOUT: Final = 1.0
 """Seconds for each step of a request to the public address: the page itself has a deadline."""
 ALL_WITHIN: Final = 5.0
 """Seconds for all of them."""
@@ -41,6 +41,6 @@ def _results() -> dict[str, object]:
 
 def _examine() -> list[Finding]:
     """Return all findings. Through the public address, another thread or worker of the portal answers."""
-    site = Site(settings.KEYPORTAL_URL, patience=PATIENCE)
+    site = Site(settings.KEYPORTAL_URL, step_timeout=STEP_TIMEOUT)
     outside = begin(lambda: examine_outside(site, within=ALL_WITHIN))
     return [*examine_inside(), *outside.result()]

@@ -12,7 +12,7 @@ from keyportal.doctor.findings import Finding, problem, warning
 from keyportal.doctor.nearness import is_on_this_host
 from keyportal.errors.redacted_errors import in_short
 
-PATIENCE: Final = 2.0  # seconds
+STEP_TIMEOUT: Final = 2.0  # seconds
 OLDEST: Final = 6
 
 AWAY = problem(
@@ -54,7 +54,7 @@ def examine() -> Iterator[Finding]:
     if not is_near and not parts.password:
         yield OPEN.found("Redis is on another host, and CACHE_URL has no password.")
     try:
-        with Redis.from_url(address, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE) as server:
+        with Redis.from_url(address, socket_connect_timeout=STEP_TIMEOUT, socket_timeout=STEP_TIMEOUT) as server:
             about: Any = server.info()
     except (RedisError, OSError) as error:
         yield AWAY.found(f"Redis does not answer: {in_short(error)}.")

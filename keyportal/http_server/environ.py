@@ -14,7 +14,7 @@ from keyportal.http_server.request import Request, Sender, UnreadableError
 PEER: Final = "keyportal.peer_address"
 REQUEST_ID: Final = "keyportal.request_id"
 ROUTE: Final = "keyportal.route"
-"""The pattern of the route that answered, noted by `keyportal.http.middleware` for whoever called Django."""
+"""The pattern of the route that answered, noted by `keyportal.http.middleware` for the caller of Django."""
 REFUSAL: Final = "keyportal.refusal"
 """The `UnreadableError` with which `keyportal.http.middleware` refuses the request."""
 

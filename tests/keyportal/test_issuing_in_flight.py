@@ -1,6 +1,5 @@
 """Suspending waits for what is being issued, and holds back what begins meanwhile."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,7 +42,6 @@ def is_held_back(act: Any) -> bool:
 
 @pytest.mark.second
 @pytest.mark.django_db
-@pytest.mark.skipif(not os.environ.get("DATABASE_URL", "").startswith("postgres"), reason="SQLite has one writer")
 def test_a_suspension_waits_for_what_is_being_issued_and_new_ones_wait_for_it() -> None:
     def suspend() -> None:
         services.suspend_issuing(reason="x", origin=ORIGIN)

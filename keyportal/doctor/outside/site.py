@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-PATIENCE: Final = 5.0
+STEP_TIMEOUT: Final = 5.0
 PLAIN_PORT: Final = 80
 LONGEST: Final = 256 * 1024
 """Bytes that are read of an answer."""
@@ -39,12 +39,17 @@ class Site:
     """The portal's public address."""
 
     def __init__(
-        self, address: str, *, authorities: str | None = None, plain_port: int = PLAIN_PORT, patience: float = PATIENCE
+        self,
+        address: str,
+        *,
+        authorities: str | None = None,
+        plain_port: int = PLAIN_PORT,
+        step_timeout: float = STEP_TIMEOUT,
     ) -> None:
         """Take the address, a file of certificate authorities in place of the system's, and where http is answered.
 
-        `patience` is the number of seconds for each step of a request. Raises ValueError for what is no address, and
-        OSError for a file that holds no certificates.
+        `step_timeout` is the number of seconds for each step of a request. Raises ValueError for what is no address,
+        and OSError for a file that holds no certificates.
         """
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -53,7 +58,7 @@ class Site:
         self.port = parts.port or (443 if self.is_encrypted else 80)
         self.name = parts.netloc
         self._plain_port = plain_port
-        self._patience = patience
+        self._step_timeout = step_timeout
         self._context = ssl.create_default_context(cafile=authorities) if self.is_encrypted else None
 
     @property
@@ -69,22 +74,22 @@ class Site:
 
     def ask_in_clear(self, path: str, *, headers: Mapping[str, str] | None = None) -> Reply:
         """Send a request over plain http to the same host. Raises OSError."""
-        line = http.client.HTTPConnection(self.host, self._plain_port, timeout=self._patience)
+        line = http.client.HTTPConnection(self.host, self._plain_port, timeout=self._step_timeout)
         return _reply(line, "GET", path, None, {"Connection": "close", "Host": self.host, **(headers or {})})
 
     def certificate(self, context: ssl.SSLContext | None = None) -> Mapping[str, Any]:
         """Make a TLS connection and return the certificate's members. Raises OSError."""
         chosen = context or self._context or ssl.create_default_context()
         with (
-            closing(socket.create_connection((self.host, self.port), timeout=self._patience)) as line,
+            closing(socket.create_connection((self.host, self.port), timeout=self._step_timeout)) as line,
             chosen.wrap_socket(line, server_hostname=self.host) as encrypted,
         ):
             return encrypted.getpeercert() or {}
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._context is None:
-            return http.client.HTTPConnection(self.host, self.port, timeout=self._patience)
-        return http.client.HTTPSConnection(self.host, self.port, timeout=self._patience, context=self._context)
+            return http.client.HTTPConnection(self.host, self.port, timeout=self._step_timeout)
+        return http.client.HTTPSConnection(self.host, self.port, timeout=self._step_timeout, context=self._context)
 
 
 def _reply(
